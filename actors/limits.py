@@ -1,0 +1,10 @@
+"""The bounds of everything a caller can send. Ids and quantities are refused at the door, so the core may assert them."""
+
+INT32_MAX = 2**31 - 1
+
+ID_CHARACTERS_MAX = 128
+LINES_MAX = 1_000
+TTL_MINUTES_DEFAULT = 15
+TTL_MINUTES_MAX = 44_640  # 31 days
+IMPORT_LINES_MAX = 200_000
+NOTE_CHARACTERS_MAX = 512  # a reason or a reference

@@ -1,0 +1,188 @@
+"""Answers to commands: facts in the past tense, and refusals named by their cause.
+
+Both are plain tagged values, so that an answer can be remembered under an idempotency key and given again word
+for word. Inside the core a refusal travels as the exception `Refused`; only `rpc/errors.py` knows which status
+each one becomes.
+"""
+
+from msgspec import Struct
+
+from actors.records import ReservationRecord
+
+# ---- facts ------------------------------------------------------------------------------------------------------
+
+
+class StockReserved(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
+class ReservationConfirmed(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
+class ReservationReleased(Struct, frozen=True, tag=True):
+    """`reservation.state` is `expired` where there was nothing left to give back."""
+
+    reservation: ReservationRecord
+
+
+class ReservationFulfilled(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
+class ExpiryHandled(Struct, frozen=True, tag=True):
+    """Answer to `Expire`: how many reservations of the order were expired by it (0 or 1)."""
+
+    expired: int
+
+
+class StockReceived(Struct, frozen=True, tag=True):
+    stock_id: str
+    total: int
+    available: int
+    available_before: int
+
+
+class StockImported(Struct, frozen=True, tag=True):
+    lines: int
+    rows_created: int
+    rows_changed: int
+    rows_unchanged: int
+
+
+Fact = (
+    StockReserved
+    | ReservationConfirmed
+    | ReservationReleased
+    | ReservationFulfilled
+    | ExpiryHandled
+    | StockReceived
+    | StockImported
+)
+
+# ---- refusals ---------------------------------------------------------------------------------------------------
+
+
+class Shortage(Struct, frozen=True):
+    """A line that does not fit: the quantities are sums over the order's lines on the same goods."""
+
+    variant_id: str
+    warehouse_id: str  # empty: no warehouse has enough
+    requested: int
+    available: int
+
+
+class StockNotFound(Struct, frozen=True, tag=True):
+    variant_id: str
+    warehouse_id: str  # empty: in no warehouse
+
+
+class InsufficientStock(Struct, frozen=True, tag=True):
+    """`retry_after_ms`: when holds that would free enough expire; 0 if that is not foreseen."""
+
+    shortages: tuple[Shortage, ...]
+    retry_after_ms: int = 0
+
+
+class ReservationExists(Struct, frozen=True, tag=True):
+    """The order already holds other lines."""
+
+    reservation_id: str
+
+
+class ReservationNotFound(Struct, frozen=True, tag=True):
+    reservation_id: str
+
+
+class ReservationOfOtherOrder(Struct, frozen=True, tag=True):
+    reservation_id: str
+
+
+class ReservationExpired(Struct, frozen=True, tag=True):
+    reservation_id: str
+
+
+class ReservationWasReleased(Struct, frozen=True, tag=True):
+    reservation_id: str
+
+
+class ReservationWasFulfilled(Struct, frozen=True, tag=True):
+    reservation_id: str
+
+
+class ReservationNotConfirmed(Struct, frozen=True, tag=True):
+    """Only a confirmed reservation can be shipped."""
+
+    reservation_id: str
+
+
+class QuantityTooLarge(Struct, frozen=True, tag=True):
+    """The row's total would exceed 2^31-1."""
+
+    variant_id: str
+    warehouse_id: str
+    total: int
+
+
+class LineError(Struct, frozen=True):
+    line_number: int
+    reason: str
+
+
+class ImportRejected(Struct, frozen=True, tag=True):
+    """`errors` names at most 1,000 bad lines, `errors_total` counts them all."""
+
+    errors: tuple[LineError, ...]
+    errors_total: int
+
+
+class RequestIdReused(Struct, frozen=True, tag=True):
+    """The idempotency key belongs to a different request."""
+
+    request_id: str
+
+
+Refusal = (
+    StockNotFound
+    | InsufficientStock
+    | ReservationExists
+    | ReservationNotFound
+    | ReservationOfOtherOrder
+    | ReservationExpired
+    | ReservationWasReleased
+    | ReservationWasFulfilled
+    | ReservationNotConfirmed
+    | QuantityTooLarge
+    | ImportRejected
+    | RequestIdReused
+)
+
+Outcome = Fact | Refusal
+
+
+class Refused(Exception):
+    """The command was understood and turned down; nothing was changed."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
+
+
+class Unavailable(Exception):
+    """The service cannot serve this now, and changed nothing that the caller may not find again by a retry.
+
+    Args:
+        reason: one word in capitals for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN or ACTOR_RESTARTED.
+        message: one sentence for people.
+        retry_after_ms: when to try again, in milliseconds.
+    """
+
+    def __init__(self, reason: str, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after_ms = retry_after_ms
+
+
+class ActorCrashed(Exception):
+    """A bug in an actor's code met this message. The cause is in the log, never in the answer."""

@@ -1,0 +1,202 @@
+"""What is kept: immutable records of stock rows, reservations, requests, and the transactions that change them.
+
+Times are integers in milliseconds since 1970-01-01 UTC on the service clock; quantities are whole pieces, 0 to
+2^31-1.
+"""
+
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.limits import INT32_MAX
+
+ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
+
+TransactionKind = Literal["reserve", "confirm", "release", "expire", "fulfill", "receive", "import", "remember"]
+
+
+class VariantKey(NamedTuple):
+    """What is sold. All of its rows, one for each warehouse, load together."""
+
+    organization_id: str
+    variant_id: str
+
+
+class StockKey(NamedTuple):
+    """One stock row. Tuples sort, and that order is the one in which rows are prepared."""
+
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+
+    @property
+    def variant(self) -> VariantKey:
+        return VariantKey(self.organization_id, self.variant_id)
+
+
+class OrderKey(NamedTuple):
+    """Whose reservations meet in one mailbox."""
+
+    organization_id: str
+    order_id: str
+
+
+class Delta(NamedTuple):
+    """What a change adds to each quantity of a row; negative takes away."""
+
+    available: int = 0
+    reserved: int = 0
+    damaged: int = 0
+    in_transit: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.available + self.reserved + self.damaged + self.in_transit
+
+
+class StockRecord(Struct, frozen=True, gc=False):
+    """A snapshot of one stock row. Version 0 is a row that does not exist yet; every change counts it up by one."""
+
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    stock_id: str
+    available: int = 0
+    reserved: int = 0
+    damaged: int = 0
+    in_transit: int = 0
+    min_stock: int = 0
+    max_stock: int = 0
+    version: int = 0
+
+    @property
+    def key(self) -> StockKey:
+        return StockKey(self.organization_id, self.variant_id, self.warehouse_id)
+
+    @property
+    def total(self) -> int:
+        return self.available + self.reserved + self.damaged + self.in_transit
+
+    @property
+    def exists(self) -> bool:
+        return self.version > 0
+
+    def check(self) -> None:
+        """Assert G1 on this row: called before it is written and after it is read."""
+        assert self.available >= 0, self
+        assert self.reserved >= 0, self
+        assert self.damaged >= 0, self
+        assert self.in_transit >= 0, self
+        assert self.total <= INT32_MAX, self
+
+
+class ReservationItem(Struct, frozen=True, gc=False):
+    """One line of a reservation, as it was served. `requested_warehouse_id` is empty where the planner chose."""
+
+    variant_id: str
+    warehouse_id: str
+    requested_warehouse_id: str
+    stock_id: str
+    quantity: int
+    stock_before: int  # the row's available quantity before this line …
+    stock_after: int  # … and after it
+
+
+class ReservationRecord(Struct, frozen=True):
+    """A reservation as of its last transition."""
+
+    reservation_id: str
+    organization_id: str
+    order_id: str
+    state: ReservationState
+    created_at_ms: int
+    expires_at_ms: int
+    items: tuple[ReservationItem, ...]
+    confirmed_at_ms: int = 0  # 0: never confirmed
+    ended_at_ms: int = 0  # 0: not yet fulfilled, released or expired
+    reason: str = ""
+
+    @property
+    def order(self) -> OrderKey:
+        return OrderKey(self.organization_id, self.order_id)
+
+    @property
+    def quantity(self) -> int:
+        return sum(item.quantity for item in self.items)
+
+    @property
+    def holds_stock(self) -> bool:
+        return self.state in ("active", "confirmed")
+
+    def is_overdue(self, now_ms: int) -> bool:
+        """Whether its time is over though nobody has expired it yet (G7)."""
+        return self.state == "active" and now_ms >= self.expires_at_ms
+
+    def moved(self, state: ReservationState, at_ms: int, reason: str = "") -> "ReservationRecord":
+        """The same reservation after a transition.
+
+        Only a confirmation sets `confirmed_at_ms`; every other transition ends the reservation.
+        """
+        if state == "confirmed":
+            return replace(self, state=state, confirmed_at_ms=at_ms)
+        return replace(self, state=state, ended_at_ms=at_ms, reason=reason)
+
+
+class RequestKey(NamedTuple):
+    """A caller's idempotency key, in the scope of its organization, or in the empty one for an import."""
+
+    scope: str
+    request_id: str
+
+
+class RequestRecord(Struct, frozen=True):
+    """What was answered under an idempotency key, so that a late duplicate gets the answer that the caller saw."""
+
+    scope: str
+    request_id: str
+    fingerprint: str  # of the request, so that a key used for something else is noticed
+    outcome: bytes  # JSON of an `actors.outcomes` value
+
+    @property
+    def key(self) -> RequestKey:
+        return RequestKey(self.scope, self.request_id)
+
+
+class WarehouseRecord(Struct, frozen=True, gc=False):
+    """A warehouse and the name it is shown by."""
+
+    organization_id: str
+    warehouse_id: str
+    name: str
+
+
+class RowChange(Struct, frozen=True, gc=False):
+    """One row's part of a transaction: a line of the ledger."""
+
+    before: StockRecord
+    after: StockRecord
+
+    @property
+    def delta(self) -> Delta:
+        before, after = self.before, self.after
+        return Delta(
+            after.available - before.available,
+            after.reserved - before.reserved,
+            after.damaged - before.damaged,
+            after.in_transit - before.in_transit,
+        )
+
+
+class Transaction(Struct, frozen=True):
+    """One entry of the journal: all or nothing, in the place that its LSN says."""
+
+    lsn: int
+    at_ms: int
+    kind: TransactionKind
+    changes: tuple[RowChange, ...] = ()
+    reservation: ReservationRecord | None = None
+    request: RequestRecord | None = None
+    warehouses: tuple[WarehouseRecord, ...] = ()
+    reference: str = ""  # an order, a delivery note, a shipment
+    reason: str = ""

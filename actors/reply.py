@@ -1,0 +1,77 @@
+"""A reply: one value that comes later.
+
+A future of asyncio would do the same, but on asyncio only; an anyio memory stream carries many values and costs
+three times as much. Each waiter has an event of its own, because cancelling many waiters on one shared event is
+quadratic: 100,000 of them took 21 seconds.
+"""
+
+from typing import Generic, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+class Reply(Generic[T]):
+    """Set once, by value or by error; waited for by any number of tasks."""
+
+    __slots__ = ("_error", "_is_done", "_value", "_waiters")
+
+    def __init__(self) -> None:
+        self._is_done = False
+        self._value: T | None = None
+        self._error: Exception | None = None
+        self._waiters: dict[anyio.Event, None] | None = None
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else repr(self._error or self._value)
+        return f"<Reply {state}>"
+
+    @property
+    def is_done(self) -> bool:
+        return self._is_done
+
+    def set(self, value: T) -> None:
+        """Give the answer. A reply is answered once."""
+        assert not self._is_done, self
+        self._is_done = True
+        self._value = value
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Give an error as the answer; every waiter raises it."""
+        assert not self._is_done, self
+        self._is_done = True
+        self._error = error
+        self._wake()
+
+    def result(self) -> T:
+        """The answer, which must be there.
+
+        Raises:
+            Exception: the error that was given as the answer.
+        """
+        assert self._is_done, self
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._value  # type: ignore[return-value]
+
+    async def wait(self) -> T:
+        """Wait for the answer. Does not suspend if it is there; cancelling a waiter disturbs no other."""
+        if not self._is_done:
+            event = anyio.Event()
+            if self._waiters is None:
+                self._waiters = {}
+            self._waiters[event] = None
+            try:
+                await event.wait()
+            finally:
+                if self._waiters is not None:
+                    self._waiters.pop(event, None)
+        return self.result()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, None
+        if waiters is not None:
+            for event in waiters:
+                event.set()

@@ -1,0 +1,224 @@
+"""One stock row: its pure state, and the actor that owns it.
+
+A row is in three states at once. *Durable* is what the database holds and what readers see. *Journaled* is
+where the row stands once all that was decided is written; new changes are judged against it. *Holds* are what
+undecided transactions would take away: prepared, but neither committed nor aborted.
+
+Why a hold suffices: `prepare` grants a decrease only if it fits beside every other hold, so a commit can never
+find too little, in whatever order rivals commit or abort. Where it fits only if rivals abort, the answer is to
+wait: refusing would turn an order away for the sake of one that may itself fail (G5), granting could oversell
+(G1). A count sets absolute figures, so its delta depends on every rival: it is granted alone, and others wait
+for it.
+
+Only prepares come by mail. Commit and abort are delivered at once: they touch nothing but the transaction's own
+hold, so they can only turn somebody's wait into an answer, and that makes deciding many rows one synchronous
+step.
+
+Turned down: taking increases into account before they are decided (a release that aborts would have sold goods
+that never came back); refusing on conflict and letting the caller retry (on a hot row most work would be
+retries).
+"""
+
+from collections.abc import Callable
+from enum import Enum
+
+from msgspec import Struct
+
+from actors.actor import Actor, Dispatcher, Envelope
+from actors.limits import INT32_MAX
+from actors.messages import Change, Count, Prepare
+from actors.records import Delta, RowChange, StockRecord
+
+
+class Verdict(Enum):
+    """What a row says to a prepare."""
+
+    GRANTED = "granted"
+    MUST_WAIT = "must wait"  # for the decision of another transaction
+    DOES_NOT_FIT = "does not fit"  # not even if every rival aborts
+    TOO_LARGE = "too large"  # the total would exceed 2^31-1
+
+
+class Hold(Struct, frozen=True, gc=False):
+    """What one undecided transaction would do to this row."""
+
+    delta: Delta
+    count: Count | None
+
+
+class StockState:
+    """A row without its mailbox: every method is synchronous and needs no event loop."""
+
+    __slots__ = ("durable", "holds", "record")
+
+    def __init__(self, record: StockRecord) -> None:
+        record.check()
+        self.durable = record
+        self.record = record  # journaled
+        self.holds: dict[int, Hold] = {}
+
+    @property
+    def held(self) -> int:
+        """Available pieces that undecided transactions hold."""
+        return -sum(min(0, hold.delta.available) for hold in self.holds.values()) if self.holds else 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is undecided and nothing undurable: the activation may be dropped."""
+        return not self.holds and self.record is self.durable
+
+    def prepare(self, transaction_id: int, change: Change) -> Verdict:
+        """Hold what the change takes away, or say why not. Only GRANTED changes the state."""
+        assert transaction_id not in self.holds, "a transaction prepares a row once"
+        count = change if isinstance(change, Count) else None
+        if self.holds and (count is not None or any(hold.count is not None for hold in self.holds.values())):
+            return Verdict.MUST_WAIT
+        delta = self._count_delta(change) if isinstance(change, Count) else change
+        verdict = self._judge(delta)
+        if verdict is Verdict.GRANTED:
+            self.holds[transaction_id] = Hold(delta, count)
+        return verdict
+
+    def commit(self, transaction_id: int) -> RowChange:
+        """Apply the hold; cannot fail. Returns the row before and after."""
+        hold = self.holds.pop(transaction_id)
+        before, delta = self.record, hold.delta
+        limits = hold.count or before
+        after = StockRecord(
+            before.organization_id,
+            before.variant_id,
+            before.warehouse_id,
+            before.stock_id,
+            before.available + delta.available,
+            before.reserved + delta.reserved,
+            before.damaged + delta.damaged,
+            before.in_transit + delta.in_transit,
+            limits.min_stock,
+            limits.max_stock,
+            before.version + 1,
+        )
+        after.check()
+        self.record = after
+        return RowChange(before, after)
+
+    def abort(self, transaction_id: int) -> None:
+        """Let the hold go, if there is one."""
+        self.holds.pop(transaction_id, None)
+
+    def publish(self, record: StockRecord) -> None:
+        """The database now holds this snapshot of the row."""
+        if record.version > self.durable.version:
+            self.durable = self.record if record.version == self.record.version else record
+
+    def _count_delta(self, count: Count) -> Delta:
+        record = self.record
+        available = count.total - record.reserved - count.damaged - count.in_transit
+        return Delta(
+            available - record.available, 0, count.damaged - record.damaged, count.in_transit - record.in_transit
+        )
+
+    def _judge(self, delta: Delta) -> Verdict:
+        record = self.record
+        if (
+            record.available + delta.available < 0
+            or record.reserved + delta.reserved < 0
+            or record.damaged + delta.damaged < 0
+            or record.in_transit + delta.in_transit < 0
+        ):
+            return Verdict.DOES_NOT_FIT
+        grows = delta.available + delta.reserved + delta.damaged + delta.in_transit
+        if grows > 0 and record.total + grows > INT32_MAX:
+            return Verdict.TOO_LARGE
+        if self.holds and not self._fits_beside_holds(delta, grows):
+            return Verdict.MUST_WAIT
+        return Verdict.GRANTED
+
+    def _fits_beside_holds(self, delta: Delta, grows: int) -> bool:
+        record = self.record
+        available, reserved, damaged, in_transit, total = (
+            record.available,
+            record.reserved,
+            record.damaged,
+            record.in_transit,
+            record.total,
+        )
+        for hold in self.holds.values():
+            available += min(0, hold.delta.available)
+            reserved += min(0, hold.delta.reserved)
+            damaged += min(0, hold.delta.damaged)
+            in_transit += min(0, hold.delta.in_transit)
+            total += max(0, hold.delta.total)
+        return (
+            available + delta.available >= 0
+            and reserved + delta.reserved >= 0
+            and damaged + delta.damaged >= 0
+            and in_transit + delta.in_transit >= 0
+            and total + max(0, grows) <= INT32_MAX
+        )
+
+
+class StockActor(Actor[Prepare, Verdict]):
+    """Owns one row. Prepares come by mail, and those that must wait are kept; decisions are delivered at once."""
+
+    __slots__ = ("_waiting", "state")
+
+    def __init__(
+        self,
+        state: StockState,
+        dispatcher: Dispatcher,
+        on_crash: Callable[[Actor[Prepare, Verdict], Exception], None],
+        mailbox_messages_max: int,
+    ) -> None:
+        super().__init__(dispatcher, on_crash, mailbox_messages_max)
+        self.state = state
+        self._waiting: list[Envelope[Prepare, Verdict]] = []
+
+    def __repr__(self) -> str:
+        record = self.state.record
+        return (
+            f"<StockActor {record.organization_id}/{record.variant_id}@{record.warehouse_id} "
+            f"available={record.available} held={self.state.held}>"
+        )
+
+    @property
+    def is_quiet(self) -> bool:
+        """The activation may be dropped."""
+        return self.is_idle and not self._waiting and self.state.is_quiet
+
+    async def receive(self, envelope: Envelope[Prepare, Verdict]) -> None:
+        """Judge a prepare; one that must wait is kept until a rival is decided."""
+        message = envelope.message
+        verdict = self.state.prepare(message.transaction_id, message.change)
+        if verdict is Verdict.MUST_WAIT:
+            self._waiting.append(envelope)
+        else:
+            envelope.reply.set(verdict)
+
+    def commit(self, transaction_id: int) -> RowChange:
+        """Apply the transaction's hold, then see who can stop waiting."""
+        change = self.state.commit(transaction_id)
+        if self._waiting:
+            self._judge_waiting()
+        return change
+
+    def abort(self, transaction_id: int) -> None:
+        """Forget all that the transaction asked of this row: its hold, or its place among the waiting."""
+        self.state.abort(transaction_id)
+        if self._waiting:
+            self._waiting = [e for e in self._waiting if e.message.transaction_id != transaction_id]
+            self._judge_waiting()
+
+    def held_envelopes(self) -> list[Envelope[Prepare, Verdict]]:
+        """The prepares that wait for a decision."""
+        return self._waiting
+
+    def _judge_waiting(self) -> None:
+        # First come, first served among those who wait; a smaller wish behind a larger one may fit and then goes ahead.
+        still_waiting = []
+        for envelope in self._waiting:
+            verdict = self.state.prepare(envelope.message.transaction_id, envelope.message.change)
+            if verdict is Verdict.MUST_WAIT:
+                still_waiting.append(envelope)
+            else:
+                envelope.reply.set(verdict)
+        self._waiting = still_waiting

@@ -1,0 +1,107 @@
+"""How a channel is set up: message sizes, gRPC's own retries, and how soon it connects again.
+
+Retries are gRPC's own, from a service config, and not a loop around the call: they keep the call's one
+deadline, they tell a request that never left from one that did, and they work for a stream as well. What gRPC
+does, and does not do:
+
+- It retries UNAVAILABLE and nothing else. DEADLINE_EXCEEDED ends the whole call, so a retry is the caller's to make.
+- It makes at most 5 attempts, the first included.
+- It spreads each delay by 20 % either way.
+- The trailer `grpc-retry-pushback-ms` sets the delay before the next attempt, a negative one forbids it.
+  `google.rpc.RetryInfo` in the details of a status is not read: it is for the caller, see `inventory.errors`.
+- An attempt whose answer has begun is never repeated, nor is a request larger than the retry buffer.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import grpc.aio
+
+from inventory.v1 import inventory_pb2, stock_pb2
+
+ChannelOption = tuple[str, str | int]
+
+_ATTEMPTS_MAX = 5
+# A delay of about a millisecond can be over before gRPC has noted that it waits, and then the call hangs until its
+# deadline (grpc/grpc#41036): seen in half of such calls, and in none of 1,000 with 5 ms.
+_BACKOFF_S_MIN = 0.01
+_MESSAGE_BYTES_MAX = 50 * 1024 * 1024
+# The details of a refusal travel as metadata, and a list of bad lines is longer than gRPC's own 8 KiB.
+_METADATA_BYTES_MAX = 1024 * 1024
+# gRPC's own 256 KiB do not hold a basket of 1,000 lines with ids of 128 characters.
+_RETRY_BUFFER_BYTES = 1024 * 1024
+# gRPC waits a second before it connects again, and every attempt made meanwhile fails at once.
+_RECONNECT_MS_MIN = 100
+_RECONNECT_MS_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a call that failed with UNAVAILABLE is sent again, within the call's deadline.
+
+    `attempts_max`, 2 to 5, includes the first. The delay before the second attempt is `backoff_s`, at least 0.01, and
+    grows by `backoff_factor` with each further one, up to `backoff_s_max`. The default gives a server 3 s to come back.
+    """
+
+    attempts_max: int = 5
+    backoff_s: float = 0.2
+    backoff_s_max: float = 2.0
+    backoff_factor: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.attempts_max <= _ATTEMPTS_MAX:
+            raise ValueError(f"attempts_max={self.attempts_max} has to be 2 to {_ATTEMPTS_MAX}, the most gRPC makes")
+        if not (self.backoff_s >= _BACKOFF_S_MIN and self.backoff_s_max >= _BACKOFF_S_MIN and self.backoff_factor > 0):
+            raise ValueError(f"delays have to be at least {_BACKOFF_S_MIN} s and the factor positive: {self}")
+
+
+def open_channel(
+    target: str,
+    *,
+    retry: RetryPolicy | None,
+    credentials: grpc.ChannelCredentials | None,
+    options: Sequence[ChannelOption],
+) -> grpc.aio.Channel:
+    """A channel to `target`, bound to the running event loop. It connects with the first call.
+
+    Without `credentials` it is not encrypted. `options` are gRPC's channel arguments, and come before those made here.
+    """
+    made = channel_options(retry)
+    given = dict(options)
+    merged = [*options, *(option for option in made if option[0] not in given)]
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=merged)
+    return grpc.aio.secure_channel(target, credentials, options=merged)
+
+
+def channel_options(retry: RetryPolicy | None) -> list[ChannelOption]:
+    options: list[ChannelOption] = [
+        ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
+        ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+        ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+        ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+        ("grpc.initial_reconnect_backoff_ms", _RECONNECT_MS_MIN),
+        ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS_MAX),
+    ]
+    if retry is None:
+        return [*options, ("grpc.enable_retries", 0)]
+    return [
+        *options,
+        ("grpc.enable_retries", 1),
+        ("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES),
+        ("grpc.service_config", json.dumps(service_config(retry))),
+    ]
+
+
+def service_config(retry: RetryPolicy) -> dict[str, object]:
+    services = [inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]]
+    services.append(stock_pb2.DESCRIPTOR.services_by_name["StockService"])
+    policy = {
+        "maxAttempts": retry.attempts_max,
+        "initialBackoff": f"{retry.backoff_s:.9f}s",
+        "maxBackoff": f"{retry.backoff_s_max:.9f}s",
+        "backoffMultiplier": retry.backoff_factor,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {"methodConfig": [{"name": [{"service": service.full_name} for service in services], "retryPolicy": policy}]}

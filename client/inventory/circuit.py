@@ -1,0 +1,138 @@
+"""A circuit breaker: while the service fails, callers are told at once instead of after a deadline each.
+
+    closed ──── failure_threshold failures in a row ───▶ open
+    open ────── open_s later ──────────────────────────▶ half_open
+    half_open ─ the probe succeeds ────────────────────▶ closed
+    half_open ─ the probe fails ───────────────────────▶ open
+
+It is a state machine and nothing else: no I/O, no task, no timer, and the clock is an argument. `admit` decides
+and returns a permit; whoever made the call tells the permit how it went. That a permit belongs to the state it
+was given in is what keeps stragglers harmless: a call that started before the breaker opened, and fails after
+it closed again, says nothing of the service as it is now. A wrapper that awaits the call itself, as breakers
+usually are, has its state spread over awaits, and lets every caller through as a probe that arrives before the
+first one is answered.
+
+Not thread-safe: a breaker belongs to one event loop, as a channel does. Clients on that loop may share one.
+"""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+_PROBE_PATIENCE_S = 1.0
+
+
+class CircuitState(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class CircuitOpenError(Exception):
+    """The call was not made: the service failed lately.
+
+    `retry_after_s`, in seconds, is when a call may be made again. While a probe is under way nobody knows, and it is a
+    second, or less if the breaker opens for less.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"Inventory service unavailable, circuit breaker is open: retry in {retry_after_s:.1f} s")
+        self.retry_after_s = retry_after_s
+
+
+class Permit:
+    """Leave to make one call. Exactly one of the three methods counts, the first that is called."""
+
+    def __init__(self, breaker: "CircuitBreaker", period: int) -> None:
+        self._breaker = breaker
+        self._period = period
+        self._settled = False
+
+    def succeeded(self) -> None:
+        """The service answered, be it with a refusal."""
+        if self._settle():
+            self._breaker._on_success()
+
+    def failed(self) -> None:
+        """The service did not answer, or answered that it is broken."""
+        if self._settle():
+            self._breaker._on_failure()
+
+    def abandoned(self) -> None:
+        """The caller gave up, so nothing was learnt. A probe's place becomes free for the next caller."""
+        if self._settle():
+            self._breaker._on_abandon()
+
+    def _settle(self) -> bool:
+        """Whether what is reported now counts."""
+        counts = not self._settled and self._period == self._breaker._period
+        self._settled = True
+        return counts
+
+
+class CircuitBreaker:
+    """Opens after `failure_threshold` failures in a row, and lets one call through after `open_s` seconds.
+
+    `clock` returns seconds and never goes back. Raises ValueError for a threshold or a time that is not positive.
+    """
+
+    def __init__(
+        self, failure_threshold: int = 5, open_s: float = 60.0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        if failure_threshold < 1 or not open_s > 0:
+            raise ValueError(f"{failure_threshold=} and {open_s=} have to be positive")
+        self.failure_threshold = failure_threshold
+        self.open_s = open_s
+        self._clock = clock
+        self._failures = 0
+        self._opened_at_s: float | None = None
+        self._probing = False
+        # Counts the state changes: what is reported of a call that began in an earlier period is not heard.
+        self._period = 0
+
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self.state} failures={self._failures}/{self.failure_threshold}>"
+
+    @property
+    def state(self) -> CircuitState:
+        if self._opened_at_s is None:
+            return CircuitState.CLOSED
+        return CircuitState.OPEN if self._remaining_s(self._opened_at_s) > 0 else CircuitState.HALF_OPEN
+
+    @property
+    def failures(self) -> int:
+        """Failures since the last success."""
+        return self._failures
+
+    def admit(self) -> Permit:
+        """Leave to make a call now. Raises CircuitOpenError if there is none."""
+        if self._opened_at_s is not None:
+            remaining_s = self._remaining_s(self._opened_at_s)
+            if remaining_s > 0:
+                raise CircuitOpenError(remaining_s)
+            if self._probing:
+                raise CircuitOpenError(min(_PROBE_PATIENCE_S, self.open_s))
+            self._probing = True
+        return Permit(self, self._period)
+
+    def _remaining_s(self, opened_at_s: float) -> float:
+        return opened_at_s + self.open_s - self._clock()
+
+    def _on_success(self) -> None:
+        self._failures = 0
+        if self._opened_at_s is not None:
+            self._opened_at_s = None
+            self._enter_period()
+
+    def _on_failure(self) -> None:
+        self._failures += 1
+        if self._opened_at_s is not None or self._failures >= self.failure_threshold:
+            self._opened_at_s = self._clock()
+            self._enter_period()
+
+    def _on_abandon(self) -> None:
+        self._probing = False
+
+    def _enter_period(self) -> None:
+        self._probing = False
+        self._period += 1

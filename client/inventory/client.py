@@ -1,0 +1,200 @@
+"""The client that an Order Service uses: InventoryService, one method for each call."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc.aio
+
+from inventory.channel import ChannelOption, RetryPolicy
+from inventory.circuit import CircuitBreaker
+from inventory.connection import Connection, Metadata
+from inventory.stock import StockClient
+from inventory.v1 import inventory_pb2 as pb
+from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+
+
+class InventoryClient:
+    """Calls the inventory service at `host` and `port` from one asyncio event loop.
+
+    It is made anywhere, connects with its first call, and belongs to the event loop of that call. Close it with `close`
+    or use it as `async with`.
+
+    `timeout_s`: every call ends within so many seconds, its retries included. Each method takes a `timeout_s` too.
+    `retry`: when gRPC sends a call again that failed with UNAVAILABLE; None: never.
+    `breaker`: True makes one, False does without, or give one to share or to tune.
+    `credentials`: for TLS; None connects without encryption.
+    `metadata`: sent with every call, as an authorization is.
+    `options`: gRPC channel arguments, which come before the client's own.
+
+    Every method raises
+
+    - grpc.aio.AioRpcError for a refusal and for a failure alike, with the code that tells which; `inventory.errors`
+      reads the details.
+    - CircuitOpenError, without a call, while the breaker is open.
+
+    Every method may be called again with the same arguments after any failure, DEADLINE_EXCEEDED too, whose call may
+    have succeeded unseen: the service answers the repetition as it answered, or would have answered, the first.
+    Cancelling a method cancels the call, and leaves it open whether the service has carried it out.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 50053,
+        *,
+        timeout_s: float = 5.0,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
+        breaker: CircuitBreaker | bool = True,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Metadata = (),
+        options: Sequence[ChannelOption] = (),
+    ) -> None:
+        self._connection = Connection(
+            _target(host, port),
+            timeout_s=timeout_s,
+            retry=retry,
+            breaker=breaker if isinstance(breaker, CircuitBreaker) else CircuitBreaker() if breaker else None,
+            credentials=credentials,
+            metadata=metadata,
+            options=options,
+        )
+        self._stub: InventoryServiceStub | None = None
+        self._stock: StockClient | None = None
+
+    def __repr__(self) -> str:
+        return f"<InventoryClient {self._connection.target} breaker={self.breaker}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self, grace_s: float | None = None) -> None:
+        """Lets calls run for `grace_s` seconds more, then cancels them. Closing again does nothing.
+
+        A call made afterwards raises RuntimeError.
+        """
+        await self._connection.close(grace_s)
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel, for stubs of other services, such as health. It exists once this is read on an event loop."""
+        return self._connection.channel
+
+    @property
+    def stub(self) -> InventoryServiceStub:
+        """The generated stub, for what the methods do not offer. It has the retries, but no deadline and no breaker."""
+        if self._stub is None:
+            self._stub = InventoryServiceStub(self.channel)
+        return self._stub
+
+    @property
+    def breaker(self) -> CircuitBreaker | None:
+        return self._connection.breaker
+
+    @property
+    def stock(self) -> StockClient:
+        """The calls of StockService, over the same connection and with the same breaker."""
+        if self._stock is None:
+            self._stock = StockClient(self._connection)
+        return self._stock
+
+    async def check_availability(
+        self,
+        organization_id: str,
+        variant_id: str,
+        warehouse_id: str,
+        quantity: int,
+        *,
+        timeout_s: float | None = None,
+    ) -> pb.CheckAvailabilityResponse:
+        """Whether `quantity` could be reserved now. An empty `warehouse_id` lets the service choose."""
+        request = pb.CheckAvailabilityRequest(
+            organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id, quantity=quantity
+        )
+        return await self._connection.call(self.stub.CheckAvailability, request, timeout_s=timeout_s)
+
+    async def check_bulk_availability(
+        self,
+        organization_id: str,
+        items: Iterable[Mapping[str, Any] | pb.AvailabilityItem],
+        *,
+        timeout_s: float | None = None,
+    ) -> pb.CheckBulkAvailabilityResponse:
+        """Whether all of `items` could be reserved together now. Items are as for `reserve_stock`."""
+        lines = [
+            item if isinstance(item, pb.AvailabilityItem) else pb.AvailabilityItem(**_line(item)) for item in items
+        ]
+        request = pb.CheckBulkAvailabilityRequest(organization_id=organization_id, items=lines)
+        return await self._connection.call(self.stub.CheckBulkAvailability, request, timeout_s=timeout_s)
+
+    async def reserve_stock(
+        self,
+        organization_id: str,
+        order_id: str,
+        items: Iterable[Mapping[str, Any] | pb.ReservationItem],
+        ttl_minutes: int = 15,
+        *,
+        idempotency_key: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.ReserveStockResponse:
+        """Reserves all of `items` for `ttl_minutes`, or nothing.
+
+        An item is a ReservationItem, or a mapping with `variant_id`, `quantity` and perhaps `warehouse_id`; what else
+        the mapping has is ignored. Without a warehouse the service chooses.
+
+        The same order and items again give the same reservation, which is what makes retries safe. A refusal is tried
+        afresh, since stock may have come back; under an `idempotency_key` a repetition gets the refusal that was given.
+
+        Raises KeyError for a mapping that lacks a key.
+        """
+        lines = [item if isinstance(item, pb.ReservationItem) else pb.ReservationItem(**_line(item)) for item in items]
+        request = pb.ReserveStockRequest(
+            organization_id=organization_id, order_id=order_id, items=lines, ttl_minutes=ttl_minutes
+        )
+        metadata = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
+        return await self._connection.call(self.stub.ReserveStock, request, timeout_s=timeout_s, metadata=metadata)
+
+    async def confirm_reservation(
+        self, organization_id: str, reservation_id: str, order_id: str, *, timeout_s: float | None = None
+    ) -> pb.ConfirmReservationResponse:
+        """Keeps a reservation beyond its time limit, as the order is paid."""
+        request = pb.ConfirmReservationRequest(
+            organization_id=organization_id, reservation_id=reservation_id, order_id=order_id
+        )
+        return await self._connection.call(self.stub.ConfirmReservation, request, timeout_s=timeout_s)
+
+    async def release_reservation(
+        self, organization_id: str, reservation_id: str, reason: str, *, timeout_s: float | None = None
+    ) -> pb.ReleaseReservationResponse:
+        """Gives a reservation's goods back. `reason` is kept: payment_failed, timeout, cancelled or the like."""
+        request = pb.ReleaseReservationRequest(
+            organization_id=organization_id, reservation_id=reservation_id, reason=reason
+        )
+        return await self._connection.call(self.stub.ReleaseReservation, request, timeout_s=timeout_s)
+
+    async def get_stock_info(
+        self, organization_id: str, variant_id: str, warehouse_id: str = "", *, timeout_s: float | None = None
+    ) -> pb.GetStockInfoResponse:
+        """The stock of a variant in one warehouse, or in all of them."""
+        request = pb.GetStockInfoRequest(
+            organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id
+        )
+        return await self._connection.call(self.stub.GetStockInfo, request, timeout_s=timeout_s)
+
+
+def _line(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "variant_id": item["variant_id"],
+        "warehouse_id": item.get("warehouse_id") or "",
+        "quantity": item["quantity"],
+    }
+
+
+def _target(host: str, port: int) -> str:
+    is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
+    return f"[{host}]:{port}" if is_bare_ipv6 else f"{host}:{port}"

@@ -1,0 +1,133 @@
+"""One connection, shared by the clients of both services: its channel, deadline, metadata and circuit breaker."""
+
+from collections.abc import AsyncIterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import grpc.aio
+
+from inventory.channel import ChannelOption, RetryPolicy, open_channel
+from inventory.circuit import CircuitBreaker, Permit
+from inventory.upload import FirstStatus, write_all
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Metadata = Sequence[tuple[str, str]]
+
+# What tells that the service is in trouble. Everything else is an answer, if an unwelcome one. RESOURCE_EXHAUSTED is
+# not here, because gRPC itself gives it for a message that is too large: that says nothing of the service, which
+# reports overload as UNAVAILABLE.
+SERVICE_FAILURES = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+
+
+class Connection:
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout_s: float,
+        retry: RetryPolicy | None,
+        breaker: CircuitBreaker | None,
+        credentials: grpc.ChannelCredentials | None,
+        metadata: Metadata,
+        options: Sequence[ChannelOption],
+    ) -> None:
+        if not timeout_s > 0:
+            raise ValueError(f"{timeout_s=} has to be positive")
+        self.target = target
+        self.timeout_s = timeout_s
+        self.breaker = breaker
+        self._retry = retry
+        self._credentials = credentials
+        self._metadata = tuple(metadata)
+        self._options = tuple(options)
+        self._channel: grpc.aio.Channel | None = None
+        self._closed = False
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """Opened when first asked for: a channel belongs to the event loop that runs then, a client to none yet.
+
+        Raises RuntimeError after `close`.
+        """
+        self._require_open()
+        if self._channel is None:
+            self._channel = open_channel(
+                self.target, retry=self._retry, credentials=self._credentials, options=self._options
+            )
+        return self._channel
+
+    async def close(self, grace_s: float | None = None) -> None:
+        """Lets calls run for `grace_s` seconds more, then cancels them. Closing again does nothing."""
+        self._closed = True
+        if self._channel is not None:
+            await self._channel.close(grace_s)
+
+    async def call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Response:
+        """Sends `request` and returns the answer. Raises AioRpcError and CircuitOpenError."""
+        self._require_open()
+        deadline_s = self.timeout_s if timeout_s is None else timeout_s
+        with guarded(self.breaker):
+            return await method(request, timeout=deadline_s, metadata=[*self._metadata, *metadata])
+
+    async def upload(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        requests: AsyncIterable[Request],
+        *,
+        timeout_s: float,
+    ) -> Response:
+        """Sends all of `requests` and returns the answer. Raises as `call` does, and what `requests` raises."""
+        self._require_open()
+        with guarded(self.breaker) as permit:
+            call = method(timeout=timeout_s, metadata=self._metadata)
+            status = FirstStatus(call)
+            try:
+                await write_all(call, requests)
+            except grpc.aio.AioRpcError:
+                # From `requests`, which come from another service: it says nothing of this one.
+                if permit is not None:
+                    permit.abandoned()
+                raise
+            return await status.answer(call)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"The client of {self.target} is closed")
+
+
+@contextmanager
+def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
+    """Tells `breaker` how the call in the body went. Raises CircuitOpenError if there must be none.
+
+    A cancelled call, or one that this side could not even make, counts as neither success nor failure.
+    """
+    if breaker is None:
+        yield None
+        return
+    permit = breaker.admit()
+    try:
+        yield permit
+        permit.succeeded()
+    except grpc.aio.AioRpcError as error:
+        if error.code() in SERVICE_FAILURES:
+            permit.failed()
+        elif error.code() is not grpc.StatusCode.CANCELLED:
+            permit.succeeded()
+        raise
+    finally:
+        permit.abandoned()

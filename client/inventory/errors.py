@@ -1,0 +1,117 @@
+"""What a refusal says beyond its code and text: the google.rpc details that the service packs into its status.
+
+    except grpc.aio.AioRpcError as error:
+        details = error_details(error)
+        if details.reason == "INSUFFICIENT_STOCK":
+            for violation in details.precondition_violations: ...
+
+Import errors are the one detail that is the service's own, and not google.rpc's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc.aio
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from inventory.v1 import stock_pb2
+
+_Detail = TypeVar("_Detail", bound=Message)
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """A field of the request that is not as it must be, such as `items[2].quantity`."""
+
+    field: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionViolation:
+    """What the request asked for and cannot have now. `subject` is the thing it is about."""
+
+    type: str
+    subject: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
+    """A line that an import was refused for. `line_number` is the caller's own, or the place in the stream."""
+
+    line_number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDetails:
+    """Everything is empty, or None, that the service did not say."""
+
+    reason: str = ""
+    """The cause, in capitals and stable: the thing to branch on."""
+    domain: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Values that belong to `reason`, such as the id of the reservation that exists already."""
+    field_violations: tuple[FieldViolation, ...] = ()
+    precondition_violations: tuple[PreconditionViolation, ...] = ()
+    retry_delay_s: float | None = None
+    """The service expects that the same request can succeed after so many seconds."""
+    line_errors: tuple[LineError, ...] = ()
+    line_errors_total: int = 0
+    """How many lines of an import are bad: `line_errors` has only the first 1,000."""
+
+
+def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
+    """The details in `error`, whoever made it. Never raises: what is missing or cannot be read is left empty."""
+    packed = _packed_details(error)
+    info = _unpack(packed, ErrorInfo)
+    request = _unpack(packed, BadRequest)
+    precondition = _unpack(packed, PreconditionFailure)
+    retry = _unpack(packed, RetryInfo)
+    lines = _unpack(packed, stock_pb2.ImportErrors)
+    return ErrorDetails(
+        reason=info.reason,
+        domain=info.domain,
+        metadata=dict(info.metadata),
+        field_violations=tuple(FieldViolation(it.field, it.description) for it in request.field_violations),
+        precondition_violations=tuple(
+            PreconditionViolation(it.type, it.subject, it.description) for it in precondition.violations
+        ),
+        retry_delay_s=_seconds(retry.retry_delay) if retry.HasField("retry_delay") else None,
+        line_errors=tuple(LineError(it.line_number, it.reason) for it in lines.errors),
+        line_errors_total=lines.errors_total,
+    )
+
+
+def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[Any]:
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return Status.FromString(value).details
+            except DecodeError:
+                return ()
+    return ()
+
+
+def _unpack(packed: Sequence[Any], kind: type[_Detail]) -> _Detail:
+    """The first detail of that kind, or an empty one."""
+    detail = kind()
+    for candidate in packed:
+        try:
+            if candidate.Unpack(detail):
+                return detail
+        except DecodeError:
+            return kind()
+    return detail
+
+
+def _seconds(duration: Duration) -> float:
+    # Not `ToTimedelta`, which raises for a duration that a timedelta cannot hold.
+    return duration.seconds + duration.nanos / 1e9

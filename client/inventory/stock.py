@@ -1,0 +1,163 @@
+"""The client of StockService: goods come in and go out. Reached as `InventoryClient.stock`."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+from inventory.connection import Connection
+from inventory.v1 import inventory_pb2
+from inventory.v1 import stock_pb2 as pb
+from inventory.v1.stock_pb2_grpc import StockServiceStub
+
+Line = Mapping[str, Any] | pb.ImportLine
+
+
+class StockClient:
+    """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
+
+    Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
+    nothing twice. One is made for each method call, so that gRPC's retries carry the same. Give one of your own to call
+    a method again after a failure, or after a restart.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub: StockServiceStub | None = None
+
+    @property
+    def stub(self) -> StockServiceStub:
+        """The generated stub. It has the retries, but no deadline and no breaker."""
+        if self._stub is None:
+            self._stub = StockServiceStub(self._connection.channel)
+        return self._stub
+
+    async def receive_stock(
+        self,
+        organization_id: str,
+        variant_id: str,
+        warehouse_id: str,
+        quantity: int,
+        *,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.ReceiveStockResponse:
+        """Adds goods to a stock row, which is made if it does not exist. `reason` and `reference` go to the ledger."""
+        request = pb.ReceiveStockRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            variant_id=variant_id,
+            warehouse_id=warehouse_id,
+            quantity=quantity,
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.ReceiveStock, request, timeout_s=timeout_s)
+
+    async def fulfill_reservation(
+        self,
+        organization_id: str,
+        reservation_id: str,
+        *,
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.FulfillReservationResponse:
+        """Ships a confirmed reservation: its goods leave the stock. `reference` goes to the ledger."""
+        request = pb.FulfillReservationRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            reservation_id=reservation_id,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.FulfillReservation, request, timeout_s=timeout_s)
+
+    async def import_stock(
+        self,
+        lines: Iterable[Line] | AsyncIterable[Line],
+        *,
+        request_id: str | None = None,
+        chunk_lines: int = 500,
+        timeout_s: float = 60.0,
+    ) -> pb.ImportStockResponse:
+        """Sets counted totals, all of `lines` or nothing. They are read as they are sent, `chunk_lines` a message.
+
+        A line is a mapping with fields of ImportLine, or an ImportLine. A refusal names every bad line: see
+        `ErrorDetails.line_errors`. What `lines` raises, as well as a ValueError or TypeError for a line that is no
+        ImportLine, cancels the import and is passed on.
+
+        gRPC retries it only while all that was sent fits into a megabyte. Import the same lines again in any case.
+        """
+        request_id = request_id or str(uuid4())
+        async with aclosing(_import_requests(lines, request_id, chunk_lines)) as requests:
+            return await self._connection.upload(self.stub.ImportStock, requests, timeout_s=timeout_s)
+
+    async def list_stock(
+        self,
+        organization_id: str,
+        *,
+        variant_id: str = "",
+        warehouse_id: str = "",
+        page_size: int = 500,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[inventory_pb2.StockInfo]:
+        """All stock rows, of one variant or warehouse if given, by variant and warehouse.
+
+        `page_size` rows, at most 1,000, are fetched with each call, and `timeout_s` is for each. What changes between
+        two pages may be missed or seen twice.
+        """
+        request = pb.ListStockRequest(
+            organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id, page_size=page_size
+        )
+        while True:
+            page = await self._connection.call(self.stub.ListStock, request, timeout_s=timeout_s)
+            for row in page.stock_info:
+                yield row
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def list_reservations(
+        self,
+        organization_id: str,
+        *,
+        state: str = "",
+        order_id: str = "",
+        page_size: int = 100,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[pb.Reservation]:
+        """All reservations, newest first: of one order, or in one state, if given. Pages are as in `list_stock`."""
+        request = pb.ListReservationsRequest(
+            organization_id=organization_id, state=state, order_id=order_id, page_size=page_size
+        )
+        while True:
+            page = await self._connection.call(self.stub.ListReservations, request, timeout_s=timeout_s)
+            for reservation in page.reservations:
+                yield reservation
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+
+async def _import_requests(
+    lines: Iterable[Line] | AsyncIterable[Line], request_id: str, chunk_lines: int
+) -> AsyncGenerator[pb.ImportStockRequest, None]:
+    """At least one request, so that an empty import has its request_id too."""
+    request = pb.ImportStockRequest(request_id=request_id)
+    async for line in _each(lines):
+        request.lines.append(line if isinstance(line, pb.ImportLine) else pb.ImportLine(**line))
+        if len(request.lines) >= chunk_lines:
+            yield request
+            request = pb.ImportStockRequest(request_id=request_id)
+    yield request
+
+
+async def _each(lines: Iterable[Line] | AsyncIterable[Line]) -> AsyncIterator[Line]:
+    if isinstance(lines, AsyncIterable):
+        async for line in lines:
+            yield line
+    else:
+        for line in lines:
+            yield line

@@ -1,0 +1,73 @@
+"""Sends a stream and returns the one answer to it. grpc.aio by itself loses errors of both sides:
+
+- An iterator handed to it that raises ends the call as cancelled, and what it raised is gone. So the requests are
+  written one by one here.
+- A write that fails because the service has answered, or because the deadline is over, sets the call's status to
+  INTERNAL, "Internal error from Core". The true status replaces that if it comes later, and is lost if it came before:
+  seen in 15 of 1,500 refusals that came while requests were written. So the first status is kept here.
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Coroutine
+from typing import Any, TypeVar, cast
+
+import grpc.aio
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Result = TypeVar("Result")
+
+
+async def write_all(call: grpc.aio.StreamUnaryCall[Request, Response], requests: AsyncIterable[Request]) -> None:
+    """Writes `requests` until they end, or until the service has answered and reads no more.
+
+    What `requests` raises, as well as cancelling, cancels the call and is passed on.
+    """
+    try:
+        async for request in requests:
+            try:
+                await call.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                return
+        await call.done_writing()
+    except BaseException:
+        call.cancel()
+        raise
+
+
+class FirstStatus:
+    """Keeps the status of `call` as it first comes, unless it is the one that a failed write in this task sets."""
+
+    def __init__(self, call: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
+        self._writer = asyncio.current_task()
+        self._error: grpc.aio.AioRpcError | None = None
+        call.add_done_callback(self._on_done)
+
+    async def answer(self, call: grpc.aio.StreamUnaryCall[Any, Response]) -> Response:
+        """The answer to `call`. Raises AioRpcError."""
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise self._error or error from None
+
+    def _on_done(self, call: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
+        if asyncio.current_task() is self._writer:
+            return
+        code = _result(call.code())
+        if code is not grpc.StatusCode.OK:
+            self._error = grpc.aio.AioRpcError(
+                code,
+                trailing_metadata=_result(call.trailing_metadata()),
+                details=_result(call.details()),
+                debug_error_string="",
+            )
+
+
+def _result(finished: Coroutine[Any, Any, Result]) -> Result:
+    """The result of a coroutine that has nothing to wait for: a call that is done has its status."""
+    try:
+        finished.send(None)
+    except StopIteration as done:
+        return cast(Result, done.value)
+    finished.close()
+    raise AssertionError("a call that is done has its status")

@@ -1,0 +1,196 @@
+from inventory.v1 import inventory_pb2 as _inventory_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class ImportStockRequest(_message.Message):
+    __slots__ = ("request_id", "lines")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    lines: _containers.RepeatedCompositeFieldContainer[ImportLine]
+    def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping]]] = ...) -> None: ...
+
+class ImportLine(_message.Message):
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "line_number")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_NAME_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    IN_TRANSIT_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MIN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    MAX_STOCK_FIELD_NUMBER: _ClassVar[int]
+    LINE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    warehouse_name: str
+    total_quantity: int
+    damaged_quantity: int
+    in_transit_quantity: int
+    min_stock: int
+    max_stock: int
+    line_number: int
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., warehouse_name: _Optional[str] = ..., total_quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., in_transit_quantity: _Optional[int] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., line_number: _Optional[int] = ...) -> None: ...
+
+class ImportStockResponse(_message.Message):
+    __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    lines: int
+    rows_created: int
+    rows_changed: int
+    rows_unchanged: int
+    message: str
+    def __init__(self, lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class ImportErrors(_message.Message):
+    __slots__ = ("errors", "errors_total")
+    ERRORS_FIELD_NUMBER: _ClassVar[int]
+    ERRORS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    errors: _containers.RepeatedCompositeFieldContainer[ImportLineError]
+    errors_total: int
+    def __init__(self, errors: _Optional[_Iterable[_Union[ImportLineError, _Mapping]]] = ..., errors_total: _Optional[int] = ...) -> None: ...
+
+class ImportLineError(_message.Message):
+    __slots__ = ("line_number", "reason")
+    LINE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    line_number: int
+    reason: str
+    def __init__(self, line_number: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ReceiveStockRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "quantity", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    variant_id: str
+    warehouse_id: str
+    quantity: int
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ReceiveStockResponse(_message.Message):
+    __slots__ = ("stock_id", "total_quantity", "available_quantity", "quantity_before", "message")
+    STOCK_ID_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    stock_id: str
+    total_quantity: int
+    available_quantity: int
+    quantity_before: int
+    message: str
+    def __init__(self, stock_id: _Optional[str] = ..., total_quantity: _Optional[int] = ..., available_quantity: _Optional[int] = ..., quantity_before: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
+class FulfillReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class FulfillReservationResponse(_message.Message):
+    __slots__ = ("success", "message", "fulfilled_at", "items_fulfilled", "total_quantity_fulfilled")
+    SUCCESS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FULFILLED_AT_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FULFILLED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_QUANTITY_FULFILLED_FIELD_NUMBER: _ClassVar[int]
+    success: bool
+    message: str
+    fulfilled_at: str
+    items_fulfilled: int
+    total_quantity_fulfilled: int
+    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ...) -> None: ...
+
+class ListStockRequest(_message.Message):
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "page_size", "page_token")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListStockResponse(_message.Message):
+    __slots__ = ("stock_info", "next_page_token")
+    STOCK_INFO_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    stock_info: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    next_page_token: str
+    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListReservationsRequest(_message.Message):
+    __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    state: str
+    order_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListReservationsResponse(_message.Message):
+    __slots__ = ("reservations", "next_page_token")
+    RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    reservations: _containers.RepeatedCompositeFieldContainer[Reservation]
+    next_page_token: str
+    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Reservation(_message.Message):
+    __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items")
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    reservation_id: str
+    organization_id: str
+    order_id: str
+    state: str
+    created_at: str
+    expires_at: str
+    confirmed_at: str
+    ended_at: str
+    reason: str
+    items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservedItem]
+    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping]]] = ...) -> None: ...

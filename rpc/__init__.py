@@ -1,0 +1,1 @@
+"""The gRPC shell: requests become commands, facts responses, refusals statuses. It decides nothing else."""

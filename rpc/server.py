@@ -1,0 +1,102 @@
+"""The server as the application sees it: start, tell it whether the inventory serves, stop."""
+
+import asyncio
+from typing import NamedTuple
+
+from grpc_reflection.v1alpha import reflection
+
+from rpc.addresses import Address, ListenError, free_addresses
+from rpc.handlers import Frame
+from rpc.health import HealthServicer
+from rpc.inventory_service import InventoryServicer
+from rpc.listener import Listener
+from rpc.service import Inventory
+from rpc.stock_service import StockServicer
+
+CALLS_MAX = 10_000
+
+INVENTORY = "inventory.v1.InventoryService"
+STOCK = "inventory.v1.StockService"
+HEALTH = "grpc.health.v1.Health"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
+
+
+class RpcServerStatistics(NamedTuple):
+    calls_under_way: int
+    calls_turned_away: int
+    listener_reopened: int
+
+
+class RpcServer:
+    """InventoryService, StockService, health and reflection on one port. It belongs to the running asyncio loop.
+
+    Args:
+        inventory: the core. Its `serving` is asked once, by `start`; after that call `set_serving`.
+        host: a name or an address. `localhost` listens on 127.0.0.1 and, where there is IPv6, on ::1.
+        port: 0 chooses a free one, the same for all addresses.
+        calls_max: how many calls may be under way; see `rpc.handlers.Frame`.
+    """
+
+    def __init__(self, inventory: Inventory, *, host: str, port: int, calls_max: int = CALLS_MAX) -> None:
+        self._host = host
+        self._port = port
+        self._inventory = inventory
+        self._health = HealthServicer()
+        self._frame = _frame(inventory, self._health, calls_max)
+        self._listener: Listener | None = None
+
+    def __repr__(self) -> str:
+        return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
+
+    def statistics(self) -> RpcServerStatistics:
+        reopened = 0 if self._listener is None else self._listener.reopened
+        return RpcServerStatistics(*self._frame.statistics(), reopened)
+
+    async def start(self) -> list[Address]:
+        """Listen. Returns the addresses, which have the port that was chosen.
+
+        Raises:
+            ListenError: the host or the port cannot be had; the text says why.
+        """
+        self._health.set_serving(self._inventory.serving)
+        attempts = 5 if self._port == 0 else 1
+        while True:
+            attempts -= 1
+            addresses = await asyncio.to_thread(free_addresses, self._host, self._port)
+            listener = Listener(self._frame, addresses)
+            try:
+                await listener.open()
+            except ListenError:
+                if attempts == 0:
+                    raise
+            else:
+                self._listener = listener
+                return list(addresses)
+
+    def set_serving(self, serving: bool) -> None:
+        """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""
+        self._health.set_serving(serving)
+
+    async def stop(self, grace_s: float) -> None:
+        """Health says NOT_SERVING, no more calls are accepted, and those under way may finish.
+
+        Cancelled, it leaves the server stopping; call it again. A second call does nothing.
+
+        Args:
+            grace_s: after so many seconds the calls that still run are cancelled.
+        """
+        self._health.end()
+        if self._listener is not None:
+            await self._listener.close(grace_s)
+
+
+def _frame(inventory: Inventory, health: HealthServicer, calls_max: int) -> Frame:
+    frame = Frame(calls_max)
+    frame.add_service(INVENTORY, InventoryServicer(inventory))
+    frame.add_service(STOCK, StockServicer(inventory))
+    frame.add_service(HEALTH, health)
+    reflector = reflection.aio.ReflectionServicer([INVENTORY, STOCK, HEALTH, REFLECTION, REFLECTION_V1])
+    frame.add_service(REFLECTION, reflector)
+    frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1)
+    return frame

@@ -1,0 +1,1 @@
+"""What is durable: the Store port, the Journal that writes through it, and its adapters."""

@@ -1,0 +1,276 @@
+"""A simulated disk. What is on it outlives the store that wrote it, as a file outlives a process.
+
+The simulation and the fast tests run the whole service on it. It keeps the rules of a real database and checks more
+than one can: epochs, LSNs without a gap, versions, and that every change starts from what the disk has. A batch is
+checked as a whole before the first of it is applied, so that a refused one leaves no trace. Reads go through sorted
+lists, never through a full scan, and the order of every answer is fixed, since one run must be like the next to the
+last step.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from anyio import lowlevel
+
+from actors.records import (
+    OrderKey,
+    RequestKey,
+    RequestRecord,
+    ReservationRecord,
+    ReservationState,
+    StockKey,
+    StockRecord,
+    Transaction,
+    VariantKey,
+    WarehouseRecord,
+)
+from storage.batch import Batch, fold
+from storage.store import Due, Ownership, OwnershipLost, StorageError
+
+ReservationKey = tuple[str, str]  # organization, reservation
+Key = TypeVar("Key", OrderKey, RequestKey)
+
+
+class Disk:
+    """The durable contents, open to look at: `transactions` is the journal from its first entry on."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.owner: MemoryStore | None = None
+        self.transactions: list[Transaction] = []
+        self.stock: dict[StockKey, StockRecord] = {}
+        self.reservations: dict[ReservationKey, ReservationRecord] = {}
+        self.requests: dict[RequestKey, RequestRecord] = {}
+        self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
+        self.rows: list[StockKey] = []  # sorted, as are the lists below
+        self.rows_by_organization: dict[str, list[StockKey]] = {}
+        self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
+        self.orders: list[OrderKey] = []
+        self.request_keys: list[RequestKey] = []
+        self.reservation_ids: dict[str, list[str]] = {}  # by organization
+        self.reservations_by_order: dict[OrderKey, list[str]] = {}  # oldest first
+        self.active: list[tuple[int, str, str]] = []  # expires_at_ms, organization, reservation
+
+    @property
+    def last_lsn(self) -> int:
+        return self.transactions[-1].lsn if self.transactions else 0
+
+    @property
+    def last_at_ms(self) -> int:
+        return self.transactions[-1].at_ms if self.transactions else 0
+
+    def __repr__(self) -> str:
+        return f"<Disk epoch={self.epoch} last_lsn={self.last_lsn} rows={len(self.rows)} active={len(self.active)}>"
+
+    def release(self) -> None:
+        """Forget the owner, as a kernel does with the locks of a process that was killed."""
+        self.owner = None
+
+    def apply(self, transactions: Sequence[Transaction]) -> None:
+        """Write a batch, or fail an assertion and write nothing."""
+        batch = fold(transactions)
+        self._check(batch)
+        # After this point nothing may fail.
+        self.transactions.extend(transactions)
+        self.warehouses.update(batch.warehouses)
+        for change in batch.stock.values():
+            if not change.before.exists:
+                self._index_row(change.after.key)
+            self.stock[change.after.key] = change.after
+        for key, reservation in batch.reserved.items():
+            self._index_reservation(key, reservation)
+        for key, reservation in (*batch.reserved.items(), *batch.moved.items()):
+            self._keep_reservation(key, reservation)
+        for transaction in transactions:
+            if transaction.request is not None:
+                self.requests[transaction.request.key] = transaction.request
+                insort(self.request_keys, transaction.request.key)
+
+    def _check(self, batch: Batch) -> None:
+        assert batch.first_lsn == self.last_lsn + 1, f"LSN {batch.first_lsn} after {self.last_lsn}"
+        for change in batch.stock.values():
+            on_disk = self.stock.get(change.after.key)
+            if on_disk is None:
+                assert not change.before.exists, change
+            else:
+                assert on_disk == change.before, f"{change} does not start from {on_disk}"
+        for transaction in batch.transactions:
+            for change in transaction.changes:
+                change.after.check()
+        for key in batch.reserved:
+            assert key not in self.reservations, key
+        for key in batch.moved:
+            assert key in self.reservations, key
+        new = [transaction.request.key for transaction in batch.transactions if transaction.request is not None]
+        assert len(set(new)) == len(new), new
+        for request in new:
+            assert request not in self.requests, request
+
+    def _index_row(self, key: StockKey) -> None:
+        insort(self.rows, key)
+        insort(self.rows_by_organization.setdefault(key.organization_id, []), key)
+        insort(self.rows_by_variant.setdefault(key.variant, []), key)
+
+    def _index_reservation(self, key: ReservationKey, reservation: ReservationRecord) -> None:
+        insort(self.reservation_ids.setdefault(key[0], []), key[1])
+        order = reservation.order
+        if order not in self.reservations_by_order:
+            insort(self.orders, order)
+        self.reservations_by_order.setdefault(order, []).append(key[1])
+
+    def _keep_reservation(self, key: ReservationKey, reservation: ReservationRecord) -> None:
+        before = self.reservations.get(key)
+        if before is not None and before.state == "active":
+            del self.active[bisect_left(self.active, (before.expires_at_ms, *key))]
+        if reservation.state == "active":
+            insort(self.active, (reservation.expires_at_ms, *key))
+        self.reservations[key] = reservation
+
+    def load(self, keys: Iterable[StockKey]) -> list[StockRecord]:
+        """These rows, in the order of `keys`."""
+        return [self.stock[key] for key in keys]
+
+
+class MemoryStore:
+    """The Store port on a `Disk`, under any backend of anyio.
+
+    A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
+    cancellation in `_before` is a failure that left nothing, one in `_after` a failure after the fact.
+
+    Args:
+        disk: what it reads and writes. At most one store owns a disk.
+        takes_over: whether `open` drives out an owner that still runs, instead of giving way to it.
+    """
+
+    def __init__(self, disk: Disk, *, takes_over: bool = False) -> None:
+        self.disk = disk
+        self._takes_over = takes_over
+        self._epoch = 0  # 0: not open
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore epoch={self._epoch} of {self.disk!r}>"
+
+    async def _before(self, operation: str) -> None:
+        """Called first in every method but `close`; `operation` is the method's name."""
+        await lowlevel.checkpoint()
+
+    async def _after(self, operation: str) -> None:
+        """Called after the effect of `open` and `write`, before the caller hears of it."""
+
+    async def open(self) -> Ownership:
+        await self._before("open")
+        disk = self.disk
+        if disk.owner not in (None, self) and not self._takes_over:
+            raise OwnershipLost(f"another server owns the disk since epoch {disk.epoch}")
+        disk.owner = self
+        disk.epoch += 1
+        self._epoch = disk.epoch
+        ownership = Ownership(epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms)
+        await self._after("open")
+        return ownership
+
+    async def write(self, transactions: Sequence[Transaction]) -> None:
+        await self._before("write")
+        self.land(transactions)
+        await self._after("write")
+
+    def land(self, transactions: Sequence[Transaction]) -> None:
+        """The effect of `write` alone, fence included: what a commit does that lands late."""
+        self._check_open()
+        if self._epoch != self.disk.epoch:
+            raise OwnershipLost(f"epoch {self.disk.epoch} owns the disk, not {self._epoch}")
+        self.disk.apply(transactions)
+
+    async def load_warehouses(self) -> Sequence[WarehouseRecord]:
+        disk = await self._read("load_warehouses")
+        return [disk.warehouses[key] for key in sorted(disk.warehouses)]
+
+    async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
+        disk = await self._read("load_variants")
+        return disk.load(row for key in sorted(set(keys)) for row in disk.rows_by_variant.get(key, ()))
+
+    async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
+        disk = await self._read("load_orders")
+        return [
+            disk.reservations[key.organization_id, reservation_id]
+            for key in keys
+            for reservation_id in disk.reservations_by_order.get(key, ())
+        ]
+
+    async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        disk = await self._read("find_reservation")
+        reservation = disk.reservations.get((organization_id, reservation_id))
+        return None if reservation is None else reservation.order
+
+    async def load_request(self, key: RequestKey) -> RequestRecord | None:
+        disk = await self._read("load_request")
+        return disk.requests.get(key)
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[Due]:
+        disk = await self._read("due")
+        end = bisect_left(disk.active, (now_ms + 1, "", ""))
+        return [
+            Due(disk.reservations[organization_id, reservation_id].order, expires_at_ms)
+            for expires_at_ms, organization_id, reservation_id in disk.active[: min(end, limit)]
+        ]
+
+    async def next_expiry_ms(self) -> int | None:
+        disk = await self._read("next_expiry_ms")
+        return disk.active[0][0] if disk.active else None
+
+    async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
+        disk = await self._read("orders_after")
+        return _page_after(disk.orders, key, limit)
+
+    async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:
+        disk = await self._read("requests_after")
+        return _page_after(disk.request_keys, key, limit)
+
+    async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
+        disk = await self._read("active_reservations")
+        return [disk.reservations[key] for _, *ids in disk.active[:limit] for key in [(ids[0], ids[1])]]
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> Sequence[StockRecord]:
+        disk = await self._read("list_stock")
+        if variant_id:
+            rows = disk.rows_by_variant.get(VariantKey(organization_id, variant_id), [])
+        else:
+            rows = disk.rows_by_organization.get(organization_id, [])
+        begin = 0 if after is None else bisect_right(rows, after)
+        wanted = (rows[i] for i in range(begin, len(rows)) if warehouse_id in ("", rows[i].warehouse_id))
+        return disk.load(islice(wanted, limit))
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> Sequence[ReservationRecord]:
+        disk = await self._read("list_reservations")
+        if order_id:
+            ids = sorted(disk.reservations_by_order.get(OrderKey(organization_id, order_id), ()))
+        else:
+            ids = disk.reservation_ids.get(organization_id, [])
+        end = bisect_left(ids, before) if before else len(ids)
+        records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
+        return list(islice((record for record in records if state in (None, record.state)), limit))
+
+    async def close(self) -> None:
+        self._epoch = 0
+        if self.disk.owner is self:
+            self.disk.release()
+
+    async def _read(self, operation: str) -> Disk:
+        await self._before(operation)
+        self._check_open()
+        return self.disk
+
+    def _check_open(self) -> None:
+        if self._epoch == 0:
+            raise StorageError("the store is not open")
+
+
+def _page_after(keys: list[Key], key: Key | None, limit: int) -> list[Key]:
+    begin = 0 if key is None else bisect_right(keys, key)
+    return keys[begin : begin + limit]

@@ -1,0 +1,9 @@
+"""Alembic's entry: it runs on the connection that `storage.sql.migrate` hands over, in the transaction begun there."""
+
+from alembic import context
+
+from storage.sql.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,192 @@
+"""The tables, made to be read by a person with `sqlite3` or `psql`.
+
+Every index is paid for on the write path, so each one here has a read that would be a scan without it. The
+tables that are only ever looked up by their key have no other order (WITHOUT ROWID): one tree to write instead
+of two. CHECK constraints repeat the invariants of `actors.records`, so that even a bug cannot oversell. The
+deltas of the ledger are generated from its `before` and `after` columns: they cannot disagree. There are no
+foreign keys, since each costs a look-up a line and there is only one writer, which writes a reservation and its
+items in one transaction.
+
+A change here needs a migration in `migrations/versions`; a test compares the two.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+from storage.sql.instants import Instant
+
+# Keys compare by code point in both databases, as they do in Python; a locale's order would be slower and another one.
+KEY: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+# A STRICT table of SQLite knows INTEGER only, which has 64 bits there.
+LONG: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+SHORT: TypeEngine[int] = SmallInteger().with_variant(Integer(), "sqlite")
+
+# STRICT: without it SQLite would store the text 'many' in a quantity, and find it larger than zero.
+OPTIONS: dict[str, Any] = {"sqlite_strict": True, "sqlite_with_rowid": False}
+
+metadata = MetaData()
+
+
+def _quantities(suffix: str = "") -> list[Column[int]]:
+    names = ("available", "reserved", "damaged", "in_transit")
+    return [Column(f"{name}{suffix}", Integer, nullable=False) for name in names]
+
+
+def _deltas() -> list[Column[int]]:
+    names = ("available", "reserved", "damaged", "in_transit")
+    return [
+        Column(f"{name}_delta", Integer, Computed(f"{name}_after - {name}_before", persisted=True)) for name in names
+    ]
+
+
+warehouse = Table(
+    "warehouse",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("warehouse_id", KEY, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", "warehouse_id", name="warehouse_key"),
+    **OPTIONS,
+)
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("variant_id", KEY, nullable=False),
+    Column("warehouse_id", KEY, nullable=False),
+    Column("stock_id", KEY, nullable=False),
+    Column("total", Integer, nullable=False),
+    *_quantities(),
+    Column("min_stock", Integer, nullable=False),
+    Column("max_stock", Integer, nullable=False),
+    Column("version", LONG, nullable=False),
+    PrimaryKeyConstraint("organization_id", "variant_id", "warehouse_id", name="stock_key"),
+    CheckConstraint(
+        "available >= 0 AND reserved >= 0 AND damaged >= 0 AND in_transit >= 0", name="stock_is_never_negative"
+    ),
+    CheckConstraint("total = available + reserved + damaged + in_transit", name="stock_total_is_the_sum"),
+    CheckConstraint("total <= 2147483647", name="stock_total_fits"),
+    CheckConstraint("min_stock >= 0 AND max_stock >= 0", name="stock_bounds_are_never_negative"),
+    CheckConstraint("version >= 1", name="stock_version_counts_from_one"),
+    Index("stock_by_warehouse", "organization_id", "warehouse_id", "variant_id"),  # list_stock of one warehouse
+    **OPTIONS,
+    postgresql_with={"fillfactor": 70},  # room for a row's next version on its own page
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("reservation_id", KEY, nullable=False),
+    Column("order_id", KEY, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("confirmed_at", Instant),
+    Column("ended_at", Instant),
+    Column("reason", Text, nullable=False),
+    Column("lsn", LONG, nullable=False, comment="of the transaction that made it"),
+    PrimaryKeyConstraint("organization_id", "reservation_id", name="reservation_key"),
+    # A CASE and no IN: for more than two values SQLite would build a temporary index, for every row anew.
+    CheckConstraint(
+        "CASE state"
+        " WHEN 'active' THEN confirmed_at IS NULL AND ended_at IS NULL"
+        " WHEN 'confirmed' THEN confirmed_at IS NOT NULL AND ended_at IS NULL"
+        " WHEN 'fulfilled' THEN confirmed_at IS NOT NULL AND ended_at IS NOT NULL"
+        " WHEN 'released' THEN ended_at IS NOT NULL"
+        " WHEN 'expired' THEN confirmed_at IS NULL AND ended_at IS NOT NULL"
+        " ELSE FALSE END",
+        name="reservation_state_agrees_with_its_times",
+    ),
+    Index("reservation_by_order", "organization_id", "order_id"),  # load_order, orders_after
+    Index("reservation_by_state", "organization_id", "state", "reservation_id"),  # list_reservations of one state
+    Index(  # due, next_expiry_ms, active_items: as small as the number of active reservations
+        "reservation_by_expiry",
+        "expires_at",
+        "organization_id",
+        "reservation_id",
+        sqlite_where=text("state = 'active'"),
+        postgresql_where=text("state = 'active'"),
+    ),
+    postgresql_with={"fillfactor": 80},
+    **OPTIONS,
+)
+
+reservation_item = Table(
+    "reservation_item",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("reservation_id", KEY, nullable=False),
+    Column("line", SHORT, nullable=False),
+    Column("variant_id", KEY, nullable=False),
+    Column("warehouse_id", KEY, nullable=False),
+    Column("requested_warehouse_id", KEY, nullable=False),
+    Column("stock_id", KEY, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("stock_before", Integer, nullable=False),
+    Column("stock_after", Integer, nullable=False),
+    PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_key"),
+    CheckConstraint("quantity > 0", name="reservation_item_has_a_quantity"),
+    **OPTIONS,
+)
+
+stock_movement = Table(
+    "stock_movement",
+    metadata,
+    Column("lsn", LONG, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("organization_id", KEY, nullable=False),
+    Column("variant_id", KEY, nullable=False),
+    Column("warehouse_id", KEY, nullable=False),
+    *_deltas(),
+    *_quantities("_before"),
+    *_quantities("_after"),
+    Column("reference", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("lsn", "position", name="stock_movement_key"),
+    **OPTIONS,
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("scope", KEY, nullable=False),
+    Column("request_id", KEY, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("outcome", Text, nullable=False, comment="JSON"),
+    Column("lsn", LONG, nullable=False),
+    Column("at", Instant, nullable=False),
+    PrimaryKeyConstraint("scope", "request_id", name="request_key"),
+    **OPTIONS,
+)
+
+ownership = Table(
+    "ownership",
+    metadata,
+    Column("singleton", SHORT, nullable=False, autoincrement=False),
+    Column("epoch", LONG, nullable=False, comment="a server writes only while this is its own"),
+    Column("owner", Text, nullable=False),
+    Column("last_lsn", LONG, nullable=False, comment="of the newest transaction"),
+    Column("last_at", Instant),
+    PrimaryKeyConstraint("singleton", name="ownership_key"),
+    CheckConstraint("singleton = 1", name="ownership_has_one_row"),
+    **OPTIONS,
+)

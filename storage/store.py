@@ -1,0 +1,135 @@
+"""The Store port: everything the core asks of a database. `StoreContract` in the tests is run by every adapter.
+
+One writer: only the Journal calls `write`, one batch at a time. Reads see whole batches, never half of one.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from actors.records import (
+    OrderKey,
+    RequestKey,
+    RequestRecord,
+    ReservationRecord,
+    ReservationState,
+    StockKey,
+    StockRecord,
+    Transaction,
+    VariantKey,
+    WarehouseRecord,
+)
+
+
+class StorageError(Exception):
+    """The database did not do what was asked. Whether a batch was written may be unknown."""
+
+
+class OwnershipLost(Exception):
+    """Another server owns the database, now or since a moment ago: this one must write nothing more."""
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a newer program than this one."""
+
+
+class Ownership(Struct, frozen=True):
+    """What a newly opened store hands to its owner."""
+
+    epoch: int
+    last_lsn: int  # of the newest durable transaction; 0: none
+    last_at_ms: int  # its time on the service clock; 0: none
+
+
+class Due(Struct, frozen=True):
+    """An active reservation whose time limit has passed, as the expiry needs it."""
+
+    order: OrderKey
+    expires_at_ms: int
+
+
+class Store(Protocol):
+    """A database with one owner.
+
+    Every method but `close` may raise `StorageError`. Cancelling a read is harmless; a cancelled `write` may still land.
+    """
+
+    async def open(self) -> Ownership:
+        """Take ownership: lock out others, bring the schema up to date, raise the epoch, then read where the journal ends.
+
+        Called again after a `StorageError`, on the same object, it connects afresh.
+
+        Raises:
+            OwnershipLost: another server owns the database.
+            SchemaTooNew: it was written by a newer program.
+        """
+        ...
+
+    async def write(self, transactions: Sequence[Transaction]) -> None:
+        """Make a batch durable, all or nothing, before returning. Its LSNs follow the last batch's without a gap.
+
+        Raises:
+            OwnershipLost: the epoch is not ours any more; nothing was written.
+            StorageError: anything else; the batch may or may not have been written.
+        """
+        ...
+
+    async def load_warehouses(self) -> Sequence[WarehouseRecord]:
+        """All warehouses, in key order: there are few, and their names are kept in memory."""
+        ...
+
+    async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
+        """All rows of these variants, at most 500 variants a call."""
+        ...
+
+    async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
+        """All reservations these orders ever had, oldest first within an order; at most 500 orders a call."""
+        ...
+
+    async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        """The order that the organization's reservation belongs to."""
+        ...
+
+    async def load_request(self, key: RequestKey) -> RequestRecord | None:
+        """What was answered under this idempotency key."""
+        ...
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[Due]:
+        """Active reservations with `expires_at_ms <= now_ms`, soonest first, at most `limit`."""
+        ...
+
+    async def next_expiry_ms(self) -> int | None:
+        """The soonest `expires_at_ms` of all active reservations."""
+        ...
+
+    async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
+        """Orders that ever had a reservation, in key order, each once, beginning after `key`: fills the filter of known orders."""
+        ...
+
+    async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:
+        """The same for idempotency keys."""
+        ...
+
+    async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
+        """The active reservations that expire soonest, at most `limit`."""
+        ...
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> Sequence[StockRecord]:
+        """An organization's rows in key order, beginning after `after`. An empty variant or warehouse means all."""
+        ...
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> Sequence[ReservationRecord]:
+        """An organization's reservations, newest id first, beginning before the id `before` (empty: at the newest).
+
+        An empty order or a state of None means all.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up ownership and the connections. Never raises; may be called twice."""
+        ...

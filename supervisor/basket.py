@@ -1,0 +1,107 @@
+"""From an order's lines to changes of rows, and from rows that moved to a reservation's items."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from actors.limits import INT32_MAX
+from actors.messages import Change, Line
+from actors.outcomes import InsufficientStock, Refused, Shortage, StockNotFound
+from actors.records import Delta, ReservationItem, StockKey
+from actors.stock import StockActor
+from supervisor.planner import Placement, place
+from supervisor.stock_directory import VariantStock
+
+FreedAt = Callable[[StockKey, int], int | None]
+"""When expiries will have given at least so many pieces back to a row, in service milliseconds."""
+
+
+def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor]:
+    """The row that serves each line.
+
+    Counts on what no rival holds. Where that is not enough but would be if rivals abort, it plans on that: the rows
+    will make the transaction wait for the rivals' decisions.
+
+    Raises:
+        Refused: the basket does not fit, not even if every rival aborts (G5).
+    """
+    placements = place(lines, {variant_id: variant.free() for variant_id, variant in variants.items()})
+    if not all([placement.fits for placement in placements]):
+        if any(variant.is_undecided for variant in variants.values()):
+            free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
+            placements = place(lines, free)
+        if not all([placement.fits for placement in placements]):
+            raise Refused(_refusal(lines, placements, next(iter(variants.values())).key.organization_id))
+    return [
+        variants[line.variant_id].rows[placement.warehouse_id]
+        for line, placement in zip(lines, placements, strict=True)
+    ]
+
+
+def with_hint(refusal: InsufficientStock, organization_id: str, now_ms: int, freed_at_ms: FreedAt) -> InsufficientStock:
+    """The same refusal, saying when holds that would free enough for every short line expire, if that is foreseen."""
+    latest = 0
+    for shortage in refusal.shortages:
+        key = StockKey(organization_id, shortage.variant_id, shortage.warehouse_id)
+        at_ms = freed_at_ms(key, shortage.requested - shortage.available) if shortage.warehouse_id else None
+        if at_ms is None:
+            return refusal
+        latest = max(latest, at_ms)
+    return InsufficientStock(refusal.shortages, max(1, latest - now_ms))
+
+
+def reserving(lines: Sequence[Line], rows: Sequence[StockActor]) -> list[tuple[StockActor, Change]]:
+    """What the order takes from each row, lines on one row summed."""
+    wanted: dict[StockActor, int] = {}
+    for line, row in zip(lines, rows, strict=True):
+        wanted[row] = wanted.get(row, 0) + line.quantity
+    return [(row, Delta(-quantity, quantity)) for row, quantity in wanted.items()]
+
+
+def items_of(lines: Sequence[Line], rows: Sequence[StockActor]) -> tuple[ReservationItem, ...]:
+    """The reservation's items, judged by the rows as they stand just before the commit."""
+    left: dict[StockActor, int] = {}
+    items = []
+    for line, row in zip(lines, rows, strict=True):
+        record = row.state.record
+        before = left.get(row, record.available)
+        left[row] = after = before - line.quantity
+        items.append(
+            ReservationItem(
+                line.variant_id,
+                record.warehouse_id,
+                line.warehouse_id,
+                record.stock_id,
+                line.quantity,
+                before,
+                after,
+            )
+        )
+    return tuple(items)
+
+
+def giving_back(
+    items: Sequence[ReservationItem], variants: Mapping[str, VariantStock], *, shipped: bool
+) -> list[tuple[StockActor, Change]]:
+    """What ends a reservation: its goods leave `reserved`, to be available again or, shipped, to be gone."""
+    quantities: dict[StockActor, int] = {}
+    for item in items:
+        row = variants[item.variant_id].rows[item.warehouse_id]
+        quantities[row] = quantities.get(row, 0) + item.quantity
+    return [(row, Delta(0 if shipped else quantity, -quantity)) for row, quantity in quantities.items()]
+
+
+def _refusal(
+    lines: Sequence[Line], placements: Sequence[Placement], organization_id: str
+) -> StockNotFound | InsufficientStock:
+    for line, placement in zip(lines, placements, strict=True):
+        if not placement.found:
+            return StockNotFound(line.variant_id, line.warehouse_id)
+    # Lines on the same goods were judged together and are named together.
+    shortages: dict[tuple[str, str], Shortage] = {}
+    for line, placement in zip(lines, placements, strict=True):
+        if not placement.fits:
+            goods = (line.variant_id, line.warehouse_id)
+            known = shortages.get(goods)
+            requested = line.quantity + (known.requested if known else 0)
+            assert requested <= INT32_MAX
+            shortages[goods] = Shortage(line.variant_id, placement.warehouse_id, requested, placement.available)
+    return InsufficientStock(tuple(shortages.values()))

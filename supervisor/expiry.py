@@ -1,0 +1,98 @@
+"""Gives back the stock of reservations whose time is over.
+
+The database knows what is due, so nothing about waiting reservations is kept in memory and a restart needs no
+recovery: the first look finds whatever became due meanwhile. Each due order gets an `Expire` in its mailbox,
+where it meets confirm and release; the order's actor decides. Thousands at once go in capped batches, and other
+work gets its turn between them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+
+from actors.messages import Expire
+from actors.outcomes import ActorCrashed, Fact, Unavailable
+from actors.records import OrderKey
+from actors.reply import Reply
+from storage.store import Due
+from supervisor.clock import ServiceClock
+
+BATCH_ORDERS_MAX = 500
+PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
+
+
+class Expiry:
+    """Looks for due reservations when the soonest is due.
+
+    Args:
+        clock: the service clock.
+        due: active reservations due by a time, soonest first, at most so many.
+        next_expiry_ms: when the soonest active reservation is due, None if there is none.
+        ask: posts an `Expire` to an order's mailbox.
+        idle_s: the longest sleep, in seconds: each look also tells whether the database is still there.
+    """
+
+    def __init__(
+        self,
+        clock: ServiceClock,
+        due: Callable[[int, int], Awaitable[Sequence[Due]]],
+        next_expiry_ms: Callable[[], Awaitable[int | None]],
+        ask: Callable[[OrderKey, Expire, Reply[Fact]], None],
+        idle_s: float,
+    ) -> None:
+        self._clock = clock
+        self._due = due
+        self._next_expiry_ms = next_expiry_ms
+        self._ask = ask
+        self._idle_ms = int(idle_s * 1_000)
+        self._wakes_at_ms = 0
+        self._wake = anyio.Event()
+        self.expired = 0
+
+    def note(self, expires_at_ms: int) -> None:
+        """A reservation was made that is due then. Wakes the loop if it would sleep longer."""
+        if expires_at_ms < self._wakes_at_ms:
+            self._wakes_at_ms = expires_at_ms
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Look, expire and sleep until cancelled.
+
+        Raises:
+            StorageError: the database could not be asked.
+        """
+        while True:
+            # Whatever is noted from here on may be missing from what the database says, and wakes the loop.
+            self._wakes_at_ms = self._clock.now_ms() + self._idle_ms
+            self._wake = anyio.Event()
+            due = await self._due(self._clock.now_ms(), BATCH_ORDERS_MAX)
+            if due:
+                await self._expire(due)
+                await anyio.sleep(0 if len(due) == BATCH_ORDERS_MAX else PAUSE_S)
+                continue
+            soonest_ms = await self._next_expiry_ms()
+            if soonest_ms is not None:
+                self._wakes_at_ms = min(self._wakes_at_ms, soonest_ms)
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        while (left_ms := self._wakes_at_ms - self._clock.now_ms()) > 0:
+            with anyio.move_on_after(left_ms / 1_000):
+                await self._wake.wait()
+                self._wake = anyio.Event()
+
+    async def _expire(self, due: Sequence[Due]) -> None:
+        replies: list[Reply[Fact]] = []
+        for one in due:
+            reply: Reply[Fact] = Reply()
+            try:
+                self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
+            except Unavailable:
+                continue  # a full mailbox; it is still due at the next look
+            replies.append(reply)
+        for reply in replies:
+            try:
+                await reply.wait()
+            except (Unavailable, ActorCrashed):
+                continue  # likewise
+            self.expired += 1

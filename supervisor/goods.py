@@ -1,0 +1,157 @@
+"""Goods that come in: deliveries and counted totals. No order is involved; the idempotency key alone serializes
+retries.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from actors.messages import Count, CountedLine, Import, Receive
+from actors.outcomes import Fact, ImportRejected, LineError, QuantityTooLarge, Refused, StockImported, StockReceived
+from actors.records import Delta
+from actors.reply import Reply
+from actors.stock import StockActor
+from storage.journal import Journal
+from supervisor.clock import ServiceClock
+from supervisor.coordinator import NOTHING_PREPARED, Coordinator, Prepared, TurnedDown
+from supervisor.memory import remember
+from supervisor.stock_directory import StockDirectory
+
+ERRORS_NAMED_MAX = 1_000
+
+
+class Goods:
+    """Carries out `Receive` and `Import`. Both may suspend; the caller's task must outlive them."""
+
+    def __init__(self, clock: ServiceClock, coordinator: Coordinator, journal: Journal, stock: StockDirectory) -> None:
+        self._clock = clock
+        self._coordinator = coordinator
+        self._journal = journal
+        self._stock = stock
+
+    async def receive(self, command: Receive, reply: Reply[Fact]) -> None:
+        """Add a delivery to its row; the answer comes when it is durable.
+
+        Raises:
+            Refused: the row's total would exceed 2^31-1.
+        """
+        with await self._stock.pinned(command.organization_id, (command.variant_id,)) as variants:
+            row = self._stock.row(variants[command.variant_id], command.warehouse_id)
+            prepared = await self._coordinator.prepare([(row, Delta(available=command.quantity))])
+            if isinstance(prepared, TurnedDown):
+                total = row.state.record.total + command.quantity
+                refused = Refused(QuantityTooLarge(command.variant_id, command.warehouse_id, total))
+                self._remember(command, refused)
+                self._journal.answer(reply, error=refused)
+                return
+            with self._coordinator.holding(prepared):
+                record = row.state.record
+                fact = StockReceived(
+                    record.stock_id,
+                    record.total + command.quantity,
+                    record.available + command.quantity,
+                    record.available,
+                )
+                self._coordinator.decide(
+                    prepared,
+                    "receive",
+                    self._clock.now_ms(),
+                    request=remember(command, fact),
+                    warehouses=self._stock.new_warehouses([(command.organization_id, command.warehouse_id, "")]),
+                    reference=command.reference,
+                    reason=command.reason,
+                )
+            self._journal.answer(reply, fact)
+
+    async def import_stock(self, command: Import, reply: Reply[Fact]) -> None:
+        """Set rows to their counted totals, all or none; the answer comes when it is durable.
+
+        Raises:
+            Refused: lines that cannot be applied, each with its reason.
+        """
+        by_organization: dict[str, dict[str, None]] = {}
+        for line in command.lines:
+            by_organization.setdefault(line.organization_id, {})[line.variant_id] = None
+        with ExitStack() as pins:
+            variants = {
+                organization_id: pins.enter_context(await self._stock.pinned(organization_id, variant_ids))
+                for organization_id, variant_ids in by_organization.items()
+            }
+            rows = [
+                self._stock.row(variants[line.organization_id][line.variant_id], line.warehouse_id)
+                for line in command.lines
+            ]
+            prepared, changed = await self._prepare_counts(command.lines, rows)
+            if not isinstance(prepared, Prepared):
+                refused = Refused(prepared)
+                self._remember(command, refused)
+                self._journal.answer(reply, error=refused)
+                return
+            with self._coordinator.holding(prepared):
+                created = sum(not row.state.record.exists for row in changed)
+                fact = StockImported(
+                    len(command.lines), created, len(changed) - created, len(command.lines) - len(changed)
+                )
+                self._coordinator.decide(
+                    prepared,
+                    "import",
+                    self._clock.now_ms(),
+                    request=remember(command, fact),
+                    warehouses=self._stock.new_warehouses(
+                        [(line.organization_id, line.warehouse_id, line.warehouse_name) for line in command.lines]
+                    ),
+                    reference=command.request_id,
+                )
+            self._journal.answer(reply, fact)
+
+    async def _prepare_counts(
+        self, lines: Sequence[CountedLine], rows: Sequence[StockActor]
+    ) -> tuple[Prepared | ImportRejected, list[StockActor]]:
+        """Hold every row that is to change; which do is known only once nothing else on them is undecided."""
+        while True:
+            errors = [
+                LineError(line.line_number, reason)
+                for line, row in zip(lines, rows, strict=True)
+                if (reason := _why_not(line, row))
+            ]
+            if errors:
+                return ImportRejected(tuple(errors[:ERRORS_NAMED_MAX]), len(errors)), []
+            counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
+            prepared = await self._coordinator.prepare(counts)
+            if isinstance(prepared, TurnedDown):
+                continue  # reserved goods or undecided ones moved meanwhile: look again
+            unchanged = [row for row, count in counts if _is_counted(row, count)]
+            self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
+            same = set(map(id, unchanged))
+            changed = [row for row in prepared.rows if id(row) not in same]
+            return Prepared(prepared.transaction_id, changed), changed
+
+    def _remember(self, command: Receive | Import, refused: Refused) -> None:
+        self._coordinator.decide(
+            NOTHING_PREPARED, "remember", self._clock.now_ms(), request=remember(command, refused.refusal)
+        )
+
+
+def _count_of(line: CountedLine) -> Count:
+    return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
+
+
+def _is_counted(row: StockActor, count: Count) -> bool:
+    record = row.state.record
+    counted = (count.total, count.damaged, count.in_transit, count.min_stock, count.max_stock)
+    return record.exists and counted == (
+        record.total,
+        record.damaged,
+        record.in_transit,
+        record.min_stock,
+        record.max_stock,
+    )
+
+
+def _why_not(line: CountedLine, row: StockActor) -> str:
+    reserved = row.state.record.reserved
+    if line.total - line.damaged - line.in_transit < reserved:
+        return (
+            f"total_quantity {line.total} less {line.damaged} damaged and {line.in_transit} in transit "
+            f"does not cover the {reserved} that are reserved"
+        )
+    return ""

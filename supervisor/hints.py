@@ -1,0 +1,81 @@
+"""When stock may come back: what a refused caller is told to wait for.
+
+For each row the claims of active reservations are kept in the order of their expiry. It is a hint and nothing
+rests on it: a reservation may be confirmed or released before, and beyond `claims_max` new claims are not
+noted.
+"""
+
+from bisect import bisect_left, insort
+from typing import NamedTuple
+
+from actors.records import ReservationRecord, StockKey
+
+CLAIMS_MAX = 200_000
+
+
+class Claim(NamedTuple):
+    """What a reservation will give back to a row when it expires."""
+
+    expires_at_ms: int
+    reservation_id: str
+    quantity: int
+
+
+class ExpiryHints:
+    """Claims by row.
+
+    Args:
+        claims_max: how many are kept in all, so that memory stays bounded.
+    """
+
+    def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
+        self._claims: dict[StockKey, list[Claim]] = {}
+        self._claims_max = claims_max
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, reservation: ReservationRecord) -> None:
+        """Note an active reservation."""
+        if self._count + len(reservation.items) > self._claims_max:
+            return
+        for key, claim in _claims_of(reservation):
+            claims = self._claims.setdefault(key, [])
+            if not claims or claims[-1] < claim:
+                claims.append(claim)
+            else:
+                insort(claims, claim)
+            self._count += 1
+
+    def discard(self, reservation: ReservationRecord) -> None:
+        """Forget a reservation that is not active any more, if it was noted."""
+        for key, claim in _claims_of(reservation):
+            claims = self._claims.get(key)
+            if claims is None:
+                continue
+            place = bisect_left(claims, claim)
+            if place < len(claims) and claims[place] == claim:
+                del claims[place]
+                self._count -= 1
+                if not claims:
+                    del self._claims[key]
+
+    def freed_at_ms(self, key: StockKey, quantity: int) -> int | None:
+        """When expiries will have given at least this much back to the row, if that is foreseen."""
+        freed = 0
+        for claim in self._claims.get(key, ()):
+            freed += claim.quantity
+            if freed >= quantity:
+                return claim.expires_at_ms
+        return None
+
+
+def _claims_of(reservation: ReservationRecord) -> list[tuple[StockKey, Claim]]:
+    return [
+        (
+            StockKey(reservation.organization_id, item.variant_id, item.warehouse_id),
+            Claim(reservation.expires_at_ms, reservation.reservation_id, item.quantity),
+        )
+        for item in reservation.items
+    ]

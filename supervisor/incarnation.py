@@ -1,0 +1,393 @@
+"""One life of the core, from an opened store to a failure or a stop: everything that is in memory, wired together.
+
+Crash-only: a storage failure ends the incarnation as a kill would. Its memory is dropped with it, every caller
+it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what the database really holds.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar, assert_never
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec import Struct
+
+from actors.actor import Dispatcher, InlineDispatcher, StartSoon
+from actors.messages import Command, Confirm, Expire, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Unavailable
+from actors.records import (
+    OrderKey,
+    RequestKey,
+    ReservationRecord,
+    ReservationState,
+    StockKey,
+    StockRecord,
+    Transaction,
+    VariantKey,
+)
+from actors.reply import Reply
+from storage.journal import Journal, JournalStatistics, storage_down
+from storage.store import Ownership, StorageError, Store
+from supervisor.clock import ServiceClock
+from supervisor.coordinator import Coordinator
+from supervisor.directory import DirectoryStatistics
+from supervisor.expiry import Expiry
+from supervisor.goods import Goods
+from supervisor.hints import CLAIMS_MAX, ExpiryHints
+from supervisor.order import OrderServices
+from supervisor.orders import OrderDirectory
+from supervisor.planner import place
+from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
+from supervisor.requests import RequestDirectory
+from supervisor.settings import Limits
+from supervisor.stock_directory import StockDirectory
+
+T = TypeVar("T")
+
+KEYS_A_PAGE = 1_000  # small enough that adding a page to a filter does not hold up anybody
+
+
+class Sources(Struct, frozen=True):
+    """Where time, ids and dispatch come from; given by whoever starts the core.
+
+    Args:
+        clock: the service clock.
+        new_id: a fresh unique id that sorts by time (UUID version 7).
+        dispatcher: makes the dispatcher from the function that starts a task.
+        report_crash: told of an actor that met a bug.
+    """
+
+    clock: ServiceClock
+    new_id: Callable[[], str]
+    report_crash: Callable[[object, Exception], None]
+    dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
+
+
+class Statistics(Struct, frozen=True):
+    """What is in memory and what was done in this incarnation."""
+
+    calls_under_way: int
+    journal: JournalStatistics
+    variants: DirectoryStatistics
+    orders: DirectoryStatistics
+    requests: DirectoryStatistics
+    expired: int
+
+
+class Incarnation:
+    """The running core.
+
+    Args:
+        store: an open store.
+        ownership: what opening it returned.
+        sources: time, ids and dispatch.
+        limits: the bounds.
+        tasks: the task group in which everything runs.
+    """
+
+    def __init__(self, store: Store, ownership: Ownership, sources: Sources, limits: Limits, tasks: TaskGroup) -> None:
+        self._store = store
+        self._limits = limits
+        self._tasks = tasks
+        self._open_calls: dict[Reply[Fact], None] = {}
+        self._is_ending = False
+        dispatcher = sources.dispatcher(tasks.start_soon)
+        self._clock = sources.clock
+        self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
+        self.stock = StockDirectory(
+            self._read_variants,
+            self.journal.wait_durable,
+            dispatcher,
+            sources.new_id,
+            sources.report_crash,
+            activations_max=limits.variants_max,
+            mailbox_messages_max=limits.mailbox_messages_max,
+        )
+        self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
+        self._hints = ExpiryHints()
+        services = OrderServices(self._clock, self._coordinator, self._hints, self.journal, self.stock, sources.new_id)
+        self.orders = OrderDirectory(
+            services,
+            self._read_orders,
+            store.find_reservation,
+            dispatcher,
+            sources.report_crash,
+            activations_max=limits.orders_max,
+            mailbox_messages_max=limits.mailbox_messages_max,
+        )
+        self.requests = RequestDirectory(
+            self.journal,
+            store.load_request,
+            self._carry_out,
+            dispatcher,
+            sources.report_crash,
+            activations_max=limits.requests_max,
+            mailbox_messages_max=limits.mailbox_messages_max,
+        )
+        self._goods = Goods(self._clock, self._coordinator, self.journal, self.stock)
+        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
+
+    async def ask(self, command: Command) -> Fact:
+        """Have a command carried out; returns when its outcome is durable.
+
+        Cancelling the caller does not stop the command: it happens or not as if the answer had been lost.
+
+        Raises:
+            Refused: nothing was changed.
+            Unavailable: overloaded, or storage failed.
+            ActorCrashed: a bug.
+        """
+        if self._is_ending:
+            raise storage_down()
+        if len(self._open_calls) >= self._limits.calls_max:
+            raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
+        if self.journal.undurable_entries >= self._limits.undurable_entries_max:
+            raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
+        reply: Reply[Fact] = Reply()
+        self._open_calls[reply] = None
+        try:
+            self._submit(command, reply)
+            return await reply.wait()
+        finally:
+            self._open_calls.pop(reply, None)
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        """A dry run of a basket on durable state. Cancelling it changes nothing."""
+        if self._is_ending:
+            raise storage_down()
+        variant_ids = dict.fromkeys([line.variant_id for line in lines])
+        variants = self.stock.ready(organization_id, variant_ids)
+        if variants is None:
+            with await self.stock.pinned(organization_id, variant_ids) as variants:
+                free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        else:
+            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        placements = place(lines, free)
+        return BasketCheck(
+            all(placement.fits for placement in placements),
+            tuple(
+                [
+                    Availability(
+                        line.variant_id,
+                        placement.warehouse_id if placement.found else "",
+                        line.quantity,
+                        placement.available,
+                        placement.found,
+                        placement.fits,
+                    )
+                    for line, placement in zip(lines, placements, strict=True)
+                ]
+            ),
+        )
+
+    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> list[StockView]:
+        """A variant's durable rows by warehouse id; an empty warehouse means all. Cancelling it changes nothing."""
+        if self._is_ending:
+            raise storage_down()
+        with await self.stock.pinned(organization_id, (variant_id,)) as variants:
+            rows = variants[variant_id].rows
+            return [
+                StockView(record, self.stock.name_of(record.key))
+                for key in sorted(rows)
+                if (record := rows[key].state.durable).exists and warehouse_id in ("", key)
+            ]
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> StockPage:
+        """A page of an organization's rows in key order. Cancelling it changes nothing."""
+        records = await self._read(
+            self._store.list_stock(
+                organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
+            )
+        )
+        page = records[:limit]
+        views = tuple([StockView(record, self.stock.name_of(record.key)) for record in page])
+        return StockPage(views, page[-1].key if len(records) > limit else None)
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> ReservationPage:
+        """A page of an organization's reservations, newest first. Cancelling it changes nothing."""
+        reservations = await self._read(
+            self._store.list_reservations(
+                organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
+            )
+        )
+        page = tuple(reservations[:limit])
+        return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
+
+    async def serve(self) -> None:
+        """Start all that runs in the background; returns when calls can be served."""
+        self.stock.add_warehouses(await self._store.load_warehouses())
+        for run in (
+            self.journal.run,
+            self.stock.loader.run,
+            self.orders.loader.run,
+            self.expiry.run,
+            self._sweep,
+            self._learn,
+        ):
+            self._tasks.start_soon(run)
+
+    async def finish(self) -> None:
+        """Wait until every call has its answer. The caller must have stopped sending new ones."""
+        for reply in list(self._open_calls):
+            with suppress(Refused, Unavailable, ActorCrashed):  # it goes to its caller, not to us
+                await reply.wait()
+        await self.journal.wait_durable()
+
+    def end(self, error: Exception) -> None:
+        """Leave no caller waiting, and take no more. Called when nothing of this incarnation runs any more."""
+        self._is_ending = True
+        self.journal.fail_answers(error)
+        self.stock.fail_loads(error)
+        for reply in self._open_calls:
+            if not reply.is_done:
+                reply.fail(error)
+
+    def statistics(self) -> Statistics:
+        return Statistics(
+            len(self._open_calls),
+            self.journal.statistics(),
+            self.stock.statistics(),
+            self.orders.statistics(),
+            self.requests.statistics(),
+            self.expiry.expired,
+        )
+
+    # ---- routing ------------------------------------------------------------------------------------------------
+
+    def _submit(self, command: Command, reply: Reply[Fact]) -> None:
+        match command:
+            case Reserve(request_id=""):
+                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            case Reserve() | Fulfill() | Receive() | Import():
+                self.requests.ask(command, reply)
+            case Confirm() | Release():
+                key = self.orders.order_in_memory(command.organization_id, command.reservation_id)
+                if key is not None:
+                    self.orders.ask(key, command, reply)
+                else:
+                    self._tasks.start_soon(self._find_and_ask, command, reply)
+            case Expire():
+                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            case _ as never:
+                assert_never(never)
+
+    async def _carry_out(self, command: Command, reply: Reply[Fact]) -> None:
+        """The part of a command that comes after its idempotency key was seen to."""
+        match command:
+            case Reserve():
+                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            case Fulfill():
+                await self._find_and_ask(command, reply)
+            case Receive():
+                await self._goods.receive(command, reply)
+            case Import():
+                await self._goods.import_stock(command, reply)
+            case _:
+                raise AssertionError(f"{command!r} has no idempotency key")
+
+    async def _find_and_ask(self, command: Confirm | Release | Fulfill, reply: Reply[Fact]) -> None:
+        key = await self.orders.find(command.organization_id, command.reservation_id)
+        if reply.is_done:
+            return  # the incarnation is ending and has answered
+        if key is None:
+            self.journal.answer(reply, error=Refused(ReservationNotFound(command.reservation_id)))
+            return
+        try:
+            self.orders.ask(key, command, reply)
+        except Unavailable as error:
+            reply.fail(error)
+
+    # ---- what the parts tell --------------------------------------------------------------------------------------
+
+    def _calls_under_way(self) -> int:
+        return len(self._open_calls)
+
+    def _on_decided(self, transaction: Transaction) -> None:
+        reservation = transaction.reservation
+        if transaction.kind == "reserve":
+            assert reservation is not None
+            self.orders.note(reservation)
+            self.expiry.note(reservation.expires_at_ms)
+        if transaction.request is not None:
+            self.requests.note(transaction.request)
+        self.stock.note_warehouses(transaction.warehouses)
+
+    def _publish(self, transactions: Sequence[Transaction]) -> None:
+        self.stock.publish(transactions)
+
+    def _break(self, error: Exception) -> None:
+        """Memory or storage is not to be trusted: this incarnation ends."""
+        self._is_ending = True
+
+        async def end() -> None:
+            raise error
+
+        self._tasks.start_soon(end)
+
+    # ---- reading --------------------------------------------------------------------------------------------------
+
+    async def _read(self, reading: Awaitable[T]) -> T:
+        """A read in a caller's task: if storage fails there, it fails for all."""
+        try:
+            return await reading
+        except StorageError as error:
+            self._break(error)
+            raise storage_down() from error
+
+    async def _read_variants(self, keys: Sequence[VariantKey]) -> dict[VariantKey, list[StockRecord]]:
+        records: dict[VariantKey, list[StockRecord]] = {}
+        for record in await self._store.load_variants(keys):
+            record.check()
+            records.setdefault(record.key.variant, []).append(record)
+        return records
+
+    async def _read_orders(self, keys: Sequence[OrderKey]) -> dict[OrderKey, list[ReservationRecord]]:
+        reservations: dict[OrderKey, list[ReservationRecord]] = {}
+        for reservation in await self._store.load_orders(keys):
+            reservations.setdefault(reservation.order, []).append(reservation)
+        return reservations
+
+    # ---- background -----------------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await anyio.sleep(self._limits.idle_timeout_s)
+            self.stock.passivate_idle()
+            self.orders.passivate_idle()
+            self.requests.passivate_idle()
+
+    async def _learn(self) -> None:
+        """Fill, from the database, what makes work cheaper but nothing waits for."""
+        order: OrderKey | None = None
+        while orders := await self._store.orders_after(order, KEYS_A_PAGE):
+            for order in orders:
+                self.orders.known.add(order)
+        self.orders.known.is_filled = True
+        request: RequestKey | None = None
+        while requests := await self._store.requests_after(request, KEYS_A_PAGE):
+            for request in requests:
+                self.requests.known.add(request)
+        self.requests.known.is_filled = True
+        for reservation in await self._store.active_reservations(CLAIMS_MAX // 4):
+            self._hints.add(reservation)
+
+
+@asynccontextmanager
+async def incarnation(
+    store: Store, ownership: Ownership, sources: Sources, limits: Limits
+) -> AsyncIterator[Incarnation]:
+    """A running core, ended with the block."""
+    core = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            core = Incarnation(store, ownership, sources, limits, tasks)
+            await core.serve()
+            yield core
+            tasks.cancel_scope.cancel()
+    finally:
+        if core is not None:
+            core.end(storage_down())

@@ -1,0 +1,62 @@
+"""Reads what activations need, many keys in one read.
+
+A load sees everything that was decided before it began: it waits until the journal is durable. What is not in
+memory cannot be changed meanwhile, so what was read is still true when it arrives.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import anyio
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+KEYS_A_READ_MAX = 500
+
+
+class Loader(Generic[K, V]):
+    """Coalesces loads.
+
+    Args:
+        read: reads the values of up to 500 keys. It may leave out a key that the database does not know.
+        wait_durable: returns when everything decided so far is in the database.
+        deliver: called with each wanted key and its value, None if the database does not know it.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        wait_durable: Callable[[], Awaitable[None]],
+        deliver: Callable[[K, V | None], None],
+    ) -> None:
+        self._read = read
+        self._wait_durable = wait_durable
+        self._deliver = deliver
+        self._wanted: dict[K, None] = {}
+        self._has_wanted = anyio.Event()
+        self.reads = 0
+
+    def want(self, key: K) -> None:
+        """Have this key read and delivered soon."""
+        self._wanted[key] = None
+        self._has_wanted.set()
+
+    async def run(self) -> None:
+        """Read until cancelled.
+
+        Raises:
+            StorageError: a read failed. Those who wait are told by whoever ends this incarnation.
+        """
+        while True:
+            await self._has_wanted.wait()
+            await self._wait_durable()
+            keys = list(self._wanted)[:KEYS_A_READ_MAX]
+            for key in keys:
+                del self._wanted[key]
+            if not self._wanted:
+                self._has_wanted = anyio.Event()
+            values = await self._read(keys)
+            self.reads += 1
+            for key in keys:
+                self._deliver(key, values.get(key))

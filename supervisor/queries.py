@@ -1,0 +1,51 @@
+"""Answers to questions. They are taken from durable state only: nobody ever sees what a crash could take back."""
+
+from msgspec import Struct
+
+from actors.records import ReservationRecord, StockKey, StockRecord
+
+
+class Availability(Struct, frozen=True):
+    """What a line of a basket would find.
+
+    Args:
+        warehouse_id: where the line would be served or, failing that, where the most is; empty if the stock is unknown.
+        available: pieces free there, before this basket.
+        found: whether the stock exists at all.
+        fits: whether the line is served in this basket.
+    """
+
+    variant_id: str
+    warehouse_id: str
+    requested: int
+    available: int
+    found: bool
+    fits: bool
+
+
+class BasketCheck(Struct, frozen=True):
+    """A dry run of a basket: `all_available` says that reserving it would succeed now."""
+
+    all_available: bool
+    lines: tuple[Availability, ...]
+
+
+class StockView(Struct, frozen=True):
+    """A durable stock row and the name its warehouse is shown by."""
+
+    record: StockRecord
+    warehouse_name: str
+
+
+class StockPage(Struct, frozen=True):
+    """`next_key` is None on the last page."""
+
+    stock: tuple[StockView, ...]
+    next_key: StockKey | None
+
+
+class ReservationPage(Struct, frozen=True):
+    """`next_before` is empty on the last page."""
+
+    reservations: tuple[ReservationRecord, ...]
+    next_before: str

@@ -1,0 +1,29 @@
+"""The bounds that an operator may move. Everything has a limit, and a full thing says so to the caller."""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True):
+    """Counts of things in memory, and times in seconds.
+
+    Args:
+        calls_max: calls being served at once; more are answered UNAVAILABLE.
+        undurable_entries_max: decided transactions that wait for the disk; more are answered UNAVAILABLE.
+        mailbox_messages_max: messages waiting for one order, row or idempotency key.
+        variants_max: variants in memory, with all their rows.
+        orders_max: orders in memory.
+        requests_max: idempotency keys in memory.
+        idle_timeout_s: an activation unused for once to twice this long is dropped.
+        heartbeat_s: the database is asked at least this often, so that its loss is noticed when nobody calls.
+        gather_s: how long the journal waits for company while other calls are under way.
+    """
+
+    calls_max: int = 10_000
+    undurable_entries_max: int = 20_000
+    mailbox_messages_max: int = 1_000
+    variants_max: int = 100_000
+    orders_max: int = 20_000
+    requests_max: int = 10_000
+    idle_timeout_s: float = 30.0
+    heartbeat_s: float = 2.0
+    gather_s: float = 0.002

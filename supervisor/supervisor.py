@@ -1,0 +1,175 @@
+"""Starts the core, keeps it running and stops it; the one object that the outside talks to.
+
+Let it crash: whatever ends an incarnation, be it a database that went away or a bug in a background task, the
+cure is the same as after a kill: drop all memory, open the store again, read what is durable. Only the loss of
+ownership is final.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import anyio
+from anyio.abc import TaskStatus
+
+from actors.messages import Command, Line
+from actors.outcomes import Fact, Unavailable
+from actors.records import ReservationState, StockKey
+from storage.journal import storage_down
+from storage.store import Ownership, OwnershipLost, StorageError, Store
+from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
+from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
+from supervisor.settings import Limits
+
+REOPEN_PAUSE_MIN_S = 0.05
+REOPEN_PAUSE_MAX_S = 1.0
+
+
+class Supervisor:
+    """The inventory service without its network.
+
+    Args:
+        store: the database; opened and closed here.
+        sources: time, ids, dispatch, and where bugs are reported.
+        limits: the bounds.
+        on_serving: told True when calls can be served and False when they cannot.
+        report: told of an error that ended an incarnation, before the next one is started.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Sources,
+        limits: Limits,
+        on_serving: Callable[[bool], None] = lambda serving: None,
+        report: Callable[[BaseException], None] = lambda error: None,
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._limits = limits
+        self._on_serving = on_serving
+        self._report = report
+        self._core: Incarnation | None = None
+        self._stop_requested = anyio.Event()
+        self.incarnations = 0
+
+    def __repr__(self) -> str:
+        return f"<Supervisor serving={self.serving} incarnations={self.incarnations}>"
+
+    @property
+    def serving(self) -> bool:
+        """Whether calls are served now."""
+        return self._core is not None and not self._stop_requested.is_set()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
+
+        Returns after a stop, when every call has its answer and ownership is given up. Cancelling it is like a kill.
+
+        Raises:
+            OwnershipLost: another server owns the database; nothing more is written.
+            SchemaTooNew, StorageError: the store could not be opened at the start.
+        """
+        try:
+            ownership: Ownership | None = await self._store.open()
+            while ownership is not None:
+                try:
+                    async with incarnation(self._store, ownership, self._sources, self._limits) as core:
+                        self._sources.clock.start(ownership.last_at_ms)
+                        self._begin(core)
+                        task_status.started()
+                        await self._stop_requested.wait()
+                        self._on_serving(False)
+                        await core.finish()
+                        return
+                except Exception as error:  # noqa: BLE001 - crash-only: see the module's docstring
+                    self._end(error)
+                ownership = await self._open_again()
+        finally:
+            self._core = None
+            with anyio.CancelScope(shield=True):
+                await self._store.close()
+
+    def stop(self) -> None:
+        """Take no more calls, finish those under way, and let `run` return."""
+        self._stop_requested.set()
+
+    async def ask(self, command: Command) -> Fact:
+        """Have a command carried out; returns when its outcome is durable.
+
+        Cancelling the caller does not stop the command: it happens or not as if the answer had been lost.
+
+        Raises:
+            Refused: the command was turned down and nothing was changed.
+            Unavailable: overloaded, storage down, or shutting down.
+            ActorCrashed: a bug.
+        """
+        return await self._serving_core().ask(command)
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        """A dry run of a basket. Raises Unavailable; cancelling it changes nothing."""
+        return await self._serving_core().check(organization_id, lines)
+
+    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
+        """A variant's rows by warehouse id; an empty warehouse means all. Raises Unavailable."""
+        return await self._serving_core().stock_info(organization_id, variant_id, warehouse_id)
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> StockPage:
+        """A page of an organization's rows in key order. Raises Unavailable."""
+        return await self._serving_core().list_stock(
+            organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit
+        )
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> ReservationPage:
+        """A page of an organization's reservations, newest first. Raises Unavailable."""
+        return await self._serving_core().list_reservations(
+            organization_id, state=state, order_id=order_id, before=before, limit=limit
+        )
+
+    def statistics(self) -> Statistics | None:
+        """What is in memory and was done; None while nothing runs."""
+        return self._core.statistics() if self._core is not None else None
+
+    def _serving_core(self) -> Incarnation:
+        if self._stop_requested.is_set():
+            raise Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", 1_000)
+        if self._core is None:
+            raise storage_down()
+        return self._core
+
+    def _begin(self, core: Incarnation) -> None:
+        self._core = core
+        self.incarnations += 1
+        self._on_serving(True)
+
+    def _end(self, error: Exception) -> None:
+        self._core = None
+        self._on_serving(False)
+        for cause in _causes(error):
+            if isinstance(cause, OwnershipLost):
+                raise cause
+        self._report(error)
+
+    async def _open_again(self) -> Ownership | None:
+        """Open the store, however long it takes; None if a stop was asked for meanwhile."""
+        pause_s = REOPEN_PAUSE_MIN_S
+        while True:
+            with anyio.move_on_after(pause_s):
+                await self._stop_requested.wait()
+            if self._stop_requested.is_set():
+                return None
+            try:
+                return await self._store.open()
+            except StorageError as error:
+                self._report(error)
+            pause_s = min(pause_s * 2, REOPEN_PAUSE_MAX_S)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _causes(inner)
+    else:
+        yield error

@@ -1,0 +1,164 @@
+"""A real grpc.aio server on a real socket that answers as its script says: here the client is what is tested."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from inventory import InventoryClient, RetryPolicy
+from inventory.v1 import inventory_pb2, inventory_pb2_grpc, stock_pb2, stock_pb2_grpc
+
+
+@dataclass
+class Refusal:
+    code: grpc.StatusCode
+    message: str = "refused"
+    details: tuple[Message, ...] = ()
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+
+    async def abort(self, context: grpc.aio.ServicerContext) -> None:
+        trailers = list(self.trailers)
+        if self.details:
+            status = status_pb2.Status(code=self.code.value[0], message=self.message)
+            for detail in self.details:
+                packed = any_pb2.Any()
+                packed.Pack(detail)
+                status.details.append(packed)
+            trailers.append(("grpc-status-details-bin", status.SerializeToString()))
+        await context.abort(self.code, self.message, tuple(trailers))
+
+
+class Hang:
+    """Answers when `release` is set, and tells when the call has come and when it was cancelled."""
+
+    def __init__(self) -> None:
+        self.arrived, self.release, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def wait(self) -> None:
+        self.arrived.set()
+        try:
+            await self.release.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@dataclass
+class Call:
+    method: str
+    request: Any
+    metadata: dict[str, str | bytes]
+
+
+@dataclass
+class ScriptedService:
+    """Takes the next step of `script` for each attempt that arrives; without one it gives an empty answer."""
+
+    port: int = 0
+    server: grpc.aio.Server | None = None
+    script: deque[Refusal | Hang | Message] = field(default_factory=deque)
+    calls: list[Call] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Listens on the port of the last time, if there was one."""
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", 50 * 1024 * 1024)])
+        inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(self), server)
+        stock_pb2_grpc.add_StockServiceServicer_to_server(Stock(self), server)
+        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        await server.start()
+        self.server = server
+
+    async def stop(self) -> None:
+        await self.server.stop(None)
+
+    def play(self, *steps: Refusal | Hang | Message) -> None:
+        self.script.extend(steps)
+
+    async def answer(self, method: str, request: Any, context: grpc.aio.ServicerContext, empty: Message) -> Message:
+        self.calls.append(Call(method, request, dict(context.invocation_metadata() or ())))
+        step = self.script.popleft() if self.script else empty
+        if isinstance(step, Refusal):
+            await step.abort(context)
+        elif isinstance(step, Hang):
+            await step.wait()
+            return empty
+        return step
+
+
+class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
+    def __init__(self, service: ScriptedService) -> None:
+        for name in (
+            "CheckAvailability",
+            "CheckBulkAvailability",
+            "ReserveStock",
+            "ConfirmReservation",
+            "ReleaseReservation",
+            "GetStockInfo",
+        ):
+            setattr(self, name, scripted(service, name, getattr(inventory_pb2, f"{name}Response")))
+
+
+class Stock(stock_pb2_grpc.StockServiceServicer):
+    def __init__(self, service: ScriptedService) -> None:
+        self.service = service
+        for name in ("ReceiveStock", "FulfillReservation", "ListStock", "ListReservations"):
+            setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
+
+    async def ImportStock(self, request_iterator, context):
+        chunks = []
+        async for chunk in request_iterator:
+            chunks.append(chunk)
+            if isinstance(self.service.script[0] if self.service.script else None, Refusal):
+                break
+        return await self.service.answer("ImportStock", chunks, context, stock_pb2.ImportStockResponse())
+
+
+def scripted(service: ScriptedService, name: str, response: type[Message]) -> Callable[..., Any]:
+    async def handler(request, context):
+        return await service.answer(name, request, context, response())
+
+    return handler
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def service(anyio_backend) -> AsyncIterator[ScriptedService]:
+    scripted_service = ScriptedService()
+    await scripted_service.start()
+    yield scripted_service
+    await scripted_service.stop()
+
+
+@pytest.fixture
+async def connect(service: ScriptedService) -> AsyncIterator[Callable[..., InventoryClient]]:
+    """Makes clients of `service`, whose retries come as soon as may be unless told otherwise, and closes them."""
+    clients = []
+
+    def open_client(**options: Any) -> InventoryClient:
+        options.setdefault("retry", RetryPolicy(backoff_s=0.01))
+        clients.append(InventoryClient("127.0.0.1", service.port, **options))
+        return clients[-1]
+
+    yield open_client
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+def refusal() -> type[Refusal]:
+    return Refusal
+
+
+@pytest.fixture
+def hang() -> Hang:
+    return Hang()

@@ -1,0 +1,145 @@
+"""The breaker where it is used: what counts, who is let through, what a cancelled call leaves behind."""
+
+import asyncio
+
+import grpc.aio
+import pytest
+from inventory import CircuitBreaker, CircuitOpenError, CircuitState
+
+pytestmark = pytest.mark.anyio
+
+FAILURES = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+}
+REFUSALS = set(grpc.StatusCode) - FAILURES - {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> CircuitBreaker:
+    return CircuitBreaker(failure_threshold=2, open_s=60.0, clock=clock)
+
+
+@pytest.fixture
+async def client(connect, breaker):
+    return connect(breaker=breaker, retry=None)
+
+
+async def fail(client, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.get_stock_info("org_1", "var_1")
+
+
+async def open_breaker(client, service, refusal) -> None:
+    service.play(*[refusal(grpc.StatusCode.UNAVAILABLE)] * 2)
+    await fail(client, 2)
+    service.calls.clear()
+
+
+@pytest.mark.parametrize("code", sorted(FAILURES, key=str))
+async def test_failures_of_the_service_open_it_and_then_no_call_is_made(client, service, breaker, refusal, code):
+    service.play(refusal(code), refusal(code))
+    await fail(client, 2)
+    with pytest.raises(CircuitOpenError) as caught:
+        await client.get_stock_info("org_1", "var_1")
+    assert caught.value.retry_after_s == 60.0
+    assert len(service.calls) == 2
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS, key=str))
+async def test_refusals_are_answers(client, service, breaker, refusal, code):
+    service.play(refusal(grpc.StatusCode.UNAVAILABLE), *[refusal(code)] * 5)
+    await fail(client, 6)
+    assert breaker.state is CircuitState.CLOSED
+    assert breaker.failures == 0
+
+
+async def test_a_call_counts_once_however_often_it_is_retried(connect, service, breaker, refusal):
+    service.play(*[refusal(grpc.StatusCode.UNAVAILABLE)] * 5)
+    await fail(connect(breaker=breaker), 1)
+    assert len(service.calls) == 5
+    assert breaker.failures == 1
+
+
+async def test_of_many_callers_one_is_the_probe(client, service, breaker, clock, refusal, hang):
+    await open_breaker(client, service, refusal)
+    clock.now_s += 60.0
+    service.play(hang)
+    probe = asyncio.ensure_future(client.get_stock_info("org_1", "var_1"))
+    await hang.arrived.wait()
+    others = await asyncio.gather(*(client.get_stock_info("org_1", "var_1") for _ in range(20)), return_exceptions=True)
+    assert [type(answer) for answer in others] == [CircuitOpenError] * 20
+    assert len(service.calls) == 1
+
+    hang.release.set()
+    await probe
+    await asyncio.gather(*(client.get_stock_info("org_1", "var_1") for _ in range(20)))
+    assert breaker.state is CircuitState.CLOSED
+
+
+async def test_a_cancelled_probe_makes_room_for_the_next(client, service, breaker, clock, refusal, hang):
+    await open_breaker(client, service, refusal)
+    clock.now_s += 60.0
+    service.play(hang)
+    probe = asyncio.ensure_future(client.get_stock_info("org_1", "var_1"))
+    await hang.arrived.wait()
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    await hang.cancelled.wait()
+    assert breaker.state is CircuitState.HALF_OPEN
+    await client.get_stock_info("org_1", "var_1")
+    assert breaker.state is CircuitState.CLOSED
+
+
+async def test_a_probe_that_the_service_cancels_makes_room_too(client, service, breaker, clock, refusal):
+    await open_breaker(client, service, refusal)
+    clock.now_s += 60.0
+    service.play(refusal(grpc.StatusCode.CANCELLED))
+    await fail(client, 1)
+    assert breaker.state is CircuitState.HALF_OPEN
+    await client.get_stock_info("org_1", "var_1")
+
+
+async def test_a_failed_upload_counts_as_any_call(client, service, breaker, refusal):
+    service.play(*[refusal(grpc.StatusCode.UNAVAILABLE)] * 2)
+    for _ in range(2):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.stock.import_stock([])
+    with pytest.raises(CircuitOpenError):
+        await client.stock.import_stock([])
+
+
+async def test_clients_may_share_one(connect, service, breaker, refusal):
+    one, other = connect(breaker=breaker, retry=None), connect(breaker=breaker, retry=None)
+    await open_breaker(one, service, refusal)
+    with pytest.raises(CircuitOpenError):
+        await other.get_stock_info("org_1", "var_1")
+
+
+async def test_each_client_has_its_own_unless_told_otherwise(connect):
+    one, other = connect(), connect()
+    assert one.breaker is not None
+    assert one.breaker is not other.breaker
+
+
+async def test_it_can_be_done_without(connect, service, refusal):
+    client = connect(breaker=False, retry=None)
+    service.play(*[refusal(grpc.StatusCode.UNAVAILABLE)] * 20)
+    await fail(client, 20)
+    assert client.breaker is None

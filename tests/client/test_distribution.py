@@ -1,0 +1,41 @@
+"""What the client is made of: the given contract, code generated from it, and what that code needs to run."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import inventory
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATED = ROOT / "client/inventory/v1"
+
+
+def test_the_given_contract_is_as_it_was_given():
+    given = ROOT / "proto/baseline/inventory/v1/inventory.proto"
+    assert (ROOT / "proto/inventory/v1/inventory.proto").read_bytes() == given.read_bytes()
+
+
+def test_the_client_requires_no_less_than_its_generated_code_does():
+    required = dict(
+        re.fullmatch(r"([\w-]+)>=([\d.]+),<\d+", line).groups()
+        for line in tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "dependencies"
+        ]
+    )
+    for path in GENERATED.glob("*_pb2_grpc.py"):
+        assert re.search(r"GRPC_GENERATED_VERSION = '(.+)'", path.read_text())[1] == required["grpcio"]
+    for path in GENERATED.glob("*_pb2.py"):
+        assert re.search(r"Protobuf Python Version: (.+)", path.read_text())[1] == required["protobuf"]
+
+
+def test_the_client_imports_nothing_that_it_does_not_require():
+    allowed = {"inventory", "grpc", "google"}
+    for path in (ROOT / "client/inventory").glob("*.py"):
+        imported = set(re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+        assert imported <= allowed | set(sys.stdlib_module_names), path
+
+
+def test_it_is_typed_and_exports_what_it_names():
+    assert (ROOT / "client/inventory/py.typed").exists()
+    assert all(hasattr(inventory, name) for name in inventory.__all__)

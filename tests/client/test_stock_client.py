@@ -1,0 +1,126 @@
+"""StockService through the client: request ids, an import that streams, lists that page."""
+
+import asyncio
+
+import grpc.aio
+import pytest
+from inventory.v1 import inventory_pb2, stock_pb2
+
+pytestmark = pytest.mark.anyio
+
+
+def line(number: int) -> dict[str, object]:
+    return {
+        "organization_id": "org_1",
+        "variant_id": f"var_{number}",
+        "warehouse_id": "wh_1",
+        "total_quantity": number,
+        "line_number": number,
+    }
+
+
+async def test_receiving_and_fulfilling_send_what_they_are_given(service, connect):
+    stock = connect().stock
+    await stock.receive_stock("org_1", "var_1", "wh_1", 5, reason="purchase", reference="PO-1", request_id="request_1")
+    await stock.fulfill_reservation("org_1", "res_1", reference="SHIP-1", request_id="request_2")
+    received, fulfilled = [call.request for call in service.calls]
+    assert received == stock_pb2.ReceiveStockRequest(
+        organization_id="org_1",
+        request_id="request_1",
+        variant_id="var_1",
+        warehouse_id="wh_1",
+        quantity=5,
+        reason="purchase",
+        reference="PO-1",
+    )
+    assert fulfilled == stock_pb2.FulfillReservationRequest(
+        organization_id="org_1", request_id="request_2", reservation_id="res_1", reference="SHIP-1"
+    )
+
+
+async def lines_of(count: int):
+    for number in range(count):
+        yield line(number)
+
+
+@pytest.mark.parametrize("source", [lambda: lines_of(5), lambda: map(line, range(5))], ids=["async", "plain"])
+async def test_an_import_sends_its_lines_in_chunks_under_one_request_id(service, connect, source):
+    service.play(stock_pb2.ImportStockResponse(lines=5))
+    answer = await connect().stock.import_stock(source(), chunk_lines=2)
+    assert answer.lines == 5
+    chunks = service.calls[0].request
+    assert [len(chunk.lines) for chunk in chunks] == [2, 2, 1]
+    assert [it for chunk in chunks for it in chunk.lines] == [stock_pb2.ImportLine(**line(n)) for n in range(5)]
+    assert len({chunk.request_id for chunk in chunks}) == 1
+    assert chunks[0].request_id
+
+
+async def test_an_empty_import_is_sent_too(service, connect):
+    await connect().stock.import_stock([], request_id="request_1")
+    assert service.calls[0].request == [stock_pb2.ImportStockRequest(request_id="request_1")]
+
+
+async def test_an_import_is_retried_whole_with_the_same_request_id(service, connect, refusal):
+    service.play(refusal(grpc.StatusCode.UNAVAILABLE))
+    await connect().stock.import_stock(map(line, range(5)), chunk_lines=2)
+    refused, imported = [call.request for call in service.calls]
+    assert refused[0] == imported[0]
+    assert [len(chunk.lines) for chunk in imported] == [2, 2, 1]
+
+
+async def test_a_refusal_ends_an_import_whose_lines_never_end(service, connect, refusal):
+    async def endless():
+        while True:
+            yield line(1)
+            await asyncio.sleep(0)
+
+    service.play(refusal(grpc.StatusCode.INVALID_ARGUMENT, "line 1: no such thing"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connect().stock.import_stock(endless(), chunk_lines=1)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert caught.value.details() == "line 1: no such thing"
+
+
+@pytest.mark.parametrize("bad", [{"quantitty": 1}, {"total_quantity": "many"}, {"total_quantity": 2**31}])
+async def test_a_line_that_is_no_import_line_cancels_the_import(service, connect, bad):
+    with pytest.raises((ValueError, TypeError)):
+        await connect().stock.import_stock([line(1), {**line(2), **bad}], chunk_lines=1)
+    assert service.calls == []
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("disk gone"), grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE)], ids=["local", "rpc"]
+)
+async def test_what_the_lines_raise_reaches_the_caller_and_is_not_the_service_s_fault(service, connect, error):
+    async def broken():
+        yield line(1)
+        raise error
+
+    client = connect()
+    with pytest.raises(type(error)) as caught:
+        await client.stock.import_stock(broken(), chunk_lines=1)
+    assert service.calls == []
+    assert caught.value is error
+    assert client.breaker.failures == 0
+
+
+async def test_listing_stock_follows_the_pages(service, connect):
+    service.play(
+        stock_pb2.ListStockResponse(stock_info=[{"stock_id": "1"}, {"stock_id": "2"}], next_page_token="after 2"),
+        stock_pb2.ListStockResponse(next_page_token="after nothing"),
+        stock_pb2.ListStockResponse(stock_info=[inventory_pb2.StockInfo(stock_id="3")]),
+    )
+    rows = [row async for row in connect().stock.list_stock("org_1", variant_id="var_1", page_size=2)]
+    assert [row.stock_id for row in rows] == ["1", "2", "3"]
+    assert [call.request.page_token for call in service.calls] == ["", "after 2", "after nothing"]
+    assert {(call.request.variant_id, call.request.page_size) for call in service.calls} == {("var_1", 2)}
+
+
+async def test_listing_reservations_follows_the_pages(service, connect):
+    service.play(
+        stock_pb2.ListReservationsResponse(reservations=[{"reservation_id": "2"}], next_page_token="after 2"),
+        stock_pb2.ListReservationsResponse(reservations=[{"reservation_id": "1"}]),
+    )
+    found = [it async for it in connect().stock.list_reservations("org_1", state="active", order_id="order_1")]
+    assert [it.reservation_id for it in found] == ["2", "1"]
+    assert {(call.request.state, call.request.order_id) for call in service.calls} == {("active", "order_1")}
