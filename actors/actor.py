@@ -145,7 +145,7 @@ class Actor(Generic[M, R]):
                 envelope = mailbox.popleft()
                 try:
                     await self.receive(envelope)
-                except (Refused, Unavailable) as error:
+                except (Refused, Unavailable, ActorCrashed) as error:  # the last: of another actor, asked by this one
                     envelope.reply.fail(error)
                 except Exception as error:  # noqa: BLE001 - a bug in one actor must not take the others along
                     self._crash(envelope, error)

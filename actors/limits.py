@@ -1,4 +1,4 @@
-"""The bounds of everything a caller can send. Ids and quantities are refused at the door, so the core may assert them."""
+"""The bounds of everything a caller can send, checked at the door, so that the core may assert them."""
 
 INT32_MAX = 2**31 - 1
 

@@ -8,7 +8,7 @@ deserializer raises. Methods are registered under one generic handler; gRPC's ow
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, Generic, NamedTuple, NoReturn, Self
+from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeAlias
 
 import grpc
 import grpc.aio
@@ -23,7 +23,7 @@ from rpc.status import details_bytes_max, to_status
 from rpc.wire import M, parse
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
 Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
 
 RETRY_AFTER_OVERLOAD_MS = 500
@@ -66,7 +66,7 @@ class Frame(grpc.GenericRpcHandler):
             path = f"/{serve_as or name}/{method.name}"
             self._handlers[path] = self._handler(path, method, getattr(servicer, method.name))
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """gRPC's question who serves a method; for None it answers UNIMPLEMENTED."""
         return self._handlers.get(handler_call_details.method)
 

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2 as pb
 
 from rpc.errors import UnknownService
-from rpc.inventory_service import Context
+from rpc.handlers import Context
 
 SERVICES = ("", "InventoryService", "inventory.v1.InventoryService", "inventory.v1.StockService")
 

@@ -3,17 +3,13 @@
 Errors are not handled here but in `rpc.handlers`, once for all methods.
 """
 
-from typing import Any
-
-import grpc.aio
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceServicer
 
 from actors.outcomes import ReservationConfirmed, ReservationReleased, StockReserved
 from rpc import answers, validation
+from rpc.handlers import Context
 from rpc.service import Inventory
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class InventoryServicer(InventoryServiceServicer):

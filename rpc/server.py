@@ -1,6 +1,7 @@
 """The server as the application sees it: start, tell it whether the inventory serves, stop."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from grpc_reflection.v1alpha import reflection
@@ -45,6 +46,7 @@ class RpcServer:
         self._health = HealthServicer()
         self._frame = _frame(inventory, self._health, calls_max)
         self._listener: Listener | None = None
+        self._addresses: Sequence[Address] = ()
 
     def __repr__(self) -> str:
         return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
@@ -53,8 +55,13 @@ class RpcServer:
         reopened = 0 if self._listener is None else self._listener.reopened
         return RpcServerStatistics(*self._frame.statistics(), reopened)
 
-    async def start(self) -> list[Address]:
-        """Listen. Returns the addresses, which have the port that was chosen.
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, with the port that was chosen; none before it was started."""
+        return self._addresses
+
+    async def start(self) -> Sequence[Address]:
+        """Listen, and say where.
 
         Raises:
             ListenError: the host or the port cannot be had; the text says why.
@@ -71,8 +78,8 @@ class RpcServer:
                 if attempts == 0:
                     raise
             else:
-                self._listener = listener
-                return list(addresses)
+                self._listener, self._addresses = listener, addresses
+                return addresses
 
     def set_serving(self, serving: bool) -> None:
         """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""

@@ -66,7 +66,7 @@ def to_status(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) 
     if problem.listed:
         message_bytes = len(problem.message.encode())
         # Three quarters: binary trailers are sent in base64. The message is sent twice, once inside of the details.
-        room = (details_bytes_max - _percent_encoded_bytes(problem.message)) * 3 // 4
+        room = details_bytes_max - _percent_encoded_bytes(problem.message)
         room -= message_bytes + sum(detail.ByteSize() for detail in details) + _PACKING_BYTES
         details.append(_list_message(problem, room))
     status = Status(code=problem.code.value[0], message=problem.message)

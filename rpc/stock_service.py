@@ -8,8 +8,8 @@ from inventory.v1.stock_pb2_grpc import StockServiceServicer
 
 from actors.outcomes import ReservationFulfilled, StockImported, StockReceived
 from rpc import answers, validation
+from rpc.handlers import Context
 from rpc.import_lines import ImportLines
-from rpc.inventory_service import Context
 from rpc.page_tokens import reservation_token, stock_token
 from rpc.service import Inventory
 

@@ -1,0 +1,1 @@
+"""The application: command line, configuration, and the one place where the parts are put together."""

@@ -128,7 +128,7 @@ class Journal:
         """Write until cancelled.
 
         Raises:
-            StorageError, OwnershipLost: a batch failed. Everything undurable is lost to this journal; `fail_answers` says so.
+            StorageError, OwnershipLost: a batch failed; everything undurable is lost, as `fail_answers` says.
         """
         while True:
             if not self._entries:

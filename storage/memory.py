@@ -195,7 +195,7 @@ class MemoryStore:
         disk = await self._read("load_orders")
         return [
             disk.reservations[key.organization_id, reservation_id]
-            for key in keys
+            for key in sorted(set(keys))
             for reservation_id in disk.reservations_by_order.get(key, ())
         ]
 
@@ -230,7 +230,7 @@ class MemoryStore:
 
     async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
         disk = await self._read("active_reservations")
-        return [disk.reservations[key] for _, *ids in disk.active[:limit] for key in [(ids[0], ids[1])]]
+        return [disk.reservations[entry[1:]] for entry in disk.active[:limit]]
 
     async def list_stock(
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int

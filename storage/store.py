@@ -52,11 +52,11 @@ class Due(Struct, frozen=True):
 class Store(Protocol):
     """A database with one owner.
 
-    Every method but `close` may raise `StorageError`. Cancelling a read is harmless; a cancelled `write` may still land.
+    Every method but `close` may raise `StorageError`. Cancelling a read is harmless; a cancelled `write` may land.
     """
 
     async def open(self) -> Ownership:
-        """Take ownership: lock out others, bring the schema up to date, raise the epoch, then read where the journal ends.
+        """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 
         Called again after a `StorageError`, on the same object, it connects afresh.
 
@@ -104,7 +104,7 @@ class Store(Protocol):
         ...
 
     async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
-        """Orders that ever had a reservation, in key order, each once, beginning after `key`: fills the filter of known orders."""
+        """Orders that ever had a reservation, in key order, each once, beginning after `key`, for the filter of orders."""
         ...
 
     async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:

@@ -1,1 +1,1 @@
-"""Routes commands to actors and brings each transaction to all-or-nothing; starts, watches and restarts what does the work."""
+"""Routes commands to actors, makes transactions all or nothing, and starts, watches and restarts it all."""

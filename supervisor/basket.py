@@ -24,11 +24,11 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[St
         Refused: the basket does not fit, not even if every rival aborts (G5).
     """
     placements = place(lines, {variant_id: variant.free() for variant_id, variant in variants.items()})
-    if not all([placement.fits for placement in placements]):
+    if not all(placement.fits for placement in placements):
         if any(variant.is_undecided for variant in variants.values()):
             free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
             placements = place(lines, free)
-        if not all([placement.fits for placement in placements]):
+        if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, placements, next(iter(variants.values())).key.organization_id))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]

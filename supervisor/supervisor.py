@@ -71,11 +71,12 @@ class Supervisor:
         try:
             ownership: Ownership | None = await self._store.open()
             while ownership is not None:
+                self._sources.clock.start(ownership.last_at_ms)
                 try:
                     async with incarnation(self._store, ownership, self._sources, self._limits) as core:
-                        self._sources.clock.start(ownership.last_at_ms)
                         self._begin(core)
-                        task_status.started()
+                        if self.incarnations == 1:
+                            task_status.started()
                         await self._stop_requested.wait()
                         self._on_serving(False)
                         await core.finish()

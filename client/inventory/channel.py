@@ -80,7 +80,6 @@ def channel_options(retry: RetryPolicy | None) -> list[ChannelOption]:
         ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
         ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
         ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
-        ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
         ("grpc.initial_reconnect_backoff_ms", _RECONNECT_MS_MIN),
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS_MAX),
     ]

@@ -1,5 +1,8 @@
 """One connection, shared by the clients of both services: its channel, deadline, metadata and circuit breaker."""
 
+# The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
+from __future__ import annotations
+
 from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar

@@ -7,6 +7,9 @@
   seen in 15 of 1,500 refusals that came while requests were written. So the first status is kept here.
 """
 
+# The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterable, Coroutine
 from typing import Any, TypeVar, cast

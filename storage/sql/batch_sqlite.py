@@ -1,9 +1,9 @@
 """The journal's batch on SQLite: one function on one plain connection, from BEGIN to COMMIT.
 
-It is what the service does most. It is written for the driver itself: tuples, and SQL text that never changes, which
-the driver keeps prepared. The same through SQLAlchemy Core costs half the throughput, and a thread hop for each statement
-a fifth. Rows go in 32 at a time: the driver lets go of the interpreter's lock and takes it again for every execution, and
-beside a busy event loop that made a batch four times slower than its SQL.
+It is what the service does most. It is written for the driver itself: tuples, and SQL text that never changes,
+which the driver keeps prepared. The same through SQLAlchemy Core costs half the throughput, and a thread hop
+for each statement a fifth. Rows go in 32 at a time: the driver lets go of the interpreter's lock and takes it
+again for every execution, and beside a busy event loop that made a batch four times slower than its SQL.
 """
 
 import sqlite3
@@ -105,7 +105,9 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
         return
     owner, epoch_found, last_lsn = connection.execute("SELECT owner, epoch, last_lsn FROM ownership").fetchone()
     if epoch_found != epoch:
-        raise OwnershipLost(f"{owner} owns the database since epoch {epoch_found}; ours was {epoch}")
+        raise OwnershipLost(
+            f"{owner or 'another server'} owns the database since epoch {epoch_found}; ours was {epoch}"
+        )
     raise StorageError(f"the database ends at LSN {last_lsn}, and the batch begins at {batch.first_lsn}")
 
 

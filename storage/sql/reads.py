@@ -1,16 +1,26 @@
 """Every question the core asks, as a plain function of a SQLAlchemy `Connection`.
 
-Each is a single statement, so that it sees whole batches without a transaction, and each follows an index for as many rows
-as it returns: on SQLite one connection serves everything, and a scan would keep the journal waiting. A test looks at the
-plans. What differs between the databases is how they take a list of keys (`_listed`).
+Each is a single statement, so that it sees whole batches without a transaction, and each follows an index for as many
+rows as it returns: on SQLite one connection serves everything, and a scan would keep the journal waiting. A test looks
+at the plans. The databases differ in how they take a list of keys, and nowhere else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 from msgspec import json
-from sqlalchemy import Connection, Dialect, FromClause, Row, Select, Text, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from actors.records import (
@@ -26,14 +36,16 @@ from actors.records import (
     WarehouseRecord,
 )
 from storage.sql.schema import request, reservation, reservation_item, stock, warehouse
-from storage.store import ActiveItems, Due, Loaded
+from storage.store import Due
 
-VARIANTS_MAX = 500
+KEYS_MAX = 500
 
 # As text and no parameter: the planner must see that the partial index has the rows.
 IS_ACTIVE = reservation.c.state == literal_column("'active'")
+BY_EXPIRY = (reservation.c.expires_at, reservation.c.organization_id, reservation.c.reservation_id)
 
-STOCK_COLUMNS = (
+# The columns of these three are in the order of their records' fields; only a reservation's items come last.
+SELECT_STOCK = select(
     stock.c.organization_id,
     stock.c.variant_id,
     stock.c.warehouse_id,
@@ -45,15 +57,19 @@ STOCK_COLUMNS = (
     stock.c.min_stock,
     stock.c.max_stock,
     stock.c.version,
+).order_by(stock.c.organization_id, stock.c.variant_id, stock.c.warehouse_id)
+SELECT_RESERVATIONS = select(
+    reservation.c.reservation_id,
+    reservation.c.organization_id,
+    reservation.c.order_id,
+    reservation.c.state,
+    reservation.c.created_at,
+    reservation.c.expires_at,
+    reservation.c.confirmed_at,
+    reservation.c.ended_at,
+    reservation.c.reason,
+    reservation.c.lsn,
 )
-STOCK_FIELDS = len(STOCK_COLUMNS)
-WITH_WAREHOUSE = stock.outerjoin(
-    warehouse,
-    (warehouse.c.organization_id == stock.c.organization_id) & (warehouse.c.warehouse_id == stock.c.warehouse_id),
-)
-SELECT_STOCK = select(*STOCK_COLUMNS, warehouse.c.name)
-STOCK_ORDER = (stock.c.organization_id, stock.c.variant_id, stock.c.warehouse_id)
-
 ITEM_COLUMNS = (
     reservation_item.c.variant_id,
     reservation_item.c.warehouse_id,
@@ -63,3 +79,216 @@ ITEM_COLUMNS = (
     reservation_item.c.stock_before,
     reservation_item.c.stock_after,
 )
+
+
+# ---- lists of keys ----------------------------------------------------------------------------------------------
+
+
+class KeyList:
+    """A list of pairs as one parameter list of fixed size, so that the statement's text is always the same.
+
+    Of `(a, b) IN (VALUES …)` SQLite 3.40 makes a scan of the table.
+    """
+
+    def __init__(self, build: Callable[[FromClause, Any, Any], Select[Any]]) -> None:
+        listed = func.json_each(bindparam("keys", type_=Text)).table_valued("value", name="wanted")
+        self._sqlite = build(
+            listed, func.json_extract(listed.c.value, "$[0]"), func.json_extract(listed.c.value, "$[1]")
+        )
+        columns = (bindparam("firsts", type_=ARRAY(Text)), bindparam("seconds", type_=ARRAY(Text)))
+        listed = func.unnest(*columns).table_valued("first", "second", name="wanted").render_derived()
+        self._postgres = build(listed, listed.c.first, listed.c.second)
+
+    def execute(self, connection: Connection, keys: Iterable[tuple[str, str]]) -> Iterable[Any]:
+        wanted = sorted(set(keys))
+        assert len(wanted) <= KEYS_MAX, len(wanted)
+        if connection.dialect.name == "sqlite":
+            return connection.execute(self._sqlite, {"keys": json.encode(wanted).decode()})
+        firsts, seconds = [key[0] for key in wanted], [key[1] for key in wanted]
+        return connection.execute(self._postgres, {"firsts": firsts, "seconds": seconds})
+
+
+# ---- stock ------------------------------------------------------------------------------------------------------
+
+WAREHOUSES = select(warehouse.c.organization_id, warehouse.c.warehouse_id, warehouse.c.name).order_by(
+    warehouse.c.organization_id, warehouse.c.warehouse_id
+)
+VARIANTS = KeyList(
+    lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
+        keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
+    )
+)
+
+
+def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
+    return [WarehouseRecord(*row) for row in connection.execute(WAREHOUSES)]
+
+
+def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
+    return _stock(VARIANTS.execute(connection, keys))
+
+
+def list_stock(
+    connection: Connection,
+    organization_id: str,
+    *,
+    variant_id: str,
+    warehouse_id: str,
+    after: StockKey | None,
+    limit: int,
+) -> Sequence[StockRecord]:
+    statement = SELECT_STOCK.where(stock.c.organization_id == organization_id).limit(limit)
+    if variant_id:
+        statement = statement.where(stock.c.variant_id == variant_id)
+    if warehouse_id:
+        statement = statement.where(stock.c.warehouse_id == warehouse_id)
+    if after is not None:
+        assert after.organization_id == organization_id, after
+        statement = statement.where(tuple_(stock.c.variant_id, stock.c.warehouse_id) > tuple_(*after[1:]))
+    return _stock(connection.execute(statement))
+
+
+def _stock(rows: Iterable[Any]) -> Sequence[StockRecord]:
+    records = [StockRecord(*row) for row in rows]
+    for record in records:
+        record.check()
+    return records
+
+
+# ---- reservations -----------------------------------------------------------------------------------------------
+
+
+def _with_items(chosen: Select[Any], *order: str, newest_first: bool = False) -> Select[Any]:
+    """The chosen reservations, a row for each of their items, or one row without."""
+    its = chosen.subquery("chosen")
+    joined = its.outerjoin(
+        reservation_item,
+        (reservation_item.c.organization_id == its.c.organization_id)
+        & (reservation_item.c.reservation_id == its.c.reservation_id),
+    )
+    columns = [its.c[name].desc() if newest_first else its.c[name] for name in order]
+    return select(*its.c, *ITEM_COLUMNS).select_from(joined).order_by(*columns, reservation_item.c.line)
+
+
+ORDERS = KeyList(
+    lambda keys, organization_id, order_id: _with_items(
+        SELECT_RESERVATIONS.select_from(
+            keys.join(
+                reservation,
+                (reservation.c.organization_id == organization_id) & (reservation.c.order_id == order_id),
+            )
+        ),
+        "organization_id",
+        "order_id",
+        "lsn",
+    )
+)
+ORDER_OF_RESERVATION = select(reservation.c.order_id).where(
+    reservation.c.organization_id == bindparam("organization_id"),
+    reservation.c.reservation_id == bindparam("reservation_id"),
+)
+SELECT_ORDERS = (
+    select(reservation.c.organization_id, reservation.c.order_id)
+    .distinct()
+    .order_by(reservation.c.organization_id, reservation.c.order_id)
+)
+
+
+def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
+    return list(_reservations(ORDERS.execute(connection, keys)))
+
+
+def find_reservation(connection: Connection, organization_id: str, reservation_id: str) -> OrderKey | None:
+    parameters = {"organization_id": organization_id, "reservation_id": reservation_id}
+    order_id = connection.execute(ORDER_OF_RESERVATION, parameters).scalar()
+    return None if order_id is None else OrderKey(organization_id, order_id)
+
+
+def orders_after(connection: Connection, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
+    statement = SELECT_ORDERS.limit(limit)
+    if key is not None:
+        statement = statement.where(tuple_(reservation.c.organization_id, reservation.c.order_id) > tuple_(*key))
+    return [OrderKey(*row) for row in connection.execute(statement)]
+
+
+def list_reservations(
+    connection: Connection,
+    organization_id: str,
+    *,
+    state: ReservationState | None,
+    order_id: str,
+    before: str,
+    limit: int,
+) -> Sequence[ReservationRecord]:
+    chosen = SELECT_RESERVATIONS.where(reservation.c.organization_id == organization_id)
+    if state is not None:
+        chosen = chosen.where(reservation.c.state == state)
+    if order_id:
+        chosen = chosen.where(reservation.c.order_id == order_id)
+    if before:
+        chosen = chosen.where(reservation.c.reservation_id < before)
+    chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(limit)
+    return list(_reservations(connection.execute(_with_items(chosen, "reservation_id", newest_first=True))))
+
+
+def _reservations(rows: Iterable[Any]) -> Iterator[ReservationRecord]:
+    for _, group in groupby(rows, key=lambda row: (row[0], row[1])):
+        lines = list(group)
+        fields: list[Any] = list(lines[0][:9])
+        fields.insert(6, _items(lines))
+        yield ReservationRecord(*fields)
+
+
+def _items(lines: Sequence[Any]) -> tuple[ReservationItem, ...]:
+    width = len(ITEM_COLUMNS)
+    return tuple(ReservationItem(*line[-width:]) for line in lines if line[-1] is not None)
+
+
+# ---- expiry -----------------------------------------------------------------------------------------------------
+
+DUE = (
+    select(reservation.c.organization_id, reservation.c.order_id, reservation.c.expires_at)
+    .where(IS_ACTIVE, reservation.c.expires_at <= bindparam("now"))
+    .order_by(*BY_EXPIRY)
+    .limit(bindparam("rows_max"))
+)
+NEXT_EXPIRY = select(reservation.c.expires_at).where(IS_ACTIVE).order_by(*BY_EXPIRY).limit(1)
+ACTIVE = _with_items(
+    SELECT_RESERVATIONS.where(IS_ACTIVE).order_by(*BY_EXPIRY).limit(bindparam("rows_max")),
+    "expires_at",
+    "organization_id",
+    "reservation_id",
+)
+
+
+def due(connection: Connection, now_ms: int, limit: int) -> Sequence[Due]:
+    rows = connection.execute(DUE, {"now": now_ms, "rows_max": limit})
+    return [Due(OrderKey(organization_id, order_id), at_ms) for organization_id, order_id, at_ms in rows]
+
+
+def next_expiry_ms(connection: Connection) -> int | None:
+    return connection.execute(NEXT_EXPIRY).scalar()
+
+
+def active_reservations(connection: Connection, limit: int) -> Sequence[ReservationRecord]:
+    return list(_reservations(connection.execute(ACTIVE, {"rows_max": limit})))
+
+
+# ---- requests ---------------------------------------------------------------------------------------------------
+
+REQUEST = select(request.c.scope, request.c.request_id, request.c.fingerprint, request.c.outcome).where(
+    request.c.scope == bindparam("scope"), request.c.request_id == bindparam("request_id")
+)
+SELECT_REQUESTS = select(request.c.scope, request.c.request_id).order_by(request.c.scope, request.c.request_id)
+
+
+def load_request(connection: Connection, key: RequestKey) -> RequestRecord | None:
+    row = connection.execute(REQUEST, key._asdict()).one_or_none()
+    return None if row is None else RequestRecord(row.scope, row.request_id, row.fingerprint, row.outcome.encode())
+
+
+def requests_after(connection: Connection, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:
+    statement = SELECT_REQUESTS.limit(limit)
+    if key is not None:
+        statement = statement.where(tuple_(request.c.scope, request.c.request_id) > tuple_(*key))
+    return [RequestKey(*row) for row in connection.execute(statement)]

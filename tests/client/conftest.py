@@ -126,13 +126,29 @@ def scripted(service: ScriptedService, name: str, response: type[Message]) -> Ca
     return handler
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="module")
+async def event_loop_of_the_module(anyio_backend) -> AsyncIterator[None]:
+    """Keeps one event loop for all tests of a module.
+
+    gRPC has one completion queue for the whole process. What is left in it of a cancelled call, when the loop of that
+    call is closed already, raises "Event loop is closed" in the loop that comes next, and fails a test that has no part
+    in it. So loops are few, and before one is closed a last call goes through the queue after everything else.
+    """
+    yield
+    service = ScriptedService()
+    await service.start()
+    async with InventoryClient("127.0.0.1", service.port) as client:
+        await client.get_stock_info("org_1", "var_1")
+    await service.stop()
+
+
 @pytest.fixture
-async def service(anyio_backend) -> AsyncIterator[ScriptedService]:
+async def service(event_loop_of_the_module) -> AsyncIterator[ScriptedService]:
     scripted_service = ScriptedService()
     await scripted_service.start()
     yield scripted_service

@@ -13,8 +13,8 @@ INSTANT = sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 OPTIONS = {"sqlite_strict": True, "sqlite_with_rowid": False}
 ACTIVE = sa.text("state = 'active'")
 
-# What SQLite's planner shall believe of the tables: it has no figures of its own before ANALYZE, and then reads all rows
-# of an organization to find one order. https://sqlite.org/lang_analyze.html, "Fixed Results Of ANALYZE"
+# What SQLite's planner shall believe of the tables. Before ANALYZE it has no figures of its own, and reads all
+# reservations of an organization to find one order. https://sqlite.org/lang_analyze.html, "Fixed Results Of ANALYZE"
 STATISTICS = [
     ("stock", "stock", "1000000 100000 4 1"),
     ("stock", "stock_by_warehouse", "1000000 100000 10000 1"),

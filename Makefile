@@ -1,0 +1,43 @@
+# One command for each thing. A fresh machine needs Python 3.11 or newer and make; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: setup run demo test check proto simulate bench clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml client/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("stockkeeper needs Python 3.11 or newer; try: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./client -e '.[dev]'
+	@touch $@
+
+run: setup  ## a server on localhost:50053 with a sample stock
+	@$(BIN)/stockkeeper serve --sample
+
+demo: setup  ## a day of real orders against a server of its own
+	@$(BIN)/python examples/order_service.py --demo
+
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: setup  ## format, lint, types, layers, contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
+	$(BIN)/python proto/generate.py --check
+
+proto: setup  ## generate client/inventory/v1 anew
+	$(BIN)/python proto/generate.py
+
+simulate: setup
+	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
+
+bench: setup
+	$(BIN)/python -m bench.startup
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,2 @@
+def audit(history, disk, quiet_since_ms):
+    return []

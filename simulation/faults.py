@@ -1,0 +1,142 @@
+"""What may go wrong in one run, and how big the run is: all of it drawn from the seed, any of it can be overridden.
+
+Swarm testing (Groce et al., 2012): each seed leaves some faults out altogether, since a run that has everything at once
+rarely gets far enough to meet the rare combination of two.
+"""
+
+from random import Random
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from simulation.schedule import Mode
+
+Dispatch = Literal["inline", "tasks", "mixed"]
+Backend = Literal["trio", "asyncio"]
+DiskKind = Literal["memory", "sqlite", "power-cut"]
+
+CRASH_STEPS_MAX = 6_000
+RATES = (
+    "request_lost",
+    "reply_lost",
+    "duplicate",
+    "late_duplicate",
+    "gives_up",
+    "slow_network",
+    "store_error",
+    "landed_although_failed",
+    "lands_late",
+    "slow_store",
+)
+
+
+class Options(Struct, frozen=True):
+    """One run. Rates are probabilities: of an attempt for the network's faults, of a store operation for the store's.
+
+    Args:
+        clients: concurrent callers.
+        operations: what each of them does, one after another.
+        mode: how the next task is chosen.
+        dispatch: `inline` as in production, `tasks` for every turn, or `mixed`: orders and requests get a task, rows by a coin.
+        late_coin: the part of row turns that get a task where dispatch is mixed.
+        stall: names of tasks contain this when they are stalled for a while; empty: none are.
+        crash_steps: at these steps the process is killed.
+        wall_jumps: how often the wall clock jumps.
+        second_owners: how often another process takes the database over.
+        slow_store_s, slow_network_s: how slow slow is, at most.
+        think_s: how long a client waits between operations, at most.
+        organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
+        orders: how many orders the clients share in each organization.
+        ttl_minutes_max: reservations live from one minute to so many.
+        variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
+        idle_timeout_s: when the core passivates.
+        wishes: how often clients choose each kind of operation.
+    """
+
+    clients: int = 6
+    operations: int = 10
+    mode: Mode = "shuffle"
+    dispatch: Dispatch = "mixed"
+    late_coin: float = 0.5
+    stall: str = ""
+    crash_steps: tuple[int, ...] = ()
+    wall_jumps: int = 0
+    second_owners: int = 0
+    request_lost: float = 0.0
+    reply_lost: float = 0.0
+    duplicate: float = 0.0
+    late_duplicate: float = 0.0
+    gives_up: float = 0.0
+    slow_network: float = 0.0
+    store_error: float = 0.0
+    landed_although_failed: float = 0.0
+    lands_late: float = 0.0
+    slow_store: float = 0.0
+    slow_store_s: float = 0.05
+    slow_network_s: float = 0.5
+    think_s: float = 1.0
+    organizations: int = 1
+    variants: int = 2
+    warehouses: int = 2
+    pieces: int = 6
+    orders: int = 12
+    ttl_minutes_max: int = 1
+    variants_in_memory: int = 100
+    orders_in_memory: int = 100
+    mailbox: int = 1_000
+    calls: int = 10_000
+    idle_timeout_s: float = 30.0
+    wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
+
+
+STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_find_and_ask", "handle", "Client.run")
+
+
+def options_of(seed: int, **overrides: Any) -> Options:
+    """The options of a seed.
+
+    Args:
+        overrides: fields of Options; None leaves the seed's choice.
+    """
+    random = Random(f"{seed}/options")
+    chosen: dict[str, Any] = {
+        "clients": random.choice((2, 3, 4, 6, 8, 12)),
+        "operations": random.randint(4, 14),
+        "mode": random.choice(("shuffle", "shuffle", "walk", "walk", "pct")),
+        "dispatch": random.choice(("mixed", "mixed", "tasks", "inline")),
+        "late_coin": random.choice((0.2, 0.5, 0.9)),
+        "stall": random.choice(STALLS) if random.random() < 0.4 else "",
+        "wall_jumps": random.randint(1, 4) if random.random() < 0.3 else 0,
+        "second_owners": 1 if random.random() < 0.15 else 0,
+        "slow_store_s": random.choice((0.01, 0.1, 1.0)),
+        "slow_network_s": random.choice((0.01, 0.3, 3.0)),
+        "think_s": random.choice((0.0, 0.01, 1.0, 8.0, 30.0)),
+        "organizations": random.choice((1, 1, 2)),
+        "variants": random.randint(1, 4),
+        "warehouses": random.randint(1, 3),
+        "pieces": random.choice((1, 3, 8, 30)),
+        "orders": random.choice((2, 6, 20, 60)),
+        "ttl_minutes_max": random.choice((1, 1, 1, 3)),
+        "variants_in_memory": random.choice((2, 4, 100)),
+        "orders_in_memory": random.choice((2, 8, 100)),
+        "mailbox": random.choice((2, 1_000, 1_000, 1_000)),
+        "calls": random.choice((4, 10_000, 10_000, 10_000)),
+        "idle_timeout_s": random.choice((0.5, 5.0, 30.0)),
+        "wishes": tuple(random.choice((0, 1, 2, 8)) if n else random.choice((4, 8, 16)) for n in range(12)),
+    }
+    if random.random() < 0.4:
+        chosen["crash_steps"] = tuple(
+            sorted(random.randrange(100, CRASH_STEPS_MAX) for _ in range(random.randint(1, 3)))
+        )
+    for rate in RATES:
+        if random.random() < 0.35:
+            chosen[rate] = random.choice((0.01, 0.05, 0.2))
+    chosen.update({name: value for name, value in overrides.items() if value is not None})
+    return Options(**chosen)
+
+
+def calm(options: Options) -> Options:
+    """The same run with every fault switched off."""
+    quiet: dict[str, Any] = dict.fromkeys(RATES, 0.0)
+    return replace(options, stall="", crash_steps=(), wall_jumps=0, second_owners=0, **quiet)

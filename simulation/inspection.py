@@ -1,0 +1,62 @@
+"""A look into a running server's memory: the one place that knows the core's private names."""
+
+from collections.abc import Iterator
+
+from storage.memory import Disk
+from supervisor.order import OrderActor
+from supervisor.stock_directory import VariantStock
+from supervisor.supervisor import Supervisor
+
+
+def look_at(supervisor: Supervisor, disk: Disk) -> Iterator[str]:
+    """What is wrong in memory while nothing is under way, a sentence each."""
+    core = supervisor._core
+    if core is None:
+        yield "the server does not serve"
+        return
+    if core._open_calls:
+        yield f"{len(core._open_calls)} calls are still open"
+    if core.journal.undurable_entries:
+        yield f"{core.journal!r} has undurable entries"
+    for variant in core.stock._directory.activations():
+        yield from _variant(variant, disk)
+    for order in core.orders._directory.activations():
+        yield from _order(order, disk)
+
+
+def _variant(variant: VariantStock, disk: Disk) -> Iterator[str]:
+    if not variant.loaded.is_done:
+        yield f"{variant!r} is not loaded"
+    if variant.pins:
+        yield f"{variant!r} is pinned, so holds may be left"
+    on_disk = disk.rows_by_variant.get(variant.key, [])
+    for key in on_disk:
+        if variant.loaded.is_done and key.warehouse_id not in variant.rows:
+            yield f"memory has no row {key}"
+    for row in variant.rows.values():
+        state = row.state
+        if state.holds:
+            yield f"a hold is left: {row!r} {state.holds!r}"
+        if row._waiting or not row.is_idle:
+            yield f"{row!r} has messages that wait for a hold"
+        kept = disk.stock.get(state.record.key)
+        if kept is None:
+            if state.record.exists:
+                yield f"the disk has no row {state.record.key}"
+        elif state.record != kept or state.durable != kept:
+            yield f"memory has {state.record}, durable {state.durable}, the disk {kept}"
+
+
+def _order(order: OrderActor, disk: Disk) -> Iterator[str]:
+    if not order.is_idle:
+        yield f"{order!r} is not idle"
+    if order._load is not None:
+        return
+    ids = disk.reservations_by_order.get(order.key, [])
+    if list(order.reservations) != ids:
+        yield f"{order!r} has reservations {list(order.reservations)}, the disk {ids}"
+        return
+    for reservation_id, reservation in order.reservations.items():
+        kept = disk.reservations[order.key.organization_id, reservation_id]
+        if kept != reservation:
+            yield f"memory has {reservation}, the disk {kept}"

@@ -1,0 +1,184 @@
+"""The network between clients and the service: calls arrive late, twice or never, and so do their answers.
+
+Each attempt of a call is a task of its own, as each RPC is in the server. A client that gives up cancels it, as grpc.aio
+cancels a handler.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+import anyio
+from anyio.abc import TaskGroup
+
+from actors.outcomes import ActorCrashed, Refused, Unavailable
+from simulation.faults import Options
+from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.server import Server
+
+ATTEMPTS_MAX = 6
+DEADLINE_S = 5.0
+ANSWER_WITHIN_S = 60.0  # far longer than any stall and slow disk: who waits longer waits for ever
+
+
+class Slot:
+    """Where an attempt's answer comes back to."""
+
+    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope")
+
+    def __init__(self) -> None:
+        self.arrived = anyio.Event()
+        self.answer: Answer | None = None
+        self.error = ""
+        self.high_lsn = 0
+        self.answered_ms = 0
+        self.scope: anyio.CancelScope | None = None
+
+
+class Network:
+    """Carries calls.
+
+    Args:
+        seed: names the streams of decisions.
+        options: what may go wrong.
+        is_calm: whether nothing may go wrong any more.
+        server: who serves now; None while nobody does.
+        history: where operations are noted.
+        tasks: where handlers run.
+        fail: told of a handler that met a bug.
+    """
+
+    def __init__(
+        self,
+        seed: str,
+        options: Options,
+        is_calm: Callable[[], bool],
+        server: Callable[[], Server | None],
+        history: History,
+        tasks: TaskGroup,
+        fail: Callable[[str], None],
+    ) -> None:
+        self._seed = seed
+        self._options = options
+        self._is_calm = is_calm
+        self._server = server
+        self._history = history
+        self._tasks = tasks
+        self._fail = fail
+        self.under_way = 0
+
+    async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
+        """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
+        operation = self._history.begin(client, request)
+        for attempt in range(attempts_max):
+            operation.attempts += 1
+            random = Random(f"{self._seed}/rpc/{operation.number}/{attempt}")
+            slot = Slot()
+            is_over = await self._attempt(operation, slot, random)
+            if slot.answer is not None:
+                operation.answer = slot.answer
+                operation.high_lsn = slot.high_lsn
+                operation.answered_ms = slot.answered_ms
+            if is_over or operation.answer is not None:
+                break
+            await anyio.sleep(random.random() * 0.2 * (1 << attempt))
+        self._history.end(operation)
+        return operation
+
+    async def _attempt(self, operation: Operation, slot: Slot, random: Random) -> bool:
+        """Send once and wait. True if the client wants to hear no more of it."""
+        options, calm = self._options, self._is_calm()
+        coin = random.random
+        is_lost = not calm and coin() < options.request_lost
+        is_reply_lost = not calm and coin() < options.reply_lost
+        gives_up = not calm and coin() < options.gives_up
+        if not calm and coin() < options.duplicate:
+            self._tasks.start_soon(self._handle, operation, Slot(), self._delay(random))
+        if not calm and coin() < options.late_duplicate:
+            self._tasks.start_soon(self._handle, operation, Slot(), coin() * 40.0)
+        if not is_lost:
+            self._tasks.start_soon(self._handle, operation, slot, self._delay(random))
+        if is_lost or is_reply_lost or gives_up:
+            with anyio.move_on_after(coin() * 0.1 if gives_up else DEADLINE_S) as deadline:
+                await slot.arrived.wait()
+            if is_reply_lost and not deadline.cancelled_caught:
+                await anyio.sleep(coin() * 0.5)
+                slot.answer = None
+            if deadline.cancelled_caught:
+                slot.answer = None
+                if slot.scope is not None:
+                    slot.scope.cancel()
+                return gives_up and coin() < 0.5
+            return False
+        with anyio.move_on_after(ANSWER_WITHIN_S) as patience:
+            await slot.arrived.wait()
+        operation.is_stuck = patience.cancelled_caught
+        return patience.cancelled_caught
+
+    def _delay(self, random: Random) -> float:
+        if self._is_calm():
+            return 0.0
+        if random.random() < self._options.slow_network:
+            return random.random() * self._options.slow_network_s
+        return random.random() * 0.001 if random.random() < 0.5 else 0.0
+
+    async def _handle(self, operation: Operation, slot: Slot, delay_s: float) -> None:
+        self.under_way += 1
+        try:
+            with anyio.CancelScope() as slot.scope:
+                if delay_s:
+                    await anyio.sleep(delay_s)
+                server = self._server()
+                if server is None:
+                    slot.error = "no connection"
+                else:
+                    await self._serve(server, operation, slot)
+                slot.arrived.set()
+        finally:
+            self.under_way -= 1
+
+    async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
+        answer: Answer | None = None
+        try:
+            answer = await ask(server, operation.request)
+        except Refused as refused:
+            answer = refused.refusal
+        except Unavailable as unavailable:
+            slot.error = unavailable.reason
+        except ActorCrashed as crash:
+            slot.error = "INTERNAL"
+            if not server.is_dead:
+                self._fail(f"a call got INTERNAL: {crash!r}")
+        if server.is_dead:
+            slot.error = "connection lost"
+        elif answer is not None:
+            slot.high_lsn = server.store.disk.last_lsn
+            slot.answered_ms = server.time.now_ms()
+            slot.answer = answer
+
+
+async def ask(server: Server, request: Request) -> Answer:
+    """What a servicer does once it has translated a request."""
+    core = server.supervisor
+    match request:
+        case Check():
+            return await core.check(request.organization_id, request.lines)
+        case StockInfo():
+            return tuple(await core.stock_info(request.organization_id, request.variant_id, request.warehouse_id))
+        case ListStock():
+            return await core.list_stock(
+                request.organization_id,
+                variant_id=request.variant_id,
+                warehouse_id=request.warehouse_id,
+                after=request.after,
+                limit=request.limit,
+            )
+        case ListReservations():
+            return await core.list_reservations(
+                request.organization_id,
+                state=request.state,
+                order_id=request.order_id,
+                before=request.before,
+                limit=request.limit,
+            )
+        case _:
+            return await core.ask(request)

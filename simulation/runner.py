@@ -1,0 +1,120 @@
+"""From a seed to a result."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from time import perf_counter
+
+import anyio
+import msgspec
+import trio.testing
+from msgspec import Struct
+
+from simulation.auditor import audit
+from simulation.faults import Backend, Options, options_of
+from simulation.history import History
+from simulation.schedule import Schedule, decided_by
+from simulation.violation import Violation
+from simulation.world import World
+
+
+class Result(Struct, frozen=True):
+    """What came of one seed.
+
+    Args:
+        trace_hash: of every step, every answer and the journal, in hex: two runs with the same one were the same run.
+        violations: what was broken, the first first.
+        virtual_s, real_s: how long it took in the world and outside.
+    """
+
+    seed: str
+    options: Options
+    trace_hash: str
+    steps: int
+    operations: int
+    transactions: int
+    virtual_s: float
+    real_s: float
+    violations: tuple[Violation, ...]
+    history: History
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.violations)
+
+
+def run_seed(seed: int | str, options: Options | None = None, *, backend: Backend = "trio", salt: str = "") -> Result:
+    """Run one world from its beginning to its audit.
+
+    Args:
+        seed: fixes everything.
+        options: None takes the seed's own.
+        salt: gives the same world another schedule.
+
+    Raises:
+        BaseException: a bug of the simulation itself.
+    """
+    options = options or options_of(int(seed))
+    schedule = Schedule(f"{seed}/schedule/{salt}", options.mode)
+    worlds: list[World] = []
+    ended_s = 0.0
+
+    async def main() -> None:
+        nonlocal ended_s
+        worlds.append(World(str(seed), options, schedule))
+        await worlds[0].run()
+        ended_s = anyio.current_time()
+
+    began_s = perf_counter()
+    with no_collector():
+        run_virtually(main, schedule, backend)
+        [world] = worlds
+        violations = tuple(world.violations) or tuple(audit(world.history, world.disk, world.quiet_since_ms))
+    return Result(
+        str(seed),
+        options,
+        _trace_hash(world, schedule, ended_s),
+        schedule.steps,
+        len(world.history.operations),
+        world.disk.last_lsn,
+        ended_s,
+        perf_counter() - began_s,
+        violations,
+        world.history,
+    )
+
+
+def run_virtually(main: Callable[[], object], schedule: Schedule, backend: Backend) -> None:
+    """Run `main` in virtual time, with `schedule` deciding."""
+    if backend == "asyncio":
+        from simulation.asyncio_loop import run_on_asyncio
+
+        run_on_asyncio(main, schedule)  # type: ignore[arg-type]
+        return
+    with decided_by(schedule):
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        anyio.run(main, backend="trio", backend_options={"clock": clock})  # type: ignore[arg-type]
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    """The collector runs finalizers, and when it runs hangs on what ran before: not during a run."""
+    gc.collect()
+    gc.freeze()  # what is there now stays: the next collection need not look at it again
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _trace_hash(world: World, schedule: Schedule, ended_s: float) -> str:
+    digest = blake2b(schedule.digest(), digest_size=8)
+    encode = msgspec.msgpack.encode
+    for operation in world.history.operations:
+        digest.update(b"%d %d %d %d" % (operation.begin, operation.end, operation.high_lsn, operation.attempts))
+        digest.update(encode(operation.answer))
+    digest.update(encode(world.disk.transactions))
+    digest.update(repr(ended_s).encode())
+    return digest.hexdigest()

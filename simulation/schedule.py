@@ -1,0 +1,201 @@
+"""Who runs next: the one place that knows trio's private names.
+
+With `_ALLOW_DETERMINISTIC_SCHEDULING` set, trio sorts each tick's runnable tasks by creation and asks `_r.shuffle` for an
+order; it then runs them from the end of the list. A `random.Random` in place of `_r` therefore decides everything: it
+may run the whole batch in some order, or one task and hand the rest back to the run queue, or hold some back for a
+while. Cancellation does not reach a task that is in the run queue already, so holding one back is as if the machine
+had been busy elsewhere.
+
+Turned down: an event loop of our own (then it would not be trio that is tested); instruments (they may look, not decide).
+"""
+
+import random
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from typing import Any, Literal
+
+import trio
+import trio.testing
+
+Mode = Literal["shuffle", "walk", "pct"]
+
+PCT_CHANGES = 3
+PCT_STEPS = 6_000  # about as long as a small scenario is
+
+
+class HooksBroken(AssertionError):
+    """This trio does not let the simulation decide: its private names have changed their meaning."""
+
+
+class Schedule(random.Random):
+    """Decides the order of steps and remembers it.
+
+    Args:
+        seed: names the stream of decisions.
+        mode: `shuffle` runs each tick's tasks in a random order; `walk` runs one random task a tick; `pct` runs the
+            task with the highest priority, and moves it to the bottom at a few random steps (Burckhardt et al., 2010:
+            "A randomized scheduler with probabilistic guarantees of finding bugs").
+    """
+
+    def __new__(cls, seed: str, mode: Mode = "shuffle") -> "Schedule":
+        return super().__new__(cls)
+
+    def __init__(self, seed: str, mode: Mode = "shuffle") -> None:
+        super().__init__(seed)
+        self.mode = mode
+        self.steps = 0
+        self.trace = array("I")
+        self._first = -1  # the counter of the first task: trio counts on across runs
+        self._priorities: dict[int, float] = {}
+        self._changes = sorted(self.randrange(PCT_STEPS) for _ in range(PCT_CHANGES)) if mode == "pct" else []
+        self._alarms: list[tuple[int, Callable[[], None]]] = []
+        self._is_stalled: Callable[[str], bool] | None = None
+        self._held: list[Any] = []
+
+    def at_step(self, step: int, do: Callable[[], None]) -> None:
+        """Call `do` between the tasks that are about to be steps `step - 1` and `step`. It must not suspend."""
+        self._alarms.append((step, do))
+        self._alarms.sort(key=lambda alarm: alarm[0])
+
+    def stall(self, is_stalled: Callable[[str], bool]) -> None:
+        """From now on, do not run tasks with such a name."""
+        self._is_stalled = is_stalled
+
+    def resume(self) -> None:
+        """Let all tasks run again."""
+        self._is_stalled = None
+        held, self._held = self._held, []
+        trio._core._run.GLOBAL_RUN_CONTEXT.runner.runq.extend(held)
+
+    def digest(self) -> bytes:
+        """Tells one schedule from another."""
+        return blake2b(self.trace.tobytes(), digest_size=16).digest()
+
+    def shuffle(self, x: Any) -> None:
+        """Called by trio with its runnable tasks, in the order of their creation."""
+        batch: list[Any] = x
+        if not batch:
+            return
+        if self._first < 0:
+            self._first = batch[0]._counter
+        if self._is_stalled is not None:
+            self._hold_back(batch)
+        if len(batch) > 1:
+            if self.mode == "shuffle":
+                super().shuffle(batch)
+            else:
+                self._pick_one(batch)
+        if self._alarms:
+            self._sound_alarms(batch)
+        self.steps += len(batch)
+        first = self._first
+        self.trace.extend([task._counter - first for task in reversed(batch)])
+
+    def _hold_back(self, batch: list[Any]) -> None:
+        assert self._is_stalled is not None
+        held = [task for task in batch if self._is_stalled(task.name)]
+        if held:
+            self._held.extend(held)
+            batch[:] = [task for task in batch if not self._is_stalled(task.name)]
+
+    def _pick_one(self, batch: list[Any]) -> None:
+        if self.mode == "walk":
+            task = batch.pop(int(self.random() * len(batch)))
+        else:
+            priorities = self._priorities
+            for waiting in batch:
+                if waiting._counter not in priorities:
+                    priorities[waiting._counter] = self.random()
+            task = max(batch, key=lambda t: (priorities[t._counter], t._counter))
+            batch.remove(task)
+            if self._changes and self.steps >= self._changes[0]:
+                priorities[task._counter] = -float(self._changes.pop(0))  # below all others, the later the lower
+        trio._core._run.GLOBAL_RUN_CONTEXT.runner.runq.extend(batch)
+        batch[:] = [task]
+
+    def _sound_alarms(self, batch: list[Any]) -> None:
+        while self._alarms and self._alarms[0][0] <= self.steps + len(batch):
+            step, do = self._alarms[0]
+            first = max(0, step - self.steps)
+            if 0 < first < len(batch):
+                # Only what comes before the alarm runs in this tick; the rest waits for the next.
+                later = batch[: len(batch) - first]
+                batch[:] = batch[len(batch) - first :]
+                trio._core._run.GLOBAL_RUN_CONTEXT.runner.runq.extend(later)
+                return
+            if first == len(batch):
+                return
+            self._alarms.pop(0)
+            do()
+
+
+@contextmanager
+def decided_by(schedule: random.Random) -> Iterator[None]:
+    """Within this block, `schedule` decides in every `trio.run`."""
+    run = trio._core._run
+    before = run._r, run._ALLOW_DETERMINISTIC_SCHEDULING
+    run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = schedule, True
+    try:
+        yield
+    finally:
+        run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = before
+
+
+def check_hooks() -> None:
+    """Say at once whether this trio still obeys.
+
+    Raises:
+        HooksBroken: it does not, and why.
+    """
+    missing = [name for name in ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING") if not hasattr(trio._core._run, name)]
+    if missing:
+        raise HooksBroken(f"trio {trio.__version__} has no trio._core._run.{missing[0]} any more")
+    try:
+        orders = [_order_of(_Reversed(mode)) for mode in ("forwards", "backwards", "held")]
+    except AttributeError as error:
+        raise HooksBroken(f"trio {trio.__version__}: {error}") from error
+    expected = [["a1", "b1", "c1", "a2", "b2", "c2"], ["c1", "b1", "a1", "c2", "b2", "a2"], ["b1", "b2", "c1", "c2"]]
+    for order, wanted in zip(orders, expected, strict=True):
+        seen = order if wanted[0] != "b1" else [step for step in order if step[0] != "a"]
+        if seen != wanted or (wanted[0] == "b1" and order[-2:] != ["a1", "a2"]):
+            raise HooksBroken(f"trio {trio.__version__} ran {order} where the simulation had decided {wanted}")
+
+
+class _Reversed(random.Random):
+    """The canary's schedules: as created, the other way round, or one task at a time with the first held back."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__(0)
+        self._mode = mode
+
+    def __new__(cls, mode: str) -> "_Reversed":
+        return super().__new__(cls)
+
+    def shuffle(self, x: Any) -> None:
+        batch: list[Any] = x
+        if self._mode == "forwards":
+            batch.reverse()
+        elif self._mode == "held" and len(batch) > 1:
+            one = next(task for task in batch if not task.name.endswith("a"))
+            trio._core._run.GLOBAL_RUN_CONTEXT.runner.runq.extend(task for task in batch if task is not one)
+            batch[:] = [one]
+
+
+def _order_of(schedule: random.Random) -> list[str]:
+    order: list[str] = []
+
+    async def two_steps(name: str) -> None:
+        for number in ("1", "2"):
+            order.append(name + number)
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for name in "abc":
+                nursery.start_soon(two_steps, name, name=name)
+
+    with decided_by(schedule):
+        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    return order

@@ -1,0 +1,169 @@
+"""One process that serves: the real supervisor on a faulty store, which can be killed at any moment."""
+
+from collections.abc import Callable
+from random import Random
+
+import anyio
+from anyio.abc import TaskStatus
+
+from actors.actor import Dispatcher, Runnable, StartSoon, run_now
+from actors.stock import StockActor
+from simulation.disk import FaultyStore
+from simulation.faults import Dispatch, Options
+from storage.store import OwnershipLost, StorageError
+from supervisor.clock import ServiceClock
+from supervisor.incarnation import Sources
+from supervisor.settings import Limits
+from supervisor.supervisor import Supervisor
+
+
+class SeededDispatcher:
+    """Gives a turn a task, or not, as the seed says.
+
+    Orders and requests always get one: they may suspend. A row's turn cannot, and an inline one leaves no moment in
+    which a hold is undecided and somebody else runs; a task does.
+    """
+
+    def __init__(self, start_soon: StartSoon, random: Random, dispatch: Dispatch, late_coin: float) -> None:
+        self._start_soon = start_soon
+        self._random = random
+        self._dispatch = dispatch
+        self._late_coin = late_coin
+
+    def dispatch(self, actor: Runnable) -> None:
+        if self._dispatch == "inline":
+            as_task = actor.will_suspend()
+        elif self._dispatch == "tasks" or not isinstance(actor, StockActor):
+            as_task = True
+        else:
+            as_task = self._random.random() < self._late_coin
+        if as_task:
+            self._start_soon(actor.drain)
+        else:
+            run_now(actor.drain())
+
+
+class ExpectedTime:
+    """What service time must be: written a second time, so that the service's clock has something to be wrong against."""
+
+    def __init__(self, wall_ms: Callable[[], int]) -> None:
+        self._wall_ms = wall_ms
+        self._start_ms = 0
+        self._start_s = anyio.current_time()
+
+    def start(self, last_at_ms: int) -> None:
+        self._start_ms = max(self._wall_ms(), last_at_ms, self.now_ms())
+        self._start_s = anyio.current_time()
+
+    def now_ms(self) -> int:
+        return self._start_ms + int((anyio.current_time() - self._start_s) * 1_000)
+
+    def monotonic_s_at(self, at_ms: int) -> float:
+        """When service time will be that."""
+        return self._start_s + (at_ms - self._start_ms) / 1_000
+
+
+class Server:
+    """A process.
+
+    Args:
+        name: tells it from the others of this run.
+        store: its disk.
+        options: how it is tuned.
+        wall_ms: the wall clock.
+        new_id: fresh ids.
+        fail: told, in a sentence, of a bug that the service met.
+        note: told of what happens, for people.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: FaultyStore,
+        options: Options,
+        wall_ms: Callable[[], int],
+        new_id: Callable[[], str],
+        fail: Callable[[str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.time = ExpectedTime(wall_ms)
+        self.is_dead = False
+        self.ended = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._fail = fail
+        self._note = note
+        random = Random(f"{name}/dispatch")
+        sources = Sources(
+            clock=ServiceClock(wall_ms, anyio.current_time),
+            new_id=new_id,
+            report_crash=self._report_crash,
+            dispatcher=lambda start_soon: SeededDispatcher(start_soon, random, options.dispatch, options.late_coin),
+        )
+        self.supervisor = Supervisor(store, sources, limits_of(options), self._on_serving, self._report)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name} {self.supervisor!r}{' dead' if self.is_dead else ''}>"
+
+    @property
+    def serving(self) -> bool:
+        return self.supervisor.serving and not self.is_dead
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Live until stopped, killed or driven out."""
+        try:
+            with self._scope:
+                while not self.is_dead:
+                    try:
+                        await self.supervisor.run(task_status=task_status)
+                        break
+                    except OwnershipLost:
+                        self._note(f"{self.name} lost the database and exits")
+                        break
+                    except StorageError:
+                        # The database was down when the process started: whoever watches over it starts it again.
+                        await anyio.sleep(0.1)
+        finally:
+            self.is_dead = True
+            self.ended.set()
+
+    def kill(self) -> None:
+        """As by kill -9: nothing more goes out, to the disk or to a caller. Its tasks learn of it soon after."""
+        if not self.is_dead:
+            self.is_dead = True
+            self.store.cut()
+            self._scope.cancel()
+
+    def _on_serving(self, serving: bool) -> None:
+        if serving:
+            self.time.start(self.store.disk.last_at_ms)
+        if not self.is_dead:
+            self._note(f"{self.name} {'serves' if serving else 'does not serve'}")
+
+    def _report(self, error: BaseException) -> None:
+        bugs = [cause for cause in _causes(error) if not isinstance(cause, StorageError)]
+        if bugs and not self.is_dead:
+            self._fail(f"a bug ended an incarnation: {bugs[0]!r}")
+
+    def _report_crash(self, actor: object, error: Exception) -> None:
+        if not self.is_dead and not isinstance(error, StorageError):
+            self._fail(f"{actor!r} crashed: {error!r}")
+
+
+def limits_of(options: Options) -> Limits:
+    return Limits(
+        calls_max=options.calls,
+        mailbox_messages_max=options.mailbox,
+        variants_max=options.variants_in_memory,
+        orders_max=options.orders_in_memory,
+        requests_max=options.orders_in_memory,
+        idle_timeout_s=options.idle_timeout_s,
+        heartbeat_s=5.0,
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]

@@ -1,0 +1,250 @@
+"""What clients do: the whole API, on few, scarce and contended goods."""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import get_args
+
+import anyio
+from msgspec.structs import replace
+
+from actors.messages import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import ReservationConfirmed, ReservationExists, StockReserved
+from actors.records import ReservationRecord, ReservationState, StockKey
+from simulation.faults import Options
+from simulation.history import Check, ListReservations, ListStock, Operation, Request, StockInfo
+from supervisor.queries import ReservationPage, StockPage
+
+STATES: tuple[ReservationState, ...] = get_args(ReservationState)
+
+Call = Callable[[str, Request], Awaitable[Operation]]
+SleepUntilMs = Callable[[int], Awaitable[None]]
+"""Sleeps until service time is that."""
+
+
+class Shop:
+    """What all clients know: the goods, the orders, and the reservations that somebody has heard of."""
+
+    def __init__(self, seed: str, options: Options) -> None:
+        self.seed = seed
+        self.options = options
+        self.organizations = [f"org_{n}" for n in range(1, options.organizations + 1)]
+        self.variants = [f"var_{n}" for n in range(1, options.variants + 1)]
+        self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
+        self.reservations: list[ReservationRecord] = []
+        self.asked: list[Request] = []
+
+    def opening_stock(self) -> Import:
+        """The first import: every row but, perhaps, one or two that deliveries make later."""
+        random = Random(f"{self.seed}/stock")
+        lines = [
+            CountedLine(org, variant, warehouse, f"Warehouse {warehouse}", total, 0, 0, 0, 0, 0)
+            for org in self.organizations
+            for variant in self.variants
+            for warehouse in self.warehouses
+            if (total := random.randint(0, self.options.pieces)) or random.random() < 0.8
+        ] or [CountedLine("org_1", "var_1", "wh_1", "", 1, 0, 0, 0, 0, 0)]
+        return Import(tuple(_numbered(lines)), "opening")
+
+    def heard(self, operation: Operation) -> None:
+        """An answer came back to somebody."""
+        self.asked.append(operation.request)
+        match operation.answer:
+            case StockReserved(reservation) | ReservationConfirmed(reservation):
+                self.reservations.append(reservation)
+            case ReservationPage(reservations):
+                self.reservations.extend(reservations[:1])
+            case _:
+                pass
+
+
+class Client:
+    """One caller, which does one thing after another.
+
+    Args:
+        name: tells it from the others.
+        shop: what it knows.
+        call: does an operation.
+        sleep_until_ms: sleeps until a service time.
+    """
+
+    def __init__(self, name: str, shop: Shop, call: Call, sleep_until_ms: SleepUntilMs) -> None:
+        self._name = name
+        self._shop = shop
+        self._call = call
+        self._sleep_until_ms = sleep_until_ms
+        self._mine: list[ReservationRecord] = []
+
+    async def run(self) -> None:
+        """All of its operations."""
+        for number in range(self._shop.options.operations):
+            await self._one(Random(f"{self._shop.seed}/{self._name}/{number}"), number)
+
+    async def _one(self, random: Random, number: int) -> None:
+        options = self._shop.options
+        if options.think_s:
+            await anyio.sleep(random.random() ** 3 * options.think_s)
+        [wish] = random.choices(_WISHES, options.wishes)
+        request = wish(self, random, f"{self._name}-{number}")
+        if isinstance(request, Confirm | Release) and random.random() < 0.15:
+            await self._wait_for_expiry(request.reservation_id, random)
+        await self._do(request)
+
+    async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
+        for reservation in self._shop.reservations:
+            if reservation.reservation_id == reservation_id and reservation.state == "active":
+                await self._sleep_until_ms(reservation.expires_at_ms + random.choice((-2, -1, 0, 0, 1, 60)))
+                return
+
+    async def _do(self, request: Request) -> Operation:
+        operation = await self._call(self._name, request)
+        self._shop.heard(operation)
+        match operation.answer:
+            case StockReserved(reservation):
+                self._mine.append(reservation)
+            case StockPage(next_key=StockKey() as key):
+                assert isinstance(operation.request, ListStock)
+                again = operation.request
+                await self._do(ListStock(again.organization_id, again.variant_id, again.warehouse_id, key, again.limit))
+            case ReservationPage(next_before=before) if before:
+                assert isinstance(operation.request, ListReservations)
+                asked = operation.request
+                await self._do(
+                    ListReservations(asked.organization_id, asked.state, asked.order_id, before, asked.limit)
+                )
+            case ReservationExists() if len(self._mine) % 2:
+                await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
+            case _:
+                pass
+        return operation
+
+    # ---- wishes ---------------------------------------------------------------------------------------------------
+
+    def _reserve(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        order = random.randrange(shop.options.orders)
+        organization = random.choice(shop.organizations)
+        # An order has one basket, or sometimes another: the same order comes from several clients.
+        which = 0 if random.random() < 0.8 else 1
+        lines = self._lines(Random(f"{shop.seed}/basket/{order}/{which}"))
+        ttl = Random(f"{shop.seed}/ttl/{order}").randint(1, shop.options.ttl_minutes_max)
+        key = f"key-{order}-{random.randrange(2)}" if random.random() < 0.2 else ""
+        return Reserve(organization, f"order_{order}", lines, ttl, key)
+
+    def _lines(self, random: Random) -> tuple[Line, ...]:
+        shop = self._shop
+        most = max(1, min(4, shop.options.pieces // 2))
+        return tuple(
+            Line(
+                random.choice(shop.variants) if random.random() < 0.98 else "var_unknown",
+                random.choice(shop.warehouses) if random.random() < 0.5 else "",
+                random.randint(1, most),
+            )
+            for _ in range(random.choice((1, 1, 2, 2, 3, 4)))
+        )
+
+    def _reservation(self, random: Random) -> tuple[str, str, str]:
+        """Organization, reservation and order: one's own, anybody's, or one that does not exist."""
+        shop = self._shop
+        known = self._mine if self._mine and random.random() < 0.6 else shop.reservations
+        if not known or random.random() < 0.02:
+            return shop.organizations[0], "no such reservation", "order_0"
+        reservation = known[-1 - int(random.random() ** 2 * len(known))]
+        organization = reservation.organization_id
+        if random.random() < 0.03:
+            organization = random.choice((*shop.organizations, "org_other"))
+        order = reservation.order_id if random.random() < 0.95 else "order_other"
+        return organization, reservation.reservation_id, order
+
+    def _confirm(self, random: Random, name: str) -> Request:
+        return Confirm(*self._reservation(random))
+
+    def _release(self, random: Random, name: str) -> Request:
+        organization, reservation, _ = self._reservation(random)
+        return Release(organization, reservation, "cancelled")
+
+    def _fulfill(self, random: Random, name: str) -> Request:
+        organization, reservation, _ = self._reservation(random)
+        request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
+        return Fulfill(organization, reservation, request_id, "parcel")
+
+    def _receive(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        delivery = random.randrange(6)
+        same = Random(f"{shop.seed}/delivery/{delivery}")  # some deliveries are reported by several clients
+        if random.random() < 0.5:
+            same, name = random, f"{name}-own"
+        else:
+            name = f"delivery-{delivery}"
+        quantity = same.randint(1, 3) if same.random() < 0.97 else 2**31 - 1
+        warehouse = same.choice(shop.warehouses) if same.random() < 0.9 else "wh_new"
+        return Receive(same.choice(shop.organizations), same.choice(shop.variants), warehouse, quantity, name)
+
+    def _import(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        lines = {
+            (org, variant, warehouse): CountedLine(
+                org,
+                variant,
+                warehouse,
+                random.choice(("", "Renamed")),
+                random.randint(0, shop.options.pieces * 2),
+                random.choice((0, 0, 1)),
+                random.choice((0, 0, 1)),
+                random.randint(0, 2),
+                0,
+                0,
+            )
+            for _ in range(random.randint(1, 4))
+            for org, variant, warehouse in [
+                (random.choice(shop.organizations), random.choice(shop.variants), random.choice(shop.warehouses))
+            ]
+        }
+        whole = [line for line in lines.values() if line.total >= line.damaged + line.in_transit]
+        return Import(tuple(_numbered(whole)), f"import-{name}") if whole else self._receive(random, name)
+
+    def _again(self, random: Random, name: str) -> Request:
+        """What somebody asked before, word for word."""
+        asked = self._shop.asked
+        return asked[int(random.random() * len(asked))] if asked else self._check(random, name)
+
+    def _check(self, random: Random, name: str) -> Request:
+        return Check(random.choice(self._shop.organizations), self._lines(random))
+
+    def _stock_info(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        warehouse = random.choice(shop.warehouses) if random.random() < 0.3 else ""
+        return StockInfo(random.choice(shop.organizations), random.choice(shop.variants), warehouse)
+
+    def _list_stock(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        variant = random.choice(shop.variants) if random.random() < 0.3 else ""
+        warehouse = random.choice(shop.warehouses) if random.random() < 0.3 else ""
+        return ListStock(random.choice(shop.organizations), variant, warehouse, None, random.choice((2, 100)))
+
+    def _list_reservations(self, random: Random, name: str) -> Request:
+        shop = self._shop
+        state = random.choice(STATES) if random.random() < 0.4 else None
+        order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
+        return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)))
+
+
+Wish = Callable[[Client, Random, str], Request]
+
+_WISHES: tuple[Wish, ...] = (
+    Client._reserve,
+    Client._confirm,
+    Client._release,
+    Client._fulfill,
+    Client._receive,
+    Client._import,
+    Client._again,
+    Client._reserve,
+    Client._check,
+    Client._stock_info,
+    Client._list_stock,
+    Client._list_reservations,
+)
+
+
+def _numbered(lines: list[CountedLine]) -> list[CountedLine]:
+    return [replace(line, line_number=number) for number, line in enumerate(lines, 1)]

@@ -1,0 +1,335 @@
+"""A world for one seed: a disk, processes that come and go, a wall clock that jumps, a network and its clients.
+
+A run goes through phases: *chaos*, in which clients work and all that the seed wants goes wrong; *quiet*, in which
+nothing goes wrong any more, so that everything must come to an end; a look into the server's memory, before a restart
+could hide what leaked; a *crash*; the same look again; retries of what was answered before; and an orderly stop.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from random import Random
+
+import anyio
+from anyio.abc import TaskGroup
+
+from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.records import Transaction
+from simulation.disk import FaultyStore
+from simulation.faults import Options
+from simulation.history import Check, History, ListStock, Operation, StockInfo
+from simulation.inspection import look_at
+from simulation.network import Network
+from simulation.schedule import Schedule
+from simulation.server import Server
+from simulation.violation import Violation
+from simulation.workload import Client, Shop
+from storage.memory import Disk
+
+EPOCH_MS = 1_767_225_600_000  # 2026-01-01
+RUN_S_MAX = 20_000.0  # of virtual time
+QUIET_S_MAX = 300.0
+REPLAYED_MAX = 12
+
+
+class WatchedDisk(Disk):
+    """A disk on which every batch is looked at as it lands."""
+
+    def __init__(self, landed: Callable[[list[Transaction]], None]) -> None:
+        super().__init__()
+        self._landed = landed
+
+    def apply(self, transactions):  # type: ignore[no-untyped-def]
+        super().apply(transactions)
+        self._landed(transactions)
+
+
+class World:
+    """Everything there is, for one seed.
+
+    Args:
+        seed: the number of the run, perhaps with a salt.
+        options: what may happen.
+        schedule: who decides about steps.
+    """
+
+    def __init__(self, seed: str, options: Options, schedule: Schedule) -> None:
+        self.seed = seed
+        self.options = options
+        self.schedule = schedule
+        self.violations: list[Violation] = []
+        self.disk = WatchedDisk(self._on_landed)
+        self.history = History(anyio.current_time, lambda: schedule.steps)
+        self.shop = Shop(seed, options)
+        self.server: Server | None = None
+        self.servers: list[Server] = []
+        self.is_calm = True
+        self.quiet_since_ms = 0
+        self._wall_offset_ms = 0
+        self._ids = 0
+        self._tasks: TaskGroup
+        self.network: Network
+        self._crash = anyio.Event()
+
+    # ---- what the parts need ----------------------------------------------------------------------------------------
+
+    def wall_ms(self) -> int:
+        return EPOCH_MS + int(anyio.current_time() * 1_000) + self._wall_offset_ms
+
+    def fail(self, guarantee: str, sentence: str) -> None:
+        """Something is wrong that needs no audit."""
+        self.violations.append(Violation(guarantee, sentence))
+        self.history.note(f"VIOLATION of {guarantee}: {sentence}")
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"id-{self._ids:06}"
+
+    def _later(self, delay_s: float, do: Callable[[], None]) -> None:
+        async def run() -> None:
+            await anyio.sleep(delay_s)
+            do()
+
+        self._tasks.start_soon(run)
+
+    def _serving(self) -> Server | None:
+        server = self.server
+        return server if server is not None and server.serving else None
+
+    def _on_landed(self, transactions: list[Transaction]) -> None:
+        self.history.note("disk", transactions)
+        owner = self.disk.owner
+        for server in self.servers:
+            if server.store is owner and not server.is_dead:
+                ahead_ms = transactions[-1].at_ms - server.time.now_ms()
+                if ahead_ms > 1:
+                    self.fail("G7", f"LSN {transactions[-1].lsn} is {ahead_ms} ms ahead of service time")
+                behind_ms = server.time.now_ms() - transactions[0].at_ms
+                if behind_ms > 30_000:
+                    self.fail("G7", f"LSN {transactions[0].lsn} is {behind_ms} ms behind service time")
+
+    # ---- processes --------------------------------------------------------------------------------------------------
+
+    async def start_server(self, *, takes_over: bool = False) -> Server:
+        """A new process, which serves when this returns."""
+        name = f"{self.seed}/server-{len(self.servers) + 1}"
+        store = FaultyStore(
+            self.disk, name, self.options, lambda: self.is_calm, self.history.note, self._later, takes_over=takes_over
+        )
+        server = Server(
+            name,
+            store,
+            self.options,
+            self.wall_ms,
+            self._new_id,
+            lambda sentence: self.fail("no bug is met", sentence),
+            self.history.note,
+        )
+        self.servers.append(server)
+        self.server = server
+        await self._tasks.start(server.run)
+        return server
+
+    async def kill_server(self) -> None:
+        """Kill whoever serves, and have the kernel clean up."""
+        server = self.server
+        if server is not None:
+            self._cut(server)
+            await server.ended.wait()
+            if self.disk.owner is server.store:
+                self.disk.release()
+
+    def _cut(self, server: Server) -> None:
+        if not server.is_dead:
+            self.history.note(f"{server.name} is killed")
+            server.kill()
+
+    def _on_crash_step(self) -> None:
+        if self.server is not None and not self.is_calm:
+            self._cut(self.server)
+            self._crash.set()
+
+    # ---- chaos ------------------------------------------------------------------------------------------------------
+
+    async def _restart_after_crashes(self) -> None:
+        random = Random(f"{self.seed}/downtime")
+        while True:
+            await self._crash.wait()
+            self._crash = anyio.Event()
+            await self.kill_server()
+            await anyio.sleep(random.random() * random.choice((0.1, 2.0)))
+            await self.start_server()
+
+    async def _jump_the_wall_clock(self) -> None:
+        random = Random(f"{self.seed}/wall")
+        for _ in range(self.options.wall_jumps):
+            await anyio.sleep(random.random() * self.options.think_s * self.options.operations / 4)
+            jump_s = random.choice((-3600, -90, -5, 5, 90, 3600))
+            self._wall_offset_ms += jump_s * 1_000
+            self.history.note(f"the wall clock jumps by {jump_s} s")
+
+    async def _stall(self) -> None:
+        random = Random(f"{self.seed}/stalls")
+        part = self.options.stall
+        while True:
+            await anyio.sleep(random.random() * 3.0)
+            self.schedule.stall(lambda name: part in name)
+            try:
+                await anyio.sleep(random.random() * random.choice((0.01, 0.5, 2.0)))
+            finally:
+                self.schedule.resume()
+
+    async def _take_over(self) -> None:
+        random = Random(f"{self.seed}/takeover")
+        for _ in range(self.options.second_owners):
+            await anyio.sleep(random.random() * self.options.think_s * self.options.operations / 4)
+            if self.server is not None and self.server.serving:
+                self.history.note("a second owner takes over")
+                await self.start_server(takes_over=True)
+
+    async def chaos(self) -> None:
+        """Clients work while everything goes wrong that the seed wants."""
+        options = self.options
+        self.is_calm = False
+        for step in options.crash_steps:
+            self.schedule.at_step(self.schedule.steps + step, self._on_crash_step)
+        async with anyio.create_task_group() as trouble:
+            trouble.start_soon(self._restart_after_crashes)
+            trouble.start_soon(self._jump_the_wall_clock)
+            trouble.start_soon(self._take_over)
+            if options.stall:
+                trouble.start_soon(self._stall)
+            async with anyio.create_task_group() as clients:
+                for number in range(options.clients):
+                    client = Client(f"client-{number}", self.shop, self.network.call, self._sleep_until_ms)
+                    clients.start_soon(client.run)
+            trouble.cancel_scope.cancel()
+
+    async def _sleep_until_ms(self, at_ms: int) -> None:
+        if self.server is not None:
+            await anyio.sleep(min(400.0, max(0.0, self.server.time.monotonic_s_at(at_ms) - anyio.current_time())))
+
+    # ---- quiet ------------------------------------------------------------------------------------------------------
+
+    async def heal(self) -> None:
+        """Nothing goes wrong any more: every call must end, and everything overdue must go."""
+        self.is_calm = True
+        self.schedule.resume()
+        server = self.server
+        if server is None or server.is_dead:
+            await self.kill_server()
+            await self.start_server()
+        with anyio.move_on_after(QUIET_S_MAX) as patience:
+            while self._serving() is None or self.network.under_way:
+                await anyio.sleep(0.5)
+        if patience.cancelled_caught:
+            what = "the server does not come back" if self._serving() is None else "calls never end"
+            self.fail("G10", f"{what} although nothing goes wrong any more")
+            return
+        assert self.server is not None
+        self.quiet_since_ms = self.server.time.now_ms() + 1_000
+        with anyio.move_on_after(QUIET_S_MAX):
+            while self.disk.active:
+                soonest_ms = self.disk.active[0][0]
+                if soonest_ms < self.server.time.now_ms() - 1_000:
+                    _, _, reservation = self.disk.active[0]
+                    late_ms = self.server.time.now_ms() - soonest_ms
+                    self.fail("G7", f"{reservation} is overdue for {late_ms} ms and nothing gives its stock back")
+                    return
+                await self._sleep_until_ms(soonest_ms + 1_050)
+        await anyio.sleep(1.0)
+
+    def look(self, when: str) -> None:
+        """Nothing is under way: memory must be empty of holds and agree with the disk."""
+        assert self.server is not None
+        for sentence in look_at(self.server.supervisor, self.disk):
+            self.fail("G2" if "hold" in sentence else "G3", f"{when}, {sentence}")
+
+    async def ask_again(self) -> None:
+        """After a restart: reads of everything, and retries of what was answered before."""
+        random = Random(f"{self.seed}/again")
+        answered = [
+            operation
+            for operation in self.history.operations
+            if operation.answer is not None
+            and isinstance(operation.request, Reserve | Confirm | Release | Fulfill | Receive | Import)
+        ]
+        again = random.sample(answered, min(REPLAYED_MAX, len(answered)))
+        for operation in sorted(again, key=lambda o: o.number):
+            await self.network.call("again", operation.request)
+        for organization in self.shop.organizations:
+            await self.network.call("again", ListStock(organization, "", "", None, 1_000))
+            for variant in self.shop.variants:
+                await self.network.call("again", StockInfo(organization, variant, ""))
+                await self.network.call("again", Check(organization, self.shop_lines(variant)))
+
+    def shop_lines(self, variant: str) -> tuple:  # type: ignore[type-arg]
+        from actors.messages import Line
+
+        return (Line(variant, "", 1),)
+
+    async def stop(self) -> None:
+        """An orderly stop while calls are under way: all of them must get an answer."""
+        assert self.server is not None
+        server = self.server
+        async with anyio.create_task_group() as calls:
+            for organization in self.shop.organizations:
+                for n in range(3):
+                    request = Receive(organization, self.shop.variants[0], self.shop.warehouses[0], 1, f"last-{n}")
+                    calls.start_soon(partial(self.network.call, f"last-{n}", request, attempts_max=1))
+            await anyio.sleep(0)
+            server.supervisor.stop()
+            with anyio.move_on_after(60.0) as patience:
+                await server.ended.wait()
+            if patience.cancelled_caught:
+                self.fail("G10", "the server does not stop")
+        if self.disk.owner is not None:
+            self.fail("G9", "a server that has stopped still owns the database")
+
+    # ---- the whole --------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["World"]:
+        """A running world with nobody in it."""
+        async with anyio.create_task_group() as self._tasks:
+            self.network = Network(
+                self.seed,
+                self.options,
+                lambda: self.is_calm,
+                self._serving,
+                self.history,
+                self._tasks,
+                lambda sentence: self.fail("no bug is met", sentence),
+            )
+            await self.start_server()
+            try:
+                yield self
+            finally:
+                self.is_calm = True
+                self.schedule.resume()
+                for server in self.servers:
+                    server.kill()
+                self._tasks.cancel_scope.cancel()
+
+    async def run(self) -> None:
+        """All phases."""
+        with anyio.move_on_after(RUN_S_MAX) as whole:
+            async with self.open():
+                await self.network.call("importer", self.shop.opening_stock())
+                await self.chaos()
+                await self.heal()
+                if not self.violations:
+                    self.look("when all calls have ended")
+                    await self.kill_server()
+                    await self.start_server()
+                    await self.ask_again()
+                    self.look("after a restart")
+                    await self.stop()
+        if whole.cancelled_caught:
+            stuck = [operation for operation in self.history.operations if operation.end < 0]
+            self.fail("G10", f"the run does not end; {len(stuck)} calls are open: {stuck[:2]!r}")
+
+
+def open_operations(history: History) -> list[Operation]:
+    """Calls that never ended."""
+    return [operation for operation in history.operations if operation.end < 0]

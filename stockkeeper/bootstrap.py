@@ -1,0 +1,69 @@
+"""The composition root: the only place that knows which adapters, clocks and id sources are used."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+import uuid_utils
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from storage.sql.store import SqlStore
+
+from stockkeeper.config import ConfigurationError, ServeConfig
+from storage.store import StorageError, Store
+from supervisor.clock import ServiceClock
+from supervisor.incarnation import Sources
+from supervisor.supervisor import Supervisor
+
+log = structlog.get_logger("stockkeeper")
+
+
+def build_store(database_url: str) -> Store:
+    """The store that a URL names. Nothing is opened yet.
+
+    Raises:
+        ConfigurationError: the URL is not one of a database that is supported.
+    """
+    try:
+        url = make_url(database_url)
+    except ArgumentError:
+        raise ConfigurationError(f"{database_url!r} is not a database URL.") from None
+    if url.drivername != "sqlite+aiosqlite":
+        raise ConfigurationError(
+            f"The database URL must begin with sqlite+aiosqlite://, and {url.drivername!r} is not supported."
+        )
+    if url.database in (None, "", ":memory:"):
+        raise ConfigurationError("The database URL must name a file: a reservation has to survive a restart.")
+    return SqlStore(database_url)
+
+
+def build_sources() -> Sources:
+    """The machine's clocks, random ids, and the log."""
+    return Sources(
+        clock=ServiceClock(lambda: time.time_ns() // 1_000_000, time.monotonic),
+        new_id=lambda: str(uuid_utils.uuid7()),
+        report_crash=_report_crash,
+    )
+
+
+def build_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]) -> Supervisor:
+    """The core on its database, not running yet.
+
+    Raises:
+        ConfigurationError: see `build_store`.
+    """
+    return Supervisor(build_store(config.database_url), build_sources(), config.limits, on_serving, _report)
+
+
+def _report_crash(actor: object, error: Exception) -> None:
+    log.error("actor_crashed", actor=repr(actor), exc_info=error)
+
+
+def _report(error: BaseException) -> None:
+    """What ended an incarnation: a storage failure is one line, anything else is a bug and has its traceback."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+    for one in errors:
+        if isinstance(one, StorageError):
+            log.warning("storage_failed", error=str(one))
+        else:
+            log.error("core_failed", exc_info=one)

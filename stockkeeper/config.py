@@ -1,0 +1,32 @@
+"""What an operator sets: by option or by environment variable, checked before anything starts."""
+
+from msgspec import Struct
+
+from supervisor.settings import Limits
+
+DEFAULT_PORT = 50_053
+DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///stockkeeper.db"
+
+
+class ConfigurationError(Exception):
+    """One sentence that says what is wrong with the configuration."""
+
+
+class ServeConfig(Struct, frozen=True):
+    """Everything that `stockkeeper serve` can be told.
+
+    Args:
+        host: what to listen on; `localhost` means IPv4 and IPv6.
+        port: 0 chooses a free one.
+        database_url: an SQLAlchemy URL.
+        grace_s: how long calls under way may go on after a SIGTERM, in seconds.
+        sample: whether to load the sample stock if it was never loaded.
+        limits: the core's bounds.
+    """
+
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
+    database_url: str = DEFAULT_DATABASE_URL
+    grace_s: float = 10.0
+    sample: bool = False
+    limits: Limits = Limits()

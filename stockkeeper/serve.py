@@ -1,0 +1,116 @@
+"""The server process: starts the core and its network, and stops both in the order that loses nothing."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+import anyio
+
+from actors.messages import CountedLine, Import
+from rpc.addresses import Address, ListenError
+from rpc.server import RpcServer
+from stockkeeper.bootstrap import build_supervisor
+from stockkeeper.config import ServeConfig
+from stockkeeper.csv_file import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from supervisor.supervisor import Supervisor
+
+EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
+
+SAMPLE_REQUEST_ID = "sample-stock"
+
+
+def serve(config: ServeConfig) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status; what went wrong is one sentence on stderr.
+
+    Raises:
+        ConfigurationError: the configuration cannot work.
+    """
+    try:
+        anyio.run(_serve, config)
+    except Exception as error:
+        for cause in _leaves(error):
+            if isinstance(cause, OwnershipLost):
+                return _fail(cause, EXIT_OWNERSHIP)
+            if isinstance(cause, (SchemaTooNew, StorageError, ListenError)):
+                return _fail(cause, EXIT_FAILURE)
+        raise
+    return EXIT_OK
+
+
+async def _serve(config: ServeConfig) -> None:
+    supervisor = build_supervisor(config, lambda serving: server.set_serving(serving))
+    server = RpcServer(supervisor, host=config.host, port=config.port, calls_max=config.limits.calls_max)
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            await tasks.start(supervisor.run)
+            try:
+                addresses = await server.start()
+                loaded = await _load_sample(supervisor) if config.sample else False
+                _say_listening(config, addresses, loaded)
+                async for _ in signals:
+                    break
+                # Health says NOT_SERVING, no new calls; those under way end while the core still runs.
+                await server.stop(config.grace_s)
+                supervisor.stop()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await server.stop(0.2)
+
+
+def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
+    where = " and ".join(str(address) for address in addresses)
+    _say(f"stockkeeper listens on {where}, stock is kept in {config.database_url}")
+    if config.sample:
+        port = addresses[0].port
+        target = "" if port == 50_053 else f" --target localhost:{port}"
+        _say("A sample stock was loaded. Try next:" if loaded else "Try next:")
+        _say(f"  {_program()} stock {SAMPLE_ORGANIZATION}{target}")
+        _say(f"  {_program()} reserve {SAMPLE_ORGANIZATION} order-1 mug:2 teapot:1{target}")
+
+
+async def _load_sample(supervisor: Supervisor) -> bool:
+    """Load the sample stock the first time: the import's request id makes every other time a repetition."""
+    page = await supervisor.list_stock(SAMPLE_ORGANIZATION, variant_id="", warehouse_id="", after=None, limit=1)
+    if page.stock:
+        return False
+    with sample_file().open(encoding="utf-8") as file:
+        lines = [
+            CountedLine(
+                line.organization_id,
+                line.variant_id,
+                line.warehouse_id,
+                line.warehouse_name,
+                line.total_quantity,
+                line.damaged_quantity,
+                line.in_transit_quantity,
+                line.min_stock,
+                line.max_stock,
+                line.line_number,
+            )
+            for line in read_counted_lines(file).lines
+        ]
+    await supervisor.ask(Import(tuple(lines), SAMPLE_REQUEST_ID))
+    return True
+
+
+def _program() -> str:
+    return sys.argv[0] if sys.argv[0].endswith("stockkeeper") else "stockkeeper"
+
+
+def _fail(cause: BaseException, status: int) -> int:
+    sys.stderr.write(f"{cause}\n")
+    return status
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

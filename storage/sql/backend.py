@@ -1,0 +1,46 @@
+"""What `SqlStore` needs of a database: SQLite and Postgres each say how it is done there."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from actors.records import Transaction
+from storage.store import Ownership
+
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """A database behind a URL. Its methods raise the drivers' own errors; `SqlStore` translates them."""
+
+    @property
+    def name(self) -> str:
+        """The database as messages name it, without a password."""
+        ...
+
+    @property
+    def connections(self) -> str:
+        """Which connections serve what, for a log line and the tests."""
+        ...
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What the drivers raise when the database fails, beyond SQLAlchemy's errors and OSError."""
+        ...
+
+    async def open(self, owner: str) -> Ownership:
+        """Lock out other servers, connect, migrate, raise the epoch. After a failure `close` must follow."""
+        ...
+
+    async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        """Write a batch, all or nothing, if the epoch is still this one."""
+        ...
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function of `storage.sql.reads` where it may use the database."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open, in whatever state it is, and give up the lock last. May be called twice."""
+        ...

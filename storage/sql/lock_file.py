@@ -1,0 +1,45 @@
+"""One server for a file: a lock that the kernel takes back when its holder dies, however it dies."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Self
+
+from storage.store import OwnershipLost
+
+
+class LockFile:
+    """An exclusive `flock` on a file beside the database, with the holder's process id in it.
+
+    The file stays when the lock goes: removing it would let two processes lock two files of the same name.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def acquire(cls, path: Path) -> Self:
+        """Take the lock or fail at once.
+
+        Raises:
+            OwnershipLost: another process, or another store in this one, has it.
+            OSError: the file cannot be made or opened.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise OwnershipLost(f"another server owns the database: process {holder} holds {path}") from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back. Called once."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)

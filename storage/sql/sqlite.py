@@ -1,0 +1,167 @@
+"""SQLite behind the store: a file, its lock, and one connection or two.
+
+Where SQLite can corrupt a WAL that several connections checkpoint, one connection does everything. Elsewhere a second
+one reads, so that a read need not wait for the batch that is being written.
+
+A connection lives on a thread of its own (`ThreadLine`), or inline, where the caller waits for it (`InlineLine`): the
+simulation has no threads, and runs under trio.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import aiosqlite
+from anyio import lowlevel
+from sqlalchemy import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from actors.records import Transaction
+from storage.sql.lock_file import LockFile
+from storage.sql.sqlite_session import (
+    CONNECT_ARGUMENTS,
+    SqliteSession,
+    check_version,
+    describe_path,
+    survives_many_connections,
+)
+from storage.sql.sqlite_thread import run_on_thread
+from storage.store import Ownership, StorageError
+
+T = TypeVar("T")
+
+
+class Line(Protocol):
+    """The way to one connection: functions go in one after the other, and each runs whole."""
+
+    async def run(self, function: Callable[[SqliteSession], T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+class ThreadLine:
+    """A connection of SQLAlchemy's async engine, on aiosqlite's thread; a function costs one hop."""
+
+    def __init__(self, engine: AsyncEngine, connection: AsyncConnection, driver: aiosqlite.Connection) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._driver = driver
+        self._session: SqliteSession | None = None
+
+    @classmethod
+    async def connect(cls, path: Path, *, reads_only: bool) -> Self:
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(path)),
+            poolclass=NullPool,
+            connect_args=CONNECT_ARGUMENTS,
+            isolation_level="AUTOCOMMIT",
+        )
+        connection = await engine.connect()
+        try:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)
+            line = cls(engine, connection, driver)
+            line._session = await run_on_thread(driver, partial(SqliteSession, reads_only=reads_only))
+        except BaseException:
+            await connection.close()
+            raise
+        return line
+
+    async def run(self, function: Callable[[SqliteSession], T]) -> T:
+        session = self._session
+        assert session is not None
+        return await run_on_thread(self._driver, lambda _: function(session))
+
+    async def close(self) -> None:
+        try:
+            await self.run(SqliteSession.close)
+        finally:
+            await self._connection.close()
+            await self._engine.dispose()
+
+
+class InlineLine:
+    """A connection that its caller waits for, under any backend of anyio."""
+
+    def __init__(self, session: SqliteSession) -> None:
+        self._session = session
+
+    @classmethod
+    async def connect(cls, path: Path, *, reads_only: bool) -> Self:
+        raw = sqlite3.connect(path, **CONNECT_ARGUMENTS)
+        try:
+            return cls(SqliteSession(raw, reads_only=reads_only))
+        except BaseException:
+            raw.close()
+            raise
+
+    async def run(self, function: Callable[[SqliteSession], T]) -> T:
+        await lowlevel.checkpoint()
+        return function(self._session)
+
+    async def close(self) -> None:
+        self._session.close()
+        self._session.raw.close()
+
+
+class SqliteBackend:
+    """A database file and its lock file beside it.
+
+    Args:
+        path: the file. Its directory must exist.
+        inline: run everything where it is asked for, without a thread.
+        reader: whether a second connection reads; None lets the version of SQLite decide.
+    """
+
+    errors = (sqlite3.Error,)
+
+    def __init__(self, path: Path, *, inline: bool = False, reader: bool | None = None) -> None:
+        self._path = path.resolve()  # so that two links to a file have one lock
+        self._line: type[ThreadLine] | type[InlineLine] = InlineLine if inline else ThreadLine
+        self._has_reader = survives_many_connections(sqlite3.sqlite_version_info) if reader is None else reader
+        self._opened: AsyncExitStack | None = None
+        self._writer: Line | None = None
+        self._reader: Line | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    @property
+    def connections(self) -> str:
+        return "one writes, one reads" if self._has_reader else "one for everything"
+
+    async def open(self, owner: str) -> Ownership:
+        check_version(sqlite3.sqlite_version_info, sqlite3.sqlite_version)
+        if problem := describe_path(self._path):
+            raise StorageError(problem)
+        stack = self._opened = AsyncExitStack()
+        lock = LockFile.acquire(self._path.with_name(f"{self._path.name}.lock"))
+        stack.callback(lock.release)
+        self._writer = await self._connect(stack, reads_only=False)
+        ownership = await self._writer.run(lambda session: session.take_over(owner))
+        self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
+        return ownership
+
+    async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> Line:
+        line = await self._line.connect(self._path, reads_only=reads_only)
+        stack.push_async_callback(line.close)
+        return line
+
+    async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        assert self._writer is not None
+        await self._writer.run(lambda session: session.write(epoch, transactions))
+
+    async def read(self, function: Callable[[Connection], T]) -> T:
+        assert self._reader is not None
+        return await self._reader.run(lambda session: session.read(function))
+
+    async def close(self) -> None:
+        stack, self._opened = self._opened, None
+        self._writer = self._reader = None
+        if stack is not None:
+            await stack.aclose()

@@ -1,0 +1,119 @@
+"""One SQLite connection, as the driver has it and as SQLAlchemy has it. Plain code: whoever calls it waits for it."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import StaticPool
+
+from actors.records import Transaction
+from storage.sql.batch_sqlite import write_batch
+from storage.sql.epoch import raise_epoch
+from storage.sql.migrate import migrate
+from storage.store import Ownership, StorageError
+
+T = TypeVar("T")
+
+OLDEST_VERSION = (3, 37, 0)  # the first with STRICT tables
+
+# For every connection: autocommit, so that a transaction is what says BEGIN; room for all statements that are written
+# and read all the time; and handed from thread to thread, though never used by two at once.
+CONNECT_ARGUMENTS: dict[str, Any] = {"isolation_level": None, "cached_statements": 256, "check_same_thread": False}
+
+# FULL: with NORMAL a power cut takes acknowledged commits. fullfsync: without it, macOS only tells the drive.
+# A checkpoint every 16 MB instead of every 4: a hot page is then copied to the file a quarter as often.
+PRAGMAS: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "fullfsync": 1,
+    "busy_timeout": 5_000,
+    "wal_autocheckpoint": 4_000,
+    "journal_size_limit": 67_108_864,
+    "cache_size": -65_536,
+    "temp_store": 2,
+}
+
+
+class SqliteSession:
+    """The functions that a store runs on one connection, each of them whole.
+
+    Args:
+        raw: a connection made with `CONNECT_ARGUMENTS`. It stays open when the session is closed.
+        reads_only: refuse everything that writes.
+    """
+
+    def __init__(self, raw: sqlite3.Connection, *, reads_only: bool = False) -> None:
+        self.raw = raw
+        # The pool hands out the one connection there is, and must not give it a thread of its own.
+        engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
+        self._connection = engine.connect()
+        try:
+            for name, value in PRAGMAS.items():
+                self._set(name, value)
+            if reads_only:
+                raw.execute("PRAGMA query_only = 1")
+        except BaseException:
+            self.close()
+            raise
+
+    def _set(self, name: str, value: str | int) -> None:
+        self.raw.execute(f"PRAGMA {name} = {value}").close()
+        if (found := self.raw.execute(f"PRAGMA {name}").fetchone()[0]) != value:
+            raise StorageError(f"SQLite keeps {name} at {found} where {value} is needed")
+
+    def take_over(self, owner: str) -> Ownership:
+        """Bring the schema up to date and raise the epoch, in one transaction.
+
+        Raises:
+            SchemaTooNew: nothing was changed.
+        """
+        self.raw.execute("BEGIN IMMEDIATE")
+        try:
+            migrate(self._connection)
+            ownership = raise_epoch(self._connection, owner)
+            self.raw.execute("COMMIT")
+        finally:
+            if self.raw.in_transaction:
+                self.raw.execute("ROLLBACK")
+            self._connection.rollback()
+        return ownership
+
+    def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        """Write a batch of the journal: see `write_batch`."""
+        write_batch(self.raw, epoch, transactions)
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function of `storage.sql.reads`."""
+        try:
+            return function(self._connection)
+        finally:
+            self._connection.rollback()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def check_version(version: tuple[int, ...], text: str) -> None:
+    """Raise `StorageError` where SQLite lacks what the schema needs."""
+    if version < OLDEST_VERSION:
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        raise StorageError(f"SQLite {oldest} or newer is needed, and this Python has {text}")
+
+
+def survives_many_connections(version: tuple[int, ...]) -> bool:
+    """Whether several connections may share a WAL. Before the fix their checkpoints could corrupt it.
+
+    https://sqlite.org/wal.html#walresetbug
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def describe_path(path: Path) -> str | None:
+    """What is wrong with a database's path, as one sentence; None if nothing is plainly wrong."""
+    if path.is_dir():
+        return f"the database {path} is a directory"
+    if not path.parent.is_dir():
+        return f"the directory {path.parent} of the database does not exist"
+    return None

@@ -1,0 +1,189 @@
+"""The Store port on a SQL database. What depends on the database is its backend's; errors become the port's here."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from alembic.util import CommandError
+from anyio import CancelScope
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from actors.records import (
+    OrderKey,
+    RequestKey,
+    RequestRecord,
+    ReservationRecord,
+    ReservationState,
+    StockKey,
+    StockRecord,
+    Transaction,
+    VariantKey,
+    WarehouseRecord,
+)
+from storage.sql import reads
+from storage.sql.backend import Backend
+from storage.sql.sqlite import SqliteBackend
+from storage.store import Due, Ownership, StorageError
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def backend_for(url: str, *, inline: bool = False) -> Backend:
+    """Choose the database by its URL.
+
+    Raises:
+        ValueError: no database is meant by it, in a sentence for the person who wrote it.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("the database URL cannot be read; sqlite+aiosqlite:///stockkeeper.db is one") from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:") or parsed.query:
+            raise ValueError("the database URL must name a file and nothing else after sqlite+aiosqlite:///")
+        return SqliteBackend(Path(str(parsed.database)), inline=inline)
+    raise ValueError(f"no support for {parsed.drivername} databases; sqlite+aiosqlite:/// and a path is supported")
+
+
+class SqlStore:
+    """The Store port on the database at `url`.
+
+    Args:
+        url: for example `sqlite+aiosqlite:///stockkeeper.db`.
+        owner: who opens it, for a person who looks at the `ownership` table.
+        inline: SQLite only: no threads, any backend of anyio, and the caller's event loop waits for the disk.
+        backend: in place of what the URL says.
+
+    Raises:
+        ValueError: the URL means no database.
+    """
+
+    def __init__(self, url: str = "", *, owner: str = "", inline: bool = False, backend: Backend | None = None) -> None:
+        self._backend = backend_for(url, inline=inline) if backend is None else backend
+        self._owner = owner
+        self._epoch = 0  # 0: not open
+
+    def __repr__(self) -> str:
+        return f"<SqlStore {self._backend.name} epoch={self._epoch}>"
+
+    @property
+    def connections(self) -> str:
+        """Which connections serve what: SQLite's version decides that."""
+        return self._backend.connections
+
+    async def open(self) -> Ownership:
+        await self.close()
+        with CancelScope(shield=True):
+            try:
+                with self._translated("cannot open"):
+                    ownership = await self._backend.open(self._owner)
+            except BaseException:
+                await self._close_backend()
+                raise
+        self._epoch = ownership.epoch
+        return ownership
+
+    async def write(self, transactions: Sequence[Transaction]) -> None:
+        self._check_open()
+        with self._translated("cannot write to"), CancelScope(shield=True):
+            await self._backend.write(self._epoch, transactions)
+
+    async def load_warehouses(self) -> Sequence[WarehouseRecord]:
+        return await self._read(reads.load_warehouses)
+
+    async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
+        return await self._read(partial(reads.load_variants, keys=keys))
+
+    async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
+        return await self._read(partial(reads.load_orders, keys=keys))
+
+    async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        return await self._read(
+            partial(reads.find_reservation, organization_id=organization_id, reservation_id=reservation_id)
+        )
+
+    async def load_request(self, key: RequestKey) -> RequestRecord | None:
+        return await self._read(partial(reads.load_request, key=key))
+
+    async def due(self, now_ms: int, limit: int) -> Sequence[Due]:
+        return await self._read(partial(reads.due, now_ms=now_ms, limit=limit))
+
+    async def next_expiry_ms(self) -> int | None:
+        return await self._read(reads.next_expiry_ms)
+
+    async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
+        return await self._read(partial(reads.orders_after, key=key, limit=limit))
+
+    async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:
+        return await self._read(partial(reads.requests_after, key=key, limit=limit))
+
+    async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
+        return await self._read(partial(reads.active_reservations, limit=limit))
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> Sequence[StockRecord]:
+        return await self._read(
+            partial(
+                reads.list_stock,
+                organization_id=organization_id,
+                variant_id=variant_id,
+                warehouse_id=warehouse_id,
+                after=after,
+                limit=limit,
+            )
+        )
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> Sequence[ReservationRecord]:
+        return await self._read(
+            partial(
+                reads.list_reservations,
+                organization_id=organization_id,
+                state=state,
+                order_id=order_id,
+                before=before,
+                limit=limit,
+            )
+        )
+
+    async def close(self) -> None:
+        self._epoch = 0
+        with CancelScope(shield=True):
+            await self._close_backend()
+
+    async def _close_backend(self) -> None:
+        try:
+            await self._backend.close()
+        except Exception:  # nobody could do anything about it
+            log.warning("closing %s failed", self._backend.name, exc_info=True)
+
+    async def _read(self, function: Callable[[Connection], T]) -> T:
+        self._check_open()
+        with self._translated("cannot read"):
+            return await self._backend.read(function)
+
+    def _check_open(self) -> None:
+        if self._epoch == 0:
+            raise StorageError(f"the database {self._backend.name} is not open")
+
+    @contextmanager
+    def _translated(self, what_failed: str) -> Iterator[None]:
+        failures: tuple[type[Exception], ...] = (SQLAlchemyError, CommandError, OSError, *self._backend.errors)
+        try:
+            yield
+        except failures as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StorageError(f"{what_failed} the database {self._backend.name}: {_first_line(cause)}") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

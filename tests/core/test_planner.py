@@ -1,0 +1,70 @@
+"""Which warehouse serves what."""
+
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.messages import Line
+from supervisor.planner import place
+
+
+def warehouses(lines: list[Line], free: dict[str, dict[str, int]]) -> list[str] | None:
+    placements = place(lines, free)
+    return [p.warehouse_id for p in placements] if all(p.fits for p in placements) else None
+
+
+def test_one_warehouse_that_can_serve_all_open_lines_is_preferred() -> None:
+    free = {"a": {"w1": 9, "w2": 5}, "b": {"w1": 1, "w2": 4}}
+    assert warehouses([Line("a", "", 3), Line("b", "", 2)], free) == ["w2", "w2"]
+
+
+def test_else_each_line_gets_the_warehouse_with_the_most() -> None:
+    free = {"a": {"w1": 9, "w2": 1}, "b": {"w1": 1, "w2": 4}}
+    assert warehouses([Line("a", "", 3), Line("b", "", 2)], free) == ["w1", "w2"]
+
+
+def test_among_equals_the_smaller_id_wins() -> None:
+    assert warehouses([Line("a", "", 1)], {"a": {"w2": 5, "w1": 5}}) == ["w1"]
+    assert place([Line("a", "", 9)], {"a": {"w2": 5, "w1": 5}})[0].warehouse_id == "w1"
+
+
+def test_named_lines_come_first_and_lines_on_one_row_are_summed() -> None:
+    assert warehouses([Line("a", "", 2), Line("a", "w1", 4)], {"a": {"w1": 5, "w2": 2}}) == ["w2", "w1"]
+    assert warehouses([Line("a", "w1", 3), Line("a", "w1", 3)], {"a": {"w1": 5}}) is None
+
+
+def test_lines_of_one_variant_are_packed_where_greed_would_fail() -> None:
+    lines = [Line("a", "", 4), Line("a", "", 3), Line("a", "", 3)]
+    assert warehouses(lines, {"a": {"w1": 6, "w2": 4}}) == ["w2", "w1", "w1"]
+
+
+def test_what_does_not_exist_is_not_found_and_a_question_for_nothing_always_fits() -> None:
+    placements = place([Line("a", "", 1), Line("b", "w1", 1), Line("c", "", 0)], {"b": {"w2": 3}, "c": {"w1": 0}})
+    assert [(p.found, p.fits) for p in placements] == [(False, False), (False, False), (True, True)]
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["", "", "w1", "w2"]), st.integers(1, 6)), max_size=5),
+    st.dictionaries(st.sampled_from("ab"), st.dictionaries(st.sampled_from(["w1", "w2", "w3"]), st.integers(0, 9))),
+)
+def test_a_basket_is_placed_exactly_if_some_assignment_fits(
+    wishes: list[tuple[str, str, int]], free: dict[str, dict[str, int]]
+) -> None:
+    lines = [Line(*wish) for wish in wishes]
+    choices = [[line.warehouse_id] if line.warehouse_id else ["w1", "w2", "w3"] for line in lines]
+
+    def fits(assignment: tuple[str, ...]) -> bool:
+        left = {(variant, warehouse): n for variant, rows in free.items() for warehouse, n in rows.items()}
+        for line, warehouse in zip(lines, assignment, strict=True):
+            row = (line.variant_id, warehouse)
+            if row not in left or left[row] < line.quantity:
+                return False
+            left[row] -= line.quantity
+        return True
+
+    found = warehouses(lines, free)
+    assert (found is not None) == any(fits(assignment) for assignment in product(*choices))
+    if found is not None:
+        assert fits(tuple(found))

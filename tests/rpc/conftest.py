@@ -1,0 +1,55 @@
+"""A real server on a real socket before a fake inventory."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc.aio
+import pytest
+import structlog
+from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from inventory.v1.stock_pb2_grpc import StockServiceStub
+
+from rpc.server import RpcServer
+from tests.rpc.fake_inventory import FakeInventory
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # grpc.aio knows no other
+
+
+@pytest.fixture
+def events() -> Iterator[list[Any]]:
+    """What was logged through structlog."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+@pytest.fixture
+async def fake(anyio_backend: str) -> FakeInventory:
+    return FakeInventory()
+
+
+@pytest.fixture
+async def server(fake: FakeInventory) -> AsyncIterator[RpcServer]:
+    server = RpcServer(fake, host="127.0.0.1", port=0)
+    await server.start()
+    yield server
+    await server.stop(0)
+
+
+@pytest.fixture
+async def channel(server: RpcServer) -> AsyncIterator[grpc.aio.Channel]:
+    options = [("grpc.max_send_message_length", -1), ("grpc.enable_retries", 0)]
+    async with grpc.aio.insecure_channel(str(server.addresses[0]), options=options) as channel:
+        yield channel
+
+
+@pytest.fixture
+def inventory(channel: grpc.aio.Channel) -> InventoryServiceStub:
+    return InventoryServiceStub(channel)
+
+
+@pytest.fixture
+def stock(channel: grpc.aio.Channel) -> StockServiceStub:
+    return StockServiceStub(channel)

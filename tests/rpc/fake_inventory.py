@@ -1,0 +1,92 @@
+"""A stand-in for the supervisor that answers what the test tells it to, and remembers what it was asked."""
+
+import asyncio
+from collections.abc import Sequence
+
+from actors.messages import Command, Line
+from actors.outcomes import Fact, StockReserved
+from actors.records import ReservationItem, ReservationRecord, ReservationState, StockKey, StockRecord
+from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
+
+AT_MS = 1_769_860_800_123  # 2026-01-31T12:00:00.123Z
+
+ITEMS = (
+    ReservationItem("var_789", "wh_101", "wh_101", "stock_1", 2, 10, 8),
+    ReservationItem("var_456", "wh_102", "", "stock_2", 1, 5, 4),
+)
+
+
+def a_reservation(state: ReservationState = "active") -> ReservationRecord:
+    ended = state in ("released", "expired", "fulfilled")
+    return ReservationRecord(
+        "res_1",
+        "org_123",
+        "order_456",
+        state,
+        AT_MS,
+        AT_MS + 900_000,
+        ITEMS,
+        confirmed_at_ms=AT_MS + 1_000 if state in ("confirmed", "fulfilled") else 0,
+        ended_at_ms=AT_MS + 2_000 if ended else 0,
+        reason="cancelled" if state == "released" else "",
+    )
+
+
+def a_view(warehouse_id: str = "wh_101", available: int = 8) -> StockView:
+    record = StockRecord("org_123", "var_789", warehouse_id, "stock_1", available, 2, 1, 3, min_stock=5, max_stock=50)
+    return StockView(record, "Main")
+
+
+def a_line(found: bool = True, fits: bool = True, available: int = 8) -> Availability:
+    return Availability("var_789", "wh_101" if found else "", 5, available, found, fits)
+
+
+class FakeInventory:
+    """Set `outcome` (an exception is raised), `lines`, `page`, `reservations`. While `gate` is unset, no answers."""
+
+    def __init__(self) -> None:
+        self.serving = True
+        self.outcome: Fact | Exception = StockReserved(a_reservation())
+        self.lines: tuple[Availability, ...] = (a_line(),)
+        self.page = StockPage((a_view(),), None)
+        self.reservations = ReservationPage((a_reservation(),), "")
+        self.asked: list[object] = []
+        self.arrived = asyncio.Event()
+        self.gave_up = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def ask(self, command: Command) -> Fact:
+        await self._pass(command)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        await self._pass((organization_id, *lines))
+        return BasketCheck(all(line.fits for line in self.lines), self.lines)
+
+    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
+        await self._pass((organization_id, variant_id, warehouse_id))
+        return self.page.stock
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> StockPage:
+        await self._pass((organization_id, variant_id, warehouse_id, after, limit))
+        return self.page
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> ReservationPage:
+        await self._pass((organization_id, state, order_id, before, limit))
+        return self.reservations
+
+    async def _pass(self, question: object) -> None:
+        self.asked.append(question)
+        self.arrived.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.gave_up.set()
+            raise

@@ -1,0 +1,178 @@
+"""Every refusal has its code, its reason and its words; what is unknown tells nothing."""
+
+from typing import get_args
+
+import pytest
+from grpc import StatusCode
+
+from actors.limits import INT32_MAX
+from actors.outcomes import (
+    ActorCrashed,
+    ImportRejected,
+    InsufficientStock,
+    LineError,
+    QuantityTooLarge,
+    Refusal,
+    Refused,
+    RequestIdReused,
+    ReservationExists,
+    ReservationExpired,
+    ReservationNotConfirmed,
+    ReservationNotFound,
+    ReservationOfOtherOrder,
+    ReservationWasFulfilled,
+    ReservationWasReleased,
+    Shortage,
+    StockNotFound,
+    Unavailable,
+)
+from rpc.errors import INTERNAL, UnknownService, describe
+from rpc.rules import Invalid, Violation
+from rpc.status import Problem
+
+SHORTAGES = (Shortage("var_789", "wh_101", 5, 2), Shortage("var_456", "", 3, 1))
+
+CASES = [
+    (
+        StockNotFound("var_789", "wh_101"),
+        (StatusCode.NOT_FOUND, "STOCK_NOT_FOUND", "Stock not found for variant var_789"),
+        {"variant_id": "var_789", "warehouse_id": "wh_101"},
+    ),
+    (
+        InsufficientStock(SHORTAGES),
+        (StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_STOCK", "Insufficient stock for variant var_789"),
+        {"variant_id": "var_789", "warehouse_id": "wh_101", "requested": "5", "available": "2"},
+    ),
+    (
+        ReservationExists("res_1"),
+        (
+            StatusCode.ALREADY_EXISTS,
+            "RESERVATION_EXISTS",
+            "The order already has a reservation of other lines, res_1",
+        ),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationNotFound("res_1"),
+        (StatusCode.NOT_FOUND, "RESERVATION_NOT_FOUND", "Reservation not found"),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationOfOtherOrder("res_1"),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "RESERVATION_OF_OTHER_ORDER",
+            "Reservation res_1 belongs to another order",
+        ),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationExpired("res_1"),
+        (StatusCode.FAILED_PRECONDITION, "RESERVATION_EXPIRED", "Reservation res_1 has expired"),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationWasReleased("res_1"),
+        (StatusCode.FAILED_PRECONDITION, "RESERVATION_RELEASED", "Reservation res_1 was released"),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationWasFulfilled("res_1"),
+        (StatusCode.FAILED_PRECONDITION, "RESERVATION_FULFILLED", "Reservation res_1 was fulfilled"),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        ReservationNotConfirmed("res_1"),
+        (StatusCode.FAILED_PRECONDITION, "RESERVATION_NOT_CONFIRMED", "Reservation res_1 is not confirmed"),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        QuantityTooLarge("var_789", "wh_101", INT32_MAX + 1),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "QUANTITY_TOO_LARGE",
+            "The total of variant var_789 would be 2147483648, and can be at most 2147483647",
+        ),
+        {"variant_id": "var_789", "warehouse_id": "wh_101", "total": "2147483648"},
+    ),
+    (
+        ImportRejected((LineError(3, "no"),), 1),
+        (
+            StatusCode.INVALID_ARGUMENT,
+            "IMPORT_REJECTED",
+            "Nothing was imported: 1 line is bad, the first is line 3: no",
+        ),
+        {},
+    ),
+    (
+        RequestIdReused("req_1"),
+        (
+            StatusCode.INVALID_ARGUMENT,
+            "REQUEST_ID_REUSED",
+            "The request id or idempotency key req_1 belongs to a different request",
+        ),
+        {"request_id": "req_1"},
+    ),
+]
+
+
+def described(error: Exception) -> Problem:
+    problem = describe(error)
+    assert problem is not None
+    return problem
+
+
+@pytest.mark.parametrize(("refusal", "words", "metadata"), CASES, ids=[type(case[0]).__name__ for case in CASES])
+def test_a_refusal_has_its_status(
+    refusal: Refusal, words: tuple[StatusCode, str, str], metadata: dict[str, str]
+) -> None:
+    problem = described(Refused(refusal))
+    assert (problem.code, problem.reason, problem.message) == words
+    assert problem.metadata == metadata
+
+
+def test_no_refusal_is_left_out() -> None:
+    assert {type(case[0]) for case in CASES} == set(get_args(Refusal))
+
+
+def test_reasons_are_different() -> None:
+    assert len({case[1][1] for case in CASES}) == len(CASES)
+
+
+def test_a_shortage_lists_every_short_line_and_says_when_stock_may_return() -> None:
+    problem = described(Refused(InsufficientStock(SHORTAGES, retry_after_ms=30_000)))
+    assert problem.listed == SHORTAGES
+    assert problem.retry_after_ms == 30_000
+
+
+def test_a_rejected_import_counts_more_than_it_names() -> None:
+    problem = described(Refused(ImportRejected((LineError(3, "no"),), 7)))
+    assert problem.message == "Nothing was imported: 7 lines are bad, the first is line 3: no"
+    assert problem.listed_total == 7
+
+
+def test_unavailable_keeps_its_reason_and_its_delay() -> None:
+    problem = described(Unavailable("STORAGE_DOWN", "The database is away.", 250))
+    assert (problem.code, problem.reason) == (StatusCode.UNAVAILABLE, "STORAGE_DOWN")
+    assert (problem.message, problem.retry_after_ms) == ("The database is away.", 250)
+
+
+def test_an_invalid_request_names_the_first_violation_and_counts_the_others() -> None:
+    violations = [Violation("order_id", "is bad"), Violation("items", "are bad")]
+    problem = described(Invalid(violations))
+    assert (problem.code, problem.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert problem.message == "order_id: is bad (and 1 more)"
+    assert problem.listed == violations
+    assert described(Invalid([Violation("", "Not a message")], "MALFORMED_REQUEST")).message == "Not a message"
+
+
+def test_a_crash_tells_nothing_of_itself() -> None:
+    assert describe(ActorCrashed("<StockActor secret>")) == INTERNAL
+
+
+def test_what_is_unknown_is_left_to_the_log() -> None:
+    assert describe(KeyError("secret")) is None
+
+
+def test_health_of_an_unknown_service_is_not_found() -> None:
+    assert described(UnknownService()).code is StatusCode.NOT_FOUND

@@ -1,0 +1,222 @@
+"""Where the server listens, what health and reflection say, and how it stops."""
+
+import asyncio
+import socket
+from typing import Any
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from inventory.errors import error_details
+from inventory.v1 import inventory_pb2 as pb
+from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+
+from rpc import addresses
+from rpc.addresses import Address, ListenError, free_addresses
+from rpc.health import SERVICES
+from rpc.server import REFLECTION_V1, RpcServer
+from tests.rpc.fake_inventory import FakeInventory
+
+pytestmark = pytest.mark.anyio
+
+SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
+QUESTION = pb.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
+
+
+def has_ipv6() -> bool:
+    return len(free_addresses("localhost", 0)) == 2
+
+
+async def ask(address: Address) -> pb.GetStockInfoResponse:
+    async with grpc.aio.insecure_channel(str(address)) as channel:
+        return await InventoryServiceStub(channel).GetStockInfo(QUESTION)
+
+
+async def test_localhost_is_both_of_its_addresses_on_one_port(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="localhost", port=0)
+    listening = await server.start()
+    assert [address.host for address in listening] == ["127.0.0.1", "::1"][: 2 if has_ipv6() else 1]
+    assert len({address.port for address in listening}) == 1
+    for address in listening:
+        assert (await ask(address)).stock_info
+    await server.stop(0)
+
+
+async def test_a_machine_without_ipv6_serves_localhost(fake: FakeInventory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "LOCALHOST_V6", "2001:db8::1")  # an address that no machine has
+    server = RpcServer(fake, host="localhost", port=0)
+    [address] = await server.start()
+    assert (await ask(address)).stock_info
+    await server.stop(0)
+
+
+async def test_a_second_server_on_the_port_is_told_so(
+    server: RpcServer, fake: FakeInventory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for host in ("127.0.0.1", "localhost", "0.0.0.0"):
+        with pytest.raises(ListenError, match=r"Cannot listen on [\d.:]+: the address is in use"):
+            await RpcServer(fake, host=host, port=server.addresses[0].port).start()
+    assert (await ask(server.addresses[0])).stock_info
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_port_that_is_taken_at_the_last_moment_is_reported_too(
+    server: RpcServer, fake: FakeInventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = server.addresses
+    monkeypatch.setattr("rpc.server.free_addresses", lambda host, port: taken)
+    for port in (0, taken[0].port):
+        with pytest.raises(ListenError, match="the address is in use"):
+            await RpcServer(fake, host="127.0.0.1", port=port).start()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6")
+def test_localhost_is_taken_if_either_of_its_addresses_is() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ListenError, match=rf"Cannot listen on \[::1\]:{port}: the address is in use"):
+            free_addresses("localhost", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("host.invalid", 1, "no such address"),
+        ("", 1, "no such address"),
+        ("a..b", 1, "no such address"),
+        ("192.0.2.1", 0, "is no address of this machine"),
+        ("127.0.0.1", 65_536, "Port 65536 does not exist"),
+        ("127.0.0.1", -1, "Port -1 does not exist"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_named_with_the_cause(host: str, port: int, text: str) -> None:
+    with pytest.raises(ListenError, match=text):
+        free_addresses(host, port)
+
+
+def test_addresses_are_written_as_grpc_reads_them() -> None:
+    assert str(Address("127.0.0.1", 50053)) == "127.0.0.1:50053"
+    assert str(Address("::1", 50053)) == "[::1]:50053"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_health_follows_the_inventory(server: RpcServer, channel: grpc.aio.Channel, service: str) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    request = health_pb2.HealthCheckRequest(service=service)
+    assert (await health.Check(request)).status == SERVING
+    server.set_serving(False)
+    assert (await health.Check(request)).status == NOT_SERVING
+    server.set_serving(True)
+    assert (await health.Check(request)).status == SERVING
+
+
+async def test_an_inventory_that_does_not_serve_yet_is_not_healthy(fake: FakeInventory) -> None:
+    fake.serving = False
+    server = RpcServer(fake, host="127.0.0.1", port=0)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address)) as channel:
+        response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert response.status == NOT_SERVING
+    await server.stop(0)
+
+
+async def test_health_of_an_unknown_service_is_not_found(channel: grpc.aio.Channel) -> None:
+    health = health_pb2_grpc.HealthStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await health.Check(health_pb2.HealthCheckRequest(service="Other"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND
+    assert error_details(raised.value).reason == "SERVICE_UNKNOWN"
+    watch = health.Watch(health_pb2.HealthCheckRequest(service="Other"))
+    assert (await watch.read()).status == SERVICE_UNKNOWN
+    watch.cancel()
+
+
+async def test_health_lists_all_services(channel: grpc.aio.Channel) -> None:
+    response = await health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest())
+    assert {name: status.status for name, status in response.statuses.items()} == dict.fromkeys(SERVICES, SERVING)
+
+
+async def test_a_watcher_sees_the_changes_and_then_the_end(server: RpcServer, channel: grpc.aio.Channel) -> None:
+    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    assert (await watch.read()).status == SERVING
+    server.set_serving(False)
+    assert (await watch.read()).status == NOT_SERVING
+    server.set_serving(True)
+    assert (await watch.read()).status == SERVING
+    stopping = asyncio.create_task(server.stop(60))
+    assert (await watch.read()).status == NOT_SERVING
+    assert await watch.read() is grpc.aio.EOF
+    await stopping  # at once: the watch does not hold it up
+
+
+@pytest.mark.parametrize("name", ["grpc.reflection.v1alpha.ServerReflection", REFLECTION_V1])
+async def test_reflection_tells_of_both_services(channel: grpc.aio.Channel, name: str) -> None:
+    request = reflection_pb2.ServerReflectionRequest
+    call = channel.stream_stream(
+        f"/{name}/ServerReflectionInfo", request.SerializeToString, reflection_pb2.ServerReflectionResponse.FromString
+    )(iter([request(list_services=""), request(file_containing_symbol="inventory.v1.StockService")]))
+    services = {service.name for service in (await call.read()).list_services_response.service}
+    assert {"inventory.v1.InventoryService", "inventory.v1.StockService", "grpc.health.v1.Health", name} <= services
+    assert (await call.read()).file_descriptor_response.file_descriptor_proto
+    assert await call.read() is grpc.aio.EOF
+
+
+async def test_the_reflection_stub_of_the_package_works(channel: grpc.aio.Channel) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    [response] = [it async for it in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest()]))]
+    assert response.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
+async def test_a_stop_lets_calls_finish_and_takes_no_more(server: RpcServer, fake: FakeInventory) -> None:
+    async with grpc.aio.insecure_channel(str(server.addresses[0])) as channel:
+        fake.gate.clear()
+        waiting = asyncio.ensure_future(InventoryServiceStub(channel).GetStockInfo(QUESTION))
+        await fake.arrived.wait()
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        stopping = asyncio.create_task(server.stop(60))
+        assert (await watch.read()).status == NOT_SERVING
+        async with grpc.aio.insecure_channel(str(server.addresses[0])) as late:
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await InventoryServiceStub(late).GetStockInfo(QUESTION)
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        fake.gate.set()
+        assert (await waiting).stock_info
+        await stopping
+
+
+async def test_a_stop_cancels_what_does_not_finish_in_time(
+    server: RpcServer, fake: FakeInventory, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with grpc.aio.insecure_channel(str(server.addresses[0])) as channel:
+        fake.gate.clear()
+        waiting = asyncio.ensure_future(InventoryServiceStub(channel).GetStockInfo(QUESTION))
+        await fake.arrived.wait()
+        await server.stop(0.01)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await waiting
+        assert raised.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    await fake.gave_up.wait()
+    await server.stop(0)
+    assert not caplog.records
+
+
+async def test_a_server_that_never_started_can_be_stopped(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0)
+    await server.stop(0)
+    assert "not started" in repr(server)
+
+
+async def test_the_port_is_free_again_after_a_stop(fake: FakeInventory) -> None:
+    first = RpcServer(fake, host="localhost", port=0)
+    port = (await first.start())[0].port
+    await first.stop(0)
+    second = RpcServer(fake, host="localhost", port=port)
+    assert await ask((await second.start())[0])
+    await second.stop(0)
+
+
+async def test_it_says_what_it_does(server: RpcServer, events: list[Any]) -> None:
+    assert f"127.0.0.1:{server.addresses[0].port}" in repr(server)
+    assert server.statistics() == (0, 0, 0)

@@ -1,0 +1,324 @@
+"""Both services over a real socket before a fake inventory: what is asked, what is answered, what is refused."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+import grpc.aio
+import pytest
+from inventory.errors import ErrorDetails, error_details
+from inventory.v1 import inventory_pb2 as pb
+from inventory.v1 import stock_pb2
+from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from inventory.v1.stock_pb2_grpc import StockServiceStub
+
+from actors.messages import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import (
+    ActorCrashed,
+    ImportRejected,
+    InsufficientStock,
+    LineError,
+    Refused,
+    ReservationConfirmed,
+    ReservationFulfilled,
+    ReservationReleased,
+    Shortage,
+    StockImported,
+    StockReceived,
+    Unavailable,
+)
+from actors.records import StockKey
+from rpc.server import RpcServer
+from supervisor.queries import ReservationPage, StockPage
+from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_view
+
+pytestmark = pytest.mark.anyio
+
+ORG = {"organization_id": "org_123"}
+EMOJI = "😀" * 128
+
+
+def an_order(**fields: Any) -> pb.ReserveStockRequest:
+    item = pb.ReservationItem(variant_id="var_789", warehouse_id="wh_101", quantity=2)
+    return pb.ReserveStockRequest(**{**ORG, "order_id": "order_456", "items": [item], **fields})
+
+
+def a_counted_line(number: int, total: int = 10) -> stock_pb2.ImportLine:
+    ids = {**ORG, "variant_id": "var_789", "warehouse_id": f"wh_{number}"}
+    return stock_pb2.ImportLine(**ids, total_quantity=total, line_number=number)
+
+
+async def refused(call: Awaitable[Any]) -> tuple[grpc.StatusCode, str, ErrorDetails]:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    return raised.value.code(), raised.value.details() or "", error_details(raised.value)
+
+
+async def test_reserve(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    response = await inventory.ReserveStock(an_order(), metadata=(("idempotency-key", "key_1"),))
+    assert fake.asked == [Reserve("org_123", "order_456", (Line("var_789", "wh_101", 2),), 15, "key_1")]
+    assert (response.success, response.reservation_id) == (True, "res_1")
+    assert response.message == "Stock reserved successfully"
+
+
+async def test_confirm(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = ReservationConfirmed(a_reservation("confirmed"))
+    request = pb.ConfirmReservationRequest(**ORG, reservation_id="res_1", order_id="order_456")
+    assert (await inventory.ConfirmReservation(request)).message == "Reservation confirmed"
+    assert fake.asked == [Confirm("org_123", "res_1", "order_456")]
+
+
+async def test_release(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = ReservationReleased(a_reservation("released"))
+    request = pb.ReleaseReservationRequest(**ORG, reservation_id="res_1", reason="payment_failed")
+    assert (await inventory.ReleaseReservation(request)).message == "Reservation released"
+    assert fake.asked == [Release("org_123", "res_1", "payment_failed")]
+
+
+async def test_check(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    request = pb.CheckAvailabilityRequest(**ORG, variant_id="var_789", quantity=5)
+    response = await inventory.CheckAvailability(request)
+    assert (response.available, response.available_quantity, response.message) == (True, 8, "Available")
+    assert fake.asked == [("org_123", Line("var_789", "", 5))]
+
+
+async def test_bulk_check(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    fake.lines = (a_line(), a_line(fits=False))
+    items = [pb.AvailabilityItem(variant_id="var_789", quantity=5), pb.AvailabilityItem(variant_id="v2")]
+    response = await inventory.CheckBulkAvailability(pb.CheckBulkAvailabilityRequest(**ORG, items=items))
+    assert not response.all_available
+    assert [result.message for result in response.results] == ["Available", "Insufficient stock"]
+    assert fake.asked == [("org_123", Line("var_789", "", 5), Line("v2", "", 0))]
+
+
+async def test_stock_info(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    response = await inventory.GetStockInfo(pb.GetStockInfoRequest(**ORG, variant_id="var_789"))
+    assert [info.warehouse_name for info in response.stock_info] == ["Main"]
+    fake.page = StockPage((), None)
+    response = await inventory.GetStockInfo(pb.GetStockInfoRequest(**ORG, variant_id="v", warehouse_id="w"))
+    assert not response.stock_info
+    assert fake.asked == [("org_123", "var_789", ""), ("org_123", "v", "w")]
+
+
+async def test_receive(stock: StockServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = StockReceived("stock_1", 15, 12, 7)
+    ids = {**ORG, "request_id": "req_1", "variant_id": "var_789", "warehouse_id": "wh_101"}
+    response = await stock.ReceiveStock(stock_pb2.ReceiveStockRequest(**ids, quantity=5, reason="purchase"))
+    assert response.available_quantity == 12
+    assert fake.asked == [Receive("org_123", "var_789", "wh_101", 5, "req_1", "purchase")]
+
+
+async def test_fulfill(stock: StockServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = ReservationFulfilled(a_reservation("fulfilled"))
+    request = stock_pb2.FulfillReservationRequest(**ORG, request_id="req_1", reservation_id="res_1", reference="s_1")
+    assert (await stock.FulfillReservation(request)).items_fulfilled == 2
+    assert fake.asked == [Fulfill("org_123", "res_1", "req_1", "s_1")]
+
+
+async def test_import(stock: StockServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = StockImported(2, 1, 1, 0)
+    requests = [
+        stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(2)]),
+        stock_pb2.ImportStockRequest(lines=[a_counted_line(3)]),
+    ]
+    response = await stock.ImportStock(iter(requests))
+    assert (response.lines, response.rows_created, response.rows_changed) == (2, 1, 1)
+    [command] = fake.asked
+    assert isinstance(command, Import)
+    assert [line.line_number for line in command.lines] == [2, 3]
+
+
+async def test_an_import_with_bad_lines_names_them_and_asks_for_nothing(
+    stock: StockServiceStub, fake: FakeInventory
+) -> None:
+    lines = [a_counted_line(2, -1), a_counted_line(3), a_counted_line(4, -1)]
+    request = stock_pb2.ImportStockRequest(request_id="req_1", lines=lines)
+    code, message, details = await refused(stock.ImportStock(iter([request])))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert message.startswith("Nothing was imported: 2 lines are bad, the first is line 2: total_quantity")
+    assert details.reason == "IMPORT_REJECTED"
+    assert [error.line_number for error in details.line_errors] == [2, 4]
+    assert details.line_errors_total == 2
+    assert not fake.asked
+
+
+async def test_lists_are_paged_to_their_end(stock: StockServiceStub, fake: FakeInventory) -> None:
+    key = StockKey("org_123", "var_789", "wh_101")
+    fake.page = StockPage((a_view(),), key)
+    request = stock_pb2.ListStockRequest(**ORG, page_size=1)
+    request.page_token = (await stock.ListStock(request)).next_page_token
+    fake.page = StockPage((), None)
+    assert (await stock.ListStock(request)).next_page_token == ""
+    assert fake.asked == [("org_123", "", "", None, 1), ("org_123", "", "", key, 1)]
+
+
+async def test_reservations_are_paged_to_their_end(stock: StockServiceStub, fake: FakeInventory) -> None:
+    fake.reservations = ReservationPage((a_reservation(),), "res_1")
+    request = stock_pb2.ListReservationsRequest(**ORG, state="active", order_id="order_456")
+    response = await stock.ListReservations(request)
+    assert [reservation.reservation_id for reservation in response.reservations] == ["res_1"]
+    request.page_token = response.next_page_token
+    fake.reservations = ReservationPage((), "")
+    assert (await stock.ListReservations(request)).next_page_token == ""
+    assert fake.asked == [
+        ("org_123", "active", "order_456", "", 100),
+        ("org_123", "active", "order_456", "res_1", 100),
+    ]
+
+
+async def test_a_page_token_is_worth_nothing_to_another_organization(
+    stock: StockServiceStub, fake: FakeInventory
+) -> None:
+    fake.page = StockPage((), StockKey("org_123", "var_789", "wh_101"))
+    token = (await stock.ListStock(stock_pb2.ListStockRequest(**ORG))).next_page_token
+    request = stock_pb2.ListStockRequest(organization_id="org_999", page_token=token)
+    code, _, details = await refused(stock.ListStock(request))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [violation.field for violation in details.field_violations] == ["page_token"]
+
+
+async def test_a_shortage_reaches_the_caller_in_full(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    shortages = (Shortage("var_789", "wh_101", 5, 2), Shortage("var_456", "", 3, 1))
+    fake.outcome = Refused(InsufficientStock(shortages, retry_after_ms=90_500))
+    code, message, details = await refused(inventory.ReserveStock(an_order()))
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert message == "Insufficient stock for variant var_789"
+    assert (details.domain, details.reason, details.retry_delay_s) == ("inventory.v1", "INSUFFICIENT_STOCK", 90.5)
+    assert [violation.subject for violation in details.precondition_violations] == ["var_789@wh_101", "var_456"]
+
+
+async def test_a_thousand_short_lines_of_the_longest_ids_reach_a_client_with_default_limits(
+    inventory: InventoryServiceStub, fake: FakeInventory
+) -> None:
+    shortages = tuple(Shortage(EMOJI, EMOJI, 2**31 - 1, 2**31 - 2) for _ in range(1_000))
+    fake.outcome = Refused(InsufficientStock(shortages))
+    code, message, details = await refused(inventory.ReserveStock(an_order()))
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert message == f"Insufficient stock for variant {EMOJI}"
+    assert details.metadata["violations_total"] == "1000"
+    assert details.precondition_violations[0].subject == f"{EMOJI}@{EMOJI}"
+
+
+async def test_a_client_that_takes_large_details_is_told_of_a_thousand_bad_lines(
+    server: RpcServer, fake: FakeInventory
+) -> None:
+    fake.outcome = Refused(ImportRejected(tuple(LineError(n, f"{EMOJI[:30]}") for n in range(1_000)), 1_000))
+    limit = 256 * 1024
+    options = [("grpc.max_metadata_size", limit)]
+    async with grpc.aio.insecure_channel(str(server.addresses[0]), options=options) as channel:
+        requests = iter([stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)])])
+        call = StockServiceStub(channel).ImportStock(requests, metadata=(("error-details-bytes-max", str(limit)),))
+        code, _, details = await refused(call)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert len(details.line_errors) == 1_000
+
+
+async def test_unavailable_says_when_to_try_again(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = Unavailable("STORAGE_DOWN", "The database is away.", 250)
+    code, message, details = await refused(inventory.ReserveStock(an_order()))
+    assert (code, message) == (grpc.StatusCode.UNAVAILABLE, "The database is away.")
+    assert (details.reason, details.retry_delay_s) == ("STORAGE_DOWN", 0.25)
+
+
+async def test_all_that_is_wrong_with_a_request_reaches_the_caller(
+    inventory: InventoryServiceStub, fake: FakeInventory
+) -> None:
+    code, message, details = await refused(inventory.ReserveStock(an_order(order_id="", ttl_minutes=-1)))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert message.startswith("order_id: must have 1 to 128 characters")
+    assert details.reason == "INVALID_REQUEST"
+    assert [violation.field for violation in details.field_violations] == ["order_id", "ttl_minutes"]
+    assert not fake.asked
+
+
+async def test_an_unknown_error_is_logged_once_in_full_and_tells_the_caller_nothing(
+    inventory: InventoryServiceStub, fake: FakeInventory, events: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.outcome = KeyError("the secret inside")
+    code, message, details = await refused(inventory.ReserveStock(an_order()))
+    assert (code, message, details.reason) == (grpc.StatusCode.INTERNAL, "Internal error", "INTERNAL")
+    [event] = events
+    assert (event["event"], event["method"]) == ("rpc_failed", "/inventory.v1.InventoryService/ReserveStock")
+    assert event["exc_info"].__traceback__ is not None
+    assert not caplog.records
+
+
+async def test_a_wrong_fact_is_a_bug_like_any_other(
+    inventory: InventoryServiceStub, fake: FakeInventory, events: list[Any]
+) -> None:
+    fake.outcome = StockImported(1, 1, 0, 0)
+    code, _, _ = await refused(inventory.ReserveStock(an_order()))
+    assert code is grpc.StatusCode.INTERNAL
+    assert [event["event"] for event in events] == ["rpc_failed"]
+
+
+async def test_a_crash_that_the_core_has_logged_is_not_logged_again(
+    inventory: InventoryServiceStub, fake: FakeInventory, events: list[Any]
+) -> None:
+    fake.outcome = ActorCrashed("<StockActor secret>")
+    code, message, _ = await refused(inventory.ReserveStock(an_order()))
+    assert (code, message) == (grpc.StatusCode.INTERNAL, "Internal error")
+    assert not events
+
+
+async def test_a_caller_that_gives_up_ends_the_wait_and_nothing_else(
+    inventory: InventoryServiceStub,
+    fake: FakeInventory,
+    server: RpcServer,
+    events: list[Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fake.gate.clear()
+    call = inventory.ReserveStock(an_order())
+    waiting = asyncio.ensure_future(call)
+    await fake.arrived.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await fake.gave_up.wait()
+    fake.gate.set()
+    assert (await inventory.ReserveStock(an_order())).success
+    assert server.statistics().calls_under_way == 0
+    assert not events
+    assert not caplog.records
+
+
+async def test_a_caller_whose_deadline_passes_ends_the_wait(
+    inventory: InventoryServiceStub, fake: FakeInventory
+) -> None:
+    fake.gate.clear()
+    code, _, _ = await refused(inventory.ReserveStock(an_order(), timeout=0.05))
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    await fake.gave_up.wait()
+
+
+async def test_an_import_that_is_given_up_asks_for_nothing(
+    stock: StockServiceStub, fake: FakeInventory, server: RpcServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = stock.ImportStock()
+    await call.write(stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)]))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    fake.outcome = StockImported(0, 0, 0, 0)
+    await stock.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2")]))
+    assert [command.request_id for command in fake.asked if isinstance(command, Import)] == ["req_2"]
+    assert not caplog.records
+
+
+async def test_one_call_too_many_is_to_be_tried_again(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, calls_max=2)
+    [address] = await server.start()
+    options = [("grpc.enable_retries", 0)]
+    async with grpc.aio.insecure_channel(str(address), options=options) as channel:
+        inventory = InventoryServiceStub(channel)
+        fake.gate.clear()
+        waiting = [asyncio.ensure_future(inventory.ReserveStock(an_order())) for _ in range(3)]
+        [turned_away], waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        code, _, details = await refused(turned_away)
+        assert (code, details.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
+        assert details.retry_delay_s
+        assert server.statistics().calls_turned_away == 1
+        fake.gate.set()
+        assert all(response.success for response in await asyncio.gather(*waiting))
+    await server.stop(0)

@@ -1,0 +1,243 @@
+"""Requests become commands; what breaks a rule is named by its field, all of it at once."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inventory.v1 import inventory_pb2 as pb
+from inventory.v1 import stock_pb2
+
+from actors.limits import INT32_MAX, TTL_MINUTES_MAX
+from actors.messages import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.records import StockKey
+from rpc import validation
+from rpc.page_tokens import reservation_token, stock_token
+from rpc.rules import ID_RULE, Invalid, is_id, is_note
+
+ORG = {"organization_id": "org_123"}
+INT32_MIN = -(2**31)
+
+
+def item(variant_id: str = "var_789", warehouse_id: str = "", quantity: int = 1) -> pb.ReservationItem:
+    return pb.ReservationItem(variant_id=variant_id, warehouse_id=warehouse_id, quantity=quantity)
+
+
+def order(*items: pb.ReservationItem, ttl_minutes: int = 0, **ids: str) -> pb.ReserveStockRequest:
+    return pb.ReserveStockRequest(**{**ORG, "order_id": "order_456", **ids}, items=items, ttl_minutes=ttl_minutes)
+
+
+def fields(function, *arguments) -> list[str]:
+    with pytest.raises(Invalid) as raised:
+        function(*arguments)
+    return [violation.field for violation in raised.value.violations]
+
+
+def test_an_order_becomes_a_command() -> None:
+    request = order(item("var_789", "wh_101", 2), item("var_456"), ttl_minutes=30)
+    lines = (Line("var_789", "wh_101", 2), Line("var_456", "", 1))
+    assert validation.reserve(request, ()) == Reserve("org_123", "order_456", lines, 30)
+
+
+def test_the_idempotency_key_is_taken_from_the_metadata() -> None:
+    metadata = (("user-agent", "x"), ("idempotency-key", "key_1"), ("other-bin", b"\0"))
+    assert validation.reserve(order(item()), metadata).request_id == "key_1"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        (("idempotency-key", ""),),
+        (("idempotency-key", "a" * 129),),
+        (("idempotency-key", "a\tb"),),
+        (("idempotency-key", "a"), ("idempotency-key", "a")),
+        (("idempotency-key", b"a"),),
+    ],
+)
+def test_a_bad_idempotency_key_is_refused(metadata) -> None:
+    assert fields(validation.reserve, order(item()), metadata) == ["idempotency-key"]
+
+
+@pytest.mark.parametrize(("given_minutes", "minutes"), [(0, 15), (1, 1), (TTL_MINUTES_MAX, TTL_MINUTES_MAX)])
+def test_the_time_limit_has_a_default(given_minutes: int, minutes: int) -> None:
+    assert validation.reserve(order(item(), ttl_minutes=given_minutes), ()).ttl_minutes == minutes
+
+
+@pytest.mark.parametrize("minutes", [-1, INT32_MIN, TTL_MINUTES_MAX + 1, INT32_MAX])
+def test_a_time_limit_out_of_range_is_refused(minutes: int) -> None:
+    assert fields(validation.reserve, order(item(), ttl_minutes=minutes), ()) == ["ttl_minutes"]
+
+
+@pytest.mark.parametrize("quantity", [0, -1, INT32_MIN])
+def test_an_order_of_nothing_is_refused(quantity: int) -> None:
+    assert fields(validation.reserve, order(item(), item(quantity=quantity)), ()) == ["items[1].quantity"]
+
+
+def test_the_largest_quantity_is_taken() -> None:
+    assert validation.reserve(order(item(quantity=INT32_MAX)), ()).lines[0].quantity == INT32_MAX
+
+
+def test_quantities_that_overflow_together_are_refused() -> None:
+    assert fields(validation.reserve, order(item(quantity=INT32_MAX), item("other")), ()) == ["items"]
+    assert validation.reserve(order(item(quantity=INT32_MAX - 1), item("other")), ())
+
+
+@pytest.mark.parametrize("count", [0, 1_001, 5_000])
+def test_an_order_has_1_to_1000_lines(count: int) -> None:
+    assert fields(validation.reserve, order(*[item()] * count), ()) == ["items"]
+    assert len(validation.reserve(order(*[item()] * 1_000), ()).lines) == 1_000
+
+
+def test_every_violation_is_named() -> None:
+    request = order(
+        item("", "w\n", 0), item(), item("v" * 129, "ok", -5), organization_id="", order_id="o\x7f", ttl_minutes=-1
+    )
+    assert fields(validation.reserve, request, (("idempotency-key", ""),)) == [
+        "organization_id",
+        "order_id",
+        "items[0].variant_id",
+        "items[0].warehouse_id",
+        "items[0].quantity",
+        "items[2].variant_id",
+        "items[2].quantity",
+        "ttl_minutes",
+        "idempotency-key",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a", "x" * 128, "ñ" * 128, "😀" * 128, "a b", " ", "a\u200db", "a\u00a0b", "\ue000"])
+def test_ids_may_have_any_characters_but_control_characters(text: str) -> None:
+    assert is_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "a\0", "\x1f", "\x7f", "\x85", "a\nb", "\ud800"])
+def test_bad_ids_are_refused(text: str) -> None:
+    assert not is_id(text)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=128))
+def test_text_without_control_characters_is_an_id(text: str) -> None:
+    assert is_id(text)
+    assert is_note(text)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    st.text(max_size=60), st.sampled_from([chr(code) for code in [*range(32), *range(127, 160)]]), st.text(max_size=60)
+)
+def test_one_control_character_spoils_an_id_and_a_note(before: str, control: str, after: str) -> None:
+    assert not is_id(before + control + after)
+    assert not is_note(before + control + after)
+
+
+def test_notes_may_be_empty_and_have_512_characters() -> None:
+    assert is_note("")
+    assert is_note("é" * 512)
+    assert not is_note("é" * 513)
+
+
+def test_confirm() -> None:
+    ids = {**ORG, "reservation_id": "res_1", "order_id": "order_456"}
+    assert validation.confirm(pb.ConfirmReservationRequest(**ids)) == Confirm("org_123", "res_1", "order_456")
+    assert fields(validation.confirm, pb.ConfirmReservationRequest()) == [
+        "organization_id",
+        "reservation_id",
+        "order_id",
+    ]
+
+
+def test_release() -> None:
+    request = pb.ReleaseReservationRequest(**ORG, reservation_id="res_1", reason="payment_failed")
+    assert validation.release(request) == Release("org_123", "res_1", "payment_failed")
+    bad = pb.ReleaseReservationRequest(reason="r" * 513)
+    assert fields(validation.release, bad) == ["organization_id", "reservation_id", "reason"]
+
+
+def test_a_check_may_ask_for_nothing_but_not_for_less() -> None:
+    request = pb.CheckAvailabilityRequest(**ORG, variant_id="var_789")
+    assert validation.check_availability(request) == Line("var_789", "", 0)
+    request.quantity = -1
+    assert fields(validation.check_availability, request) == ["quantity"]
+
+
+def test_a_bulk_check_has_the_rules_of_an_order_but_for_the_quantity_0() -> None:
+    items = [pb.AvailabilityItem(variant_id="var_789"), pb.AvailabilityItem(variant_id="", quantity=-1)]
+    assert validation.check_bulk_availability(pb.CheckBulkAvailabilityRequest(**ORG, items=items[:1])) == (
+        Line("var_789", "", 0),
+    )
+    bad = pb.CheckBulkAvailabilityRequest(**ORG, items=items)
+    assert fields(validation.check_bulk_availability, bad) == ["items[1].variant_id", "items[1].quantity"]
+    assert fields(validation.check_bulk_availability, pb.CheckBulkAvailabilityRequest(**ORG)) == ["items"]
+
+
+def test_stock_info() -> None:
+    validation.stock_info(pb.GetStockInfoRequest(**ORG, variant_id="var_789"))
+    bad = pb.GetStockInfoRequest(warehouse_id="\n")
+    assert fields(validation.stock_info, bad) == ["organization_id", "variant_id", "warehouse_id"]
+
+
+def test_receive() -> None:
+    ids = {**ORG, "request_id": "req_1", "variant_id": "var_789", "warehouse_id": "wh_101"}
+    request = stock_pb2.ReceiveStockRequest(**ids, quantity=5, reason="purchase", reference="po_7")
+    assert validation.receive(request) == Receive("org_123", "var_789", "wh_101", 5, "req_1", "purchase", "po_7")
+    bad = stock_pb2.ReceiveStockRequest(reason="\0", reference="r" * 513)
+    assert fields(validation.receive, bad) == [
+        "organization_id",
+        "request_id",
+        "variant_id",
+        "warehouse_id",
+        "quantity",
+        "reason",
+        "reference",
+    ]
+
+
+def test_fulfill() -> None:
+    request = stock_pb2.FulfillReservationRequest(**ORG, request_id="req_1", reservation_id="res_1", reference="s_1")
+    assert validation.fulfill(request) == Fulfill("org_123", "res_1", "req_1", "s_1")
+    bad = stock_pb2.FulfillReservationRequest(reference="\0")
+    assert fields(validation.fulfill, bad) == ["organization_id", "request_id", "reservation_id", "reference"]
+
+
+@pytest.mark.parametrize(("page_size", "limit"), [(0, 100), (1, 1), (1_000, 1_000)])
+def test_pages_have_a_default_size(page_size: int, limit: int) -> None:
+    assert validation.list_stock(stock_pb2.ListStockRequest(**ORG, page_size=page_size)).limit == limit
+    assert validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG, page_size=page_size)).limit == limit
+
+
+def test_a_list_of_stock_goes_on_where_the_last_page_ended() -> None:
+    key = StockKey("org_123", "var_789", "wh_101")
+    request = stock_pb2.ListStockRequest(**ORG, variant_id="var_789", page_token=stock_token(key))
+    query = validation.list_stock(request)
+    assert (query.variant_id, query.warehouse_id, query.after) == ("var_789", "", key)
+
+
+def test_a_list_of_reservations_goes_on_where_the_last_page_ended() -> None:
+    token = reservation_token("org_123", "res_7")
+    query = validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG, state="expired", page_token=token))
+    assert (query.state, query.order_id, query.before) == ("expired", "", "res_7")
+    assert validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG)).state is None
+
+
+def test_everything_wrong_with_a_list_is_named() -> None:
+    stock_list = stock_pb2.ListStockRequest(variant_id="\n", warehouse_id="\n", page_size=-1, page_token="?")
+    assert fields(validation.list_stock, stock_list) == [
+        "organization_id",
+        "variant_id",
+        "warehouse_id",
+        "page_size",
+        "page_token",
+    ]
+    reservation_list = stock_pb2.ListReservationsRequest(order_id="\n", state="lost", page_size=1_001, page_token="?")
+    assert fields(validation.list_reservations, reservation_list) == [
+        "organization_id",
+        "order_id",
+        "state",
+        "page_size",
+        "page_token",
+    ]
+
+
+def test_the_rule_is_in_words() -> None:
+    with pytest.raises(Invalid) as raised:
+        validation.stock_info(pb.GetStockInfoRequest(**ORG))
+    assert raised.value.violations[0].description == ID_RULE
