@@ -43,6 +43,11 @@ class Day:
                 demand[code] += quantity
         return demand
 
+    def popular(self, orders_min: int = 12) -> set[str]:
+        """Stock codes that many orders want."""
+        orders = Counter(code for order in self.orders for code in {code for code, _ in order.lines})
+        return {code for code, count in orders.items() if count >= orders_min}
+
 
 def read_day(path: Path = DAY) -> Day:
     """Read the day. Corrections of stock (a negative quantity on an invoice that is no cancellation) are left out."""
@@ -61,13 +66,16 @@ def read_day(path: Path = DAY) -> Day:
     return Day(tuple(orders), tuple(cancellations))
 
 
-def stock_below_demand(day: Day, percent: int = 80) -> list[dict[str, object]]:
-    """What is in stock in the morning: less than will be asked for, in two warehouses, as lines of an import."""
+def stock_below_demand(day: Day) -> list[dict[str, object]]:
+    """What is in stock in the morning, in two warehouses, as lines of an import.
+
+    Of what is popular there is half of what will be asked for, of the rest just enough: a part must be refused.
+    """
+    popular = day.popular()
     lines: list[dict[str, object]] = []
     for code, wanted in sorted(day.demand().items()):
-        total = max(1, wanted * percent // 100)
-        north = (total * 3 + 3) // 4
-        for warehouse_id, quantity in (("north", north), ("south", total - north)):
+        north, south = (wanted // 4, wanted // 4) if code in popular else (wanted, 0)
+        for warehouse_id, quantity in (("north", north), ("south", south)):
             lines.append(
                 {
                     "organization_id": ORGANIZATION,

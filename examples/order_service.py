@@ -87,9 +87,9 @@ class OrderService:
         self._sold[order.customer_id] = (order, reserved.reservation_id)
 
     async def cancel(self, cancellation: Cancellation) -> None:
-        """A customer gives goods back: an order not shipped yet is released, anything else is received as a return."""
+        """A customer gives goods back: the order they were in is released, anything else is a return."""
         known = self._sold.get(cancellation.customer_id)
-        if known is not None and set(cancellation.lines) <= set(known[0].lines):
+        if known is not None and dict(cancellation.lines).keys() <= dict(known[0].lines).keys():
             await self.client.release_reservation(ORGANIZATION, known[1], "cancelled")
             self.books.cancelled += 1
             self.books.filled -= 1

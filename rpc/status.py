@@ -66,13 +66,18 @@ def to_status(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) 
     if problem.listed:
         message_bytes = len(problem.message.encode())
         # Three quarters: binary trailers are sent in base64. The message is sent twice, once inside of the details.
-        room = details_bytes_max - _percent_encoded_bytes(problem.message)
+        room = (details_bytes_max - _percent_encoded_bytes(problem.message)) * 3 // 4
         room -= message_bytes + sum(detail.ByteSize() for detail in details) + _PACKING_BYTES
         details.append(_list_message(problem, room))
     status = Status(code=problem.code.value[0], message=problem.message)
     for detail in details:
         status.details.add().Pack(detail)
-    return rpc_status.to_status(status)
+    packed = rpc_status.to_status(status)
+    if problem.code is grpc.StatusCode.UNAVAILABLE and problem.retry_after_ms > 0:
+        # RetryInfo is for people's code; gRPC's own retries heed only this (gRFC A6).
+        pushback = ("grpc-retry-pushback-ms", str(problem.retry_after_ms))
+        packed = packed._replace(trailing_metadata=(*packed.trailing_metadata, pushback))  # type: ignore[attr-defined]
+    return packed
 
 
 def details_bytes_max(metadata: Iterable[tuple[str, str | bytes]]) -> int:

@@ -1,4 +1,6 @@
-"""The simulated disk with its faults. What a store does is the real adapter's; whether, when and how often is the seed's."""
+"""The simulated disk with its faults. What a store does is the real adapter's; whether, when and how often is the
+seed's.
+"""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -26,6 +28,7 @@ class FaultyStore(MemoryStore):
         is_calm: whether nothing may go wrong any more.
         note: told of every fault.
         later: runs a function after so many seconds, whatever has become of this store by then.
+        landed: told of every batch that is on the disk now, and of the epoch in which it was written.
         takes_over: whether it drives out another owner.
     """
 
@@ -37,6 +40,7 @@ class FaultyStore(MemoryStore):
         is_calm: Callable[[], bool],
         note: Callable[[str], None],
         later: Callable[[float, Callable[[], None]], None],
+        landed: Callable[[int, Sequence[Transaction]], None],
         *,
         takes_over: bool,
     ) -> None:
@@ -46,9 +50,11 @@ class FaultyStore(MemoryStore):
         self._is_calm = is_calm
         self._note = note
         self._later = later
+        self._landed = landed
         self._streams: dict[str, Random] = {}
         self._in_flight: Callable[[], None] | None = None
         self.is_cut = False
+        self.opened: Callable[[Ownership], None] = lambda ownership: None
 
     def cut(self) -> None:
         """The process is dead: nothing reaches the disk from here on but, perhaps, the commit that is under way."""
@@ -72,6 +78,10 @@ class FaultyStore(MemoryStore):
         self.land(batch)
         await self._after("write")
 
+    def land(self, transactions: Sequence[Transaction]) -> None:
+        super().land(transactions)
+        self._landed(self._epoch, transactions)
+
     def _land_late(self, transactions: Sequence[Transaction], epoch: int) -> None:
         if self.disk.last_lsn >= transactions[0].lsn and self.disk.epoch == epoch:
             return
@@ -87,6 +97,7 @@ class FaultyStore(MemoryStore):
     async def open(self) -> Ownership:
         ownership = await super().open()
         self._note(f"{self._name} owns the database at LSN {ownership.last_lsn}")
+        self.opened(ownership)
         return ownership
 
     async def _before(self, operation: str) -> None:

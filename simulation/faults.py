@@ -1,7 +1,8 @@
-"""What may go wrong in one run, and how big the run is: all of it drawn from the seed, any of it can be overridden.
+"""What may go wrong in one run, and how big the run is: all of it drawn from the seed, any of it can be
+overridden.
 
-Swarm testing (Groce et al., 2012): each seed leaves some faults out altogether, since a run that has everything at once
-rarely gets far enough to meet the rare combination of two.
+Swarm testing (Groce et al., 2012): each seed leaves some faults out altogether, since a run that has everything
+at once rarely gets far enough to meet the rare combination of two.
 """
 
 from random import Random

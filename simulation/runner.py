@@ -70,7 +70,9 @@ def run_seed(seed: int | str, options: Options | None = None, *, backend: Backen
     with no_collector():
         run_virtually(main, schedule, backend)
         [world] = worlds
-        violations = tuple(world.violations) or tuple(audit(world.history, world.disk, world.quiet_since_ms))
+        violations = tuple(world.violations) or tuple(
+            audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
+        )
     return Result(
         str(seed),
         options,

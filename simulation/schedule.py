@@ -1,12 +1,13 @@
 """Who runs next: the one place that knows trio's private names.
 
-With `_ALLOW_DETERMINISTIC_SCHEDULING` set, trio sorts each tick's runnable tasks by creation and asks `_r.shuffle` for an
-order; it then runs them from the end of the list. A `random.Random` in place of `_r` therefore decides everything: it
-may run the whole batch in some order, or one task and hand the rest back to the run queue, or hold some back for a
-while. Cancellation does not reach a task that is in the run queue already, so holding one back is as if the machine
-had been busy elsewhere.
+With `_ALLOW_DETERMINISTIC_SCHEDULING` set, trio sorts each tick's runnable tasks by creation and asks
+`_r.shuffle` for an order; it then runs them from the end of the list. A `random.Random` in place of `_r`
+therefore decides everything: it may run the whole batch in some order, or one task and hand the rest back to
+the run queue, or hold some back for a while. Cancellation does not reach a task that is in the run queue
+already, so holding one back is as if the machine had been busy elsewhere.
 
-Turned down: an event loop of our own (then it would not be trio that is tested); instruments (they may look, not decide).
+Turned down: an event loop of our own (then it would not be trio that is tested); instruments (they may look,
+not decide).
 """
 
 import random

@@ -6,7 +6,7 @@ from random import Random
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.actor import Dispatcher, Runnable, StartSoon, run_now
+from actors.actor import Runnable, StartSoon, run_now
 from actors.stock import StockActor
 from simulation.disk import FaultyStore
 from simulation.faults import Dispatch, Options
@@ -89,6 +89,7 @@ class Server:
         self.name = name
         self.store = store
         self.time = ExpectedTime(wall_ms)
+        store.opened = lambda ownership: self.time.start(ownership.last_at_ms)
         self.is_dead = False
         self.ended = anyio.Event()
         self._scope = anyio.CancelScope()
@@ -124,6 +125,9 @@ class Server:
                     except StorageError:
                         # The database was down when the process started: whoever watches over it starts it again.
                         await anyio.sleep(0.1)
+        except Exception:
+            if not self.is_dead:  # whatever a process says while it is being killed, nobody hears it
+                raise
         finally:
             self.is_dead = True
             self.ended.set()
@@ -136,8 +140,6 @@ class Server:
             self._scope.cancel()
 
     def _on_serving(self, serving: bool) -> None:
-        if serving:
-            self.time.start(self.store.disk.last_at_ms)
         if not self.is_dead:
             self._note(f"{self.name} {'serves' if serving else 'does not serve'}")
 

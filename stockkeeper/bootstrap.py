@@ -1,15 +1,15 @@
 """The composition root: the only place that knows which adapters, clocks and id sources are used."""
 
+import os
+import socket
 import time
 from collections.abc import Callable
 
 import structlog
 import uuid_utils
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-from storage.sql.store import SqlStore
 
 from stockkeeper.config import ConfigurationError, ServeConfig
+from storage.sql.store import SqlStore
 from storage.store import StorageError, Store
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
@@ -25,16 +25,9 @@ def build_store(database_url: str) -> Store:
         ConfigurationError: the URL is not one of a database that is supported.
     """
     try:
-        url = make_url(database_url)
-    except ArgumentError:
-        raise ConfigurationError(f"{database_url!r} is not a database URL.") from None
-    if url.drivername != "sqlite+aiosqlite":
-        raise ConfigurationError(
-            f"The database URL must begin with sqlite+aiosqlite://, and {url.drivername!r} is not supported."
-        )
-    if url.database in (None, "", ":memory:"):
-        raise ConfigurationError("The database URL must name a file: a reservation has to survive a restart.")
-    return SqlStore(database_url)
+        return SqlStore(database_url, owner=f"{socket.gethostname()} pid {os.getpid()}")
+    except ValueError as error:
+        raise ConfigurationError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
 def build_sources() -> Sources:

@@ -210,7 +210,7 @@ def _call(target: str, run: Call) -> int:
         if error.code() is grpc.StatusCode.UNAVAILABLE and not details.reason:
             return _fail(f"No server answers at {target}. Start one with: stockkeeper serve")
         reasons = [f"{violation.field} {violation.description}" for violation in details.field_violations]
-        reasons += [violation.description for violation in details.precondition_violations]
+        reasons += [f"{v.subject}: {v.description}" for v in details.precondition_violations]
         return _fail("\n  ".join([error.details() or error.code().name, *reasons]))
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import anyio
+from anyio.abc import TaskStatus
 
 from actors.messages import CountedLine, Import
 from rpc.addresses import Address, ListenError
@@ -18,6 +19,7 @@ from supervisor.supervisor import Supervisor
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 
 SAMPLE_REQUEST_ID = "sample-stock"
+LINGER_S = 0.2  # for late calls to get their UNAVAILABLE
 
 
 def serve(config: ServeConfig) -> int:
@@ -41,21 +43,34 @@ def serve(config: ServeConfig) -> int:
 async def _serve(config: ServeConfig) -> None:
     supervisor = build_supervisor(config, lambda serving: server.set_serving(serving))
     server = RpcServer(supervisor, host=config.host, port=config.port, calls_max=config.limits.calls_max)
+    core_ended = anyio.Event()
+
+    async def run_core(*, task_status: TaskStatus[None]) -> None:
+        try:
+            await supervisor.run(task_status=task_status)
+        finally:
+            core_ended.set()
+
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            await tasks.start(supervisor.run)
+            await tasks.start(run_core)
             try:
                 addresses = await server.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
                 _say_listening(config, addresses, loaded)
                 async for _ in signals:
                     break
-                # Health says NOT_SERVING, no new calls; those under way end while the core still runs.
-                await server.stop(config.grace_s)
+                # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers:
+                # a call that gRPC took in and nobody looked at would end as CANCELLED, which no client retries.
                 supervisor.stop()
+                with anyio.move_on_after(config.grace_s):
+                    await core_ended.wait()
+                await anyio.sleep(LINGER_S)
+                if not core_ended.is_set():
+                    tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await server.stop(0.2)
+                    await server.stop(LINGER_S)
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:

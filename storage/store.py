@@ -104,7 +104,7 @@ class Store(Protocol):
         ...
 
     async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
-        """Orders that ever had a reservation, in key order, each once, beginning after `key`, for the filter of orders."""
+        """Orders that ever had a reservation, in key order, each once, after `key`: for the filter of known orders."""
         ...
 
     async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:

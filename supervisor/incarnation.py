@@ -18,6 +18,7 @@ from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Un
 from actors.records import (
     OrderKey,
     RequestKey,
+    RequestRecord,
     ReservationRecord,
     ReservationState,
     StockKey,
@@ -29,11 +30,12 @@ from actors.reply import Reply
 from storage.journal import Journal, JournalStatistics, storage_down
 from storage.store import Ownership, StorageError, Store
 from supervisor.clock import ServiceClock
-from supervisor.coordinator import Coordinator
+from supervisor.coordinator import NOTHING_PREPARED, Coordinator
 from supervisor.directory import DirectoryStatistics
 from supervisor.expiry import Expiry
 from supervisor.goods import Goods
 from supervisor.hints import CLAIMS_MAX, ExpiryHints
+from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
@@ -109,7 +111,7 @@ class Incarnation:
         self.orders = OrderDirectory(
             services,
             self._read_orders,
-            store.find_reservation,
+            self._find_reservation,
             dispatcher,
             sources.report_crash,
             activations_max=limits.orders_max,
@@ -117,7 +119,7 @@ class Incarnation:
         )
         self.requests = RequestDirectory(
             self.journal,
-            store.load_request,
+            self._load_request,
             self._carry_out,
             dispatcher,
             sources.report_crash,
@@ -196,7 +198,7 @@ class Incarnation:
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
     ) -> StockPage:
         """A page of an organization's rows in key order. Cancelling it changes nothing."""
-        records = await self._read(
+        records = await self._read_published(
             self._store.list_stock(
                 organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
             )
@@ -209,7 +211,7 @@ class Incarnation:
         self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
     ) -> ReservationPage:
         """A page of an organization's reservations, newest first. Cancelling it changes nothing."""
-        reservations = await self._read(
+        reservations = await self._read_published(
             self._store.list_reservations(
                 organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
             )
@@ -290,16 +292,24 @@ class Incarnation:
                 raise AssertionError(f"{command!r} has no idempotency key")
 
     async def _find_and_ask(self, command: Confirm | Release | Fulfill, reply: Reply[Fact]) -> None:
-        key = await self.orders.find(command.organization_id, command.reservation_id)
-        if reply.is_done:
-            return  # the incarnation is ending and has answered
-        if key is None:
-            self.journal.answer(reply, error=Refused(ReservationNotFound(command.reservation_id)))
-            return
         try:
-            self.orders.ask(key, command, reply)
+            key = await self.orders.find(command.organization_id, command.reservation_id)
+            if reply.is_done:
+                return  # the incarnation is ending and has answered
+            if key is None:
+                self._answer_not_found(command, reply)
+            else:
+                self.orders.ask(key, command, reply)
         except Unavailable as error:
-            reply.fail(error)
+            if not reply.is_done:
+                reply.fail(error)
+
+    def _answer_not_found(self, command: Confirm | Release | Fulfill, reply: Reply[Fact]) -> None:
+        refusal = ReservationNotFound(command.reservation_id)
+        request = remember(command, refusal)
+        if request is not None:
+            self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
+        self.journal.answer(reply, error=Refused(refusal))
 
     # ---- what the parts tell --------------------------------------------------------------------------------------
 
@@ -321,6 +331,8 @@ class Incarnation:
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""
+        if self._is_ending:
+            return  # a caller may hear of a failure when there is no task group any more to end
         self._is_ending = True
 
         async def end() -> None:
@@ -331,12 +343,28 @@ class Incarnation:
     # ---- reading --------------------------------------------------------------------------------------------------
 
     async def _read(self, reading: Awaitable[T]) -> T:
-        """A read in a caller's task: if storage fails there, it fails for all."""
+        """A read in a caller's task or in an actor's turn: if storage fails there, it fails for all."""
         try:
             return await reading
         except StorageError as error:
             self._break(error)
             raise storage_down() from error
+
+    async def _read_published(self, reading: Awaitable[T]) -> T:
+        """A caller's read of what the database has, given when memory shows as much: a batch that has landed but not
+        been heard of yet would let a later reader of memory see less than an earlier reader of the database."""
+        value = await self._read(reading)
+        if self._is_ending:
+            raise storage_down()
+        reply: Reply[T] = Reply()
+        self.journal.answer(reply, value)
+        return await reply.wait()
+
+    async def _find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        return await self._read(self._store.find_reservation(organization_id, reservation_id))
+
+    async def _load_request(self, key: RequestKey) -> RequestRecord | None:
+        return await self._read(self._store.load_request(key))
 
     async def _read_variants(self, keys: Sequence[VariantKey]) -> dict[VariantKey, list[StockRecord]]:
         records: dict[VariantKey, list[StockRecord]] = {}

@@ -1,10 +1,10 @@
 """SQLite behind the store: a file, its lock, and one connection or two.
 
-Where SQLite can corrupt a WAL that several connections checkpoint, one connection does everything. Elsewhere a second
-one reads, so that a read need not wait for the batch that is being written.
+Where SQLite can corrupt a WAL that several connections checkpoint, one connection does everything. Elsewhere a
+second one reads, so that a read need not wait for the batch that is being written.
 
-A connection lives on a thread of its own (`ThreadLine`), or inline, where the caller waits for it (`InlineLine`): the
-simulation has no threads, and runs under trio.
+A connection lives on a thread of its own (`ThreadLine`), or inline, where the caller waits for it
+(`InlineLine`): the simulation has no threads, and runs under trio.
 """
 
 import sqlite3

@@ -1,10 +1,10 @@
 """aiosqlite's thread: the one place that reaches for what aiosqlite keeps private.
 
-aiosqlite offers a call for each of the driver's methods and a hop to its thread for every call. A batch is some twenty
-calls, a read through SQLAlchemy's adapter five. To run a whole function in one hop there is only `_execute`, which its
-public methods are made of. It has a second virtue: a function that has begun runs to its end, whatever becomes of the
-task that waits for it, so no cancellation leaves a transaction open for the next. aiosqlite is pinned, and a test is
-the canary.
+aiosqlite offers a call for each of the driver's methods and a hop to its thread for every call. A batch is some
+twenty calls, a read through SQLAlchemy's adapter five. To run a whole function in one hop there is only
+`_execute`, which its public methods are made of. It has a second virtue: a function that has begun runs to its
+end, whatever becomes of the task that waits for it, so no cancellation leaves a transaction open for the next.
+aiosqlite is pinned, and a test is the canary.
 """
 
 import sqlite3

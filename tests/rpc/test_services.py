@@ -314,7 +314,7 @@ async def test_one_call_too_many_is_to_be_tried_again(fake: FakeInventory) -> No
         inventory = InventoryServiceStub(channel)
         fake.gate.clear()
         waiting = [asyncio.ensure_future(inventory.ReserveStock(an_order())) for _ in range(3)]
-        [turned_away], waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        [turned_away], waiting = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         code, _, details = await refused(turned_away)
         assert (code, details.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
         assert details.retry_delay_s

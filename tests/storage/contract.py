@@ -1,0 +1,458 @@
+"""What every adapter of the Store port must do. A subclass says how to make one, and how to rob it of its database."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from actors.records import (
+    OrderKey,
+    RequestKey,
+    RequestRecord,
+    ReservationRecord,
+    StockKey,
+    Transaction,
+    VariantKey,
+    WarehouseRecord,
+)
+from storage.memory import Disk, MemoryStore
+from storage.store import Due, Ownership, OwnershipLost, StorageError, Store
+from tests.storage.scribe import MINUTE_MS, ORGANIZATION, START_MS, Scribe
+
+Make = Callable[[], Store]
+
+# A bug is an assertion where the batch itself shows it, and an error of the database where only that knows.
+REFUSED = (StorageError, AssertionError)
+
+UNUSUAL_IDS = ["o'clock", 'say "so"', "a\\b%c_d", "ünï-çødé", "日本語", "🛒", "x" * 128, " ", "?", ":name", "NULL", "0"]
+
+
+async def contents(store: Store) -> dict[str, Any]:
+    """Everything that the port can tell."""
+    orders = await store.orders_after(None, 500)
+    organizations = sorted({key.organization_id for key in orders} | {ORGANIZATION})
+    stock = {
+        name: await store.list_stock(name, variant_id="", warehouse_id="", after=None, limit=999)
+        for name in organizations
+    }
+    return {
+        "warehouses": list(await store.load_warehouses()),
+        "orders": list(orders),
+        "reservations": list(await store.load_orders(orders)),
+        "requests": [await store.load_request(key) for key in await store.requests_after(None, 500)],
+        "stock": {name: list(rows) for name, rows in stock.items()},
+        "variants": list(await store.load_variants([row.key.variant for rows in stock.values() for row in rows])),
+        "active": list(await store.active_reservations(500)),
+        "due": list(await store.due(START_MS + 10**9, 500)),
+        "next_expiry_ms": await store.next_expiry_ms(),
+        "newest": {name: list(await newest(store, name)) for name in organizations},
+    }
+
+
+async def newest(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> Sequence[ReservationRecord]:
+    arguments = {"state": None, "order_id": "", "before": "", "limit": 500} | filters
+    return await store.list_reservations(organization_id, **arguments)
+
+
+async def rows(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> list[StockKey]:
+    arguments = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 500} | filters
+    return [row.key for row in await store.list_stock(organization_id, **arguments)]
+
+
+@pytest.mark.anyio
+class StoreContract:
+    @pytest.fixture
+    def make(self) -> Make:
+        """A new store, not yet open, on what the last one left."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def usurp(self) -> Callable[[], None]:
+        """Raise the epoch behind the back of the store that is open."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    async def store(self, make: Make) -> AsyncIterator[Store]:
+        store = make()
+        await store.open()
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    def scribe(self) -> Scribe:
+        return Scribe()
+
+    # ---- ownership
+
+    async def test_an_empty_database_begins_at_lsn_0(self, make: Make) -> None:
+        store = make()
+        assert await store.open() == Ownership(epoch=1, last_lsn=0, last_at_ms=0)
+        await store.close()
+
+    async def test_every_open_raises_the_epoch_and_says_where_the_journal_ends(
+        self, make: Make, scribe: Scribe
+    ) -> None:
+        store = make()
+        await store.open()
+        await store.write([scribe.receive(), scribe.receive()])
+        assert await store.open() == Ownership(epoch=2, last_lsn=2, last_at_ms=scribe.at_ms)
+        await store.close()
+        again = make()
+        assert await again.open() == Ownership(epoch=3, last_lsn=2, last_at_ms=scribe.at_ms)
+        await again.close()
+
+    async def test_a_second_owner_is_refused_while_the_first_lives(
+        self, make: Make, store: Store, scribe: Scribe
+    ) -> None:
+        second = make()
+        with pytest.raises(OwnershipLost):
+            await second.open()
+        await second.close()
+        await store.write([scribe.receive()])
+        await store.close()
+        assert (await second.open()).last_lsn == 1
+        await second.close()
+
+    async def test_a_fenced_store_writes_nothing_more(
+        self, make: Make, store: Store, scribe: Scribe, usurp: Callable[[], None]
+    ) -> None:
+        await store.write([scribe.receive()])
+        before = await contents(store)
+        usurp()
+        with pytest.raises(OwnershipLost):
+            await store.write([scribe.reserve()])
+        assert await contents(store) == before
+        await store.close()
+        successor = make()
+        assert (await successor.open()).last_lsn == 1
+        await successor.close()
+
+    async def test_a_closed_store_serves_nothing_and_closes_twice(self, make: Make, scribe: Scribe) -> None:
+        store = make()
+        await store.close()
+        await store.open()
+        await store.close()
+        await store.close()
+        with pytest.raises(StorageError):
+            await store.write([scribe.receive()])
+        with pytest.raises(StorageError):
+            await store.next_expiry_ms()
+
+    # ---- what is written
+
+    async def test_nothing_is_found_where_nothing_was_written(self, store: Store) -> None:
+        assert await contents(store) == {
+            "warehouses": [],
+            "orders": [],
+            "reservations": [],
+            "requests": [],
+            "stock": {ORGANIZATION: []},
+            "variants": [],
+            "active": [],
+            "due": [],
+            "next_expiry_ms": None,
+            "newest": {ORGANIZATION: []},
+        }
+        assert await store.load_variants([]) == []
+        assert await store.load_orders([]) == []
+        assert await store.find_reservation(ORGANIZATION, "r") is None
+        assert await store.load_request(RequestKey(ORGANIZATION, "q")) is None
+
+    async def test_goods_in_make_a_row_and_then_add_to_it(self, store: Store, scribe: Scribe) -> None:
+        first, second = scribe.receive(quantity=3), scribe.receive(quantity=4)
+        await store.write([first])
+        assert await store.load_variants([VariantKey(ORGANIZATION, "v")]) == [first.changes[0].after]
+        await store.write([second])
+        (row,) = await store.load_variants([VariantKey(ORGANIZATION, "v")])
+        assert row == second.changes[0].after
+        assert (row.available, row.version) == (7, 2)
+        assert await store.load_warehouses() == [WarehouseRecord(ORGANIZATION, "w", "Warehouse w")]
+
+    async def test_an_import_sets_rows_old_and_new_and_renames_warehouses(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.receive("v1", "w1", 3)])
+        names = (WarehouseRecord(ORGANIZATION, "w1", "First"), WarehouseRecord(ORGANIZATION, "w2", "Second"))
+        await store.write([replace(scribe.counted([("v1", "w1", 9), ("v2", "w2", 5)]), warehouses=names)])
+        assert [(row.variant_id, row.total, row.min_stock, row.max_stock) for row in await stock(store)] == [
+            ("v1", 9, 1, 18),
+            ("v2", 5, 1, 10),
+        ]
+        assert await store.load_warehouses() == list(names)
+
+    async def test_a_reservation_is_found_by_order_by_id_and_by_expiry(self, store: Store, scribe: Scribe) -> None:
+        transaction = scribe.reserve_after_receiving()
+        await store.write(transaction)
+        reservation = scribe.only_reservation()
+        order = OrderKey(ORGANIZATION, "order")
+        assert await store.load_orders([order]) == [reservation]
+        assert await store.find_reservation(ORGANIZATION, reservation.reservation_id) == order
+        assert await store.due(reservation.expires_at_ms, 10) == [Due(order, reservation.expires_at_ms)]
+        assert await store.next_expiry_ms() == reservation.expires_at_ms
+        assert await store.active_reservations(10) == [reservation]
+        assert await newest(store) == [reservation]
+
+    @pytest.mark.parametrize("batched", [True, False])
+    @pytest.mark.parametrize("steps", ["confirm", "release", "expire", "confirm fulfill", "confirm release"])
+    async def test_every_transition_is_kept(self, store: Store, scribe: Scribe, steps: str, batched: bool) -> None:
+        history = scribe.reserve_after_receiving()
+        for step in steps.split():
+            history.append(getattr(scribe, step)(scribe.only_reservation()))
+        for batch in [history] if batched else [[transaction] for transaction in history]:
+            await store.write(batch)
+        assert await store.load_orders([OrderKey(ORGANIZATION, "order")]) == [scribe.only_reservation()]
+        assert await newest(store) == [scribe.only_reservation()]
+        assert await store.load_variants([VariantKey(ORGANIZATION, "v")]) == list(scribe.rows.values())
+        assert await store.next_expiry_ms() is None
+        assert await store.active_reservations(10) == []
+
+    async def test_an_answer_is_remembered_and_changes_nothing_else(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.receive()])
+        before = await contents(store)
+        answer = scribe.remember("late duplicate")
+        await store.write([answer])
+        assert answer.request is not None
+        assert await store.load_request(answer.request.key) == answer.request
+        after = await contents(store)
+        assert after.pop("requests") == [answer.request, *before.pop("requests")]
+        assert after == before
+
+    async def test_the_empty_scope_is_a_scope(self, store: Store, scribe: Scribe) -> None:
+        request = scribe.request("import", organization="")
+        await store.write([replace(scribe.counted([("v", "w", 1)]), request=request)])
+        assert await store.load_request(RequestKey("", "import")) == request
+        assert await store.load_request(RequestKey(ORGANIZATION, "import")) is None
+        assert await store.requests_after(None, 10) == [RequestKey("", "import")]
+
+    async def test_a_row_may_hold_as_much_as_an_int32(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.receive(quantity=2**31 - 1)])
+        assert (await stock(store))[0].total == 2**31 - 1
+
+    # ---- all or nothing
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            pytest.param(lambda t: replace(t, lsn=t.lsn + 1), id="a gap before it"),
+            pytest.param(lambda t: replace(t, lsn=t.lsn - 1), id="an LSN that was given"),
+            pytest.param(lambda t: stale(t), id="a row as it was before"),
+            pytest.param(lambda t: negative(t), id="a negative quantity"),
+            pytest.param(lambda t: replace(t, reservation=ghost(t)), id="a reservation of the same id"),
+            pytest.param(lambda t: replace(t, kind="confirm", reservation=unknown(t)), id="an unknown reservation"),
+            pytest.param(lambda t: replace(t, request=taken()), id="a request of the same key"),
+        ],
+    )
+    async def test_a_batch_with_one_bad_transaction_leaves_no_trace(
+        self, make: Make, scribe: Scribe, spoil: Callable[[Transaction], Transaction]
+    ) -> None:
+        store = make()
+        await store.open()
+        await store.write([*scribe.reserve_after_receiving(), scribe.remember("taken")])
+        before = await contents(store)
+        good = [scribe.receive("other"), scribe.reserve("second"), scribe.remember("another")]
+        with pytest.raises(REFUSED):
+            await store.write([good[0], spoil(good[1]), good[2]])
+        assert await contents(store) == before
+        assert (await store.open()).last_lsn == 3
+        await store.write(good)
+        assert len(await newest(store)) == 2
+        await store.close()
+
+    # ---- expiry
+
+    async def test_what_is_due_comes_soonest_first_and_no_more_than_asked(self, store: Store, scribe: Scribe) -> None:
+        history = [scribe.receive()]
+        for order, minutes in (("c", 3), ("a", 1), ("b", 2), ("d", 1)):
+            history.append(scribe.reserve(order, reservation_id=f"r-{order}", ttl_ms=minutes * MINUTE_MS))
+        await store.write(history)
+        second = START_MS + 2 * MINUTE_MS
+        assert [due.order.order_id for due in await store.due(second, 10)] == ["a", "d", "b"]
+        assert [due.order.order_id for due in await store.due(second - 1, 10)] == ["a", "d"]
+        assert [due.order.order_id for due in await store.due(second, 1)] == ["a"]
+        assert await store.due(START_MS, 10) == []
+        assert len(await store.due(2**62, 10)) == 4
+        assert [r.order_id for r in await store.active_reservations(3)] == ["a", "d", "b"]
+
+    async def test_the_next_expiry_moves_on_as_reservations_end(self, store: Store, scribe: Scribe) -> None:
+        first = scribe.reserve_after_receiving(ttl_ms=MINUTE_MS)
+        second = scribe.reserve("second", ttl_ms=2 * MINUTE_MS)
+        await store.write([*first, second])
+        assert await store.next_expiry_ms() == START_MS + MINUTE_MS
+        await store.write([scribe.expire(first[1].reservation)])
+        assert await store.next_expiry_ms() == START_MS + 2 * MINUTE_MS
+        await store.write([scribe.confirm(second.reservation)])
+        assert await store.next_expiry_ms() is None
+
+    # ---- lists
+
+    async def test_stock_is_listed_in_key_order_page_by_page(self, store: Store, scribe: Scribe) -> None:
+        keys = [StockKey(ORGANIZATION, f"v{v}", f"w{w}") for v in range(4) for w in range(3)]
+        await store.write([scribe.counted([(key.variant_id, key.warehouse_id, 1) for key in reversed(keys)])])
+        assert await rows(store) == keys
+        pages, after = [], None
+        while page := await rows(store, after=after, limit=5):
+            pages.append(len(page))
+            after = page[-1]
+        assert pages == [5, 5, 2]
+        assert await rows(store, variant_id="v2") == keys[6:9]
+        assert await rows(store, variant_id="v2", after=keys[6]) == keys[7:9]
+        assert await rows(store, warehouse_id="w1") == keys[1::3]
+        assert await rows(store, warehouse_id="w1", after=keys[4], limit=1) == [keys[7]]
+        assert await rows(store, variant_id="v2", warehouse_id="w1") == [keys[7]]
+        assert await rows(store, variant_id="v2", warehouse_id="w1", after=keys[7]) == []
+        assert await rows(store, variant_id="v9") == []
+
+    async def test_reservations_are_listed_newest_first_page_by_page(self, store: Store, scribe: Scribe) -> None:
+        history = [scribe.receive()]
+        history += [scribe.reserve(f"order{n % 2}", reservation_id=f"r{n}") for n in range(6)]
+        history += [scribe.confirm(history[n].reservation) for n in (1, 4)]
+        await store.write(history)
+
+        async def ids(**filters: Any) -> str:
+            return " ".join(r.reservation_id for r in await newest(store, **filters))
+
+        assert await ids() == "r5 r4 r3 r2 r1 r0"
+        assert await ids(limit=2) == "r5 r4"
+        assert await ids(limit=2, before="r4") == "r3 r2"
+        assert await ids(before="r0") == ""
+        assert await ids(state="confirmed") == "r3 r0"
+        assert await ids(state="active", before="r4", limit=1) == "r2"
+        assert await ids(order_id="order1") == "r5 r3 r1"
+        assert await ids(order_id="order1", state="confirmed", before="r5") == "r3"
+        assert await ids(state="expired") == ""
+
+    async def test_orders_and_requests_are_paged_each_once_in_key_order(self, store: Store, scribe: Scribe) -> None:
+        history = [scribe.receive(organization=organization) for organization in ("b", "a")]
+        for organization in ("b", "a"):
+            for order in ("2", "10", "1"):
+                made = scribe.reserve(order, organization=organization)
+                history += [made, scribe.release(made.reservation), scribe.reserve(order, organization=organization)]
+        await store.write(history)
+        orders = [OrderKey(organization, order) for organization in "ab" for order in ("1", "10", "2")]
+        assert await store.orders_after(None, 100) == orders
+        assert await store.orders_after(None, 2) == orders[:2]
+        assert await store.orders_after(orders[1], 3) == orders[2:5]
+        assert await store.orders_after(orders[-1], 3) == []
+        assert await store.orders_after(OrderKey("a", "zzz"), 1) == [orders[3]]
+        requests = [RequestKey("a", "receive-2"), RequestKey("b", "receive-1")]
+        assert await store.requests_after(None, 100) == requests
+        assert await store.requests_after(None, 1) == requests[:1]
+        assert await store.requests_after(requests[0], 100) == requests[1:]
+
+    async def test_an_orders_reservations_come_oldest_first_whatever_their_ids(
+        self, store: Store, scribe: Scribe
+    ) -> None:
+        history = [scribe.receive()]
+        for reservation_id in ("z", "m", "a"):  # all in the same millisecond but for the release
+            made = scribe.reserve(reservation_id=reservation_id)
+            history += [made, scribe.release(made.reservation)]
+        scribe.at_ms = START_MS
+        history += [replace(scribe.reserve(reservation_id="b"), at_ms=scribe.at_ms)]
+        await store.write(history)
+        found = await store.load_orders([OrderKey(ORGANIZATION, "order")])
+        assert [r.reservation_id for r in found] == ["z", "m", "a", "b"]
+
+    async def test_five_hundred_keys_load_in_one_call(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.counted([(f"v{n:03}", "w", 1 + n) for n in range(600)])])
+        await store.write([scribe.reserve(f"order{n:03}", [(f"v{n:03}", "w", 1)]) for n in range(600)])
+        variants = [VariantKey(ORGANIZATION, f"v{n:03}") for n in range(100, 600)]
+        assert [row.key.variant for row in await store.load_variants(variants[::-1])] == variants
+        assert len(await store.load_variants([variants[0], variants[0], VariantKey("x", "y")])) == 1
+        orders = [OrderKey(ORGANIZATION, f"order{n:03}") for n in range(100, 600)]
+        assert [reservation.order for reservation in await store.load_orders(orders[::-1])] == orders
+
+    async def test_organizations_never_meet(self, store: Store, scribe: Scribe) -> None:
+        history = []
+        for organization in ("a", "b"):
+            history += [
+                scribe.receive(organization=organization),
+                replace(
+                    scribe.reserve(organization=organization, reservation_id="r"),
+                    request=scribe.request("q", organization=organization),
+                ),
+            ]
+        await store.write(history)
+        await store.write([scribe.release(scribe.reservations["b", "r"])])
+        for organization, state in (("a", "active"), ("b", "released")):
+            (reservation,) = await newest(store, organization)
+            assert (reservation.organization_id, reservation.state) == (organization, state)
+            assert await store.load_orders([OrderKey(organization, "order")]) == [reservation]
+            assert await store.find_reservation(organization, "r") == OrderKey(organization, "order")
+            assert {row.organization_id for row in await stock(store, organization)} == {organization}
+            request = await store.load_request(RequestKey(organization, "q"))
+            assert request is not None
+            assert request.scope == organization
+        assert await store.find_reservation("c", "r") is None
+        assert await store.load_orders([OrderKey("c", "order")]) == []
+
+    @pytest.mark.parametrize("unusual", UNUSUAL_IDS)
+    async def test_ids_are_taken_as_they_are(self, store: Store, scribe: Scribe, unusual: str) -> None:
+        received = scribe.receive(unusual, unusual, organization=unusual)
+        reserved = scribe.reserve(
+            unusual,
+            [(unusual, unusual, 1)],
+            reservation_id=unusual,
+            request=RequestRecord(unusual, unusual, unusual, b'"x"'),
+            organization=unusual,
+        )
+        await store.write([received, reserved, scribe.release(reserved.reservation, reason=unusual)])
+        assert await rows(store, unusual) == [StockKey(unusual, unusual, unusual)]
+        assert [row.key.variant for row in await store.load_variants([VariantKey(unusual, unusual)])] == [
+            VariantKey(unusual, unusual)
+        ]
+        released = scribe.reservations[unusual, unusual]
+        assert await store.load_orders([OrderKey(unusual, unusual)]) == [released]
+        assert await newest(store, unusual, order_id=unusual) == [released]
+        assert await store.find_reservation(unusual, unusual) == OrderKey(unusual, unusual)
+        assert await store.load_request(RequestKey(unusual, unusual)) == reserved.request
+        assert await store.orders_after(None, 9) == [OrderKey(unusual, unusual)]
+
+    # ---- everything at once
+
+    @pytest.mark.parametrize("seed", range(5))
+    async def test_a_random_history_reads_as_it_does_from_the_simulated_disk(self, make: Make, seed: int) -> None:
+        history = Scribe().random_history(seed, 250)
+        model, store = MemoryStore(Disk()), make()
+        await model.open()
+        await store.open()
+        begin, size = 0, 1
+        while batch := history[begin : begin + size]:
+            await store.write(batch)
+            await model.write(batch)
+            begin, size = begin + size, size % 40 + 7
+            if begin % 3 == 0:
+                assert await contents(store) == await contents(model)
+        await store.close()
+        again = make()
+        await again.open()
+        assert await contents(again) == await contents(model)
+        await again.close()
+
+
+async def stock(store: Store, organization_id: str = ORGANIZATION) -> Any:
+    return await store.list_stock(organization_id, variant_id="", warehouse_id="", after=None, limit=500)
+
+
+def stale(transaction: Transaction) -> Transaction:
+    (change,) = transaction.changes
+    before, after = change.before, change.after
+    step = replace(change, before=replace(before, version=1), after=replace(after, version=2))
+    return replace(transaction, changes=(step,))
+
+
+def negative(transaction: Transaction) -> Transaction:
+    (change,) = transaction.changes
+    return replace(transaction, changes=(replace(change, after=replace(change.after, available=-1)),))
+
+
+def ghost(transaction: Transaction) -> ReservationRecord:
+    assert transaction.reservation is not None
+    return replace(transaction.reservation, reservation_id="reservation-000002")
+
+
+def unknown(transaction: Transaction) -> ReservationRecord:
+    assert transaction.reservation is not None
+    return replace(transaction.reservation, reservation_id="nobody", state="confirmed", confirmed_at_ms=START_MS)
+
+
+def taken() -> RequestRecord:
+    return RequestRecord(ORGANIZATION, "taken", "", b"1")

@@ -1,0 +1,265 @@
+"""The schema: what migrations make is what the code describes, its checks hold, and no read is a scan."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.pool import StaticPool
+
+from actors.records import OrderKey, RequestKey, StockKey, VariantKey
+from storage.sql import reads
+from storage.sql.batch_sqlite import write_batch
+from storage.sql.schema import metadata
+from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(tmp_path / "x.db", **CONNECT_ARGUMENTS)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def session(raw: sqlite3.Connection) -> Iterator[SqliteSession]:
+    session = SqliteSession(raw)
+    session.take_over("a test")
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def history(session: SqliteSession) -> Scribe:
+    scribe = Scribe()
+    session.write(1, scribe.random_history(seed=7, length=400))
+    return scribe
+
+
+def definitions(connection: sqlite3.Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
+    return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
+
+
+class TestMigrations:
+    def test_they_make_what_the_code_describes(self, session: SqliteSession, raw: sqlite3.Connection) -> None:
+        described = sqlite3.connect(":memory:")
+        engine = create_engine("sqlite://", creator=lambda: described, poolclass=StaticPool)
+        metadata.create_all(engine)
+        assert definitions(raw) == definitions(described)
+        engine.dispose()
+
+    def test_alembic_finds_no_difference(self, session: SqliteSession) -> None:
+        def difference(connection: Connection) -> Any:
+            return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+
+        assert session.read(difference) == []
+
+    def test_a_second_run_changes_nothing_but_the_epoch(self, session: SqliteSession, raw: sqlite3.Connection) -> None:
+        before = definitions(raw)
+        assert session.take_over("again").epoch == 2
+        assert definitions(raw) == before
+        assert not raw.in_transaction
+
+
+class TestChecks:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "stock SET available = available - 1000, total = total - 1000",
+            "stock SET reserved = -1, total = total - reserved - 1",
+            "stock SET damaged = -1, total = total - 1",
+            "stock SET in_transit = -1, total = total - 1",
+            "stock SET available = available - 1",
+            "stock SET available = available + 2147483647, total = total + 2147483647",
+            "stock SET available = 'many'",
+            "stock SET version = 0",
+            "stock SET min_stock = -1",
+            "reservation SET state = 'lost'",
+            "reservation SET state = 'confirmed', confirmed_at = NULL",
+            "reservation SET state = 'active', ended_at = created_at",
+            "reservation SET state = 'released', ended_at = NULL",
+            "reservation SET state = 'expired', ended_at = NULL",
+            "reservation SET state = 'fulfilled', ended_at = NULL",
+            "reservation_item SET quantity = 0",
+            "ownership SET singleton = 2",
+            "stock_movement SET lsn = 1, position = 0",
+        ],
+    )
+    def test_the_database_itself_refuses(self, history: Scribe, raw: sqlite3.Connection, change: str) -> None:
+        with pytest.raises(sqlite3.IntegrityError):
+            raw.execute(f"UPDATE {change}")
+
+    def test_an_lsn_is_given_once_even_without_the_fence(self, history: Scribe, raw: sqlite3.Connection) -> None:
+        late = history.receive()
+        raw.execute("UPDATE ownership SET last_lsn = last_lsn - 1")
+        again = Scribe()
+        again.lsn = late.lsn - 2
+        with pytest.raises(sqlite3.IntegrityError, match=r"stock_movement\.lsn"):
+            write_batch(raw, 1, [again.receive("new variant")])
+
+
+class TestLedger:
+    def test_every_before_is_the_last_after(self, history: Scribe, raw: sqlite3.Connection) -> None:
+        breaks = raw.execute(
+            """
+            SELECT * FROM (
+                SELECT available_before, reserved_before, damaged_before, in_transit_before,
+                    LAG(available_after, 1, 0) OVER row_history AS available,
+                    LAG(reserved_after, 1, 0) OVER row_history AS reserved,
+                    LAG(damaged_after, 1, 0) OVER row_history AS damaged,
+                    LAG(in_transit_after, 1, 0) OVER row_history AS in_transit
+                FROM stock_movement
+                WINDOW row_history AS (
+                    PARTITION BY organization_id, variant_id, warehouse_id ORDER BY lsn, position))
+            WHERE (available_before, reserved_before, damaged_before, in_transit_before)
+                <> (available, reserved, damaged, in_transit)"""
+        ).fetchall()
+        assert breaks == []
+        assert raw.execute("SELECT count(*) FROM stock_movement").fetchone()[0] > 300
+
+    def test_the_deltas_add_up_to_the_rows(self, history: Scribe, raw: sqlite3.Connection) -> None:
+        keys = "organization_id, variant_id, warehouse_id"
+        sums = ", ".join(f"sum({name}_delta)" for name in ("available", "reserved", "damaged", "in_transit"))
+        ledger = raw.execute(f"SELECT {keys}, {sums} FROM stock_movement GROUP BY 1, 2, 3").fetchall()
+        assert ledger == raw.execute(f"SELECT {keys}, available, reserved, damaged, in_transit FROM stock").fetchall()
+
+    def test_a_line_reads_like_a_sentence(self, session: SqliteSession, raw: sqlite3.Connection) -> None:
+        session.write(1, Scribe().reserve_after_receiving())
+        raw.row_factory = sqlite3.Row
+        line = dict(raw.execute("SELECT * FROM stock_movement WHERE lsn = 2").fetchone())
+        assert line == {
+            "lsn": 2,
+            "position": 0,
+            "at": "2026-09-21T14:13:20.000Z",
+            "kind": "reserve",
+            "organization_id": ORGANIZATION,
+            "variant_id": "v",
+            "warehouse_id": "w",
+            "available_delta": -1,
+            "reserved_delta": 1,
+            "damaged_delta": 0,
+            "in_transit_delta": 0,
+            "available_before": 10,
+            "reserved_before": 0,
+            "damaged_before": 0,
+            "in_transit_before": 0,
+            "available_after": 9,
+            "reserved_after": 1,
+            "damaged_after": 0,
+            "in_transit_after": 0,
+            "reference": "order",
+            "reason": "",
+        }
+
+
+STOCK = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 5}
+AFTER = StockKey(ORGANIZATION, "v", "w")
+NEWEST: dict[str, Any] = {"state": None, "order_id": "", "before": "", "limit": 5}
+
+# Each read, and the beginning of every step of its plan that touches a table. SCAN stands only where the read goes
+# along an index in order and stops at its limit, or where it wants all there is.
+PLANS: list[tuple[Any, set[str]]] = [
+    (lambda c: reads.load_warehouses(c), {"SCAN warehouse"}),
+    (
+        lambda c: reads.load_variants(c, [VariantKey("a", "b")] * 3),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
+    ),
+    (
+        lambda c: reads.load_orders(c, [OrderKey("a", "b")] * 3),
+        {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
+    ),
+    (
+        lambda c: reads.find_reservation(c, "a", "b"),
+        {"SEARCH reservation USING PRIMARY KEY (organization_id=? AND reservation_id=?)"},
+    ),
+    (
+        lambda c: reads.load_request(c, RequestKey("a", "b")),
+        {"SEARCH request USING PRIMARY KEY (scope=? AND request_id=?)"},
+    ),
+    (lambda c: reads.due(c, START_MS, 5), {"SEARCH reservation USING INDEX reservation_by_expiry (expires_at<?)"}),
+    (lambda c: reads.next_expiry_ms(c), {"SCAN reservation USING INDEX reservation_by_expiry"}),
+    (lambda c: reads.active_reservations(c, 5), {"SCAN reservation USING INDEX reservation_by_expiry", "ITEMS"}),
+    (lambda c: reads.orders_after(c, None, 5), {"SCAN reservation USING COVERING INDEX reservation_by_order"}),
+    (
+        lambda c: reads.orders_after(c, OrderKey("a", "b"), 5),
+        {"SEARCH reservation USING COVERING INDEX reservation_by_order ((organization_id,order_id)>(?,?))"},
+    ),
+    (lambda c: reads.requests_after(c, None, 5), {"SCAN request"}),
+    (
+        lambda c: reads.requests_after(c, RequestKey("a", "b"), 5),
+        {"SEARCH request USING PRIMARY KEY ((scope,request_id)>(?,?))"},
+    ),
+    (lambda c: reads.list_stock(c, ORGANIZATION, **STOCK), {"SEARCH stock USING PRIMARY KEY (organization_id=?)"}),
+    (
+        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"after": AFTER}),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND (variant_id,warehouse_id)>(?,?))"},
+    ),
+    (
+        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"variant_id": "v"}),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
+    ),
+    (
+        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"variant_id": "v", "after": AFTER}),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
+    ),
+    (
+        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"warehouse_id": "w"}),
+        {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=?)"},
+    ),
+    (
+        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"warehouse_id": "w", "after": AFTER}),
+        {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=? AND variant_id>?)"},
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST),
+        {"SEARCH reservation USING PRIMARY KEY (organization_id=?)", "ITEMS"},
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST | {"before": "r"}),
+        {"SEARCH reservation USING PRIMARY KEY (organization_id=? AND reservation_id<?)", "ITEMS"},
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST | {"state": "active"}),
+        {"SEARCH reservation USING INDEX reservation_by_state (organization_id=? AND state=?)", "ITEMS"},
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST | {"state": "active", "before": "r"}),
+        {
+            "SEARCH reservation USING INDEX reservation_by_state (organization_id=? AND state=? AND reservation_id<?)",
+            "ITEMS",
+        },
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST | {"order_id": "o"}),
+        {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
+    ),
+    (
+        lambda c: reads.list_reservations(c, "a", **NEWEST | {"order_id": "o", "state": "active"}),
+        {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
+    ),
+]
+ITEMS = "SEARCH reservation_item USING PRIMARY KEY (organization_id=? AND reservation_id=?) LEFT-JOIN"
+TABLES = ("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement")
+
+
+@pytest.mark.parametrize(("read", "expected"), PLANS, ids=range(len(PLANS)))
+def test_every_read_follows_an_index(session: SqliteSession, read: Any, expected: set[str]) -> None:
+    plans: list[str] = []
+
+    def explain(_conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+        plans.extend(row[3] for row in rows if row[3].split()[1] in TABLES)
+
+    def run(connection: Connection) -> None:
+        event.listen(connection, "before_cursor_execute", explain)
+        read(connection)
+        event.remove(connection, "before_cursor_execute", explain)
+
+    session.read(run)
+    assert set(plans) == {ITEMS if step == "ITEMS" else step for step in expected}

@@ -1,0 +1,417 @@
+"""SQLite keeps the contract, and what is true of SQLite alone: files, locks, threads, versions."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from actors.records import OrderKey, VariantKey
+from storage.sql import sqlite_session
+from storage.sql.sqlite import SqliteBackend
+from storage.sql.sqlite_session import check_version, survives_many_connections
+from storage.sql.store import SqlStore, backend_for
+from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from tests.storage.contract import Make, StoreContract, contents
+from tests.storage.scribe import ORGANIZATION, Scribe
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "stock keeper %20.db"  # a path is a path, and no URL
+
+
+@pytest.fixture
+def scribe() -> Scribe:
+    return Scribe()
+
+
+@pytest.fixture
+def usurp(path: Path) -> Callable[[], None]:
+    return lambda: execute(path, "UPDATE ownership SET epoch = epoch + 1")
+
+
+def execute(path: Path, sql: str, *parameters: Any) -> None:
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(sql, parameters)
+    connection.close()
+
+
+def query(path: Path, sql: str) -> list[Any]:
+    connection = sqlite3.connect(path)
+    found = connection.execute(sql).fetchall()
+    connection.close()
+    return found
+
+
+class TestSqliteStore(StoreContract):
+    @pytest.fixture
+    def make(self, path: Path) -> Make:
+        return lambda: SqlStore(backend=SqliteBackend(path, reader=False), owner="a test")
+
+
+class TestSqliteStoreWithAReader(StoreContract):
+    """As with a version of SQLite that is safe with two connections; nothing here checkpoints while the other writes."""
+
+    @pytest.fixture
+    def make(self, path: Path) -> Make:
+        return lambda: SqlStore(backend=SqliteBackend(path, reader=True), owner="a test")
+
+
+class TestInlineSqliteStore(StoreContract):
+    """As the simulation uses it: no thread, and trio too."""
+
+    @pytest.fixture(params=["asyncio", "trio"])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def make(self, path: Path) -> Make:
+        return lambda: SqlStore(backend=SqliteBackend(path, inline=True), owner="a test")
+
+
+@pytest.fixture
+def store(path: Path) -> SqlStore:
+    return SqlStore(backend=SqliteBackend(path), owner="a test")
+
+
+@pytest.mark.anyio
+class TestOwner:
+    async def test_the_refusal_names_the_file_and_the_process(self, store: SqlStore, path: Path) -> None:
+        await store.open()
+        second = SqlStore(backend=SqliteBackend(path))
+        with pytest.raises(OwnershipLost, match=rf"process {os.getpid()} holds .*stock keeper %20\.db\.lock"):
+            await second.open()
+        await store.close()
+
+    async def test_two_links_to_a_file_have_one_lock(self, store: SqlStore, path: Path, tmp_path: Path) -> None:
+        await store.open()
+        link = tmp_path / "link.db"
+        link.symlink_to(path)
+        with pytest.raises(OwnershipLost):
+            await SqlStore(backend=SqliteBackend(link)).open()
+        await store.close()
+
+    async def test_a_killed_server_leaves_no_lock_and_loses_nothing(self, path: Path, store: SqlStore) -> None:
+        program = (
+            "import asyncio, sys, threading\n"
+            "from storage.sql.store import SqlStore\n"
+            "from tests.storage.scribe import Scribe\n"
+            "async def main():\n"
+            "    store = SqlStore(f'sqlite+aiosqlite:///{sys.argv[1]}')\n"
+            "    await store.open()\n"
+            "    await store.write(Scribe().reserve_after_receiving())\n"
+            "    print('written', flush=True)\n"
+            "    threading.Event().wait()\n"
+            "asyncio.run(main())\n"
+        )
+        child = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
+        with child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "written\n"
+            with pytest.raises(OwnershipLost, match=f"process {child.pid} holds"):
+                await store.open()
+            child.send_signal(signal.SIGKILL)
+        ownership = await store.open()
+        assert (ownership.epoch, ownership.last_lsn) == (2, 2)
+        assert len(await store.active_reservations(9)) == 1
+        await store.close()
+
+    async def test_the_database_says_who_owns_it(self, store: SqlStore, path: Path, scribe: Scribe) -> None:
+        await store.open()
+        await store.write([scribe.receive()])
+        await store.close()
+        assert query(path, "SELECT * FROM ownership") == [(1, 1, "a test", 1, "2026-09-21T14:13:20.000Z")]
+
+
+@pytest.mark.anyio
+class TestWhatCannotBeOpened:
+    async def assert_refused(self, path: Path, sentence: str) -> None:
+        store = SqlStore(backend=SqliteBackend(path))
+        with pytest.raises(StorageError, match=sentence) as error:
+            await store.open()
+        assert "\n" not in str(error.value)
+        await store.close()
+
+    async def test_a_directory_that_does_not_exist(self, tmp_path: Path) -> None:
+        await self.assert_refused(tmp_path / "nowhere" / "x.db", r"directory .*nowhere of the database does not exist")
+
+    async def test_a_directory(self, tmp_path: Path) -> None:
+        await self.assert_refused(tmp_path, "is a directory")
+
+    @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a directory that root cannot write either")
+    async def test_a_directory_that_cannot_be_written(self) -> None:
+        await self.assert_refused(Path("/proc/self/x.db"), r"cannot open the database /proc/.*x\.db")
+
+    async def test_a_file_that_is_no_database(self, path: Path) -> None:
+        path.write_text("variant,quantity\n" * 999)
+        await self.assert_refused(path, r"cannot open the database .*: file is not a database")
+
+    async def test_a_database_with_a_damaged_page(self, path: Path, store: SqlStore) -> None:
+        await store.open()
+        await store.close()
+        with path.open("r+b") as file:
+            file.seek(100)
+            file.write(b"\xff" * 4000)
+        await self.assert_refused(path, "cannot open the database .*malformed")
+
+    async def test_a_database_of_something_else(self, path: Path) -> None:
+        execute(path, "CREATE TABLE stock (symbol TEXT)")
+        await self.assert_refused(path, "cannot open the database .*: table stock already exists")
+        assert query(path, "SELECT name FROM sqlite_schema") == [("stock",)]
+
+    async def test_a_newer_schema(self, path: Path, store: SqlStore) -> None:
+        await store.open()
+        await store.close()
+        execute(path, "UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(SchemaTooNew, match="has the schema 9999"):
+            await store.open()
+        assert query(path, "SELECT epoch FROM ownership") == [(1,)]
+
+    async def test_what_failed_to_open_is_opened_by_the_next_try(self, path: Path, tmp_path: Path) -> None:
+        store = SqlStore(backend=SqliteBackend(tmp_path / "later" / "x.db"))
+        with pytest.raises(StorageError):
+            await store.open()
+        (tmp_path / "later").mkdir()
+        assert (await store.open()).epoch == 1
+        await store.close()
+
+    @pytest.mark.parametrize(
+        "url", ["sqlite+aiosqlite://", "sqlite://", "sqlite:///:memory:", "sqlite:///x.db?cache=1"]
+    )
+    def test_a_url_without_a_file_is_a_mistake(self, url: str) -> None:
+        with pytest.raises(ValueError, match="must name a file"):
+            backend_for(url)
+
+    @pytest.mark.parametrize("url", ["x", "mysql://u:secret@h/d", ""])
+    def test_another_url_is_a_mistake_and_its_password_stays_out(self, url: str) -> None:
+        with pytest.raises(ValueError, match="database") as error:
+            backend_for(url)
+        assert "secret" not in str(error.value)
+
+
+@pytest.mark.anyio
+class TestConnections:
+    @pytest.mark.parametrize("inline", [True, False])
+    async def test_every_connection_has_the_pragmas(self, path: Path, inline: bool) -> None:
+        backend = SqliteBackend(path, inline=inline, reader=True)
+        await backend.open("a test")
+        for line in (backend._writer, backend._reader):
+            assert line is not None
+            found = await line.run(
+                lambda session: {
+                    name: session.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in sqlite_session.PRAGMAS
+                }
+            )
+            assert found == sqlite_session.PRAGMAS
+            assert (found["journal_mode"], found["synchronous"]) == ("wal", 2)
+        await backend.close()
+
+    async def test_the_reader_cannot_write(self, path: Path) -> None:
+        backend = SqliteBackend(path, reader=True)
+        await backend.open("a test")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            await backend.read(lambda c: backend_write(c))
+        await backend.close()
+
+    @pytest.mark.parametrize(
+        ("version", "safe"),
+        [
+            ((3, 40, 1), False),
+            ((3, 44, 5), False),
+            ((3, 44, 6), True),
+            ((3, 45, 0), False),
+            ((3, 50, 6), False),
+            ((3, 50, 7), True),
+            ((3, 51, 0), False),
+            ((3, 51, 2), False),
+            ((3, 51, 3), True),
+            ((3, 53, 0), True),
+            ((4, 0, 0), True),
+        ],
+    )
+    def test_the_version_decides_how_many(self, version: tuple[int, ...], safe: bool) -> None:
+        assert survives_many_connections(version) is safe
+
+    def test_the_choice_shows(self, path: Path) -> None:
+        two = survives_many_connections(sqlite3.sqlite_version_info)
+        assert SqlStore(f"sqlite:///{path}").connections == ("one writes, one reads" if two else "one for everything")
+
+    def test_a_version_without_strict_tables_is_refused(self) -> None:
+        check_version((3, 37, 0), "3.37.0")
+        with pytest.raises(StorageError, match=r"SQLite 3\.37\.0 or newer is needed, and this Python has 3\.36\.0"):
+            check_version((3, 36, 0), "3.36.0")
+
+
+def backend_write(connection: Any) -> None:
+    connection.connection.driver_connection.execute("UPDATE ownership SET owner = 'reader'")
+
+
+@pytest.mark.anyio
+class TestThread:
+    async def test_a_batch_and_a_read_cost_one_hop_each(
+        self, store: SqlStore, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The canary for what `run_on_thread` takes from aiosqlite."""
+        await store.open()
+        hops: list[str] = []
+        execute = aiosqlite.Connection._execute
+
+        async def counted(self: aiosqlite.Connection, function: Any, *args: Any, **kwargs: Any) -> Any:
+            hops.append(threading.current_thread().name)
+            return await execute(self, function, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+        await store.write([scribe.receive(), *(scribe.reserve(f"o{n}", [("v", "w", 1)]) for n in range(10))])
+        assert len(hops) == 1
+        await store.load_variants([VariantKey(ORGANIZATION, "v")])
+        assert len(hops) == 2
+        assert len(await store.load_orders([OrderKey(ORGANIZATION, f"o{n}") for n in range(10)])) == 10
+        assert len(hops) == 3
+        await store.close()
+
+    async def test_a_writer_cancelled_natively_leaves_a_whole_batch_and_a_usable_connection(
+        self, store: SqlStore, scribe: Scribe, held: "Held"
+    ) -> None:
+        await store.open()
+        task = asyncio.create_task(store.write(scribe.reserve_after_receiving()))
+        await held.wait_until_begun()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        held.let_go.set()
+        assert len(await store.active_reservations(9)) == 1
+        await store.write([scribe.receive()])
+        await store.close()
+
+    async def test_a_cancelled_scope_waits_for_the_batch(self, store: SqlStore, scribe: Scribe, held: "Held") -> None:
+        await store.open()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.write, scribe.reserve_after_receiving())
+            await held.wait_until_begun()
+            tasks.cancel_scope.cancel()
+            held.let_go.set()
+        await store.write([scribe.receive()])
+        await store.close()
+
+    async def test_a_reader_cancelled_natively_breaks_nothing(
+        self, store: SqlStore, scribe: Scribe, held: "Held"
+    ) -> None:
+        await store.open()
+        writing = asyncio.create_task(store.write(scribe.reserve_after_receiving()))
+        await held.wait_until_begun()
+        reading = asyncio.create_task(store.next_expiry_ms())
+        await asyncio.sleep(0)
+        reading.cancel()
+        held.let_go.set()
+        await writing
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert await store.next_expiry_ms() is not None
+        await store.close()
+
+    async def test_closing_waits_for_the_batch_under_way(self, store: SqlStore, scribe: Scribe, held: "Held") -> None:
+        await store.open()
+        writing = asyncio.create_task(store.write(scribe.reserve_after_receiving()))
+        await held.wait_until_begun()
+        closing = asyncio.create_task(store.close())
+        await asyncio.sleep(0)
+        held.let_go.set()
+        await writing
+        await closing
+        assert (await store.open()).last_lsn == 2
+        await store.close()
+
+    @pytest.fixture
+    def held(self, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Held]":
+        held = Held()
+        monkeypatch.setattr(sqlite_session, "write_batch", held.write_batch)
+        yield held
+        held.let_go.set()
+
+
+class Held:
+    """Holds the first batch on its thread, in the middle of its transaction's time, until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.let_go = threading.Event()
+        self._write_batch = sqlite_session.write_batch
+
+    def write_batch(self, *args: Any) -> None:
+        self.begun.set()
+        assert self.let_go.wait(timeout=10)
+        self._write_batch(*args)
+
+    async def wait_until_begun(self) -> None:
+        assert await asyncio.to_thread(self.begun.wait, 10)
+
+
+@pytest.mark.anyio
+class TestFailures:
+    async def test_a_full_disk_writes_nothing_and_the_batch_goes_in_once_there_is_room(
+        self, path: Path, scribe: Scribe
+    ) -> None:
+        backend = SqliteBackend(path)
+        store = SqlStore(backend=backend)
+        await store.open()
+        assert backend._writer is not None
+        await backend._writer.run(lambda session: session.raw.execute("PRAGMA max_page_count = 1").close())
+        batch = [scribe.counted([(f"v{n}", "w", 1) for n in range(5_000)])]
+        with pytest.raises(StorageError, match="cannot write to the database .*: database or disk is full"):
+            await store.write(batch)
+        assert (await contents(store))["stock"] == {ORGANIZATION: []}
+        await backend._writer.run(lambda session: session.raw.execute("PRAGMA max_page_count = 1000000").close())
+        await store.write(batch)
+        await store.close()
+
+    async def test_a_row_that_breaks_a_check_takes_its_batch_with_it(self, store: SqlStore, scribe: Scribe) -> None:
+        await store.open()
+        bad = scribe.receive()
+        change = bad.changes[0]
+        bad = replace(bad, changes=(replace(change, after=replace(change.after, min_stock=-1)),))
+        with pytest.raises(StorageError, match="stock_bounds_are_never_negative"):
+            await store.write([bad])
+        assert (await contents(store))["warehouses"] == []
+        await store.close()
+
+    async def test_a_row_changed_by_hand_stops_the_next_batch(
+        self, store: SqlStore, path: Path, scribe: Scribe
+    ) -> None:
+        await store.open()
+        await store.write([scribe.receive()])
+        execute(path, "UPDATE stock SET available = 99, total = 99, version = version + 1")
+        with pytest.raises(StorageError, match="1 of 1 stock rows are not as the service knows them"):
+            await store.write([scribe.reserve()])
+        await store.close()
+
+    async def test_a_lock_held_by_another_program_is_an_error_and_no_deadlock(
+        self, store: SqlStore, path: Path, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sqlite_session.PRAGMAS, "busy_timeout", 1)
+        await store.open()
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        batch = [scribe.receive()]
+        with pytest.raises(StorageError, match="database is locked"):
+            await store.write(batch)
+        other.execute("ROLLBACK")
+        other.close()
+        await store.write(batch)
+        await store.close()
