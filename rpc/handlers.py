@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 class FrameStatistics(NamedTuple):
     calls_under_way: int
+    calls_taken: int
     calls_turned_away: int
 
 
@@ -46,6 +47,7 @@ class Frame(grpc.GenericRpcHandler):
     def __init__(self, calls_max: int) -> None:
         self._calls_max = calls_max
         self._calls_under_way = 0
+        self._calls_taken = 0
         self._calls_turned_away = 0
         self._handlers: dict[str, Handler] = {}
 
@@ -53,7 +55,7 @@ class Frame(grpc.GenericRpcHandler):
         return f"<Frame methods={len(self._handlers)} calls={self._calls_under_way}/{self._calls_max}>"
 
     def statistics(self) -> FrameStatistics:
-        return FrameStatistics(self._calls_under_way, self._calls_turned_away)
+        return FrameStatistics(self._calls_under_way, self._calls_taken, self._calls_turned_away)
 
     def add_service(self, name: str, servicer: object, serve_as: str = "") -> None:
         """Serve every method of a service by the servicer's method of that name.
@@ -92,6 +94,7 @@ class Frame(grpc.GenericRpcHandler):
     def _answering(self, path: str, read: Behaviour, behaviour: Behaviour) -> Behaviour:
         async def answer(received: Any, context: Context) -> Any:
             self._calls_under_way += 1
+            self._calls_taken += 1
             try:
                 self._check_load()
                 return (await behaviour(read(received, context), context)).SerializeToString()
@@ -105,6 +108,7 @@ class Frame(grpc.GenericRpcHandler):
     def _streaming(self, path: str, read: Behaviour, behaviour: Behaviour) -> Behaviour:
         async def stream(received: Any, context: Context) -> None:
             self._calls_under_way += 1
+            self._calls_taken += 1
             try:
                 self._check_load()
                 async with aclosing(behaviour(read(received, context), context)) as responses:

@@ -25,6 +25,7 @@ REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newe
 
 class RpcServerStatistics(NamedTuple):
     calls_under_way: int
+    calls_taken: int
     calls_turned_away: int
     listener_reopened: int
 

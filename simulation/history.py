@@ -60,7 +60,6 @@ class Operation(Struct):
         high_lsn: what was durable when the server gave the answer.
         answered_ms: service time at that moment.
         attempts: how often it was sent.
-        is_stuck: no attempt was ever answered, though the server was well.
     """
 
     number: int
@@ -72,7 +71,6 @@ class Operation(Struct):
     high_lsn: int = 0
     answered_ms: int = 0
     attempts: int = 0
-    is_stuck: bool = False
 
 
 class Note(Struct, frozen=True, gc=False):

@@ -17,7 +17,6 @@ from simulation.server import Server
 
 ATTEMPTS_MAX = 6
 DEADLINE_S = 5.0
-ANSWER_WITHIN_S = 60.0  # far longer than any stall and slow disk: who waits longer waits for ever
 
 
 class Slot:
@@ -86,55 +85,61 @@ class Network:
 
     async def _attempt(self, operation: Operation, slot: Slot, random: Random) -> bool:
         """Send once and wait. True if the client wants to hear no more of it."""
-        options, calm = self._options, self._is_calm()
-        coin = random.random
-        is_lost = not calm and coin() < options.request_lost
-        is_reply_lost = not calm and coin() < options.reply_lost
-        gives_up = not calm and coin() < options.gives_up
-        if not calm and coin() < options.duplicate:
+        if self._is_calm():
+            self._tasks.start_soon(self._handle, operation, slot, 0.0)
+            await slot.arrived.wait()
+            return False
+        options, coin = self._options, random.random
+        is_lost = coin() < options.request_lost
+        is_reply_lost = coin() < options.reply_lost
+        gives_up = coin() < options.gives_up
+        if coin() < options.duplicate:
             self._tasks.start_soon(self._handle, operation, Slot(), self._delay(random))
-        if not calm and coin() < options.late_duplicate:
+        if coin() < options.late_duplicate:
             self._tasks.start_soon(self._handle, operation, Slot(), coin() * 40.0)
+        if is_lost or is_reply_lost or gives_up:
+            slot.scope = anyio.CancelScope()
         if not is_lost:
             self._tasks.start_soon(self._handle, operation, slot, self._delay(random))
-        if is_lost or is_reply_lost or gives_up:
-            with anyio.move_on_after(coin() * 0.1 if gives_up else DEADLINE_S) as deadline:
-                await slot.arrived.wait()
-            if is_reply_lost and not deadline.cancelled_caught:
-                await anyio.sleep(coin() * 0.5)
-                slot.answer = None
-            if deadline.cancelled_caught:
-                slot.answer = None
-                if slot.scope is not None:
-                    slot.scope.cancel()
-                return gives_up and coin() < 0.5
-            return False
-        with anyio.move_on_after(ANSWER_WITHIN_S) as patience:
+        if slot.scope is None:
             await slot.arrived.wait()
-        operation.is_stuck = patience.cancelled_caught
-        return patience.cancelled_caught
+            return False
+        with anyio.move_on_after(coin() * 0.1 if gives_up else DEADLINE_S) as deadline:
+            await slot.arrived.wait()
+        if deadline.cancelled_caught:
+            slot.scope.cancel()
+            slot.answer = None
+            return gives_up and coin() < 0.5
+        if is_reply_lost:
+            await anyio.sleep(coin() * 0.5)
+            slot.answer = None
+        return False
 
     def _delay(self, random: Random) -> float:
-        if self._is_calm():
-            return 0.0
         if random.random() < self._options.slow_network:
             return random.random() * self._options.slow_network_s
-        return random.random() * 0.001 if random.random() < 0.5 else 0.0
+        return random.random() * 0.001 if random.random() < 0.3 else 0.0
 
     async def _handle(self, operation: Operation, slot: Slot, delay_s: float) -> None:
         self.under_way += 1
         try:
-            with anyio.CancelScope() as slot.scope:
-                if delay_s:
-                    await anyio.sleep(delay_s)
-                server = self._server()
-                if server is None:
-                    slot.error = "no connection"
-                else:
-                    await self._serve(server, operation, slot)
-                slot.arrived.set()
+            if slot.scope is None:
+                await self._arrive(operation, slot, delay_s)
+            else:
+                with slot.scope:
+                    await self._arrive(operation, slot, delay_s)
         finally:
             self.under_way -= 1
+
+    async def _arrive(self, operation: Operation, slot: Slot, delay_s: float) -> None:
+        if delay_s:
+            await anyio.sleep(delay_s)
+        server = self._server()
+        if server is None:
+            slot.error = "no connection"
+        else:
+            await self._serve(server, operation, slot)
+        slot.arrived.set()
 
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None

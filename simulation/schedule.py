@@ -10,6 +10,7 @@ Turned down: an event loop of our own (then it would not be trio that is tested)
 not decide).
 """
 
+import math
 import random
 from array import array
 from collections.abc import Callable, Iterator
@@ -18,12 +19,35 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 import trio
-import trio.testing
+import trio.abc
 
 Mode = Literal["shuffle", "walk", "pct"]
 
 PCT_CHANGES = 3
 PCT_STEPS = 6_000  # about as long as a small scenario is
+
+
+class VirtualClock(trio.abc.Clock):
+    """A clock that stands still while anything can run, and then jumps to the next deadline.
+
+    trio asks for the time to sleep only when nothing can run. `MockClock` does the same with an idle tick before each
+    jump and arithmetic for a clock that also runs by itself; without them a run takes a tenth less.
+    """
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def start_clock(self) -> None:
+        pass
+
+    def current_time(self) -> float:
+        return self._now_s
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        if deadline == math.inf:
+            raise AssertionError("every task waits, and nothing will ever happen again")
+        self._now_s = max(self._now_s, deadline)
+        return 0.0
 
 
 class HooksBroken(AssertionError):
@@ -193,10 +217,13 @@ def _order_of(schedule: random.Random) -> list[str]:
             await trio.lowlevel.checkpoint()
 
     async def main() -> None:
+        await trio.sleep(1.0)
+        if trio.current_time() != 1.0:
+            raise HooksBroken(f"trio {trio.__version__} slept 1 s and then it was {trio.current_time()} s")
         async with trio.open_nursery() as nursery:
             for name in "abc":
                 nursery.start_soon(two_steps, name, name=name)
 
     with decided_by(schedule):
-        trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+        trio.run(main, clock=VirtualClock())
     return order

@@ -65,12 +65,19 @@ async def _serve(config: ServeConfig) -> None:
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
                     await core_ended.wait()
-                await anyio.sleep(LINGER_S)
+                    await _until_quiet(server)
                 if not core_ended.is_set():
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop(LINGER_S)
+
+
+async def _until_quiet(server: RpcServer) -> None:
+    """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
+    taken = -1
+    while taken != (taken := server.statistics().calls_taken):
+        await anyio.sleep(LINGER_S)
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:

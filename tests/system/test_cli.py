@@ -1,0 +1,155 @@
+"""The command line against a real server: what it prints, and how it exits."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.system.servers import ORGANIZATION, figures, run_cli, running_server
+
+pytestmark = pytest.mark.anyio
+
+HEADER = (
+    "organization_id,variant_id,warehouse_id,warehouse_name,total_quantity,damaged_quantity,in_transit_quantity,"
+    "min_stock,max_stock\n"
+)
+GOOD = """org_1,a,w1,North,10,1,2,3,40
+org_1,"b, with a comma",w2,South,5,,,,
+org_2,a,w1,,7,0,0,0,0
+"""
+
+BAD = """organization_id,variant_id,warehouse_id,total_quantity,damaged_quantity
+org_1,a,w1,11,0
+org_1,,w1,5,0
+org_1,c,w1,many,0
+org_1,d,w1,-1,0
+org_1,e,w1,5,6
+org_1,a,w1,5,0
+org_1,f,w1
+org_1,g,w1,2147483648,0
+"""
+
+
+async def test_an_import_sets_totals_and_repeating_it_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text(HEADER + GOOD)
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        target = ("--target", f"localhost:{server.port}")
+        assert await run_cli("import", str(file), *target) == (
+            0,
+            "3 lines: 3 rows created, 0 changed, 0 unchanged.\n",
+            "",
+        )
+        await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 4}])
+        assert await run_cli("import", str(file), *target) == (
+            0,
+            "3 lines: 0 rows created, 0 changed, 3 unchanged.\n",
+            "",
+        )
+        assert await figures(client) == {("a", "w1"): (3, 4), ("b, with a comma", "w2"): (5, 0)}
+        [info] = (await client.get_stock_info(ORGANIZATION, "a", "w1")).stock_info
+        assert (info.warehouse_name, info.total_quantity, info.damaged_quantity, info.in_transit_quantity) == (
+            "North",
+            10,
+            1,
+            2,
+        )
+        assert (info.min_stock, info.max_stock, info.stock_status) == (3, 40, "low_stock")
+
+
+async def test_a_file_with_bad_lines_changes_nothing_and_each_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text(BAD)
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        status, out, err = await run_cli("import", str(file), "--target", f"localhost:{server.port}")
+        assert (status, out) == (1, "")
+        lines = err.splitlines()
+        assert [int(re.findall(r"line (\d+):", line)[0]) for line in lines[:-1]] == [3, 4, 5, 6, 7, 8, 9]
+        assert lines[-1] == "Nothing was imported: 7 bad lines."
+        assert await figures(client) == {}
+
+
+async def test_a_line_that_only_the_stock_forbids_is_named_too(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        target = ("--target", f"localhost:{server.port}")
+        file.write_text("organization_id,variant_id,warehouse_id,total_quantity\norg_1,a,w1,10\norg_1,b,w1,10\n")
+        await run_cli("import", str(file), *target)
+        await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "b", "quantity": 4}])
+        file.write_text("organization_id,variant_id,warehouse_id,total_quantity\norg_1,a,w1,20\norg_1,b,w1,3\n")
+        status, _, err = await run_cli("import", str(file), *target)
+        assert status == 1
+        assert err.splitlines()[0].startswith("line 3: total_quantity 3")
+        assert await figures(client) == {("a", "w1"): (10, 0), ("b", "w1"): (6, 4)}
+
+
+async def test_goods_come_in_are_looked_at_reserved_confirmed_and_shipped(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        received = ("receive", "org_1", "mug", "w1", "10", "--reason", "purchase", "--request-id", "d-1", *target)
+        first = await run_cli(*received)
+        assert first == (0, "10 mug are available in w1, 10 in all.\n", "")
+        assert await run_cli(*received) == first
+        status, out, _ = await run_cli("reserve", "org_1", "order-1", "mug:3@w1", *target)
+        assert status == 0
+        assert "3 mug from w1: 10 were available, 7 are left" in out
+        reservation_id = re.findall(r"Reservation (\S+) holds", out)[0]
+        status, out, _ = await run_cli("fulfill", "org_1", reservation_id, "--request-id", "s-0", *target)
+        assert status == 1
+        assert (await run_cli("confirm", "org_1", reservation_id, "order-1", *target))[0] == 0
+        shipped = await run_cli("fulfill", "org_1", reservation_id, "--request-id", "s-1", *target)
+        assert shipped[1].startswith("1 items, 3 pieces left at ")
+        assert await run_cli("fulfill", "org_1", reservation_id, "--request-id", "s-1", *target) == shipped
+        status, out, _ = await run_cli("stock", "org_1", *target)
+        assert re.search(r"mug\s*│\s*w1\s*│\s*7\s*│\s*7\s*│\s*0", out)
+        status, out, _ = await run_cli("reservations", "org_1", "--state", "fulfilled", *target)
+        assert reservation_id in out
+        status, out, _ = await run_cli("reserve", "org_1", "order-2", "mug:2", *target)
+        reservation_id = re.findall(r"Reservation (\S+) holds", out)[0]
+        status, out, _ = await run_cli("release", "org_1", reservation_id, "payment_failed", *target)
+        assert out == "Reservation released: 1 items, 2 pieces went back.\n"
+
+
+async def test_a_refusal_is_one_sentence_and_status_1(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        assert await run_cli("reserve", "org_1", "o1", "mug:1", *target) == (1, "", "Stock not found for variant mug\n")
+        assert (await run_cli("stock", "org_1", *target))[1] == "org_1 has no such stock.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("serve", "--port", "70000"), 2, "70000"),
+        (("serve", "--database-url", "mysql://x"), 2, "mysql"),
+        (("serve", "--database-url", "sqlite+aiosqlite://"), 2, "must name a file"),
+        (("serve", "--log-level", "loud"), 2, "loud"),
+        (
+            ("serve", "--database-url", "sqlite+aiosqlite:////nowhere/at/all/stock.db", "--port", "0"),
+            1,
+            "/nowhere/at/all",
+        ),
+        (("stock", "org_1", "--target", "localhost"), 2, "host:port"),
+        (("reserve", "org_1", "o1", "mug"), 2, "variant:quantity"),
+        (("stock", "org_1", "--target", "localhost:1"), 1, "No server answers at localhost:1"),
+        (("import", "nowhere.csv"), 1, "nowhere.csv"),
+        (("no-such-command",), 2, "no-such-command"),
+        (("stock",), 2, "organization"),
+    ],
+)
+async def test_mistakes_get_a_sentence_and_the_right_status(
+    arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
+    got, out, err = await run_cli(*arguments)
+    assert got == status
+    assert sentence.lower() in (err + out).lower()
+    assert "Traceback" not in err
+
+
+async def test_the_environment_sets_port_and_database(tmp_path: Path) -> None:
+    from tests.system.servers import start_server
+
+    server = await start_server(tmp_path / "other.db", environment={"GRPC_PORT": "1", "DATABASE_URL": "ignored://"})
+    assert await server.terminate() == 0  # options go before the environment
+    status, _, err = await run_cli("--version")
+    assert status == 0, err
