@@ -6,6 +6,7 @@ deserializer raises. Methods are registered under one generic handler; gRPC's ow
 (`_registered_method`) was measured to serve no more calls.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeAlias
@@ -79,7 +80,7 @@ class Frame(grpc.GenericRpcHandler):
             return parse(kind, raw)
 
         def many(_: object, context: Context) -> Any:
-            return Requests(kind, context)
+            return Requests(kind, context, whole=not method.server_streaming)
 
         match method.client_streaming, method.server_streaming:
             case False, False:
@@ -98,6 +99,8 @@ class Frame(grpc.GenericRpcHandler):
             try:
                 self._check_load()
                 return (await behaviour(read(received, context), context)).SerializeToString()
+            except grpc.aio.BaseError:
+                raise  # gRPC's own: the caller is gone, or the server
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug; a cancellation passes
                 await _abort(path, error, context)
             finally:
@@ -114,6 +117,8 @@ class Frame(grpc.GenericRpcHandler):
                 async with aclosing(behaviour(read(received, context), context)) as responses:
                     async for response in responses:
                         await context.write(response.SerializeToString())
+            except grpc.aio.BaseError:
+                raise  # as above
             except Exception as error:  # noqa: BLE001 - as above
                 await _abort(path, error, context)
             finally:
@@ -132,21 +137,36 @@ class Requests(AsyncIterator[M], Generic[M]):
 
     It reads the call itself and leaves alone the iterator that gRPC offers, which is an async generator: abandoned half
     way, as a refusal does it, one of those lives until the garbage collector finds it.
+
+    Args:
+        whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
     """
 
-    def __init__(self, kind: type[M], context: Context) -> None:
+    def __init__(self, kind: type[M], context: Context, *, whole: bool) -> None:
         self._kind = kind
         self._context = context
+        self._whole = whole
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> M:
-        """Raises `Invalid` for what is no message of the kind."""
+        """Raises `Invalid` for what is no message of the kind. Is cancelled where a whole stream broke off."""
         raw = await self._context.read()
         if raw is grpc.aio.EOF:
+            if self._whole:
+                await self._wait_for_cancellation_if_broken_off()
             raise StopAsyncIteration
         return parse(self._kind, raw)
+
+    async def _wait_for_cancellation_if_broken_off(self) -> None:
+        # grpc.aio says EOF too when the caller gave up, its deadline passed, the connection was lost or a message was
+        # too large, and cancels this task only afterwards. What tells them apart: headers can be sent to a caller who
+        # has ended the stream and waits for the answer, and to none of the others.
+        try:
+            await self._context.send_initial_metadata(())
+        except grpc.aio.InternalError:
+            await asyncio.get_running_loop().create_future()
 
 
 async def _abort(path: str, error: Exception, context: Context) -> NoReturn:

@@ -53,7 +53,7 @@ class Listener:
         self._retired: dict[grpc.aio.Server, asyncio.Task[None]] = {}
         self._reopening: asyncio.Task[None] | None = None
         self._reopened = 0
-        self._log_filter = _NoTracebackForBadMetadata()
+        self._log_filter = _NoTracebackForCallers()
 
     def __repr__(self) -> str:
         return f"<Listener {' '.join(map(str, self._addresses))} open={self._server is not None}>"
@@ -120,11 +120,11 @@ class Listener:
                 return
 
 
-class _NoTracebackForBadMetadata(logging.Filter):
-    """gRPC reports metadata that is not UTF-8, which anybody can send, with a traceback. One line is enough."""
+class _NoTracebackForCallers(logging.Filter):
+    """One line will do for what any caller can do: send metadata that is not UTF-8, be gone when it is answered."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if str(record.msg).startswith("Invalid encoding"):
+        if str(record.msg).startswith(("Invalid encoding", "ExecuteBatchError")):
             record.exc_info = record.exc_text = None
         return True
 

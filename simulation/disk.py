@@ -29,6 +29,7 @@ class FaultyStore(MemoryStore):
         note: told of every fault.
         later: runs a function after so many seconds, whatever has become of this store by then.
         landed: told of every batch that is on the disk now, and of the epoch in which it was written.
+        refused: told why the disk refuses a batch, which it does for the sake of its own integrity and has no reason to.
         takes_over: whether it drives out another owner.
     """
 
@@ -41,6 +42,7 @@ class FaultyStore(MemoryStore):
         note: Callable[[str], None],
         later: Callable[[float, Callable[[], None]], None],
         landed: Callable[[int, Sequence[Transaction]], None],
+        refused: Callable[[str], None],
         *,
         takes_over: bool,
     ) -> None:
@@ -51,6 +53,7 @@ class FaultyStore(MemoryStore):
         self._note = note
         self._later = later
         self._landed = landed
+        self._refused = refused
         self._streams: dict[str, Random] = {}
         self._in_flight: Callable[[], None] | None = None
         self.is_cut = False
@@ -79,7 +82,11 @@ class FaultyStore(MemoryStore):
         await self._after("write")
 
     def land(self, transactions: Sequence[Transaction]) -> None:
-        super().land(transactions)
+        try:
+            super().land(transactions)
+        except AssertionError as refusal:
+            self._refused(str(refusal))
+            raise InjectedError("the database refuses the batch") from refusal
         self._landed(self._epoch, transactions)
 
     def _land_late(self, transactions: Sequence[Transaction], epoch: int) -> None:

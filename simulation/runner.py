@@ -70,9 +70,8 @@ def run_seed(seed: int | str, options: Options | None = None, *, backend: Backen
     with no_collector(), small_filters():
         run_virtually(main, schedule, backend)
         [world] = worlds
-        violations = tuple(world.violations) or tuple(
-            audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
-        )
+        audited = audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
+        violations = (*world.violations, *audited)
     return Result(
         str(seed),
         options,

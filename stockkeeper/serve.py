@@ -76,7 +76,7 @@ async def _serve(config: ServeConfig) -> None:
 async def _until_quiet(server: RpcServer) -> None:
     """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
     taken = -1
-    while taken != (taken := server.statistics().calls_taken):
+    while taken != (taken := server.statistics().calls_taken):  # noqa: ASYNC110 - it does not tell
         await anyio.sleep(LINGER_S)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
+import anyio
 import grpc.aio
 import pytest
 from inventory.errors import ErrorDetails, error_details
@@ -292,16 +293,31 @@ async def test_a_caller_whose_deadline_passes_ends_the_wait(
     await fake.gave_up.wait()
 
 
-async def test_an_import_that_is_given_up_asks_for_nothing(
-    stock: StockServiceStub, fake: FakeInventory, server: RpcServer, caplog: pytest.LogCaptureFixture
+BREAKS = ["caller gives up", "deadline passes", "connection is lost", "message is too large"]
+
+
+@pytest.mark.parametrize("end", BREAKS)
+async def test_an_import_that_breaks_off_is_not_taken_for_a_whole_one(
+    server: RpcServer, fake: FakeInventory, stock: StockServiceStub, caplog: pytest.LogCaptureFixture, end: str
 ) -> None:
-    call = stock.ImportStock()
-    await call.write(stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)]))
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    """grpc.aio ends a broken stream as it ends a whole one, so half an import would be applied."""
+    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(str(server.addresses[0]), options=options) as channel:
+        call = StockServiceStub(channel).ImportStock(timeout=0.05 if end == "deadline passes" else None)
+        await call.write(stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)]))
+        if end == "caller gives up":
+            call.cancel()
+        elif end == "message is too large":
+            await call.write(stock_pb2.ImportStockRequest(request_id="x" * (51 * 1024 * 1024)))
+        elif end == "connection is lost":
+            await channel.close()
+        with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+            await call
     fake.outcome = StockImported(0, 0, 0, 0)
     await stock.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2")]))
+    with anyio.fail_after(10):
+        while server.statistics().calls_under_way:  # noqa: ASYNC110 - no call stays behind
+            await asyncio.sleep(0)
     assert [command.request_id for command in fake.asked if isinstance(command, Import)] == ["req_2"]
     assert not caplog.records
 

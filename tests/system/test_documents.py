@@ -1,0 +1,127 @@
+"""Every command in the documents is run, and what they print is what the documents say."""
+
+import asyncio
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.servers import ROOT, ServerProcess, run_cli, start_server
+
+pytestmark = pytest.mark.anyio
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Run by their own tests below, by CI itself, or by whoever sets the machine up.
+MAKE_TARGETS = {"run", "demo", "test", "setup", "check", "proto", "bench", "simulate", "torture", "docs"}
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def blurred(text: str) -> str:
+    """What differs from run to run, made the same."""
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", text)
+    return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "<time>", text)
+
+
+async def run(*command: str, **environment: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        *("env", *(f"{name}={value}" for name, value in environment.items())),
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=ROOT,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def sample_server(tmp_path: Path) -> ServerProcess:
+    return await start_server(tmp_path / "stock.db", "--sample")
+
+
+async def test_the_readme_is_true_call_by_call(tmp_path: Path) -> None:
+    server = await sample_server(tmp_path)
+    try:
+        calls = [words[1:] for words in commands() if words[0] == ".venv/bin/stockkeeper"]
+        assert [call[0] for call in calls] == ["stock", "reserve"]
+        outputs = [await run_cli(*call, "--target", f"localhost:{server.port}") for call in calls]
+        assert [status for status, _, _ in outputs] == [0, 0]
+        shell_output, python_output = blocks(ROOT / "README.md", "text")
+        assert blurred(outputs[1][1]) == blurred(shell_output)
+        [program] = blocks(ROOT / "README.md", "python")
+        status, out = await run(sys.executable, "-c", program.replace("50053", str(server.port)))
+        assert (status, out) == (0, python_output)
+    finally:
+        await server.kill()
+
+
+async def test_the_operators_commands_work(tmp_path: Path) -> None:
+    server = await sample_server(tmp_path)
+    (tmp_path / "stock.csv").write_text("organization_id,variant_id,warehouse_id,total_quantity\ndemo,cup,madrid,5\n")
+    try:
+        for words in commands():
+            if words[0] != "stockkeeper" or words[1] == "serve":
+                continue
+            arguments = [str(tmp_path / "stock.csv") if word == "stock.csv" else word for word in words[1:]]
+            status, out, err = await run_cli(*arguments, "--target", f"localhost:{server.port}")
+            assert status == 0, (words, out, err)
+    finally:
+        await server.kill()
+
+
+def test_every_command_in_the_documents_is_known() -> None:
+    for words in commands():
+        if words[0] == "make":
+            assert words[1] in MAKE_TARGETS, words
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
+        elif words[0] == "sqlite3":
+            assert words[1:3] == ["-readonly", "stockkeeper.db"]
+        else:
+            assert words[0].rpartition("/")[2] == "stockkeeper", words
+
+
+async def test_links_lead_somewhere() -> None:
+    for document in [*DOCUMENTS, ROOT / "client" / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), (document.name, target)
+
+
+async def test_make_run_serves_a_sample_and_says_what_to_try_and_the_advice_works(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("env", f"DATABASE_URL=sqlite+aiosqlite:///{tmp_path}/run.db", "GRPC_PORT=0", "make", "run"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines: list[str] = []
+        while len(lines) < 4:
+            line = (await asyncio.wait_for(process.stdout.readline(), 300)).decode()
+            assert line, lines
+            if lines or " listens on " in line:
+                lines.append(line.strip())
+        assert lines[1] == "A sample stock was loaded. Try next:"
+        for advice in lines[2:]:
+            status, out = await run(*shlex.split(advice))
+            assert status == 0, out
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_make_demo_balances(tmp_path: Path) -> None:
+    status, out = await run("make", "demo")
+    assert status == 0, out
+    assert "counted in the evening" in out
