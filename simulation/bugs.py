@@ -166,6 +166,11 @@ def load_before_durable() -> Patches:
     return [(Loader, "__init__", init)]
 
 
+@bug("activations are dropped and loaded without a look at what is not durable", "G1", "G3", "G4", "G6", "G8")
+def dropped_and_loaded_at_any_time() -> Patches:
+    return [*load_before_durable(), *passivated_while_in_use()]
+
+
 @bug("an activation is dropped though it has holds or undurable changes", "G1", "G2", "G3", "G4", "G8")
 def passivated_while_in_use() -> Patches:
     return [(VariantStock, "is_quiet", property(lambda self: self.loaded.is_done))]
@@ -289,7 +294,7 @@ def confirm_after_expiry() -> Patches:
     return [(supervisor.order, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))]
 
 
-@bug("expiry does not queue with the order's other requests", "G6", "G7", "G8", "G3")
+@bug("expiry does not queue with the order's other requests", "G7", "G8", "no bug is met")
 def expiry_race() -> Patches:
     right = OrderDirectory.ask
 

@@ -56,8 +56,14 @@ class FaultyStore(MemoryStore):
         self._refused = refused
         self._streams: dict[str, Random] = {}
         self._in_flight: Callable[[], None] | None = None
+        self._down_until_s = 0.0
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
+
+    @property
+    def is_superseded(self) -> bool:
+        """Another process owns the database, whether this one has noticed or not."""
+        return self._epoch not in (0, self.disk.epoch)
 
     def cut(self) -> None:
         """The process is dead: nothing reaches the disk from here on but, perhaps, the commit that is under way."""
@@ -114,8 +120,12 @@ class FaultyStore(MemoryStore):
         else:
             options, random = self._options, self._stream(operation)
             await self._dawdle(random, options.slow_store)
+            if anyio.current_time() < self._down_until_s:
+                raise InjectedError(f"{operation} failed: the database is down")
             if random.random() < options.store_error * (1.0 if operation == "write" else 0.2):
                 self._note(f"{operation} fails")
+                if random.random() < 0.5:
+                    self._down_until_s = anyio.current_time() + random.random() * 0.3
                 raise InjectedError(f"{operation} failed")
         self._die_if_cut()
 
@@ -126,7 +136,7 @@ class FaultyStore(MemoryStore):
             if operation == "write" and random.random() < self._options.landed_although_failed:
                 self._note("commit lands and fails")
                 raise InjectedError("no answer to COMMIT")
-            if random.random() < 0.3:
+            if random.random() < 0.5:
                 await self._dawdle(random, self._options.slow_store)
             self._die_if_cut()
 

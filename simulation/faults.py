@@ -29,6 +29,8 @@ RATES = (
     "landed_although_failed",
     "lands_late",
     "slow_store",
+    "slow_turns",
+    "actor_crash",
 )
 
 
@@ -45,10 +47,13 @@ class Options(Struct, frozen=True):
         crash_steps: at these steps the process is killed.
         wall_jumps: how often the wall clock jumps.
         second_owners: how often another process takes the database over.
-        slow_store_s, slow_network_s: how slow slow is, at most.
+        slow_turns: the part of the turns that begin late, as on a busy machine: so holds stay undecided for long.
+        actor_crash: the part of the rows' turns that meet a bug.
+        slow_store_s, slow_network_s, slow_turn_s: how slow slow is, at most.
         think_s: how long a client waits between operations, at most.
         organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
         orders: how many orders the clients share in each organization.
+        lines_min: lines of a basket at least; there are at most four.
         ttl_minutes_max: reservations live from one minute to so many.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
         idle_timeout_s: when the core passivates.
@@ -74,7 +79,10 @@ class Options(Struct, frozen=True):
     landed_although_failed: float = 0.0
     lands_late: float = 0.0
     slow_store: float = 0.0
+    slow_turns: float = 0.0
+    actor_crash: float = 0.0
     slow_store_s: float = 0.05
+    slow_turn_s: float = 0.003
     slow_network_s: float = 0.5
     think_s: float = 1.0
     organizations: int = 1
@@ -82,6 +90,7 @@ class Options(Struct, frozen=True):
     warehouses: int = 2
     pieces: int = 6
     orders: int = 12
+    lines_min: int = 1
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
     orders_in_memory: int = 100
@@ -112,7 +121,8 @@ def options_of(seed: int, **overrides: Any) -> Options:
         "second_owners": 1 if random.random() < 0.15 else 0,
         "slow_store_s": random.choice((0.01, 0.1, 1.0)),
         "slow_network_s": random.choice((0.01, 0.3, 3.0)),
-        "think_s": random.choice((0.0, 0.01, 1.0, 8.0, 30.0)),
+        "slow_turn_s": random.choice((0.001, 0.01, 0.1)),
+        "think_s": random.choice((0.0, 0.0, 0.01, 0.1, 1.0, 8.0, 30.0)),
         "organizations": random.choice((1, 1, 2)),
         "variants": random.randint(1, 4),
         "warehouses": random.randint(1, 3),
@@ -133,8 +143,29 @@ def options_of(seed: int, **overrides: Any) -> Options:
     for rate in RATES:
         if random.random() < 0.35:
             chosen[rate] = random.choice((0.01, 0.05, 0.2))
+    if random.random() < 0.5:
+        chosen["slow_turns"] = random.choice((0.1, 0.5, 1.0))
+    chosen["actor_crash"] = 0.01 if "actor_crash" in chosen else 0.0
+    if random.random() < 0.45:
+        chosen.update(_rush(random))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
+
+
+def _rush(random: Random) -> dict[str, Any]:
+    """Everybody wants the same few things at the same moment, on a machine that is behind."""
+    return {
+        "clients": random.choice((6, 12, 16)),
+        "think_s": random.choice((0.0, 0.0, 0.02)),
+        "dispatch": random.choice(("tasks", "mixed")),
+        "slow_turns": random.choice((0.3, 1.0)),
+        "slow_turn_s": random.choice((0.003, 0.03)),
+        "variants": random.randint(1, 3),
+        "pieces": random.choice((2, 4, 8)),
+        "orders": random.choice((6, 60, 200)),
+        "lines_min": random.choice((1, 2, 3)),
+        "wishes": (16, 1, 8, 1, random.choice((0, 4)), random.choice((0, 1)), 1, 8, 1, 1, 1, 1),
+    }
 
 
 def calm(options: Options) -> Options:

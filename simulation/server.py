@@ -1,7 +1,9 @@
 """One process that serves: the real supervisor on a faulty store, which can be killed at any moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from random import Random
+from typing import Any
 
 import anyio
 from anyio.abc import TaskStatus
@@ -9,7 +11,7 @@ from anyio.abc import TaskStatus
 from actors.actor import Runnable, StartSoon, run_now
 from actors.stock import StockActor
 from simulation.disk import FaultyStore
-from simulation.faults import Dispatch, Options
+from simulation.faults import Options
 from storage.store import OwnershipLost, StorageError
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
@@ -17,30 +19,56 @@ from supervisor.settings import Limits
 from supervisor.supervisor import Supervisor
 
 
-class SeededDispatcher:
-    """Gives a turn a task, or not, as the seed says.
+class InjectedCrash(Exception):
+    """A bug in an actor that the seed wanted."""
 
-    Orders and requests always get one: they may suspend. A row's turn cannot, and an inline one leaves no moment in
+
+class SeededDispatcher:
+    """Gives a turn a task, now or late, or none, as the seed says.
+
+    Orders and requests always get a task: they may suspend. A row's turn cannot, and an inline one leaves no moment in
     which a hold is undecided and somebody else runs; a task does.
     """
 
-    def __init__(self, start_soon: StartSoon, random: Random, dispatch: Dispatch, late_coin: float) -> None:
+    def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
         self._start_soon = start_soon
         self._random = random
-        self._dispatch = dispatch
-        self._late_coin = late_coin
+        self._options = options
+        self._is_calm = is_calm
 
     def dispatch(self, actor: Runnable) -> None:
-        if self._dispatch == "inline":
+        coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)
+        is_late = False
+        drain: Callable[[], Coroutine[Any, Any, None]] = actor.drain
+        if not self._is_calm():
+            if is_row and coin() < options.actor_crash:
+                drain = partial(_crash, actor)
+            elif options.slow_turns and coin() < options.slow_turns:
+                late_s = coin() * options.slow_turn_s
+                is_late = options.dispatch != "inline"  # there, who will not suspend counts on rows that do not either
+                drain = partial(_late, actor, late_s) if is_late else drain
+        if options.dispatch == "inline":
             as_task = actor.will_suspend()
-        elif self._dispatch == "tasks" or not isinstance(actor, StockActor):
+        elif options.dispatch == "tasks" or not is_row:
             as_task = True
         else:
-            as_task = self._random.random() < self._late_coin
+            as_task = is_late or coin() < options.late_coin
         if as_task:
-            self._start_soon(actor.drain)
+            self._start_soon(drain)
         else:
-            run_now(actor.drain())
+            run_now(drain())
+
+
+async def _late(actor: Runnable, delay_s: float) -> None:
+    await anyio.sleep(delay_s)
+    await actor.drain()
+
+
+async def _crash(actor: Runnable) -> None:
+    assert isinstance(actor, StockActor)
+    if actor._mailbox:
+        actor._crash(actor._mailbox.popleft(), InjectedCrash())
+    await actor.drain()
 
 
 class ExpectedTime:
@@ -72,6 +100,7 @@ class Server:
         options: how it is tuned.
         wall_ms: the wall clock.
         new_id: fresh ids.
+        is_calm: whether nothing may go wrong any more.
         fail: told, in a sentence, of a bug that the service met.
         note: told of what happens, for people.
     """
@@ -83,6 +112,7 @@ class Server:
         options: Options,
         wall_ms: Callable[[], int],
         new_id: Callable[[], str],
+        is_calm: Callable[[], bool],
         fail: Callable[[str], None],
         note: Callable[[str], None],
     ) -> None:
@@ -100,7 +130,7 @@ class Server:
             clock=ServiceClock(wall_ms, anyio.current_time),
             new_id=new_id,
             report_crash=self._report_crash,
-            dispatcher=lambda start_soon: SeededDispatcher(start_soon, random, options.dispatch, options.late_coin),
+            dispatcher=lambda start_soon: SeededDispatcher(start_soon, random, options, is_calm),
         )
         self.supervisor = Supervisor(store, sources, limits_of(options), self._on_serving, self._report)
 
@@ -110,6 +140,11 @@ class Server:
     @property
     def serving(self) -> bool:
         return self.supervisor.serving and not self.is_dead
+
+    @property
+    def _is_of_no_account(self) -> bool:
+        """It is dead, or was driven out and reads what another process writes: it may trip, but writes nothing more."""
+        return self.is_dead or self.store.is_superseded
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Live until stopped, killed or driven out."""
@@ -145,11 +180,11 @@ class Server:
 
     def _report(self, error: BaseException) -> None:
         bugs = [cause for cause in _causes(error) if not isinstance(cause, StorageError)]
-        if bugs and not self.is_dead:
+        if bugs and not self._is_of_no_account:
             self._fail(f"a bug ended an incarnation: {bugs[0]!r}")
 
     def _report_crash(self, actor: object, error: Exception) -> None:
-        if not self.is_dead and not isinstance(error, StorageError):
+        if not self._is_of_no_account and not isinstance(error, InjectedCrash):
             self._fail(f"{actor!r} crashed: {error!r}")
 
 

@@ -85,7 +85,7 @@ class Client:
             await anyio.sleep(random.random() ** 3 * options.think_s)
         [wish] = random.choices(_WISHES, options.wishes)
         request = wish(self, random, f"{self._name}-{number}")
-        if isinstance(request, Confirm | Release) and random.random() < 0.15:
+        if isinstance(request, Confirm | Release) and random.random() < 0.25:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._do(request)
 
@@ -139,7 +139,7 @@ class Client:
                 random.choice(shop.warehouses) if random.random() < 0.5 else "",
                 random.randint(1, most),
             )
-            for _ in range(random.choice((1, 1, 2, 2, 3, 4)))
+            for _ in range(max(shop.options.lines_min, random.choice((1, 1, 2, 2, 3, 4))))
         )
 
     def _reservation(self, random: Random) -> tuple[str, str, str]:
@@ -150,7 +150,7 @@ class Client:
             return shop.organizations[0], "no such reservation", "order_0"
         reservation = known[-1 - int(random.random() ** 2 * len(known))]
         organization = reservation.organization_id
-        if random.random() < 0.03:
+        if random.random() < 0.08:
             organization = random.choice((*shop.organizations, "org_other"))
         order = reservation.order_id if random.random() < 0.95 else "order_other"
         return organization, reservation.reservation_id, order

@@ -128,6 +128,7 @@ class World:
             self.options,
             self.wall_ms,
             self._new_id,
+            lambda: self.is_calm,
             lambda sentence: self.fail("no bug is met", sentence),
             self.history.note,
         )

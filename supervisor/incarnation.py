@@ -139,7 +139,7 @@ class Incarnation:
             Unavailable: overloaded, or storage failed.
             ActorCrashed: a bug.
         """
-        if self._is_ending:
+        if self._is_over:
             raise storage_down()
         if len(self._open_calls) >= self._limits.calls_max:
             raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
@@ -155,7 +155,7 @@ class Incarnation:
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket on durable state. Cancelling it changes nothing."""
-        if self._is_ending:
+        if self._is_over:
             raise storage_down()
         variant_ids = dict.fromkeys([line.variant_id for line in lines])
         variants = self.stock.ready(organization_id, variant_ids)
@@ -184,7 +184,7 @@ class Incarnation:
 
     async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> list[StockView]:
         """A variant's durable rows by warehouse id; an empty warehouse means all. Cancelling it changes nothing."""
-        if self._is_ending:
+        if self._is_over:
             raise storage_down()
         with await self.stock.pinned(organization_id, (variant_id,)) as variants:
             rows = variants[variant_id].rows
@@ -313,6 +313,11 @@ class Incarnation:
 
     # ---- what the parts tell --------------------------------------------------------------------------------------
 
+    @property
+    def _is_over(self) -> bool:
+        """Nothing can be started any more: a failure ends this incarnation, has ended it, or is known but to its tasks."""
+        return self._is_ending or self._tasks.cancel_scope.cancel_called
+
     def _calls_under_way(self) -> int:
         return len(self._open_calls)
 
@@ -331,7 +336,7 @@ class Incarnation:
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""
-        if self._is_ending:
+        if self._is_over:
             return  # a caller may hear of a failure when there is no task group any more to end
         self._is_ending = True
 
@@ -354,7 +359,7 @@ class Incarnation:
         """A caller's read of what the database has, given when memory shows as much: a batch that has landed but not
         been heard of yet would let a later reader of memory see less than an earlier reader of the database."""
         value = await self._read(reading)
-        if self._is_ending:
+        if self._is_over:
             raise storage_down()
         reply: Reply[T] = Reply()
         self.journal.answer(reply, value)

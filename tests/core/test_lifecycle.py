@@ -15,7 +15,7 @@ from actors.outcomes import (
     StockImported,
     Unavailable,
 )
-from actors.records import Transaction
+from actors.records import OrderKey, ReservationRecord, Transaction
 from actors.stock import StockState
 from storage.memory import Disk, MemoryStore
 from storage.store import OwnershipLost, StorageError
@@ -263,3 +263,33 @@ async def test_opposed_orders_leave_every_row_as_it_began(world: World) -> None:
             for number in range(120):
                 tasks.start_soon(one, number)
         assert await available(core) == rows
+
+
+async def test_activation_is_lazy(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {(f"v{n}", "w1"): 10 for n in range(5_000)})
+    async with world.core() as core:
+        statistics = core.statistics()
+        assert statistics is not None
+        assert statistics.variants.activations == 0
+        await reserve(core, "o1", ("v1", "w1", 1), ("v2", "", 1))
+        await core.check(ORGANIZATION, [Line("v3", "", 1)])
+        statistics = core.statistics()
+        assert statistics is not None
+        assert statistics.variants.activations == 3
+
+
+async def test_an_unknown_order_costs_no_read(world: World) -> None:
+    reads = []
+
+    class CountingStore(MemoryStore):
+        async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
+            reads.append(keys)
+            return await super().load_orders(keys)
+
+    async with world.core(CountingStore(world.disk)) as core:
+        await bring(core, {("a", "w1"): 100})
+        await anyio.wait_all_tasks_blocked()
+        for number in range(50):
+            await reserve(core, f"o{number}", ("a", "w1", 1))
+        assert reads == []

@@ -158,7 +158,7 @@ class TestLedger:
         }
 
 
-STOCK = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 5}
+STOCK: dict[str, Any] = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 5}
 AFTER = StockKey(ORGANIZATION, "v", "w")
 NEWEST: dict[str, Any] = {"state": None, "order_id": "", "before": "", "limit": 5}
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from msgspec.structs import replace
 
 from actors.records import OrderKey, VariantKey
 from storage.sql import sqlite_session
+from storage.sql.batch_sqlite import write_batch
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.sqlite_session import check_version, survives_many_connections
 from storage.sql.store import SqlStore, backend_for
@@ -41,11 +40,6 @@ def scribe() -> Scribe:
     return Scribe()
 
 
-@pytest.fixture
-def usurp(path: Path) -> Callable[[], None]:
-    return lambda: execute(path, "UPDATE ownership SET epoch = epoch + 1")
-
-
 def execute(path: Path, sql: str, *parameters: Any) -> None:
     connection = sqlite3.connect(path)
     with connection:
@@ -60,21 +54,27 @@ def query(path: Path, sql: str) -> list[Any]:
     return found
 
 
-class TestSqliteStore(StoreContract):
+class SqliteContract(StoreContract):
+    @pytest.fixture
+    def usurp(self, path: Path) -> Callable[[], None]:
+        return lambda: execute(path, "UPDATE ownership SET epoch = epoch + 1")
+
+
+class TestSqliteStore(SqliteContract):
     @pytest.fixture
     def make(self, path: Path) -> Make:
         return lambda: SqlStore(backend=SqliteBackend(path, reader=False), owner="a test")
 
 
-class TestSqliteStoreWithAReader(StoreContract):
-    """As with a version of SQLite that is safe with two connections; nothing here checkpoints while the other writes."""
+class TestSqliteStoreWithAReader(SqliteContract):
+    """As with a version of SQLite that is safe with two connections; nothing here checkpoints beside a writer."""
 
     @pytest.fixture
     def make(self, path: Path) -> Make:
         return lambda: SqlStore(backend=SqliteBackend(path, reader=True), owner="a test")
 
 
-class TestInlineSqliteStore(StoreContract):
+class TestInlineSqliteStore(SqliteContract):
     """As the simulation uses it: no thread, and trio too."""
 
     @pytest.fixture(params=["asyncio", "trio"])
@@ -89,6 +89,23 @@ class TestInlineSqliteStore(StoreContract):
 @pytest.fixture
 def store(path: Path) -> SqlStore:
     return SqlStore(backend=SqliteBackend(path), owner="a test")
+
+
+SERVER = """
+import asyncio, pathlib, sys, threading
+from storage.sql.sqlite import SqliteBackend
+from storage.sql.store import SqlStore
+from tests.storage.scribe import Scribe
+
+async def main():
+    store = SqlStore(backend=SqliteBackend(pathlib.Path(sys.argv[1])))
+    await store.open()
+    await store.write(Scribe().reserve_after_receiving())
+    print("written", flush=True)
+    threading.Event().wait()
+
+asyncio.run(main())
+"""
 
 
 @pytest.mark.anyio
@@ -109,25 +126,14 @@ class TestOwner:
         await store.close()
 
     async def test_a_killed_server_leaves_no_lock_and_loses_nothing(self, path: Path, store: SqlStore) -> None:
-        program = (
-            "import asyncio, sys, threading\n"
-            "from storage.sql.store import SqlStore\n"
-            "from tests.storage.scribe import Scribe\n"
-            "async def main():\n"
-            "    store = SqlStore(f'sqlite+aiosqlite:///{sys.argv[1]}')\n"
-            "    await store.open()\n"
-            "    await store.write(Scribe().reserve_after_receiving())\n"
-            "    print('written', flush=True)\n"
-            "    threading.Event().wait()\n"
-            "asyncio.run(main())\n"
-        )
-        child = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
-        with child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "written\n"
-            with pytest.raises(OwnershipLost, match=f"process {child.pid} holds"):
-                await store.open()
-            child.send_signal(signal.SIGKILL)
+        async with await anyio.open_process([sys.executable, "-c", SERVER, str(path)], stderr=None) as server:
+            assert server.stdout is not None
+            try:
+                assert (await server.stdout.receive()).startswith(b"written")
+                with pytest.raises(OwnershipLost, match=f"process {server.pid} holds"):
+                    await store.open()
+            finally:
+                server.kill()
         ownership = await store.open()
         assert (ownership.epoch, ownership.last_lsn) == (2, 2)
         assert len(await store.active_reservations(9)) == 1
@@ -160,7 +166,7 @@ class TestWhatCannotBeOpened:
         await self.assert_refused(Path("/proc/self/x.db"), r"cannot open the database /proc/.*x\.db")
 
     async def test_a_file_that_is_no_database(self, path: Path) -> None:
-        path.write_text("variant,quantity\n" * 999)
+        await anyio.Path(path).write_text("variant,quantity\n" * 999)
         await self.assert_refused(path, r"cannot open the database .*: file is not a database")
 
     async def test_a_database_with_a_damaged_page(self, path: Path, store: SqlStore) -> None:
@@ -352,12 +358,11 @@ class Held:
     def __init__(self) -> None:
         self.begun = threading.Event()
         self.let_go = threading.Event()
-        self._write_batch = sqlite_session.write_batch
 
     def write_batch(self, *args: Any) -> None:
         self.begun.set()
         assert self.let_go.wait(timeout=10)
-        self._write_batch(*args)
+        write_batch(*args)
 
     async def wait_until_begun(self) -> None:
         assert await asyncio.to_thread(self.begun.wait, 10)
@@ -374,7 +379,7 @@ class TestFailures:
         assert backend._writer is not None
         await backend._writer.run(lambda session: session.raw.execute("PRAGMA max_page_count = 1").close())
         batch = [scribe.counted([(f"v{n}", "w", 1) for n in range(5_000)])]
-        with pytest.raises(StorageError, match="cannot write to the database .*: database or disk is full"):
+        with pytest.raises(StorageError, match=r"cannot write to the database .*: database or disk is full"):
             await store.write(batch)
         assert (await contents(store))["stock"] == {ORGANIZATION: []}
         await backend._writer.run(lambda session: session.raw.execute("PRAGMA max_page_count = 1000000").close())

@@ -40,13 +40,14 @@ class ServerProcess:
 
 
 async def start_server(
-    database: Path, *options: str, port: int = 0, environment: Mapping[str, str] | None = None
+    database: Path, *options: str, port: int | None = 0, environment: Mapping[str, str] | None = None
 ) -> ServerProcess:
-    """Start a server and wait until it says that it listens."""
+    """Start a server and wait until it says that it listens. A port of None leaves it to the environment."""
     log = database.with_suffix(".log")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stockkeeper", "serve", "--port", str(port)),
+            *(sys.executable, "-m", "stockkeeper", "serve"),
+            *(() if port is None else ("--port", str(port))),
             *("--database-url", f"sqlite+aiosqlite:///{database}", *options),
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
@@ -75,13 +76,14 @@ async def running_server(database: Path, *options: str) -> AsyncIterator[ServerP
             await server.kill()
 
 
-async def run_cli(*arguments: str) -> tuple[int, str, str]:
+async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run the `stockkeeper` program to its end. Returns its exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stockkeeper", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
+        env={**os.environ, **(environment or {})},
     )
     out, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode is not None

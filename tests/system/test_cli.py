@@ -1,11 +1,13 @@
 """The command line against a real server: what it prints, and how it exits."""
 
 import re
+import socket
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.system.servers import ORGANIZATION, figures, run_cli, running_server
+from tests.system.servers import ORGANIZATION, figures, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -146,10 +148,21 @@ async def test_mistakes_get_a_sentence_and_the_right_status(
     assert "Traceback" not in err
 
 
-async def test_the_environment_sets_port_and_database(tmp_path: Path) -> None:
-    from tests.system.servers import start_server
+async def test_the_environment_sets_the_port_and_both_addresses_of_localhost_answer(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = await start_server(tmp_path / "stock.db", port=None, environment={"GRPC_PORT": str(port)})
+    try:
+        assert server.port == port
+        for host in ("127.0.0.1", "[::1]", "localhost"):
+            assert (await run_cli("stock", "org_1", "--target", f"{host}:{port}"))[0] == 0
+    finally:
+        assert await server.terminate() == 0
 
-    server = await start_server(tmp_path / "other.db", environment={"GRPC_PORT": "1", "DATABASE_URL": "ignored://"})
-    assert await server.terminate() == 0  # options go before the environment
-    status, _, err = await run_cli("--version")
-    assert status == 0, err
+
+async def test_the_environment_sets_the_database(tmp_path: Path) -> None:
+    status, _, err = await run_cli("serve", "--port", "0", environment={"DATABASE_URL": "oracle://somewhere"})
+    assert status == 2
+    assert "oracle" in err
+    assert await run_cli("--version") == (0, f"{version('stockkeeper')}\n", "")

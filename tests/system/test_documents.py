@@ -1,8 +1,10 @@
 """Every command in the documents is run, and what they print is what the documents say."""
 
 import asyncio
+import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -117,7 +119,7 @@ async def test_make_run_serves_a_sample_and_says_what_to_try_and_the_advice_work
             status, out = await run(*shlex.split(advice))
             assert status == 0, out
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)  # the server is a child of make
         await process.wait()
 
 
