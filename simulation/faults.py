@@ -57,6 +57,7 @@ class Options(Struct, frozen=True):
         ttl_minutes_max: reservations live from one minute to so many.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
         idle_timeout_s: when the core passivates.
+        skipped: operations (client, number) that are left out: a shrunk run.
         wishes: how often clients choose each kind of operation.
     """
 
@@ -97,6 +98,7 @@ class Options(Struct, frozen=True):
     mailbox: int = 1_000
     calls: int = 10_000
     idle_timeout_s: float = 30.0
+    skipped: tuple[tuple[int, int], ...] = ()
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
 
 
@@ -145,7 +147,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
             chosen[rate] = random.choice((0.01, 0.05, 0.2))
     if random.random() < 0.5:
         chosen["slow_turns"] = random.choice((0.1, 0.5, 1.0))
-    chosen["actor_crash"] = 0.01 if "actor_crash" in chosen else 0.0
+    chosen["actor_crash"] = random.choice((0.01, 0.05)) if "actor_crash" in chosen else 0.0
     if random.random() < 0.45:
         chosen.update(_rush(random))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
@@ -160,8 +162,9 @@ def _rush(random: Random) -> dict[str, Any]:
         "dispatch": random.choice(("tasks", "mixed")),
         "slow_turns": random.choice((0.3, 1.0)),
         "slow_turn_s": random.choice((0.003, 0.03)),
-        "variants": random.randint(1, 3),
-        "pieces": random.choice((2, 4, 8)),
+        "variants": random.randint(2, 4),
+        "warehouses": random.choice((1, 1, 2)),
+        "pieces": random.choice((2, 3, 5)),
         "orders": random.choice((6, 60, 200)),
         "lines_min": random.choice((1, 2, 3)),
         "wishes": (16, 1, 8, 1, random.choice((0, 4)), random.choice((0, 1)), 1, 8, 1, 1, 1, 1),

@@ -1,17 +1,19 @@
 """From a seed to a result."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from time import process_time
+from typing import Any
 
 import anyio
 import msgspec
 from msgspec import Struct
 
+from simulation.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.auditor import audit
-from simulation.faults import Backend, Options, options_of
+from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.history import History
 from simulation.inspection import small_filters
 from simulation.schedule import Schedule, VirtualClock, decided_by
@@ -32,6 +34,7 @@ class Result(Struct, frozen=True):
     options: Options
     trace_hash: str
     steps: int
+    chaos_steps: int
     operations: int
     transactions: int
     virtual_s: float
@@ -44,19 +47,29 @@ class Result(Struct, frozen=True):
         return bool(self.violations)
 
 
-def run_seed(seed: int | str, options: Options | None = None, *, backend: Backend = "trio", salt: str = "") -> Result:
+def run_seed(
+    seed: int | str,
+    options: Options | None = None,
+    *,
+    backend: Backend = "trio",
+    disk: DiskKind = "memory",
+    salt: str = "",
+) -> Result:
     """Run one world from its beginning to its audit.
 
     Args:
         seed: fixes everything.
         options: None takes the seed's own.
+        backend: what the core runs on.
+        disk: what it writes to.
         salt: gives the same world another schedule.
 
     Raises:
         BaseException: a bug of the simulation itself.
     """
     options = options or options_of(int(seed))
-    schedule = Schedule(f"{seed}/schedule/{salt}", options.mode)
+    kind = Schedule if backend == "trio" else LoopSchedule
+    schedule = kind(f"{seed}/schedule/{salt}", options.mode)
     worlds: list[World] = []
     ended_s = 0.0
 
@@ -68,7 +81,7 @@ def run_seed(seed: int | str, options: Options | None = None, *, backend: Backen
 
     began_s = process_time()
     with no_collector(), small_filters():
-        run_virtually(main, schedule, backend)
+        run_virtually(main, schedule)
         [world] = worlds
         audited = audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
         violations = (*world.violations, *audited)
@@ -77,6 +90,7 @@ def run_seed(seed: int | str, options: Options | None = None, *, backend: Backen
         options,
         _trace_hash(world, schedule, ended_s),
         schedule.steps,
+        world.chaos_steps,
         len(world.history.operations),
         world.disk.last_lsn,
         ended_s,
@@ -86,15 +100,13 @@ def run_seed(seed: int | str, options: Options | None = None, *, backend: Backen
     )
 
 
-def run_virtually(main: Callable[[], object], schedule: Schedule, backend: Backend) -> None:
+def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Schedule | LoopSchedule) -> None:
     """Run `main` in virtual time, with `schedule` deciding."""
-    if backend == "asyncio":
-        from simulation.asyncio_loop import run_on_asyncio
-
-        run_on_asyncio(main, schedule)  # type: ignore[arg-type]
+    if isinstance(schedule, LoopSchedule):
+        run_on_asyncio(main, schedule)
         return
     with decided_by(schedule):
-        anyio.run(main, backend="trio", backend_options={"clock": VirtualClock()})  # type: ignore[arg-type]
+        anyio.run(main, backend="trio", backend_options={"clock": VirtualClock()})
 
 
 @contextmanager
@@ -109,7 +121,7 @@ def no_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _trace_hash(world: World, schedule: Schedule, ended_s: float) -> str:
+def _trace_hash(world: World, schedule: Schedule | LoopSchedule, ended_s: float) -> str:
     digest = blake2b(schedule.digest(), digest_size=8)
     encode = msgspec.msgpack.encode
     for operation in world.history.operations:

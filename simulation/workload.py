@@ -61,14 +61,15 @@ class Client:
     """One caller, which does one thing after another.
 
     Args:
-        name: tells it from the others.
+        number: tells it from the others.
         shop: what it knows.
         call: does an operation.
         sleep_until_ms: sleeps until a service time.
     """
 
-    def __init__(self, name: str, shop: Shop, call: Call, sleep_until_ms: SleepUntilMs) -> None:
-        self._name = name
+    def __init__(self, number: int, shop: Shop, call: Call, sleep_until_ms: SleepUntilMs) -> None:
+        self._number = number
+        self._name = f"client-{number}"
         self._shop = shop
         self._call = call
         self._sleep_until_ms = sleep_until_ms
@@ -76,7 +77,10 @@ class Client:
 
     async def run(self) -> None:
         """All of its operations."""
-        for number in range(self._shop.options.operations):
+        options = self._shop.options
+        for number in range(options.operations):
+            if (self._number, number) in options.skipped:
+                continue
             await self._one(Random(f"{self._shop.seed}/{self._name}/{number}"), number)
 
     async def _one(self, random: Random, number: int) -> None:

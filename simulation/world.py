@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from actors.messages import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.records import Transaction
+from simulation.asyncio_loop import LoopSchedule
 from simulation.disk import FaultyStore
 from simulation.faults import Options
 from simulation.history import Check, History, ListStock, StockInfo
@@ -46,7 +47,7 @@ class World:
         schedule: who decides about steps.
     """
 
-    def __init__(self, seed: str, options: Options, schedule: Schedule) -> None:
+    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule) -> None:
         self.seed = seed
         self.options = options
         self.schedule = schedule
@@ -58,6 +59,7 @@ class World:
         self.servers: list[Server] = []
         self.is_calm = True
         self.quiet_since_ms = 0
+        self.chaos_steps = 0
         self._wall_offset_ms = 0
         self._ids = 0
         self._tasks: TaskGroup
@@ -198,6 +200,7 @@ class World:
         """Clients work while everything goes wrong that the seed wants."""
         options = self.options
         self.is_calm = False
+        began = self.schedule.steps
         for step in options.crash_steps:
             self.schedule.at_step(self.schedule.steps + step, self._on_crash_step)
         async with anyio.create_task_group() as trouble:
@@ -208,9 +211,10 @@ class World:
                 trouble.start_soon(self._stall)
             async with anyio.create_task_group() as clients:
                 for number in range(options.clients):
-                    client = Client(f"client-{number}", self.shop, self.network.call, self._sleep_until_ms)
+                    client = Client(number, self.shop, self.network.call, self._sleep_until_ms)
                     clients.start_soon(client.run)
             trouble.cancel_scope.cancel()
+        self.chaos_steps = self.schedule.steps - began
 
     async def _sleep_until_ms(self, at_ms: int) -> None:
         if self.server is not None:

@@ -92,7 +92,7 @@ def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequen
         _write_reservations(connection, batch)
         insert_movements(connection, list(_movements(transactions)))
         insert_requests(connection, list(_requests(transactions)))
-        connection.execute("COMMIT"); connection.execute("BEGIN")
+        connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

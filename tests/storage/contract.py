@@ -257,6 +257,20 @@ class StoreContract:
         assert len(await newest(store)) == 2
         await store.close()
 
+    @pytest.mark.parametrize("shift", [-1, 1])
+    async def test_a_batch_that_does_not_follow_the_last_is_refused(
+        self, make: Make, scribe: Scribe, shift: int
+    ) -> None:
+        store = make()
+        await store.open()
+        await store.write([scribe.receive(), scribe.receive()])
+        scribe.lsn += shift
+        with pytest.raises(REFUSED):
+            await store.write([scribe.receive("other")])
+        assert await rows(store) == [StockKey(ORGANIZATION, "v", "w")]
+        assert (await store.open()).last_lsn == 2
+        await store.close()
+
     # ---- expiry
 
     async def test_what_is_due_comes_soonest_first_and_no_more_than_asked(self, store: Store, scribe: Scribe) -> None:

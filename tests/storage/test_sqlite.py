@@ -19,6 +19,7 @@ from storage.sql import sqlite_session
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.sqlite_session import check_version, survives_many_connections
+from storage.sql.sqlite_thread import run_on_thread
 from storage.sql.store import SqlStore, backend_for
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from tests.storage.contract import Make, StoreContract, contents
@@ -343,6 +344,13 @@ class TestThread:
         await closing
         assert (await store.open()).last_lsn == 2
         await store.close()
+
+    async def test_what_comes_too_late_meets_an_error_of_the_database(self) -> None:
+        connection = await aiosqlite.connect(":memory:")
+        assert await run_on_thread(connection, lambda raw: raw.in_transaction) is False
+        await connection.close()
+        with pytest.raises(sqlite3.ProgrammingError):
+            await run_on_thread(connection, lambda raw: raw.in_transaction)
 
     @pytest.fixture
     def held(self, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Held]":

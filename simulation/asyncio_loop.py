@@ -1,0 +1,155 @@
+"""The same worlds on asyncio: an event loop in virtual time whose next callback the seed chooses.
+
+It is trio's scheduling, roughly: `shuffle` runs what is ready in a random order, the other modes one random callback at
+a time. There are no stalls. Whatever anyio keeps in sets is hashed by creation, since addresses differ from run to run.
+"""
+
+import asyncio
+import math
+import selectors
+from array import array
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from itertools import count
+from random import Random
+from typing import Any
+from unittest import mock
+
+from anyio._backends import _asyncio as backend
+
+from simulation.schedule import Mode
+
+
+class _NumberedTask(asyncio.Task):  # type: ignore[type-arg]
+    def __init__(self, coro: Coroutine[Any, Any, Any], *, number: int, loop: Any, **named: Any) -> None:
+        self.number = number
+        super().__init__(coro, loop=loop, **named)
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+class _NoSelector(selectors.SelectSelector):
+    """Waits for nothing: time jumps instead."""
+
+    def __init__(self, jump: Callable[[float], None]) -> None:
+        super().__init__()
+        self._jump = jump
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise AssertionError("every task waits, and nothing will ever happen again")
+        self._jump(timeout)
+        return []
+
+
+class LoopSchedule:
+    """What `simulation.schedule.Schedule` is for trio."""
+
+    def __init__(self, seed: str, mode: Mode) -> None:
+        self.mode = mode
+        self.random = Random(seed)
+        self.steps = 0
+        self.trace = array("I")
+        self._alarms: list[tuple[int, Callable[[], None]]] = []
+
+    def at_step(self, step: int, do: Callable[[], None]) -> None:
+        self._alarms.append((step, do))
+        self._alarms.sort(key=lambda alarm: alarm[0])
+
+    def stall(self, is_stalled: Callable[[str], bool]) -> None:
+        """Not on asyncio."""
+
+    def resume(self) -> None:
+        """Not on asyncio."""
+
+    def digest(self) -> bytes:
+        return blake2b(self.trace.tobytes(), digest_size=16).digest()
+
+    def choose(self, ready: list[Any]) -> int:
+        """Put what runs next first; returns how many of them run."""
+        while self._alarms and self._alarms[0][0] <= self.steps:
+            self._alarms.pop(0)[1]()
+        if self.mode == "shuffle":
+            self.random.shuffle(ready)
+            chosen = len(ready) if not self._alarms else min(len(ready), self._alarms[0][0] - self.steps)
+        else:
+            place = int(self.random.random() * len(ready))
+            ready[0], ready[place] = ready[place], ready[0]
+            chosen = 1
+        for handle in ready[:chosen]:
+            owner = getattr(handle._callback, "__self__", None)
+            self.trace.append(getattr(owner, "number", 0))
+        self.steps += chosen
+        return chosen
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self, schedule: LoopSchedule) -> None:
+        self._now_s = 0.0
+        self._schedule = schedule
+        super().__init__(_NoSelector(self._jump))
+        numbers = count(1)
+        self.set_task_factory(
+            lambda loop, coro, **named: _NumberedTask(coro, number=next(numbers), loop=loop, **named)  # type: ignore[arg-type]
+        )
+
+    def _jump(self, by_s: float) -> None:
+        self._now_s += by_s
+
+    def time(self) -> float:
+        return self._now_s
+
+    def _run_once(self) -> None:
+        ready: deque[Any] = self._ready  # type: ignore[has-type]
+        if not ready:
+            self._jump_to_next_timer()
+            ready = self._ready
+        handles = [handle for handle in ready if not handle._cancelled]
+        if not handles:
+            ready.clear()
+            return
+        chosen = self._schedule.choose(handles)
+        ready.clear()
+        ready.extend(handles[:chosen])
+        self._ready = deque(ready)
+        rest = handles[chosen:]
+        super()._run_once()  # type: ignore[misc]
+        self._ready.extendleft(reversed(rest))
+
+    def _jump_to_next_timer(self) -> None:
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        waiting = sorted((timer for timer in timers if not timer._cancelled), key=lambda timer: timer._when)
+        if not waiting:
+            raise AssertionError("every task waits, and nothing will ever happen again")
+        self._now_s = max(self._now_s, math.nextafter(waiting[0]._when, math.inf))
+        super()._run_once()  # type: ignore[misc]
+
+
+@contextmanager
+def _scopes_in_order() -> Iterator[None]:
+    numbers = count(1)
+    scopes = backend.CancelScope
+    made: dict[int, int] = {}
+    right = scopes.__init__
+
+    def init(self: Any, *args: Any, **named: Any) -> None:
+        made[id(self)] = next(numbers)
+        right(self, *args, **named)
+
+    with mock.patch.object(scopes, "__init__", init), mock.patch.object(
+        scopes, "__hash__", lambda self: made[id(self)], create=True
+    ):
+        yield
+
+
+def run_on_asyncio(main: Callable[[], Coroutine[Any, Any, None]], schedule: LoopSchedule) -> None:
+    """Run `main` to its end in virtual time."""
+    loop = _VirtualLoop(schedule)
+    with _scopes_in_order():
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()

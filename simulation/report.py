@@ -1,0 +1,135 @@
+"""What a person is told of a run."""
+
+import msgspec
+
+from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.records import Transaction
+from simulation.faults import Options, options_of
+from simulation.history import Check, Note, Operation, StockInfo
+from simulation.runner import Result
+from simulation.violation import Violation
+
+STEPS_TOLD = 24
+
+
+def summary(result: Result) -> str:
+    """One line, which ends with the trace hash."""
+    return (
+        f"seed {result.seed}: {result.steps:,} steps, {result.operations} operations, {result.transactions} journal entries, "
+        f"{result.virtual_s:,.0f} s of virtual time in {result.real_s:.2f} s, trace {result.trace_hash}"
+    )
+
+
+def failure(result: Result, *, salt: str = "", bug: str = "", backend: str = "trio", disk: str = "memory") -> str:
+    """The seed, the violated guarantee, the last steps that matter, and how to see it again."""
+    first = result.violations[0]
+    lines = [f"seed {result.seed} FAILED: {first}", "", "the last steps that matter:"]
+    lines += [f"  {line}" for line in _steps(result, first)]
+    if len(result.violations) > 1:
+        lines.append(f"and {len(result.violations) - 1} more violations, the next: {result.violations[1]}")
+    lines += ["", "again with:", f"  {replay(result, salt=salt, bug=bug, backend=backend, disk=disk)}"]
+    return "\n".join(lines)
+
+
+def replay(result: Result, *, salt: str = "", bug: str = "", backend: str = "trio", disk: str = "memory") -> str:
+    """The command that runs exactly this again."""
+    command = f"stockkeeper simulate --seed {result.seed}"
+    changed = difference(int(result.seed), result.options)
+    if changed:
+        command += f" --options '{changed}'"
+    for name, value, usual in (("salt", salt, ""), ("bug", bug, ""), ("backend", backend, "trio"), ("disk", disk, "memory")):
+        if value != usual:
+            command += f" --{name} {value}"
+    return command
+
+
+def difference(seed: int, options: Options) -> str:
+    """The options that are not the seed's own, as JSON; empty if there are none."""
+    usual = msgspec.to_builtins(options_of(seed))
+    changed = {name: value for name, value in msgspec.to_builtins(options).items() if usual[name] != value}
+    return msgspec.json.encode(changed).decode() if changed else ""
+
+
+def _steps(result: Result, violation: Violation) -> list[str]:
+    operations = result.history.operations
+    about = operations[violation.operation] if 0 <= violation.operation < len(operations) else None
+    words = _words_of(about.request) if about is not None else set()
+    last = len(result.history.notes)
+    for place, note in enumerate(result.history.notes):
+        if isinstance(note.about, Operation) and note.about is about and note.what == "gets":
+            last = place + 1
+        elif note.what.startswith("VIOLATION") or (violation.lsn and _has_lsn(note, violation.lsn) and about is None):
+            last = place + 1
+            break
+    chosen = [note for note in result.history.notes[:last] if _matters(note, about, words)]
+    return [_line(note) for note in chosen[-STEPS_TOLD:]]
+
+
+def _has_lsn(note: Note, lsn: int) -> bool:
+    return note.what == "disk" and any(transaction.lsn == lsn for transaction in note.about)
+
+
+def _words_of(request: object) -> set[str]:
+    """The variants, orders and reservations that a request is about."""
+    words = {getattr(request, name, "") for name in ("variant_id", "order_id", "reservation_id", "request_id")}
+    words |= {line.variant_id for line in getattr(request, "lines", ())}
+    return words - {""}
+
+
+def _matters(note: Note, about: Operation | None, words: set[str]) -> bool:
+    if about is None or note.about is None or note.about is about:
+        return True
+    if isinstance(note.about, Operation):
+        return bool(words & _words_of(note.about.request)) and not isinstance(note.about.request, Check | StockInfo)
+    touched: set[str] = set()
+    for transaction in note.about:
+        touched |= {change.after.variant_id for change in transaction.changes}
+        if transaction.reservation is not None:
+            touched |= {transaction.reservation.order_id, transaction.reservation.reservation_id}
+        if transaction.request is not None:
+            touched.add(transaction.request.request_id)
+    return bool(words & touched)
+
+
+def _line(note: Note) -> str:
+    when = f"{note.at_s:10.4f} s  step {note.step:6}  "
+    about = note.about
+    if isinstance(about, Operation):
+        text = f"{about.client} {note.what} "
+        shown = f"#{about.number} {brief(about.request)}"
+        return when + text + (shown if note.what == "asks" else f"{shown}: {brief(about.answer)}")
+    if note.what == "disk":
+        return when + "disk has " + "; ".join(_entry(transaction) for transaction in about)
+    return when + note.what
+
+
+def _entry(transaction: Transaction) -> str:
+    rows = ", ".join(
+        f"{change.after.variant_id}@{change.after.warehouse_id} available {change.before.available} → {change.after.available}"
+        for change in transaction.changes
+    )
+    reservation = transaction.reservation
+    what = f" {reservation.reservation_id} of {reservation.order_id}" if reservation is not None else ""
+    return f"LSN {transaction.lsn} {transaction.kind}{what} ({rows or 'no rows'})"
+
+
+def brief(value: object) -> str:
+    """A request or an answer, shortened."""
+    match value:
+        case Reserve():
+            lines = ", ".join(f"{line.quantity} {line.variant_id}@{line.warehouse_id or 'any'}" for line in value.lines)
+            return f"Reserve {value.order_id}: {lines}{' key ' + value.request_id if value.request_id else ''}"
+        case Confirm() | Release():
+            return f"{type(value).__name__} {value.reservation_id}"
+        case Fulfill():
+            return f"Fulfill {value.reservation_id} key {value.request_id}"
+        case Receive():
+            return f"Receive {value.quantity} {value.variant_id}@{value.warehouse_id} key {value.request_id}"
+        case Import():
+            lines = ", ".join(f"{line.variant_id}@{line.warehouse_id} {line.total}" for line in value.lines)
+            return f"Import {lines} key {value.request_id}"
+        case None:
+            return "nothing that it could rely on"
+        case _:
+            text = repr(value)
+            return text if len(text) < 200 else text[:197] + "…"
