@@ -53,7 +53,11 @@ class LoopSchedule:
         self.random = Random(seed)
         self.steps = 0
         self.trace = array("I")
+        self.clock_s = 0.0
         self._alarms: list[tuple[int, Callable[[], None]]] = []
+
+    def now_s(self) -> float:
+        return self.clock_s
 
     def at_step(self, step: int, do: Callable[[], None]) -> None:
         self._alarms.append((step, do))
@@ -88,7 +92,6 @@ class LoopSchedule:
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, schedule: LoopSchedule) -> None:
-        self._now_s = 0.0
         self._schedule = schedule
         super().__init__(_NoSelector(self._jump))
         numbers = count(1)
@@ -97,10 +100,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         )
 
     def _jump(self, by_s: float) -> None:
-        self._now_s += by_s
+        self._schedule.clock_s += by_s
 
     def time(self) -> float:
-        return self._now_s
+        return self._schedule.clock_s
 
     def _run_once(self) -> None:
         ready: deque[Any] = self._ready  # type: ignore[has-type]
@@ -124,7 +127,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         waiting = sorted((timer for timer in timers if not timer._cancelled), key=lambda timer: timer._when)
         if not waiting:
             raise AssertionError("every task waits, and nothing will ever happen again")
-        self._now_s = max(self._now_s, math.nextafter(waiting[0]._when, math.inf))
+        self._schedule.clock_s = max(self.time(), math.nextafter(waiting[0]._when, math.inf))
         super()._run_once()  # type: ignore[misc]
 
 

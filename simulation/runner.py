@@ -16,7 +16,7 @@ from simulation.auditor import audit
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.history import History
 from simulation.inspection import small_filters
-from simulation.schedule import Schedule, VirtualClock, decided_by
+from simulation.schedule import Schedule, decided_by
 from simulation.violation import Violation
 from simulation.world import World
 
@@ -106,7 +106,7 @@ def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Sched
         run_on_asyncio(main, schedule)
         return
     with decided_by(schedule):
-        anyio.run(main, backend="trio", backend_options={"clock": VirtualClock()})
+        anyio.run(main, backend="trio", backend_options={"clock": schedule.clock})
 
 
 @contextmanager

@@ -72,12 +72,17 @@ class Schedule(random.Random):
         self.mode = mode
         self.steps = 0
         self.trace = array("I")
+        self.clock = VirtualClock()
         self._first = -1  # the counter of the first task: trio counts on across runs
         self._priorities: dict[int, float] = {}
         self._changes = sorted(self.randrange(PCT_STEPS) for _ in range(PCT_CHANGES)) if mode == "pct" else []
         self._alarms: list[tuple[int, Callable[[], None]]] = []
         self._is_stalled: Callable[[str], bool] | None = None
         self._held: list[Any] = []
+
+    def now_s(self) -> float:
+        """Virtual time, also where no task runs."""
+        return self.clock.current_time()
 
     def at_step(self, step: int, do: Callable[[], None]) -> None:
         """Call `do` between the tasks that are about to be steps `step - 1` and `step`. It must not suspend."""

@@ -74,21 +74,33 @@ async def _crash(actor: Runnable) -> None:
 class ExpectedTime:
     """What service time must be: written a second time, so that the service's clock has something to be wrong against."""
 
-    def __init__(self, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, wall_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
         self._wall_ms = wall_ms
+        self._now_s = now_s
         self._start_ms = 0
-        self._start_s = anyio.current_time()
+        self._start_s = now_s()
 
     def start(self, last_at_ms: int) -> None:
         self._start_ms = max(self._wall_ms(), last_at_ms, self.now_ms())
-        self._start_s = anyio.current_time()
+        self._start_s = self._now_s()
 
     def now_ms(self) -> int:
-        return self._start_ms + int((anyio.current_time() - self._start_s) * 1_000)
+        return self._start_ms + int((self._now_s() - self._start_s) * 1_000)
 
     def monotonic_s_at(self, at_ms: int) -> float:
         """When service time will be that."""
         return self._start_s + (at_ms - self._start_ms) / 1_000
+
+
+class _Once(TaskStatus[None]):
+    def __init__(self, status: TaskStatus[None]) -> None:
+        self._status = status
+        self._is_told = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._status.started()
 
 
 class Server:
@@ -99,6 +111,7 @@ class Server:
         store: its disk.
         options: how it is tuned.
         wall_ms: the wall clock.
+        now_s: the monotonic one.
         new_id: fresh ids.
         is_calm: whether nothing may go wrong any more.
         fail: told, in a sentence, of a bug that the service met.
@@ -111,6 +124,7 @@ class Server:
         store: FaultyStore,
         options: Options,
         wall_ms: Callable[[], int],
+        now_s: Callable[[], float],
         new_id: Callable[[], str],
         is_calm: Callable[[], bool],
         fail: Callable[[str], None],
@@ -118,7 +132,7 @@ class Server:
     ) -> None:
         self.name = name
         self.store = store
-        self.time = ExpectedTime(wall_ms)
+        self.time = ExpectedTime(wall_ms, now_s)
         store.opened = lambda ownership: self.time.start(ownership.last_at_ms)
         self.is_dead = False
         self.ended = anyio.Event()
@@ -127,7 +141,7 @@ class Server:
         self._note = note
         random = Random(f"{name}/dispatch")
         sources = Sources(
-            clock=ServiceClock(wall_ms, anyio.current_time),
+            clock=ServiceClock(wall_ms, now_s),
             new_id=new_id,
             report_crash=self._report_crash,
             dispatcher=lambda start_soon: SeededDispatcher(start_soon, random, options, is_calm),
@@ -147,12 +161,13 @@ class Server:
         return self.is_dead or self.store.is_superseded
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Live until stopped, killed or driven out."""
+        """Live until stopped, killed or driven out. Says that it has started even if it dies before."""
+        once = _Once(task_status)
         try:
             with self._scope:
                 while not self.is_dead:
                     try:
-                        await self.supervisor.run(task_status=task_status)
+                        await self.supervisor.run(task_status=once)
                         break
                     except OwnershipLost:
                         self._note(f"{self.name} lost the database and exits")
@@ -166,6 +181,7 @@ class Server:
         finally:
             self.is_dead = True
             self.ended.set()
+            once.started()
 
     def kill(self) -> None:
         """As by kill -9: nothing more goes out, to the disk or to a caller. Its tasks learn of it soon after."""

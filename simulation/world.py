@@ -53,7 +53,7 @@ class World:
         self.schedule = schedule
         self.violations: list[Violation] = []
         self.disk = Disk()
-        self.history = History(anyio.current_time, lambda: schedule.steps)
+        self.history = History(schedule.now_s, lambda: schedule.steps)
         self.shop = Shop(seed, options)
         self.server: Server | None = None
         self.servers: list[Server] = []
@@ -69,7 +69,7 @@ class World:
     # ---- what the parts need ----------------------------------------------------------------------------------------
 
     def wall_ms(self) -> int:
-        return EPOCH_MS + int(anyio.current_time() * 1_000) + self._wall_offset_ms
+        return EPOCH_MS + int(self.schedule.now_s() * 1_000) + self._wall_offset_ms
 
     def fail(self, guarantee: str, sentence: str) -> None:
         """Something is wrong that needs no audit."""
@@ -129,14 +129,18 @@ class World:
             store,
             self.options,
             self.wall_ms,
+            self.schedule.now_s,
             self._new_id,
             lambda: self.is_calm,
             lambda sentence: self.fail("no bug is met", sentence),
             self.history.note,
         )
         self.servers.append(server)
-        self.server = server
+        before, self.server = self.server, server
         await self._tasks.start(server.run)
+        if server.is_dead and self.server is server:
+            self.server = before
+            self._crash.set()
         return server
 
     async def kill_server(self) -> None:
@@ -165,6 +169,8 @@ class World:
         while True:
             await self._crash.wait()
             self._crash = anyio.Event()
+            if self.server is not None and self.server.serving:
+                continue
             await self.kill_server()
             await anyio.sleep(random.random() * random.choice((0.1, 2.0)))
             await self.start_server()

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -228,3 +228,74 @@ def fulfill(
     from stockkeeper.commands import fulfill_reservation
 
     return fulfill_reservation(organization_id, reservation_id, reference, request_id, target)
+
+
+@app.command
+def simulate(
+    *,
+    seed: int | None = None,
+    seeds: str = "",
+    fresh: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    regressions: Annotated[bool, Parameter(negative="")] = False,
+    every_step: Annotated[bool, Parameter(negative="")] = False,
+    shrink: Annotated[bool, Parameter(negative="")] = False,
+    jobs: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    backend: Literal["trio", "asyncio"] = "trio",
+    disk: Literal["memory", "sqlite", "power-cut"] = "memory",
+    clients: int | None = None,
+    operations: int | None = None,
+    options: str = "",
+    salt: str = "",
+    bug: str = "",
+) -> int:
+    """Run the core in a simulated world, fixed by a seed, and check every answer.
+
+    Parameters
+    ----------
+    seed
+        Run this one and print its trace hash.
+    seeds
+        Run a range, as 0..5000.
+    fresh
+        Run so many seeds from a random place, which is printed.
+    regressions
+        Run every seed that ever failed.
+    every_step
+        Crash at every step of a small version of the seed.
+    shrink
+        Make a failure small before it is told.
+    jobs
+        Processes for a range.
+    backend
+        What the core runs on.
+    disk
+        What it writes to.
+    clients
+        Override the seed's number of clients.
+    operations
+        Override the seed's number of operations of each client.
+    options
+        Override anything else, as JSON.
+    salt
+        Gives the same world another schedule.
+    bug
+        Plant this bug, to see that it is caught.
+    """
+    from simulation.command import simulate as run  # trio comes with the extra `simulation`
+
+    return run(
+        seed=seed,
+        seeds=seeds,
+        fresh=fresh,
+        regressions=regressions,
+        every_step=every_step,
+        shrink=shrink,
+        jobs=jobs,
+        backend=backend,
+        disk=disk,
+        clients=clients,
+        operations=operations,
+        options=options,
+        salt=salt,
+        bug=bug,
+    )
