@@ -231,6 +231,20 @@ def fulfill(
 
 
 @app.command
+def check(*, database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL) -> int:
+    """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile.
+
+    Parameters
+    ----------
+    database_url
+        Where stock is kept.
+    """
+    from stockkeeper.check import check as run
+
+    return run(database_url)
+
+
+@app.command
 def simulate(
     *,
     seed: int | None = None,

@@ -74,6 +74,10 @@ async def test_the_operators_commands_work(tmp_path: Path) -> None:
         for words in commands():
             if words[0] != "stockkeeper" or words[1] == "serve":
                 continue
+            if words[1] == "check":
+                url = f"sqlite+aiosqlite:///{tmp_path}/stock.db"
+                assert (await run_cli("check", "--database-url", url))[0] == 0
+                continue
             arguments = [str(tmp_path / "stock.csv") if word == "stock.csv" else word for word in words[1:]]
             status, out, err = await run_cli(*arguments, "--target", f"localhost:{server.port}")
             assert status == 0, (words, out, err)
