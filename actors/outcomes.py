@@ -64,10 +64,10 @@ Fact = (
 
 
 class Shortage(Struct, frozen=True):
-    """A line that does not fit: the quantities are sums over the order's lines on the same goods."""
+    """A row that cannot give what the basket asks of it: `requested` is the sum over the lines that meet there."""
 
     variant_id: str
-    warehouse_id: str  # empty: no warehouse has enough
+    warehouse_id: str  # where no warehouse was named: the one with the most
     requested: int
     available: int
 

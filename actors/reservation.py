@@ -33,9 +33,9 @@ def confirm(reservation: ReservationRecord, order_id: str, now_ms: int) -> Reser
     match reservation.state:
         case "active":
             return reservation.moved("confirmed", now_ms)
-        case "confirmed":
+        case "confirmed" | "fulfilled":  # a late retry gets the answer that was given
             return reservation
-        case "fulfilled" | "released" | "expired":
+        case "released" | "expired":
             _refuse_ended(reservation)
 
 

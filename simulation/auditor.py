@@ -193,7 +193,7 @@ class _Audit:
         order = OrderKey(request.organization_id, request.order_id)
         replay = self._replay
         orders = replay.latest.get(order)
-        lsns = [orders.lsns] if orders is not None else []
+        lsns: list[Sequence[int]] = [orders.lsns] if orders is not None else []
         if isinstance(answer, StockReserved):
             timeline = self._timeline(answer.reservation, high)
             if answer.reservation.order != order:
@@ -376,7 +376,7 @@ class _Audit:
                     break
         return found
 
-    def _records(self, keys: Sequence[StockKey], lsn: int) -> list[object]:
+    def _records(self, keys: Sequence[StockKey], lsn: int) -> list[StockRecord]:
         return [record for key in keys if (record := self._replay.rows[key].at(lsn)) is not None]
 
     def _row_lsns(self, organization_id: str, variant_ids: Sequence[str]) -> list[Sequence[int]]:
@@ -400,7 +400,7 @@ class _Audit:
 
 _GOOD = ("active", "confirmed", "fulfilled")
 _STATES_AFTER: dict[type, tuple[str, ...]] = {
-    ReservationConfirmed: ("confirmed",),
+    ReservationConfirmed: ("confirmed", "fulfilled"),  # a late retry, when it was shipped already
     ReservationReleased: ("released", "expired"),
     ReservationFulfilled: ("fulfilled",),
 }
@@ -417,9 +417,11 @@ def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusa
     short: dict[tuple[str, str], Shortage] = {}
     for line, placement in zip(lines, placements, strict=True):
         if not placement.fits:
-            key = (line.variant_id, line.warehouse_id)
-            requested = line.quantity + (short[key].requested if key in short else 0)
-            short[key] = Shortage(line.variant_id, placement.warehouse_id, requested, placement.available)
+            key = (line.variant_id, placement.warehouse_id)
+            asked = [
+                a.quantity for a, p in zip(lines, placements, strict=True) if (a.variant_id, p.warehouse_id) == key
+            ]
+            short[key] = Shortage(*key, sum(asked), placement.available)
     return InsufficientStock(tuple(short.values()))
 
 
@@ -457,7 +459,7 @@ def _is_refused(
         case ReservationWasReleased():
             return record is not None and record.state == "released"
         case ReservationWasFulfilled():
-            return record is not None and record.state == "fulfilled"
+            return record is not None and record.state == "fulfilled" and not isinstance(request, Confirm)
         case ReservationNotConfirmed():
             return record is not None and record.state == "active"
         case _:

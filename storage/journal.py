@@ -190,6 +190,11 @@ def _give(reply: Reply[Any], value: Any, error: Exception | None) -> None:
         reply.set(value)
 
 
+def shutting_down() -> Unavailable:
+    """The answer to everyone whose call met a stop."""
+    return Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", 1_000)
+
+
 def storage_down() -> Unavailable:
     """The answer to everyone whose call met a storage failure."""
     return Unavailable(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.limits import INT32_MAX
 from actors.messages import Change, Line
 from actors.outcomes import InsufficientStock, Refused, Shortage, StockNotFound
 from actors.records import Delta, ReservationItem, StockKey
@@ -95,13 +94,14 @@ def _refusal(
     for line, placement in zip(lines, placements, strict=True):
         if not placement.found:
             return StockNotFound(line.variant_id, line.warehouse_id)
-    # Lines on the same goods were judged together and are named together.
-    shortages: dict[tuple[str, str], Shortage] = {}
+    # Whatever the basket asks of a row was judged together and is named together.
+    asked: dict[tuple[str, str], int] = {}
     for line, placement in zip(lines, placements, strict=True):
-        if not placement.fits:
-            goods = (line.variant_id, line.warehouse_id)
-            known = shortages.get(goods)
-            requested = line.quantity + (known.requested if known else 0)
-            assert requested <= INT32_MAX
-            shortages[goods] = Shortage(line.variant_id, placement.warehouse_id, requested, placement.available)
-    return InsufficientStock(tuple(shortages.values()))
+        row = (line.variant_id, placement.warehouse_id)
+        asked[row] = asked.get(row, 0) + line.quantity
+    short = {
+        (line.variant_id, placement.warehouse_id): placement.available
+        for line, placement in zip(lines, placements, strict=True)
+        if not placement.fits
+    }
+    return InsufficientStock(tuple([Shortage(*row, asked[row], available) for row, available in short.items()]))

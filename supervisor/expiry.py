@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 
 from actors.messages import Expire
-from actors.outcomes import ActorCrashed, Fact, Unavailable
+from actors.outcomes import ActorCrashed, ExpiryHandled, Fact, Unavailable
 from actors.records import OrderKey
 from actors.reply import Reply
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
 BATCH_ORDERS_MAX = 500
+RETRY_MS = 500
 PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
 
 
@@ -47,6 +48,7 @@ class Expiry:
         self._idle_ms = int(idle_s * 1_000)
         self._wakes_at_ms = 0
         self._wake = anyio.Event()
+        self._failed: dict[OrderKey, int] = {}  # and when to try them again
         self.expired = 0
 
     def note(self, expires_at_ms: int) -> None:
@@ -65,10 +67,14 @@ class Expiry:
             # Whatever is noted from here on may be missing from what the database says, and wakes the loop.
             self._wakes_at_ms = self._clock.now_ms() + self._idle_ms
             self._wake = anyio.Event()
-            due = await self._due(self._clock.now_ms(), BATCH_ORDERS_MAX)
+            # Orders that failed are still due, and must not stand in the way of those behind them.
+            now_ms = self._clock.now_ms()
+            due = await self._due(now_ms, BATCH_ORDERS_MAX + len(self._failed))
             if due:
-                await self._expire(due)
-                await anyio.sleep(0 if len(due) == BATCH_ORDERS_MAX else PAUSE_S)
+                self._failed = {one.order: at for one in due if (at := self._failed.get(one.order))}
+                ready = [one for one in due if self._failed.get(one.order, 0) <= now_ms][:BATCH_ORDERS_MAX]
+                await self._expire(ready)
+                await anyio.sleep(0 if len(ready) == BATCH_ORDERS_MAX else PAUSE_S)
                 continue
             soonest_ms = await self._next_expiry_ms()
             if soonest_ms is not None:
@@ -82,17 +88,24 @@ class Expiry:
                 self._wake = anyio.Event()
 
     async def _expire(self, due: Sequence[Due]) -> None:
-        replies: list[Reply[Fact]] = []
+        replies: list[tuple[OrderKey, Reply[Fact]]] = []
         for one in due:
             reply: Reply[Fact] = Reply()
             try:
                 self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
             except Unavailable:
-                continue  # a full mailbox; it is still due at the next look
-            replies.append(reply)
-        for reply in replies:
+                self._fail(one.order)  # a full mailbox; it is still due at a later look
+                continue
+            replies.append((one.order, reply))
+        for order, reply in replies:
             try:
-                await reply.wait()
+                fact = await reply.wait()
             except (Unavailable, ActorCrashed):
-                continue  # likewise
-            self.expired += 1
+                self._fail(order)  # likewise
+                continue
+            self._failed.pop(order, None)
+            assert isinstance(fact, ExpiryHandled)
+            self.expired += fact.expired
+
+    def _fail(self, order: OrderKey) -> None:
+        self._failed[order] = self._clock.now_ms() + RETRY_MS

@@ -6,6 +6,7 @@ noted.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from actors.records import ReservationRecord, StockKey
@@ -32,12 +33,29 @@ class ExpiryHints:
         self._claims: dict[StockKey, list[Claim]] = {}
         self._claims_max = claims_max
         self._count = 0
+        self._changed: set[tuple[str, str]] | None = set()  # while the database's are still to be learned
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, reservation: ReservationRecord) -> None:
-        """Note an active reservation."""
+        """Note a reservation that was just made."""
+        self._note_change(reservation)
+        self._add(reservation)
+
+    def learn(self, reservations: Sequence[ReservationRecord]) -> None:
+        """Note, once, what the database had as active. What changed since then is known better here."""
+        changed, self._changed = self._changed, None
+        assert changed is not None
+        for reservation in reservations:
+            if (reservation.organization_id, reservation.reservation_id) not in changed:
+                self._add(reservation)
+
+    def _note_change(self, reservation: ReservationRecord) -> None:
+        if self._changed is not None:
+            self._changed.add((reservation.organization_id, reservation.reservation_id))
+
+    def _add(self, reservation: ReservationRecord) -> None:
         if self._count + len(reservation.items) > self._claims_max:
             return
         for key, claim in _claims_of(reservation):
@@ -50,6 +68,7 @@ class ExpiryHints:
 
     def discard(self, reservation: ReservationRecord) -> None:
         """Forget a reservation that is not active any more, if it was noted."""
+        self._note_change(reservation)
         for key, claim in _claims_of(reservation):
             claims = self._claims.get(key)
             if claims is None:

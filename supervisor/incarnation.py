@@ -27,14 +27,14 @@ from actors.records import (
     VariantKey,
 )
 from actors.reply import Reply
-from storage.journal import Journal, JournalStatistics, storage_down
+from storage.journal import Journal, JournalStatistics, shutting_down, storage_down
 from storage.store import Ownership, StorageError, Store
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator
 from supervisor.directory import DirectoryStatistics
 from supervisor.expiry import Expiry
 from supervisor.goods import Goods
-from supervisor.hints import CLAIMS_MAX, ExpiryHints
+from supervisor.hints import ExpiryHints
 from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
@@ -74,6 +74,21 @@ class Statistics(Struct, frozen=True):
     orders: DirectoryStatistics
     requests: DirectoryStatistics
     expired: int
+
+
+class Call(Reply[Fact]):
+    """A command under way: until it is answered, whether or not its caller still waits."""
+
+    __slots__ = ("_open_calls",)
+
+    def __init__(self, open_calls: dict[Reply[Fact], None]) -> None:
+        super().__init__()
+        self._open_calls = open_calls
+        open_calls[self] = None
+
+    def _wake(self) -> None:
+        self._open_calls.pop(self, None)
+        super()._wake()
 
 
 class Incarnation:
@@ -145,13 +160,13 @@ class Incarnation:
             raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
-        reply: Reply[Fact] = Reply()
-        self._open_calls[reply] = None
+        reply = Call(self._open_calls)
         try:
             self._submit(command, reply)
-            return await reply.wait()
-        finally:
+        except BaseException:
             self._open_calls.pop(reply, None)
+            raise
+        return await reply.wait()
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket on durable state. Cancelling it changes nothing."""
@@ -244,7 +259,7 @@ class Incarnation:
         self._is_ending = True
         self.journal.fail_answers(error)
         self.stock.fail_loads(error)
-        for reply in self._open_calls:
+        for reply in list(self._open_calls):
             if not reply.is_done:
                 reply.fail(error)
 
@@ -315,7 +330,7 @@ class Incarnation:
 
     @property
     def _is_over(self) -> bool:
-        """Nothing can be started any more: a failure ends this incarnation, has ended it, or is known but to its tasks."""
+        """Nothing can be started any more: a failure ends this incarnation, or has ended it."""
         return self._is_ending or self._tasks.cancel_scope.cancel_called
 
     def _calls_under_way(self) -> int:
@@ -405,8 +420,7 @@ class Incarnation:
             for request in requests:
                 self.requests.known.add(request)
         self.requests.known.is_filled = True
-        for reservation in await self._store.active_reservations(CLAIMS_MAX // 4):
-            self._hints.add(reservation)
+        self._hints.learn(await self._store.active_reservations(KEYS_A_PAGE))
 
 
 @asynccontextmanager
@@ -415,12 +429,14 @@ async def incarnation(
 ) -> AsyncIterator[Incarnation]:
     """A running core, ended with the block."""
     core = None
+    error = storage_down()
     try:
         async with anyio.create_task_group() as tasks:
             core = Incarnation(store, ownership, sources, limits, tasks)
             await core.serve()
             yield core
+            error = shutting_down()
             tasks.cancel_scope.cancel()
     finally:
         if core is not None:
-            core.end(storage_down())
+            core.end(error)

@@ -5,6 +5,7 @@ memory cannot be changed meanwhile, so what was read is still true when it arriv
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 import anyio
@@ -50,12 +51,13 @@ class Loader(Generic[K, V]):
         """
         while True:
             await self._has_wanted.wait()
-            await self._wait_durable()
-            keys = list(self._wanted)[:KEYS_A_READ_MAX]
+            keys = list(islice(self._wanted, KEYS_A_READ_MAX))
             for key in keys:
                 del self._wanted[key]
             if not self._wanted:
                 self._has_wanted = anyio.Event()
+            # Only after the keys were taken: what a crash dropped may be wanted while its changes are being written.
+            await self._wait_durable()
             values = await self._read(keys)
             self.reads += 1
             for key in keys:

@@ -113,6 +113,7 @@ class OrderDirectory:
     def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
         assert isinstance(actor, OrderActor)
         self._directory.remove(actor.key, actor)
+        self._forget([actor])
         self._report_crash(actor, error)
 
     def _forget(self, actors: Sequence[OrderActor]) -> None:

@@ -82,8 +82,10 @@ def _choose(
     if single is not None:
         return {index: single for indexes in open_lines.values() for index in indexes}
     chosen: dict[int, str] = {}
+    steps_left = PACKING_STEPS_MAX  # for all of the basket: it is one turn of the event loop
     for variant_id, indexes in open_lines.items():
-        chosen.update(_pack([(lines[i].quantity, i) for i in indexes], left[variant_id]))
+        packed, steps_left = _pack([(lines[i].quantity, i) for i in indexes], left[variant_id], steps_left)
+        chosen.update(packed)
     return chosen
 
 
@@ -99,21 +101,24 @@ def _one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
     return best
 
 
-def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int]) -> dict[int, str]:
-    """Place (quantity, line) wishes of one variant into its warehouses, all or none."""
+def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int], steps_max: int) -> tuple[dict[int, str], int]:
+    """Place (quantity, line) wishes of one variant into its warehouses, all or none. Says how many steps are left."""
     wishes = sorted(wishes, key=lambda wish: (-wish[0], wish[1]))
     space = dict(left)
     if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in space.values()):
-        return {}
+        return {}, steps_max
     placed: list[str] = []
     untried: list[list[str]] = []
-    for _ in range(PACKING_STEPS_MAX):
+    # One step a wish is not counted: a basket that packs straight away never meets the bound.
+    for step in range(steps_max + len(wishes) + 1):
         if len(placed) == len(wishes):
-            return {line: warehouse_id for (_, line), warehouse_id in zip(wishes, placed, strict=True)}
+            packed = {line: warehouse_id for (_, line), warehouse_id in zip(wishes, placed, strict=True)}
+            return packed, steps_max - max(0, step - len(wishes))
         quantity = wishes[len(placed)][0]
         if len(untried) == len(placed):
-            roomy = [w for w in space if space[w] >= quantity]
-            untried.append(sorted(roomy, key=lambda w: (-space[w], w)))
+            # Of warehouses with equally much left, one stands for all.
+            roomy = {space[w]: w for w in sorted(space, reverse=True) if space[w] >= quantity}
+            untried.append([roomy[pieces] for pieces in sorted(roomy, reverse=True)])
         if untried[-1]:
             warehouse_id = untried[-1].pop(0)
             space[warehouse_id] -= quantity
@@ -121,10 +126,10 @@ def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int]) -> dict[int, s
         else:
             untried.pop()
             if not placed:
-                return {}
+                return {}, steps_max - max(0, step - len(wishes))
             space[placed[-1]] += wishes[len(placed) - 1][0]
             placed.pop()
-    return {}
+    return {}, 0
 
 
 def _fullest(rows: Mapping[str, int]) -> str:

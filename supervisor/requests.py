@@ -24,16 +24,18 @@ class RequestActor(Actor[Command, Fact]):
 
     Args:
         key: the idempotency key.
-        load: reads what was answered under it; None if nothing certainly was.
+        load: reads what was answered under it.
+        may_be_known: whether something may have been answered under it.
         carry_out: has the command done; its answer is given when it is durable.
     """
 
-    __slots__ = ("_carry_out", "_load", "_record", "key")
+    __slots__ = ("_carry_out", "_load", "_must_load", "_record", "key")
 
     def __init__(
         self,
         key: RequestKey,
-        load: Callable[[], Awaitable[RequestRecord | None]] | None,
+        load: Callable[[], Awaitable[RequestRecord | None]],
+        may_be_known: bool,
         carry_out: CarryOut,
         dispatcher: Dispatcher,
         on_crash: Callable[[Actor[Command, Fact], Exception], None],
@@ -42,6 +44,7 @@ class RequestActor(Actor[Command, Fact]):
         super().__init__(dispatcher, on_crash, mailbox_messages_max)
         self.key = key
         self._load = load
+        self._must_load = may_be_known
         self._carry_out = carry_out
         self._record: RequestRecord | None = None
 
@@ -58,17 +61,20 @@ class RequestActor(Actor[Command, Fact]):
 
     async def receive(self, envelope: Envelope[Command, Fact]) -> None:
         """Answer from memory, or have the command carried out and remember its answer."""
-        if self._load is not None:
+        if self._must_load:
             self._record = await self._load()
-            self._load = None
+            self._must_load = False
         command, reply = envelope
         if self._record is None:
             done: Reply[Fact] = Reply()
-            await self._carry_out(command, done)
             try:
+                await self._carry_out(command, done)
                 fact = await done.wait()
             except Refused as refused:
                 self._record = remember(command, refused.refusal)
+                raise
+            except Exception:
+                self._must_load = True  # it may have been decided before whoever carried it out crashed
                 raise
             self._record = remember(command, fact)
             reply.set(fact)
@@ -124,9 +130,14 @@ class RequestDirectory:
         assert key is not None
         actor = self._directory.get(key)
         if actor is None:
-            load = self._load_of(key) if self.known.may_contain(key) else None
             actor = RequestActor(
-                key, load, self._carry_out, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+                key,
+                self._load_of(key),
+                self.known.may_contain(key),
+                self._carry_out,
+                self._dispatcher,
+                self._drop_crashed,
+                self._mailbox_messages_max,
             )
             self._directory.add(key, actor)
         actor.ask(command, reply)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-from actors.actor import Actor, Dispatcher
+from actors.actor import Actor, Dispatcher, restarting
 from actors.messages import Prepare
 from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
 from actors.reply import Reply
@@ -14,13 +14,14 @@ from supervisor.loader import Loader
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
-    __slots__ = ("key", "loaded", "pins", "rows")
+    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows")
 
     def __init__(self, key: VariantKey) -> None:
         self.key = key
         self.rows: dict[str, StockActor] = {}
         self.loaded: Reply[None] = Reply()
         self.pins = 0
+        self.has_unmade_rows = False
 
     def __repr__(self) -> str:
         return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
@@ -28,6 +29,11 @@ class VariantStock:
     @property
     def is_quiet(self) -> bool:
         return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
+
+    def drop_unmade_rows(self) -> None:
+        """Forget rows that were to be made and were not. Nobody may work with them: nothing is pinned."""
+        self.rows = {warehouse_id: row for warehouse_id, row in self.rows.items() if row.state.record.exists}
+        self.has_unmade_rows = False
 
     @property
     def is_undecided(self) -> bool:
@@ -73,6 +79,8 @@ class Pinned:
     def __exit__(self, *_: object) -> None:
         for variant in self._variants.values():
             variant.pins -= 1
+            if variant.has_unmade_rows and not variant.pins:
+                variant.drop_unmade_rows()
 
 
 class StockDirectory:
@@ -134,10 +142,17 @@ class StockDirectory:
         return Pinned(variants)
 
     def row(self, variant: VariantStock, warehouse_id: str) -> StockActor:
-        """The row's actor; one for a row that does not exist yet if need be."""
+        """The row's actor; one for a row that does not exist yet if need be.
+
+        Raises:
+            Unavailable: a crash has dropped the activation, though it is pinned.
+        """
         row = variant.rows.get(warehouse_id)
         if row is None:
             key = variant.key
+            if self._directory.get(key) is not variant:
+                raise restarting()
+            variant.has_unmade_rows = True
             record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self._new_stock_id())
             row = variant.rows[warehouse_id] = self._actor(variant, record)
         return row

@@ -11,9 +11,9 @@ import anyio
 from anyio.abc import TaskStatus
 
 from actors.messages import Command, Line
-from actors.outcomes import Fact, Unavailable
+from actors.outcomes import Fact
 from actors.records import ReservationState, StockKey
-from storage.journal import storage_down
+from storage.journal import shutting_down, storage_down
 from storage.store import Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
 from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
@@ -135,7 +135,7 @@ class Supervisor:
 
     def _serving_core(self) -> Incarnation:
         if self._stop_requested.is_set():
-            raise Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", 1_000)
+            raise shutting_down()
         if self._core is None:
             raise storage_down()
         return self._core

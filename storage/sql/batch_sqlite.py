@@ -7,16 +7,15 @@ again for every execution, and beside a busy event loop that made a batch four t
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any
 
-from actors.records import ReservationRecord, Transaction
+from actors.records import Transaction
 from storage.batch import Batch, fold
+from storage.sql import rows
 from storage.sql.instants import ms_to_text
+from storage.sql.rows import Row
 from storage.store import OwnershipLost, StorageError
-
-Row = tuple[Any, ...]
 
 ROWS_AT_ONCE = 32  # more gains nothing more
 
@@ -39,41 +38,27 @@ UPDATE_RESERVATION = """
 class Insert:
     """An INSERT of one table, for one row and for many."""
 
-    def __init__(self, table: str, columns: str) -> None:
-        row = f"({', '.join('?' * len(columns.split()))})"
-        head = f"INSERT INTO {table} ({', '.join(columns.split())}) VALUES "
+    def __init__(self, table: str) -> None:
+        columns = rows.COLUMNS[table].split()
+        row = f"({', '.join('?' * len(columns))})"
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
         self._one = head + row
         self._many = head + ", ".join([row] * ROWS_AT_ONCE)
 
-    def __call__(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
-        whole = len(rows) - len(rows) % ROWS_AT_ONCE
+    def __call__(self, connection: sqlite3.Connection, new: Iterable[Row]) -> None:
+        new = list(new)
+        whole = len(new) - len(new) % ROWS_AT_ONCE
         for begin in range(0, whole, ROWS_AT_ONCE):
-            connection.execute(self._many, list(chain.from_iterable(rows[begin : begin + ROWS_AT_ONCE])))
-        if whole < len(rows):
-            connection.executemany(self._one, rows[whole:])
+            connection.execute(self._many, list(chain.from_iterable(new[begin : begin + ROWS_AT_ONCE])))
+        if whole < len(new):
+            connection.executemany(self._one, new[whole:])
 
 
-insert_stock = Insert(
-    "stock",
-    "total available reserved damaged in_transit min_stock max_stock version"
-    " stock_id organization_id variant_id warehouse_id",
-)
-insert_reservations = Insert(
-    "reservation",
-    "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason lsn",
-)
-insert_items = Insert(
-    "reservation_item",
-    "organization_id reservation_id line variant_id warehouse_id requested_warehouse_id stock_id quantity"
-    " stock_before stock_after",
-)
-insert_movements = Insert(
-    "stock_movement",
-    "lsn position at kind organization_id variant_id warehouse_id"
-    " available_before reserved_before damaged_before in_transit_before"
-    " available_after reserved_after damaged_after in_transit_after reference reason",
-)
-insert_requests = Insert("request", "scope request_id fingerprint outcome lsn at")
+insert_stock = Insert("stock")
+insert_reservations = Insert("reservation")
+insert_items = Insert("reservation_item")
+insert_movements = Insert("stock_movement")
+insert_requests = Insert("request")
 
 
 def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequence[Transaction]) -> None:
@@ -88,10 +73,7 @@ def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequen
     connection.execute("BEGIN IMMEDIATE")
     try:
         _pass_fence(connection, epoch, batch)
-        _write_stock(connection, batch)
-        _write_reservations(connection, batch)
-        insert_movements(connection, list(_movements(transactions)))
-        insert_requests(connection, list(_requests(transactions)))
+        _write(connection, batch)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -111,118 +93,18 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
     raise StorageError(f"the database ends at LSN {last_lsn}, and the batch begins at {batch.first_lsn}")
 
 
-def _write_stock(connection: sqlite3.Connection, batch: Batch) -> None:
-    connection.executemany(
-        WRITE_WAREHOUSE, [(w.organization_id, w.warehouse_id, w.name) for w in batch.warehouses.values()]
-    )
-    new: list[Row] = []
-    changed: list[Row] = []
-    for key, change in batch.stock.items():
-        row = change.after
-        values = (
-            row.total,
-            row.available,
-            row.reserved,
-            row.damaged,
-            row.in_transit,
-            row.min_stock,
-            row.max_stock,
-            row.version,
-            row.stock_id,
-            *key,
-        )
-        if change.before.version == 0:
-            new.append(values)
-        else:
-            changed.append((*values, change.before.version))
+def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+    connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
+    new, changed = rows.stock(batch)
     insert_stock(connection, new)
     _update(connection, UPDATE_STOCK, changed, "stock rows")
+    insert_reservations(connection, rows.reservations(batch, ms_to_text))
+    insert_items(connection, rows.items(batch))
+    _update(connection, UPDATE_RESERVATION, list(rows.moved_reservations(batch, ms_to_text)), "reservations")
+    insert_movements(connection, rows.movements(batch, ms_to_text))
+    insert_requests(connection, rows.requests(batch, ms_to_text))
 
 
-def _write_reservations(connection: sqlite3.Connection, batch: Batch) -> None:
-    insert_reservations(connection, list(_reservations(batch)))
-    insert_items(connection, [row for r in batch.reserved.values() for row in _items(r)])
-    moved = [
-        (r.state, _text_or_null(r.confirmed_at_ms), _text_or_null(r.ended_at_ms), r.reason, *key)
-        for key, r in batch.moved.items()
-    ]
-    _update(connection, UPDATE_RESERVATION, moved, "reservations")
-
-
-def _update(connection: sqlite3.Connection, sql: str, rows: list[Row], what: str) -> None:
-    if rows and (found := connection.executemany(sql, rows).rowcount) != len(rows):
-        raise StorageError(f"{len(rows) - found} of {len(rows)} {what} are not as the service knows them")
-
-
-def _reservations(batch: Batch) -> Iterator[Row]:
-    for key, reservation in batch.reserved.items():
-        yield (
-            *key,
-            reservation.order_id,
-            reservation.state,
-            ms_to_text(reservation.created_at_ms),
-            ms_to_text(reservation.expires_at_ms),
-            _text_or_null(reservation.confirmed_at_ms),
-            _text_or_null(reservation.ended_at_ms),
-            reservation.reason,
-            batch.reserved_lsn[key],
-        )
-
-
-def _items(reservation: ReservationRecord) -> Iterator[Row]:
-    for line, item in enumerate(reservation.items):
-        yield (
-            reservation.organization_id,
-            reservation.reservation_id,
-            line,
-            item.variant_id,
-            item.warehouse_id,
-            item.requested_warehouse_id,
-            item.stock_id,
-            item.quantity,
-            item.stock_before,
-            item.stock_after,
-        )
-
-
-def _movements(transactions: Sequence[Transaction]) -> Iterator[Row]:
-    for transaction in transactions:
-        at = ms_to_text(transaction.at_ms)
-        for position, change in enumerate(transaction.changes):
-            before, after = change.before, change.after
-            yield (
-                transaction.lsn,
-                position,
-                at,
-                transaction.kind,
-                after.organization_id,
-                after.variant_id,
-                after.warehouse_id,
-                before.available,
-                before.reserved,
-                before.damaged,
-                before.in_transit,
-                after.available,
-                after.reserved,
-                after.damaged,
-                after.in_transit,
-                transaction.reference,
-                transaction.reason,
-            )
-
-
-def _requests(transactions: Sequence[Transaction]) -> Iterator[Row]:
-    for transaction in transactions:
-        if (request := transaction.request) is not None:
-            yield (
-                request.scope,
-                request.request_id,
-                request.fingerprint,
-                request.outcome.decode(),
-                transaction.lsn,
-                ms_to_text(transaction.at_ms),
-            )
-
-
-def _text_or_null(at_ms: int) -> str | None:
-    return ms_to_text(at_ms) if at_ms else None
+def _update(connection: sqlite3.Connection, sql: str, changed: list[Row], what: str) -> None:
+    if changed and (found := connection.executemany(sql, changed).rowcount) != len(changed):
+        raise StorageError(f"{len(changed) - found} of {len(changed)} {what} are not as the service knows them")

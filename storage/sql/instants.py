@@ -26,6 +26,7 @@ def ms_to_text(at_ms: int) -> str:
     return f"{_second_text(second)}.{milliseconds:03d}Z"
 
 
+@lru_cache(maxsize=4096)  # a reservation's times come again with each of its items
 def text_to_ms(text: str) -> int:
     return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from alembic.util import CommandError
 from anyio import CancelScope
-from sqlalchemy import Connection, make_url
+from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from actors.records import (
@@ -48,7 +48,17 @@ def backend_for(url: str, *, inline: bool = False) -> Backend:
         if parsed.database in (None, "", ":memory:") or parsed.query:
             raise ValueError("the database URL must name a file and nothing else after sqlite+aiosqlite:///")
         return SqliteBackend(Path(str(parsed.database)), inline=inline)
-    raise ValueError(f"no support for {parsed.drivername} databases; sqlite+aiosqlite:/// and a path is supported")
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return _postgres(parsed)
+    raise ValueError(f"no support for {parsed.get_backend_name()} databases, only for sqlite and postgresql")
+
+
+def _postgres(url: URL) -> Backend:
+    try:
+        from storage.sql.postgres import PostgresBackend
+    except ModuleNotFoundError as error:  # an extra, which most installations do without
+        raise ValueError(f"the database URL needs {error.name}: install stockkeeper[postgres]") from None
+    return PostgresBackend(url)
 
 
 class SqlStore:

@@ -1,0 +1,142 @@
+"""The journal's batch on Postgres: three round trips, BEGIN, one statement, COMMIT.
+
+The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a
+statement for each table would cost a round trip more for each. All parts read from the fence, so a server that
+lost ownership finds no row to write from, and waits at the row lock of whoever is taking over before it writes
+anything.
+
+asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are
+common.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from actors.records import Transaction
+from storage.batch import Batch, fold
+from storage.sql import rows
+from storage.sql.instants import ms_to_datetime
+from storage.sql.rows import COLUMNS, Row
+from storage.store import OwnershipLost, StorageError
+
+if TYPE_CHECKING:
+    import asyncpg  # type: ignore[import-untyped]
+
+FENCE_PARAMETERS = 4
+FENCE = """
+    UPDATE ownership SET last_lsn = $1::int8, last_at = $2::timestamptz
+    WHERE epoch = $3::int8 AND last_lsn = $4::int8
+    RETURNING epoch"""
+
+# In each part {new} stands for the rows, as a table of that name, with the fence before it.
+INSERT = "INSERT INTO {table} ({columns}) SELECT {values} FROM {new}"
+PARTS = {
+    "warehouse": INSERT + " ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name",
+    "stock": INSERT,
+    "stock_changed": """
+        UPDATE stock SET total = new.total, available = new.available, reserved = new.reserved, damaged = new.damaged,
+            in_transit = new.in_transit, min_stock = new.min_stock, max_stock = new.max_stock, version = new.version
+        FROM {new}
+        WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
+            AND stock.warehouse_id = new.warehouse_id AND stock.stock_id = new.stock_id
+            AND stock.version = new.version_before
+        RETURNING 1""",
+    "reservation": INSERT,
+    "reservation_item": INSERT,
+    "reservation_moved": """
+        UPDATE reservation SET state = new.state, confirmed_at = new.confirmed_at, ended_at = new.ended_at,
+            reason = new.reason
+        FROM {new}
+        WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id
+        RETURNING 1""",
+    "stock_movement": INSERT,
+    "request": INSERT,
+}
+PART_COLUMNS = {
+    **COLUMNS,
+    "stock_changed": f"{COLUMNS['stock']} version_before",
+    "reservation_moved": "state confirmed_at ended_at reason organization_id reservation_id",
+}
+LONG_COLUMNS = {"lsn", "version", "version_before"}
+TEXT_COLUMNS = {"name", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
+
+
+def _array_type(column: str) -> str:
+    if column.endswith("_id") or column in TEXT_COLUMNS or column == "scope":
+        return "text[]"
+    if column == "at" or column.endswith("_at"):
+        return "timestamptz[]"
+    return "int8[]" if column in LONG_COLUMNS else "int4[]"
+
+
+@lru_cache(maxsize=256)  # all combinations of the eight parts
+def compose(parts: tuple[str, ...]) -> str:
+    """The statement for these parts. It returns the fence's rows, and how many rows each UPDATE found, NULL if none."""
+    ctes = [f"fence AS ({FENCE})"]
+    parameter = FENCE_PARAMETERS
+    for part in parts:
+        columns = PART_COLUMNS[part].split()
+        arrays = ", ".join(f"${parameter + n}::{_array_type(name)}" for n, name in enumerate(columns, 1))
+        parameter += len(columns)
+        sql = PARTS[part].format(
+            table=part,
+            columns=", ".join(columns),
+            values=", ".join(f"new.{name}" for name in columns),
+            new=f"fence CROSS JOIN unnest({arrays}) AS new ({', '.join(columns)})",
+        )
+        ctes.append(f"{part} AS ({sql})")
+    found = (
+        f"(SELECT count(*) FROM {part})" if part in parts else "0" for part in ("stock_changed", "reservation_moved")
+    )
+    return f"WITH {', '.join(ctes)} SELECT (SELECT count(*) FROM fence), {', '.join(found)}"
+
+
+async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions: Sequence[Transaction]) -> None:
+    """Write a batch, all or nothing, on a connection outside a transaction, as it is left.
+
+    Raises:
+        OwnershipLost: the database's epoch is not `epoch`; nothing was written.
+        StorageError: the batch does not fit to what the database has; nothing was written.
+        asyncpg.PostgresError, OSError: anything else; if it was COMMIT that failed, the batch may have been written.
+    """
+    batch = fold(transactions)
+    written = _rows(batch)
+    fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, batch.first_lsn - 1)
+    arrays = [column for part in written.values() for column in zip(*part, strict=True)]
+    async with connection.transaction():
+        passed, stock_changed, reservations_moved = await connection.fetchrow(compose(tuple(written)), *fence, *arrays)
+        if not passed:
+            await _explain_fence(connection, epoch, batch)
+        _check_found(stock_changed, written.get("stock_changed", []), "stock rows")
+        _check_found(reservations_moved, written.get("reservation_moved", []), "reservations")
+
+
+def _rows(batch: Batch) -> dict[str, list[Row]]:
+    """The parts that have rows."""
+    new, changed = rows.stock(batch)
+    parts = {
+        "warehouse": list(rows.warehouses(batch)),
+        "stock": new,
+        "stock_changed": changed,
+        "reservation": list(rows.reservations(batch, ms_to_datetime)),
+        "reservation_item": list(rows.items(batch)),
+        "reservation_moved": list(rows.moved_reservations(batch, ms_to_datetime)),
+        "stock_movement": list(rows.movements(batch, ms_to_datetime)),
+        "request": list(rows.requests(batch, ms_to_datetime)),
+    }
+    return {part: part_rows for part, part_rows in parts.items() if part_rows}
+
+
+async def _explain_fence(connection: "asyncpg.Connection", epoch: int, batch: Batch) -> None:
+    owner, epoch_found, last_lsn = await connection.fetchrow("SELECT owner, epoch, last_lsn FROM ownership")
+    if epoch_found != epoch:
+        raise OwnershipLost(
+            f"{owner or 'another server'} owns the database since epoch {epoch_found}; ours was {epoch}"
+        )
+    raise StorageError(f"the database ends at LSN {last_lsn}, and the batch begins at {batch.first_lsn}")
+
+
+def _check_found(found: int, changed: Sequence[Any], what: str) -> None:
+    if found != len(changed):
+        raise StorageError(f"{len(changed) - found} of {len(changed)} {what} are not as the service knows them")

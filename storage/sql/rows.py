@@ -1,0 +1,142 @@
+"""A batch as rows of the tables: tuples in the order of `COLUMNS`, for whatever way a database takes them.
+
+Instants go through a function that the database gives, since SQLite keeps them as text.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from storage.batch import Batch
+
+Row = tuple[Any, ...]
+Instant = Callable[[int], Any]
+
+COLUMNS = {
+    "warehouse": "organization_id warehouse_id name",
+    "stock": "total available reserved damaged in_transit min_stock max_stock version stock_id"
+    " organization_id variant_id warehouse_id",
+    "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
+    " lsn",
+    "reservation_item": "organization_id reservation_id line variant_id warehouse_id requested_warehouse_id stock_id"
+    " quantity stock_before stock_after",
+    "stock_movement": "lsn position at kind organization_id variant_id warehouse_id"
+    " available_before reserved_before damaged_before in_transit_before"
+    " available_after reserved_after damaged_after in_transit_after reference reason",
+    "request": "scope request_id fingerprint outcome lsn at",
+}
+
+
+def warehouses(batch: Batch) -> Iterator[Row]:
+    for key, warehouse in batch.warehouses.items():
+        yield (*key, warehouse.name)
+
+
+def stock(batch: Batch) -> tuple[list[Row], list[Row]]:
+    """New rows, and changed ones; these have one more value, the version that the database has of them."""
+    new: list[Row] = []
+    changed: list[Row] = []
+    for key, change in batch.stock.items():
+        row = change.after
+        values = (
+            row.total,
+            row.available,
+            row.reserved,
+            row.damaged,
+            row.in_transit,
+            row.min_stock,
+            row.max_stock,
+            row.version,
+            row.stock_id,
+            *key,
+        )
+        if change.before.exists:
+            changed.append((*values, change.before.version))
+        else:
+            new.append(values)
+    return new, changed
+
+
+def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
+    for key, reservation in batch.reserved.items():
+        yield (
+            *key,
+            reservation.order_id,
+            reservation.state,
+            instant(reservation.created_at_ms),
+            instant(reservation.expires_at_ms),
+            _or_null(instant, reservation.confirmed_at_ms),
+            _or_null(instant, reservation.ended_at_ms),
+            reservation.reason,
+            batch.reserved_lsn[key],
+        )
+
+
+def items(batch: Batch) -> Iterator[Row]:
+    for key, reservation in batch.reserved.items():
+        for line, item in enumerate(reservation.items):
+            yield (
+                *key,
+                line,
+                item.variant_id,
+                item.warehouse_id,
+                item.requested_warehouse_id,
+                item.stock_id,
+                item.quantity,
+                item.stock_before,
+                item.stock_after,
+            )
+
+
+def moved_reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """What a transition changes, and then the key."""
+    for key, reservation in batch.moved.items():
+        yield (
+            reservation.state,
+            _or_null(instant, reservation.confirmed_at_ms),
+            _or_null(instant, reservation.ended_at_ms),
+            reservation.reason,
+            *key,
+        )
+
+
+def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
+    for transaction in batch.transactions:
+        at = instant(transaction.at_ms)
+        for position, change in enumerate(transaction.changes):
+            before, after = change.before, change.after
+            yield (
+                transaction.lsn,
+                position,
+                at,
+                transaction.kind,
+                after.organization_id,
+                after.variant_id,
+                after.warehouse_id,
+                before.available,
+                before.reserved,
+                before.damaged,
+                before.in_transit,
+                after.available,
+                after.reserved,
+                after.damaged,
+                after.in_transit,
+                transaction.reference,
+                transaction.reason,
+            )
+
+
+def requests(batch: Batch, instant: Instant) -> Iterator[Row]:
+    for transaction in batch.transactions:
+        if (request := transaction.request) is not None:
+            yield (
+                request.scope,
+                request.request_id,
+                request.fingerprint,
+                request.outcome.decode(),
+                transaction.lsn,
+                instant(transaction.at_ms),
+            )
+
+
+def _or_null(instant: Instant, at_ms: int) -> Any:
+    return instant(at_ms) if at_ms else None
