@@ -1,12 +1,15 @@
-"""What the database's part costs, without the service: `python -m bench.storage`.
+"""What the database's part costs, without the service: `python -m bench.storage`, on Postgres with a URL behind
+it.
 
-Writes `bench/results/storage.json`: reservations of two lines a second by the size of the batch, through the store as
-the journal calls it (one caller, every batch synced), over 50 rows and over 20,000; and how long reads take.
+Writes `bench/results/storage.json`: reservations of two lines a second by the size of the batch, through the
+store as the journal calls it (one caller, every batch synced), over 50 rows and over 20,000; and how long reads
+take. A Postgres database keeps what was written, and the figures are only printed.
 """
 
 import asyncio
 import json
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,7 +24,6 @@ from bench.machine import describe
 from storage.sql.store import SqlStore
 
 RESULTS = Path(__file__).parent / "results"
-ORGANIZATION = "org_1"
 START_MS = 1_790_000_000_000
 ROWS = 20_000
 BATCHES = {1: 2_000, 10: 1_000, 100: 200, 1000: 30}
@@ -31,13 +33,15 @@ READS = 200
 class Writer:
     """Makes reservations of two lines on rows chosen at random, each from the state that the last one left."""
 
-    def __init__(self, store: SqlStore, rows_used: int) -> None:
+    def __init__(self, store: SqlStore, last_lsn: int, rows_used: int) -> None:
+        self.organization_id = str(uuid_utils.uuid7())
         self._store = store
         self._rows_used = rows_used
         self._rng = random.Random(1)
-        self._lsn = 0
+        self._lsn = last_lsn
         self._rows = [
-            StockRecord(ORGANIZATION, f"variant_{n:06}", f"wh_{n % 10}", str(uuid_utils.uuid7())) for n in range(ROWS)
+            StockRecord(self.organization_id, f"variant_{n:06}", f"wh_{n % 10}", str(uuid_utils.uuid7()))
+            for n in range(ROWS)
         ]
         self.orders: list[OrderKey] = []
 
@@ -54,7 +58,7 @@ class Writer:
         return round(size * batches / (time.perf_counter() - begin))
 
     def _reserve(self) -> Transaction:
-        order = OrderKey(ORGANIZATION, f"order_{self._rng.getrandbits(64):016x}")
+        order = OrderKey(self.organization_id, f"order_{self._rng.getrandbits(64):016x}")
         self.orders.append(order)
         changes = [self._change(n, -1, 1) for n in self._rng.sample(range(self._rows_used), 2)]
         items = tuple(
@@ -90,7 +94,7 @@ class Writer:
 async def reads(store: SqlStore, writer: Writer) -> dict[str, float]:
     """Milliseconds a call, from outside the thread."""
     rng = random.Random(2)
-    variants = [VariantKey(ORGANIZATION, f"variant_{n:06}") for n in range(ROWS)]
+    variants = [VariantKey(writer.organization_id, f"variant_{n:06}") for n in range(ROWS)]
     calls = {
         "load_variants, 1": lambda: store.load_variants(rng.sample(variants, 1)),
         "load_variants, 500": lambda: store.load_variants(rng.sample(variants, 500)),
@@ -108,11 +112,11 @@ async def reads(store: SqlStore, writer: Writer) -> dict[str, float]:
     return found
 
 
-async def measure(rows_used: int, directory: str) -> dict[str, Any]:
-    store = SqlStore(f"sqlite+aiosqlite:///{directory}/{rows_used}.db", owner="bench")
-    await store.open()
+async def measure(url: str, rows_used: int) -> dict[str, Any]:
+    store = SqlStore(url, owner="bench")
+    ownership = await store.open()
     try:
-        writer = Writer(store, rows_used)
+        writer = Writer(store, ownership.last_lsn, rows_used)
         await writer.fill()
         rates = {str(size): await writer.rate(size, batches) for size, batches in BATCHES.items()}
         return {"reservations_per_second_by_batch": rates, "read_ms": await reads(store, writer)}
@@ -120,13 +124,16 @@ async def measure(rows_used: int, directory: str) -> dict[str, Any]:
         await store.close()
 
 
-async def main() -> None:
+async def main(url: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        figures = {f"{rows} rows": await measure(rows, directory) for rows in (50, ROWS)}
-    text = json.dumps({"machine": describe(), **figures}, indent=2)
-    (RESULTS / "storage.json").write_text(f"{text}\n")
+        figures: dict[str, Any] = {"machine": describe()}
+        for rows in (50, ROWS):
+            figures[f"{rows} rows"] = await measure(url or f"sqlite+aiosqlite:///{directory}/{rows}.db", rows)
+    text = json.dumps(figures, indent=2)
+    if not url:
+        (RESULTS / "storage.json").write_text(f"{text}\n")
     print(text)  # noqa: T201
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else ""))

@@ -1,17 +1,17 @@
-"""The journal's batch on Postgres: three round trips, BEGIN, one statement, COMMIT.
+"""The journal's batch on Postgres: three round trips, BEGIN, one statement, COMMIT; a large import takes more.
 
-The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a
-statement for each table would cost a round trip more for each. All parts read from the fence, so a server that
-lost ownership finds no row to write from, and waits at the row lock of whoever is taking over before it writes
-anything.
+The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a statement
+for each table would cost a round trip more for each. All parts read from the fence, so a server that lost ownership
+finds no row to write from, and waits at the row lock of whoever is taking over before it writes anything.
 
-asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are
-common.
+asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are common.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
 
 from actors.records import Transaction
 from storage.batch import Batch, fold
@@ -22,6 +22,10 @@ from storage.store import OwnershipLost, StorageError
 
 if TYPE_CHECKING:
     import asyncpg  # type: ignore[import-untyped]
+
+Parts = dict[str, list[Row]]
+
+ROWS_A_STATEMENT = 5_000
 
 FENCE_PARAMETERS = 4
 FENCE = """
@@ -100,19 +104,40 @@ async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions
         StorageError: the batch does not fit to what the database has; nothing was written.
         asyncpg.PostgresError, OSError: anything else; if it was COMMIT that failed, the batch may have been written.
     """
-    batch = fold(transactions)
-    written = _rows(batch)
-    fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, batch.first_lsn - 1)
-    arrays = [column for part in written.values() for column in zip(*part, strict=True)]
+    # An import of many thousand rows must not keep the event loop while its arrays are made.
+    is_large = sum(len(transaction.changes) for transaction in transactions) > ROWS_A_STATEMENT
+    batch, written = await to_thread.run_sync(_folded, transactions) if is_large else _folded(transactions)
     async with connection.transaction():
-        passed, stock_changed, reservations_moved = await connection.fetchrow(compose(tuple(written)), *fence, *arrays)
-        if not passed:
-            await _explain_fence(connection, epoch, batch)
-        _check_found(stock_changed, written.get("stock_changed", []), "stock rows")
-        _check_found(reservations_moved, written.get("reservation_moved", []), "reservations")
+        last_lsn = batch.first_lsn - 1
+        for parts in _sliced(written):
+            await _write(connection, epoch, batch, last_lsn, parts)
+            last_lsn = batch.last_lsn
 
 
-def _rows(batch: Batch) -> dict[str, list[Row]]:
+async def _write(connection: "asyncpg.Connection", epoch: int, batch: Batch, last_lsn: int, parts: Parts) -> None:
+    fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, last_lsn)
+    arrays = [column for part in parts.values() for column in zip(*part, strict=True)]
+    passed, stock_changed, reservations_moved = await connection.fetchrow(compose(tuple(parts)), *fence, *arrays)
+    if not passed:
+        await _explain_fence(connection, epoch, batch)
+    _check_found(stock_changed, parts.get("stock_changed", []), "stock rows")
+    _check_found(reservations_moved, parts.get("reservation_moved", []), "reservations")
+
+
+def _folded(transactions: Sequence[Transaction]) -> tuple[Batch, Parts]:
+    batch = fold(transactions)
+    return batch, _rows(batch)
+
+
+def _sliced(parts: Parts) -> Iterator[Parts]:
+    """The same rows, as many at a time as a statement takes; one slice without rows if there are none."""
+    longest = max((len(part_rows) for part_rows in parts.values()), default=1)
+    for begin in range(0, longest, ROWS_A_STATEMENT):
+        end = begin + ROWS_A_STATEMENT
+        yield {part: part_rows[begin:end] for part, part_rows in parts.items() if len(part_rows) > begin}
+
+
+def _rows(batch: Batch) -> Parts:
     """The parts that have rows."""
     new, changed = rows.stock(batch)
     parts = {
