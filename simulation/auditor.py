@@ -7,39 +7,41 @@ one pass over the history suffices.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
 
 from actors.limits import INT32_MAX
-from actors.messages import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
     QuantityTooLarge,
-    Refusal,
     RequestIdReused,
     ReservationConfirmed,
     ReservationExists,
-    ReservationExpired,
     ReservationFulfilled,
-    ReservationNotConfirmed,
-    ReservationNotFound,
-    ReservationOfOtherOrder,
     ReservationReleased,
-    ReservationWasFulfilled,
-    ReservationWasReleased,
-    Shortage,
     StockImported,
-    StockNotFound,
     StockReceived,
     StockReserved,
 )
 from actors.records import OrderKey, RequestKey, ReservationRecord, StockKey, StockRecord, Transaction, VariantKey
+from simulation.expected import (
+    STATES_AFTER,
+    STATES_OF_A_REPEAT,
+    cause_in,
+    cause_of,
+    check_of,
+    covers,
+    is_counted,
+    is_refused,
+    items_asked,
+    lines_asked,
+    refusal_of,
+)
 from simulation.history import Check, ListReservations, ListStock, Operation, StockInfo
 from simulation.replay import Replay, Timeline, between
 from simulation.violation import Violation
 from supervisor.memory import fingerprint, recall, request_key
-from supervisor.planner import place
-from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage
+from supervisor.queries import ReservationPage, StockPage
 
 Explains = Callable[[int], bool]
 """Whether the state after that LSN explains the answer."""
@@ -103,7 +105,7 @@ class _Audit:
         request = operation.request
         if isinstance(request, Check | StockInfo | ListStock | ListReservations):
             return
-        self._causes.setdefault(_cause_of(request), self._low)
+        self._causes.setdefault(cause_of(request), self._low)
         key = request_key(request)
         if key is not None:
             self._first_low.setdefault((key, fingerprint(request)), self._low)
@@ -111,7 +113,7 @@ class _Audit:
     def _causeless(self) -> Iterator[Violation]:
         """Entries of the journal that nobody had asked for when they were made."""
         for transaction in self._replay.transactions:
-            cause = _cause_in(transaction)
+            cause = cause_in(transaction)
             if cause is None:
                 continue
             low = self._causes.get(cause)
@@ -198,11 +200,14 @@ class _Audit:
             timeline = self._timeline(answer.reservation, high)
             if answer.reservation.order != order:
                 raise _Wrong("G11", f"got the reservation of {answer.reservation.order}")
-            if _items_asked(answer.reservation) != _lines_asked(request.lines):
+            if items_asked(answer.reservation) != lines_asked(request.lines):
                 raise _Wrong("G2", f"got {answer!r}: not what it asked for")
 
             def is_theirs(lsn: int) -> bool:
-                return replay.latest_at(order, lsn) == answer.reservation and answer.reservation.state in _GOOD
+                return (
+                    replay.latest_at(order, lsn) == answer.reservation
+                    and answer.reservation.state in STATES_OF_A_REPEAT
+                )
 
             return self._smallest([*lsns, timeline.lsns], is_theirs, low, high, "G4", answer)
         if orders is not None:
@@ -215,7 +220,7 @@ class _Audit:
                     latest is not None
                     and latest.reservation_id == answer.reservation_id
                     and latest.holds_stock
-                    and _items_asked(latest) != _lines_asked(request.lines)
+                    and items_asked(latest) != lines_asked(request.lines)
                 )
 
             return self._smallest(lsns, exists, low, high, "G6", answer)
@@ -226,7 +231,7 @@ class _Audit:
             latest = replay.latest_at(order, lsn)
             if latest is not None and (
                 latest.holds_stock
-                or (latest.state == "fulfilled" and _items_asked(latest) == _lines_asked(request.lines))
+                or (latest.state == "fulfilled" and items_asked(latest) == lines_asked(request.lines))
             ):
                 return False
             expected = refusal_of(request.lines, replay.free_at(request.organization_id, variants, lsn))
@@ -245,7 +250,7 @@ class _Audit:
                 if (record.organization_id, record.reservation_id) != (request.organization_id, request.reservation_id):
                     raise _Wrong("G11", f"got another's reservation: {record!r}")
                 timeline = self._timeline(record, high)
-                legal = record.state in _STATES_AFTER[type(answer)]
+                legal = record.state in STATES_AFTER[type(answer)]
                 if isinstance(request, Confirm):
                     legal = legal and record.order_id == request.order_id
 
@@ -259,7 +264,7 @@ class _Audit:
 
         def refuses(lsn: int) -> bool:
             record = timeline.at(lsn) if timeline is not None else None
-            return _is_refused(request, answer, record, answered_ms)
+            return is_refused(request, answer, record, answered_ms)
 
         return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
 
@@ -294,7 +299,7 @@ class _Audit:
             if transaction.kind != "import" or answer != counts:
                 raise _Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
             for key, line in zip(keys, request.lines, strict=True):
-                if not _is_counted(replay.rows[key], high, line):
+                if not is_counted(replay.rows[key], high, line):
                     raise _Wrong("G2", f"was applied, but {key} is not what was counted", high)
             return self._at_its_place(high, low)
 
@@ -302,7 +307,7 @@ class _Audit:
             bad = [
                 line.line_number
                 for key, line in zip(keys, request.lines, strict=True)
-                if not _covers(replay.rows.get(key), lsn, line)
+                if not covers(replay.rows.get(key), lsn, line)
             ]
             return isinstance(answer, ImportRejected) and bool(bad) and bad == [e.line_number for e in answer.errors]
 
@@ -396,123 +401,3 @@ class _Audit:
                 "G3", f"was answered at LSN {high}, but {record.reservation_id} came later", timeline.first_lsn
             )
         return timeline
-
-
-_GOOD = ("active", "confirmed", "fulfilled")
-_STATES_AFTER: dict[type, tuple[str, ...]] = {
-    ReservationConfirmed: ("confirmed", "fulfilled"),  # a late retry, when it was shipped already
-    ReservationReleased: ("released", "expired"),
-    ReservationFulfilled: ("fulfilled",),
-}
-
-
-def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusal | None:
-    """What a basket is refused with in this state; None if it fits."""
-    placements = place(lines, free)
-    if all(placement.fits for placement in placements):
-        return None
-    for line, placement in zip(lines, placements, strict=True):
-        if not placement.found:
-            return StockNotFound(line.variant_id, line.warehouse_id)
-    short: dict[tuple[str, str], Shortage] = {}
-    for line, placement in zip(lines, placements, strict=True):
-        if not placement.fits:
-            key = (line.variant_id, placement.warehouse_id)
-            asked = [
-                a.quantity for a, p in zip(lines, placements, strict=True) if (a.variant_id, p.warehouse_id) == key
-            ]
-            short[key] = Shortage(*key, sum(asked), placement.available)
-    return InsufficientStock(tuple(short.values()))
-
-
-def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCheck:
-    """What a dry run says in this state."""
-    placements = place(lines, free)
-    return BasketCheck(
-        all(placement.fits for placement in placements),
-        tuple(
-            Availability(
-                line.variant_id,
-                placement.warehouse_id if placement.found else "",
-                line.quantity,
-                placement.available,
-                placement.found,
-                placement.fits,
-            )
-            for line, placement in zip(lines, placements, strict=True)
-        ),
-    )
-
-
-def _is_refused(
-    request: Confirm | Release | Fulfill, answer: object, record: ReservationRecord | None, answered_ms: int
-) -> bool:
-    match answer:
-        case ReservationNotFound():
-            return record is None
-        case ReservationOfOtherOrder():
-            return record is not None and isinstance(request, Confirm) and record.order_id != request.order_id
-        case ReservationExpired():
-            return record is not None and (
-                record.state == "expired" or (record.state == "active" and record.expires_at_ms <= answered_ms)
-            )
-        case ReservationWasReleased():
-            return record is not None and record.state == "released"
-        case ReservationWasFulfilled():
-            return record is not None and record.state == "fulfilled" and not isinstance(request, Confirm)
-        case ReservationNotConfirmed():
-            return record is not None and record.state == "active"
-        case _:
-            return False
-
-
-def _covers(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> bool:
-    record = rows.at(lsn) if rows is not None else None
-    return line.total - line.damaged - line.in_transit >= (record.reserved if record is not None else 0)
-
-
-_figures = attrgetter("total", "damaged", "in_transit", "min_stock", "max_stock")
-
-
-def _is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:
-    record = rows.at(lsn)
-    return record is not None and bool(_figures(record) == _figures(line))
-
-
-def _items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
-    return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
-
-
-def _lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:
-    return sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
-
-
-def _cause_of(request: object) -> object:
-    match request:
-        case Reserve():
-            return ("reserve", request.organization_id, request.order_id, tuple(_lines_asked(request.lines)))
-        case Confirm() | Release() | Fulfill():
-            kind = type(request).__name__.lower()
-            return (kind, request.organization_id, request.reservation_id)
-        case Receive():
-            return ("receive", request.organization_id, request.request_id)
-        case Import():
-            return ("import", "", request.request_id)
-        case _:
-            raise AssertionError(request)
-
-
-def _cause_in(transaction: Transaction) -> object | None:
-    reservation, request = transaction.reservation, transaction.request
-    match transaction.kind:
-        case "reserve":
-            assert reservation is not None
-            asked = tuple(_items_asked(reservation))
-            return ("reserve", reservation.organization_id, reservation.order_id, asked)
-        case "confirm" | "release" | "fulfill":
-            assert reservation is not None
-            return (transaction.kind, reservation.organization_id, reservation.reservation_id)
-        case "receive" | "import":
-            return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
-        case "expire" | "remember":
-            return None

@@ -6,7 +6,7 @@ check has to find it. `docs/planted-bugs.md` says how many seeds that takes; `py
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,14 +18,14 @@ import supervisor.basket
 import supervisor.coordinator
 import supervisor.order
 from actors.actor import Envelope
-from actors.messages import Command, Expire, Reserve
+from actors.messages import Command, Expire, Prepare, Reserve
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.records import Delta, OrderKey, StockRecord
 from actors.reply import Reply
 from actors.reservation import confirm, release
 from actors.stock import StockActor, StockState, Verdict
 from storage.journal import Journal, storage_down
-from storage.memory import MemoryStore
+from storage.memory import Disk, MemoryStore
 from storage.store import StorageError
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import Coordinator, Prepared
@@ -125,10 +125,8 @@ def ambiguous_commit_taken_for_success() -> Patches:
 
         class Optimist:
             async def write(self, batch: Any) -> None:
-                try:
+                with suppress(StorageError):
                     await store.write(batch)
-                except StorageError:
-                    pass
 
         self._store = Optimist()  # type: ignore[assignment]
         try:
@@ -201,7 +199,7 @@ def non_atomic_basket() -> Patches:
         granted: list[StockActor] = []
         last: Any = None
         for row, change in sorted(changes, key=supervisor.coordinator._key_of):
-            verdict = await row.ask(supervisor.coordinator.Prepare(transaction_id, change)).wait()
+            verdict = await row.ask(Prepare(transaction_id, change)).wait()
             if verdict is Verdict.GRANTED:
                 granted.append(row)
             else:
@@ -214,7 +212,7 @@ def non_atomic_basket() -> Patches:
             return right_plan(lines, variants)
         return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
 
-    right_plan = supervisor.order.plan
+    right_plan = supervisor.basket.plan
     return [(Coordinator, "prepare", prepare), (supervisor.order, "plan", plan)]
 
 
@@ -350,7 +348,7 @@ def expiry_not_woken() -> Patches:
 
 @bug("goods that were shipped come back", "G8")
 def shipped_goods_come_back() -> Patches:
-    right = supervisor.order.giving_back
+    right = supervisor.basket.giving_back
     return [
         (supervisor.order, "giving_back", lambda items, variants, *, shipped: right(items, variants, shipped=False))
     ]
@@ -483,8 +481,6 @@ def no_fence_and_no_unique_lsn() -> Patches:
     def check(self: Any, batch: Any) -> None:
         pass
 
-    from storage.memory import Disk
-
     return [(MemoryStore, "land", _land_unfenced), (Disk, "_check", check)]
 
 
@@ -539,10 +535,8 @@ def main(path: str = "docs/planted-bugs.md") -> int:
     catches = []
     for one in BUGS.values():
         catch = hunt(one, range(SEEDS_MAX), at_least=20)
-        print(
-            f"{one.name}: {catch.seeds or 'NOT FOUND'}, {catch.caught} of {catch.tried}: {catch.found[:100]}",
-            flush=True,
-        )
+        line = f"{one.name}: {catch.seeds or 'NOT FOUND'}, {catch.caught} of {catch.tried}: {catch.found[:80]}"
+        print(line, flush=True)  # noqa: T201
         catches.append(catch)
     Path(path).write_text(PAGE.format(table=table(catches), count=len(catches), seeds=SEEDS_MAX))
     return 0 if all(catch.seeds for catch in catches) else 1
@@ -550,9 +544,10 @@ def main(path: str = "docs/planted-bugs.md") -> int:
 
 PAGE = """# Planted bugs
 
-A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the real code
-while the simulation runs (`simulation/bugs.py`; nothing of it is in the service), and has to be caught within {seeds} seeds
-by a guarantee that it breaks. *Seeds needed* counts from seed 0; *caught* says how many of the seeds that were run find it.
+A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the real
+code while the simulation runs (`simulation/bugs.py`; nothing of it is in the service), and has to be caught within
+{seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from seed 0; *caught* says how many of the seeds
+that were run find it.
 
 {table}
 

@@ -161,7 +161,9 @@ def _one(plan: Plan, seed: int, console: Console, *, shrink: bool) -> int:
 
 def _shrunk(plan: Plan, seed: int, failing: Result, console: Console) -> tuple[Result, str]:
     def progress(result: Result) -> None:
-        console.print(f"still fails with {result.operations} operations of {result.options.clients} clients", markup=False)
+        console.print(
+            f"still fails with {result.operations} operations of {result.options.clients} clients", markup=False
+        )
 
     shrinker = Shrinker(
         lambda options, salt: plan.run(seed, options, salt), failing.violations[0].guarantee, SHRINK_RUNS_MAX, progress

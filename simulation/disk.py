@@ -29,7 +29,7 @@ class FaultyStore(MemoryStore):
         note: told of every fault.
         later: runs a function after so many seconds, whatever has become of this store by then.
         landed: told of every batch that is on the disk now, and of the epoch in which it was written.
-        refused: told why the disk refuses a batch, which it does for the sake of its own integrity and has no reason to.
+        refused: told why the disk refuses a batch: it guards its own integrity, and should have no reason to.
         takes_over: whether it drives out another owner.
     """
 
@@ -56,6 +56,7 @@ class FaultyStore(MemoryStore):
         self._refused = refused
         self._streams: dict[str, Random] = {}
         self._in_flight: Callable[[], None] | None = None
+        self._in_flight_batch: tuple[Sequence[Transaction], int] = ((), 0)
         self._down_until_s = 0.0
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
@@ -75,6 +76,7 @@ class FaultyStore(MemoryStore):
     async def write(self, transactions: Sequence[Transaction]) -> None:
         batch, epoch = list(transactions), self._epoch
         self._in_flight = lambda: self._land_late(batch, epoch)
+        self._in_flight_batch = batch, epoch
         try:
             await self._before("write")
             options, random = self._options, self._stream("write")

@@ -41,7 +41,7 @@ class Options(Struct, frozen=True):
         clients: concurrent callers.
         operations: what each of them does, one after another.
         mode: how the next task is chosen.
-        dispatch: `inline` as in production, `tasks` for every turn, or `mixed`: orders and requests get a task, rows by a coin.
+        dispatch: `inline` as in production, `tasks` for every turn, or `mixed`: rows get a task by a coin.
         late_coin: the part of row turns that get a task where dispatch is mixed.
         stall: names of tasks contain this when they are stalled for a while; empty: none are.
         crash_steps: at these steps the process is killed.
@@ -53,6 +53,7 @@ class Options(Struct, frozen=True):
         think_s: how long a client waits between operations, at most.
         organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
         orders: how many orders the clients share in each organization.
+        aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         lines_min: lines of a basket at least; there are at most four.
         ttl_minutes_max: reservations live from one minute to so many.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
@@ -92,6 +93,7 @@ class Options(Struct, frozen=True):
     pieces: int = 6
     orders: int = 12
     lines_min: int = 1
+    aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
     orders_in_memory: int = 100

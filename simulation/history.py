@@ -1,4 +1,4 @@
-"""What the callers saw: every operation with its beginning, its end and its answer, in the order in which it happened."""
+"""What the callers saw: every operation with its beginning, its end and its answer."""
 
 from collections.abc import Callable
 from typing import Any

@@ -15,7 +15,8 @@ STEPS_TOLD = 24
 def summary(result: Result) -> str:
     """One line, which ends with the trace hash."""
     return (
-        f"seed {result.seed}: {result.steps:,} steps, {result.operations} operations, {result.transactions} journal entries, "
+        f"seed {result.seed}: {result.steps:,} steps, {result.operations} operations, "
+        f"{result.transactions} journal entries, "
         f"{result.virtual_s:,.0f} s of virtual time in {result.real_s:.2f} s, trace {result.trace_hash}"
     )
 
@@ -37,8 +38,10 @@ def replay(result: Result, *, salt: str = "", bug: str = "", backend: str = "tri
     changed = difference(int(result.seed), result.options)
     if changed:
         command += f" --options '{changed}'"
-    for name, value, usual in (("salt", salt, ""), ("bug", bug, ""), ("backend", backend, "trio"), ("disk", disk, "memory")):
-        if value != usual:
+    usual = {"salt": "", "bug": "", "backend": "trio", "disk": "memory"}
+    given = {"salt": salt, "bug": bug, "backend": backend, "disk": disk}
+    for name, value in given.items():
+        if value != usual[name]:
             command += f" --{name} {value}"
     return command
 
@@ -105,7 +108,8 @@ def _line(note: Note) -> str:
 
 def _entry(transaction: Transaction) -> str:
     rows = ", ".join(
-        f"{change.after.variant_id}@{change.after.warehouse_id} available {change.before.available} → {change.after.available}"
+        f"{change.after.variant_id}@{change.after.warehouse_id} "
+        f"available {change.before.available} → {change.after.available}"
         for change in transaction.changes
     )
     reservation = transaction.reservation

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
+from random import Random
 from time import process_time
 from typing import Any
 
@@ -11,14 +12,17 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from actors.records import Transaction
 from simulation.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.auditor import audit
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.history import History
 from simulation.inspection import small_filters
 from simulation.schedule import Schedule, decided_by
+from simulation.sqlite_disk import SqliteDisk, SqliteFile, check_file
 from simulation.violation import Violation
 from simulation.world import World
+from storage.memory import Disk
 
 
 class Result(Struct, frozen=True):
@@ -41,6 +45,7 @@ class Result(Struct, frozen=True):
     real_s: float
     violations: tuple[Violation, ...]
     history: History
+    journal: list[Transaction]
 
     @property
     def failed(self) -> bool:
@@ -72,10 +77,14 @@ def run_seed(
     schedule = kind(f"{seed}/schedule/{salt}", options.mode)
     worlds: list[World] = []
     ended_s = 0.0
+    file = None
+    if disk != "memory":
+        file = SqliteFile(is_torn_by_cuts=disk == "power-cut", random=Random(f"{seed}/sectors/{options.crash_steps}"))
+    made = Disk() if file is None else SqliteDisk(file)
 
     async def main() -> None:
         nonlocal ended_s
-        worlds.append(World(str(seed), options, schedule))
+        worlds.append(World(str(seed), options, schedule, made))
         await worlds[0].run()
         ended_s = anyio.current_time()
 
@@ -85,6 +94,10 @@ def run_seed(
         [world] = worlds
         audited = audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
         violations = (*world.violations, *audited)
+    if file is not None:
+        if (said := file.read(check_file)) != "ok":
+            violations = (*violations, Violation("G3", f"SQLite finds its file broken: {said}"))
+        file.close()
     return Result(
         str(seed),
         options,
@@ -97,6 +110,7 @@ def run_seed(
         process_time() - began_s,
         violations,
         world.history,
+        world.disk.transactions,
     )
 
 
@@ -112,13 +126,14 @@ def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Sched
 @contextmanager
 def no_collector() -> Iterator[None]:
     """The collector runs finalizers, and when it runs hangs on what ran before: not during a run."""
-    gc.collect()
-    gc.freeze()  # what is there now stays: the next collection need not look at it again
+    gc.collect(0)
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
 
 
 def _trace_hash(world: World, schedule: Schedule | LoopSchedule, ended_s: float) -> str:

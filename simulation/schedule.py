@@ -164,7 +164,7 @@ class Schedule(random.Random):
 @contextmanager
 def decided_by(schedule: random.Random) -> Iterator[None]:
     """Within this block, `schedule` decides in every `trio.run`."""
-    run = trio._core._run
+    run: Any = trio._core._run
     before = run._r, run._ALLOW_DETERMINISTIC_SCHEDULING
     run._r, run._ALLOW_DETERMINISTIC_SCHEDULING = schedule, True
     try:

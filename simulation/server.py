@@ -72,7 +72,7 @@ async def _crash(actor: Runnable) -> None:
 
 
 class ExpectedTime:
-    """What service time must be: written a second time, so that the service's clock has something to be wrong against."""
+    """What service time must be: written a second time, for the service's clock to be wrong against."""
 
     def __init__(self, wall_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
         self._wall_ms = wall_ms

@@ -89,7 +89,7 @@ class Client:
             await anyio.sleep(random.random() ** 3 * options.think_s)
         [wish] = random.choices(_WISHES, options.wishes)
         request = wish(self, random, f"{self._name}-{number}")
-        if isinstance(request, Confirm | Release) and random.random() < 0.25:
+        if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._do(request)
 

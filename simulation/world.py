@@ -25,6 +25,7 @@ from simulation.inspection import look_at
 from simulation.network import Network
 from simulation.schedule import Schedule
 from simulation.server import Server
+from simulation.sqlite_disk import SqliteDisk, SqliteStore
 from simulation.violation import Violation
 from simulation.workload import Client, Shop
 from storage.memory import Disk
@@ -45,14 +46,15 @@ class World:
         seed: the number of the run, perhaps with a salt.
         options: what may happen.
         schedule: who decides about steps.
+        disk: what outlives the processes.
     """
 
-    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule) -> None:
+    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: Disk) -> None:
         self.seed = seed
         self.options = options
         self.schedule = schedule
         self.violations: list[Violation] = []
-        self.disk = Disk()
+        self.disk = disk
         self.history = History(schedule.now_s, lambda: schedule.steps)
         self.shop = Shop(seed, options)
         self.server: Server | None = None
@@ -113,7 +115,8 @@ class World:
     async def start_server(self, *, takes_over: bool = False) -> Server:
         """A new process, which serves when this returns."""
         name = f"{self.seed}/server-{len(self.servers) + 1}"
-        store = FaultyStore(
+        kind = SqliteStore if isinstance(self.disk, SqliteDisk) else FaultyStore
+        store = kind(
             self.disk,
             name,
             self.options,
@@ -237,7 +240,7 @@ class World:
             await self.kill_server()
             await self.start_server()
         with anyio.move_on_after(QUIET_S_MAX) as patience:
-            while self._serving() is None or self.network.under_way:
+            while self._serving() is None or self.network.under_way:  # noqa: ASYNC110 - in virtual time
                 await anyio.sleep(0.5)
         if patience.cancelled_caught:
             what = "the server does not come back" if self._serving() is None else "calls never end"

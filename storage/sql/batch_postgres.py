@@ -1,10 +1,12 @@
 """The journal's batch on Postgres: three round trips, BEGIN, one statement, COMMIT; a large import takes more.
 
-The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a statement
-for each table would cost a round trip more for each. All parts read from the fence, so a server that lost ownership
-finds no row to write from, and waits at the row lock of whoever is taking over before it writes anything.
+The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a
+statement for each table would cost a round trip more for each. All parts read from the fence, so a server that
+lost ownership finds no row to write from, and waits at the row lock of whoever is taking over before it writes
+anything.
 
-asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are common.
+asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are
+common.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,84 @@
+"""The service keeps its guarantees in some worlds, and the simulation would notice if it did not."""
+
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from simulation.auditor import audit
+from simulation.bugs import BUGS, SEEDS_MAX, hunt
+from simulation.command import read_regressions
+from simulation.faults import calm, options_of
+from simulation.linearizability import corrupted, is_linearizable
+from simulation.runner import run_seed
+
+# One or two for each part of the design; the whole list is measured by `python -m simulation.bugs`.
+QUICK = (
+    "acknowledge_before_durable",
+    "false_refusal",
+    "lines_on_one_row_not_summed",
+    "non_atomic_basket",
+    "oversell",
+    "blocked_by_own_hold",
+    "raw_wall_clock",
+    "request_carried_out_twice",
+    "organizations_mixed_up",
+    "no_fence_and_no_unique_lsn",
+)
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_no_guarantee_breaks_in_thirty_worlds(backend) -> None:
+    for seed in range(30):
+        assert run_seed(seed, backend=backend).violations == ()
+
+
+def test_every_seed_that_ever_failed_is_clean() -> None:
+    for seed in read_regressions():
+        assert run_seed(seed).violations == ()
+
+
+def test_a_crash_at_any_step_breaks_nothing() -> None:
+    small = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=())
+    steps = run_seed(9, small).chaos_steps
+    assert steps > 20
+    for step in range(1, steps + 1):
+        assert run_seed(9, replace(small, crash_steps=(step,))).violations == ()
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_caught_by_a_guarantee_that_it_breaks(name) -> None:
+    catch = hunt(BUGS[name], range(SEEDS_MAX))
+    assert catch.seeds, name
+
+
+def test_nothing_of_a_planted_bug_stays() -> None:
+    before = [(target, name, getattr(target, name)) for bug in BUGS.values() for target, name, _ in bug.patches()]
+    for bug in BUGS.values():
+        with bug.planted():
+            pass
+    assert all(getattr(target, name) is value for target, name, value in before)
+
+
+def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
+    rejected = 0
+    for seed in range(80):
+        options = replace(
+            calm(options_of(seed)),
+            clients=3,
+            operations=4,
+            calls=10_000,
+            mailbox=1_000,
+            think_s=0.0,
+            aims_at_expiry=0.0,
+        )
+        result = run_seed(seed, options)
+        history = [o for o in result.history.operations if o.client == "importer" or o.client.startswith("client")]
+        assert result.violations == ()
+        assert is_linearizable(history), seed
+        wrong = corrupted(history, Random(seed))
+        is_accepted = audit(wrong, result.journal, 0) == []
+        if not is_linearizable(wrong):
+            rejected += 1
+            assert not is_accepted, f"seed {seed}: the auditor accepts what no order explains"
+    assert rejected >= 40

@@ -1,0 +1,28 @@
+"""Real SQLite in the simulated world."""
+
+import pytest
+from msgspec.structs import replace
+
+from simulation.faults import options_of
+from simulation.runner import run_seed
+
+
+@pytest.mark.parametrize("disk", ["sqlite", "power-cut"])
+def test_real_sqlite_agrees_with_the_model_on_everything(disk) -> None:
+    for seed in range(8):
+        assert run_seed(seed, disk=disk).violations == ()
+
+
+def test_the_disk_does_not_change_the_run() -> None:
+    assert run_seed(8, disk="sqlite").trace_hash == run_seed(8).trace_hash
+
+
+def test_a_torn_log_becomes_a_whole_state() -> None:
+    small = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=(), slow_store=0.5)
+    steps = run_seed(9, small, disk="power-cut").chaos_steps
+    cuts = 0
+    for step in range(1, steps + 1, 2):
+        result = run_seed(9, replace(small, crash_steps=(step,)), disk="power-cut")
+        assert result.violations == ()
+        cuts += any(note.what == "the power is cut in the middle of a commit" for note in result.history.notes)
+    assert cuts
