@@ -183,6 +183,11 @@ class MemoryStore:
             raise OwnershipLost(f"epoch {self.disk.epoch} owns the disk, not {self._epoch}")
         self.disk.apply(transactions)
 
+    async def check_ownership(self) -> None:
+        disk = await self._read("check_ownership")
+        if self._epoch != disk.epoch:
+            raise OwnershipLost(f"epoch {disk.epoch} owns the disk, not {self._epoch}")
+
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         disk = await self._read("load_warehouses")
         return [disk.warehouses[key] for key in sorted(disk.warehouses)]

@@ -75,6 +75,14 @@ class Store(Protocol):
         """
         ...
 
+    async def check_ownership(self) -> None:
+        """See whether this store still owns the database. One that writes nothing would not notice otherwise.
+
+        Raises:
+            OwnershipLost: somebody else does.
+        """
+        ...
+
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         """All warehouses, in key order: there are few, and their names are kept in memory."""
         ...

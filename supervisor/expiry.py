@@ -18,7 +18,7 @@ from storage.store import Due
 from supervisor.clock import ServiceClock
 
 BATCH_ORDERS_MAX = 500
-RETRY_MS = 500
+RETRY_MS = 500  # for an order that met a bug
 PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
 
 
@@ -30,7 +30,7 @@ class Expiry:
         due: active reservations due by a time, soonest first, at most so many.
         next_expiry_ms: when the soonest active reservation is due, None if there is none.
         ask: posts an `Expire` to an order's mailbox.
-        idle_s: the longest sleep, in seconds: each look also tells whether the database is still there.
+        idle_s: the longest sleep, in seconds, so that a mistake here heals by itself.
     """
 
     def __init__(
@@ -71,8 +71,10 @@ class Expiry:
             now_ms = self._clock.now_ms()
             due = await self._due(now_ms, BATCH_ORDERS_MAX + len(self._failed))
             if due:
-                self._failed = {one.order: at for one in due if (at := self._failed.get(one.order))}
-                ready = [one for one in due if self._failed.get(one.order, 0) <= now_ms][:BATCH_ORDERS_MAX]
+                self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
+                first = [one for one in due if one.order not in self._failed]
+                again = [one for one in due if self._failed.get(one.order, now_ms + 1) <= now_ms]
+                ready = (first + again)[:BATCH_ORDERS_MAX]
                 await self._expire(ready)
                 await anyio.sleep(0 if len(ready) == BATCH_ORDERS_MAX else PAUSE_S)
                 continue
@@ -94,18 +96,18 @@ class Expiry:
             try:
                 self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
             except Unavailable:
-                self._fail(one.order)  # a full mailbox; it is still due at a later look
+                self._failed[one.order] = 0  # a full mailbox; it is still due at the next look
                 continue
             replies.append((one.order, reply))
         for order, reply in replies:
             try:
                 fact = await reply.wait()
-            except (Unavailable, ActorCrashed):
-                self._fail(order)  # likewise
+            except Unavailable:
+                self._failed[order] = 0  # likewise
+                continue
+            except ActorCrashed:
+                self._failed[order] = self._clock.now_ms() + RETRY_MS
                 continue
             self._failed.pop(order, None)
             assert isinstance(fact, ExpiryHandled)
             self.expired += fact.expired
-
-    def _fail(self, order: OrderKey) -> None:
-        self._failed[order] = self._clock.now_ms() + RETRY_MS

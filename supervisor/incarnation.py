@@ -242,6 +242,7 @@ class Incarnation:
             self.stock.loader.run,
             self.orders.loader.run,
             self.expiry.run,
+            self._heartbeat,
             self._sweep,
             self._learn,
         ):
@@ -400,6 +401,12 @@ class Incarnation:
         return reservations
 
     # ---- background -----------------------------------------------------------------------------------------------
+
+    async def _heartbeat(self) -> None:
+        """Notice a database that went away, or that has another owner, also while nobody calls."""
+        while True:
+            await anyio.sleep(self._limits.heartbeat_s)
+            await self._store.check_ownership()
 
     async def _sweep(self) -> None:
         while True:

@@ -1,9 +1,15 @@
 """The ownership row: taking the database over from whoever had it."""
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from storage.sql.schema import ownership
 from storage.store import Ownership
+
+
+def read_epoch(connection: Connection) -> tuple[int, str]:
+    """The epoch in force, and who began it."""
+    epoch, owner = connection.execute(select(ownership.c.epoch, ownership.c.owner)).one()
+    return epoch, owner
 
 
 def raise_epoch(connection: Connection, owner: str) -> Ownership:

@@ -26,8 +26,9 @@ from actors.records import (
 )
 from storage.sql import reads
 from storage.sql.backend import Backend
+from storage.sql.epoch import read_epoch
 from storage.sql.sqlite import SqliteBackend
-from storage.store import Due, Ownership, StorageError
+from storage.store import Due, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
 
@@ -103,6 +104,11 @@ class SqlStore:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
             await self._backend.write(self._epoch, transactions)
+
+    async def check_ownership(self) -> None:
+        epoch, owner = await self._read(read_epoch)
+        if epoch != self._epoch:
+            raise OwnershipLost(f"{owner or 'another server'} owns the database since epoch {epoch}")
 
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         return await self._read(reads.load_warehouses)

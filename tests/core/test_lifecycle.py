@@ -120,6 +120,14 @@ async def test_a_server_that_lost_ownership_writes_nothing_more_and_ends(world: 
     assert len(world.disk.transactions) == 1
 
 
+async def test_a_server_that_lost_ownership_notices_also_when_nobody_calls(world: World) -> None:
+    with pytest.RaisesGroup(OwnershipLost):
+        async with world.core() as core:
+            await bring(core, {("a", "w1"): 10})
+            await MemoryStore(world.disk, takes_over=True).open()
+            await anyio.sleep_forever()
+
+
 async def test_a_second_server_on_the_same_disk_is_refused(world: World) -> None:
     async with world.core() as core:
         with pytest.RaisesGroup(OwnershipLost):

@@ -121,6 +121,8 @@ class StoreContract:
         before = await contents(store)
         usurp()
         with pytest.raises(OwnershipLost):
+            await store.check_ownership()
+        with pytest.raises(OwnershipLost):
             await store.write([scribe.reserve()])
         assert await contents(store) == before
         await store.close()
