@@ -36,6 +36,7 @@ from supervisor.loader import Loader
 from supervisor.order import OrderActor
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
+from supervisor.reader import Reader
 from supervisor.requests import RequestActor
 from supervisor.stock_directory import VariantStock
 
@@ -176,7 +177,7 @@ def passivated_while_in_use() -> Patches:
 
 @bug("lists come from the database, ahead of what memory shows", "G4")
 def list_ahead_of_memory() -> Patches:
-    return [(Incarnation, "_read_published", Incarnation._read)]
+    return [(Reader, "published", Reader.read)]
 
 
 # ---- two phases -----------------------------------------------------------------------------------------------------
@@ -447,10 +448,10 @@ def callers_left_waiting() -> Patches:
 
 @bug("a storage failure in an actor's turn is taken for a bug", "no bug is met")
 def storage_failure_taken_for_a_bug() -> Patches:
-    async def load(self: Incarnation, key: Any) -> Any:
+    async def load(self: Reader, key: Any) -> Any:
         return await self._store.load_request(key)
 
-    return [(Incarnation, "_load_request", load)]
+    return [(Reader, "load_request", load)]
 
 
 @bug("a caller that hears of a failure last breaks what has ended already", "no bug is met")

@@ -4,7 +4,7 @@ Crash-only: a storage failure ends the incarnation as a kill would. Its memory i
 it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what the database really holds.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar, assert_never
 
@@ -18,17 +18,13 @@ from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Un
 from actors.records import (
     OrderKey,
     RequestKey,
-    RequestRecord,
-    ReservationRecord,
     ReservationState,
     StockKey,
-    StockRecord,
     Transaction,
-    VariantKey,
 )
 from actors.reply import Reply
 from storage.journal import Journal, JournalStatistics, shutting_down, storage_down
-from storage.store import Ownership, StorageError, Store
+from storage.store import Ownership, Store
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator
 from supervisor.directory import DirectoryStatistics
@@ -40,6 +36,7 @@ from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
 from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
+from supervisor.reader import Reader
 from supervisor.requests import RequestDirectory
 from supervisor.settings import Limits
 from supervisor.stock_directory import StockDirectory
@@ -111,8 +108,9 @@ class Incarnation:
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
         self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
+        self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
-            self._read_variants,
+            self._reader.variants,
             self.journal.wait_durable,
             dispatcher,
             sources.new_id,
@@ -125,8 +123,8 @@ class Incarnation:
         services = OrderServices(self._clock, self._coordinator, self._hints, self.journal, self.stock, sources.new_id)
         self.orders = OrderDirectory(
             services,
-            self._read_orders,
-            self._find_reservation,
+            self._reader.orders,
+            self._reader.find_reservation,
             dispatcher,
             sources.report_crash,
             activations_max=limits.orders_max,
@@ -134,7 +132,7 @@ class Incarnation:
         )
         self.requests = RequestDirectory(
             self.journal,
-            self._load_request,
+            self._reader.load_request,
             self._carry_out,
             dispatcher,
             sources.report_crash,
@@ -213,7 +211,7 @@ class Incarnation:
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
     ) -> StockPage:
         """A page of an organization's rows in key order. Cancelling it changes nothing."""
-        records = await self._read_published(
+        records = await self._reader.published(
             self._store.list_stock(
                 organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
             )
@@ -226,7 +224,7 @@ class Incarnation:
         self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
     ) -> ReservationPage:
         """A page of an organization's reservations, newest first. Cancelling it changes nothing."""
-        reservations = await self._read_published(
+        reservations = await self._reader.published(
             self._store.list_reservations(
                 organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
             )
@@ -360,45 +358,6 @@ class Incarnation:
             raise error
 
         self._tasks.start_soon(end)
-
-    # ---- reading --------------------------------------------------------------------------------------------------
-
-    async def _read(self, reading: Awaitable[T]) -> T:
-        """A read in a caller's task or in an actor's turn: if storage fails there, it fails for all."""
-        try:
-            return await reading
-        except StorageError as error:
-            self._break(error)
-            raise storage_down() from error
-
-    async def _read_published(self, reading: Awaitable[T]) -> T:
-        """A caller's read of what the database has, given when memory shows as much: a batch that has landed but not
-        been heard of yet would let a later reader of memory see less than an earlier reader of the database."""
-        value = await self._read(reading)
-        if self._is_over:
-            raise storage_down()
-        reply: Reply[T] = Reply()
-        self.journal.answer(reply, value)
-        return await reply.wait()
-
-    async def _find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
-        return await self._read(self._store.find_reservation(organization_id, reservation_id))
-
-    async def _load_request(self, key: RequestKey) -> RequestRecord | None:
-        return await self._read(self._store.load_request(key))
-
-    async def _read_variants(self, keys: Sequence[VariantKey]) -> dict[VariantKey, list[StockRecord]]:
-        records: dict[VariantKey, list[StockRecord]] = {}
-        for record in await self._store.load_variants(keys):
-            record.check()
-            records.setdefault(record.key.variant, []).append(record)
-        return records
-
-    async def _read_orders(self, keys: Sequence[OrderKey]) -> dict[OrderKey, list[ReservationRecord]]:
-        reservations: dict[OrderKey, list[ReservationRecord]] = {}
-        for reservation in await self._store.load_orders(keys):
-            reservations.setdefault(reservation.order, []).append(reservation)
-        return reservations
 
     # ---- background -----------------------------------------------------------------------------------------------
 
