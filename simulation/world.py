@@ -142,6 +142,8 @@ class World:
         before, self.server = self.server, server
         await self._tasks.start(server.run)
         if server.is_dead and self.server is server:
+            if self.disk.owner is store:
+                self.disk.release()  # as the kernel does for whoever dies
             self.server = before
             self._crash.set()
         return server
