@@ -114,6 +114,8 @@ class World:
 
     async def start_server(self, *, takes_over: bool = False) -> Server:
         """A new process, which serves when this returns."""
+        if any(server.is_dead and server.store is self.disk.owner for server in self.servers):
+            self.disk.release()  # as the kernel does for whoever dies, also one that died while it started
         name = f"{self.seed}/server-{len(self.servers) + 1}"
         kind = SqliteStore if isinstance(self.disk, SqliteDisk) else FaultyStore
         store = kind(
@@ -142,8 +144,6 @@ class World:
         before, self.server = self.server, server
         await self._tasks.start(server.run)
         if server.is_dead and self.server is server:
-            if self.disk.owner is store:
-                self.disk.release()  # as the kernel does for whoever dies
             self.server = before
             self._crash.set()
         return server
