@@ -144,7 +144,9 @@ class World:
         before, self.server = self.server, server
         await self._tasks.start(server.run)
         if server.is_dead and self.server is server:
-            self.server = before
+            # It may have met one that was driven out once, outlived the other and owns the database again.
+            owners = [one for one in self.servers if one.store is self.disk.owner and not one.is_dead]
+            self.server = owners[0] if owners else before
             self._crash.set()
         return server
 
