@@ -58,6 +58,7 @@ class Options(Struct, frozen=True):
         ttl_minutes_max: reservations live from one minute to so many.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
         idle_timeout_s: when the core passivates.
+        heartbeat_s: how often the core asks the database whether it is still there.
         skipped: operations (client, number) that are left out: a shrunk run.
         wishes: how often clients choose each kind of operation.
     """
@@ -100,6 +101,7 @@ class Options(Struct, frozen=True):
     mailbox: int = 1_000
     calls: int = 10_000
     idle_timeout_s: float = 30.0
+    heartbeat_s: float = 30.0
     skipped: tuple[tuple[int, int], ...] = ()
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
 

@@ -212,7 +212,7 @@ def limits_of(options: Options) -> Limits:
         orders_max=options.orders_in_memory,
         requests_max=options.orders_in_memory,
         idle_timeout_s=options.idle_timeout_s,
-        heartbeat_s=30.0,
+        heartbeat_s=options.heartbeat_s,
     )
 
 

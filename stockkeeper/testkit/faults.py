@@ -48,6 +48,8 @@ RATES: Rates = {
 
 SLOW_STORE_S = 0.5
 SLOW_NETWORK_S = 1.0
+HEARTBEAT_S = 3_600.0  # nobody else wants the database, and a scenario may sleep for a month
+IDLE_TIMEOUT_S = 600.0  # likewise
 CRASHES_OF_A_RUN = 3
 WALL_JUMPS_OF_A_RUN = 3
 _STALLED = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_find_and_ask", "_deliver")
@@ -82,6 +84,8 @@ def scenario_options(seed: int, rates: Rates) -> Options:
         mode=random.choice(("shuffle", "walk", "pct")),
         dispatch=random.choice(("mixed", "tasks", "inline")),
         late_coin=random.choice((0.2, 0.5, 0.9)),
+        heartbeat_s=HEARTBEAT_S,
+        idle_timeout_s=IDLE_TIMEOUT_S,
         stall=random.choice(_STALLED) if random.random() < rates.get(Fault.STALLS, 0.0) else "",
         **_store_options(rates),
     )

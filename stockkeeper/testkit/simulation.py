@@ -1,6 +1,5 @@
 """Runs scenarios, one seed after another, and says of a failing one how to see it again."""
 
-import gc
 from collections.abc import Awaitable, Callable, Iterable
 from hashlib import blake2b
 from unittest import mock
@@ -109,13 +108,10 @@ class Simulation:
             raise ValueError("there is no seed to run")
         if backend == "trio":
             check_hooks()
-        try:
-            if scenario is None:
-                return tuple(self._run_standard(one, clients, rates, backend) for one in chosen)
-            number = 1 if clients is None else clients
-            return tuple(self._run_scenario(scenario, one, number, rates or {}, backend, steps_max) for one in chosen)
-        finally:
-            gc.unfreeze()  # what `no_collector` froze was the test's, which wants to be collected some day
+        if scenario is None:
+            return tuple(self._run_standard(one, clients, rates, backend) for one in chosen)
+        number = 1 if clients is None else clients
+        return tuple(self._run_scenario(scenario, one, number, rates or {}, backend, steps_max) for one in chosen)
 
     def _run_standard(self, seed: int, clients: int | None, rates: Rates | None, backend: Backend) -> Run:
         result = run_seed(seed, standard_options(seed, clients, rates), backend=backend)
