@@ -174,7 +174,7 @@ class _Attempt:
         with mock.patch("inventory.stock.uuid4", self._world.uuid):
             try:
                 await self._scenario(self._world)
-            except (anyio.get_cancelled_exc_class(), KeyboardInterrupt, SystemExit, GeneratorExit):
+            except (anyio.get_cancelled_exc_class(), GeneratorExit):
                 raise
             except BaseException as error:  # noqa: BLE001 - raised again, outside of the world; pytest.fail is one
                 self._raised = only_cause(error)
@@ -186,6 +186,8 @@ class _Attempt:
         if self._is_endless:
             when = f"{self._steps_max} steps and {self.ended_s:,.0f} s of virtual time"
             return SimulationFailed(f"the scenario has not ended after {when}")
+        if isinstance(self._raised, KeyboardInterrupt | SystemExit):
+            return self._raised
         try:
             self._world.audit()
         except AssertionError as broken:

@@ -1,4 +1,4 @@
-"""The test kit says what the server says, keeps its promises about seeds and time, and finds what it is there to find."""
+"""The test kit says what the server says, keeps its promises about seeds and time, and finds bugs."""
 
 import os
 import re
@@ -34,7 +34,6 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "test_order_service.py"
 MANUAL = ROOT / "docs" / "testkit.md"
-PLUGIN = ("-p", "stockkeeper.pytest_plugin")
 ORG = "org_1"
 PLANTED = "acknowledge_before_durable"
 
@@ -267,7 +266,9 @@ async def busy(world: World) -> None:
         order_id = world.new_id()
         for _ in range(4):
             try:
-                reserved = await client.reserve_stock(ORG, order_id, [of("mug", world.random(order_id).randint(1, 3))], 1)
+                reserved = await client.reserve_stock(
+                    ORG, order_id, [of("mug", world.random(order_id).randint(1, 3))], 1
+                )
                 await world.sleep(world.random(order_id).random() * 50)
                 await client.confirm_reservation(ORG, reserved.reservation_id, order_id)
                 await client.stock.fulfill_reservation(ORG, reserved.reservation_id)
@@ -526,7 +527,7 @@ A_FAILING_TEST = """
 
 def test_a_failing_seed_is_named_with_the_command_that_runs_it_again(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_it=A_FAILING_TEST)
-    result = pytester.runpytest(*PLUGIN, "-p", "no:cacheprovider")
+    result = pytester.runpytest("-p", "no:cacheprovider")
     result.assert_outcomes(passed=4, failed=2)
     result.stdout.fnmatch_lines(
         [
@@ -538,15 +539,15 @@ def test_a_failing_seed_is_named_with_the_command_that_runs_it_again(pytester: p
         ]
     )
     for again in ("test_it.py::test_plain", "test_it.py::test_marked[seed-3]"):
-        pytester.runpytest(*PLUGIN, again, "--simulation-seed", "3").assert_outcomes(failed=1)
-    pytester.runpytest(*PLUGIN, "test_it.py", "--simulation-seed", "4").assert_outcomes(passed=2)
-    pytester.runpytest(*PLUGIN, "test_it.py", "--simulation-seeds", "4..8").assert_outcomes(passed=5)
+        pytester.runpytest(again, "--simulation-seed", "3").assert_outcomes(failed=1)
+    pytester.runpytest("test_it.py", "--simulation-seed", "4").assert_outcomes(passed=2)
+    pytester.runpytest("test_it.py", "--simulation-seeds", "4..8").assert_outcomes(passed=5)
 
 
 @pytest.mark.parametrize("seeds", ["8..4", "4", "a..b"])
 def test_a_range_of_seeds_that_is_none_is_refused(pytester: pytest.Pytester, seeds: str) -> None:
     pytester.makepyfile(A_FAILING_TEST)
-    result = pytester.runpytest(*PLUGIN, "--simulation-seeds", seeds)
+    result = pytester.runpytest("--simulation-seeds", seeds)
     assert f"--simulation-seeds looks like 0..500, not '{seeds}'" in result.stdout.str() + result.stderr.str()
     assert result.ret != 0
 
@@ -561,7 +562,7 @@ def test_loading_the_plugin_imports_nothing_of_the_service() -> None:
 
 
 def test_the_example_finds_its_bug_and_passes_without() -> None:
-    command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", str(EXAMPLE)]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(EXAMPLE)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "4 passed" in done.stdout
@@ -574,9 +575,11 @@ def test_the_code_in_the_manual_is_the_examples(part: str) -> None:
 
 
 def test_the_failure_in_the_manual_is_what_is_printed(pytester: pytest.Pytester) -> None:
-    found = EXAMPLE.read_text().replace('with pytest.raises(AssertionError, match="mugs are held for nobody"):', "if True:")
+    found = EXAMPLE.read_text().replace(
+        'with pytest.raises(AssertionError, match="mugs are held for nobody"):', "if True:"
+    )
     pytester.makepyfile(test_order_service=found)
-    printed = pytester.runpytest(*PLUGIN, "-k", "finds_the_bug").stdout.str()
+    printed = pytester.runpytest("-k", "finds_the_bug").stdout.str()
     [shown] = re.findall(r"```text\n(E .*?)```", MANUAL.read_text(), re.DOTALL)
     for line in shown.splitlines():
         if "…" not in line:
