@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from simulation.faults import Options, calm, options_of
+from simulation.faults import STALLS, Options, calm, options_of
 
 
 class Fault(StrEnum):
@@ -109,7 +109,7 @@ def standard_options(seed: int, clients: int | None, rates: Rates | None) -> Opt
         slow_network=rates.get(Fault.SLOW_NETWORK, 0.0),
         crash_steps=tuple(sorted(random.randrange(50, 2_000) for _ in range(crashes))),
         wall_jumps=jumps,
-        stall=random.choice(_STALLED) if random.random() < rates.get(Fault.STALLS, 0.0) else "",
+        stall=random.choice(STALLS) if random.random() < rates.get(Fault.STALLS, 0.0) else "",
         **_store_options(rates),
     )
 
