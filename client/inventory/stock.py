@@ -88,7 +88,8 @@ class StockClient:
         `ErrorDetails.line_errors`. What `lines` raises, as well as a ValueError or TypeError for a line that is no
         ImportLine, cancels the import and is passed on.
 
-        gRPC retries it only while all that was sent fits into a megabyte. Import the same lines again in any case.
+        It is never retried by itself, since gRPC may replay a stream in part. After UNAVAILABLE, import the same lines
+        again under the same `request_id`.
         """
         request_id = request_id or str(uuid4())
         async with aclosing(_import_requests(lines, request_id, chunk_lines)) as requests:

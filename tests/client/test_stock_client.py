@@ -61,12 +61,15 @@ async def test_an_empty_import_is_sent_too(service, connect):
     assert service.calls[0].request == [stock_pb2.ImportStockRequest(request_id="request_1")]
 
 
-async def test_an_import_is_retried_whole_with_the_same_request_id(service, connect, refusal):
+async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_request_id(service, connect, refusal):
     service.play(refusal(grpc.StatusCode.UNAVAILABLE))
-    await connect().stock.import_stock(map(line, range(5)), chunk_lines=2)
-    refused, imported = [call.request for call in service.calls]
-    assert refused[0] == imported[0]
-    assert [len(chunk.lines) for chunk in imported] == [2, 2, 1]
+    client = connect()
+    with pytest.raises(grpc.aio.AioRpcError) as unavailable:
+        await client.stock.import_stock(map(line, range(5)), chunk_lines=2, request_id="request_1")
+    assert unavailable.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(service.calls) == 1
+    await client.stock.import_stock(map(line, range(5)), chunk_lines=2, request_id="request_1")
+    assert [len(chunk.lines) for chunk in service.calls[1].request] == [2, 2, 1]
 
 
 async def test_a_refusal_ends_an_import_whose_lines_never_end(service, connect, refusal):
