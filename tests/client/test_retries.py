@@ -119,7 +119,8 @@ async def test_a_call_ends_at_its_deadline(service, connect, hang, timeouts):
 
 def test_the_policy_covers_both_services_by_name():
     config = json.loads(json.dumps(service_config(RetryPolicy())))
-    (method,) = config["methodConfig"]
+    method, streamed = config["methodConfig"]
+    assert streamed == {"name": [{"service": "inventory.v1.StockService", "method": "ImportStock"}]}
     assert method["name"] == [{"service": "inventory.v1.InventoryService"}, {"service": "inventory.v1.StockService"}]
     assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
 
