@@ -4,9 +4,8 @@ The memory disk stays beside it as the model: every batch goes to both, every re
 compared with what the model says, and whatever one accepts the other must. So the auditor needs to know nothing
 of it.
 
-With `power-cut`, a kill in the middle of a commit leaves a torn write-ahead log: each 512-byte sector that the
-commit wrote is there or not, as the seed says, and SQLite has to make a whole state of it. It is done on the
-files, between two commits, so it shows that recovery works, and not that SQLite syncs where it must.
+With `power-cut` the file is on a disk of `simulation.power_cut`, which keeps only what was synced: every process
+begins after a power cut, and a kill in the middle of a commit is one at a random call of SQLite's.
 """
 
 import sqlite3
@@ -15,7 +14,7 @@ from functools import cache, partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, text
 
@@ -43,33 +42,48 @@ T = TypeVar("T")
 SECTOR_BYTES = 512
 
 
-class SqliteFile:
-    """A database file and the connection to it.
+class Database(Protocol):
+    """What a file of SQLite's can be asked to do."""
 
-    Args:
-        is_torn_by_cuts: whether a kill tears the commit that is under way.
-        random: which sectors it keeps.
-    """
+    def reopen(self) -> None:
+        """As a new process does."""
 
-    def __init__(self, *, is_torn_by_cuts: bool, random: Random) -> None:
-        self.is_torn_by_cuts = is_torn_by_cuts
-        self._random = random
+    def take_over(self, owner: str) -> Ownership:
+        """What `SqliteSession.take_over` does once the schema is up to date."""
+
+    def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        """Write a batch: see `write_batch`."""
+
+    def write_torn(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        """Begin to write a batch, and lose power on the way."""
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function of `storage.sql.reads`."""
+
+    @property
+    def last_lsn(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class PlainDatabase:
+    """A real file in a directory of its own."""
+
+    def __init__(self) -> None:
         self._directory = TemporaryDirectory(prefix="stockkeeper-")
         self._path = Path(self._directory.name) / "simulated.db"
-        self._path.write_bytes(_empty_database())
+        self._path.write_bytes(empty_database())
         self._session = self._connect()
 
     def _connect(self) -> SqliteSession:
         return SqliteSession(sqlite3.connect(self._path, **CONNECT_ARGUMENTS))
 
     def reopen(self) -> None:
-        """As a new process does."""
         self._session.close()
         self._session.raw.close()
         self._session = self._connect()
 
     def take_over(self, owner: str) -> Ownership:
-        """What `SqliteSession.take_over` does once the schema is up to date."""
         self._session.raw.execute("BEGIN IMMEDIATE")
         ownership = raise_epoch(self._session._connection, owner)
         self._session.raw.execute("COMMIT")
@@ -79,6 +93,9 @@ class SqliteFile:
     def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         self._session.write(epoch, transactions)
 
+    def write_torn(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        raise NotImplementedError("a real file has no power to lose")
+
     def read(self, function: Callable[[Connection], T]) -> T:
         return self._session.read(function)
 
@@ -86,37 +103,40 @@ class SqliteFile:
     def last_lsn(self) -> int:
         return int(self._session.raw.execute("SELECT last_lsn FROM ownership").fetchone()[0])
 
-    def write_torn(self, epoch: int, transactions: Sequence[Transaction]) -> None:
-        """Begin to write a batch, and lose power on the way."""
-        log = self._path.with_name(f"{self._path.name}-wal")
-        database, before = self._path.read_bytes(), log.read_bytes()
-        try:
-            self.write(epoch, transactions)
-        finally:
-            after = log.read_bytes()
-            self._session.close()
-            self._session.raw.close()
-            self._path.write_bytes(database)
-            log.write_bytes(self._torn(before, after))
-            log.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
-            self._session = self._connect()
-
-    def _torn(self, before: bytes, after: bytes) -> bytes:
-        kept = bytearray(before.ljust(len(after), b"\0"))
-        part = self._random.choice((0.0, 0.5, 0.9, 1.0))
-        for begin in range(0, len(after), SECTOR_BYTES):
-            if self._random.random() < part:
-                kept[begin : begin + SECTOR_BYTES] = after[begin : begin + SECTOR_BYTES]
-        return bytes(kept)
-
     def close(self) -> None:
         self._session.close()
         self._session.raw.close()
         self._directory.cleanup()
 
 
+class SqliteFile:
+    """A database file and the connection to it.
+
+    Args:
+        is_torn_by_cuts: whether the file is on a disk that loses power; this needs apsw.
+        random: when it does, and what is left.
+    """
+
+    def __init__(self, *, is_torn_by_cuts: bool, random: Random) -> None:
+        self.is_torn_by_cuts = is_torn_by_cuts
+        self.database: Database = _power_cut_database(random) if is_torn_by_cuts else PlainDatabase()
+
+    def read(self, function: Callable[[Connection], T]) -> T:
+        """Run a function of `storage.sql.reads`."""
+        return self.database.read(function)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def _power_cut_database(random: Random) -> Database:
+    from simulation.power_cut import PowerCutDatabase  # nothing else needs apsw
+
+    return PowerCutDatabase(random)
+
+
 @cache
-def _empty_database() -> bytes:
+def empty_database() -> bytes:
     """A migrated file: migrations take longer than a run."""
     with TemporaryDirectory(prefix="stockkeeper-") as directory:
         path = Path(directory) / "empty.db"
@@ -144,8 +164,8 @@ class SqliteStore(FaultyStore):
 
     async def _after(self, operation: str) -> None:
         if operation == "open":
-            self.disk.file.reopen()
-            found = self.disk.file.take_over(self._name)
+            self.disk.file.database.reopen()
+            found = self.disk.file.database.take_over(self._name)
             wanted = Ownership(self.disk.epoch, self.disk.last_lsn, self.disk.last_at_ms)
             self._compare("open", found, wanted)
         await super()._after(operation)
@@ -153,7 +173,7 @@ class SqliteStore(FaultyStore):
     def land(self, transactions: Sequence[Transaction]) -> None:
         error: Exception | None = None
         try:
-            self.disk.file.write(self._epoch, transactions)
+            self.disk.file.database.write(self._epoch, transactions)
         except (StorageError, OwnershipLost, sqlite3.Error) as refusal:
             error = refusal
         # The model decides what is right; the epochs of both are raised together.
@@ -172,9 +192,9 @@ class SqliteStore(FaultyStore):
         if not self.is_cut and in_flight is not None and self.disk.file.is_torn_by_cuts:
             transactions, epoch = self._in_flight_batch
             if self._epoch == epoch == self.disk.epoch and self.disk.last_lsn + 1 == transactions[0].lsn:
-                self.disk.file.write_torn(epoch, transactions)
+                self.disk.file.database.write_torn(epoch, transactions)
                 self._note("the power is cut in the middle of a commit")
-                if self.disk.file.last_lsn == transactions[-1].lsn:
+                if self.disk.file.database.last_lsn == transactions[-1].lsn:
                     super(FaultyStore, self).land(transactions)
                     self._landed(epoch, transactions)
         else:
@@ -186,7 +206,7 @@ class SqliteStore(FaultyStore):
             self._refused(f"{operation}: SQLite says {found!r}, the model {wanted!r}")
 
     async def _ask(self, operation: str, wanted: Any, function: Callable[[Connection], T]) -> T:
-        found = self.disk.file.read(function)
+        found = self.disk.file.database.read(function)
         comparable = list(found) if isinstance(found, Sequence) and not isinstance(found, tuple) else found
         self._compare(operation, comparable, wanted)
         return found

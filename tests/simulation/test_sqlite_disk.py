@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from simulation.faults import options_of
+from simulation.power_cut import PowerCutDatabase
 from simulation.runner import run_seed
 
 
@@ -26,3 +27,8 @@ def test_a_torn_log_becomes_a_whole_state() -> None:
         assert result.violations == ()
         cuts += any(note.what == "the power is cut in the middle of a commit" for note in result.history.notes)
     assert cuts
+
+
+def test_a_missing_sync_is_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(PowerCutDatabase, "synchronous", "NORMAL")
+    assert any(run_seed(seed, disk="power-cut").violations for seed in range(8))
