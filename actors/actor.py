@@ -122,9 +122,7 @@ class Actor(Generic[M, R]):
         if self.is_retired:
             raise restarting()
         if len(self._mailbox) >= self._mailbox_messages_max:
-            raise Unavailable(
-                "OVERLOADED", "Too many requests wait for the same goods or order, try again.", RETRY_AFTER_OVERLOAD_MS
-            )
+            raise overloaded()
         if reply is None:
             reply = Reply()
         self._mailbox.append(Envelope(message, reply))
@@ -187,4 +185,11 @@ def restarting() -> Unavailable:
     """The answer to those whose message met an activation that a crash took away."""
     return Unavailable(
         "ACTOR_RESTARTED", "The service is restarting a part of itself, try again.", RETRY_AFTER_OVERLOAD_MS
+    )
+
+
+def overloaded() -> Unavailable:
+    """The answer to those whose message met a full mailbox."""
+    return Unavailable(
+        "OVERLOADED", "Too many requests wait for the same goods or order, try again.", RETRY_AFTER_OVERLOAD_MS
     )

@@ -24,7 +24,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from actors.actor import Actor, Dispatcher, Envelope
+from actors.actor import Actor, Dispatcher, Envelope, overloaded
 from actors.limits import INT32_MAX
 from actors.messages import Change, Count, Prepare
 from actors.records import Delta, RowChange, StockRecord
@@ -43,24 +43,34 @@ class Hold(Struct, frozen=True, gc=False):
     """What one undecided transaction would do to this row."""
 
     delta: Delta
-    count: Count | None
+    counted: RowChange | None  # for a count, which is granted alone: what the row will be is known already
 
 
 class StockState:
     """A row without its mailbox: every method is synchronous and needs no event loop."""
 
-    __slots__ = ("durable", "holds", "record")
+    __slots__ = (
+        "_held_damaged",
+        "_held_growth",
+        "_held_in_transit",
+        "_held_reserved",
+        "durable",
+        "held",
+        "holds",
+        "record",
+    )
 
     def __init__(self, record: StockRecord) -> None:
         record.check()
         self.durable = record
         self.record = record  # journaled
         self.holds: dict[int, Hold] = {}
-
-    @property
-    def held(self) -> int:
-        """Available pieces that undecided transactions hold."""
-        return -sum(min(0, hold.delta.available) for hold in self.holds.values()) if self.holds else 0
+        # Sums over the holds, so that judging costs the same beside a thousand rivals as beside one.
+        self.held = 0  # available pieces that undecided transactions hold
+        self._held_reserved = 0
+        self._held_damaged = 0
+        self._held_in_transit = 0
+        self._held_growth = 0
 
     @property
     def is_quiet(self) -> bool:
@@ -70,45 +80,50 @@ class StockState:
     def prepare(self, transaction_id: int, change: Change) -> Verdict:
         """Hold what the change takes away, or say why not. Only GRANTED changes the state."""
         assert transaction_id not in self.holds, "a transaction prepares a row once"
-        count = change if isinstance(change, Count) else None
-        if self.holds and (count is not None or any(hold.count is not None for hold in self.holds.values())):
+        if isinstance(change, Count):
+            return self._prepare_count(transaction_id, change)
+        if self._is_being_counted:
             return Verdict.MUST_WAIT
-        delta = self._count_delta(change) if isinstance(change, Count) else change
-        verdict = self._judge(delta)
+        verdict = self._judge(change)
         if verdict is Verdict.GRANTED:
-            self.holds[transaction_id] = Hold(delta, count)
+            self._hold(transaction_id, Hold(change, None))
         return verdict
 
     def commit(self, transaction_id: int) -> RowChange:
         """Apply the hold; cannot fail. Returns the row before and after."""
-        hold = self.holds.pop(transaction_id)
-        before, delta = self.record, hold.delta
-        limits = hold.count or before
-        after = StockRecord(
-            before.organization_id,
-            before.variant_id,
-            before.warehouse_id,
-            before.stock_id,
-            before.available + delta.available,
-            before.reserved + delta.reserved,
-            before.damaged + delta.damaged,
-            before.in_transit + delta.in_transit,
-            limits.min_stock,
-            limits.max_stock,
-            before.version + 1,
-        )
-        after.check()
-        self.record = after
-        return RowChange(before, after)
+        hold = self._let_go(transaction_id)
+        before = self.record
+        if hold.counted is not None:
+            assert hold.counted.before is before, "a count is granted alone"
+            change = hold.counted
+        else:
+            change = RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock))
+        self.record = change.after
+        return change
 
     def abort(self, transaction_id: int) -> None:
         """Let the hold go, if there is one."""
-        self.holds.pop(transaction_id, None)
+        if transaction_id in self.holds:
+            self._let_go(transaction_id)
 
     def publish(self, record: StockRecord) -> None:
         """The database now holds this snapshot of the row."""
         if record.version > self.durable.version:
             self.durable = self.record if record.version == self.record.version else record
+
+    @property
+    def _is_being_counted(self) -> bool:
+        return len(self.holds) == 1 and next(iter(self.holds.values())).counted is not None
+
+    def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
+        if self.holds:
+            return Verdict.MUST_WAIT
+        delta = self._count_delta(count)
+        verdict = self._judge(delta)
+        if verdict is Verdict.GRANTED:
+            after = _moved(self.record, delta, count.min_stock, count.max_stock)
+            self._hold(transaction_id, Hold(delta, RowChange(self.record, after)))
+        return verdict
 
     def _count_delta(self, count: Count) -> Delta:
         record = self.record
@@ -126,35 +141,63 @@ class StockState:
             or record.in_transit + delta.in_transit < 0
         ):
             return Verdict.DOES_NOT_FIT
-        grows = delta.available + delta.reserved + delta.damaged + delta.in_transit
-        if grows > 0 and record.total + grows > INT32_MAX:
+        growth = max(0, delta.total)
+        if growth and record.total + growth > INT32_MAX:
             return Verdict.TOO_LARGE
-        if self.holds and not self._fits_beside_holds(delta, grows):
+        if self.holds and not self._fits_beside_holds(delta, growth):
             return Verdict.MUST_WAIT
         return Verdict.GRANTED
 
-    def _fits_beside_holds(self, delta: Delta, grows: int) -> bool:
+    def _fits_beside_holds(self, delta: Delta, growth: int) -> bool:
+        # What only adds fits beside anything: `record` less the holds is never negative.
         record = self.record
-        available, reserved, damaged, in_transit, total = (
-            record.available,
-            record.reserved,
-            record.damaged,
-            record.in_transit,
-            record.total,
-        )
-        for hold in self.holds.values():
-            available += min(0, hold.delta.available)
-            reserved += min(0, hold.delta.reserved)
-            damaged += min(0, hold.delta.damaged)
-            in_transit += min(0, hold.delta.in_transit)
-            total += max(0, hold.delta.total)
         return (
-            available + delta.available >= 0
-            and reserved + delta.reserved >= 0
-            and damaged + delta.damaged >= 0
-            and in_transit + delta.in_transit >= 0
-            and total + max(0, grows) <= INT32_MAX
+            record.available + delta.available >= self.held
+            and record.reserved + delta.reserved >= self._held_reserved
+            and record.damaged + delta.damaged >= self._held_damaged
+            and record.in_transit + delta.in_transit >= self._held_in_transit
+            and record.total + growth + self._held_growth <= INT32_MAX
         )
+
+    def _hold(self, transaction_id: int, hold: Hold) -> None:
+        self.holds[transaction_id] = hold
+        self._sum(hold.delta, 1)
+
+    def _let_go(self, transaction_id: int) -> Hold:
+        hold = self.holds.pop(transaction_id)
+        self._sum(hold.delta, -1)
+        return hold
+
+    def _sum(self, delta: Delta, sign: int) -> None:
+        if delta.available < 0:
+            self.held -= sign * delta.available
+        if delta.reserved < 0:
+            self._held_reserved -= sign * delta.reserved
+        if delta.damaged < 0:
+            self._held_damaged -= sign * delta.damaged
+        if delta.in_transit < 0:
+            self._held_in_transit -= sign * delta.in_transit
+        growth = delta.total
+        if growth > 0:
+            self._held_growth += sign * growth
+
+
+def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int) -> StockRecord:
+    after = StockRecord(
+        before.organization_id,
+        before.variant_id,
+        before.warehouse_id,
+        before.stock_id,
+        before.available + delta.available,
+        before.reserved + delta.reserved,
+        before.damaged + delta.damaged,
+        before.in_transit + delta.in_transit,
+        min_stock,
+        max_stock,
+        before.version + 1,
+    )
+    after.check()
+    return after
 
 
 class StockActor(Actor[Prepare, Verdict]):
@@ -190,6 +233,8 @@ class StockActor(Actor[Prepare, Verdict]):
         message = envelope.message
         verdict = self.state.prepare(message.transaction_id, message.change)
         if verdict is Verdict.MUST_WAIT:
+            if len(self._waiting) >= self._mailbox_messages_max:
+                raise overloaded()
             self._waiting.append(envelope)
         else:
             envelope.reply.set(verdict)

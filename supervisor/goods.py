@@ -3,7 +3,9 @@ retries.
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
+
+from anyio.lowlevel import checkpoint
 
 from actors.messages import Count, CountedLine, Import, Receive
 from actors.outcomes import Fact, ImportRejected, LineError, QuantityTooLarge, Refused, StockImported, StockReceived
@@ -14,6 +16,7 @@ from storage.journal import Journal
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator, Prepared, TurnedDown
 from supervisor.memory import remember
+from supervisor.steps import steps
 from supervisor.stock_directory import StockDirectory
 
 ERRORS_NAMED_MAX = 1_000
@@ -68,62 +71,67 @@ class Goods:
         Raises:
             Refused: lines that cannot be applied, each with its reason.
         """
-        by_organization: dict[str, dict[str, None]] = {}
-        for line in command.lines:
-            by_organization.setdefault(line.organization_id, {})[line.variant_id] = None
-        with ExitStack() as pins:
-            variants = {
-                organization_id: pins.enter_context(await self._stock.pinned(organization_id, variant_ids))
-                for organization_id, variant_ids in by_organization.items()
-            }
-            rows = [
-                self._stock.row(variants[line.organization_id][line.variant_id], line.warehouse_id)
-                for line in command.lines
-            ]
-            prepared, changed = await self._prepare_counts(command.lines, rows)
+        async with AsyncExitStack() as pins:
+            rows: list[StockActor] = []
+            warehouses: dict[tuple[str, str], str] = {}
+            for lines in steps(command.lines):
+                pins.push_async_callback(checkpoint)  # letting go of many rows takes its time too
+                rows += await self._pin(lines, pins)
+                for line in lines:
+                    if line.warehouse_name or (line.organization_id, line.warehouse_id) not in warehouses:
+                        warehouses[line.organization_id, line.warehouse_id] = line.warehouse_name
+                await checkpoint()
+            prepared = await self._prepare_counts(command.lines, rows)
             if not isinstance(prepared, Prepared):
                 refused = Refused(prepared)
                 self._remember(command, refused)
                 self._journal.answer(reply, error=refused)
                 return
             with self._coordinator.holding(prepared):
+                changed, unchanged = await _divided(command.lines, rows)
                 created = sum(not row.state.record.exists for row in changed)
-                fact = StockImported(
-                    len(command.lines), created, len(changed) - created, len(command.lines) - len(changed)
-                )
+                fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged))
+                request = remember(command, fact)
+                await checkpoint()
+                # Up to here the unchanged rows were held too: nobody may count them anew and be decided before this.
+                self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
                 self._coordinator.decide(
-                    prepared,
+                    Prepared(prepared.transaction_id, changed),
                     "import",
                     self._clock.now_ms(),
-                    request=remember(command, fact),
-                    warehouses=self._stock.new_warehouses(
-                        [(line.organization_id, line.warehouse_id, line.warehouse_name) for line in command.lines]
-                    ),
+                    request=request,
+                    warehouses=self._stock.new_warehouses([(*key, name) for key, name in warehouses.items()]),
                     reference=command.request_id,
                 )
             self._journal.answer(reply, fact)
 
+    async def _pin(self, lines: Sequence[CountedLine], pins: AsyncExitStack) -> list[StockActor]:
+        """The rows of these lines, kept in memory as long as `pins` is open."""
+        by_organization: dict[str, dict[str, None]] = {}
+        for line in lines:
+            by_organization.setdefault(line.organization_id, {})[line.variant_id] = None
+        variants = {
+            organization_id: pins.enter_context(await self._stock.pinned(organization_id, variant_ids))
+            for organization_id, variant_ids in by_organization.items()
+        }
+        return [self._stock.row(variants[line.organization_id][line.variant_id], line.warehouse_id) for line in lines]
+
     async def _prepare_counts(
         self, lines: Sequence[CountedLine], rows: Sequence[StockActor]
-    ) -> tuple[Prepared | ImportRejected, list[StockActor]]:
-        """Hold every row that is to change; which do is known only once nothing else on them is undecided."""
+    ) -> Prepared | ImportRejected:
+        """Hold every row; which are to change is known only once nothing else on them is undecided."""
         while True:
-            errors = [
-                LineError(line.line_number, reason)
-                for line, row in zip(lines, rows, strict=True)
-                if (reason := _why_not(line, row))
-            ]
+            errors: list[LineError] = []
+            for part in steps(list(zip(lines, rows, strict=True))):
+                errors += [LineError(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))]
+                await checkpoint()
             if errors:
-                return ImportRejected(tuple(errors[:ERRORS_NAMED_MAX]), len(errors)), []
+                return ImportRejected(tuple(errors[:ERRORS_NAMED_MAX]), len(errors))
             counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
-            prepared = await self._coordinator.prepare(counts)
-            if isinstance(prepared, TurnedDown):
-                continue  # reserved goods or undecided ones moved meanwhile: look again
-            unchanged = [row for row, count in counts if _is_counted(row, count)]
-            self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
-            same = set(map(id, unchanged))
-            changed = [row for row in prepared.rows if id(row) not in same]
-            return Prepared(prepared.transaction_id, changed), changed
+            prepared = await self._coordinator.prepare_in_steps(counts)
+            if isinstance(prepared, Prepared):
+                return prepared
+            # Reserved goods or undecided ones moved meanwhile: look again.
 
     def _remember(self, command: Receive | Import, refused: Refused) -> None:
         self._coordinator.decide(
@@ -131,13 +139,26 @@ class Goods:
         )
 
 
+async def _divided(
+    lines: Sequence[CountedLine], rows: Sequence[StockActor]
+) -> tuple[list[StockActor], list[StockActor]]:
+    """The rows that a count changes, and those that it does not."""
+    changed: list[StockActor] = []
+    unchanged: list[StockActor] = []
+    for part in steps(list(zip(lines, rows, strict=True))):
+        for line, row in part:
+            (unchanged if _is_counted(row, line) else changed).append(row)
+        await checkpoint()
+    return changed, unchanged
+
+
 def _count_of(line: CountedLine) -> Count:
     return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
 
 
-def _is_counted(row: StockActor, count: Count) -> bool:
+def _is_counted(row: StockActor, line: CountedLine) -> bool:
     record = row.state.record
-    counted = (count.total, count.damaged, count.in_transit, count.min_stock, count.max_stock)
+    counted = (line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
     return record.exists and counted == (
         record.total,
         record.damaged,

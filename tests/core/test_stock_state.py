@@ -1,13 +1,15 @@
-"""The pure state of a stock row, with no event loop."""
+"""A stock row, with no event loop."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.actor import InlineDispatcher
 from actors.limits import INT32_MAX
-from actors.messages import Count
+from actors.messages import Count, Prepare
+from actors.outcomes import Unavailable
 from actors.records import Delta, StockRecord
-from actors.stock import StockState, Verdict
+from actors.stock import StockActor, StockState, Verdict
 
 
 def row(available: int = 10, reserved: int = 0) -> StockState:
@@ -101,3 +103,30 @@ def test_whatever_is_granted_can_commit_in_any_order(data: st.DataObject) -> Non
 def test_a_record_that_breaks_an_invariant_is_not_loaded() -> None:
     with pytest.raises(AssertionError):
         StockState(StockRecord("org", "a", "w", "id", -1, version=1))
+
+
+def test_sums_over_the_holds_are_what_the_holds_add_up_to() -> None:
+    state = row(10, reserved=10)
+    deltas = {1: Delta(-3, 3), 2: Delta(2, -2), 3: Delta(0, -4), 4: Delta(available=5), 5: Delta(-1, 0, 1)}
+    for transaction, delta in deltas.items():
+        assert state.prepare(transaction, delta) is Verdict.GRANTED
+    assert state.held == 4
+    assert state.prepare(6, Delta(-7)) is Verdict.MUST_WAIT
+    assert state.prepare(6, Delta(0, -5)) is Verdict.MUST_WAIT
+    assert state.prepare(6, Delta(-6, -4)) is Verdict.GRANTED
+    for transaction in (*deltas, 6):
+        state.abort(transaction)
+    assert state.held == 0
+    assert state.prepare(7, Delta(-10, -10)) is Verdict.GRANTED
+
+
+def test_who_would_wait_where_too_many_wait_is_turned_away() -> None:
+    dispatcher = InlineDispatcher(lambda task: pytest.fail("no turn of a row suspends"))
+    actor = StockActor(row(10), dispatcher, lambda actor, error: pytest.fail(repr(error)), mailbox_messages_max=2)
+    held, first, second, third = (actor.ask(Prepare(number, Delta(-8, 8))) for number in range(4))
+    assert held.result() is Verdict.GRANTED
+    with pytest.raises(Unavailable):
+        third.result()
+    actor.abort(0)
+    assert first.result() is Verdict.GRANTED
+    assert not second.is_done

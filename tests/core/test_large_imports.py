@@ -1,0 +1,72 @@
+"""An import of very many lines goes in steps, and is still one transaction among others."""
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from actors.messages import CountedLine, Import, Line, Receive
+from actors.outcomes import StockImported
+from supervisor.settings import Limits
+from supervisor.steps import ROWS_A_STEP
+from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+
+pytestmark = pytest.mark.anyio
+
+OTHERS = 3 * ROWS_A_STEP
+
+
+def lines_of(x: int, others: int) -> tuple[CountedLine, ...]:
+    """A count of the row x, which is in the first step, and, if they are not 0, of very many others."""
+    totals = {"a": x, **({f"b{number}": others for number in range(OTHERS)} if others else {})}
+    return tuple(
+        CountedLine(ORGANIZATION, variant, "w", "", total, 0, 0, 0, 0, number)
+        for number, (variant, total) in enumerate(totals.items(), 1)
+    )
+
+
+async def test_others_have_their_turn_while_an_import_goes_on(world: World) -> None:
+    answered: list[str] = []
+    async with world.core(limits=Limits(gather_s=0)) as core:
+        await bring(core, {("c", "w"): 100})
+
+        async def import_all() -> None:
+            await core.ask(Import(lines_of(10, 5), "all"))
+            answered.append("import")
+
+        async def check_and_reserve() -> None:
+            await core.check(ORGANIZATION, [Line("c", "", 1)])
+            answered.append("check")
+            await reserve(core, "o1", ("c", "w", 1))
+            answered.append("reservation")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(import_all)
+            tasks.start_soon(check_and_reserve)
+        assert answered == ["check", "reservation", "import"]
+
+
+@pytest.mark.parametrize("ticks", range(2, 60, 2))
+async def test_a_row_that_is_counted_as_it_was_is_still_counted_at_the_decision(world: World, ticks: int) -> None:
+    async with world.core() as core:
+        await core.ask(Import(lines_of(10, 5), "before"))
+
+        async def receive_later() -> None:
+            for _ in range(ticks):
+                await anyio.lowlevel.checkpoint()
+            await core.ask(Receive(ORGANIZATION, "a", "w", 2, "delivery"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(core.ask, Import(lines_of(10, 6), "count"))
+            tasks.start_soon(receive_later)
+        in_order = [transaction.kind for transaction in world.disk.transactions]
+        counted_last = in_order == ["import", "receive", "import"]
+        assert counted_last or in_order == ["import", "import", "receive"]
+        assert (await available(core))["a", "w"] == (10 if counted_last else 12)
+
+
+async def test_a_repeated_import_changes_nothing(world: World) -> None:
+    async with world.core() as core:
+        lines = lines_of(10, 5)
+        assert await core.ask(Import(lines, "first")) == StockImported(len(lines), len(lines), 0, 0)
+        assert await core.ask(Import(lines, "second")) == StockImported(len(lines), 0, 0, len(lines))
+        assert await core.ask(Import(lines_of(11, 5), "third")) == StockImported(len(lines), 0, 1, len(lines) - 1)
