@@ -18,6 +18,7 @@ from storage.store import Due
 from supervisor.clock import ServiceClock
 
 BATCH_ORDERS_MAX = 500
+LOOK_ORDERS_MAX = 5_000
 RETRY_MS = 500  # for an order that met a bug
 PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
 
@@ -69,7 +70,7 @@ class Expiry:
             self._wake = anyio.Event()
             # Orders that failed are still due, and must not stand in the way of those behind them.
             now_ms = self._clock.now_ms()
-            due = await self._due(now_ms, BATCH_ORDERS_MAX + len(self._failed))
+            due = await self._due(now_ms, min(BATCH_ORDERS_MAX + len(self._failed), LOOK_ORDERS_MAX))
             if due:
                 self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
                 first = [one for one in due if one.order not in self._failed]

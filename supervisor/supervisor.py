@@ -21,6 +21,7 @@ from supervisor.settings import Limits
 
 REOPEN_PAUSE_MIN_S = 0.05
 REOPEN_PAUSE_MAX_S = 1.0
+HEALTHY_AFTER_S = 5.0  # what lived so long starts the pauses over: a database may open well and fail at every write
 
 
 class Supervisor:
@@ -49,6 +50,7 @@ class Supervisor:
         self._report = report
         self._core: Incarnation | None = None
         self._stop_requested = anyio.Event()
+        self._pause_s = REOPEN_PAUSE_MIN_S
         self.incarnations = 0
 
     def __repr__(self) -> str:
@@ -72,6 +74,7 @@ class Supervisor:
             ownership: Ownership | None = await self._store.open()
             while ownership is not None:
                 self._sources.clock.start(ownership.last_at_ms)
+                began_s = anyio.current_time()
                 try:
                     async with incarnation(self._store, ownership, self._sources, self._limits) as core:
                         self._begin(core)
@@ -83,6 +86,8 @@ class Supervisor:
                         return
                 except Exception as error:  # noqa: BLE001 - crash-only: see the module's docstring
                     self._end(error)
+                if anyio.current_time() - began_s >= HEALTHY_AFTER_S:
+                    self._pause_s = REOPEN_PAUSE_MIN_S
                 ownership = await self._open_again()
         finally:
             self._core = None
@@ -155,17 +160,16 @@ class Supervisor:
 
     async def _open_again(self) -> Ownership | None:
         """Open the store, however long it takes; None if a stop was asked for meanwhile."""
-        pause_s = REOPEN_PAUSE_MIN_S
         while True:
-            with anyio.move_on_after(pause_s):
+            with anyio.move_on_after(self._pause_s):
                 await self._stop_requested.wait()
+            self._pause_s = min(self._pause_s * 2, REOPEN_PAUSE_MAX_S)
             if self._stop_requested.is_set():
                 return None
             try:
                 return await self._store.open()
             except StorageError as error:
                 self._report(error)
-            pause_s = min(pause_s * 2, REOPEN_PAUSE_MAX_S)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

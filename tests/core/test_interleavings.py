@@ -99,6 +99,49 @@ async def test_a_variant_that_crashes_while_the_loader_waits_is_loaded_with_all_
         assert (world.reports, core.incarnations) == ([], 1)
 
 
+async def test_an_order_that_crashes_while_the_loader_waits_is_loaded_with_all_that_was_decided(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SteppedStore(world.disk)
+    results: dict[str, ReservationRecord | Exception] = {}
+    healthy, bugs = ExpiryHints.add, [ZeroDivisionError()]
+
+    def add(hints: ExpiryHints, reservation: ReservationRecord) -> None:
+        if reservation.order_id == "o2" and bugs:
+            raise bugs.pop()  # after the decision
+        healthy(hints, reservation)
+
+    monkeypatch.setattr(ExpiryHints, "add", add)
+    async with world.core(store, Limits(orders_max=2)) as core:
+
+        async def one(order_id: str, name: str) -> None:
+            try:
+                results[name] = await reserve(core, order_id, ("a", "w1", 1))
+            except (Refused, Unavailable, ActorCrashed) as error:
+                results[name] = error
+
+        await bring(core, {("a", "w1"): 10})
+        for order_id in ("o0", "p1", "p2"):  # the last two push the first out of memory
+            await reserve(core, order_id, ("a", "w1", 1))
+        await anyio.wait_all_tasks_blocked()
+        store.hold()
+        async with anyio.create_task_group() as tasks:
+            for start in (
+                lambda: tasks.start_soon(one, "o1", "being written"),
+                lambda: tasks.start_soon(one, "o0", "the loader waits for that"),
+                lambda: tasks.start_soon(one, "o2", "behind it"),
+                lambda: tasks.start_soon(one, "o2", "retry"),
+                store.step,
+            ):
+                start()
+                await anyio.wait_all_tasks_blocked()
+            store.step(free=True)
+        world.crashes.clear()
+        assert isinstance(results["behind it"], ActorCrashed)
+        assert isinstance(results["retry"], ReservationRecord)
+        assert [t.reservation.order_id for t in world.disk.transactions if t.reservation].count("o2") == 1
+
+
 async def test_an_import_makes_no_row_on_an_activation_that_a_crash_took_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
