@@ -49,6 +49,11 @@ class Runnable(Protocol):
 class Dispatcher(Protocol):
     """Decides where an actor with mail takes its turns."""
 
+    @property
+    def takes_turns_at_once(self) -> bool:
+        """Whether a turn that cannot suspend is over when `dispatch` returns."""
+        ...
+
     def dispatch(self, actor: Runnable) -> None:
         """See to it that `actor.drain()` runs, now or soon, and once."""
         ...
@@ -60,6 +65,8 @@ class InlineDispatcher:
     Args:
         start_soon: starts a task in the supervisor's task group, where no caller's cancellation reaches it.
     """
+
+    takes_turns_at_once = True
 
     def __init__(self, start_soon: StartSoon) -> None:
         self._start_soon = start_soon
@@ -146,7 +153,9 @@ class Actor(Generic[M, R]):
                 except (Refused, Unavailable, ActorCrashed) as error:  # the last: of another actor, asked by this one
                     envelope.reply.fail(error)
                 except Exception as error:  # noqa: BLE001 - a bug in one actor must not take the others along
-                    self._crash(envelope, error)
+                    crash = self._crash(error)
+                    if not envelope.reply.is_done:
+                        envelope.reply.fail(crash)
         finally:
             self._has_turn = False
 
@@ -172,13 +181,13 @@ class Actor(Generic[M, R]):
             if not other.reply.is_done:
                 other.reply.fail(restarting())
 
-    def _crash(self, envelope: Envelope[M, R], error: Exception) -> None:
-        if not envelope.reply.is_done:
-            crash = ActorCrashed(f"{self!r} crashed")
-            crash.__cause__ = error
-            envelope.reply.fail(crash)
+    def _crash(self, error: Exception) -> ActorCrashed:
+        """End this activation after a bug. Returns the answer to whoever met it."""
         self.retire()
         self._on_crash(self, error)
+        crash = ActorCrashed(f"{self!r} crashed")
+        crash.__cause__ = error
+        return crash
 
 
 def restarting() -> Unavailable:

@@ -59,7 +59,7 @@ class Reply(Generic[T]):
     async def wait(self) -> T:
         """Wait for the answer. Does not suspend if it is there; cancelling a waiter disturbs no other."""
         if not self._is_done:
-            event = anyio.Event()
+            event = self._new_event()
             if self._waiters is None:
                 self._waiters = {}
             self._waiters[event] = None
@@ -69,6 +69,9 @@ class Reply(Generic[T]):
                 if self._waiters is not None:
                     self._waiters.pop(event, None)
         return self.result()
+
+    def _new_event(self) -> anyio.Event:
+        return anyio.Event()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, None

@@ -36,6 +36,11 @@ class SeededDispatcher:
         self._options = options
         self._is_calm = is_calm
 
+    @property
+    def takes_turns_at_once(self) -> bool:
+        """Half of the rows' turns come without mail, where mail would be answered at once."""
+        return self._options.dispatch == "inline" and self._random.random() < 0.5
+
     def dispatch(self, actor: Runnable) -> None:
         coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)
         is_late = False
@@ -67,7 +72,8 @@ async def _late(actor: Runnable, delay_s: float) -> None:
 async def _crash(actor: Runnable) -> None:
     assert isinstance(actor, StockActor)
     if actor._mailbox:
-        actor._crash(actor._mailbox.popleft(), InjectedCrash())
+        reply = actor._mailbox.popleft().reply
+        reply.fail(actor._crash(InjectedCrash()))
     await actor.drain()
 
 

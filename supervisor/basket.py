@@ -22,6 +22,9 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[St
     Raises:
         Refused: the basket does not fit, not even if every rival aborts (G5).
     """
+    rows = _rows_as_named(lines, variants)
+    if rows is not None:
+        return rows
     placements = place(lines, {variant_id: variant.free() for variant_id, variant in variants.items()})
     if not all(placement.fits for placement in placements):
         if any(variant.is_undecided for variant in variants.values()):
@@ -33,6 +36,22 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[St
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
     ]
+
+
+def _rows_as_named(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor] | None:
+    """What `place` would choose if every line names its warehouse, no two the same row, and all fit; else None.
+
+    Most baskets are such, and need none of the planner's tables.
+    """
+    rows: dict[StockActor, None] = {}
+    for line in lines:
+        row = variants[line.variant_id].rows.get(line.warehouse_id)
+        if row is None or row in rows or not row.state.record.exists:
+            return None
+        if row.state.record.available - row.state.held < line.quantity:
+            return None
+        rows[row] = None
+    return list(rows)
 
 
 def with_hint(refusal: InsufficientStock, organization_id: str, now_ms: int, freed_at_ms: FreedAt) -> InsufficientStock:

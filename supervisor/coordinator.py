@@ -18,8 +18,7 @@ optimistic versions with retries (on hot rows most attempts would be wasted); wo
 deadlocks (the order of keys needs neither).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count, islice
 from typing import NamedTuple
@@ -46,6 +45,23 @@ class TurnedDown(NamedTuple):
 
     verdict: Verdict
     row: StockActor
+
+
+class Holding:
+    """See `Coordinator.holding`. A class, since a generator costs every order several times as much."""
+
+    __slots__ = ("_coordinator", "_prepared")
+
+    def __init__(self, coordinator: "Coordinator", prepared: Prepared) -> None:
+        self._coordinator = coordinator
+        self._prepared = prepared
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._coordinator.abort(self._prepared)
 
 
 class Coordinator:
@@ -109,7 +125,9 @@ class Coordinator:
 
     async def _hold(self, prepared: Prepared, changes: Sequence[tuple[StockActor, Change]]) -> TurnedDown | None:
         for row, change in changes:
-            verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
+            verdict = row.prepare_at_once(prepared.transaction_id, change)
+            if verdict is None:
+                verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
             if verdict is not Verdict.GRANTED:
                 self.abort(prepared)
                 return TurnedDown(verdict, row)
@@ -121,14 +139,9 @@ class Coordinator:
             if not row.is_retired:
                 row.abort(prepared.transaction_id)
 
-    @contextmanager
-    def holding(self, prepared: Prepared) -> Iterator[None]:
-        """Whatever goes wrong between the phases lets the holds go. After a decision it does nothing."""
-        try:
-            yield
-        except BaseException:
-            self.abort(prepared)
-            raise
+    def holding(self, prepared: Prepared) -> "Holding":
+        """Whatever goes wrong inside lets the holds go. After a decision it does nothing."""
+        return Holding(self, prepared)
 
     def decide(
         self,
@@ -147,9 +160,10 @@ class Coordinator:
         Raises:
             Unavailable: a row's activation is gone; all holds are gone and nothing was decided.
         """
-        if any(row.is_retired for row in prepared.rows):
-            self.abort(prepared)
-            raise restarting()
+        for row in prepared.rows:
+            if row.is_retired:
+                self.abort(prepared)
+                raise restarting()
         # After this point the commit must succeed.
         try:
             transaction = Transaction(

@@ -76,12 +76,16 @@ class Statistics(Struct, frozen=True):
 class Call(Reply[Fact]):
     """A command under way: until it is answered, whether or not its caller still waits."""
 
-    __slots__ = ("_open_calls",)
+    __slots__ = ("_event_type", "_open_calls")
 
-    def __init__(self, open_calls: dict[Reply[Fact], None]) -> None:
+    def __init__(self, open_calls: dict[Reply[Fact], None], event_type: type[anyio.Event]) -> None:
         super().__init__()
         self._open_calls = open_calls
+        self._event_type = event_type  # the backend's own: `anyio.Event` asks each time which backend that is
         open_calls[self] = None
+
+    def _new_event(self) -> anyio.Event:
+        return self._event_type()
 
     def _wake(self) -> None:
         self._open_calls.pop(self, None)
@@ -104,6 +108,7 @@ class Incarnation:
         self._limits = limits
         self._tasks = tasks
         self._open_calls: dict[Reply[Fact], None] = {}
+        self._event_type = type(anyio.Event())
         self._is_ending = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
@@ -158,7 +163,7 @@ class Incarnation:
             raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
-        reply = Call(self._open_calls)
+        reply = Call(self._open_calls, self._event_type)
         try:
             self._submit(command, reply)
         except BaseException:

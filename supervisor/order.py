@@ -6,7 +6,7 @@ decided, not when it is durable; the answer waits for that in the journal. So th
 was decided, which is safe because the database only ever holds a prefix of the journal.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never
 
 from actors.actor import Actor, Dispatcher, Envelope
@@ -32,7 +32,7 @@ from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator, Prepared
 from supervisor.hints import ExpiryHints
 from supervisor.memory import remember
-from supervisor.stock_directory import StockDirectory
+from supervisor.stock_directory import Pinned, StockDirectory, VariantStock
 
 
 class OrderServices:
@@ -66,7 +66,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         load: reads the order's reservations; None if the order is certainly new.
     """
 
-    __slots__ = ("_last_lsn", "_load", "_services", "key", "reservations")
+    __slots__ = ("_in_memory", "_last_lsn", "_load", "_services", "key", "reservations")
 
     def __init__(
         self,
@@ -82,6 +82,8 @@ class OrderActor(Actor[OrderCommand, Fact]):
         self._services = services
         self._load = load
         self._last_lsn = 0
+        # What `will_suspend` found for a `Reserve` that is carried out next, on the same stack.
+        self._in_memory: dict[str, VariantStock] | None = None
         self.reservations: dict[str, ReservationRecord] = {}  # oldest first
 
     def __repr__(self) -> str:
@@ -102,17 +104,18 @@ class OrderActor(Actor[OrderCommand, Fact]):
         match command:
             case Reserve(lines=lines):
                 latest = self._latest
-                return self._must_wait_for(_variants_of(lines)) or (
-                    latest is not None and latest.state == "active" and self._must_wait_for(_variants_of(latest.items))
-                )
+                if latest is not None and latest.state == "active" and self._ready(latest.items) is None:
+                    return True
+                self._in_memory = self._ready(lines)
+                return self._in_memory is None
             case Confirm():
                 return False
             case Release(reservation_id=reservation_id) | Fulfill(reservation_id=reservation_id):
                 reservation = self.reservations.get(reservation_id)
-                return reservation is not None and self._must_wait_for(_variants_of(reservation.items))
+                return reservation is not None and self._ready(reservation.items) is None
             case Expire():
                 latest = self._latest
-                return latest is not None and self._must_wait_for(_variants_of(latest.items))
+                return latest is not None and self._ready(latest.items) is None
             case _ as never:
                 assert_never(never)
 
@@ -148,7 +151,8 @@ class OrderActor(Actor[OrderCommand, Fact]):
 
     async def _reserve(self, command: Reserve) -> Fact:
         services = self._services
-        await self._expire()
+        if self._latest is not None:
+            await self._expire()
         latest = self._latest
         if latest is not None and latest.state in ("active", "confirmed", "fulfilled"):
             if asks_for_the_same(latest, command.lines):
@@ -157,7 +161,8 @@ class OrderActor(Actor[OrderCommand, Fact]):
                 return fact
             if latest.holds_stock:
                 raise Refused(ReservationExists(latest.reservation_id))
-        with await services.stock.pinned(command.organization_id, _variants_of(command.lines)) as variants:
+        in_memory, self._in_memory = self._in_memory, None
+        with Pinned(in_memory) if in_memory is not None else await self._pinned(command.lines) as variants:
             while True:
                 try:
                     rows = plan(command.lines, variants)
@@ -223,7 +228,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
     ) -> ReservationRecord:
         """Take the reservation's goods out of `reserved` and move it as `move` says at decision time."""
         services = self._services
-        with await services.stock.pinned(reservation.organization_id, _variants_of(reservation.items)) as variants:
+        with await self._pinned(reservation.items) as variants:
             changes = giving_back(reservation.items, variants, shipped=command is not None)
             prepared = await services.coordinator.prepare(changes)
             assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"
@@ -281,9 +286,17 @@ class OrderActor(Actor[OrderCommand, Fact]):
         """Only an order's latest reservation can hold stock."""
         return next(reversed(self.reservations.values()), None)
 
-    def _must_wait_for(self, variant_ids: Collection[str]) -> bool:
-        variants = self._services.stock.ready(self.key.organization_id, variant_ids)
-        return variants is None or any(variant.is_undecided for variant in variants.values())
+    def _ready(self, wanted: Sequence[Line] | Sequence[ReservationItem]) -> dict[str, VariantStock] | None:
+        """The variants, if they are in memory and no decision of a rival is open on any of them."""
+        variants = self._services.stock.ready(self.key.organization_id, _variants_of(wanted))
+        if variants is not None:
+            for variant in variants.values():
+                if variant.is_undecided:
+                    return None
+        return variants
+
+    async def _pinned(self, wanted: Sequence[Line] | Sequence[ReservationItem]) -> Pinned:
+        return await self._services.stock.pinned(self.key.organization_id, _variants_of(wanted))
 
 
 _KIND_OF_STATE: dict[str, TransactionKind] = {"released": "release", "expired": "expire", "fulfilled": "fulfill"}

@@ -38,7 +38,10 @@ class VariantStock:
     @property
     def is_undecided(self) -> bool:
         """Whether some transaction holds something here, so that others may have to wait."""
-        return any(row.state.holds or not row.is_idle for row in self.rows.values())
+        for row in self.rows.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long
+            if row.state.holds or not row.is_idle:
+                return True
+        return False
 
     def free(self) -> dict[str, int]:
         """Pieces by warehouse that no transaction holds, decided or not."""
