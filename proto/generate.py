@@ -68,6 +68,8 @@ def generate(target: Path) -> dict[str, bytes]:
         [
             "protoc",
             f"--proto_path={PROTO}",
+            f"--proto_path={PROTO / 'third_party'}",
+            f"--proto_path={Path(protoc.__file__).parent / '_proto'}",  # google.protobuf
             f"--python_out={target}",
             f"--pyi_out={target}",
             f"--grpc_python_out={target}",

@@ -40,6 +40,14 @@ class UnknownService(Exception):
     """Health was asked about a service that does not exist."""
 
 
+class StreamStalled(Exception):
+    """A client sent nothing for `timeout_s` seconds, where it had more to send."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout_s)
+        self.timeout_s = timeout_s
+
+
 def describe(error: Exception) -> Problem | None:
     """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
     match error:
@@ -51,6 +59,9 @@ def describe(error: Exception) -> Problem | None:
             return Problem(StatusCode.UNAVAILABLE, error.reason, error.message, retry_after_ms=error.retry_after_ms)
         case ActorCrashed():
             return INTERNAL  # the core has logged the cause
+        case StreamStalled(timeout_s=timeout_s):
+            text = f"The stream was not ended, and no message came for {timeout_s:g} s"
+            return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
         case UnknownService():
             return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
     return None

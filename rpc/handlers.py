@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeAlias
 
+import anyio
 import grpc
 import grpc.aio
 import structlog
@@ -18,16 +19,19 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from actors.outcomes import Unavailable
-from rpc.errors import INTERNAL, describe
-from rpc.status import details_bytes_max, to_status
+from rpc.errors import INTERNAL, StreamStalled, describe
+from rpc.load import Load
+from rpc.status import Problem, details_bytes_max, to_status
 from rpc.wire import M, parse
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
 Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
 
-RETRY_AFTER_OVERLOAD_MS = 500
+UPLOADS_MAX = 4
+UPLOAD_STALL_TIMEOUT_S = 30.0
+STREAMS_MAX = 1_000
+BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
 log = structlog.get_logger(__name__)
 
@@ -41,95 +45,113 @@ class FrameStatistics(NamedTuple):
 class Frame(grpc.GenericRpcHandler):
     """All methods of a server, each inside of the frame.
 
+    A call is counted while it runs. What a client can hold open without asking for anything is not: a stream of
+    requests counts each of them (see `calls`), an upload and the stream itself have limits of their own.
+
     Args:
-        calls_max: how many calls may be under way; one more is answered UNAVAILABLE, to be retried.
+        calls_max: how many calls may be under way; one more is answered UNAVAILABLE, to be retried. So it is with
+        uploads_max: streams with one answer at their end;
+        streams_max: streams with an answer to each message.
+        upload_stall_timeout_s: an upload that sends nothing for so many seconds is ended.
     """
 
-    def __init__(self, calls_max: int) -> None:
-        self._calls_max = calls_max
-        self._calls_under_way = 0
-        self._calls_taken = 0
-        self._calls_turned_away = 0
+    def __init__(
+        self,
+        calls_max: int,
+        *,
+        uploads_max: int = UPLOADS_MAX,
+        streams_max: int = STREAMS_MAX,
+        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+    ) -> None:
+        self.calls = Load(calls_max, "calls")
+        self._uploads = Load(uploads_max, "imports")
+        self._streams = Load(streams_max, "streams")
+        self._uncounted = Load(None, "questions")
+        self._upload_stall_timeout_s = upload_stall_timeout_s
         self._handlers: dict[str, Handler] = {}
 
     def __repr__(self) -> str:
-        return f"<Frame methods={len(self._handlers)} calls={self._calls_under_way}/{self._calls_max}>"
+        return f"<Frame methods={len(self._handlers)} {self.calls}>"
 
     def statistics(self) -> FrameStatistics:
-        return FrameStatistics(self._calls_under_way, self._calls_taken, self._calls_turned_away)
+        counted = (self.calls, self._uploads)
+        return FrameStatistics(
+            sum(load.under_way for load in counted),
+            sum(load.taken for load in counted),
+            sum(load.turned_away for load in (*counted, self._streams)),
+        )
 
-    def add_service(self, name: str, servicer: object, serve_as: str = "") -> None:
+    def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
         """Serve every method of a service by the servicer's method of that name.
 
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
+            is_counted: whether its calls have limits. One that tells of an overload is served during it.
         """
         for method in descriptor_pool.Default().FindServiceByName(name).methods:
             path = f"/{serve_as or name}/{method.name}"
-            self._handlers[path] = self._handler(path, method, getattr(servicer, method.name))
+            load = self._load_of(method) if is_counted else self._uncounted
+            self._handlers[path] = self._handler(path, method, getattr(servicer, method.name), load)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """gRPC's question who serves a method; for None it answers UNIMPLEMENTED."""
         return self._handlers.get(handler_call_details.method)
 
-    def _handler(self, path: str, method: MethodDescriptor, behaviour: Behaviour) -> Handler:
+    def _load_of(self, method: MethodDescriptor) -> Load:
+        if not method.client_streaming:
+            return self.calls
+        return self._streams if method.server_streaming else self._uploads
+
+    def _handler(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Handler:
         kind = GetMessageClass(method.input_type)
 
         def one(raw: bytes, context: Context) -> Any:
             return parse(kind, raw)
 
-        def many(_: object, context: Context) -> Any:
-            return Requests(kind, context, whole=not method.server_streaming)
+        def all_of_them(_: object, context: Context) -> Any:
+            return Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+
+        def each(_: object, context: Context) -> Any:
+            return Requests(kind, context, whole=False, levels=BATCH_LEVELS)
 
         match method.client_streaming, method.server_streaming:
             case False, False:
-                return grpc.unary_unary_rpc_method_handler(self._answering(path, one, behaviour))
+                return grpc.unary_unary_rpc_method_handler(_answering(path, one, behaviour, load))
             case True, False:
-                return grpc.stream_unary_rpc_method_handler(self._answering(path, many, behaviour))
+                return grpc.stream_unary_rpc_method_handler(_answering(path, all_of_them, behaviour, load))
             case False, True:
-                return grpc.unary_stream_rpc_method_handler(self._streaming(path, one, behaviour))
+                return grpc.unary_stream_rpc_method_handler(_streaming(path, one, behaviour, load))
             case _:
-                return grpc.stream_stream_rpc_method_handler(self._streaming(path, many, behaviour))
+                return grpc.stream_stream_rpc_method_handler(_streaming(path, each, behaviour, load))
 
-    def _answering(self, path: str, read: Behaviour, behaviour: Behaviour) -> Behaviour:
-        async def answer(received: Any, context: Context) -> Any:
-            self._calls_under_way += 1
-            self._calls_taken += 1
-            try:
-                self._check_load()
+
+def _answering(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> Behaviour:
+    async def answer(received: Any, context: Context) -> Any:
+        try:
+            with load:
                 return (await behaviour(read(received, context), context)).SerializeToString()
-            except grpc.aio.BaseError:
-                raise  # gRPC's own: the caller is gone, or the server
-            except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug; a cancellation passes
-                await _abort(path, error, context)
-            finally:
-                self._calls_under_way -= 1
+        except grpc.aio.BaseError:
+            raise  # gRPC's own: the caller is gone, or the server
+        except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug; a cancellation passes
+            await _abort(path, error, context)
 
-        return answer
+    return answer
 
-    def _streaming(self, path: str, read: Behaviour, behaviour: Behaviour) -> Behaviour:
-        async def stream(received: Any, context: Context) -> None:
-            self._calls_under_way += 1
-            self._calls_taken += 1
-            try:
-                self._check_load()
+
+def _streaming(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> Behaviour:
+    async def stream(received: Any, context: Context) -> None:
+        try:
+            with load:
                 async with aclosing(behaviour(read(received, context), context)) as responses:
                     async for response in responses:
                         await context.write(response.SerializeToString())
-            except grpc.aio.BaseError:
-                raise  # as above
-            except Exception as error:  # noqa: BLE001 - as above
-                await _abort(path, error, context)
-            finally:
-                self._calls_under_way -= 1
+        except grpc.aio.BaseError:
+            raise  # as above
+        except Exception as error:  # noqa: BLE001 - as above
+            await _abort(path, error, context)
 
-        return stream
-
-    def _check_load(self) -> None:
-        if self._calls_under_way > self._calls_max:
-            self._calls_turned_away += 1
-            raise Unavailable("OVERLOADED", "Too many calls are under way", RETRY_AFTER_OVERLOAD_MS)
+    return stream
 
 
 class Requests(AsyncIterator[M], Generic[M]):
@@ -140,24 +162,40 @@ class Requests(AsyncIterator[M], Generic[M]):
 
     Args:
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
+        levels: how deep a large message's fields are counted; see `rpc.wire.parse`.
+        stall_timeout_s: how long to wait for a message, in seconds; None: as long as the call may last.
     """
 
-    def __init__(self, kind: type[M], context: Context, *, whole: bool) -> None:
+    def __init__(
+        self, kind: type[M], context: Context, *, whole: bool, levels: int = 1, stall_timeout_s: float | None = None
+    ) -> None:
         self._kind = kind
         self._context = context
         self._whole = whole
+        self._levels = levels
+        self._stall_timeout_s = stall_timeout_s
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> M:
-        """Raises `Invalid` for what is no message of the kind. Is cancelled where a whole stream broke off."""
-        raw = await self._context.read()
+        """Raises `Invalid` for what is no message of the kind, and `StreamStalled`.
+
+        Is cancelled where a whole stream broke off.
+        """
+        raw = await self._read()
         if raw is grpc.aio.EOF:
             if self._whole:
                 await self._wait_for_cancellation_if_broken_off()
             raise StopAsyncIteration
-        return parse(self._kind, raw)
+        return parse(self._kind, raw, self._levels)
+
+    async def _read(self) -> Any:
+        if self._stall_timeout_s is None:
+            return await self._context.read()
+        with anyio.move_on_after(self._stall_timeout_s):
+            return await self._context.read()
+        raise StreamStalled(self._stall_timeout_s)
 
     async def _wait_for_cancellation_if_broken_off(self) -> None:
         # grpc.aio says EOF too when the caller gave up, its deadline passed, the connection was lost or a message was
@@ -169,9 +207,15 @@ class Requests(AsyncIterator[M], Generic[M]):
             await asyncio.get_running_loop().create_future()
 
 
-async def _abort(path: str, error: Exception, context: Context) -> NoReturn:
+def problem_of(path: str, error: Exception) -> Problem:
+    """What the caller of a method is told of an error. One that is not known is a bug, and logged."""
     problem = describe(error)
     if problem is None:
         log.error("rpc_failed", method=path, exc_info=error)
-        problem = INTERNAL
+        return INTERNAL
+    return problem
+
+
+async def _abort(path: str, error: Exception, context: Context) -> NoReturn:
+    problem = problem_of(path, error)
     await context.abort_with_status(to_status(problem, details_bytes_max(context.invocation_metadata() or ())))

@@ -13,7 +13,13 @@ from grpc_health.v1 import health_pb2 as pb
 from rpc.errors import UnknownService
 from rpc.handlers import Context
 
-SERVICES = ("", "InventoryService", "inventory.v1.InventoryService", "inventory.v1.StockService")
+SERVICES = (
+    "",
+    "InventoryService",
+    "inventory.v1.InventoryService",
+    "inventory.v1.StockService",
+    "inventory.v1.ReservationStream",
+)
 
 _Status = pb.HealthCheckResponse
 

@@ -7,17 +7,19 @@ from typing import NamedTuple
 from grpc_reflection.v1alpha import reflection
 
 from rpc.addresses import Address, ListenError, free_addresses
-from rpc.handlers import Frame
+from rpc.handlers import STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.health import HealthServicer
 from rpc.inventory_service import InventoryServicer
 from rpc.listener import Listener
-from rpc.service import Inventory
+from rpc.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
+from rpc.service import StreamInventory
 from rpc.stock_service import StockServicer
 
 CALLS_MAX = 10_000
 
 INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
+STREAM = "inventory.v1.ReservationStream"
 HEALTH = "grpc.health.v1.Health"
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
@@ -31,21 +33,43 @@ class RpcServerStatistics(NamedTuple):
 
 
 class RpcServer:
-    """InventoryService, StockService, health and reflection on one port. It belongs to the running asyncio loop.
+    """InventoryService, StockService, ReservationStream, health and reflection on one port.
+
+    It belongs to the running asyncio loop.
 
     Args:
         inventory: the core. Its `serving` is asked once, by `start`; after that call `set_serving`.
         host: a name or an address. `localhost` listens on 127.0.0.1 and, where there is IPv6, on ::1.
         port: 0 chooses a free one, the same for all addresses.
-        calls_max: how many calls may be under way; see `rpc.handlers.Frame`.
+        calls_max: how many calls, and requests of streams, may be under way; see `rpc.handlers.Frame`,
+        uploads_max, streams_max, upload_stall_timeout_s: too.
+        requests_a_stream_max: how many of these may be of one ReservationStream.
     """
 
-    def __init__(self, inventory: Inventory, *, host: str, port: int, calls_max: int = CALLS_MAX) -> None:
+    def __init__(
+        self,
+        inventory: StreamInventory,
+        *,
+        host: str,
+        port: int,
+        calls_max: int = CALLS_MAX,
+        uploads_max: int = UPLOADS_MAX,
+        streams_max: int = STREAMS_MAX,
+        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+    ) -> None:
         self._host = host
         self._port = port
         self._inventory = inventory
         self._health = HealthServicer()
-        self._frame = _frame(inventory, self._health, calls_max)
+        self._frame = Frame(
+            calls_max,
+            uploads_max=uploads_max,
+            streams_max=streams_max,
+            upload_stall_timeout_s=upload_stall_timeout_s,
+        )
+        self._streams = ReservationStreamServicer(inventory, self._frame.calls, requests_a_stream_max)
+        self._add_services()
         self._listener: Listener | None = None
         self._addresses: Sequence[Address] = ()
 
@@ -87,7 +111,7 @@ class RpcServer:
         self._health.set_serving(serving)
 
     async def stop(self, grace_s: float) -> None:
-        """Health says NOT_SERVING, no more calls are accepted, and those under way may finish.
+        """Health says NOT_SERVING, no more calls are accepted, and those under way may finish. Streams end then.
 
         Cancelled, it leaves the server stopping; call it again. A second call does nothing.
 
@@ -95,16 +119,17 @@ class RpcServer:
             grace_s: after so many seconds the calls that still run are cancelled.
         """
         self._health.end()
+        self._streams.end()
         if self._listener is not None:
             await self._listener.close(grace_s)
 
-
-def _frame(inventory: Inventory, health: HealthServicer, calls_max: int) -> Frame:
-    frame = Frame(calls_max)
-    frame.add_service(INVENTORY, InventoryServicer(inventory))
-    frame.add_service(STOCK, StockServicer(inventory))
-    frame.add_service(HEALTH, health)
-    reflector = reflection.aio.ReflectionServicer([INVENTORY, STOCK, HEALTH, REFLECTION, REFLECTION_V1])
-    frame.add_service(REFLECTION, reflector)
-    frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1)
-    return frame
+    def _add_services(self) -> None:
+        frame = self._frame
+        frame.add_service(INVENTORY, InventoryServicer(self._inventory))
+        frame.add_service(STOCK, StockServicer(self._inventory))
+        frame.add_service(STREAM, self._streams)
+        frame.add_service(HEALTH, self._health, is_counted=False)
+        names = [INVENTORY, STOCK, STREAM, HEALTH, REFLECTION, REFLECTION_V1]
+        reflector = reflection.aio.ReflectionServicer(names)
+        frame.add_service(REFLECTION, reflector, is_counted=False)
+        frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1, is_counted=False)

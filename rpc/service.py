@@ -6,6 +6,7 @@ from typing import Protocol
 from actors.messages import Command, Line
 from actors.outcomes import Fact
 from actors.records import ReservationState, StockKey
+from actors.reply import Reply
 from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
 
 
@@ -64,5 +65,17 @@ class Inventory(Protocol):
 
         Raises:
             Unavailable: not now; the caller may try again.
+        """
+        ...
+
+
+class StreamInventory(Inventory, Protocol):
+    """The inventory, as a stream sees it, which waits for many answers at once."""
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        """Carry out a validated command, without waiting. The reply fails with what `ask` raises.
+
+        Raises:
+            Unavailable: not now, and nothing was begun; the caller may try again.
         """
         ...

@@ -53,6 +53,16 @@ class Problem(msgspec.Struct, frozen=True):
 
 def to_status(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) -> grpc.Status:
     """The status to abort a call with. Its message and details take at most `details_bytes_max` bytes as trailers."""
+    packed = rpc_status.to_status(to_message(problem, details_bytes_max))
+    if problem.code is grpc.StatusCode.UNAVAILABLE and problem.retry_after_ms > 0:
+        # RetryInfo is for people's code; gRPC's own retries heed only this (gRFC A6).
+        pushback = ("grpc-retry-pushback-ms", str(problem.retry_after_ms))
+        packed = packed._replace(trailing_metadata=(*packed.trailing_metadata, pushback))  # type: ignore[attr-defined]
+    return packed
+
+
+def to_message(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) -> Status:
+    """The same as a message, to be sent inside of an answer."""
     metadata = {key: value for key, value in problem.metadata.items() if value}
     if problem.listed:
         metadata["violations_total"] = str(problem.listed_total or len(problem.listed))
@@ -72,12 +82,7 @@ def to_status(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) 
     status = Status(code=problem.code.value[0], message=problem.message)
     for detail in details:
         status.details.add().Pack(detail)
-    packed = rpc_status.to_status(status)
-    if problem.code is grpc.StatusCode.UNAVAILABLE and problem.retry_after_ms > 0:
-        # RetryInfo is for people's code; gRPC's own retries heed only this (gRFC A6).
-        pushback = ("grpc-retry-pushback-ms", str(problem.retry_after_ms))
-        packed = packed._replace(trailing_metadata=(*packed.trailing_metadata, pushback))  # type: ignore[attr-defined]
-    return packed
+    return status
 
 
 def details_bytes_max(metadata: Iterable[tuple[str, str | bytes]]) -> int:

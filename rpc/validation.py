@@ -8,7 +8,7 @@ thousands of times a second.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, get_args
 
-from inventory.v1 import inventory_pb2, stock_pb2
+from inventory.v1 import inventory_pb2, stock_pb2, stream_pb2
 from msgspec import Struct
 
 from actors.limits import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
@@ -70,6 +70,17 @@ def reserve(request: inventory_pb2.ReserveStockRequest, metadata: Iterable[tuple
     Raises:
         Invalid: see `rpc.rules`; so do all functions below.
     """
+    key_faults: list[Violation] = []
+    return _reserve(request, _idempotency_key(key_faults, metadata), key_faults)
+
+
+def reserve_streamed(streamed: stream_pb2.StreamedRequest) -> Reserve:
+    key_faults: list[Violation] = []
+    _check_optional_id(key_faults, "idempotency_key", streamed.idempotency_key)
+    return _reserve(streamed.request, streamed.idempotency_key, key_faults)
+
+
+def _reserve(request: inventory_pb2.ReserveStockRequest, request_id: str, key_faults: Sequence[Violation]) -> Reserve:
     faults: list[Violation] = []
     organization_id, order_id = request.organization_id, request.order_id
     _check_id(faults, "organization_id", organization_id)
@@ -79,7 +90,7 @@ def reserve(request: inventory_pb2.ReserveStockRequest, metadata: Iterable[tuple
     if not 1 <= ttl_minutes <= TTL_MINUTES_MAX:
         text = f"must be 1 to {TTL_MINUTES_MAX}, or 0 for {TTL_MINUTES_DEFAULT}"
         faults.append(Violation("ttl_minutes", text))
-    request_id = _idempotency_key(faults, metadata)
+    faults.extend(key_faults)
     _raise_if_any(faults)
     return Reserve(organization_id, order_id, lines, ttl_minutes, request_id)
 

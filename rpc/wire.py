@@ -18,13 +18,16 @@ UNCOUNTED_BYTES_MAX = 64 * 1024  # too small to hold enough lines to matter
 M = TypeVar("M", bound=Message)
 
 
-def parse(kind: type[M], raw: bytes) -> M:
+def parse(kind: type[M], raw: bytes, levels: int = 1) -> M:
     """The message of this kind that `raw` encodes.
+
+    Args:
+        levels: how deep fields are counted: 1 at the top, 2 in what the top holds too.
 
     Raises:
         Invalid: it encodes none, or one with more than FIELDS_MAX fields.
     """
-    if len(raw) > UNCOUNTED_BYTES_MAX and count_fields(raw, FIELDS_MAX + 1) > FIELDS_MAX:
+    if len(raw) > UNCOUNTED_BYTES_MAX and count_fields(raw, FIELDS_MAX + 1, levels) > FIELDS_MAX:
         raise Invalid([Violation("", f"The request has more than {FIELDS_MAX} fields")], "REQUEST_TOO_LARGE")
     try:
         return kind.FromString(raw)
@@ -33,24 +36,30 @@ def parse(kind: type[M], raw: bytes) -> M:
         raise Invalid([Violation("", text)], "MALFORMED_REQUEST") from None
 
 
-def count_fields(raw: bytes, fields_max: int) -> int:
-    """How many top-level fields an encoded message has; counting ends at `fields_max`, and where it is malformed."""
+def count_fields(raw: bytes, fields_max: int, levels: int = 1) -> int:
+    """How many fields an encoded message has, down to `levels`.
+
+    Counting ends at `fields_max`, and where the message is malformed. Below the top a text is counted as if it were a
+    message: that is what the encoding cannot tell.
+    """
     fields, position, end = 0, 0, len(raw)
     try:
         while position < end and fields < fields_max:
             tag, position = _varint(raw, position)
             wire_type = tag & 7
+            fields += 1
             if wire_type == 0:  # a varint
                 _, position = _varint(raw, position)
             elif wire_type == 1:  # 64 bits
                 position += 8
             elif wire_type == 2:  # bytes, a string, a message
                 length, position = _varint(raw, position)
+                if levels > 1:
+                    fields += count_fields(raw[position : position + length], fields_max - fields, levels - 1)
                 position += length
             elif wire_type == 5:  # 32 bits
                 position += 4
             # What is left, the ends of groups, has no value of its own.
-            fields += 1
     except IndexError:
         pass  # malformed: the parser will say so
     return fields

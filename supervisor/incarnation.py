@@ -157,6 +157,14 @@ class Incarnation:
             Unavailable: overloaded, or storage failed.
             ActorCrashed: a bug.
         """
+        return await self.submit(command).wait()
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        """Have a command carried out. The reply is given when its outcome is durable, and fails as `ask` does.
+
+        Raises:
+            Unavailable: overloaded, or storage failed; nothing was begun.
+        """
         if self._is_over:
             raise storage_down()
         if len(self._open_calls) >= self._limits.calls_max:
@@ -169,7 +177,7 @@ class Incarnation:
         except BaseException:
             self._open_calls.pop(reply, None)
             raise
-        return await reply.wait()
+        return reply
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket on durable state. Cancelling it changes nothing."""

@@ -13,6 +13,7 @@ from anyio.abc import TaskStatus
 from actors.messages import Command, Line
 from actors.outcomes import Fact
 from actors.records import ReservationState, StockKey
+from actors.reply import Reply
 from storage.journal import shutting_down, storage_down
 from storage.store import Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
@@ -109,6 +110,16 @@ class Supervisor:
             ActorCrashed: a bug.
         """
         return await self._serving_core().ask(command)
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        """Have a command carried out, without waiting: the reply is given when its outcome is durable.
+
+        It fails with what `ask` raises. Nobody has to wait for it.
+
+        Raises:
+            Unavailable: overloaded, storage down, or shutting down; nothing was begun.
+        """
+        return self._serving_core().submit(command)
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket. Raises Unavailable; cancelling it changes nothing."""

@@ -9,6 +9,7 @@ import grpc.aio
 from inventory.channel import ChannelOption, RetryPolicy
 from inventory.circuit import CircuitBreaker
 from inventory.connection import Connection, Metadata
+from inventory.reservations import Reservations
 from inventory.stock import StockClient
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
@@ -21,6 +22,8 @@ class InventoryClient:
     or use it as `async with`.
 
     `timeout_s`: every call ends within so many seconds, its retries included. Each method takes a `timeout_s` too.
+    `streaming`: True sends reservations over one stream that stays open, at a fraction of the cost of a call each: for
+    many at a time. Everything else is as it is without, to the errors and the retries.
     `retry`: when gRPC sends a call again that failed with UNAVAILABLE; None: never.
     `breaker`: True makes one, False does without, or give one to share or to tune.
     `credentials`: for TLS; None connects without encryption.
@@ -38,12 +41,15 @@ class InventoryClient:
     Cancelling a method cancels the call, and leaves it open whether the service has carried it out.
     """
 
+    _reservations: Reservations | None = None
+
     def __init__(
         self,
         host: str = "localhost",
         port: int = 50053,
         *,
         timeout_s: float = 5.0,
+        streaming: bool = False,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
         breaker: CircuitBreaker | bool = True,
         credentials: grpc.ChannelCredentials | None = None,
@@ -61,6 +67,8 @@ class InventoryClient:
         )
         self._stub: InventoryServiceStub | None = None
         self._stock: StockClient | None = None
+        if streaming:
+            self._reservations = Reservations(self._connection, retry=retry, metadata=metadata)
 
     def __repr__(self) -> str:
         return f"<InventoryClient {self._connection.target} breaker={self.breaker}>"
@@ -78,6 +86,8 @@ class InventoryClient:
 
         A call made afterwards raises RuntimeError.
         """
+        if self._reservations is not None:
+            await self._reservations.close(grace_s)
         await self._connection.close(grace_s)
 
     @property
@@ -156,6 +166,8 @@ class InventoryClient:
         request = pb.ReserveStockRequest(
             organization_id=organization_id, order_id=order_id, items=lines, ttl_minutes=ttl_minutes
         )
+        if self._reservations is not None:
+            return await self._reservations.reserve(request, idempotency_key=idempotency_key or "", timeout_s=timeout_s)
         metadata = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
         return await self._connection.call(self.stub.ReserveStock, request, timeout_s=timeout_s, metadata=metadata)
 

@@ -22,7 +22,7 @@ from google.rpc.status_pb2 import Status
 from inventory.v1 import stock_pb2
 
 _Detail = TypeVar("_Detail", bound=Message)
-_DETAILS_KEY = "grpc-status-details-bin"
+DETAILS_KEY = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
 
 def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[Any]:
     for key, value in error.trailing_metadata() or ():
-        if key == _DETAILS_KEY and isinstance(value, bytes):
+        if key == DETAILS_KEY and isinstance(value, bytes):
             try:
                 return Status.FromString(value).details
             except DecodeError:

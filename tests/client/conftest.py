@@ -12,7 +12,14 @@ from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from inventory import InventoryClient, RetryPolicy
-from inventory.v1 import inventory_pb2, inventory_pb2_grpc, stock_pb2, stock_pb2_grpc
+from inventory.v1 import (
+    inventory_pb2,
+    inventory_pb2_grpc,
+    stock_pb2,
+    stock_pb2_grpc,
+    stream_pb2,
+    stream_pb2_grpc,
+)
 
 
 @dataclass
@@ -64,12 +71,15 @@ class ScriptedService:
     server: grpc.aio.Server | None = None
     script: deque[Refusal | Hang | Message] = field(default_factory=deque)
     calls: list[Call] = field(default_factory=list)
+    streams: list[Any] = field(default_factory=list)
+    messages: list[int] = field(default_factory=list)
 
     async def start(self) -> None:
         """Listens on the port of the last time, if there was one."""
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", 50 * 1024 * 1024)])
         inventory_pb2_grpc.add_InventoryServiceServicer_to_server(Inventory(self), server)
         stock_pb2_grpc.add_StockServiceServicer_to_server(Stock(self), server)
+        stream_pb2_grpc.add_ReservationStreamServicer_to_server(Reservations(self), server)
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         await server.start()
         self.server = server
@@ -117,6 +127,53 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
             if isinstance(self.service.script[0] if self.service.script else None, Refusal):
                 break
         return await self.service.answer("ImportStock", chunks, context, stock_pb2.ImportStockResponse())
+
+
+class Reservations(stream_pb2_grpc.ReservationStreamServicer):
+    """Takes a step for each request, as if it were a call of its own."""
+
+    def __init__(self, service: ScriptedService) -> None:
+        self.service = service
+
+    async def ReserveStock(self, request_iterator, context):
+        self.service.streams.append(context)
+        one_at_a_time = asyncio.Lock()
+        async with asyncio.TaskGroup() as answering:
+            async for message in request_iterator:
+                self.service.messages.append(len(message.requests))
+                for streamed in message.requests:
+                    answering.create_task(self.answer(streamed, context, one_at_a_time))
+
+    async def answer(self, streamed, context, one_at_a_time):
+        reply = stream_pb2.ReserveStockReply(sequence=streamed.sequence)
+        try:
+            empty = inventory_pb2.ReserveStockResponse()
+            own = StreamedContext(streamed.idempotency_key)
+            reply.response.CopyFrom(await self.service.answer("ReserveStock", streamed.request, own, empty))
+        except Aborted as aborted:
+            reply.status.CopyFrom(aborted.status)
+        async with one_at_a_time:
+            await context.write(stream_pb2.ReserveStockReplies(replies=[reply]))
+
+
+class Aborted(Exception):
+    def __init__(self, status: status_pb2.Status) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class StreamedContext:
+    def __init__(self, idempotency_key: str) -> None:
+        self.idempotency_key = idempotency_key
+
+    def invocation_metadata(self):
+        return (("idempotency-key", self.idempotency_key),)
+
+    async def abort(self, code, message, trailers):
+        packed = dict(trailers).get("grpc-status-details-bin")
+        raise Aborted(
+            status_pb2.Status.FromString(packed) if packed else status_pb2.Status(code=code.value[0], message=message)
+        )
 
 
 def scripted(service: ScriptedService, name: str, response: type[Message]) -> Callable[..., Any]:
@@ -168,6 +225,12 @@ async def connect(service: ScriptedService) -> AsyncIterator[Callable[..., Inven
     yield open_client
     for client in clients:
         await client.close()
+
+
+@pytest.fixture(params=[False, True], ids=["unary", "stream"])
+def streaming(request: pytest.FixtureRequest) -> bool:
+    """Which way reservations go; what a test says of them has to hold for both."""
+    return bool(request.param)
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ pytestmark = pytest.mark.anyio
 
 async def caught_from(client) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await client.get_stock_info("org_1", "var_1")
+        await client.reserve_stock("org_1", "order_1", [])
     return caught.value
 
 
-async def test_every_kind_of_detail_is_read(service, connect, refusal):
+async def test_every_kind_of_detail_is_read(service, connect, refusal, streaming):
     service.play(
         refusal(
             grpc.StatusCode.FAILED_PRECONDITION,
@@ -32,7 +32,7 @@ async def test_every_kind_of_detail_is_read(service, connect, refusal):
             ),
         )
     )
-    error = await caught_from(connect())
+    error = await caught_from(connect(streaming=streaming))
     assert error.details() == "Insufficient stock for variant var_1"
     assert error_details(error) == ErrorDetails(
         reason="INSUFFICIENT_STOCK",
@@ -44,14 +44,14 @@ async def test_every_kind_of_detail_is_read(service, connect, refusal):
     )
 
 
-async def test_an_error_without_details_gives_empty_ones(service, connect, refusal):
+async def test_an_error_without_details_gives_empty_ones(service, connect, refusal, streaming):
     service.play(refusal(grpc.StatusCode.INTERNAL))
-    assert error_details(await caught_from(connect())) == ErrorDetails()
+    assert error_details(await caught_from(connect(streaming=streaming))) == ErrorDetails()
 
 
-async def test_an_error_that_no_service_made_gives_empty_ones(service, connect):
+async def test_an_error_that_no_service_made_gives_empty_ones(service, connect, streaming):
     await service.stop()
-    error = await caught_from(connect(retry=None))
+    error = await caught_from(connect(retry=None, streaming=streaming))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert error_details(error) == ErrorDetails()
 
@@ -61,13 +61,13 @@ async def test_garbage_in_place_of_details_gives_empty_ones(service, connect, re
     assert error_details(await caught_from(connect())) == ErrorDetails()
 
 
-async def test_a_thousand_line_errors_arrive(service, connect, refusal):
+async def test_a_thousand_line_errors_arrive(service, connect, refusal, streaming):
     """More than the 8 KiB that gRPC takes by itself, and then the caller would see RESOURCE_EXHAUSTED instead."""
     errors = [stock_pb2.ImportLineError(line_number=n, reason="total_quantity is less than 0") for n in range(1_000)]
     service.play(
         refusal(grpc.StatusCode.INVALID_ARGUMENT, details=(stock_pb2.ImportErrors(errors=errors, errors_total=4_321),))
     )
-    error = await caught_from(connect())
+    error = await caught_from(connect(streaming=streaming))
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     details = error_details(error)
     assert details.line_errors[999] == LineError(999, "total_quantity is less than 0")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from actors.messages import Command, Line
 from actors.outcomes import Fact, StockReserved
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockKey, StockRecord
+from actors.reply import Reply
 from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
 
 AT_MS = 1_769_860_800_123  # 2026-01-31T12:00:00.123Z
@@ -55,12 +56,27 @@ class FakeInventory:
         self.gave_up = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, command: Command) -> Fact:
         await self._pass(command)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        reply: Reply[Fact] = Reply()
+
+        async def answer() -> None:
+            try:
+                reply.set(await self.ask(command))
+            except Exception as error:  # noqa: BLE001 - goes to the caller
+                reply.fail(error)
+
+        task = asyncio.create_task(answer())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return reply
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         await self._pass((organization_id, *lines))

@@ -1,0 +1,211 @@
+"""ReserveStock over one stream that all callers share, each of whom sees a call of their own.
+
+What goes out is gathered while the last message is written, and what comes back is handed to whoever waits for
+it. So the price of a call, most of which is HTTP/2's, is paid once for all that are made at a time.
+
+The stream's end is not the callers': those under way see UNAVAILABLE, the next attempt opens another, and the
+order finds the reservation that it may have already. gRPC's own retries do not reach into a stream, and could
+only replay it whole, so what `inventory.channel` says of them is done here for each request: UNAVAILABLE alone,
+at most so many attempts, a delay spread by 20 % or as long as the service says, one deadline for all.
+"""
+
+# The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import grpc.aio
+from google.rpc.status_pb2 import Status
+
+from inventory.channel import RetryPolicy
+from inventory.connection import Connection, Metadata, guarded
+from inventory.errors import DETAILS_KEY, error_details
+from inventory.v1 import inventory_pb2 as pb
+from inventory.v1 import stream_pb2
+from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+
+if TYPE_CHECKING:
+    Outcome = pb.ReserveStockResponse | grpc.aio.AioRpcError
+
+_REQUESTS_A_MESSAGE_MAX = 256
+_REQUESTS_BYTES_MAX = 256 * 1024
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+# How a stream ends that was lost, or cancelled by a server that stops: INTERNAL is what grpc.aio makes of a write that
+# failed. It says nothing of the requests.
+_BROKEN = frozenset({grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
+
+
+class Reservations:
+    """Makes reservations over the stream, which is opened by the first and opened again when it broke.
+
+    `retry` and `metadata` are those of the connection's calls.
+    """
+
+    def __init__(self, connection: Connection, *, retry: RetryPolicy | None, metadata: Metadata) -> None:
+        self._connection = connection
+        self._retry = retry
+        self._metadata = tuple(metadata)
+        self._stream: _Stream | None = None
+
+    async def reserve(
+        self, request: pb.ReserveStockRequest, *, idempotency_key: str, timeout_s: float | None
+    ) -> pb.ReserveStockResponse:
+        """As the unary call. Cancelling it gives up the wait: what was sent may be carried out."""
+        connection = self._connection
+        channel = connection.channel
+        deadline_s = connection.timeout_s if timeout_s is None else timeout_s
+        with guarded(connection.breaker):
+            try:
+                async with asyncio.timeout(deadline_s):
+                    return await self._attempt(channel, request, idempotency_key)
+            except TimeoutError:
+                raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+
+    async def close(self, grace_s: float | None = None) -> None:
+        """Lets requests run for `grace_s` seconds more, then cancels them."""
+        if self._stream is not None:
+            await self._stream.close(grace_s)
+
+    async def _attempt(
+        self, channel: grpc.aio.Channel, request: pb.ReserveStockRequest, idempotency_key: str
+    ) -> pb.ReserveStockResponse:
+        retry, attempt = self._retry, 0
+        while True:
+            attempt += 1
+            outcome = await self._open_stream(channel).ask(request, idempotency_key)
+            if isinstance(outcome, pb.ReserveStockResponse):
+                return outcome
+            if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
+                raise outcome
+            await asyncio.sleep(_delay_s(outcome, retry, attempt))
+
+    def _open_stream(self, channel: grpc.aio.Channel) -> _Stream:
+        if self._stream is None or self._stream.is_over:
+            self._stream = _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._metadata))
+        return self._stream
+
+
+class _Stream:
+    """One stream, from its first request to its end."""
+
+    def __init__(
+        self, call: grpc.aio.StreamStreamCall[stream_pb2.ReserveStockRequests, stream_pb2.ReserveStockReplies]
+    ) -> None:
+        self.is_over = False
+        self._call = call
+        self._sequence = 0
+        self._unsent: dict[int, stream_pb2.StreamedRequest] = {}
+        self._waiting: dict[int, asyncio.Future[Outcome]] = {}
+        self._has_unsent = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._writing = asyncio.create_task(self._write())
+        self._reading = asyncio.create_task(self._read())
+
+    async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
+        """The answer, or the error: which is not raised, since nobody may be there to hear it."""
+        self._sequence += 1
+        sequence = self._sequence
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting[sequence] = answer
+        self._unsent[sequence] = stream_pb2.StreamedRequest(
+            sequence=sequence, request=request, idempotency_key=idempotency_key
+        )
+        self._has_unsent.set()
+        try:
+            return await answer
+        finally:
+            self._waiting.pop(sequence, None)
+            self._unsent.pop(sequence, None)
+            if not self._waiting:
+                self._is_idle.set()
+
+    async def close(self, grace_s: float | None) -> None:
+        if self._waiting and grace_s:
+            self._is_idle.clear()
+            try:
+                async with asyncio.timeout(grace_s):
+                    await self._is_idle.wait()
+            except TimeoutError:
+                pass
+        self.is_over = True
+        for answer in self._waiting.values():
+            answer.cancel()  # as a call that the channel's end cancels
+        self._call.cancel()
+        self._writing.cancel()
+        await asyncio.gather(self._writing, self._reading, return_exceptions=True)
+
+    async def _write(self) -> None:
+        while True:
+            while not self._unsent:
+                self._has_unsent.clear()
+                await self._has_unsent.wait()
+            try:
+                await self._call.write(self._next_message())
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                return  # the reader learns why
+
+    def _next_message(self) -> stream_pb2.ReserveStockRequests:
+        requests, size = [], 0
+        for sequence in list(self._unsent):
+            requests.append(self._unsent.pop(sequence))
+            size += requests[-1].ByteSize()
+            if len(requests) >= _REQUESTS_A_MESSAGE_MAX or size >= _REQUESTS_BYTES_MAX:
+                break
+        return stream_pb2.ReserveStockRequests(requests=requests)
+
+    async def _read(self) -> None:
+        error = _error(grpc.StatusCode.UNAVAILABLE, "The service ended the stream")
+        try:
+            while True:
+                message = await self._call.read()
+                if not isinstance(message, stream_pb2.ReserveStockReplies):
+                    return  # the end
+                for reply in message.replies:
+                    self._give(reply.sequence, _outcome(reply))
+        except grpc.aio.AioRpcError as ended:
+            error = ended
+            if ended.code() in _BROKEN:
+                error = _error(grpc.StatusCode.UNAVAILABLE, f"The stream broke: {ended.details()}")
+        finally:
+            self.is_over = True
+            self._writing.cancel()
+            for sequence in list(self._waiting):
+                self._give(sequence, error)
+
+    def _give(self, sequence: int, outcome: Outcome) -> None:
+        answer = self._waiting.pop(sequence, None)
+        if answer is not None and not answer.done():
+            answer.set_result(outcome)
+
+
+def _outcome(reply: stream_pb2.ReserveStockReply) -> Outcome:
+    if reply.HasField("status"):
+        status = reply.status
+        return _error(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, status)
+    response = pb.ReserveStockResponse()
+    response.CopyFrom(reply.response)  # which would keep all replies of its message in memory
+    return response
+
+
+def _error(code: grpc.StatusCode, message: str, status: Status | None = None) -> grpc.aio.AioRpcError:
+    """What a call raises that ends so."""
+    trailers = () if status is None or not status.details else ((DETAILS_KEY, status.SerializeToString()),)
+    return grpc.aio.AioRpcError(
+        code,
+        initial_metadata=grpc.aio.Metadata(),
+        trailing_metadata=grpc.aio.Metadata(*trailers),
+        details=message,
+        debug_error_string=message,
+    )
+
+
+def _delay_s(error: grpc.aio.AioRpcError, retry: RetryPolicy, attempt: int) -> float:
+    """How long to wait before the next attempt, in seconds."""
+    told_s = error_details(error).retry_delay_s
+    if told_s is not None:
+        return told_s
+    backoff_s = min(retry.backoff_s * retry.backoff_factor ** (attempt - 1), retry.backoff_s_max)
+    return backoff_s * random.uniform(0.8, 1.2)

@@ -1,0 +1,120 @@
+"""What is the stream's own: one for all callers, opened again when it broke, and nobody left waiting."""
+
+import asyncio
+
+import grpc.aio
+import pytest
+from inventory import RetryPolicy
+from inventory.v1 import inventory_pb2
+
+pytestmark = pytest.mark.anyio
+
+BASKET = [{"variant_id": "var_1", "quantity": 2}]
+
+
+def reserved(reservation_id: str) -> inventory_pb2.ReserveStockResponse:
+    return inventory_pb2.ReserveStockResponse(success=True, reservation_id=reservation_id)
+
+
+async def test_all_callers_share_one_stream_and_their_requests_one_message(service, connect):
+    client = connect(streaming=True)
+    await client.reserve_stock("org_1", "order_0", BASKET)
+    service.messages.clear()
+    await asyncio.gather(*(client.reserve_stock("org_1", f"order_{number}", BASKET) for number in range(100)))
+    assert len(service.streams) == 1
+    assert service.messages == [100]
+
+
+async def test_each_caller_gets_the_own_answer_also_for_one_order(service, connect, hang):
+    client = connect(streaming=True)
+    service.play(hang, reserved("second"))
+    first = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    assert (await client.reserve_stock("org_1", "order_1", BASKET)).reservation_id == "second"
+    assert not first.done()
+    hang.release.set()
+    assert (await first).reservation_id == ""
+
+
+async def test_other_calls_do_not_go_over_the_stream(service, connect):
+    await connect(streaming=True).get_stock_info("org_1", "var_1")
+    assert not service.streams
+
+
+async def test_the_clients_metadata_goes_with_the_stream(service, connect):
+    await connect(streaming=True, metadata=[("authorization", "token")]).reserve_stock("org_1", "order_1", BASKET)
+    assert ("authorization", "token") in service.streams[0].invocation_metadata()
+
+
+async def test_a_stream_that_breaks_is_opened_again_and_its_requests_are_sent_again(service, connect, hang):
+    client = connect(streaming=True, retry=RetryPolicy())
+    service.play(*[hang] * 10)
+    calls = [asyncio.ensure_future(client.reserve_stock("org_1", f"order_{n}", BASKET)) for n in range(10)]
+    async with asyncio.timeout(30):
+        while len(service.calls) < 10:  # noqa: ASYNC110 - the service tells of the first alone
+            await asyncio.sleep(0.005)
+    await service.stop()
+    service.script.clear()
+    await service.start()
+    await asyncio.gather(*calls)
+    assert sorted(call.request.order_id for call in service.calls[10:]) == [f"order_{n}" for n in range(10)]
+
+
+async def test_a_stream_that_breaks_is_unavailable_to_one_who_does_not_retry(service, connect, hang):
+    client = connect(streaming=True, retry=None)
+    service.play(hang)
+    call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    await service.stop()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await service.start()
+
+
+async def test_a_service_without_the_stream_says_so(connect, service, monkeypatch):
+    monkeypatch.setattr("inventory.reservations.ReservationStreamStub", Elsewhere)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+class Elsewhere:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.ReserveStock = channel.stream_stream("/inventory.v1.Nowhere/ReserveStock")
+
+
+async def test_a_caller_who_gives_up_disturbs_no_other(service, connect, hang):
+    client = connect(streaming=True)
+    service.play(hang)
+    call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    hang.release.set()
+    await client.reserve_stock("org_1", "order_2", BASKET)
+    assert len(service.streams) == 1
+
+
+async def test_closing_lets_requests_finish_and_then_cancels_them(service, connect, hang):
+    client = connect(streaming=True)
+    service.play(hang)
+    call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    closing = asyncio.ensure_future(client.close(60))
+    hang.release.set()
+    await closing
+    assert (await call).reservation_id == ""
+    with pytest.raises(RuntimeError):
+        await client.reserve_stock("org_1", "order_1", BASKET)
+
+
+async def test_closing_at_once_cancels_them(service, connect, hang):
+    client = connect(streaming=True)
+    service.play(hang)
+    call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    await client.close()
+    with pytest.raises(asyncio.CancelledError):
+        await call
