@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from inventory.v1 import inventory_pb2, stock_pb2
 
@@ -21,8 +22,13 @@ def timestamp(at_ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, as 2026-01-31T12:00:00.000Z; empty for 0, which stands for never."""
     if not at_ms:
         return ""
-    seconds, milliseconds = divmod(at_ms, 1_000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
+    second, milliseconds = divmod(at_ms, 1_000)
+    return f"{_second(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # the calls of one moment share a few seconds
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def stock_status(record: StockRecord) -> str:

@@ -1,5 +1,6 @@
 """The server process: starts the core and its network, and stops both in the order that loses nothing."""
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ def serve(config: ServeConfig) -> int:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
+    _collect_seldom()
     try:
         anyio.run(_serve, config)
     except Exception as error:
@@ -71,6 +73,17 @@ async def _serve(config: ServeConfig) -> None:
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop(LINGER_S)
+
+
+def _collect_seldom() -> None:
+    """Have the garbage collector look less often, and never at what is there from the start.
+
+    A call makes a few hundred objects, next to none of them in cycles. With Python's own threshold of 700 the collector
+    took 4 % of the CPU time under load, and a large import met a dozen passes over all that is in memory.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 async def _until_quiet(server: RpcServer) -> None:
