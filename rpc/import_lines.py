@@ -23,6 +23,7 @@ class ImportLines:
         self._errors: list[LineError] = []
         self._errors_total = 0
         self._place = 0
+        self._lines_total: int | None = None
 
     def __repr__(self) -> str:
         return f"<ImportLines {self._request_id} lines={self._place} bad={self._errors_total}>"
@@ -31,9 +32,14 @@ class ImportLines:
         """Take in one message of the stream, LINES_A_TURN lines with each step of the iterator that it returns.
 
         Raises:
-            Invalid: the request id is missing or not that of the first message, or there are too many lines.
+            Invalid: the request id is missing or not that of the first message, there are too many lines, or the
+                stream had said that it was over.
         """
         self._take_request_id(request.request_id)
+        if self._lines_total is not None:
+            raise Invalid([Violation("lines_total", "must be given in the last message alone")])
+        if request.HasField("lines_total"):
+            self._lines_total = request.lines_total
         if self._place + len(request.lines) > IMPORT_LINES_MAX:
             raise Invalid([Violation("lines", f"an import must have at most {IMPORT_LINES_MAX} lines")])
         for line in request.lines:
@@ -46,11 +52,15 @@ class ImportLines:
         """The command, once the stream has ended.
 
         Raises:
-            Invalid: there was not one message.
+            Invalid: there was not one message, or not all of them came.
             Refused: some lines are bad.
         """
         if not self._request_id:
             raise Invalid([Violation("request_id", ID_RULE)])
+        if self._lines_total != self._place:
+            said = "did not come" if self._lines_total is None else f"is {self._lines_total}"
+            text = f"must be given in the last message; {self._place} lines came, and it {said}"
+            raise Invalid([Violation("lines_total", text)], "IMPORT_INCOMPLETE")
         if self._errors:
             raise Refused(ImportRejected(tuple(self._errors), self._errors_total))
         return Import(tuple(self._lines), self._request_id)

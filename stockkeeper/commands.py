@@ -17,7 +17,7 @@ from rich.table import Table
 from stockkeeper.config import ConfigurationError
 from stockkeeper.csv_file import BadHeader, read_counted_lines
 
-ERRORS_SHOWN_MAX = 50
+ERRORS_SHOWN_MAX = 1_000
 
 Call = Callable[[InventoryClient], Awaitable[int]]
 
@@ -32,7 +32,7 @@ def import_stock(file: Path, target: str, request_id: str) -> int:
     except OSError as error:
         return _fail(f"{file} cannot be read: {error.strerror}.")
     if counted.errors:
-        return _refuse_lines([LineError(e.line_number, e.reason) for e in counted.errors], len(counted.errors))
+        return _refuse_lines([LineError(e.line_number, e.reason) for e in counted.errors], counted.errors_total)
 
     async def run(client: InventoryClient) -> int:
         with _progress() as progress:

@@ -6,14 +6,14 @@ line is found, not only the first.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from inventory.v1 import stock_pb2 as pb
 
-from actors.outcomes import LineError, Refused
+from actors.outcomes import ImportRejected, LineError, Refused
 from rpc.import_lines import ImportLines
 from rpc.rules import Invalid
 
@@ -25,10 +25,11 @@ SAMPLE_ORGANIZATION = "demo"
 
 
 class CountedLines(NamedTuple):
-    """The good lines of a file, and what is wrong with the others."""
+    """The good lines of a file, and what is wrong with the others, of which not all may be in `errors`."""
 
     lines: list[pb.ImportLine]
     errors: list[LineError]
+    errors_total: int
 
 
 class BadHeader(Exception):
@@ -64,8 +65,9 @@ def read_counted_lines(file: Iterable[str]) -> CountedLines:
                 lines.append(line)
     except csv.Error as error:
         errors.append(LineError(reader.line_num, f"is not CSV: {error}"))
-    errors.extend(_faults_of(lines))
-    return CountedLines(lines, sorted(errors, key=lambda error: error.line_number))
+    faults, faults_total = _faults_of(lines)
+    errors_total = len(errors) + faults_total
+    return CountedLines(lines, sorted([*errors, *faults], key=lambda error: error.line_number), errors_total)
 
 
 def _check_header(header: list[str]) -> None:
@@ -96,15 +98,16 @@ def _parse(header: list[str], values: list[str], line_number: int) -> tuple[pb.I
     return line, reasons
 
 
-def _faults_of(lines: list[pb.ImportLine]) -> Iterable[LineError]:
-    """What the server would find wrong with these lines: the same code looks at them here."""
+def _faults_of(lines: list[pb.ImportLine]) -> tuple[Sequence[LineError], int]:
+    """What the server would find wrong with these lines, and with how many: the same code looks at them here."""
     checker = ImportLines()
     try:
-        for _ in checker.add(pb.ImportStockRequest(request_id="check", lines=lines)):
+        for _ in checker.add(pb.ImportStockRequest(request_id="check", lines=lines, lines_total=len(lines))):
             pass
         checker.command()
     except Refused as refused:
-        return getattr(refused.refusal, "errors", ())
+        assert isinstance(refused.refusal, ImportRejected), refused
+        return refused.refusal.errors, refused.refusal.errors_total
     except Invalid as invalid:
-        return [LineError(0, violation.description) for violation in invalid.violations]
-    return ()
+        return [LineError(0, violation.description) for violation in invalid.violations], len(invalid.violations)
+    return (), 0

@@ -93,11 +93,12 @@ class Connection:
         requests: AsyncIterable[Request],
         *,
         timeout_s: float,
+        metadata: Metadata = (),
     ) -> Response:
         """Sends all of `requests` and returns the answer. Raises as `call` does, and what `requests` raises."""
         self._require_open()
         with guarded(self.breaker) as permit:
-            call = method(timeout=timeout_s, metadata=self._metadata)
+            call = method(timeout=timeout_s, metadata=[*self._metadata, *metadata])
             status = FirstStatus(call)
             try:
                 await write_all(call, requests)

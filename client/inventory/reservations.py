@@ -173,7 +173,7 @@ class _Stream:
             self.is_over = True
             self._writing.cancel()
             for sequence in list(self._waiting):
-                self._give(sequence, error)
+                self._give(sequence, _copy(error))
 
     def _give(self, sequence: int, outcome: Outcome) -> None:
         answer = self._waiting.pop(sequence, None)
@@ -199,6 +199,17 @@ def _error(code: grpc.StatusCode, message: str, status: Status | None = None) ->
         trailing_metadata=grpc.aio.Metadata(*trailers),
         details=message,
         debug_error_string=message,
+    )
+
+
+def _copy(error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+    """One for each who raises it: an exception keeps the traceback of every raise."""
+    return grpc.aio.AioRpcError(
+        error.code(),
+        initial_metadata=error.initial_metadata(),
+        trailing_metadata=error.trailing_metadata(),
+        details=error.details(),
+        debug_error_string=error.debug_error_string(),
     )
 
 

@@ -55,7 +55,9 @@ class InProcessConnection(Connection):
         self._require_open()
         return cast(grpc.aio.Channel, self._in_process)
 
-    async def upload(self, method: Any, requests: AsyncIterable[Any], *, timeout_s: float) -> Any:
+    async def upload(
+        self, method: Any, requests: AsyncIterable[Any], *, timeout_s: float, metadata: Metadata = ()
+    ) -> Any:
         # Not the original, which needs a grpc.aio call and asyncio: all requests are read, and then they are sent.
         self._require_open()
         ends_s = anyio.current_time() + timeout_s
@@ -70,7 +72,8 @@ class InProcessConnection(Connection):
                     raise
             if gathered is None:
                 raise DEADLINE_EXCEEDED.error()
-            return await method(gathered, timeout=ends_s - anyio.current_time(), metadata=self._metadata)
+            remaining_s = ends_s - anyio.current_time()
+            return await method(gathered, timeout=remaining_s, metadata=[*self._metadata, *metadata])
 
 
 class _Channel:

@@ -52,13 +52,15 @@ async def test_an_import_sends_its_lines_in_chunks_under_one_request_id(service,
     chunks = service.calls[0].request
     assert [len(chunk.lines) for chunk in chunks] == [2, 2, 1]
     assert [it for chunk in chunks for it in chunk.lines] == [stock_pb2.ImportLine(**line(n)) for n in range(5)]
+    assert [chunk.HasField("lines_total") for chunk in chunks] == [False, False, True]
+    assert chunks[-1].lines_total == 5
     assert len({chunk.request_id for chunk in chunks}) == 1
     assert chunks[0].request_id
 
 
 async def test_an_empty_import_is_sent_too(service, connect):
     await connect().stock.import_stock([], request_id="request_1")
-    assert service.calls[0].request == [stock_pb2.ImportStockRequest(request_id="request_1")]
+    assert service.calls[0].request == [stock_pb2.ImportStockRequest(request_id="request_1", lines_total=0)]
 
 
 async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_request_id(service, connect, refusal):

@@ -21,6 +21,7 @@ def command(*requests: ImportStockRequest) -> Import:
     lines = ImportLines()
     for request in requests:
         list(lines.add(request))
+    list(lines.add(ImportStockRequest(lines_total=sum(len(request.lines) for request in requests))))
     return lines.command()
 
 
@@ -124,3 +125,23 @@ def test_an_import_has_a_most() -> None:
 def test_a_large_message_is_taken_in_turns() -> None:
     request = ImportStockRequest(request_id="req_1", lines=[line(number) for number in range(LINES_A_TURN * 3)])
     assert len(list(ImportLines().add(request))) == 3
+
+
+def test_a_stream_that_lost_its_end_or_a_part_is_refused() -> None:
+    whole = [
+        ImportStockRequest(request_id="req_1", lines=[line(1)]),
+        ImportStockRequest(lines=[line(2), line(3, total_quantity=-1)]),
+        ImportStockRequest(lines_total=3),
+    ]
+    for partial in (whole[:2], whole[:1], [whole[0], whole[2]]):
+        lines = ImportLines()
+        for request in partial:
+            list(lines.add(request))
+        with pytest.raises(Invalid) as raised:
+            lines.command()
+        assert raised.value.reason == "IMPORT_INCOMPLETE"
+    lines = ImportLines()
+    list(lines.add(ImportStockRequest(request_id="req_1", lines_total=0)))
+    assert lines.command().lines == ()
+    with pytest.raises(Invalid, match="last message alone"):
+        list(lines.add(ImportStockRequest(lines=[line(1)])))

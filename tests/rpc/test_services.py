@@ -120,7 +120,7 @@ async def test_import(stock: StockServiceStub, fake: FakeInventory) -> None:
     fake.outcome = StockImported(2, 1, 1, 0)
     requests = [
         stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(2)]),
-        stock_pb2.ImportStockRequest(lines=[a_counted_line(3)]),
+        stock_pb2.ImportStockRequest(lines=[a_counted_line(3)], lines_total=2),
     ]
     response = await stock.ImportStock(iter(requests))
     assert (response.lines, response.rows_created, response.rows_changed) == (2, 1, 1)
@@ -133,7 +133,7 @@ async def test_an_import_with_bad_lines_names_them_and_asks_for_nothing(
     stock: StockServiceStub, fake: FakeInventory
 ) -> None:
     lines = [a_counted_line(2, -1), a_counted_line(3), a_counted_line(4, -1)]
-    request = stock_pb2.ImportStockRequest(request_id="req_1", lines=lines)
+    request = stock_pb2.ImportStockRequest(request_id="req_1", lines=lines, lines_total=3)
     code, message, details = await refused(stock.ImportStock(iter([request])))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert message.startswith("Nothing was imported: 2 lines are bad, the first is line 2: total_quantity")
@@ -207,7 +207,7 @@ async def test_a_client_that_takes_large_details_is_told_of_a_thousand_bad_lines
     limit = 256 * 1024
     options = [("grpc.max_metadata_size", limit)]
     async with grpc.aio.insecure_channel(str(server.addresses[0]), options=options) as channel:
-        requests = iter([stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)])])
+        requests = iter([stock_pb2.ImportStockRequest(request_id="req_1", lines=[a_counted_line(1)], lines_total=1)])
         call = StockServiceStub(channel).ImportStock(requests, metadata=(("error-details-bytes-max", str(limit)),))
         code, _, details = await refused(call)
     assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -314,7 +314,7 @@ async def test_an_import_that_breaks_off_is_not_taken_for_a_whole_one(
         with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
             await call
     fake.outcome = StockImported(0, 0, 0, 0)
-    await stock.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2")]))
+    await stock.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2", lines_total=0)]))
     with anyio.fail_after(10):
         while server.statistics().calls_under_way:  # noqa: ASYNC110 - no call stays behind
             await asyncio.sleep(0)

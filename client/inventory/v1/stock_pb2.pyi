@@ -8,12 +8,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ImportStockRequest(_message.Message):
-    __slots__ = ("request_id", "lines")
+    __slots__ = ("request_id", "lines", "lines_total")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
+    LINES_TOTAL_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     lines: _containers.RepeatedCompositeFieldContainer[ImportLine]
-    def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping]]] = ...) -> None: ...
+    lines_total: int
+    def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping]]] = ..., lines_total: _Optional[int] = ...) -> None: ...
 
 class ImportLine(_message.Message):
     __slots__ = ("organization_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "line_number")

@@ -1,0 +1,127 @@
+"""What a client can hold open must not turn other callers away, and what stalls is ended."""
+
+import asyncio
+from typing import Any
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from inventory.errors import error_details
+from inventory.v1 import inventory_pb2, stock_pb2, stream_pb2
+from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from inventory.v1.stock_pb2_grpc import StockServiceStub
+from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+
+from actors.outcomes import StockImported
+from rpc.server import RpcServer
+from tests.rpc.fake_inventory import FakeInventory
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = inventory_pb2.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
+FIRST_MESSAGE = stock_pb2.ImportStockRequest(request_id="req_1")
+
+
+async def uploads_under_way(server: RpcServer, count: int) -> None:
+    async with asyncio.timeout(30):
+        while server.statistics().calls_under_way != count:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0.005)
+
+
+async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, calls_max=2)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
+        for watch in watches:
+            assert (await watch.read()).status == 1
+        reflections: list[Any] = [
+            reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo() for _ in "12"
+        ]
+        for asking in reflections:
+            await asking.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+            assert (await asking.read()).list_services_response.service
+        imports = [StockServiceStub(channel).ImportStock() for _ in range(3)]
+        for upload in imports:
+            await upload.write(FIRST_MESSAGE)
+        await uploads_under_way(server, 3)
+        streams = [ReservationStreamStub(channel).ReserveStock() for _ in range(3)]
+        for stream in streams:
+            await stream.write(stream_pb2.ReserveStockRequests())
+        assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION)).stock_info
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
+        assert server.statistics().calls_turned_away == 0
+        for call in (*watches, *reflections, *imports, *streams):
+            call.cancel()
+    await server.stop(0)
+
+
+async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, calls_max=1)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        fake.gate.clear()
+        waiting = asyncio.ensure_future(InventoryServiceStub(channel).GetStockInfo(QUESTION))
+        await fake.arrived.wait()
+        with pytest.raises(grpc.aio.AioRpcError, match="Too many calls"):
+            await InventoryServiceStub(channel).GetStockInfo(QUESTION)
+        health = health_pb2_grpc.HealthStub(channel)
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
+        fake.gate.set()
+        await waiting
+    await server.stop(0)
+
+
+async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        stub = StockServiceStub(channel)
+        imports = [stub.ImportStock() for _ in range(4)]
+        for upload in imports:
+            await upload.write(FIRST_MESSAGE)
+        await uploads_under_way(server, 4)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.ImportStock(iter([FIRST_MESSAGE]))
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert error_details(raised.value).retry_delay_s == 0.5
+        fake.outcome = StockImported(0, 0, 0, 0)
+        last = stock_pb2.ImportStockRequest(lines_total=0)
+        await imports[0].write(last)
+        await imports[0].done_writing()
+        await imports[0]
+        await stub.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2", lines_total=0)]))
+        for upload in imports:
+            upload.cancel()
+    await server.stop(0)
+
+
+async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
+    fake: FakeInventory, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, uploads_max=1, upload_stall_timeout_s=0.5)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        stub = StockServiceStub(channel)
+        stalled = stub.ImportStock()
+        await stalled.write(FIRST_MESSAGE)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stalled
+        assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert error_details(raised.value).reason == "STREAM_STALLED"
+        assert not fake.asked
+        await uploads_under_way(server, 0)
+        fake.outcome = StockImported(0, 0, 0, 0)
+        steady = stub.ImportStock()
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        while loop.time() - began_s < 0.7:  # longer than the limit in all
+            await steady.write(FIRST_MESSAGE)
+            await asyncio.sleep(0.01)
+        await steady.write(stock_pb2.ImportStockRequest(lines_total=0))
+        await steady.done_writing()
+        await steady
+    await server.stop(0)
+    assert not caplog.records
