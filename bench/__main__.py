@@ -47,7 +47,7 @@ def main() -> None:
     if shutil.which("redis-server") is None and any(name.startswith("redis") for name in rivals):
         rivals = [name for name in rivals if not name.startswith("redis")]
         skipped.append("Redis: redis-server is not installed")
-    names = list(SUITES) if options.only is None else options.only
+    names = options.only or [name for name in SUITES if not (options.quick and name == "pools")]
     if not slow_sync.is_possible() and "slow disk" in names:
         names.remove("slow disk")
         skipped.append("slow disk: there is no C compiler")

@@ -116,7 +116,8 @@ class Connection:
         self._tokens: dict[int, int] = {}
         self._messages: dict[int, bytes] = {}
         self._out: list[bytes] = []
-        self._waiting: list[tuple[int, bytes]] = []  # for the server's window
+        self._waiting: list[tuple[int, bytes, int]] = []  # for the server's window: stream, what is left, last flags
+        self._stream_windows: dict[int, int] = {}  # of the streams that stay open
         self._window = WINDOW_BYTES_DEFAULT
         self._stream_window = WINDOW_BYTES_DEFAULT
         self._received_bytes = 0
@@ -141,8 +142,31 @@ class Connection:
             self._out.append(HEAD.pack(len(body) >> 8, len(body) & 0xFF, DATA, END_STREAM, stream) + body)
         else:
             assert len(body) <= self._stream_window, "a message larger than the window of a stream"
-            self._waiting.append((stream, body))
+            self._waiting.append((stream, body, END_STREAM))
             self._send_waiting()
+
+    def open_stream(self, path: str) -> int:
+        """Begin a call whose messages come one by one. Returns the stream's number."""
+        stream = self._open(path, token=-1)
+        self._stream_windows[stream] = self._stream_window
+        return stream
+
+    def send_message(self, stream: int, message: bytes) -> None:
+        """Queue one more message."""
+        self._waiting.append((stream, prefixed(message), 0))
+        self._send_waiting()
+
+    def take_messages(self, stream: int) -> Sequence[bytes]:
+        """The messages that have come in a stream since this was asked last."""
+        data, begin, found = self._messages.get(stream, b""), 0, []
+        while len(data) - begin >= PREFIX.size:
+            end = begin + PREFIX.size + PREFIX.unpack_from(data, begin)[1]
+            if end > len(data):
+                break
+            found.append(data[begin + PREFIX.size : end])
+            begin = end
+        self._messages[stream] = data[begin:]
+        return found
 
     def _open(self, path: str, token: int) -> int:
         stream = self._next_stream
@@ -154,12 +178,19 @@ class Connection:
 
     def _send_waiting(self) -> None:
         while self._waiting and self._window > 0:
-            stream, body = self._waiting.pop(0)
-            size = min(FRAME_BYTES_MAX, self._window, len(body))
+            stream, body, flags = self._waiting[0]
+            # A call with one message never needs more than the window it begins with.
+            size = min(FRAME_BYTES_MAX, self._window, len(body), self._stream_windows.get(stream, len(body)))
+            if size == 0:
+                return
             self._window -= size
-            self._out.append(frame(DATA, END_STREAM if size == len(body) else 0, stream, body[:size]))
+            if stream in self._stream_windows:
+                self._stream_windows[stream] -= size
+            self._out.append(frame(DATA, flags if size == len(body) else 0, stream, body[:size]))
             if size < len(body):
-                self._waiting.insert(0, (stream, body[size:]))
+                self._waiting[0] = (stream, body[size:], flags)
+            else:
+                self._waiting.pop(0)
 
     def flush(self) -> None:
         """Send what is queued."""
@@ -216,12 +247,17 @@ class Connection:
         if kind == SETTINGS and not flags & ACK:
             for name, value in struct.iter_unpack(">HL", payload):
                 if name == INITIAL_WINDOW_SIZE:
+                    for open_stream in self._stream_windows:
+                        self._stream_windows[open_stream] += value - self._stream_window
                     self._stream_window = value
             self._out.append(frame(SETTINGS, ACK, 0, b""))
         elif kind == PING and not flags & ACK:
             self._out.append(frame(PING, ACK, 0, payload))
-        elif kind == WINDOW_UPDATE and stream == 0:
-            self._window += NUMBER.unpack(payload)[0]
+        elif kind == WINDOW_UPDATE:
+            if stream == 0:
+                self._window += NUMBER.unpack(payload)[0]
+            elif stream in self._stream_windows:
+                self._stream_windows[stream] += NUMBER.unpack(payload)[0]
             self._send_waiting()
         elif kind == GOAWAY:
             raise ConnectionError(f"the server says goodbye: {payload[8:]!r}")

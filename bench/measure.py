@@ -1,15 +1,19 @@
 """One round: the same callers against one system, and what it cost."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from inventory.v1 import inventory_pb2 as pb
 
 from bench.generator import CONNECTIONS, Call, Outcome, drive
 from bench.orders import Workload
 from bench.processes import cpu_s
+from bench.streams import drive_streams
 from bench.systems import Running
 
-RATE_MAX = 20_000
+RATE_MAX, STREAM_RATE_MAX = 20_000, 60_000
 Figures = Mapping[str, float]
 
 
@@ -43,6 +47,7 @@ class Contestant:
         running: the system.
         prepare: makes so many calls, with numbers of the system's.
         workload: what the orders are; None for calls that reserve nothing.
+        streamed: over the bidirectional stream, with a number of callers of its own.
     """
 
     def __init__(
@@ -53,12 +58,14 @@ class Contestant:
         *,
         callers: int,
         connections: int = CONNECTIONS,
+        streamed: bool = False,
     ) -> None:
         self.running = running
         self._prepare = prepare
         self._workload = workload
         self._callers = callers
         self._connections = connections
+        self._streamed = streamed
         self._rate = 0.0
         self.rounds: list[Figures] = []
 
@@ -69,21 +76,18 @@ class Contestant:
             AssertionError: a call was not answered as it should be.
         """
         # Twice what it managed before is enough; the first time nobody knows.
-        rate = min(RATE_MAX, self._rate * 2) if self._rate else RATE_MAX
+        rate_max = STREAM_RATE_MAX if self._streamed else RATE_MAX
+        rate = min(rate_max, self._rate * 2) if self._rate else rate_max
         calls = self._prepare(int(rate * duration_s) + self._callers)
         cpu, server_cpu = cpu_s(self.running.pids), cpu_s([self.running.server.pid])
-        outcome = drive(
-            self.running.server.port,
-            calls,
-            callers=self._callers,
-            duration_s=duration_s,
-            connections=self._connections,
-        )
+        outcome = self._drive(calls, duration_s)
         cpu, server_cpu = cpu_s(self.running.pids) - cpu, cpu_s([self.running.server.pid]) - server_cpu
         assert set(outcome.statuses) == {0}, (self.running.name, outcome.statuses)
         if self._workload is not None:
             self.running.accepted.append((self._workload, outcome.accepted))
             self.running.released.append((self._workload, outcome.released))
+            if self.running.held is not None:
+                _check_answers(self._workload, calls, outcome)
         self._rate = outcome.calls_per_s
         if counted:
             thousands = outcome.calls / 1_000
@@ -100,6 +104,12 @@ class Contestant:
             )
         return outcome
 
+    def _drive(self, calls: Sequence[Call], duration_s: float) -> Outcome:
+        port = self.running.server.port
+        if self._streamed:
+            return drive_streams(port, calls, duration_s=duration_s)
+        return drive(port, calls, callers=self._callers, duration_s=duration_s, connections=self._connections)
+
     def medians(self) -> dict[str, float]:
         """Of the rounds, figure by figure; of the calls their sum."""
         found = {name: statistics.median(one[name] for one in self.rounds) for name in self.rounds[0]}
@@ -109,7 +119,22 @@ class Contestant:
         return {name: round(value, 4) for name, value in found.items()}
 
 
-def reserving(running: Running, workload: Workload, *, callers: int, connections: int = CONNECTIONS) -> Contestant:
+def _check_answers(workload: Workload, calls: Sequence[Call], outcome: Outcome) -> None:
+    """Those that were kept name a reservation, and in it the pieces that were ordered."""
+    for token, message in outcome.answers:
+        number = calls[token].number
+        if number >= 0:
+            answer = pb.ReserveStockResponse.FromString(message)
+            assert answer.reservation_id
+            reserved: Counter[str] = Counter()
+            for item in answer.reserved_items:
+                reserved[item.variant_id] += item.stock_before - item.stock_after
+            assert reserved == workload.taken([number]), (number, answer)
+
+
+def reserving(
+    running: Running, workload: Workload, *, callers: int, connections: int = CONNECTIONS, streamed: bool = False
+) -> Contestant:
     """Orders of a workload."""
     return Contestant(
         running,
@@ -117,6 +142,7 @@ def reserving(running: Running, workload: Workload, *, callers: int, connections
         workload,
         callers=callers,
         connections=connections,
+        streamed=streamed,
     )
 
 

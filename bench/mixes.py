@@ -14,10 +14,9 @@ RESERVES, CONFIRMS, RELEASES = 20, 7, 3
 PATTERN_STEP = 37  # has no divisor in common with 100
 
 
-def checking(running: Running, *, callers: int) -> Contestant:
-    """CheckAvailability only."""
-    numbers = iter(range(10**12))
-    return Contestant(running, lambda count: check_calls(next(numbers) for _ in range(count)), callers=callers)
+def checking(running: Running, rows: int, *, callers: int) -> Contestant:
+    """CheckAvailability only, of so many rows."""
+    return Contestant(running, lambda count: check_calls(range(count), rows), callers=callers)
 
 
 def mixed(running: Running, workload: Workload, *, callers: int) -> Contestant:
@@ -39,7 +38,7 @@ def mixed(running: Running, workload: Workload, *, callers: int) -> Contestant:
                 reservation_id, number = made.pop()
                 calls.append(release_call(reservation_id, number))
             else:
-                calls += check_calls([position])
+                calls += check_calls([position], workload.rows)
         return calls
 
     return Contestant(running, prepare, workload, callers=callers)
@@ -48,7 +47,7 @@ def mixed(running: Running, workload: Workload, *, callers: int) -> Contestant:
 def _make(running: Running, workload: Workload, count: int, callers: int) -> list[tuple[str, int]]:
     """Reservations to confirm or release: their ids and the numbers of their orders."""
     calls = workload.calls(running.numbers(count))
-    outcome = drive(running.server.port, calls, callers=callers, connections=CONNECTIONS, keep_answers=True)
+    outcome = drive(running.server.port, calls, callers=callers, connections=CONNECTIONS, keep_every=1)
     assert set(outcome.statuses) <= {0}, outcome.statuses
     running.accepted.append((workload, outcome.accepted))
     return [

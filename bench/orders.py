@@ -98,8 +98,8 @@ SPREAD = Workload("spread", distinct_lines(SPREAD_ROWS, 2), SPREAD_ROWS)
 DAY = Workload("day", day_lines)
 
 
-def check_calls(numbers: Iterable[int], rows: int = SPREAD_ROWS) -> list[Call]:
-    """CheckAvailability of one row each."""
+def check_calls(numbers: Iterable[int], rows: int) -> list[Call]:
+    """CheckAvailability of one row each, of so many rows."""
     return [
         Call(
             "CheckAvailability",

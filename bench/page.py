@@ -31,6 +31,8 @@ COLUMNS = {
     "cpu_s_per_1000": "CPU s per 1,000",
     "server_cpu_s_per_1000": "… the server alone",
     "client_cpu_s_per_1000": "client's",
+    "peak_memory_mib": "server's peak MiB",
+    "memory_mib": "all, MiB",
 }
 INTRODUCTION = """# Benchmarks
 
@@ -39,7 +41,7 @@ measures all of it anew and writes this page; Redis takes part where `redis-serv
 
 ```sh
 make bench                # half an hour
-make bench ARGS=--quick   # two minutes, into build/bench; the page stays as it is
+make bench ARGS=--quick   # one short round of each, into build/bench; the page stays as it is
 ```
 """
 METHOD = """## How it is measured
@@ -56,7 +58,7 @@ METHOD = """## How it is measured
   `synchronous_commit`, Redis with `appendfsync always`. The rivals ([bench/rivals](../bench/rivals)) check all lines,
   take all or nothing, store reservation and items and are idempotent on the order; they keep no ledger, choose no
   warehouses and expire nothing. Connections of their pools, the best of those tried: {pools}.
-- CPU is the time of all processes of a system, its database's included, per 1,000 calls.
+- CPU is the time of all processes of a system, its database's included, per 1,000 calls; memory is a suite's.
 """
 
 
@@ -182,12 +184,18 @@ def _table(named: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _label(name: str) -> str:
-    system, _, rest = name.partition(" ")
+    system, rest = _parts(name)
     return f"{LABELS[system]}{', ' if rest else ''}{rest}" if system in LABELS else name
 
 
+def _parts(name: str) -> tuple[str, str]:
+    """A system, and what sets it apart from others on the same picture."""
+    system, _, rest = name.partition(" ")
+    return system.rstrip(","), rest
+
+
 def _kind(name: str) -> str:
-    system = name.partition(" ")[0].rstrip(",")
+    system, _ = _parts(name)
     return "ceiling" if system in ("noop", "one") else "rival" if system in LABELS and system not in OURS else "ours"
 
 

@@ -17,10 +17,12 @@ from bench.measure import Contestant, Pace, reserving, take_turns
 from bench.mixes import checking, mixed
 from bench.orders import DAY, HOT, SPREAD, SPREAD_ROWS, Workload, day_variants, spread, variant
 from bench.processes import resident_mib
+from bench.streams import is_served
 from bench.systems import OURS, POOLS, RIVALS, SYSTEMS, Running, Setting
 
 CALLERS, CALLERS_MANY = 64, 128
 COMMITS = 200
+PAUSE_S = 0.001  # between two commits, as between two calls of a caller: some disks are slower without
 LINES_MANY = 100
 ROWS_FEW = 1_000
 LONG_RUN_STEPS = 10
@@ -102,7 +104,9 @@ def reserve(bench: Bench) -> Result:
         result = take_turns(contestants, bench.pace)
     for name, running in systems.items():
         for workload in (HOT, SPREAD, DAY):
-            result[f"{name} {workload.name}"]["peak_memory_mib"] = round(running.peak_memory_mib, 1)
+            figures = result[f"{name} {workload.name}"]
+            figures["peak_memory_mib"] = round(running.peak_memory_mib, 1)
+            figures["memory_mib"] = round(running.memory_mib, 1)
     return result
 
 
@@ -145,6 +149,7 @@ def commit_ms(directory: Path) -> float:
     connection.execute("PRAGMA wal_checkpoint(RESTART)")
     took: list[float] = []
     for number in range(COMMITS):
+        time.sleep(PAUSE_S)
         begin = time.perf_counter()
         connection.execute("INSERT INTO one VALUES (?, '')", (number,))
         took.append(time.perf_counter() - begin)
@@ -157,7 +162,7 @@ def checks(bench: Bench) -> Result:
     with bench.running(list(OURS), rows(SPREAD_ROWS)) as systems:
         contestants: dict[str, Contestant] = {}
         for name, running in systems.items():
-            contestants[f"{name} checks"] = checking(running, callers=CALLERS)
+            contestants[f"{name} checks"] = checking(running, SPREAD_ROWS, callers=CALLERS)
             contestants[f"{name} mix"] = mixed(running, SPREAD, callers=CALLERS)
         return take_turns(contestants, bench.pace)
 
@@ -207,6 +212,19 @@ def slow_disk(bench: Bench) -> Result:
     return result
 
 
+def streams(bench: Bench) -> Result:
+    """Orders over the bidirectional stream beside unary calls; nothing where the server has no stream."""
+    with bench.running(list(OURS), rows(SPREAD_ROWS)) as systems:
+        if not is_served(systems["sqlite"].server.port):
+            return {}
+        contestants = {
+            f"{name}, {way}": reserving(running, SPREAD, callers=CALLERS, streamed=way == "streamed")
+            for name, running in systems.items()
+            for way in ("unary", "streamed")
+        }
+        return take_turns(contestants, bench.pace)
+
+
 def long_run(bench: Bench) -> Result:
     """Memory after the first tenth of a long run and at its end; the last orders must not be slower than the first."""
     result: Result = {"sqlite": {}}
@@ -250,5 +268,6 @@ SUITES: Mapping[str, Suite] = {
     "lines": lines,
     "many rows": many_rows,
     "slow disk": slow_disk,
+    "streams": streams,
     "long run": long_run,
 }

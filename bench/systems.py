@@ -14,7 +14,7 @@ from inventory import InventoryClient
 from bench import fill
 from bench.databases import Database, running_postgres, running_redis
 from bench.orders import ORGANIZATION, PIECES, WAREHOUSE, Workload
-from bench.processes import Program, peak_memory_mib, python
+from bench.processes import Program, memory_mib, peak_memory_mib, python
 from bench.rivals import redis_lua, tables
 
 
@@ -39,6 +39,7 @@ class Running:
         accepted: the orders whose reservation was acknowledged.
         released: those of them whose reservation has ended since.
         peak_memory_mib: the server's, known when it has ended.
+        memory_mib: what the server and its database had in the end.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Running:
     accepted: list[tuple[Workload, list[int]]] = field(default_factory=list)
     released: list[tuple[Workload, list[int]]] = field(default_factory=list)
     peak_memory_mib: float = 0.0
+    memory_mib: float = 0.0
 
     @property
     def pids(self) -> list[int]:
@@ -167,7 +169,7 @@ RIVALS: Mapping[str, System] = {
 }
 SYSTEMS = {**OURS, **RIVALS}
 # Connections to the database: the first is the default, and the best of them is what counts.
-POOLS = {"orm": (16, 8, 32), "plpgsql": (8, 4, 16), "redis": (16, 64), "redis_coalesced": (1, 2, 4)}
+POOLS = {"orm": (16, 8, 32), "plpgsql": (8, 4, 16), "redis": (16, 64), "redis_coalesced": (1, 4, 16)}
 
 
 @contextmanager
@@ -205,7 +207,7 @@ def _serving(
             asyncio.run(_import(server.port, setting.variants))
         running = Running(name, server, database, held)
         yield running
-        running.peak_memory_mib = peak_memory_mib(server.pid)
+        running.peak_memory_mib, running.memory_mib = peak_memory_mib(server.pid), memory_mib(running.pids)
     finally:
         server.stop()
     running.audit()

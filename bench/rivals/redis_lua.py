@@ -54,7 +54,8 @@ def stock_key(organization_id: str, variant_id: str, warehouse_id: str) -> str:
 
 
 class Coalesced:
-    """Gathers what is asked while the pipelines under way have no reply: one write, reply and sync for many orders.
+    """Gathers what is asked in one turn of the event loop, and while the pipelines under way have no reply: one write,
+    one reply and one sync for many orders.
 
     Args:
         pipelines_max: how many may be under way.
@@ -64,6 +65,7 @@ class Coalesced:
         self._client = client
         self._sha = sha
         self._free = pipelines_max
+        self._is_due = False
         self._gathered: list[tuple[Sequence[str], Sequence[str | int], asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -71,12 +73,17 @@ class Coalesced:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         self._gathered.append((keys, values, future))
-        if self._free:
-            self._free -= 1
-            task = loop.create_task(self._run())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._free and not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._start)
         return await future
+
+    def _start(self) -> None:
+        self._is_due = False
+        self._free -= 1
+        task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self) -> None:
         while self._gathered:
