@@ -36,9 +36,9 @@ proto: setup  ## generate client/inventory/v1 anew
 simulate: setup
 	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
 
-bench: setup  ## startup and throughput, into bench/results
-	$(BIN)/python -m bench.startup
-	$(BIN)/python -m bench.throughput
+bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick
+	$(BIN)/python -m bench $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m bench.startup)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,25 @@
+"""Much stock into a SQLite file with plain SQL, since making it through the service is not what is measured."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.orders import ORGANIZATION, PIECES, WAREHOUSE
+
+IMPORT_ROWS_MAX = 50_000  # more is filled in here
+
+
+def sqlite_file(file: Path, variants: Sequence[str]) -> None:
+    """PIECES of each variant, into tables that a server has made, which does not run."""
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("INSERT INTO warehouse VALUES (?, ?, 'One')", (ORGANIZATION, WAREHOUSE))
+        connection.executemany(
+            "INSERT INTO stock (organization_id, variant_id, warehouse_id, stock_id, total, available, reserved,"
+            " damaged, in_transit, min_stock, max_stock, version) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 1)",
+            (
+                (ORGANIZATION, variant_id, WAREHOUSE, f"stock-{n}", PIECES, PIECES)
+                for n, variant_id in enumerate(sorted(variants))
+            ),
+        )
+    connection.close()

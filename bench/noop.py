@@ -1,0 +1,76 @@
+"""The ceiling: a gRPC server on the same stack that answers every method with bytes prepared before.
+
+Started by the benchmarks in a process of its own: `python -m bench.noop`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+from inventory.v1 import inventory_pb2 as pb
+
+RESERVED = pb.ReserveStockResponse(
+    success=True,
+    reservation_id="0199c3c1-1956-77cc-bc2a-b4530d51db33",
+    reserved_items=[
+        pb.ReservedItem(
+            reservation_item_id=f"0199c3c1-1956-77cc-bc2a-b4530d51db33-{line}",
+            variant_id=f"v{line}",
+            warehouse_id="w1",
+            stock_id="0199c3c1-1956-77cc-bc2a-b4530d51db34",
+            quantity=1,
+            stock_before=100_000_000,
+            stock_after=99_999_999,
+        )
+        for line in range(2)
+    ],
+    expires_at="2026-01-01T12:14:25.526Z",
+    message="Stock reserved successfully",
+)
+ANSWERS = {
+    "ReserveStock": RESERVED,
+    "CheckAvailability": pb.CheckAvailabilityResponse(
+        available=True, available_quantity=100_000_000, warehouse_id="w1", message="Stock available"
+    ),
+    "ConfirmReservation": pb.ConfirmReservationResponse(
+        success=True, message="Reservation confirmed", confirmed_at="2026-01-01T12:14:25.526Z"
+    ),
+    "ReleaseReservation": pb.ReleaseReservationResponse(
+        success=True, message="Reservation released", items_released=2, total_quantity_released=2
+    ),
+}
+
+
+def handler(answer: bytes) -> Any:
+    async def unary(request: bytes, context: object) -> bytes:
+        return answer
+
+    return grpc.unary_unary_rpc_method_handler(unary)
+
+
+async def stream(requests: AsyncIterator[bytes], context: Any) -> None:
+    answer = RESERVED.SerializeToString()
+    while await context.read() is not grpc.aio.EOF:
+        await context.write(answer)
+
+
+async def main() -> None:
+    server = grpc.aio.server()
+    methods = {method: handler(answer.SerializeToString()) for method, answer in ANSWERS.items()}
+    streams: dict[str, Any] = {"ReserveStock": grpc.stream_stream_rpc_method_handler(stream)}
+    server.add_generic_rpc_handlers(
+        (
+            grpc.method_handlers_generic_handler("inventory.v1.InventoryService", methods),
+            grpc.method_handlers_generic_handler("inventory.v1.ReservationStream", streams),
+        )
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(f"noop listens on 127.0.0.1:{port}", flush=True)  # noqa: T201
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
