@@ -17,6 +17,7 @@ from simulation.server import InjectedCrash, Server
 
 ATTEMPTS_MAX = 6
 DEADLINE_S = 5.0
+CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and all who may be before one in a queue
 
 
 class Slot:
@@ -43,7 +44,7 @@ class Network:
         server: who serves now; None while nobody does.
         history: where operations are noted.
         tasks: where handlers run.
-        fail: told of a handler that met a bug.
+        fail: told of a handler that met a bug, or took far too long: a guarantee and a sentence.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Network:
         server: Callable[[], Server | None],
         history: History,
         tasks: TaskGroup,
-        fail: Callable[[str], None],
+        fail: Callable[[str, str], None],
     ) -> None:
         self._seed = seed
         self._options = options
@@ -143,6 +144,7 @@ class Network:
 
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
+        began_s = anyio.current_time()
         try:
             answer = await ask(server, operation.request)
         except Refused as refused:
@@ -152,7 +154,9 @@ class Network:
         except Exception as bug:  # noqa: BLE001 - what a servicer would make INTERNAL of
             slot.error = "INTERNAL"
             if not server.is_dead and not isinstance(bug.__cause__, InjectedCrash):
-                self._fail(f"a call got INTERNAL: {bug!r}")
+                self._fail("no bug is met", f"a call got INTERNAL: {bug!r}")
+        if not server.is_dead and (took_s := anyio.current_time() - began_s) > CALL_S_MAX:
+            self._fail("G10", f"{operation!r} took {took_s:.1f} s in the server")
         if server.is_dead:
             slot.error = "connection lost"
         elif answer is not None:

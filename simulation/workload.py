@@ -198,7 +198,7 @@ class Client:
                 0,
                 0,
             )
-            for _ in range(random.randint(1, 4))
+            for _ in range(random.randint(1, shop.options.import_lines_max))
             for org, variant, warehouse in [
                 (random.choice(shop.organizations), random.choice(shop.variants), random.choice(shop.warehouses))
             ]
