@@ -24,6 +24,7 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import OrderKey, RequestKey, ReservationRecord, StockKey, StockRecord, Transaction, VariantKey
+from simulation.choice import choose
 from simulation.expected import (
     STATES_AFTER,
     STATES_OF_A_REPEAT,
@@ -181,7 +182,7 @@ class _Audit:
         request, answer = operation.request, operation.answer
         match request:
             case Reserve():
-                return self._explain_reserve(request, answer, low, high)
+                return self._explain_reserve(operation, request, answer, low, high)
             case Confirm() | Release() | Fulfill():
                 return self._explain_move(request, answer, low, high, operation.answered_ms)
             case Receive():
@@ -191,7 +192,7 @@ class _Audit:
             case _:
                 raise AssertionError(request)
 
-    def _explain_reserve(self, request: Reserve, answer: object, low: int, high: int) -> int:
+    def _explain_reserve(self, operation: Operation, request: Reserve, answer: object, low: int, high: int) -> int:
         order = OrderKey(request.organization_id, request.order_id)
         replay = self._replay
         orders = replay.latest.get(order)
@@ -202,6 +203,7 @@ class _Audit:
                 raise _Wrong("G11", f"got the reservation of {answer.reservation.order}")
             if items_asked(answer.reservation) != lines_asked(request.lines):
                 raise _Wrong("G2", f"got {answer!r}: not what it asked for")
+            self._check_choice(operation, request, answer.reservation, timeline.first_lsn)
 
             def is_theirs(lsn: int) -> bool:
                 return (
@@ -240,6 +242,19 @@ class _Audit:
             return answer == expected
 
         return self._smallest(lsns, does_not_fit, low, high, "G5", answer)
+
+    def _check_choice(self, operation: Operation, request: Reserve, made: ReservationRecord, lsn: int) -> None:
+        """Where nobody else held anything, the goods come from where the contract says; else holds may count."""
+        since = operation.undisturbed_since_lsn
+        if not 0 <= since < lsn:
+            return
+        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
+        taken = [item.warehouse_id for item in made.items]
+        for before in range(since, lsn):  # an expiry may come in between
+            free = self._replay.free_at(request.organization_id, variants, before)
+            if taken == [choice.warehouse_id for choice in choose(request.lines, free)]:
+                return
+        raise _Wrong("G4", f"got {made!r}: these are not the warehouses that the contract names", lsn)
 
     def _explain_move(
         self, request: Confirm | Release | Fulfill, answer: object, low: int, high: int, answered_ms: int

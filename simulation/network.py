@@ -23,7 +23,7 @@ CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and 
 class Slot:
     """Where an attempt's answer comes back to."""
 
-    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope")
+    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope", "undisturbed_since_lsn")
 
     def __init__(self) -> None:
         self.arrived = anyio.Event()
@@ -31,6 +31,7 @@ class Slot:
         self.error = ""
         self.high_lsn = 0
         self.answered_ms = 0
+        self.undisturbed_since_lsn = -1
         self.scope: anyio.CancelScope | None = None
 
 
@@ -65,6 +66,7 @@ class Network:
         self._tasks = tasks
         self._fail = fail
         self.under_way = 0
+        self._commands = 0
 
     async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
         """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
@@ -78,6 +80,7 @@ class Network:
                 operation.answer = slot.answer
                 operation.high_lsn = slot.high_lsn
                 operation.answered_ms = slot.answered_ms
+                operation.undisturbed_since_lsn = slot.undisturbed_since_lsn
             if is_over or operation.answer is not None:
                 break
             await anyio.sleep(random.random() * 0.2 * (1 << attempt))
@@ -144,7 +147,10 @@ class Network:
 
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
-        began_s = anyio.current_time()
+        began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
+        if not isinstance(operation.request, Check | StockInfo | ListStock | ListReservations):
+            self._commands += 1
+        number, is_alone = self._commands, server.calls_under_way == 0
         try:
             answer = await ask(server, operation.request)
         except Refused as refused:
@@ -163,6 +169,7 @@ class Network:
             slot.high_lsn = server.store.disk.last_lsn
             slot.answered_ms = server.time.now_ms()
             slot.answer = answer
+            slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
 
 
 async def ask(server: Server, request: Request) -> Answer:
