@@ -82,6 +82,8 @@ class Coordinator:
             for row, change in ordered:
                 verdict = await row.ask(Prepare(transaction_id, change)).wait()
                 if verdict is not Verdict.GRANTED:
+                    if any(row.is_retired for row in prepared.rows):
+                        raise restarting()  # whoever looks again would look at what a crash took away meanwhile
                     self.abort(prepared)
                     return TurnedDown(verdict, row)
         except BaseException:
