@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from actors.outcomes import Refused, Unavailable
 from simulation.faults import Options
-from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Query, Request, StockInfo
 from simulation.server import InjectedCrash, Server
 
 ATTEMPTS_MAX = 6
@@ -148,7 +148,7 @@ class Network:
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
-        if not isinstance(operation.request, Check | StockInfo | ListStock | ListReservations):
+        if not isinstance(operation.request, Query):
             self._commands += 1
         number, is_alone = self._commands, server.calls_under_way == 0
         try:
