@@ -60,8 +60,8 @@ class Operation(Struct):
         high_lsn: what was durable when the server gave the answer.
         answered_ms: service time at that moment.
         attempts: how often it was sent.
-        undisturbed_since_lsn: what was durable when the answered attempt began, if no other command was carried out
-            meanwhile; else -1.
+        undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if no other command
+            was carried out meanwhile; else -1.
     """
 
     number: int

@@ -10,6 +10,7 @@ from random import Random
 import anyio
 from anyio.abc import TaskGroup
 
+from actors.messages import Reserve
 from actors.outcomes import Refused, Unavailable
 from simulation.faults import Options
 from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Query, Request, StockInfo
@@ -150,7 +151,8 @@ class Network:
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
         if not isinstance(operation.request, Query):
             self._commands += 1
-        number, is_alone = self._commands, server.calls_under_way == 0
+        number = self._commands
+        is_alone = isinstance(operation.request, Reserve) and server.calls_under_way == 0
         try:
             answer = await ask(server, operation.request)
         except Refused as refused:

@@ -166,7 +166,10 @@ class Schedule(random.Random):
             self._sound_alarms(batch)
         self.steps += len(batch)
         first = self._first
-        self.trace.extend([task._counter - first for task in reversed(batch)])
+        if len(batch) == 1:  # nearly always: time stands still only for what happens at the same instant
+            self.trace.append(batch[0]._counter - first)
+        else:
+            self.trace.extend([task._counter - first for task in reversed(batch)])
 
     def _hold_back(self, batch: list[Any]) -> None:
         assert self._is_stalled is not None
