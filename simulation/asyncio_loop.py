@@ -1,8 +1,7 @@
 """The same worlds on asyncio: an event loop in virtual time whose next callback the seed chooses.
 
 It is trio's scheduling, roughly: `shuffle` runs what is ready in a random order, the other modes one random
-callback at a time. There are no stalls. Whatever anyio keeps in sets is hashed by creation, since addresses
-differ from run to run.
+callback at a time. Whatever anyio keeps in sets is hashed by creation, since addresses differ from run to run.
 """
 
 import asyncio
@@ -56,6 +55,9 @@ class LoopSchedule:
         self.trace = array("I")
         self.clock_s = 0.0
         self._alarms: list[tuple[int, Callable[[], None]]] = []
+        self._is_stalled: Callable[[str], bool] | None = None
+        self._held: list[Any] = []
+        self._released: list[Any] = []
 
     def now_s(self) -> float:
         return self.clock_s
@@ -65,10 +67,27 @@ class LoopSchedule:
         self._alarms.sort(key=lambda alarm: alarm[0])
 
     def stall(self, is_stalled: Callable[[str], bool]) -> None:
-        """Not on asyncio."""
+        self._is_stalled = is_stalled
 
     def resume(self) -> None:
-        """Not on asyncio."""
+        self._is_stalled = None
+        self._released += self._held
+        self._held = []
+
+    def released(self) -> list[Any]:
+        """What was held back and may run now."""
+        released, self._released = self._released, []
+        return released
+
+    def hold_back(self, ready: list[Any]) -> list[Any]:
+        """What of this may run; the rest is kept until `resume`."""
+        is_stalled = self._is_stalled
+        if is_stalled is None:
+            return ready
+        free = [handle for handle in ready if not is_stalled(_name_of(handle))]
+        if len(free) < len(ready):
+            self._held += [handle for handle in ready if is_stalled(_name_of(handle))]
+        return free
 
     def digest(self) -> bytes:
         return blake2b(self.trace.tobytes(), digest_size=16).digest()
@@ -94,6 +113,12 @@ class LoopSchedule:
         return chosen
 
 
+def _name_of(handle: Any) -> str:
+    """Of the task that the callback belongs to; empty if it is none's."""
+    task = getattr(handle._callback, "__self__", None)
+    return task.get_name() if isinstance(task, _NumberedTask) else ""
+
+
 class _VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, schedule: LoopSchedule) -> None:
         self._schedule = schedule
@@ -111,9 +136,10 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         self._schedule.sound_alarms()
         ready: deque[Any] = self._ready
+        ready.extend(self._schedule.released())
         if not ready:
             self._jump_to_next_timer()
-        handles = [handle for handle in ready if not handle._cancelled]
+        handles = self._schedule.hold_back([handle for handle in ready if not handle._cancelled])
         if not handles:
             ready.clear()
             return

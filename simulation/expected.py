@@ -20,8 +20,8 @@ from actors.outcomes import (
     StockNotFound,
 )
 from actors.records import ReservationRecord, StockRecord, Transaction
+from simulation.choice import choose
 from simulation.replay import Timeline
-from supervisor.planner import place
 from supervisor.queries import Availability, BasketCheck
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
@@ -34,38 +34,36 @@ STATES_AFTER: dict[type, tuple[str, ...]] = {
 
 def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusal | None:
     """What a basket is refused with in this state; None if it fits."""
-    placements = place(lines, free)
-    if all(placement.fits for placement in placements):
+    choices = choose(lines, free)
+    if all(choice.fits for choice in choices):
         return None
-    for line, placement in zip(lines, placements, strict=True):
-        if not placement.found:
+    for line, choice in zip(lines, choices, strict=True):
+        if not choice.found:
             return StockNotFound(line.variant_id, line.warehouse_id)
     short: dict[tuple[str, str], Shortage] = {}
-    for line, placement in zip(lines, placements, strict=True):
-        if not placement.fits:
-            key = (line.variant_id, placement.warehouse_id)
-            asked = [
-                a.quantity for a, p in zip(lines, placements, strict=True) if (a.variant_id, p.warehouse_id) == key
-            ]
-            short[key] = Shortage(*key, sum(asked), placement.available)
+    for line, choice in zip(lines, choices, strict=True):
+        if not choice.fits:
+            key = (line.variant_id, choice.warehouse_id)
+            asked = [a.quantity for a, p in zip(lines, choices, strict=True) if (a.variant_id, p.warehouse_id) == key]
+            short[key] = Shortage(*key, sum(asked), choice.available)
     return InsufficientStock(tuple(short.values()))
 
 
 def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCheck:
     """What a dry run says in this state."""
-    placements = place(lines, free)
+    choices = choose(lines, free)
     return BasketCheck(
-        all(placement.fits for placement in placements),
+        all(choice.fits for choice in choices),
         tuple(
             Availability(
                 line.variant_id,
-                placement.warehouse_id if placement.found else "",
+                choice.warehouse_id if choice.found else "",
                 line.quantity,
-                placement.available,
-                placement.found,
-                placement.fits,
+                choice.available,
+                choice.found,
+                choice.fits,
             )
-            for line, placement in zip(lines, placements, strict=True)
+            for line, choice in zip(lines, choices, strict=True)
         ),
     )
 

@@ -60,6 +60,8 @@ class Operation(Struct):
         high_lsn: what was durable when the server gave the answer.
         answered_ms: service time at that moment.
         attempts: how often it was sent.
+        undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if no other command
+            was carried out meanwhile; else -1.
     """
 
     number: int
@@ -71,6 +73,7 @@ class Operation(Struct):
     high_lsn: int = 0
     answered_ms: int = 0
     attempts: int = 0
+    undisturbed_since_lsn: int = -1
 
 
 class Note(Struct, frozen=True, gc=False):

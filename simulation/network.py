@@ -10,19 +10,21 @@ from random import Random
 import anyio
 from anyio.abc import TaskGroup
 
+from actors.messages import Reserve
 from actors.outcomes import Refused, Unavailable
 from simulation.faults import Options
-from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Query, Request, StockInfo
 from simulation.server import InjectedCrash, Server
 
 ATTEMPTS_MAX = 6
 DEADLINE_S = 5.0
+CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and all who may be before one in a queue
 
 
 class Slot:
     """Where an attempt's answer comes back to."""
 
-    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope")
+    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope", "undisturbed_since_lsn")
 
     def __init__(self) -> None:
         self.arrived = anyio.Event()
@@ -30,6 +32,7 @@ class Slot:
         self.error = ""
         self.high_lsn = 0
         self.answered_ms = 0
+        self.undisturbed_since_lsn = -1
         self.scope: anyio.CancelScope | None = None
 
 
@@ -43,7 +46,7 @@ class Network:
         server: who serves now; None while nobody does.
         history: where operations are noted.
         tasks: where handlers run.
-        fail: told of a handler that met a bug.
+        fail: told of a handler that met a bug, or took far too long: a guarantee and a sentence.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Network:
         server: Callable[[], Server | None],
         history: History,
         tasks: TaskGroup,
-        fail: Callable[[str], None],
+        fail: Callable[[str, str], None],
     ) -> None:
         self._seed = seed
         self._options = options
@@ -64,6 +67,7 @@ class Network:
         self._tasks = tasks
         self._fail = fail
         self.under_way = 0
+        self._commands = 0
 
     async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
         """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
@@ -77,6 +81,7 @@ class Network:
                 operation.answer = slot.answer
                 operation.high_lsn = slot.high_lsn
                 operation.answered_ms = slot.answered_ms
+                operation.undisturbed_since_lsn = slot.undisturbed_since_lsn
             if is_over or operation.answer is not None:
                 break
             await anyio.sleep(random.random() * 0.2 * (1 << attempt))
@@ -143,6 +148,11 @@ class Network:
 
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
+        began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
+        if not isinstance(operation.request, Query):
+            self._commands += 1
+        number = self._commands
+        is_alone = isinstance(operation.request, Reserve) and server.calls_under_way == 0
         try:
             answer = await ask(server, operation.request)
         except Refused as refused:
@@ -152,13 +162,16 @@ class Network:
         except Exception as bug:  # noqa: BLE001 - what a servicer would make INTERNAL of
             slot.error = "INTERNAL"
             if not server.is_dead and not isinstance(bug.__cause__, InjectedCrash):
-                self._fail(f"a call got INTERNAL: {bug!r}")
+                self._fail("no bug is met", f"a call got INTERNAL: {bug!r}")
+        if not server.is_dead and (took_s := anyio.current_time() - began_s) > CALL_S_MAX:
+            self._fail("G10", f"{operation!r} took {took_s:.1f} s in the server")
         if server.is_dead:
             slot.error = "connection lost"
         elif answer is not None:
             slot.high_lsn = server.store.disk.last_lsn
             slot.answered_ms = server.time.now_ms()
             slot.answer = answer
+            slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
 
 
 async def ask(server: Server, request: Request) -> Answer:

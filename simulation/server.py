@@ -162,6 +162,12 @@ class Server:
         return self.supervisor.serving and not self.is_dead
 
     @property
+    def calls_under_way(self) -> int:
+        """Commands, also those whose callers have gone."""
+        statistics = self.supervisor.statistics()
+        return statistics.calls_under_way if statistics is not None else 0
+
+    @property
     def _is_of_no_account(self) -> bool:
         """It is dead, or was driven out and reads what another process writes: it may trip, but writes nothing more."""
         return self.is_dead or self.store.is_superseded

@@ -4,7 +4,7 @@ The memory disk stays beside it as the model: every batch goes to both, every re
 compared with what the model says, and whatever one accepts the other must. So the auditor needs to know nothing
 of it.
 
-With `power-cut` the file is on a disk of `simulation.power_cut`, which keeps only what was synced: every process
+With `power-cut` the file is on a disk of `simulation.power_cut_disk`, which keeps only what was synced: every process
 begins after a power cut, and a kill in the middle of a commit is one at a random call of SQLite's.
 """
 
@@ -130,7 +130,7 @@ class SqliteFile:
 
 
 def _power_cut_database(random: Random) -> Database:
-    from simulation.power_cut import PowerCutDatabase  # nothing else needs apsw
+    from simulation.power_cut_database import PowerCutDatabase  # nothing else needs apsw
 
     return PowerCutDatabase(random)
 

@@ -140,7 +140,7 @@ class Client:
         return tuple(
             Line(
                 random.choice(shop.variants) if random.random() < 0.98 else "var_unknown",
-                random.choice(shop.warehouses) if random.random() < 0.5 else "",
+                random.choice(shop.warehouses) if random.random() < shop.options.names_warehouse else "",
                 random.randint(1, most),
             )
             for _ in range(max(shop.options.lines_min, random.choice((1, 1, 2, 2, 3, 4))))
@@ -198,7 +198,7 @@ class Client:
                 0,
                 0,
             )
-            for _ in range(random.randint(1, 4))
+            for _ in range(random.randint(1, shop.options.import_lines_max))
             for org, variant, warehouse in [
                 (random.choice(shop.organizations), random.choice(shop.variants), random.choice(shop.warehouses))
             ]

@@ -319,7 +319,7 @@ class World:
                 self._serving,
                 self.history,
                 self._tasks,
-                lambda sentence: self.fail("no bug is met", sentence),
+                self.fail,
             )
             await self.start_server()
             try:

@@ -129,6 +129,8 @@ class Coordinator:
             if verdict is None:
                 verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
             if verdict is not Verdict.GRANTED:
+                if any(row.is_retired for row in prepared.rows):
+                    raise restarting()  # whoever looks again would look at what a crash took away meanwhile
                 self.abort(prepared)
                 return TurnedDown(verdict, row)
         return None

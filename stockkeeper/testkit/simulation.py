@@ -88,7 +88,7 @@ class Simulation:
                 seed's choice.
             faults: names, or names with their rates. By default a scenario has none, and the standard workload those
                 that the seed chooses.
-            backend: what everything runs on. `asyncio` is for code that cannot do without it; there are no stalls then.
+            backend: what everything runs on. `asyncio` is for code that cannot do without it.
             steps_max: a scenario that takes more is taken for one that never ends.
 
         Returns:

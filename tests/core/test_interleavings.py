@@ -14,9 +14,10 @@ from actors.outcomes import (
     Shortage,
     Unavailable,
 )
-from actors.records import ReservationRecord, StockRecord, Transaction, VariantKey
+from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
 from actors.stock import StockState
 from storage.memory import Disk, MemoryStore
+from supervisor.coordinator import Prepared
 from supervisor.hints import ExpiryHints
 from supervisor.settings import Limits
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
@@ -179,6 +180,40 @@ async def test_an_import_makes_no_row_on_an_activation_that_a_crash_took_away(
         assert [v.record.warehouse_id for v in await core.stock_info(ORGANIZATION, "a", "")] == ["w1", "w2"]
         await core.ask(Receive(ORGANIZATION, "a", "w2", 1, "r1"))
         assert world.reports == []
+
+
+async def test_who_waited_does_not_judge_by_what_a_crash_took_away_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: list[Refused | Unavailable] = []
+    async with world.core() as core:
+
+        async def basket() -> None:
+            with pytest.raises((Refused, Unavailable)) as refused:
+                await reserve(core, "o1", ("a", "w1", 5), ("b", "w1", 5))
+            refusals.append(refused.value)
+
+        await bring(core, {("a", "w1"): 10, ("b", "w1"): 10})
+        assert core._core is not None
+        coordinator = core._core._coordinator
+        variants = core._core.stock.ready(ORGANIZATION, ["a"])
+        assert variants is not None
+        rival = await coordinator.prepare([(variants["a"].rows["w1"], Delta(-10))])
+        assert isinstance(rival, Prepared)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(basket)
+            await anyio.wait_all_tasks_blocked()
+            crash_once(monkeypatch, "b")
+            with pytest.raises(ActorCrashed):
+                await reserve(core, "o2", ("b", "w1", 1))
+            world.crashes.clear()
+            await reserve(core, "o2", ("b", "w1", 10))
+            coordinator.decide(rival, "import", world.wall_ms)
+        await basket()
+    first, again = refusals
+    assert isinstance(first, Unavailable)
+    assert isinstance(again, Refused)
+    assert again.refusal == InsufficientStock((Shortage("a", "w1", 5, 0), Shortage("b", "w1", 5, 0)))
 
 
 async def test_rows_of_a_refused_import_do_not_stay_in_memory(world: World) -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from simulation.faults import options_of
-from simulation.power_cut import PowerCutDatabase
+from simulation.power_cut_database import PowerCutDatabase
 from simulation.runner import run_seed
 
 

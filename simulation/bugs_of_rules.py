@@ -1,0 +1,291 @@
+"""Planted bugs of holds, warehouses, orders, time limits and retries."""
+
+from typing import Any
+
+import anyio
+
+import supervisor.basket
+import supervisor.coordinator
+import supervisor.order
+import supervisor.planner
+from actors.actor import Envelope
+from actors.messages import Command, Expire, Prepare
+from actors.outcomes import Fact, Refused, ReservationNotFound
+from actors.records import Delta, OrderKey, StockRecord
+from actors.reply import Reply
+from actors.reservation import confirm, release
+from actors.stock import StockActor, StockState, Verdict
+from simulation.planting import Patches, bug
+from supervisor.clock import ServiceClock
+from supervisor.coordinator import Coordinator, Prepared
+from supervisor.expiry import Expiry
+from supervisor.incarnation import Incarnation
+from supervisor.known import KnownKeys
+from supervisor.order import OrderActor
+from supervisor.orders import OrderDirectory
+from supervisor.planner import place
+from supervisor.requests import RequestActor
+from supervisor.stock_directory import VariantStock
+
+# ---- two phases -----------------------------------------------------------------------------------------------------
+
+
+@bug("a refused transaction leaves its first hold behind", "G2", "G10")
+def leaked_hold() -> Patches:
+    def abort(self: Coordinator, prepared: Prepared) -> None:
+        for row in prepared.rows[1:]:
+            if not row.is_retired:
+                row.abort(prepared.transaction_id)
+
+    return [(Coordinator, "abort", abort)]
+
+
+@bug("a basket gets what there is, and not all or nothing", "G2")
+def non_atomic_basket() -> Patches:
+    async def prepare(self: Coordinator, changes: Any) -> Any:
+        transaction_id = next(self._transaction_ids)
+        granted: list[StockActor] = []
+        last: Any = None
+        for row, change in sorted(changes, key=supervisor.coordinator._key_of):
+            verdict = await row.ask(Prepare(transaction_id, change)).wait()
+            if verdict is Verdict.GRANTED:
+                granted.append(row)
+            else:
+                last = supervisor.coordinator.TurnedDown(verdict, row)
+        return Prepared(transaction_id, granted) if granted or last is None else last
+
+    def plan(lines: Any, variants: Any) -> Any:
+        placements = place(lines, {v: variant.free_if_rivals_abort() for v, variant in variants.items()})
+        if not any(p.fits for p in placements) or not all(p.found for p in placements):
+            return right_plan(lines, variants)
+        return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
+
+    right_plan = supervisor.basket.plan
+    return [(Coordinator, "prepare", prepare), (supervisor.order, "plan", plan)]
+
+
+@bug("holds are not counted when a row judges", "G1")
+def oversell() -> Patches:
+    return [
+        (StockState, "_fits_beside_holds", lambda self, delta, grows: True),
+        (StockRecord, "check", lambda self: None),
+    ]
+
+
+@bug("rows are prepared in the order of the lines: two baskets wait for each other", "G10")
+def deadlock_by_lock_order() -> Patches:
+    return [(supervisor.coordinator, "_key_of", lambda change: 0)]
+
+
+@bug("an abort does not look who waits for it", "G10")
+def waiting_forgotten_after_abort() -> Patches:
+    def abort(self: StockActor, transaction_id: int) -> None:
+        self.state.abort(transaction_id)
+        self._waiting = [e for e in self._waiting if e.message.transaction_id != transaction_id]
+
+    return [(StockActor, "abort", abort)]
+
+
+@bug("an order is refused for the sake of a rival that may itself fail", "G5")
+def false_refusal() -> Patches:
+    return [(VariantStock, "is_undecided", property(lambda self: False))]
+
+
+@bug("two lines on one row are not summed", "G2")
+def lines_on_one_row_not_summed() -> Patches:
+    def reserving(lines: Any, rows: Any) -> Any:
+        wanted = {row: line.quantity for line, row in zip(lines, rows, strict=True)}
+        return [(row, Delta(-quantity, quantity)) for row, quantity in wanted.items()]
+
+    return [(supervisor.order, "reserving", reserving)]
+
+
+@bug("only one warehouse is tried though others have it", "G5")
+def only_first_warehouse_tried() -> Patches:
+    def first_only(lines: Any, free: Any) -> Any:
+        first = {v: dict(sorted(rows.items())[:1]) for v, rows in free.items()}
+        open_lines = all(not line.warehouse_id for line in lines)
+        return place(lines, first if open_lines else free)
+
+    return [(supervisor.basket, "place", first_only)]
+
+
+# ---- warehouses -----------------------------------------------------------------------------------------------------
+
+
+@bug("of equals, the warehouse with the larger id is taken", "G4")
+def ties_by_the_larger_id() -> Patches:
+    def one_for_all(wanted: Any, left: Any) -> str | None:
+        able = [w for w in left[next(iter(wanted))] if all(left[v].get(w, -1) >= wanted[v] for v in wanted)]
+        return max(able, key=lambda w: (sum(left[v][w] for v in wanted), w), default=None)
+
+    return [(supervisor.planner, "_one_warehouse_for_all", one_for_all)]
+
+
+@bug("a basket comes from several warehouses though one could serve it", "G4")
+def basket_split_needlessly() -> Patches:
+    return [(supervisor.planner, "_one_warehouse_for_all", lambda wanted, left: None)]
+
+
+@bug("lines of one variant are placed where the most is, and no other place is tried", "G4", "G5")
+def packing_does_not_back_up() -> Patches:
+    def pack(wishes: Any, left: Any, steps_max: int) -> tuple[dict[int, str], int]:
+        space, packed = dict(left), {}
+        for quantity, line in sorted(wishes, key=lambda wish: (-wish[0], wish[1])):
+            warehouse_id = supervisor.planner._fullest(space)
+            if space.get(warehouse_id, -1) < quantity:
+                return {}, steps_max
+            space[warehouse_id] -= quantity
+            packed[line] = warehouse_id
+        return packed, steps_max
+
+    return [(supervisor.planner, "_pack", pack)]
+
+
+# ---- orders and time ------------------------------------------------------------------------------------------------
+
+
+@bug("each request of an order gets an actor of its own", "G6", "G8", "G3")
+def orders_not_serialized() -> Patches:
+    def activate(self: OrderDirectory, key: OrderKey) -> OrderActor:
+        return OrderActor(
+            key, self._services, self._load_of(key), self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+        )
+
+    def load_of(self: OrderDirectory, key: OrderKey) -> Any:
+        async def load() -> Any:
+            await self._services.journal.wait_durable()
+            return (await self.loader._read([key])).get(key, [])
+
+        return load
+
+    return [(OrderDirectory, "activate", activate), (OrderDirectory, "_load_of", load_of)]
+
+
+@bug("the same order again is refused: the shopper is blocked by the own hold", "G6")
+def blocked_by_own_hold() -> Patches:
+    return [(supervisor.order, "asks_for_the_same", lambda reservation, lines: False)]
+
+
+@bug("a reservation past its time can be confirmed", "G7")
+def confirm_after_expiry() -> Patches:
+    return [(supervisor.order, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))]
+
+
+@bug("expiry does not queue with the order's other requests", "G7", "G8", "no bug is met")
+def expiry_race() -> Patches:
+    right = OrderDirectory.ask
+
+    def ask(self: OrderDirectory, key: OrderKey, command: Any, reply: Reply[Fact]) -> None:
+        actor = self._directory.get(key)
+        if isinstance(command, Expire) and actor is not None and actor._load is None:
+            other = OrderActor(
+                key, self._services, None, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+            )
+            other.reservations = actor.reservations  # shared, as fields of one object would be
+            other.ask(command, reply)
+        else:
+            right(self, key, command, reply)
+
+    return [(OrderDirectory, "ask", ask)]
+
+
+@bug("what expired is given back once more by a release", "G8")
+def given_back_twice() -> Patches:
+    def wrong(reservation: Any, reason: str, now_ms: int) -> Any:
+        if reservation.state == "expired":
+            return reservation.moved("released", now_ms, reason)
+        return release(reservation, reason, now_ms)
+
+    return [(supervisor.order, "release", wrong)]
+
+
+@bug("time limits follow the wall clock, wherever it jumps", "G7")
+def raw_wall_clock() -> Patches:
+    return [(ServiceClock, "now_ms", lambda self: self._wall_ms())]
+
+
+@bug("service time starts from the wall clock alone after a restart", "G7")
+def time_goes_back_at_a_restart() -> Patches:
+    def start(self: ServiceClock, last_at_ms: int) -> None:
+        self._start_ms = self._wall_ms()
+        self._start_s = self._monotonic_s()
+
+    return [(ServiceClock, "start", start)]
+
+
+@bug("the expiry is not woken by a new reservation", "G7")
+def expiry_not_woken() -> Patches:
+    async def run(self: Expiry) -> None:
+        while True:
+            self._wakes_at_ms = 0
+            due = await self._due(self._clock.now_ms(), 500)
+            await self._expire(due)
+            await anyio.sleep(self._idle_ms / 1_000)
+
+    return [(Expiry, "run", run)]
+
+
+@bug("goods that were shipped come back", "G8")
+def shipped_goods_come_back() -> Patches:
+    right = supervisor.basket.giving_back
+    return [
+        (supervisor.order, "giving_back", lambda items, variants, *, shipped: right(items, variants, shipped=False))
+    ]
+
+
+@bug("a count forgets what is reserved", "G2", "G8")
+def count_forgets_reserved() -> Patches:
+    def count_delta(self: StockState, count: Any) -> Delta:
+        available = max(0, count.total - count.damaged - count.in_transit)
+        return Delta(
+            available - self.record.available,
+            0,
+            count.damaged - self.record.damaged,
+            count.in_transit - self.record.in_transit,
+        )
+
+    return [(StockState, "_count_delta", count_delta)]
+
+
+# ---- retries --------------------------------------------------------------------------------------------------------
+
+
+@bug("a repeated request is carried out again", "G6")
+def request_carried_out_twice() -> Patches:
+    async def receive(self: RequestActor, envelope: Envelope[Command, Fact]) -> None:
+        done: Reply[Fact] = Reply()
+        await self._carry_out(envelope.message, done)
+        envelope.reply.set(await done.wait())
+
+    return [(RequestActor, "receive", receive)]
+
+
+@bug("after a restart the filters say that they know nothing", "G6")
+def forgotten_after_a_restart() -> Patches:
+    right = KnownKeys.__init__
+
+    def init(self: KnownKeys, *args: Any, **named: Any) -> None:
+        right(self, *args, **named)
+        self.is_filled = True
+
+    return [(KnownKeys, "__init__", init)]
+
+
+@bug("a refusal under an idempotency key is not remembered", "G3", "G6")
+def refusal_not_remembered() -> Patches:
+    def answer(self: Incarnation, command: Any, reply: Reply[Fact]) -> None:
+        self.journal.answer(reply, error=Refused(ReservationNotFound(command.reservation_id)))
+
+    return [(Incarnation, "_answer_not_found", answer)]
+
+
+@bug("another organization's reservation can be reached by its id", "G11")
+def organizations_mixed_up() -> Patches:
+    def order_in_memory(self: OrderDirectory, organization_id: str, reservation_id: str) -> OrderKey | None:
+        for (_, known), key in self._order_of_reservation.items():
+            if known == reservation_id:
+                return key
+        return None
+
+    return [(OrderDirectory, "order_in_memory", order_in_memory)]

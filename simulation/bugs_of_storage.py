@@ -1,0 +1,192 @@
+"""Planted bugs of what is kept, of calls and of processes."""
+
+from contextlib import suppress
+from typing import Any
+
+import anyio
+
+from actors.actor import Envelope
+from actors.messages import Command, Reserve
+from actors.outcomes import Fact
+from actors.records import OrderKey, StockRecord
+from actors.reply import Reply
+from actors.stock import StockState
+from simulation.planting import Patches, bug
+from storage.journal import Journal, storage_down
+from storage.memory import Disk, MemoryStore
+from storage.store import StorageError
+from supervisor.incarnation import Incarnation
+from supervisor.loader import Loader
+from supervisor.reader import Reader
+from supervisor.stock_directory import VariantStock
+
+# ---- durability -----------------------------------------------------------------------------------------------------
+
+
+@bug("answers are given before they are durable", "G3")
+def acknowledge_before_durable() -> Patches:
+    def answer(self: Journal, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        reply.fail(error) if error is not None else reply.set(value)
+
+    return [(Journal, "answer", answer)]
+
+
+@bug("refusals are answered at once, whatever they rest on", "G3", "G5")
+def refusal_on_what_was_never_durable() -> Patches:
+    right = Journal.answer
+
+    def answer(self: Journal, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        reply.fail(error) if error is not None else right(self, reply, value)
+
+    return [(Journal, "answer", answer)]
+
+
+@bug("a batch that failed is left out, and the journal goes on", "G3", "G8", "G10")
+def failed_batch_dropped() -> Patches:
+    right = Journal._write_batch
+
+    async def write_batch(self: Journal) -> None:
+        try:
+            await right(self)
+        except StorageError:
+            self.last_lsn = self.durable_lsn
+            self._entries.clear()
+            self.fail_answers(storage_down())
+
+    return [(Journal, "_write_batch", write_batch)]
+
+
+@bug("a COMMIT without an answer is taken for a success", "G3", "G8")
+def ambiguous_commit_taken_for_success() -> Patches:
+    right = Journal._write_batch
+
+    async def write_batch(self: Journal) -> None:
+        store = self._store
+
+        class Optimist:
+            async def write(self, batch: Any) -> None:
+                with suppress(StorageError):
+                    await store.write(batch)
+
+        self._store = Optimist()  # type: ignore[assignment]
+        try:
+            await right(self)
+        finally:
+            self._store = store
+
+    return [(Journal, "_write_batch", write_batch)]
+
+
+@bug("availability is answered from what is decided but not durable", "G3", "G4")
+def dirty_read() -> Patches:
+    def free(self: VariantStock) -> dict[str, int]:
+        return {w: row.state.record.available for w, row in self.rows.items() if row.state.record.version}
+
+    return [(VariantStock, "free_durably", free)]
+
+
+@bug("readers are not told of what became durable", "G3", "G4")
+def publish_forgotten() -> Patches:
+    def publish(self: StockState, record: StockRecord) -> None:
+        if record.version % 4:
+            self.durable = self.record if record.version == self.record.version else record
+
+    return [(StockState, "publish", publish)]
+
+
+@bug("an activation loads while what it reads is still being written", "G3", "G4", "G6", "G8")
+def load_before_durable() -> Patches:
+    right = Loader.__init__
+
+    def init(self: Loader[Any, Any], read: Any, wait_durable: Any, deliver: Any) -> None:
+        right(self, read, anyio.lowlevel.checkpoint, deliver)
+
+    return [(Loader, "__init__", init)]
+
+
+@bug("activations are dropped and loaded without a look at what is not durable", "G1", "G3", "G4", "G6", "G8")
+def dropped_and_loaded_at_any_time() -> Patches:
+    return [*load_before_durable(), *passivated_while_in_use()]
+
+
+@bug("an activation is dropped though it has holds or undurable changes", "G1", "G2", "G3", "G4", "G8")
+def passivated_while_in_use() -> Patches:
+    return [(VariantStock, "is_quiet", property(lambda self: self.loaded.is_done))]
+
+
+@bug("lists come from the database, ahead of what memory shows", "G4")
+def list_ahead_of_memory() -> Patches:
+    return [(Reader, "published", Reader.read)]
+
+
+# ---- calls and processes --------------------------------------------------------------------------------------------
+
+
+@bug("the work runs in the caller's task, and dies with it", "G2", "G10")
+def work_in_the_callers_scope() -> Patches:
+    right = Incarnation.ask
+
+    async def ask(self: Incarnation, command: Command) -> Fact:
+        if self._is_ending or not isinstance(command, Reserve) or command.request_id:
+            return await right(self, command)
+        reply: Reply[Fact] = Reply()
+        self._open_calls[reply] = None
+        try:
+            actor = self.orders.activate(OrderKey(command.organization_id, command.order_id))
+            actor._mailbox.append(Envelope(command, reply))
+            if not actor._has_turn:
+                actor._has_turn = True
+                await actor.drain()
+            return await reply.wait()
+        finally:
+            self._open_calls.pop(reply, None)
+
+    return [(Incarnation, "ask", ask)]
+
+
+@bug("callers whose answers waited for a failed batch are told nothing", "G10")
+def callers_left_waiting() -> Patches:
+    def end(self: Incarnation, error: Exception) -> None:
+        self._is_ending = True
+        self.stock.fail_loads(error)
+
+    return [(Incarnation, "end", end), (Journal, "fail_answers", lambda self, error: None)]
+
+
+@bug("a storage failure in an actor's turn is taken for a bug", "no bug is met")
+def storage_failure_taken_for_a_bug() -> Patches:
+    async def load(self: Reader, key: Any) -> Any:
+        return await self._store.load_request(key)
+
+    return [(Reader, "load_request", load)]
+
+
+@bug("a caller that hears of a failure last breaks what has ended already", "no bug is met")
+def broken_after_the_end() -> Patches:
+    def break_(self: Incarnation, error: Exception) -> None:
+        self._is_ending = True
+
+        async def end() -> None:
+            raise error
+
+        self._tasks.start_soon(end)
+
+    return [(Incarnation, "_break", break_)]
+
+
+def _land_unfenced(self: MemoryStore, transactions: Any) -> None:
+    self._check_open()
+    self.disk.apply(transactions)
+
+
+@bug("a commit is not checked against the epoch; LSNs still must follow each other", "G3", "G9")
+def no_fence() -> Patches:
+    return [(MemoryStore, "land", _land_unfenced)]
+
+
+@bug("neither the epoch nor the LSN of a commit is checked", "G3", "G9")
+def no_fence_and_no_unique_lsn() -> Patches:
+    def check(self: Any, batch: Any) -> None:
+        pass
+
+    return [(MemoryStore, "land", _land_unfenced), (Disk, "_check", check)]

@@ -1,0 +1,312 @@
+"""One answer: the smallest position, among those that it may have, whose state explains it."""
+
+from collections.abc import Callable, Sequence
+
+from actors.limits import INT32_MAX
+from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.outcomes import (
+    ImportRejected,
+    InsufficientStock,
+    QuantityTooLarge,
+    ReservationConfirmed,
+    ReservationExists,
+    ReservationFulfilled,
+    ReservationReleased,
+    StockImported,
+    StockReceived,
+    StockReserved,
+)
+from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
+from simulation.choice import choose
+from simulation.expected import (
+    STATES_AFTER,
+    STATES_OF_A_REPEAT,
+    check_of,
+    covers,
+    is_counted,
+    is_refused,
+    items_asked,
+    lines_asked,
+    refusal_of,
+)
+from simulation.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
+from simulation.replay import Replay, Timeline, between
+from supervisor.queries import ReservationPage, StockPage
+
+Explains = Callable[[int], bool]
+"""Whether the state after that LSN explains the answer."""
+
+
+class Wrong(Exception):
+    """An answer that nothing explains."""
+
+    def __init__(self, guarantee: str, sentence: str, lsn: int = 0) -> None:
+        super().__init__(sentence)
+        self.guarantee = guarantee
+        self.sentence = sentence
+        self.lsn = lsn
+
+
+class Explainer:
+    """Explains answers by what the journal says.
+
+    Args:
+        replay: the journal.
+    """
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    def query(self, query: Query, answer: object, low: int, high: int) -> int:
+        """The position of an answer to a question. Raises Wrong."""
+        lsns, explains = self._query(query, answer)
+        return self._smallest(lsns, explains, low, high, "G4", answer)
+
+    def command(self, operation: Operation, low: int, high: int) -> int:
+        """The position of an answer to a command. Raises Wrong."""
+        request, answer = operation.request, operation.answer
+        match request:
+            case Reserve():
+                return self._explain_reserve(operation, request, answer, low, high)
+            case Confirm() | Release() | Fulfill():
+                return self._explain_move(request, answer, low, high, operation.answered_ms)
+            case Receive():
+                return self._explain_receive(request, answer, low, high)
+            case Import():
+                return self._explain_import(request, answer, low, high)
+            case _:
+                raise AssertionError(request)
+
+    def _smallest(
+        self, lsns: Sequence[Sequence[int]], explains: Explains, low: int, high: int, guarantee: str, answer: object
+    ) -> int:
+        for lsn in between(lsns, low, high):
+            if explains(lsn):
+                return lsn
+        sentence = f"got {answer!r}, which no state from LSN {low} to {high} explains"
+        if any(explains(lsn) for lsn in between(lsns, 0, low)):
+            raise Wrong(guarantee, sentence + ", but an older one does", low)
+        if any(explains(lsn) for lsn in between(lsns, high, self._replay.last_lsn)):
+            raise Wrong("G3", sentence + ", but one does that was not durable then", high)
+        raise Wrong(guarantee, sentence, high)
+
+    def _explain_reserve(self, operation: Operation, request: Reserve, answer: object, low: int, high: int) -> int:
+        order = OrderKey(request.organization_id, request.order_id)
+        replay = self._replay
+        orders = replay.latest.get(order)
+        lsns: list[Sequence[int]] = [orders.lsns] if orders is not None else []
+        if isinstance(answer, StockReserved):
+            timeline = self._timeline(answer.reservation, high)
+            if answer.reservation.order != order:
+                raise Wrong("G11", f"got the reservation of {answer.reservation.order}")
+            if items_asked(answer.reservation) != lines_asked(request.lines):
+                raise Wrong("G2", f"got {answer!r}: not what it asked for")
+            self._check_choice(operation, request, answer.reservation, timeline.first_lsn)
+
+            def is_theirs(lsn: int) -> bool:
+                return (
+                    replay.latest_at(order, lsn) == answer.reservation
+                    and answer.reservation.state in STATES_OF_A_REPEAT
+                )
+
+            return self._smallest([*lsns, timeline.lsns], is_theirs, low, high, "G4", answer)
+        if orders is not None:
+            lsns += [replay.reservations[order.organization_id, one].lsns for one in orders.values]
+        if isinstance(answer, ReservationExists):
+
+            def exists(lsn: int) -> bool:
+                latest = replay.latest_at(order, lsn)
+                return (
+                    latest is not None
+                    and latest.reservation_id == answer.reservation_id
+                    and latest.holds_stock
+                    and items_asked(latest) != lines_asked(request.lines)
+                )
+
+            return self._smallest(lsns, exists, low, high, "G6", answer)
+        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
+        lsns += self._row_lsns(request.organization_id, variants)
+
+        def does_not_fit(lsn: int) -> bool:
+            latest = replay.latest_at(order, lsn)
+            if latest is not None and (
+                latest.holds_stock
+                or (latest.state == "fulfilled" and items_asked(latest) == lines_asked(request.lines))
+            ):
+                return False
+            expected = refusal_of(request.lines, replay.free_at(request.organization_id, variants, lsn))
+            if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
+                return answer.shortages == expected.shortages
+            return answer == expected
+
+        return self._smallest(lsns, does_not_fit, low, high, "G5", answer)
+
+    def _check_choice(self, operation: Operation, request: Reserve, made: ReservationRecord, lsn: int) -> None:
+        """Where nobody else held anything, the goods come from where the contract says; else holds may count."""
+        since = operation.undisturbed_since_lsn
+        if not 0 <= since < lsn:
+            return
+        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
+        taken = [item.warehouse_id for item in made.items]
+        for before in range(since, lsn):  # an expiry may come in between
+            free = self._replay.free_at(request.organization_id, variants, before)
+            if taken == [choice.warehouse_id for choice in choose(request.lines, free)]:
+                return
+        raise Wrong("G4", f"got {made!r}: these are not the warehouses that the contract names", lsn)
+
+    def _explain_move(
+        self, request: Confirm | Release | Fulfill, answer: object, low: int, high: int, answered_ms: int
+    ) -> int:
+        timeline = self._replay.reservations.get((request.organization_id, request.reservation_id))
+        match answer:
+            case ReservationConfirmed(record) | ReservationReleased(record) | ReservationFulfilled(record):
+                if (record.organization_id, record.reservation_id) != (request.organization_id, request.reservation_id):
+                    raise Wrong("G11", f"got another's reservation: {record!r}")
+                timeline = self._timeline(record, high)
+                legal = record.state in STATES_AFTER[type(answer)]
+                if isinstance(request, Confirm):
+                    legal = legal and record.order_id == request.order_id
+
+                def is_so(lsn: int) -> bool:
+                    assert timeline is not None
+                    return legal and timeline.at(lsn) == record
+
+                return self._smallest([timeline.lsns], is_so, low, high, "G4", answer)
+            case _:
+                pass
+
+        def refuses(lsn: int) -> bool:
+            record = timeline.at(lsn) if timeline is not None else None
+            return is_refused(request, answer, record, answered_ms)
+
+        return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
+
+    def _explain_receive(self, request: Receive, answer: object, low: int, high: int) -> int:
+        key = StockKey(request.organization_id, request.variant_id, request.warehouse_id)
+        if isinstance(answer, StockReceived):
+            transaction = self._replay.transactions[high - 1]
+            change = transaction.changes[0] if transaction.changes else None
+            if change is None or change.after.key != key or change.delta.available != request.quantity:
+                raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
+            figures = (change.after.stock_id, change.after.total, change.after.available, change.before.available)
+            if figures != (answer.stock_id, answer.total, answer.available, answer.available_before):
+                raise Wrong("G4", f"got {answer!r}, but the journal has {change!r}", high)
+            return self._at_its_place(high, low)
+        rows = self._replay.rows.get(key)
+
+        def is_too_large(lsn: int) -> bool:
+            record = rows.at(lsn) if rows else None
+            total = (record.total if record else 0) + request.quantity
+            return total > INT32_MAX and answer == QuantityTooLarge(key.variant_id, key.warehouse_id, total)
+
+        return self._smallest([rows.lsns] if rows else [], is_too_large, low, high, "G5", answer)
+
+    def _explain_import(self, request: Import, answer: object, low: int, high: int) -> int:
+        replay = self._replay
+        keys = [StockKey(line.organization_id, line.variant_id, line.warehouse_id) for line in request.lines]
+        if isinstance(answer, StockImported):
+            transaction = replay.transactions[high - 1]
+            changed = {change.after.key for change in transaction.changes}
+            created = sum(not change.before.exists for change in transaction.changes)
+            counts = StockImported(len(keys), created, len(changed) - created, len(keys) - len(changed))
+            if transaction.kind != "import" or answer != counts:
+                raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
+            for key, line in zip(keys, request.lines, strict=True):
+                if not is_counted(replay.rows[key], high, line):
+                    raise Wrong("G2", f"was applied, but {key} is not what was counted", high)
+            return self._at_its_place(high, low)
+
+        def is_rejected(lsn: int) -> bool:
+            bad = [
+                line.line_number
+                for key, line in zip(keys, request.lines, strict=True)
+                if not covers(replay.rows.get(key), lsn, line)
+            ]
+            return isinstance(answer, ImportRejected) and bool(bad) and bad == [e.line_number for e in answer.errors]
+
+        return self._smallest(
+            [replay.rows[key].lsns for key in keys if key in replay.rows], is_rejected, low, high, "G5", answer
+        )
+
+    def _at_its_place(self, lsn: int, low: int) -> int:
+        if lsn <= low:
+            raise Wrong("G4", f"happened at LSN {lsn}, before LSN {low} which was answered before it was asked", lsn)
+        return lsn
+
+    # ---- queries ----------------------------------------------------------------------------------------------------
+
+    def _query(self, query: Query, answer: object) -> tuple[list[Sequence[int]], Explains]:
+        replay, organization = self._replay, query.organization_id
+        match query:
+            case Check(lines=lines):
+                variants = list(dict.fromkeys(line.variant_id for line in lines))
+                return self._row_lsns(
+                    organization, variants
+                ), lambda lsn: answer == check_of(lines, replay.free_at(organization, variants, lsn))
+            case StockInfo():
+                keys = replay.rows_of_variant.get(VariantKey(organization, query.variant_id), [])
+                keys = [key for key in keys if query.warehouse_id in ("", key.warehouse_id)]
+                return (
+                    [replay.rows[key].lsns for key in keys],
+                    lambda lsn: (
+                        isinstance(answer, tuple) and [view.record for view in answer] == self._records(keys, lsn)
+                    ),
+                )
+            case ListStock():
+                keys = [
+                    key
+                    for key in replay.rows_of_organization.get(organization, [])
+                    if query.variant_id in ("", key.variant_id) and query.warehouse_id in ("", key.warehouse_id)
+                    if query.after is None or key > query.after
+                ]
+
+                def is_page(lsn: int) -> bool:
+                    assert isinstance(answer, StockPage)
+                    records = self._records(keys, lsn)
+                    more = records[query.limit - 1].key if len(records) > query.limit else None
+                    return [view.record for view in answer.stock] == records[: query.limit] and answer.next_key == more
+
+                return [replay.stock_lsns.get(organization, [])], is_page
+            case ListReservations():
+
+                def is_list(lsn: int) -> bool:
+                    assert isinstance(answer, ReservationPage)
+                    records = self._reservations(query, lsn)
+                    more = records[query.limit - 1].reservation_id if len(records) > query.limit else ""
+                    return answer == ReservationPage(tuple(records[: query.limit]), more)
+
+                return [replay.reservation_lsns.get(organization, [])], is_list
+
+    def _reservations(self, query: ListReservations, lsn: int) -> list[ReservationRecord]:
+        found = []
+        for reservation_id in reversed(self._replay.reservation_ids.get(query.organization_id, [])):
+            record = self._replay.reservations[query.organization_id, reservation_id].at(lsn)
+            if (
+                record is not None
+                and query.state in (None, record.state)
+                and query.order_id in ("", record.order_id)
+                and (not query.before or reservation_id < query.before)
+            ):
+                found.append(record)
+                if len(found) > query.limit:
+                    break
+        return found
+
+    def _records(self, keys: Sequence[StockKey], lsn: int) -> list[StockRecord]:
+        return [record for key in keys if (record := self._replay.rows[key].at(lsn)) is not None]
+
+    def _row_lsns(self, organization_id: str, variant_ids: Sequence[str]) -> list[Sequence[int]]:
+        replay = self._replay
+        return [
+            replay.rows[key].lsns
+            for variant_id in variant_ids
+            for key in replay.rows_of_variant.get(VariantKey(organization_id, variant_id), ())
+        ]
+
+    def _timeline(self, record: ReservationRecord, high: int) -> Timeline[ReservationRecord]:
+        timeline = self._replay.reservations.get((record.organization_id, record.reservation_id))
+        if timeline is None:
+            raise Wrong("G3", f"got {record!r}, of which the journal has nothing")
+        if timeline.first_lsn > high:
+            raise Wrong("G3", f"was answered at LSN {high}, but {record.reservation_id} came later", timeline.first_lsn)
+        return timeline

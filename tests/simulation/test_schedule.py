@@ -1,0 +1,35 @@
+"""Stalls: a task that stands still while time goes on."""
+
+from functools import partial
+
+import anyio
+import pytest
+
+from simulation.asyncio_loop import LoopSchedule
+from simulation.runner import run_virtually
+from simulation.schedule import Schedule
+
+
+@pytest.mark.parametrize("kind", [Schedule, LoopSchedule])
+@pytest.mark.parametrize("mode", ["shuffle", "walk", "pct"])
+def test_a_stalled_task_stands_still_while_time_and_others_go_on(kind, mode) -> None:
+    schedule = kind("seed", mode)
+    seen = []
+
+    async def tick(name) -> None:
+        for _ in range(4):
+            await anyio.sleep(1)
+            seen.append((name, schedule.now_s()))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(tick, "slow"), name="the slow one")
+            tasks.start_soon(partial(tick, "quick"), name="the quick one")
+            await anyio.sleep(1.5)
+            schedule.stall(lambda name: "slow" in name)
+            await anyio.sleep(5)
+            schedule.resume()
+
+    run_virtually(main, schedule)
+    assert [at for name, at in seen if name == "quick"] == pytest.approx([1, 2, 3, 4])
+    assert [at for name, at in seen if name == "slow"] == pytest.approx([1, 6.5, 7.5, 8.5])
