@@ -26,6 +26,10 @@ class Audit(Struct, frozen=True):
     reservations: int
     disagreements: tuple[Disagreement, ...]
 
+    @property
+    def summary(self) -> str:
+        return f"{self.stock_rows} stock rows, {self.movements} movements, {self.reservations} reservations"
+
 
 class _Check(Struct, frozen=True):
     """A query that returns contradictions, and the sentence for its first row."""

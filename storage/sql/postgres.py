@@ -53,6 +53,14 @@ HOLDER = """
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
+def driver_url(url: URL) -> URL:
+    """The URL as asyncpg's dialect takes it, whichever driver it names."""
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
 class PostgresBackend:
     """A Postgres database, which it shares with no other server.
 
@@ -63,10 +71,7 @@ class PostgresBackend:
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
     def __init__(self, url: URL) -> None:
-        query = dict(url.query)
-        if "sslmode" in query:
-            query["ssl"] = query.pop("sslmode")
-        self._url = url.set(drivername="postgresql+asyncpg", query=query)
+        self._url = driver_url(url)
         self._engine: AsyncEngine | None = None
         self._held: list[AsyncConnection] = []
         self._writer: asyncpg.Connection | None = None
