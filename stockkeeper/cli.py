@@ -245,6 +245,30 @@ def check(*, database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = D
 
 
 @app.command
+def backup(
+    file: Path,
+    /,
+    *,
+    database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Copy a SQLite database into one file and check the copy. A server may be using the database meanwhile.
+
+    Parameters
+    ----------
+    file
+        Where the copy goes.
+    database_url
+        Where stock is kept.
+    replace
+        Replace the file if it exists.
+    """
+    from stockkeeper.backup import backup as run
+
+    return run(file, database_url, replace=replace)
+
+
+@app.command
 def simulate(
     *,
     seed: int | None = None,
