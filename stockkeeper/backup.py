@@ -1,13 +1,11 @@
 """`stockkeeper backup`: a checked copy of a SQLite database, whether or not a server uses it."""
 
-import sqlite3
 import sys
 from pathlib import Path
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
-from stockkeeper.check import cause_of, report, require_database
+from stockkeeper.check import FAILURES, cause_of, report, require_database
 from stockkeeper.config import ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
 
@@ -35,7 +33,7 @@ def backup(file: Path, database_url: str, *, replace: bool) -> int:
         if len(failed.args) > 1:
             report(failed.args[1])
         return _fail(str(failed.args[0]))
-    except (sqlite3.Error, SQLAlchemyError, OSError) as error:
+    except FAILURES as error:
         return _fail(cause_of(error))
     size = f"{done.size_bytes / 1_000_000:.1f} MB"
     sys.stdout.write(f"{file} has {size}, up to LSN {done.last_lsn}. All agrees: {done.audit.summary}.\n")

@@ -12,6 +12,9 @@ from stockkeeper.bootstrap import build_store
 from stockkeeper.config import ConfigurationError
 from storage.sql.audit import Audit, audit
 from storage.sql.snapshot import read_snapshot
+from storage.store import SchemaTooNew, SchemaTooOld
+
+FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
 
 def check(database_url: str) -> int:
@@ -23,8 +26,8 @@ def check(database_url: str) -> int:
     require_database(database_url)
     try:
         found = anyio.run(read_snapshot, database_url, audit)
-    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        sys.stderr.write(f"The database cannot be read: {cause_of(error)}.\n")
+    except FAILURES as error:
+        sys.stderr.write(f"The database cannot be checked: {cause_of(error)}.\n")
         return 1
     if found.disagreements:
         report(found)

@@ -49,6 +49,7 @@ def back_up(source: Path, target: Path, *, replace: bool = False) -> Backup:
         FileExistsError: there is a file of that name; it was left as it is.
         BackupFailed: the copy is damaged or does not agree with itself. Its Audit is the second argument, if it got
             that far.
+        SchemaTooNew, SchemaTooOld: the copy could not be audited.
         sqlite3.Error, SQLAlchemyError, OSError: the source cannot be read, or the copy cannot be written.
     """
     if target.exists() and not replace:

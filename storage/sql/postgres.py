@@ -9,14 +9,15 @@ from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from anyio import move_on_after
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from actors.records import Transaction
 from storage.sql.batch_postgres import write_batch
-from storage.sql.epoch import raise_epoch
+from storage.sql.epoch import pass_fence, raise_epoch
+from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
-from storage.store import Ownership, OwnershipLost
+from storage.store import MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
 
@@ -42,6 +43,10 @@ SESSION_SETTINGS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+
+# A step that a crash loses is done again, so it need not keep the journal's batches waiting, at the fence, for a sync.
+# An operator who locks the archive for long makes a step fail, and nothing else.
+HOUSEKEEPING_SETTINGS = ("synchronous_commit = off", "lock_timeout = 2000")
 
 # Weaker settings than `on` that an administrator chose knowingly (`local`, `remote_write`) keep what was acknowledged
 # over a crash of this machine's Postgres; `off` does not.
@@ -116,6 +121,21 @@ class PostgresBackend:
             # Planning a batch anew costs as much as writing a small one, so plans are kept; but not those that were
             # made when the tables were half as large.
             await self._writer.execute("DISCARD PLANS")
+
+    async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        def step(connection: Connection) -> MovedOut:
+            for setting in HOUSEKEEPING_SETTINGS:
+                connection.execute(text(f"SET LOCAL {setting}"))
+            moved = move_out(connection, before_ms, rows_max)
+            if moved.rows:
+                pass_fence(connection, epoch)
+            return moved
+
+        assert self._engine is not None
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                return await connection.run_sync(step)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         assert self._engine is not None
