@@ -36,7 +36,8 @@ def backup(file: Path, database_url: str, *, replace: bool) -> int:
     except FAILURES as error:
         return _fail(cause_of(error))
     size = f"{done.size_bytes / 1_000_000:.1f} MB"
-    sys.stdout.write(f"{file} has {size}, up to LSN {done.last_lsn}. All agrees: {done.audit.summary}.\n")
+    checked = f"All agrees: {done.audit.summary}" if done.audit else "An older version wrote it: only SQLite checked it"
+    sys.stdout.write(f"{file} has {size}, up to LSN {done.last_lsn}. {checked}.\n")
     return 0
 
 

@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from storage.sql.audit import Audit, audit
 from storage.sql.snapshot import open_read_only, read_file
+from storage.store import SchemaTooOld
 
 
 class BackupFailed(Exception):
@@ -30,9 +31,9 @@ class BackupFailed(Exception):
 
 
 class Backup(Struct, frozen=True):
-    """What was copied."""
+    """What was copied. There is no audit of a schema that is older than this program's, as just before an upgrade."""
 
-    audit: Audit
+    audit: Audit | None
     last_lsn: int
     size_bytes: int
 
@@ -49,15 +50,15 @@ def back_up(source: Path, target: Path, *, replace: bool = False) -> Backup:
         FileExistsError: there is a file of that name; it was left as it is.
         BackupFailed: the copy is damaged or does not agree with itself. Its Audit is the second argument, if it got
             that far.
-        SchemaTooNew, SchemaTooOld: the copy could not be audited.
+        SchemaTooNew: the copy cannot be audited by this program.
         sqlite3.Error, SQLAlchemyError, OSError: the source cannot be read, or the copy cannot be written.
     """
     if target.exists() and not replace:
         raise FileExistsError(target)
     with _partial(target) as partial:
         _copy(source, partial)
-        found = read_file(partial, audit)
-        if found.disagreements:
+        found = _audited(partial)
+        if found is not None and found.disagreements:
             raise BackupFailed(f"the copy of {source} does not agree with itself", found)
         backup = Backup(found, _last_lsn(partial), partial.stat().st_size)
         partial.chmod(source.stat().st_mode & 0o777)
@@ -89,6 +90,13 @@ def _copy(source: Path, partial: Path) -> None:
         problems = [row[0] for row in written.execute("PRAGMA integrity_check(1)")]
         if problems != ["ok"]:
             raise BackupFailed(f"the copy of {source} is damaged: {problems[0]}")
+
+
+def _audited(partial: Path) -> Audit | None:
+    try:
+        return read_file(partial, audit)
+    except SchemaTooOld:
+        return None
 
 
 def _last_lsn(partial: Path) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 from storage.memory import Disk, MemoryStore
 from storage.sql import migrate
 from storage.sql.audit import audit
+from storage.sql.backup import back_up
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS
@@ -146,6 +147,8 @@ async def test_a_database_of_the_schema_before_is_brought_up_to_date_with_its_co
     raw.close()
     with pytest.raises(SchemaTooOld, match=r"lacks the schema 0002, which a start of the server makes"):
         await read_snapshot(url, audit)
+    saved = back_up(tmp_path / "x.db", tmp_path / "before the upgrade.db")
+    assert (saved.audit, saved.last_lsn) == (None, 300)
     model, store = MemoryStore(Disk()), SqlStore(url)
     await model.open()
     await model.write(history)

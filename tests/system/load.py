@@ -11,7 +11,6 @@ from inventory import InventoryClient
 
 from tests.system.servers import ORGANIZATION, ServerProcess, line
 
-SHOPPERS = 8
 VARIANTS = [f"v{number}" for number in range(5)]
 
 
@@ -36,18 +35,18 @@ class Load:
 
 
 @asynccontextmanager
-async def under_load(server: ServerProcess, name: str = "o") -> AsyncIterator[Load]:
+async def under_load(server: ServerProcess, *, shoppers: int = 8) -> AsyncIterator[Load]:
     """Reserves, confirms, ships and releases until the block ends, whatever becomes of the server meanwhile."""
     load = Load()
     async with server.client() as client:
-        await client.stock.import_stock([line(variant, 100_000) for variant in VARIANTS], request_id=f"{name}-stock")
-        shoppers = [asyncio.create_task(_shop(client, load, f"{name}-{number}")) for number in range(SHOPPERS)]
+        await client.stock.import_stock([line(variant, 100_000) for variant in VARIANTS])
+        tasks = [asyncio.create_task(_shop(client, load, f"shopper-{number}")) for number in range(shoppers)]
         try:
             yield load
         finally:
-            for shopper in shoppers:
-                shopper.cancel()
-            await asyncio.gather(*shoppers, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _shop(client: InventoryClient, load: Load, name: str) -> None:

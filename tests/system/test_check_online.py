@@ -41,4 +41,10 @@ async def test_sqlite(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "postgresql"])
 async def test_postgres(tmp_path: Path, postgres: PostgresServer, scheme: str) -> None:
     postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
-    await check_under_load(tmp_path, str(postgres.get_uri()).replace("postgresql", scheme))
+    url = str(postgres.get_uri()).replace("postgresql", scheme)
+    await check_under_load(tmp_path, url)
+    postgres.psql("UPDATE stock SET available = available - 1, damaged = damaged + 1 WHERE variant_id = 'v3'")
+    status, out, err = await run_cli("check", "--database-url", url)
+    assert (status, out) == (1, "")
+    assert "conservation, damaged: org_1/v3@w1 has 1 damaged, but its movements add up to 0\n" in err
+    assert err.splitlines()[-1].startswith("2 checks failed on 5 stock rows, ")

@@ -41,7 +41,7 @@ async def write_old_history(url: str) -> tuple[int, list[ReservationRecord]]:
     scribe.at_ms = time.time_ns() // 1_000_000 - 100 * DAY_MS
     store = SqlStore(url)
     await store.open()
-    history = scribe.random_history(seed=9, length=8_000)
+    history = scribe.random_history(seed=9, length=3_000)
     for begin in range(0, len(history), 500):
         await store.write(history[begin : begin + 500])
     await store.close()
@@ -57,11 +57,11 @@ async def old_rows(url: str, lsn: int) -> int:
 
 async def tidy_under_load(tmp_path: Path, url: str) -> None:
     lsn, confirmed = await write_old_history(url)
-    assert await old_rows(url, lsn) > 8_000
+    assert await old_rows(url, lsn) > 3_000
     server = await start_server(tmp_path / "server", database_url=url, environment={"KEEP_DAYS": "30"})
     try:
-        async with under_load(server) as load:
-            with anyio.fail_after(120):
+        async with under_load(server, shoppers=3) as load:
+            with anyio.fail_after(240):
                 while await old_rows(url, lsn):
                     await load.wait_for_more(20)
                     status, _, err = await run_cli("check", "--database-url", url)
