@@ -18,7 +18,7 @@ from storage.store import MovedOut, StorageError
 from supervisor.clock import ServiceClock
 
 ROWS_A_STEP = 250  # a batch waits for a step: 500 rows took 8 to 20 ms on a busy machine
-REST_MIN_S = 0.01
+REST_MIN_S, REST_MAX_S = 0.01, 5.0
 REST_STEPS = 9  # a rest is as long as so many of the steps before it
 RETRY_S = 10.0
 DAY_MS = 24 * 60 * 60 * 1_000
@@ -75,4 +75,5 @@ class Housekeeping:
         if not moved.rows:
             return self._idle_s
         self.rows_moved += moved.rows
-        return max(REST_MIN_S, (self._clock.now_ms() - begun_ms) * REST_STEPS / 1_000)
+        step_s = (self._clock.now_ms() - begun_ms) / 1_000
+        return min(max(REST_MIN_S, REST_STEPS * step_s), REST_MAX_S)

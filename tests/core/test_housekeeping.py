@@ -1,5 +1,7 @@
 """What is long over leaves the working tables, and whoever remembers it is answered as before."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
@@ -9,6 +11,7 @@ from storage.memory import Disk, MemoryStore
 from storage.store import MovedOut, OwnershipLost, StorageError
 from supervisor.housekeeping import DAY_MS, ROWS_A_STEP
 from supervisor.settings import Limits
+from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +118,49 @@ async def test_thousands_go_step_by_step_and_others_get_their_turn(world: World)
         assert answered > 3
     assert max(moved.rows for moved in store.steps) <= ROWS_A_STEP
     assert sum(moved.reservations for moved in store.steps) == 1_200
+
+
+async def test_nothing_is_lost_where_orders_come_again_while_days_go_by(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.housekeeping.REST_MAX_S", 0.01)  # time jumps during steps, too
+    limits = Limits(heartbeat_s=0.001, keep_days=1, idle_timeout_s=0.01, orders_max=4)
+
+    async def shop(core: Supervisor, shopper: int) -> None:
+        for number in range(60):
+            order_id = f"o{shopper}-{number % 3}"
+            with suppress(Refused):
+                reservation_id = (await reserve(core, order_id, ("v", "w", 1 + number % 2))).reservation_id
+                if number % 4:
+                    await core.ask(Release(ORGANIZATION, reservation_id, "test"))
+                else:
+                    await core.ask(Confirm(ORGANIZATION, reservation_id, order_id))
+                    await core.ask(Fulfill(ORGANIZATION, reservation_id, f"ship {reservation_id}", ""))
+                await core.ask(Release(ORGANIZATION, reservation_id, "late"))
+            await anyio.sleep(0.001)
+
+    async with world.core(limits=limits) as core:
+        await bring(core, {("v", "w"): 5_000})
+        async with anyio.create_task_group() as shoppers:
+            for shopper in range(10):
+                shoppers.start_soon(shop, core, shopper)
+            for _ in range(100):
+                world.time.now_s += 0.4 * DAY_S
+                await anyio.sleep(0.001)
+        assert core.incarnations == 1
+        world.time.now_s += DAY_S  # what was confirmed too late has expired
+        with anyio.fail_after(10):
+            while any(record.reserved for record in world.disk.stock.values()):  # noqa: ASYNC110 - it does not tell
+                await anyio.sleep(0.005)
+        world.time.now_s += 2 * DAY_S
+        await until_moved_out(world.disk, 0)
+    shipped = sum(
+        one.reservation.quantity for one in world.disk.transactions if one.kind == "fulfill" and one.reservation
+    )
+    assert shipped > 0
+    assert [record.available for record in world.disk.stock.values()] == [5_000 - shipped]
+    assert (world.disk.orders, world.disk.ended, world.disk.answered) == ([], [], [])
+    assert world.reports == []
 
 
 async def test_all_is_kept_by_default(world: World) -> None:
