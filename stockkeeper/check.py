@@ -1,17 +1,20 @@
 """`stockkeeper check`: an audit of a database, whether or not a server uses it."""
 
+import sqlite3
 import sys
 from pathlib import Path
 
 import anyio
-from sqlalchemy import URL, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from stockkeeper.bootstrap import build_store
 from stockkeeper.config import ConfigurationError
 from storage.sql.audit import Audit, audit
+from storage.sql.snapshot import read_snapshot
+from storage.store import SchemaTooNew, SchemaTooOld
+
+FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
 
 def check(database_url: str) -> int:
@@ -20,38 +23,35 @@ def check(database_url: str) -> int:
     Raises:
         ConfigurationError: the URL is not one of a database that is supported.
     """
-    build_store(database_url)  # says what is wrong with the URL
+    require_database(database_url)
     try:
-        found = anyio.run(_audit, _read_only(database_url))
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        sys.stderr.write(f"The database cannot be read: {cause}.\n")
+        found = anyio.run(read_snapshot, database_url, audit)
+    except FAILURES as error:
+        sys.stderr.write(f"The database cannot be checked: {cause_of(error)}.\n")
         return 1
-    for disagreement in found.disagreements:
-        sys.stderr.write(f"{disagreement.check}: {disagreement.sentence}\n")
-    seen = f"{found.stock_rows} stock rows, {found.movements} movements, {found.reservations} reservations"
     if found.disagreements:
-        sys.stderr.write(f"{len(found.disagreements)} checks failed on {seen}.\n")
+        report(found)
         return 1
-    sys.stdout.write(f"All agrees: {seen}.\n")
+    sys.stdout.write(f"All agrees: {found.summary}.\n")
     return 0
 
 
-def _read_only(database_url: str) -> URL:
+def require_database(database_url: str) -> None:
+    """Raise ConfigurationError where the URL names no database that is supported, or no file that exists."""
+    build_store(database_url)  # says what is wrong with the URL
     url = make_url(database_url)
-    if url.get_backend_name() != "sqlite":
-        return url
-    path = Path(str(url.database)).resolve()
-    if not path.exists():
+    if url.get_backend_name() == "sqlite" and not (path := Path(str(url.database)).resolve()).exists():
         raise ConfigurationError(f"{path} does not exist.")
-    # A second connection that may write could checkpoint beside the server's.
-    return url.set(database=f"file:{path}", query={"mode": "ro", "uri": "true"})
 
 
-async def _audit(url: URL) -> Audit:
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(audit)
-    finally:
-        await engine.dispose()
+def report(found: Audit) -> None:
+    """Say on stderr what does not agree."""
+    for disagreement in found.disagreements:
+        sys.stderr.write(f"{disagreement.check}: {disagreement.sentence}\n")
+    sys.stderr.write(f"{len(found.disagreements)} checks failed on {found.summary}.\n")
+
+
+def cause_of(error: Exception) -> str:
+    """The first line of what the database said, without the statement that met it."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).splitlines() or [type(cause).__name__])[0].rstrip(".")

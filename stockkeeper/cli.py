@@ -44,6 +44,7 @@ def serve(
     port: Annotated[int, Parameter(env_var="GRPC_PORT", validator=Number(gte=0, lte=65_535))] = DEFAULT_PORT,
     database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL,
     grace_s: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0,
+    keep_days: Annotated[int | None, Parameter(env_var="KEEP_DAYS", validator=Number(gte=1, lte=36_500))] = None,
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
 ) -> int:
@@ -59,6 +60,9 @@ def serve(
         Where stock is kept.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
+    keep_days
+        Move reservations that ended, ledger lines and idempotency keys out when they are older than so many days; all
+        are kept by default.
     sample
         Load a sample stock if there is none.
     log_level
@@ -66,11 +70,15 @@ def serve(
     """
     from stockkeeper.logs import configure_logging
     from stockkeeper.serve import serve as run
+    from supervisor.settings import Limits
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     configure_logging(log_level)
-    return run(ServeConfig(host=host, port=port, database_url=database_url, grace_s=grace_s, sample=sample))
+    limits = Limits(keep_days=keep_days or 0)
+    return run(
+        ServeConfig(host=host, port=port, database_url=database_url, grace_s=grace_s, sample=sample, limits=limits)
+    )
 
 
 @app.command(name="import")
@@ -242,6 +250,30 @@ def check(*, database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = D
     from stockkeeper.check import check as run
 
     return run(database_url)
+
+
+@app.command
+def backup(
+    file: Path,
+    /,
+    *,
+    database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Copy a SQLite database into one file and check the copy. A server may be using the database meanwhile.
+
+    Parameters
+    ----------
+    file
+        Where the copy goes.
+    database_url
+        Where stock is kept.
+    replace
+        Replace the file if it exists.
+    """
+    from stockkeeper.backup import backup as run
+
+    return run(file, database_url, replace=replace)
 
 
 @app.command

@@ -27,7 +27,7 @@ from actors.records import (
     WarehouseRecord,
 )
 from storage.batch import Batch, fold
-from storage.store import Due, Ownership, OwnershipLost, StorageError
+from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
@@ -52,6 +52,8 @@ class Disk:
         self.reservation_ids: dict[str, list[str]] = {}  # by organization
         self.reservations_by_order: dict[OrderKey, list[str]] = {}  # oldest first
         self.active: list[tuple[int, str, str]] = []  # expires_at_ms, organization, reservation
+        self.ended: list[tuple[int, str, str]] = []  # ended_at_ms, organization, reservation
+        self.answered: list[tuple[int, str, str]] = []  # at_ms, scope, request id
 
     @property
     def last_lsn(self) -> int:
@@ -87,6 +89,24 @@ class Disk:
             if transaction.request is not None:
                 self.requests[transaction.request.key] = transaction.request
                 insort(self.request_keys, transaction.request.key)
+                insort(self.answered, (transaction.at_ms, *transaction.request.key))
+
+    def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        """Forget what was answered or has ended before a time. `transactions` stays: it is what an auditor replays."""
+        requests = self.answered[: min(bisect_left(self.answered, (before_ms,)), rows_max)]
+        del self.answered[: len(requests)]
+        for _, *key in requests:
+            del self.requests[RequestKey(*key)]
+            del self.request_keys[bisect_left(self.request_keys, RequestKey(*key))]
+        reservations, items, left = 0, 0, rows_max - len(requests)
+        for _, *key in self.ended[: bisect_left(self.ended, (before_ms,))]:
+            count = len(self.reservations[key[0], key[1]].items)
+            if left <= 0 or (reservations and left < 1 + count):
+                break
+            self._forget_reservation((key[0], key[1]))
+            reservations, items, left = reservations + 1, items + count, left - 1 - count
+        del self.ended[:reservations]
+        return MovedOut(len(requests), reservations, items, 0)
 
     def _check(self, batch: Batch) -> None:
         assert batch.first_lsn == self.last_lsn + 1, f"LSN {batch.first_lsn} after {self.last_lsn}"
@@ -126,7 +146,19 @@ class Disk:
             del self.active[bisect_left(self.active, (before.expires_at_ms, *key))]
         if reservation.state == "active":
             insort(self.active, (reservation.expires_at_ms, *key))
+        if not reservation.holds_stock:
+            insort(self.ended, (reservation.ended_at_ms, *key))
         self.reservations[key] = reservation
+
+    def _forget_reservation(self, key: ReservationKey) -> None:
+        reservation = self.reservations.pop(key)
+        ids = self.reservation_ids[key[0]]
+        del ids[bisect_left(ids, key[1])]
+        of_order = self.reservations_by_order[reservation.order]
+        of_order.remove(key[1])
+        if not of_order:
+            del self.reservations_by_order[reservation.order]
+            del self.orders[bisect_left(self.orders, reservation.order)]
 
     def load(self, keys: Iterable[StockKey]) -> list[StockRecord]:
         """These rows, in the order of `keys`."""
@@ -157,7 +189,7 @@ class MemoryStore:
         await lowlevel.checkpoint()
 
     async def _after(self, operation: str) -> None:
-        """Called after the effect of `open` and `write`, before the caller hears of it."""
+        """Called after the effect of `open`, `write` and `move_out`, before the caller hears of it."""
 
     async def open(self) -> Ownership:
         await self._before("open")
@@ -182,6 +214,14 @@ class MemoryStore:
         if self._epoch != self.disk.epoch:
             raise OwnershipLost(f"epoch {self.disk.epoch} owns the disk, not {self._epoch}")
         self.disk.apply(transactions)
+
+    async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        disk = await self._read("move_out")
+        if self._epoch != disk.epoch:
+            raise OwnershipLost(f"epoch {disk.epoch} owns the disk, not {self._epoch}")
+        moved = disk.move_out(before_ms, rows_max)
+        await self._after("move_out")
+        return moved
 
     async def check_ownership(self) -> None:
         disk = await self._read("check_ownership")

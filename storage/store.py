@@ -1,6 +1,7 @@
 """The Store port: everything the core asks of a database. `StoreContract` in the tests is run by every adapter.
 
-One writer: only the Journal calls `write`, one batch at a time. Reads see whole batches, never half of one.
+One writer: only the Journal calls `write`, one batch at a time, and only the housekeeping calls `move_out`. Reads see
+whole batches, never half of one.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,10 @@ class SchemaTooNew(Exception):
     """The database was written by a newer program than this one."""
 
 
+class SchemaTooOld(Exception):
+    """No server of this version has opened the database yet."""
+
+
 class Ownership(Struct, frozen=True):
     """What a newly opened store hands to its owner."""
 
@@ -47,6 +52,19 @@ class Due(Struct, frozen=True):
 
     order: OrderKey
     expires_at_ms: int
+
+
+class MovedOut(Struct, frozen=True):
+    """What a step of housekeeping moved out of the working tables."""
+
+    requests: int
+    reservations: int
+    items: int
+    movements: int
+
+    @property
+    def rows(self) -> int:
+        return self.requests + self.reservations + self.items + self.movements
 
 
 class Store(Protocol):
@@ -72,6 +90,26 @@ class Store(Protocol):
         Raises:
             OwnershipLost: the epoch is not ours any more; nothing was written.
             StorageError: anything else; the batch may or may not have been written.
+        """
+        ...
+
+    async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        """Take what ended before a time out of what the other methods see: one step of housekeeping, all or nothing.
+
+        That is answers under idempotency keys that were given before it, and reservations that were fulfilled,
+        released or expired before it; behind the port, movements of the ledger too. Active and confirmed reservations
+        stay, however old. May run while a batch is being written, and changes nothing that a batch relies on.
+
+        Args:
+            before_ms: in service milliseconds, at least so long ago that no batch of that time can be under way.
+            rows_max: of a step, at least 1; a single reservation may have more lines than this.
+
+        Returns:
+            What was moved; nothing if nothing is left.
+
+        Raises:
+            OwnershipLost: the epoch is not ours any more; nothing was moved.
+            StorageError: anything else; the step may or may not have been done, and can be done again.
         """
         ...
 

@@ -31,6 +31,7 @@ from supervisor.directory import DirectoryStatistics
 from supervisor.expiry import Expiry
 from supervisor.goods import Goods
 from supervisor.hints import ExpiryHints
+from supervisor.housekeeping import Housekeeping
 from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
@@ -146,6 +147,9 @@ class Incarnation:
         )
         self._goods = Goods(self._clock, self._coordinator, self.journal, self.stock)
         self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
+        self.housekeeping = Housekeeping(
+            self._clock, store.move_out, sources.report_crash, limits.keep_days, limits.heartbeat_s
+        )
 
     async def ask(self, command: Command) -> Fact:
         """Have a command carried out; returns when its outcome is durable.
@@ -258,6 +262,8 @@ class Incarnation:
             self._learn,
         ):
             self._tasks.start_soon(run)
+        if self._limits.keep_days:
+            self._tasks.start_soon(self.housekeeping.run)
 
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""

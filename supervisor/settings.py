@@ -16,6 +16,7 @@ class Limits(Struct, frozen=True):
         idle_timeout_s: an activation unused for once to twice this long is dropped.
         heartbeat_s: the database is asked at least this often, so that its loss is noticed when nobody calls.
         gather_s: how long the journal waits for company while other calls are under way.
+        keep_days: reservations that ended, movements and idempotency keys older than this are moved out; 0 keeps all.
     """
 
     calls_max: int = 10_000
@@ -27,3 +28,4 @@ class Limits(Struct, frozen=True):
     idle_timeout_s: float = 30.0
     heartbeat_s: float = 2.0
     gather_s: float = 0.002
+    keep_days: int = 0

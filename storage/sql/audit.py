@@ -1,14 +1,19 @@
 """Whether the tables agree with each other: conservation, the ledger's chain, and reservations against `reserved`.
 
-Plain SQL over one connection, in one transaction, so that it sees one moment of a database that is in use. Each
-check names its first disagreement. It looks at all rows and is meant for an operator, not for the path of a
-request.
+Plain SQL over one connection, in one transaction, so that it sees one moment of a database that is in use
+(`storage.sql.snapshot`). Each check names its first disagreement. It looks at all rows and is meant for an operator,
+not for the path of a request.
+
+Where housekeeping has moved movements out, a row's ledger begins at its opening balance instead of at nothing, and
+what the archive still has must lead up to that balance. The archive may have been emptied: it is its operator's.
 """
 
 from collections.abc import Sequence
 
 from msgspec import Struct
 from sqlalchemy import Connection, text
+
+from storage.sql.migrate import check_schema
 
 
 class Disagreement(Struct, frozen=True):
@@ -24,7 +29,16 @@ class Audit(Struct, frozen=True):
     stock_rows: int
     movements: int
     reservations: int
+    archived_movements: int
+    archived_reservations: int
     disagreements: tuple[Disagreement, ...]
+
+    @property
+    def summary(self) -> str:
+        seen = f"{self.stock_rows} stock rows, {self.movements} movements, {self.reservations} reservations"
+        if self.archived_movements or self.archived_reservations:
+            seen += f"; archived: {self.archived_movements} movements, {self.archived_reservations} reservations"
+        return seen
 
 
 class _Check(Struct, frozen=True):
@@ -38,7 +52,9 @@ class _Check(Struct, frozen=True):
 _QUANTITIES = ("available", "reserved", "damaged", "in_transit")
 _ROW = "organization_id, variant_id, warehouse_id"
 
-_CHECKS: Sequence[_Check] = (
+_IN_ROW_ORDER = f"OVER (PARTITION BY {_ROW} ORDER BY lsn, position)"
+
+_STOCK: Sequence[_Check] = (
     _Check(
         "quantities",
         f"SELECT {_ROW}, total, available, reserved, damaged, in_transit FROM stock"
@@ -48,35 +64,49 @@ _CHECKS: Sequence[_Check] = (
     ),
     *(
         _Check(
-            f"ledger chain, {quantity}",
-            f"SELECT {_ROW}, lsn, before, last_after FROM ("
-            f" SELECT {_ROW}, lsn, {quantity}_before AS before,"
-            f" lag({quantity}_after, 1, 0) OVER (PARTITION BY {_ROW} ORDER BY lsn, position) AS last_after"
-            " FROM stock_movement) AS chain WHERE before <> last_after ORDER BY lsn",
-            f"{{0}}/{{1}}@{{2}}: LSN {{3}} begins at {{4}} {quantity}, but the movement before it ended at {{5}}",
+            f"conservation, {quantity}",
+            f"SELECT {_ROW}, s.{quantity}, coalesce(o.{quantity}, 0) + coalesce(m.moved, 0)"
+            f" FROM stock s LEFT JOIN stock_opening o USING ({_ROW}) LEFT JOIN ("
+            f" SELECT {_ROW}, sum({quantity}_after - {quantity}_before) AS moved FROM stock_movement GROUP BY {_ROW}"
+            f") m USING ({_ROW}) WHERE s.{quantity} <> coalesce(o.{quantity}, 0) + coalesce(m.moved, 0)",
+            f"{{0}}/{{1}}@{{2}} has {{3}} {quantity}, but its movements add up to {{4}}",
         )
         for quantity in _QUANTITIES
     ),
+)
+
+_LEDGER: Sequence[_Check] = (
     *(
         _Check(
-            f"conservation, {quantity}",
-            f"SELECT s.organization_id, s.variant_id, s.warehouse_id, s.{quantity}, m.moved FROM stock s LEFT JOIN ("
-            f" SELECT {_ROW}, sum({quantity}_after - {quantity}_before) AS moved FROM stock_movement GROUP BY {_ROW}"
-            f") m USING ({_ROW}) WHERE s.{quantity} <> coalesce(m.moved, 0)",
-            f"{{0}}/{{1}}@{{2}} has {{3}} {quantity}, but its movements add up to {{4}}",
+            f"ledger chain, {quantity}",
+            f"SELECT {_ROW}, lsn, before, last_after FROM ("
+            f" SELECT {_ROW}, m.lsn, {quantity}_before AS before, coalesce(last_after, o.{quantity}, 0) AS last_after"
+            f" FROM (SELECT *, lag({quantity}_after) {_IN_ROW_ORDER} AS last_after FROM stock_movement) AS m"
+            f" LEFT JOIN stock_opening o USING ({_ROW})) AS chain WHERE before <> last_after ORDER BY lsn",
+            f"{{0}}/{{1}}@{{2}}: LSN {{3}} begins at {{4}} {quantity}, but the movement before it ended at {{5}}",
         )
         for quantity in _QUANTITIES
     ),
     _Check(
         "movements of unknown rows",
-        f"SELECT m.organization_id, m.variant_id, m.warehouse_id, m.lsn FROM stock_movement m"
-        f" LEFT JOIN stock s USING ({_ROW}) WHERE s.stock_id IS NULL ORDER BY m.lsn",
+        f"SELECT {_ROW}, m.lsn FROM stock_movement m LEFT JOIN stock s USING ({_ROW})"
+        " WHERE s.stock_id IS NULL ORDER BY m.lsn",
         "{0}/{1}@{2} does not exist, but LSN {3} moved it",
     ),
     _Check(
+        "end of the journal",
+        "SELECT o.last_lsn, newest.lsn FROM ownership o, (SELECT max(lsn) AS lsn FROM ("
+        " SELECT max(lsn) AS lsn FROM stock_movement UNION ALL SELECT max(lsn) FROM reservation"
+        " UNION ALL SELECT max(lsn) FROM request) AS each_table) AS newest WHERE newest.lsn > o.last_lsn",
+        "the journal ends at LSN {0}, but there is a record of LSN {1}",
+    ),
+)
+
+_RESERVATIONS: Sequence[_Check] = (
+    _Check(
         "reservations",
         f"SELECT {_ROW}, reserved, held FROM ("
-        f" SELECT s.organization_id, s.variant_id, s.warehouse_id, s.reserved, coalesce(h.held, 0) AS held FROM stock s"
+        f" SELECT {_ROW}, s.reserved, coalesce(h.held, 0) AS held FROM stock s"
         f" LEFT JOIN (SELECT i.organization_id, i.variant_id, i.warehouse_id, sum(i.quantity) AS held"
         f" FROM reservation_item i JOIN reservation r USING (organization_id, reservation_id)"
         f" WHERE r.state IN ('active', 'confirmed') GROUP BY 1, 2, 3) h USING ({_ROW})) AS both_sides"
@@ -85,28 +115,98 @@ _CHECKS: Sequence[_Check] = (
     ),
     _Check(
         "items of unknown rows",
-        f"SELECT i.organization_id, i.variant_id, i.warehouse_id, i.reservation_id FROM reservation_item i"
+        f"SELECT {_ROW}, i.reservation_id FROM reservation_item i"
         f" LEFT JOIN stock s USING ({_ROW}) WHERE s.stock_id IS NULL",
         "{0}/{1}@{2} does not exist, but reservation {3} has an item there",
     ),
+    *(
+        check
+        for suffix, where in (("", ""), ("_archive", " in the archive"))
+        for check in (
+            _Check(
+                f"items of unknown reservations{where}",
+                f"SELECT organization_id, reservation_id FROM reservation_item{suffix} i"
+                f" LEFT JOIN reservation{suffix} r USING (organization_id, reservation_id) WHERE r.state IS NULL",
+                f"{{0}} has no reservation {{1}}{where}, but there are items of it",
+            ),
+            _Check(
+                f"reservations without items{where}",
+                f"SELECT organization_id, reservation_id FROM reservation{suffix} r"
+                f" LEFT JOIN reservation_item{suffix} i USING (organization_id, reservation_id) WHERE i.line IS NULL",
+                f"reservation {{1}} of {{0}}{where} has no items",
+            ),
+        )
+    ),
     _Check(
-        "end of the journal",
-        "SELECT o.last_lsn, m.lsn FROM ownership o, (SELECT max(lsn) AS lsn FROM stock_movement) m"
-        " WHERE m.lsn > o.last_lsn",
-        "the journal ends at LSN {0}, but there is a movement of LSN {1}",
+        "reservations without movements",
+        "SELECT r.organization_id, r.reservation_id, r.lsn FROM reservation r"
+        " LEFT JOIN stock_movement m ON m.lsn = r.lsn WHERE m.lsn IS NULL"
+        " AND r.lsn > (SELECT coalesce(max(lsn), 0) FROM stock_opening) ORDER BY r.lsn",
+        "reservation {1} of {0} was made by LSN {2}, which moved nothing",
+    ),
+)
+
+_ARCHIVE: Sequence[_Check] = (
+    *(
+        _Check(
+            f"archived chain, {quantity}",
+            f"SELECT {_ROW}, lsn, {quantity}_before, last_after FROM ("
+            f" SELECT *, lag({quantity}_after) {_IN_ROW_ORDER} AS last_after FROM stock_movement_archive) AS chain"
+            f" WHERE {quantity}_before <> last_after ORDER BY lsn",
+            f"{{0}}/{{1}}@{{2}}: LSN {{3}} in the archive begins at {{4}} {quantity},"
+            " but the movement before it ended at {5}",
+        )
+        for quantity in _QUANTITIES
+    ),
+    _Check(
+        "opening balances",
+        f"SELECT {_ROW}, {', '.join(f'm.{q}_after' for q in _QUANTITIES)}, m.lsn,"
+        f" {', '.join(f'o.{q}' for q in _QUANTITIES)}, o.lsn"
+        f" FROM (SELECT *, row_number() OVER (PARTITION BY {_ROW} ORDER BY lsn DESC, position DESC) AS newest"
+        f" FROM stock_movement_archive) m LEFT JOIN stock_opening o USING ({_ROW}) WHERE newest = 1"
+        f" AND (o.lsn IS NULL OR m.lsn <> o.lsn OR {' OR '.join(f'm.{q}_after <> o.{q}' for q in _QUANTITIES)})",
+        "{0}/{1}@{2}: the archive ends with {3} available, {4} reserved, {5} damaged and {6} in transit at LSN {7},"
+        " but the ledger opens with {8}, {9}, {10} and {11} at LSN {12}",
+    ),
+    _Check(
+        "movements before the opening",
+        f"SELECT {_ROW}, m.lsn, o.lsn FROM stock_movement m JOIN stock_opening o USING ({_ROW})"
+        " WHERE m.lsn <= o.lsn ORDER BY m.lsn",
+        "{0}/{1}@{2}: LSN {3} is in the ledger, which opens after LSN {4}",
+    ),
+    _Check(
+        "openings of unknown rows",
+        f"SELECT {_ROW}, o.lsn FROM stock_opening o LEFT JOIN stock s USING ({_ROW}) WHERE s.stock_id IS NULL",
+        "{0}/{1}@{2} does not exist, but its ledger opens after LSN {3}",
+    ),
+    _Check(
+        "archived reservations",
+        "SELECT a.organization_id, a.reservation_id, a.state FROM reservation_archive a LEFT JOIN reservation r"
+        " USING (organization_id, reservation_id)"
+        " WHERE r.state IS NOT NULL OR a.state NOT IN ('fulfilled', 'released', 'expired')",
+        "reservation {1} of {0} is in the archive as {2}, though it is not over or still among the others",
     ),
 )
 
 
+CHECKS = (*_STOCK, *_LEDGER, *_RESERVATIONS, *_ARCHIVE)
+
+_COUNTED = ("stock", "stock_movement", "reservation", "stock_movement_archive", "reservation_archive")
+
+
 def audit(connection: Connection) -> Audit:
-    """Run every check. The connection's transaction must see one moment; nothing is written."""
+    """Run every check. The connection's transaction must see one moment; nothing is written.
+
+    Raises:
+        SchemaTooNew, SchemaTooOld: the tables are not those of this program.
+    """
+    check_schema(connection)
     disagreements = []
-    for check in _CHECKS:
+    for check in CHECKS:
         row = connection.execute(text(f"{check.query} LIMIT 1")).first()
         if row is not None:
             disagreements.append(Disagreement(check.name, check.sentence.format(*row)))
-    stock_rows, movements, reservations = (
-        int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
-        for table in ("stock", "stock_movement", "reservation")
+    stock_rows, movements, reservations, archived_movements, archived_reservations = (
+        int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()) for table in _COUNTED
     )
-    return Audit(stock_rows, movements, reservations, tuple(disagreements))
+    return Audit(stock_rows, movements, reservations, archived_movements, archived_reservations, tuple(disagreements))

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from actors.records import Transaction
-from storage.store import Ownership
+from storage.store import MovedOut, Ownership
 
 T = TypeVar("T")
 
@@ -35,6 +35,10 @@ class Backend(Protocol):
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         """Write a batch, all or nothing, if the epoch is still this one."""
+        ...
+
+    async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        """Do one step of housekeeping, all or nothing, if the epoch is still this one."""
         ...
 
     async def read(self, function: Callable[[Connection], T]) -> T:

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, select, update
 
 from storage.sql.schema import ownership
-from storage.store import Ownership
+from storage.store import Ownership, OwnershipLost
 
 
 def read_epoch(connection: Connection) -> tuple[int, str]:
@@ -25,3 +25,20 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     )
     epoch, last_lsn, last_at_ms = connection.execute(statement).one()
     return Ownership(epoch=epoch, last_lsn=last_lsn, last_at_ms=last_at_ms)
+
+
+def pass_fence(connection: Connection, epoch: int) -> None:
+    """Whoever takes over waits from here on until the transaction ends, or has done so already and ends it here.
+
+    It may as well come last in a transaction: nothing is visible before the commit. On Postgres it should, since the
+    journal's batches wait for the same row.
+
+    Raises:
+        OwnershipLost: the epoch in force is another one.
+    """
+    statement = update(ownership).where(ownership.c.epoch == epoch).values(epoch=epoch)
+    if connection.execute(statement).rowcount != 1:
+        epoch_found, owner = read_epoch(connection)
+        raise OwnershipLost(
+            f"{owner or 'another server'} owns the database since epoch {epoch_found}; ours was {epoch}"
+        )

@@ -9,14 +9,15 @@ from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from anyio import move_on_after
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from actors.records import Transaction
 from storage.sql.batch_postgres import write_batch
-from storage.sql.epoch import raise_epoch
+from storage.sql.epoch import pass_fence, raise_epoch
+from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
-from storage.store import Ownership, OwnershipLost
+from storage.store import MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ SESSION_SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+# A step that a crash loses is done again, so it need not keep the journal's batches waiting, at the fence, for a sync.
+# An operator who locks the archive for long makes a step fail, and nothing else.
+HOUSEKEEPING_SETTINGS = ("synchronous_commit = off", "lock_timeout = 2000")
+
 # Weaker settings than `on` that an administrator chose knowingly (`local`, `remote_write`) keep what was acknowledged
 # over a crash of this machine's Postgres; `off` does not.
 SYNCHRONOUS = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
@@ -51,6 +56,14 @@ HOLDER = """
     FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND classid::int8 << 32 | objid::int8 = $1
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+def driver_url(url: URL) -> URL:
+    """The URL as asyncpg's dialect takes it, whichever driver it names."""
+    query = dict(url.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return url.set(drivername="postgresql+asyncpg", query=query)
 
 
 class PostgresBackend:
@@ -63,10 +76,7 @@ class PostgresBackend:
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
     def __init__(self, url: URL) -> None:
-        query = dict(url.query)
-        if "sslmode" in query:
-            query["ssl"] = query.pop("sslmode")
-        self._url = url.set(drivername="postgresql+asyncpg", query=query)
+        self._url = driver_url(url)
         self._engine: AsyncEngine | None = None
         self._held: list[AsyncConnection] = []
         self._writer: asyncpg.Connection | None = None
@@ -111,6 +121,21 @@ class PostgresBackend:
             # Planning a batch anew costs as much as writing a small one, so plans are kept; but not those that were
             # made when the tables were half as large.
             await self._writer.execute("DISCARD PLANS")
+
+    async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        def step(connection: Connection) -> MovedOut:
+            for setting in HOUSEKEEPING_SETTINGS:
+                connection.execute(text(f"SET LOCAL {setting}"))
+            moved = move_out(connection, before_ms, rows_max)
+            if moved.rows:
+                pass_fence(connection, epoch)
+            return moved
+
+        assert self._engine is not None
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                return await connection.run_sync(step)
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         assert self._engine is not None

@@ -89,19 +89,58 @@ stock = Table(
     postgresql_with={"fillfactor": 70},  # room for a row's next version on its own page
 )
 
+
+def _reservation_columns() -> list[Column[Any]]:
+    return [
+        Column("organization_id", KEY, nullable=False),
+        Column("reservation_id", KEY, nullable=False),
+        Column("order_id", KEY, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("created_at", Instant, nullable=False),
+        Column("expires_at", Instant, nullable=False),
+        Column("confirmed_at", Instant),
+        Column("ended_at", Instant),
+        Column("reason", Text, nullable=False),
+        Column("lsn", LONG, nullable=False, comment="of the transaction that made it"),
+    ]
+
+
+def _item_columns() -> list[Column[Any]]:
+    return [
+        Column("organization_id", KEY, nullable=False),
+        Column("reservation_id", KEY, nullable=False),
+        Column("line", SHORT, nullable=False),
+        Column("variant_id", KEY, nullable=False),
+        Column("warehouse_id", KEY, nullable=False),
+        Column("requested_warehouse_id", KEY, nullable=False),
+        Column("stock_id", KEY, nullable=False),
+        Column("quantity", Integer, nullable=False),
+        Column("stock_before", Integer, nullable=False),
+        Column("stock_after", Integer, nullable=False),
+    ]
+
+
+def _movement_columns() -> list[Column[Any]]:
+    return [
+        Column("lsn", LONG, nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("at", Instant, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("organization_id", KEY, nullable=False),
+        Column("variant_id", KEY, nullable=False),
+        Column("warehouse_id", KEY, nullable=False),
+        *_deltas(),
+        *_quantities("_before"),
+        *_quantities("_after"),
+        Column("reference", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+    ]
+
+
 reservation = Table(
     "reservation",
     metadata,
-    Column("organization_id", KEY, nullable=False),
-    Column("reservation_id", KEY, nullable=False),
-    Column("order_id", KEY, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    Column("confirmed_at", Instant),
-    Column("ended_at", Instant),
-    Column("reason", Text, nullable=False),
-    Column("lsn", LONG, nullable=False, comment="of the transaction that made it"),
+    *_reservation_columns(),
     PrimaryKeyConstraint("organization_id", "reservation_id", name="reservation_key"),
     # A CASE and no IN: for more than two values SQLite would build a temporary index, for every row anew.
     CheckConstraint(
@@ -124,6 +163,14 @@ reservation = Table(
         sqlite_where=text("state = 'active'"),
         postgresql_where=text("state = 'active'"),
     ),
+    Index(  # move_out
+        "reservation_by_end",
+        "ended_at",
+        "organization_id",
+        "reservation_id",
+        sqlite_where=text("ended_at IS NOT NULL"),
+        postgresql_where=text("ended_at IS NOT NULL"),
+    ),
     postgresql_with={"fillfactor": 80},
     **OPTIONS,
 )
@@ -131,16 +178,7 @@ reservation = Table(
 reservation_item = Table(
     "reservation_item",
     metadata,
-    Column("organization_id", KEY, nullable=False),
-    Column("reservation_id", KEY, nullable=False),
-    Column("line", SHORT, nullable=False),
-    Column("variant_id", KEY, nullable=False),
-    Column("warehouse_id", KEY, nullable=False),
-    Column("requested_warehouse_id", KEY, nullable=False),
-    Column("stock_id", KEY, nullable=False),
-    Column("quantity", Integer, nullable=False),
-    Column("stock_before", Integer, nullable=False),
-    Column("stock_after", Integer, nullable=False),
+    *_item_columns(),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_key"),
     CheckConstraint("quantity > 0", name="reservation_item_has_a_quantity"),
     **OPTIONS,
@@ -149,18 +187,7 @@ reservation_item = Table(
 stock_movement = Table(
     "stock_movement",
     metadata,
-    Column("lsn", LONG, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("organization_id", KEY, nullable=False),
-    Column("variant_id", KEY, nullable=False),
-    Column("warehouse_id", KEY, nullable=False),
-    *_deltas(),
-    *_quantities("_before"),
-    *_quantities("_after"),
-    Column("reference", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    *_movement_columns(),
     PrimaryKeyConstraint("lsn", "position", name="stock_movement_key"),
     **OPTIONS,
 )
@@ -175,6 +202,7 @@ request = Table(
     Column("lsn", LONG, nullable=False),
     Column("at", Instant, nullable=False),
     PrimaryKeyConstraint("scope", "request_id", name="request_key"),
+    Index("request_by_age", "at", "scope", "request_id"),  # move_out
     **OPTIONS,
 )
 
@@ -188,5 +216,44 @@ ownership = Table(
     Column("last_at", Instant),
     PrimaryKeyConstraint("singleton", name="ownership_key"),
     CheckConstraint("singleton = 1", name="ownership_has_one_row"),
+    **OPTIONS,
+)
+
+# ---- what was moved out: `storage.sql.housekeeping` writes it, and no request reads it ----------------------------
+
+stock_opening = Table(
+    "stock_opening",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("variant_id", KEY, nullable=False),
+    Column("warehouse_id", KEY, nullable=False),
+    *_quantities(),
+    Column("lsn", LONG, nullable=False, comment="of the row's last movement that was moved out"),
+    PrimaryKeyConstraint("organization_id", "variant_id", "warehouse_id", name="stock_opening_key"),
+    **OPTIONS,
+)
+
+reservation_archive = Table(
+    "reservation_archive",
+    metadata,
+    *_reservation_columns(),
+    PrimaryKeyConstraint("organization_id", "reservation_id", name="reservation_archive_key"),
+    CheckConstraint("ended_at IS NOT NULL", name="reservation_archive_is_of_what_ended"),
+    **OPTIONS,
+)
+
+reservation_item_archive = Table(
+    "reservation_item_archive",
+    metadata,
+    *_item_columns(),
+    PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_archive_key"),
+    **OPTIONS,
+)
+
+stock_movement_archive = Table(
+    "stock_movement_archive",
+    metadata,
+    *_movement_columns(),
+    PrimaryKeyConstraint("lsn", "position", name="stock_movement_archive_key"),
     **OPTIONS,
 )

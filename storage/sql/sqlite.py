@@ -30,7 +30,7 @@ from storage.sql.sqlite_session import (
     survives_many_connections,
 )
 from storage.sql.sqlite_thread import run_on_thread
-from storage.store import Ownership, StorageError
+from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
@@ -155,6 +155,10 @@ class SqliteBackend:
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         assert self._writer is not None
         await self._writer.run(lambda session: session.write(epoch, transactions))
+
+    async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        assert self._writer is not None
+        return await self._writer.run(lambda session: session.move_out(epoch, before_ms, rows_max))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         assert self._reader is not None

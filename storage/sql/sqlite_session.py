@@ -10,9 +10,10 @@ from sqlalchemy.pool import StaticPool
 
 from actors.records import Transaction
 from storage.sql.batch_sqlite import write_batch
-from storage.sql.epoch import raise_epoch
+from storage.sql.epoch import pass_fence, raise_epoch
+from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
-from storage.store import Ownership, StorageError
+from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
@@ -69,20 +70,38 @@ class SqliteSession:
         Raises:
             SchemaTooNew: nothing was changed.
         """
+
+        def take_over(connection: Connection) -> Ownership:
+            migrate(connection)
+            return raise_epoch(connection, owner)
+
+        return self._change(take_over)
+
+    def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        """Write a batch of the journal: see `write_batch`."""
+        write_batch(self.raw, epoch, transactions)
+
+    def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        """One step of housekeeping: see `Store.move_out`."""
+
+        def step(connection: Connection) -> MovedOut:
+            moved = move_out(connection, before_ms, rows_max)
+            if moved.rows:
+                pass_fence(connection, epoch)
+            return moved
+
+        return self._change(step)
+
+    def _change(self, function: Callable[[Connection], T]) -> T:
         self.raw.execute("BEGIN IMMEDIATE")
         try:
-            migrate(self._connection)
-            ownership = raise_epoch(self._connection, owner)
+            value = function(self._connection)
             self.raw.execute("COMMIT")
         finally:
             if self.raw.in_transaction:
                 self.raw.execute("ROLLBACK")
             self._connection.rollback()
-        return ownership
-
-    def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
-        """Write a batch of the journal: see `write_batch`."""
-        write_batch(self.raw, epoch, transactions)
+        return value
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads`."""

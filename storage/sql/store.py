@@ -28,7 +28,7 @@ from storage.sql import reads
 from storage.sql.backend import Backend
 from storage.sql.epoch import read_epoch
 from storage.sql.sqlite import SqliteBackend
-from storage.store import Due, Ownership, OwnershipLost, StorageError
+from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
 
@@ -104,6 +104,12 @@ class SqlStore:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
             await self._backend.write(self._epoch, transactions)
+
+    async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        self._check_open()
+        with self._translated("cannot tidy"), CancelScope(shield=True):
+            moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
+        return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
 
     async def check_ownership(self) -> None:
         epoch, owner = await self._read(read_epoch)

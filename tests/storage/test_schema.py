@@ -14,8 +14,10 @@ from sqlalchemy.pool import StaticPool
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import reads
 from storage.sql.batch_sqlite import write_batch
+from storage.sql.housekeeping import move_out
 from storage.sql.schema import metadata
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.store import MovedOut
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
 
 
@@ -244,7 +246,8 @@ PLANS: list[tuple[Any, set[str]]] = [
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
     ),
 ]
-ITEMS = "SEARCH reservation_item USING PRIMARY KEY (organization_id=? AND reservation_id=?) LEFT-JOIN"
+OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
+ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 TABLES = ("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement")
 
 
@@ -263,3 +266,33 @@ def test_every_read_follows_an_index(session: SqliteSession, read: Any, expected
 
     session.read(run)
     assert set(plans) == {ITEMS if step == "ITEMS" else step for step in expected}
+
+
+def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
+    scribe = Scribe()
+    session.write(1, history := scribe.reserve_after_receiving())
+    session.write(1, [scribe.release(history[1].reservation)])
+    plans: list[str] = []
+
+    def explain(_conn: Any, cursor: Any, statement: str, parameters: Any, _context: Any, executemany: bool) -> None:
+        of_one = parameters[0] if executemany else parameters
+        rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", of_one).fetchall()
+        plans.extend(row[3] for row in rows if row[3].split()[1] in (*TABLES, "r", "i"))
+
+    def run(connection: Connection) -> MovedOut:
+        event.listen(connection, "before_cursor_execute", explain)
+        moved = move_out(connection, START_MS + 10**9, 500)
+        event.remove(connection, "before_cursor_execute", explain)
+        return moved
+
+    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3)
+    assert set(plans) == {
+        "SEARCH request USING COVERING INDEX request_by_age (at<?)",
+        "SEARCH request USING PRIMARY KEY (scope=? AND request_id=?)",
+        "SEARCH r USING COVERING INDEX reservation_by_end (ended_at<?)",
+        f"SEARCH i {OF_RESERVATION}",
+        f"SEARCH reservation {OF_RESERVATION}",
+        f"SEARCH reservation_item {OF_RESERVATION}",
+        "SCAN stock_movement",  # from its beginning to the limit
+        "SEARCH stock_movement USING PRIMARY KEY ((lsn,position)<(?,?))",
+    }

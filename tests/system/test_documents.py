@@ -74,9 +74,11 @@ async def test_the_operators_commands_work(tmp_path: Path) -> None:
         for words in commands():
             if words[0] != "stockkeeper" or words[1] == "serve":
                 continue
-            if words[1] == "check":
-                url = f"sqlite+aiosqlite:///{tmp_path}/stock.db"
-                assert (await run_cli("check", "--database-url", url))[0] == 0
+            if words[1] in ("check", "backup"):
+                if words[-1].startswith("sqlite"):  # test_backup.py does it on Postgres
+                    arguments = [str(tmp_path / word) if word.endswith(".db") else word for word in words[1:-1]]
+                    status, out, err = await run_cli(*arguments, f"sqlite+aiosqlite:///{tmp_path}/stock.db")
+                    assert status == 0, (words, out, err)
                 continue
             arguments = [str(tmp_path / "stock.csv") if word == "stock.csv" else word for word in words[1:]]
             status, out, err = await run_cli(*arguments, "--target", f"localhost:{server.port}")
@@ -90,8 +92,10 @@ def test_every_command_in_the_documents_is_known() -> None:
         if words[0] == "make":
             assert words[1] in MAKE_TARGETS, words
             assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
-        elif words[0] == "sqlite3":
-            assert words[1:3] == ["-readonly", "stockkeeper.db"]
+        elif words[0] == "sqlite3" and words[1] == "-readonly":
+            assert words[2] == "stockkeeper.db"
+        elif words[0] in ("cp", "rm", "pg_dump", "pg_restore", "psql", "sqlite3"):
+            pass  # test_backup.py and test_housekeeping.py take them from the manual and run them
         else:
             assert words[0].rpartition("/")[2] == "stockkeeper", words
 

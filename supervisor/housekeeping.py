@@ -1,0 +1,79 @@
+"""Moves what has long been over out of the way, while the service runs.
+
+The owner does it, behind the fence of its epoch, in small steps with rests between them: a step takes its turn among
+the journal's batches, and the rests are so long that nine tenths of the database's time are left to those. Nothing
+waits for it and nothing rests on it. What it takes away never changes again, so whoever has it in memory may go on
+to answer with it until it is passivated; from then on it is as if it had never been.
+
+Turned down: a program of its own beside the server (on SQLite it would be a second connection that commits, which
+older versions do not survive; on Postgres it would need a fence of its own); doing it at the start (a start must be
+short); one large delete at night (it would hold every batch up for minutes).
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from storage.store import MovedOut, StorageError
+from supervisor.clock import ServiceClock
+
+ROWS_A_STEP = 250  # a batch waits for a step: 500 rows took 8 to 20 ms on a busy machine
+REST_MIN_S, REST_MAX_S = 0.01, 5.0
+REST_STEPS = 9  # a rest is as long as so many of the steps before it
+RETRY_S = 10.0
+DAY_MS = 24 * 60 * 60 * 1_000
+
+
+class Housekeeping:
+    """Keeps what ended in the last so many days.
+
+    Args:
+        clock: the service clock.
+        move_out: moves out what ended before a time, at most so many rows.
+        report: told of a step that failed.
+        keep_days: how long what is over is kept.
+        idle_s: how long to sleep where nothing is to be done, in seconds.
+    """
+
+    def __init__(
+        self,
+        clock: ServiceClock,
+        move_out: Callable[[int, int], Awaitable[MovedOut]],
+        report: Callable[[object, Exception], None],
+        keep_days: int,
+        idle_s: float,
+    ) -> None:
+        self._clock = clock
+        self._move_out = move_out
+        self._report = report
+        self._keep_ms = keep_days * DAY_MS
+        self._idle_s = idle_s
+        self.rows_moved = 0
+
+    def __repr__(self) -> str:
+        return f"<Housekeeping keep_days={self._keep_ms // DAY_MS} rows_moved={self.rows_moved}>"
+
+    async def run(self) -> None:
+        """Tidy until cancelled.
+
+        Raises:
+            OwnershipLost: another server owns the database.
+        """
+        while True:
+            rest_s = await self._step()
+            await anyio.sleep(rest_s)
+
+    async def _step(self) -> float:
+        """One step. Returns how long to rest, in seconds."""
+        begun_ms = self._clock.now_ms()
+        try:
+            moved = await self._move_out(max(0, begun_ms - self._keep_ms), ROWS_A_STEP)
+        except StorageError as error:
+            # Whether the database has gone away is for those to say who cannot do without it.
+            self._report(self, error)
+            return RETRY_S
+        if not moved.rows:
+            return self._idle_s
+        self.rows_moved += moved.rows
+        step_s = (self._clock.now_ms() - begun_ms) / 1_000
+        return min(max(REST_MIN_S, REST_STEPS * step_s), REST_MAX_S)

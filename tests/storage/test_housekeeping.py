@@ -1,0 +1,159 @@
+"""What housekeeping moves is in the archive as it was, beside batches that go on, and in a database that was older."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from alembic import command
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.pool import StaticPool
+
+from storage.memory import Disk, MemoryStore
+from storage.sql import migrate
+from storage.sql.audit import audit
+from storage.sql.backup import back_up
+from storage.sql.batch_sqlite import write_batch
+from storage.sql.snapshot import read_snapshot
+from storage.sql.sqlite_session import CONNECT_ARGUMENTS
+from storage.sql.store import SqlStore
+from storage.store import MovedOut, SchemaTooOld
+from tests.postgres import PostgresServer, running_postgres
+from tests.storage.contract import contents, steps_of
+from tests.storage.scribe import MINUTE_MS, Scribe
+
+pytestmark = pytest.mark.anyio
+
+MOVED_TABLES = {
+    "reservation": "organization_id, reservation_id",
+    "reservation_item": "organization_id, reservation_id, line",
+    "stock_movement": "lsn, position",
+}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/x.db"
+    postgres = request.getfixturevalue("postgres")
+    postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    return str(postgres.get_uri())
+
+
+@pytest.fixture
+async def store(url: str) -> Any:
+    store = SqlStore(url)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def rows_of(url: str, suffixes: tuple[str, ...]) -> dict[str, list[tuple[Any, ...]]]:
+    """Every column of the tables that housekeeping moves, and of their archives if asked for."""
+
+    def read(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
+        found = {}
+        for table, key in MOVED_TABLES.items():
+            union = " UNION ALL ".join(f"SELECT * FROM {table}{suffix}" for suffix in suffixes)
+            found[table] = [tuple(row) for row in connection.execute(text(f"{union} ORDER BY {key}"))]
+        return found
+
+    return await read_snapshot(url, read)
+
+
+async def test_nothing_is_lost_or_changed_on_the_way_and_the_audit_follows(store: SqlStore, url: str) -> None:
+    history = Scribe().random_history(seed=3, length=400)
+    await store.write(history)
+    before = await rows_of(url, ("",))
+    middle_ms = history[len(history) // 2].at_ms
+    steps = await steps_of(store, middle_ms, 20)
+    assert len(steps) > 10
+    assert max(step.rows for step in steps) <= 20
+    assert await rows_of(url, ("", "_archive")) == before
+    kept = await rows_of(url, ("",))
+    for table in MOVED_TABLES:
+        assert 0 < len(kept[table]) < len(before[table])
+    found = await read_snapshot(url, audit)
+    assert found.disagreements == ()
+    assert found.archived_movements == sum(step.movements for step in steps) > 50
+    assert await steps_of(store, history[-1].at_ms + 1, 20)
+    assert (await read_snapshot(url, audit)).disagreements == ()
+
+
+async def test_a_reservation_of_more_lines_than_a_step_has_rows_goes_whole(store: SqlStore, url: str) -> None:
+    scribe = Scribe()
+    basket = [(f"v{number}", "w", 1) for number in range(30)]
+    history = [scribe.counted(basket), scribe.reserve("small", basket[:2]), scribe.reserve("large", basket[2:])]
+    history += [scribe.release(one.reservation) for one in history[1:]]
+    await store.write(history)
+    assert await store.move_out(scribe.at_ms + 1, 10) == MovedOut(requests=0, reservations=1, items=2, movements=7)
+    assert await store.move_out(scribe.at_ms + 1, 10) == MovedOut(requests=0, reservations=1, items=28, movements=0)
+    assert (await read_snapshot(url, audit)).disagreements == ()
+    steps = [step.movements for step in await steps_of(store, scribe.at_ms + 1, 10)]
+    assert steps == [10] * 8 + [3]
+    assert (await read_snapshot(url, audit)).disagreements == ()
+
+
+async def test_steps_run_beside_batches(store: SqlStore, url: str) -> None:
+    history = Scribe().random_history(seed=11, length=1_500)
+    model = MemoryStore(Disk())
+    await model.open()
+    written_ms = 0
+    is_over = False
+
+    async def tidy() -> None:
+        while not is_over:
+            await store.move_out(written_ms - 5 * MINUTE_MS, 15)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tidy)
+        for begin in range(0, len(history), 10):
+            batch = history[begin : begin + 10]
+            await store.write(batch)
+            await model.write(batch)
+            written_ms = batch[-1].at_ms
+        is_over = True
+    for tidied in (store, model):
+        await steps_of(tidied, written_ms - 5 * MINUTE_MS, 15)
+    assert await contents(store) == await contents(model)
+    found = await read_snapshot(url, audit)
+    assert found.disagreements == ()
+    assert found.archived_movements > 100
+
+
+async def test_a_database_of_the_schema_before_is_brought_up_to_date_with_its_contents(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/x.db"
+    raw = sqlite3.connect(tmp_path / "x.db", **CONNECT_ARGUMENTS)
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+    with engine.begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    history = Scribe().random_history(seed=5, length=300)
+    write_batch(raw, 0, history)
+    raw.close()
+    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0002, which a start of the server makes"):
+        await read_snapshot(url, audit)
+    saved = back_up(tmp_path / "x.db", tmp_path / "before the upgrade.db")
+    assert (saved.audit, saved.last_lsn) == (None, 300)
+    model, store = MemoryStore(Disk()), SqlStore(url)
+    await model.open()
+    await model.write(history)
+    await store.open()
+    assert await contents(store) == await contents(model)
+    assert (await store.move_out(history[-1].at_ms, 500)).rows == 500
+    assert (await read_snapshot(url, audit)).disagreements == ()
+    await store.close()
