@@ -21,6 +21,9 @@ from actors.records import (
     WarehouseRecord,
 )
 
+# An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
+LEASE_S = 0.25
+
 
 class StorageError(Exception):
     """The database did not do what was asked. Whether a batch was written may be unknown."""
@@ -58,7 +61,8 @@ class Store(Protocol):
     async def open(self) -> Ownership:
         """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 
-        Called again after a `StorageError`, on the same object, it connects afresh.
+        Called again after a `StorageError`, on the same object, it connects afresh. If another owner may still run, it
+        returns `LEASE_S` after the epoch was raised: from then on that one answers nobody.
 
         Raises:
             OwnershipLost: another server owns the database.

@@ -31,6 +31,7 @@ from supervisor.directory import DirectoryStatistics
 from supervisor.expiry import Expiry
 from supervisor.goods import Goods
 from supervisor.hints import ExpiryHints
+from supervisor.lease import Lease
 from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
@@ -107,6 +108,7 @@ class Incarnation:
         self._is_ending = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
+        self.lease = Lease(store.check_ownership, tasks.start_soon, lambda: self._is_over)
         self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
         self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
@@ -164,7 +166,13 @@ class Incarnation:
         except BaseException:
             self._open_calls.pop(reply, None)
             raise
-        return await reply.wait()
+        try:
+            fact = await reply.wait()
+        except Refused:
+            await self.lease.hold()
+            raise
+        await self.lease.hold()
+        return fact
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket on durable state. Cancelling it changes nothing."""
@@ -177,6 +185,7 @@ class Incarnation:
                 free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
         else:
             free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        await self.lease.hold()
         placements = place(lines, free)
         return BasketCheck(
             all(placement.fits for placement in placements),
@@ -201,11 +210,13 @@ class Incarnation:
             raise storage_down()
         with await self.stock.pinned(organization_id, (variant_id,)) as variants:
             rows = variants[variant_id].rows
-            return [
+            views = [
                 StockView(record, self.stock.name_of(record.key))
                 for key in sorted(rows)
                 if (record := rows[key].state.durable).exists and warehouse_id in ("", key)
             ]
+        await self.lease.hold()
+        return views
 
     async def list_stock(
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
@@ -216,6 +227,7 @@ class Incarnation:
                 organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
             )
         )
+        await self.lease.hold()
         page = records[:limit]
         views = tuple([StockView(record, self.stock.name_of(record.key)) for record in page])
         return StockPage(views, page[-1].key if len(records) > limit else None)
@@ -229,6 +241,7 @@ class Incarnation:
                 organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
             )
         )
+        await self.lease.hold()
         page = tuple(reservations[:limit])
         return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
 
@@ -252,11 +265,13 @@ class Incarnation:
             with suppress(Refused, Unavailable, ActorCrashed):  # it goes to its caller, not to us
                 await reply.wait()
         await self.journal.wait_durable()
+        await self.lease.hold()
 
     def end(self, error: Exception) -> None:
         """Leave no caller waiting, and take no more. Called when nothing of this incarnation runs any more."""
         self._is_ending = True
         self.journal.fail_answers(error)
+        self.lease.fail(error)
         self.stock.fail_loads(error)
         for reply in list(self._open_calls):
             if not reply.is_done:
@@ -346,6 +361,8 @@ class Incarnation:
         self.stock.note_warehouses(transaction.warehouses)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
+        assert self.journal.batch_began_s is not None
+        self.lease.prove(self.journal.batch_began_s)
         self.stock.publish(transactions)
 
     def _break(self, error: Exception) -> None:
