@@ -39,6 +39,8 @@ SESSION_SETTINGS = {
     "enable_bitmapscan": "off",
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
+    # A server that falls asleep in the middle of a batch must not keep the ownership row from its successor.
+    "idle_in_transaction_session_timeout": "5000",
     # The lock's connection is idle for months: notice within half a minute if the other side is gone.
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",

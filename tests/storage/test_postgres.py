@@ -17,7 +17,7 @@ from storage.sql import reads
 from storage.sql.batch_postgres import compose
 from storage.sql.schema import metadata
 from storage.sql.store import SqlStore, backend_for
-from storage.store import LEASE_S, OwnershipLost, SchemaTooNew, StorageError
+from storage.store import LEASE_S, Ownership, OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, StoreContract, contents
 from tests.storage.scribe import Scribe
@@ -120,6 +120,18 @@ class TestOwner:
         successor = SqlStore(url)
         await successor.open()
         assert waits == [(LEASE_S, "2")]
+        await store.close()
+        await successor.close()
+
+    async def test_a_batch_whose_server_sleeps_does_not_keep_a_successor_out(
+        self, store: SqlStore, url: str, psql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(postgres.SESSION_SETTINGS, "idle_in_transaction_session_timeout", "500")
+        await store.open()
+        await store._backend._writer.execute("BEGIN; UPDATE ownership SET last_lsn = 1")  # type: ignore[attr-defined]
+        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        successor = SqlStore(url)
+        assert await asyncio.wait_for(successor.open(), 20) == Ownership(epoch=2, last_lsn=0, last_at_ms=0)
         await store.close()
         await successor.close()
 
