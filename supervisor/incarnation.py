@@ -98,14 +98,26 @@ class Incarnation:
         sources: time, ids and dispatch.
         limits: the bounds.
         tasks: the task group in which everything runs.
+        on_stalled: told True when the database hangs and False when it answers again.
     """
 
-    def __init__(self, store: Store, ownership: Ownership, sources: Sources, limits: Limits, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ownership: Ownership,
+        sources: Sources,
+        limits: Limits,
+        tasks: TaskGroup,
+        on_stalled: Callable[[bool], None],
+    ) -> None:
         self._store = store
         self._limits = limits
         self._tasks = tasks
         self._open_calls: dict[Reply[Fact], None] = {}
         self._is_ending = False
+        self._on_stalled = on_stalled
+        self._beat_began_s: float | None = None
+        self.is_stalled = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
         self.lease = Lease(store.check_ownership, tasks.start_soon, lambda: self._is_over)
@@ -254,6 +266,7 @@ class Incarnation:
             self.orders.loader.run,
             self.expiry.run,
             self._heartbeat,
+            self._watch,
             self._sweep,
             self._learn,
         ):
@@ -382,7 +395,19 @@ class Incarnation:
         """Notice a database that went away, or that has another owner, also while nobody calls."""
         while True:
             await anyio.sleep(self._limits.heartbeat_s)
+            self._beat_began_s = anyio.current_time()
             await self._store.check_ownership()
+            self._beat_began_s = None
+
+    async def _watch(self) -> None:
+        """Notice a database that does not even fail: whoever calls shall hear of it, and not queue behind it."""
+        while True:
+            await anyio.sleep(self._limits.stall_s / 4)
+            began = [it for it in (self.journal.batch_began_s, self._beat_began_s) if it is not None]
+            is_stalled = bool(began) and anyio.current_time() - min(began) >= self._limits.stall_s
+            if is_stalled != self.is_stalled:
+                self.is_stalled = is_stalled
+                self._on_stalled(is_stalled)
 
     async def _sweep(self) -> None:
         while True:
@@ -408,14 +433,18 @@ class Incarnation:
 
 @asynccontextmanager
 async def incarnation(
-    store: Store, ownership: Ownership, sources: Sources, limits: Limits
+    store: Store,
+    ownership: Ownership,
+    sources: Sources,
+    limits: Limits,
+    on_stalled: Callable[[bool], None] = lambda is_stalled: None,
 ) -> AsyncIterator[Incarnation]:
     """A running core, ended with the block."""
     core = None
     error = storage_down()
     try:
         async with anyio.create_task_group() as tasks:
-            core = Incarnation(store, ownership, sources, limits, tasks)
+            core = Incarnation(store, ownership, sources, limits, tasks, on_stalled)
             await core.serve()
             yield core
             error = shutting_down()
