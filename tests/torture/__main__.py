@@ -1,0 +1,135 @@
+"""`make torture`: every scenario in full, with a progress bar, a table at the end, and the table in docs/torture.md."""
+
+import argparse
+import asyncio
+import math
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.postgres import embedded_postgres
+from tests.system.servers import ROOT
+from tests.torture.plan import PLAN, Entry
+from tests.torture.scenario import Finding, database
+
+LOOK_S = 0.2
+PAGE = """# Torture
+
+What was done to the real server, on real databases and over a real socket, and what was found. `make torture` does all
+of it again and writes this page; `make test` does a few rounds of each. The scenarios are in `tests/torture/`.
+
+{machine}
+
+| done | on | rounds | checked | found | measured | took |
+|---|---|---|---|---|---|---|
+{rows}
+
+{verdict}
+"""
+
+
+def main() -> int:
+    """Exit status 0: nothing was found; 1: something was."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the rounds, for a shorter run; rounded up")
+    parser.add_argument("--only", default="", help="scenarios whose name contains this; the page is not written")
+    arguments = parser.parse_args()
+    entries = [entry for entry in PLAN if arguments.only in str(entry)]
+    console = Console()
+    findings = []
+    began_s = time.monotonic()
+    with _progress(console) as progress:
+        for entry in entries:
+            rounds = math.ceil(entry.rounds * arguments.share)
+            findings.append((entry, rounds, asyncio.run(_run(entry, rounds, progress))))
+            if not arguments.only:
+                (ROOT / "docs" / "torture.md").write_text(_page(findings, time.monotonic() - began_s), "utf-8")
+    _print_table(console, findings)
+    return 1 if any(finding.problems for _, _, finding in findings) else 0
+
+
+async def _run(entry: Entry, rounds: int, progress: Progress) -> Finding:
+    finding = Finding()
+    task = progress.add_task(str(entry), total=rounds)
+    start_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="torture-") as directory:
+        running = asyncio.create_task(_attempt(entry, rounds, finding, Path(directory)))
+        while not running.done():
+            progress.update(task, completed=finding.rounds)
+            await asyncio.wait([running], timeout=LOOK_S)
+        await running
+    progress.update(task, completed=finding.rounds)
+    finding.seconds = time.monotonic() - start_s
+    return finding
+
+
+async def _attempt(entry: Entry, rounds: int, finding: Finding, directory: Path) -> None:
+    try:
+        with database(entry.kind, directory) as made:
+            await entry.scenario(made, rounds, finding)
+    except pytest.skip.Exception as skipped:
+        finding.notes.append(f"skipped: {skipped}")
+    except Exception as error:  # noqa: BLE001 - it is what was found, and the others are still to be done
+        finding.problems.append(f"after {finding.rounds} rounds: {type(error).__name__}: {error}")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _print_table(console: Console, findings: list[tuple[Entry, int, Finding]]) -> None:
+    table = Table("scenario", "rounds", "found", "measured", "took")
+    for entry, rounds, finding in findings:
+        table.add_row(
+            str(entry), _rounds(rounds, finding), _found(finding), "; ".join(finding.notes), f"{finding.seconds:.0f} s"
+        )
+    console.print(table)
+
+
+def _page(findings: list[tuple[Entry, int, Finding]], seconds: float) -> str:
+    rows = [
+        f"| {entry.done} | {entry.kind} | {_rounds(entry.rounds, finding)} | {entry.checked} | {_found(finding)} |"
+        f" {'; '.join(finding.notes)} | {finding.seconds:.0f} s |"
+        for entry, _, finding in findings
+    ]
+    rows += [f"| {entry.done} | {entry.kind} | not done | {entry.checked} | | | |" for entry in PLAN[len(findings) :]]
+    problems = sum(len(finding.problems) for _, _, finding in findings)
+    verdict = "Nothing was lost and nothing doubled." if not problems else f"{problems} problems."
+    return PAGE.format(machine=_machine(seconds), rows="\n".join(rows), verdict=verdict)
+
+
+def _rounds(rounds: int, finding: Finding) -> str:
+    return str(rounds) if finding.rounds == rounds else f"{finding.rounds} of {rounds}"
+
+
+def _found(finding: Finding) -> str:
+    if not finding.problems:
+        return "nothing" if finding.rounds else "–"
+    return "; ".join(" ".join(problem.split()) for problem in finding.problems[:3]).replace("|", "/")
+
+
+def _machine(seconds: float) -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+    with embedded_postgres() as postgres:
+        version = postgres.psql("SHOW server_version").split()[2]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, in {seconds / 60:.0f} minutes on {os.cpu_count()} cores of"
+        f" {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}, Python"
+        f" {platform.python_version()}, SQLite {sqlite3.sqlite_version}, PostgreSQL {version}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
