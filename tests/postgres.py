@@ -51,6 +51,11 @@ class EmbeddedPostgres(PostgresServer):
         """What it listens on."""
         return Path(self._server.get_postmaster_info().socket_path)
 
+    @property
+    def log(self) -> str:
+        """What it has written there."""
+        return Path(self._server.log).read_text()
+
     def start(self) -> None:
         """Start it on its data; returns when it takes connections."""
         directory = self._server.pgdata
