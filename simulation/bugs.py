@@ -24,6 +24,7 @@ from actors.records import Delta, OrderKey, StockRecord
 from actors.reply import Reply
 from actors.reservation import confirm, release
 from actors.stock import StockActor, StockState, Verdict
+from storage import memory
 from storage.journal import Journal, storage_down
 from storage.memory import Disk, MemoryStore
 from storage.store import StorageError
@@ -32,6 +33,7 @@ from supervisor.coordinator import Coordinator, Prepared
 from supervisor.expiry import Expiry
 from supervisor.incarnation import Incarnation
 from supervisor.known import KnownKeys
+from supervisor.lease import Lease
 from supervisor.loader import Loader
 from supervisor.order import OrderActor
 from supervisor.orders import OrderDirectory
@@ -475,6 +477,19 @@ def _land_unfenced(self: MemoryStore, transactions: Any) -> None:
 @bug("a commit is not checked against the epoch; LSNs still must follow each other", "G3", "G9")
 def no_fence() -> Patches:
     return [(MemoryStore, "land", _land_unfenced)]
+
+
+@bug("a server that was driven out answers from memory until its heartbeat", "G4", "G6", "G5")
+def answers_after_a_takeover() -> Patches:
+    async def hold(self: Lease) -> None:
+        pass
+
+    return [(Lease, "hold", hold)]
+
+
+@bug("a successor serves before its predecessor's lease is over", "G4", "G6", "G5")
+def served_before_the_lease_is_over() -> Patches:
+    return [(memory, "LEASE_S", 0.0)]
 
 
 @bug("neither the epoch nor the LSN of a commit is checked", "G3", "G9")
