@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.system.servers import ROOT
 from tests.torture.plan import PLAN, Entry
 from tests.torture.scenario import Finding, database
 
+DOCUMENT = ROOT / "docs" / "torture.md"
 LOOK_S = 0.2
 PAGE = """# Torture
 
@@ -33,8 +35,6 @@ of it again and writes this page; `make test` does a few rounds of each. The sce
 | done | on | rounds | checked | found | measured | took |
 |---|---|---|---|---|---|---|
 {rows}
-
-{verdict}
 """
 
 
@@ -42,18 +42,17 @@ def main() -> int:
     """Exit status 0: nothing was found; 1: something was."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the rounds, for a shorter run; rounded up")
-    parser.add_argument("--only", default="", help="scenarios whose name contains this; the page is not written")
+    parser.add_argument("--only", default="", help="scenarios whose name contains this; the others keep their rows")
     arguments = parser.parse_args()
-    entries = [entry for entry in PLAN if arguments.only in str(entry)]
     console = Console()
+    machine = _machine()
     findings = []
-    began_s = time.monotonic()
     with _progress(console) as progress:
-        for entry in entries:
-            rounds = math.ceil(entry.rounds * arguments.share)
-            findings.append((entry, rounds, asyncio.run(_run(entry, rounds, progress))))
-            if not arguments.only:
-                (ROOT / "docs" / "torture.md").write_text(_page(findings, time.monotonic() - began_s), "utf-8")
+        for entry in PLAN:
+            if arguments.only in str(entry):
+                rounds = math.ceil(entry.rounds * arguments.share)
+                findings.append((entry, rounds, asyncio.run(_run(entry, rounds, progress))))
+                _write_page(machine, {entry: finding for entry, _, finding in findings})
     _print_table(console, findings)
     return 1 if any(finding.problems for _, _, finding in findings) else 0
 
@@ -97,16 +96,26 @@ def _print_table(console: Console, findings: list[tuple[Entry, int, Finding]]) -
     console.print(table)
 
 
-def _page(findings: list[tuple[Entry, int, Finding]], seconds: float) -> str:
-    rows = [
-        f"| {entry.done} | {entry.kind} | {_rounds(entry.rounds, finding)} | {entry.checked} | {_found(finding)} |"
-        f" {'; '.join(finding.notes)} | {finding.seconds:.0f} s |"
-        for entry, _, finding in findings
-    ]
-    rows += [f"| {entry.done} | {entry.kind} | not done | {entry.checked} | | | |" for entry in PLAN[len(findings) :]]
-    problems = sum(len(finding.problems) for _, _, finding in findings)
-    verdict = "Nothing was lost and nothing doubled." if not problems else f"{problems} problems."
-    return PAGE.format(machine=_machine(seconds), rows="\n".join(rows), verdict=verdict)
+def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
+    """What was not done now keeps its row, if it was done on the same machine with the same software."""
+    old = DOCUMENT.read_text(encoding="utf-8").splitlines() if DOCUMENT.exists() else []
+    rows = []
+    for entry in PLAN:
+        head = f"| {entry.done} | {entry.kind} |"
+        if (finding := findings.get(entry)) is not None:
+            measured, day = "; ".join(finding.notes), f"{datetime.now(UTC):%Y-%m-%d}"
+            cells = (
+                _rounds(entry.rounds, finding),
+                entry.checked,
+                _found(finding),
+                measured,
+                f"{finding.seconds:.0f} s, {day}",
+            )
+            rows.append(f"{head} {' | '.join(cells)} |")
+        else:
+            kept = [line for line in old if line.startswith(head)] if machine in old else []
+            rows += kept or [f"{head} not done | {entry.checked} | – | | |"]
+    DOCUMENT.write_text(PAGE.format(machine=machine, rows="\n".join(rows)), encoding="utf-8")
 
 
 def _rounds(rounds: int, finding: Finding) -> str:
@@ -119,15 +128,15 @@ def _found(finding: Finding) -> str:
     return "; ".join(" ".join(problem.split()) for problem in finding.problems[:3]).replace("|", "/")
 
 
-def _machine(seconds: float) -> str:
+def _machine() -> str:
     info = Path("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
     with embedded_postgres() as postgres:
         version = postgres.psql("SHOW server_version").split()[2]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, in {seconds / 60:.0f} minutes on {os.cpu_count()} cores of"
-        f" {names[0] if names else platform.machine()}, {platform.system()} {platform.release()}, Python"
-        f" {platform.python_version()}, SQLite {sqlite3.sqlite_version}, PostgreSQL {version}."
+        f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}, {platform.system()}"
+        f" {platform.release()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" PostgreSQL {version}."
     )
 
 
