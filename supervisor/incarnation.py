@@ -36,6 +36,7 @@ from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
+from supervisor.pulse import Pulse
 from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
 from supervisor.reader import Reader
 from supervisor.requests import RequestDirectory
@@ -115,13 +116,13 @@ class Incarnation:
         self._tasks = tasks
         self._open_calls: dict[Reply[Fact], None] = {}
         self._is_ending = False
-        self._on_stalled = on_stalled
-        self._beat_began_s: float | None = None
-        self.is_stalled = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
         self.lease = Lease(store.check_ownership, tasks.start_soon, lambda: self._is_over)
         self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
+        self.pulse = Pulse(
+            store.check_ownership, lambda: self.journal.batch_began_s, limits.heartbeat_s, limits.stall_s, on_stalled
+        )
         self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
             self._reader.variants,
@@ -265,8 +266,8 @@ class Incarnation:
             self.stock.loader.run,
             self.orders.loader.run,
             self.expiry.run,
-            self._heartbeat,
-            self._watch,
+            self.pulse.beat,
+            self.pulse.watch,
             self._sweep,
             self._learn,
         ):
@@ -390,24 +391,6 @@ class Incarnation:
         self._tasks.start_soon(end)
 
     # ---- background -----------------------------------------------------------------------------------------------
-
-    async def _heartbeat(self) -> None:
-        """Notice a database that went away, or that has another owner, also while nobody calls."""
-        while True:
-            await anyio.sleep(self._limits.heartbeat_s)
-            self._beat_began_s = anyio.current_time()
-            await self._store.check_ownership()
-            self._beat_began_s = None
-
-    async def _watch(self) -> None:
-        """Notice a database that does not even fail: whoever calls shall hear of it, and not queue behind it."""
-        while True:
-            await anyio.sleep(self._limits.stall_s / 4)
-            began = [it for it in (self.journal.batch_began_s, self._beat_began_s) if it is not None]
-            is_stalled = bool(began) and anyio.current_time() - min(began) >= self._limits.stall_s
-            if is_stalled != self.is_stalled:
-                self.is_stalled = is_stalled
-                self._on_stalled(is_stalled)
 
     async def _sweep(self) -> None:
         while True:

@@ -57,7 +57,7 @@ class Supervisor:
     @property
     def serving(self) -> bool:
         """Whether calls are served now."""
-        return self._core is not None and not self._core.is_stalled and not self._stop_requested.is_set()
+        return self._core is not None and not self._core.pulse.is_stalled and not self._stop_requested.is_set()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
@@ -138,7 +138,7 @@ class Supervisor:
     def _serving_core(self) -> Incarnation:
         if self._stop_requested.is_set():
             raise shutting_down()
-        if self._core is None or self._core.is_stalled:
+        if self._core is None or self._core.pulse.is_stalled:
             raise storage_down()
         return self._core
 

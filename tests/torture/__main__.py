@@ -103,14 +103,8 @@ def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
     for entry in PLAN:
         head = f"| {entry.done} | {entry.kind} |"
         if (finding := findings.get(entry)) is not None:
-            measured, day = "; ".join(finding.notes), f"{datetime.now(UTC):%Y-%m-%d}"
-            cells = (
-                _rounds(entry.rounds, finding),
-                entry.checked,
-                _found(finding),
-                measured,
-                f"{finding.seconds:.0f} s, {day}",
-            )
+            took = f"{finding.seconds:.0f} s, {datetime.now(UTC):%Y-%m-%d}"
+            cells = (_rounds(entry.rounds, finding), entry.checked, _found(finding), "; ".join(finding.notes), took)
             rows.append(f"{head} {' | '.join(cells)} |")
         else:
             kept = [line for line in old if line.startswith(head)] if machine in old else []
