@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: setup run demo test check proto simulate bench clean
+.PHONY: setup run demo test check proto simulate torture bench clean
 
 setup: .venv/.ready
 
@@ -35,6 +35,9 @@ proto: setup  ## generate client/inventory/v1 anew
 
 simulate: setup
 	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
+
+torture: setup  ## kill, stop, fill and cut everything, about 25 minutes; writes docs/torture.md
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.torture
 
 bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick
 	$(BIN)/python -m bench $(ARGS)

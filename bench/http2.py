@@ -1,9 +1,10 @@
 """The client's side of HTTP/2, as little of it as a load generator can do with.
 
-A generator that shares the machine with what it measures must be cheap. grpc's own clients take as much CPU a call as
-a server does; this takes a tenth of it, since nothing is built for a call: its header block is encoded once for a
-connection (all its fields are then in the server's table, as with a client of gRPC's), the message is encoded before
-the clock runs, and of an answer only the frames' heads are parsed, and the header blocks that were not met before.
+A generator that shares the machine with what it measures must be cheap. grpc's own clients take as much CPU a
+call as a server does; this takes a tenth of it, since nothing is built for a call: its header block is encoded
+once for a connection (all its fields are then in the server's table, as with a client of gRPC's), the message
+is encoded before the clock runs, and of an answer only the frames' heads are parsed, and the header blocks that
+were not met before.
 """
 
 import socket

@@ -12,10 +12,12 @@ from actors.records import OrderKey, StockRecord
 from actors.reply import Reply
 from actors.stock import StockState
 from simulation.planting import Patches, bug
+from storage import memory
 from storage.journal import Journal, storage_down
 from storage.memory import Disk, MemoryStore
 from storage.store import StorageError
 from supervisor.incarnation import Incarnation
+from supervisor.lease import Lease
 from supervisor.loader import Loader
 from supervisor.reader import Reader
 from supervisor.stock_directory import VariantStock
@@ -182,6 +184,16 @@ def _land_unfenced(self: MemoryStore, transactions: Any) -> None:
 @bug("a commit is not checked against the epoch; LSNs still must follow each other", "G3", "G9")
 def no_fence() -> Patches:
     return [(MemoryStore, "land", _land_unfenced)]
+
+
+@bug("a server that was driven out answers from memory until its heartbeat", "G4", "G6", "G5")
+def answers_after_a_takeover() -> Patches:
+    return [(Lease, "holds", property(lambda self: True))]
+
+
+@bug("a successor serves before its predecessor's lease is over", "G4", "G6", "G5")
+def served_before_the_lease_is_over() -> Patches:
+    return [(memory, "LEASE_S", 0.0)]
 
 
 @bug("neither the epoch nor the LSN of a commit is checked", "G3", "G9")

@@ -225,6 +225,7 @@ def limits_of(options: Options) -> Limits:
         requests_max=options.orders_in_memory,
         idle_timeout_s=options.idle_timeout_s,
         heartbeat_s=options.heartbeat_s,
+        stall_s=4 * options.heartbeat_s,
     )
 
 

@@ -4,8 +4,8 @@ The memory disk stays beside it as the model: every batch goes to both, every re
 compared with what the model says, and whatever one accepts the other must. So the auditor needs to know nothing
 of it.
 
-With `power-cut` the file is on a disk of `simulation.power_cut_disk`, which keeps only what was synced: every process
-begins after a power cut, and a kill in the middle of a commit is one at a random call of SQLite's.
+With `power-cut` the file is on a disk of `simulation.power_cut_disk`, which keeps only what was synced: every
+process begins after a power cut, and a kill in the middle of a commit is one at a random call of SQLite's.
 """
 
 import sqlite3

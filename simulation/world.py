@@ -93,6 +93,13 @@ class World:
         server = self.server
         return server if server is not None and server.serving else None
 
+    def _reached(self) -> Server | None:
+        """Who gets a call: one that was driven out and does not know it yet may still have its callers."""
+        driven_out = [server for server in self.servers if server.serving and server is not self.server]
+        if driven_out and Random(f"{self.seed}/reached/{self.schedule.steps}").random() < 0.5:
+            return driven_out[-1]
+        return self._serving()
+
     def _on_landed(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         self.history.note("disk", transactions)
         if epoch != self.disk.epoch:
@@ -316,7 +323,7 @@ class World:
                 self.seed,
                 self.options,
                 lambda: self.is_calm,
-                self._serving,
+                self._reached,
                 self.history,
                 self._tasks,
                 self.fail,

@@ -87,6 +87,7 @@ class Journal:
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
+        self.batch_began_s: float | None = None  # of the batch that is being written, on the event loop's clock
 
     def __repr__(self) -> str:
         return f"<Journal last_lsn={self.last_lsn} durable_lsn={self.durable_lsn}>"
@@ -168,12 +169,14 @@ class Journal:
     async def _write_batch(self) -> None:
         entries = self._entries
         batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
+        self.batch_began_s = anyio.current_time()
         await self._store.write(batch)
         self.durable_lsn = batch[-1].lsn
         self._batches += 1
         self._entries_written += len(batch)
         self._batch_entries_max = max(self._batch_entries_max, len(batch))
         self._publish(batch)
+        self.batch_began_s = None
         answers = self._answers
         while answers and answers[0].lsn <= self.durable_lsn:
             answer = answers.popleft()

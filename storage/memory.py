@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from anyio import lowlevel
+from anyio import lowlevel, sleep
 
 from actors.records import (
     OrderKey,
@@ -27,7 +27,7 @@ from actors.records import (
     WarehouseRecord,
 )
 from storage.batch import Batch, fold
-from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
+from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
@@ -194,13 +194,16 @@ class MemoryStore:
     async def open(self) -> Ownership:
         await self._before("open")
         disk = self.disk
-        if disk.owner not in (None, self) and not self._takes_over:
+        may_still_run = disk.owner not in (None, self)
+        if may_still_run and not self._takes_over:
             raise OwnershipLost(f"another server owns the disk since epoch {disk.epoch}")
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
         ownership = Ownership(epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms)
         await self._after("open")
+        if may_still_run:
+            await sleep(LEASE_S)
         return ownership
 
     async def write(self, transactions: Sequence[Transaction]) -> None:

@@ -1,7 +1,7 @@
 """The Store port: everything the core asks of a database. `StoreContract` in the tests is run by every adapter.
 
-One writer: only the Journal calls `write`, one batch at a time, and only the housekeeping calls `move_out`. Reads see
-whole batches, never half of one.
+One writer: only the Journal calls `write`, one batch at a time, and only the housekeeping calls `move_out`.
+Reads see whole batches, never half of one.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,9 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+
+# An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
+LEASE_S = 0.25
 
 
 class StorageError(Exception):
@@ -76,7 +79,8 @@ class Store(Protocol):
     async def open(self) -> Ownership:
         """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 
-        Called again after a `StorageError`, on the same object, it connects afresh.
+        Called again after a `StorageError`, on the same object, it connects afresh. If another owner may still run, it
+        returns `LEASE_S` after the epoch was raised: from then on that one answers nobody.
 
         Raises:
             OwnershipLost: another server owns the database.

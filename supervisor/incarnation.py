@@ -32,10 +32,12 @@ from supervisor.expiry import Expiry
 from supervisor.goods import Goods
 from supervisor.hints import ExpiryHints
 from supervisor.housekeeping import Housekeeping
+from supervisor.lease import Lease
 from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
+from supervisor.pulse import Pulse
 from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
 from supervisor.reader import Reader
 from supervisor.requests import RequestDirectory
@@ -75,15 +77,50 @@ class Statistics(Struct, frozen=True):
 
 
 class Call(Reply[Fact]):
-    """A command under way: until it is answered, whether or not its caller still waits."""
+    """A command under way: until it is answered, whether or not its caller still waits.
 
-    __slots__ = ("_event_type", "_open_calls")
+    An outcome is given only while the lease holds, and otherwise after the next proof of ownership.
+    """
 
-    def __init__(self, open_calls: dict[Reply[Fact], None], event_type: type[anyio.Event]) -> None:
+    __slots__ = ("_event_type", "_lease", "_open_calls")
+
+    def __init__(self, open_calls: dict[Reply[Fact], None], lease: Lease, event_type: type[anyio.Event]) -> None:
         super().__init__()
         self._open_calls = open_calls
+        self._lease = lease
         self._event_type = event_type  # the backend's own: `anyio.Event` asks each time which backend that is
         open_calls[self] = None
+
+    def set(self, value: Fact) -> None:
+        if self._lease.holds:
+            super().set(value)
+        else:
+            self._give_later(value, None)
+
+    def fail(self, error: Exception) -> None:
+        if not isinstance(error, Refused) or self._lease.holds:
+            super().fail(error)
+        else:
+            self._give_later(None, error)
+
+    def _give_later(self, value: Fact | None, error: Refused | None) -> None:
+        proof = self._lease.next_proof()
+
+        def give() -> None:
+            if self.is_done:
+                return  # the incarnation has ended meanwhile, and has said so
+            try:
+                proof.result()
+            except Unavailable as lost:
+                self.fail(lost)
+                return
+            if error is not None:
+                Reply.fail(self, error)
+            else:
+                assert value is not None
+                Reply.set(self, value)
+
+        proof.when_done(give)
 
     def _new_event(self) -> anyio.Event:
         return self._event_type()
@@ -102,9 +139,18 @@ class Incarnation:
         sources: time, ids and dispatch.
         limits: the bounds.
         tasks: the task group in which everything runs.
+        on_stalled: told True when the database hangs and False when it answers again.
     """
 
-    def __init__(self, store: Store, ownership: Ownership, sources: Sources, limits: Limits, tasks: TaskGroup) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ownership: Ownership,
+        sources: Sources,
+        limits: Limits,
+        tasks: TaskGroup,
+        on_stalled: Callable[[bool], None],
+    ) -> None:
         self._store = store
         self._limits = limits
         self._tasks = tasks
@@ -113,7 +159,11 @@ class Incarnation:
         self._is_ending = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
+        self.lease = Lease(store.check_ownership, tasks.start_soon, lambda: self._is_over)
         self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
+        self.pulse = Pulse(
+            store.check_ownership, lambda: self.journal.batch_began_s, limits.heartbeat_s, limits.stall_s, on_stalled
+        )
         self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
             self._reader.variants,
@@ -175,7 +225,7 @@ class Incarnation:
             raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
-        reply = Call(self._open_calls, self._event_type)
+        reply = Call(self._open_calls, self.lease, self._event_type)
         try:
             self._submit(command, reply)
         except BaseException:
@@ -194,6 +244,7 @@ class Incarnation:
                 free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
         else:
             free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        await self.lease.hold()
         placements = place(lines, free)
         return BasketCheck(
             all(placement.fits for placement in placements),
@@ -218,11 +269,13 @@ class Incarnation:
             raise storage_down()
         with await self.stock.pinned(organization_id, (variant_id,)) as variants:
             rows = variants[variant_id].rows
-            return [
+            views = [
                 StockView(record, self.stock.name_of(record.key))
                 for key in sorted(rows)
                 if (record := rows[key].state.durable).exists and warehouse_id in ("", key)
             ]
+        await self.lease.hold()
+        return views
 
     async def list_stock(
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
@@ -233,6 +286,7 @@ class Incarnation:
                 organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
             )
         )
+        await self.lease.hold()
         page = records[:limit]
         views = tuple([StockView(record, self.stock.name_of(record.key)) for record in page])
         return StockPage(views, page[-1].key if len(records) > limit else None)
@@ -246,6 +300,7 @@ class Incarnation:
                 organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
             )
         )
+        await self.lease.hold()
         page = tuple(reservations[:limit])
         return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
 
@@ -257,7 +312,8 @@ class Incarnation:
             self.stock.loader.run,
             self.orders.loader.run,
             self.expiry.run,
-            self._heartbeat,
+            self.pulse.beat,
+            self.pulse.watch,
             self._sweep,
             self._learn,
         ):
@@ -271,11 +327,13 @@ class Incarnation:
             with suppress(Refused, Unavailable, ActorCrashed):  # it goes to its caller, not to us
                 await reply.wait()
         await self.journal.wait_durable()
+        await self.lease.hold()
 
     def end(self, error: Exception) -> None:
         """Leave no caller waiting, and take no more. Called when nothing of this incarnation runs any more."""
         self._is_ending = True
         self.journal.fail_answers(error)
+        self.lease.fail(error)
         self.stock.fail_loads(error)
         for reply in list(self._open_calls):
             if not reply.is_done:
@@ -365,6 +423,8 @@ class Incarnation:
         self.stock.note_warehouses(transaction.warehouses)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
+        assert self.journal.batch_began_s is not None
+        self.lease.prove(self.journal.batch_began_s)
         self.stock.publish(transactions)
 
     def _break(self, error: Exception) -> None:
@@ -379,12 +439,6 @@ class Incarnation:
         self._tasks.start_soon(end)
 
     # ---- background -----------------------------------------------------------------------------------------------
-
-    async def _heartbeat(self) -> None:
-        """Notice a database that went away, or that has another owner, also while nobody calls."""
-        while True:
-            await anyio.sleep(self._limits.heartbeat_s)
-            await self._store.check_ownership()
 
     async def _sweep(self) -> None:
         while True:
@@ -410,14 +464,18 @@ class Incarnation:
 
 @asynccontextmanager
 async def incarnation(
-    store: Store, ownership: Ownership, sources: Sources, limits: Limits
+    store: Store,
+    ownership: Ownership,
+    sources: Sources,
+    limits: Limits,
+    on_stalled: Callable[[bool], None] = lambda is_stalled: None,
 ) -> AsyncIterator[Incarnation]:
     """A running core, ended with the block."""
     core = None
     error = storage_down()
     try:
         async with anyio.create_task_group() as tasks:
-            core = Incarnation(store, ownership, sources, limits, tasks)
+            core = Incarnation(store, ownership, sources, limits, tasks, on_stalled)
             await core.serve()
             yield core
             error = shutting_down()

@@ -60,7 +60,7 @@ class Supervisor:
     @property
     def serving(self) -> bool:
         """Whether calls are served now."""
-        return self._core is not None and not self._stop_requested.is_set()
+        return self._core is not None and not self._core.pulse.is_stalled and not self._stop_requested.is_set()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
@@ -77,7 +77,9 @@ class Supervisor:
                 self._sources.clock.start(ownership.last_at_ms)
                 began_s = anyio.current_time()
                 try:
-                    async with incarnation(self._store, ownership, self._sources, self._limits) as core:
+                    async with incarnation(
+                        self._store, ownership, self._sources, self._limits, self._on_stalled
+                    ) as core:
                         self._begin(core)
                         if self.incarnations == 1:
                             task_status.started()
@@ -152,7 +154,7 @@ class Supervisor:
     def _serving_core(self) -> Incarnation:
         if self._stop_requested.is_set():
             raise shutting_down()
-        if self._core is None:
+        if self._core is None or self._core.pulse.is_stalled:
             raise storage_down()
         return self._core
 
@@ -160,6 +162,11 @@ class Supervisor:
         self._core = core
         self.incarnations += 1
         self._on_serving(True)
+
+    def _on_stalled(self, is_stalled: bool) -> None:
+        self._on_serving(self.serving)
+        if is_stalled:
+            self._report(StorageError(f"the database has not answered for {self._limits.stall_s:g} s"))
 
     def _end(self, error: Exception) -> None:
         self._core = None

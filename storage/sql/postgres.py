@@ -1,14 +1,16 @@
 """Postgres behind the store: a connection that holds the lock, one that writes, and a few that read.
 
 The lock is an advisory one, held by a session: Postgres takes it back when the session's connection ends. It
-keeps two servers apart that mean well. What keeps them apart in truth is the epoch, which every batch checks.
+keeps two servers apart that mean well. What keeps them apart in truth is the epoch, which every batch checks. A
+free lock does not say that its last holder is dead: it may sleep, or have lost a connection, and go on answering
+until its lease ends. So a successor waits for that. A lock that was lost fails reads, and with them the heartbeat.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
-from anyio import move_on_after
+from anyio import move_on_after, sleep
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -17,7 +19,7 @@ from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
-from storage.store import MovedOut, Ownership, OwnershipLost
+from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
 
@@ -38,6 +40,8 @@ SESSION_SETTINGS = {
     "enable_bitmapscan": "off",
     "jit": "off",
     "plan_cache_mode": "force_custom_plan",
+    # A server that falls asleep in the middle of a batch must not keep the ownership row from its successor.
+    "idle_in_transaction_session_timeout": "5000",
     # The lock's connection is idle for months: notice within half a minute if the other side is gone.
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
@@ -79,6 +83,7 @@ class PostgresBackend:
         self._url = driver_url(url)
         self._engine: AsyncEngine | None = None
         self._held: list[AsyncConnection] = []
+        self._holder: asyncpg.Connection | None = None
         self._writer: asyncpg.Connection | None = None
         self._batches = 0
 
@@ -102,7 +107,8 @@ class PostgresBackend:
                 "server_settings": SESSION_SETTINGS,
             },
         )
-        await self._lock(await self._hold(self._engine))
+        self._holder = await self._hold(self._engine)
+        await self._lock(self._holder)
         self._writer = await self._hold(self._engine)
         await self._writer.execute(SYNCHRONOUS)
         await self._writer.execute("SET plan_cache_mode = auto")
@@ -111,7 +117,10 @@ class PostgresBackend:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
                 await connection.run_sync(migrate)
-                return await connection.run_sync(raise_epoch, owner)
+                ownership = await connection.run_sync(raise_epoch, owner)
+        if ownership.epoch > 1:
+            await sleep(LEASE_S)
+        return ownership
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         assert self._writer is not None
@@ -139,13 +148,16 @@ class PostgresBackend:
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         assert self._engine is not None
+        assert self._holder is not None
+        if self._holder.is_closed():
+            raise asyncpg.InterfaceError("the connection that held the lock is gone")
         async with self._engine.connect() as connection:
             return await connection.run_sync(function)
 
     async def close(self) -> None:
         engine, self._engine = self._engine, None
         held, self._held = self._held, []
-        self._writer = None
+        self._holder = self._writer = None
         if engine is None:
             return
         # A server that does not answer must not keep us: its side of the connections ends by its own keepalives.

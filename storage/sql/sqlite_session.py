@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine
@@ -16,6 +17,8 @@ from storage.sql.migrate import migrate
 from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
+
+FREE_BYTES_MIN = 1 << 20  # less is full: opening may work where the next batch cannot, and would be tried for ever
 
 OLDEST_VERSION = (3, 37, 0)  # the first with STRICT tables
 
@@ -135,4 +138,7 @@ def describe_path(path: Path) -> str | None:
         return f"the database {path} is a directory"
     if not path.parent.is_dir():
         return f"the directory {path.parent} of the database does not exist"
+    disk = disk_usage(path.parent)
+    if disk.free < min(FREE_BYTES_MIN, disk.total):
+        return f"the disk of the database {path} is full"
     return None

@@ -77,6 +77,30 @@ async def test_an_answer_waits_for_the_disk_and_readers_see_only_what_is_durable
         assert await available(core) == {("a", "w1"): 7}
 
 
+async def test_calls_are_turned_away_while_the_disk_hangs_and_taken_when_it_answers_again(world: World) -> None:
+    store = GatedStore(world.disk)
+    async with world.core(store, Limits(heartbeat_s=0.005, stall_s=0.05)) as core:
+        await bring(core, {("a", "w1"): 10})
+        store.gate = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reserve, core, "o1", ("a", "w1", 3))
+            with anyio.fail_after(5):
+                while core.serving:  # noqa: ASYNC110 - health is told, a test may look
+                    await anyio.sleep(0.005)
+            assert [str(report) for report in world.reports] == ["the database has not answered for 0.05 s"]
+            with pytest.raises(Unavailable) as refused:
+                await core.stock_info(ORGANIZATION, "a", "")
+            assert refused.value.reason == "STORAGE_DOWN"
+            with pytest.raises(Unavailable):
+                await reserve(core, "o2", ("a", "w1", 3))
+            store.gate.set()
+        with anyio.fail_after(5):
+            while not core.serving:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+        assert await available(core) == {("a", "w1"): 7}
+        assert core.incarnations == 1
+
+
 @pytest.mark.parametrize("lands", [False, True])
 async def test_a_failed_batch_takes_all_later_ones_and_a_retry_finds_or_makes_its_reservation(
     world: World, lands: bool

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from storage.sql import reads
 from storage.sql.batch_postgres import compose
 from storage.sql.schema import metadata
 from storage.sql.store import SqlStore, backend_for
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import LEASE_S, Ownership, OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, StoreContract, contents
 from tests.storage.scribe import Scribe
@@ -93,6 +93,48 @@ class TestOwner:
         await store.close()
         await successor.close()
 
+    async def test_a_lock_that_was_lost_is_noticed_though_nobody_took_it(
+        self, store: SqlStore, psql: Callable[[str], str]
+    ) -> None:
+        await store.open()
+        await store.check_ownership()
+        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(StorageError, match="the connection that held the lock is gone"):
+            await asyncio.wait_for(always(store.check_ownership), 10)
+        assert (await store.open()).epoch == 2
+        await store.check_ownership()
+        await store.close()
+
+    async def test_a_successor_waits_until_a_sleeping_predecessor_may_answer_nobody(
+        self, store: SqlStore, url: str, psql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waits: list[tuple[float, str]] = []
+
+        async def wait(delay_s: float) -> None:
+            waits.append((delay_s, psql("SELECT epoch FROM ownership").split()[2]))
+
+        monkeypatch.setattr(postgres, "sleep", wait)
+        await store.open()
+        assert waits == []  # in a new database there was nobody
+        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        successor = SqlStore(url)
+        await successor.open()
+        assert waits == [(LEASE_S, "2")]
+        await store.close()
+        await successor.close()
+
+    async def test_a_batch_whose_server_sleeps_does_not_keep_a_successor_out(
+        self, store: SqlStore, url: str, psql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(postgres.SESSION_SETTINGS, "idle_in_transaction_session_timeout", "500")
+        await store.open()
+        await store._backend._writer.execute("BEGIN; UPDATE ownership SET last_lsn = 1")  # type: ignore[attr-defined]
+        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        successor = SqlStore(url)
+        assert await asyncio.wait_for(successor.open(), 20) == Ownership(epoch=2, last_lsn=0, last_at_ms=0)
+        await store.close()
+        await successor.close()
+
     async def test_a_takeover_waits_for_the_batch_that_passed_the_fence_before_it(
         self, store: SqlStore, url: str, psql: Callable[[str], str], scribe: Scribe
     ) -> None:
@@ -133,6 +175,11 @@ class TestOwner:
         assert await contents(store) == before
         await usurper.close()
         await store.close()
+
+
+async def always(look: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await look()
 
 
 async def until_one_is_blocked(url: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiosqlite
 import anyio
+import psutil
 import pytest
 from msgspec.structs import replace
 
@@ -166,6 +167,10 @@ class TestWhatCannotBeOpened:
     async def test_a_directory_that_cannot_be_written(self) -> None:
         await self.assert_refused(Path("/proc/self/x.db"), r"cannot open the database /proc/.*x\.db")
 
+    async def test_a_disk_without_room_for_a_batch(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqlite_session, "FREE_BYTES_MIN", 1 << 60)
+        await self.assert_refused(path, r"the disk of the database .* is full")
+
     async def test_a_file_that_is_no_database(self, path: Path) -> None:
         await anyio.Path(path).write_text("variant,quantity\n" * 999)
         await self.assert_refused(path, r"cannot open the database .*: file is not a database")
@@ -259,6 +264,21 @@ class TestConnections:
     def test_the_choice_shows(self, path: Path) -> None:
         two = survives_many_connections(sqlite3.sqlite_version_info)
         assert SqlStore(f"sqlite:///{path}").connections == ("one writes, one reads" if two else "one for everything")
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("version", "said", "opened"), [((3, 40, 1), "one for everything", 1), ((3, 53, 0), "one writes, one reads", 2)]
+    )
+    async def test_the_file_is_opened_as_often_as_is_said(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], said: str, opened: int
+    ) -> None:
+        monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+        store = SqlStore(backend=SqliteBackend(path))
+        await store.open()
+        await store.load_warehouses()
+        assert store.connections == said
+        assert [file.path for file in psutil.Process().open_files()].count(str(path)) == opened
+        await store.close()
 
     def test_a_version_without_strict_tables_is_refused(self) -> None:
         check_version((3, 37, 0), "3.37.0")

@@ -1,0 +1,59 @@
+"""Whether the database is still there, still ours, and still answers.
+
+One that fails ends the incarnation. One that hangs does not fail, and everybody would queue behind it until their
+deadlines: so after a while without an answer calls are turned away, and taken again as soon as it answers.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+
+class Pulse:
+    """Asks the database, and knows how long it has been asked in vain.
+
+    Args:
+        check_ownership: looks whether the store still owns the database.
+        batch_began_s: since when a batch is being written, on the event loop's clock; None if none is.
+        heartbeat_s: the pause between two looks.
+        stall_s: after so long without an answer it hangs.
+        on_stalled: told True when it hangs and False when it answers again.
+    """
+
+    def __init__(
+        self,
+        check_ownership: Callable[[], Awaitable[None]],
+        batch_began_s: Callable[[], float | None],
+        heartbeat_s: float,
+        stall_s: float,
+        on_stalled: Callable[[bool], None],
+    ) -> None:
+        self._check_ownership = check_ownership
+        self._batch_began_s = batch_began_s
+        self._heartbeat_s = heartbeat_s
+        self._stall_s = stall_s
+        self._on_stalled = on_stalled
+        self._beat_began_s: float | None = None
+        self.is_stalled = False
+
+    async def beat(self) -> None:
+        """Notice a database that went away, or that has another owner, also while nobody calls. Until cancelled.
+
+        Raises:
+            StorageError, OwnershipLost: it was noticed.
+        """
+        while True:
+            await anyio.sleep(self._heartbeat_s)
+            self._beat_began_s = anyio.current_time()
+            await self._check_ownership()
+            self._beat_began_s = None
+
+    async def watch(self) -> None:
+        """Notice a database that hangs, and one that does not any more. Until cancelled."""
+        while True:
+            await anyio.sleep(self._stall_s / 4)
+            began_s = [it for it in (self._batch_began_s(), self._beat_began_s) if it is not None]
+            is_stalled = bool(began_s) and anyio.current_time() - min(began_s) >= self._stall_s
+            if is_stalled != self.is_stalled:
+                self.is_stalled = is_stalled
+                self._on_stalled(is_stalled)

@@ -1,0 +1,93 @@
+"""A server that another one has followed answers nobody, whatever it still has in memory."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from actors.messages import Confirm, Line
+from actors.outcomes import Unavailable
+from storage.memory import Disk, MemoryStore
+from storage.store import LEASE_S, OwnershipLost
+from supervisor.settings import Limits
+from supervisor.supervisor import Supervisor
+from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+
+pytestmark = pytest.mark.anyio
+
+QUIET = Limits(heartbeat_s=600)  # nothing but the lease can notice
+
+
+class WatchedStore(MemoryStore):
+    """Counts how often it is asked whose the disk is."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
+        self.looks = 0
+
+    async def check_ownership(self) -> None:
+        self.looks += 1
+        await super().check_ownership()
+
+
+CALLS: dict[str, Callable[[Supervisor, str], Awaitable[object]]] = {
+    "stock_info": lambda core, reservation_id: core.stock_info(ORGANIZATION, "a", ""),
+    "check": lambda core, reservation_id: core.check(ORGANIZATION, [Line("a", "", 1)]),
+    "list_stock": lambda core, reservation_id: available(core),
+    "list_reservations": lambda core, reservation_id: core.list_reservations(
+        ORGANIZATION, state=None, order_id="", before="", limit=10
+    ),
+    "reserve": lambda core, reservation_id: reserve(core, "o2", ("a", "w1", 1)),
+    "reserve again": lambda core, reservation_id: reserve(core, "o1", ("a", "w1", 3)),
+    "reserve again by key": lambda core, reservation_id: reserve(core, "o3", ("a", "w1", 1), request_id="key"),
+    "confirm again": lambda core, reservation_id: core.ask(Confirm(ORGANIZATION, reservation_id, "o1")),
+    "refusal": lambda core, reservation_id: reserve(core, "o4", ("a", "w1", 99)),
+    "not found": lambda core, reservation_id: core.ask(Confirm(ORGANIZATION, "none", "o1")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_g9_nobody_is_answered_from_memory_after_a_takeover(world: World, call: str) -> None:
+    with pytest.RaisesGroup(OwnershipLost):
+        async with world.core(limits=QUIET) as core:
+            await bring(core, {("a", "w1"): 10})
+            reservation = await reserve(core, "o1", ("a", "w1", 3))
+            await core.ask(Confirm(ORGANIZATION, reservation.reservation_id, "o1"))
+            await reserve(core, "o3", ("a", "w1", 1), request_id="key")
+            await MemoryStore(world.disk, takes_over=True).open()
+            with pytest.raises(Unavailable):
+                await CALLS[call](core, reservation.reservation_id)
+            await anyio.sleep_forever()
+
+
+async def test_many_answers_share_one_proof_and_a_batch_is_one(world: World) -> None:
+    store = WatchedStore(world.disk)
+    async with world.core(store, QUIET) as core:
+        await bring(core, {("a", "w1"): 10})
+        looks = store.looks
+        await anyio.sleep(LEASE_S)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(100):
+                tasks.start_soon(core.stock_info, ORGANIZATION, "a", "")
+        assert store.looks == looks + 1
+        await anyio.sleep(LEASE_S)
+        await reserve(core, "o1", ("a", "w1", 1))
+        await core.stock_info(ORGANIZATION, "a", "")
+        assert store.looks == looks + 1
+
+
+async def test_a_caller_that_gives_up_takes_the_proof_from_nobody(world: World) -> None:
+    async with world.core(limits=QUIET) as core:
+        await bring(core, {("a", "w1"): 10})
+        await anyio.sleep(LEASE_S)
+        async with anyio.create_task_group() as tasks:
+            scope = anyio.CancelScope()
+
+            async def impatient() -> None:
+                with scope:
+                    await core.stock_info(ORGANIZATION, "a", "")
+
+            tasks.start_soon(impatient)
+            tasks.start_soon(core.stock_info, ORGANIZATION, "a", "")
+            await anyio.lowlevel.checkpoint()
+            scope.cancel()

@@ -1,0 +1,138 @@
+"""`make torture`: every scenario in full, with a progress bar, a table at the end, and the table in docs/torture.md."""
+
+import argparse
+import asyncio
+import math
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.postgres import embedded_postgres
+from tests.system.servers import ROOT
+from tests.torture.plan import PLAN, Entry
+from tests.torture.scenario import Finding, database
+
+DOCUMENT = ROOT / "docs" / "torture.md"
+LOOK_S = 0.2
+PAGE = """# Torture
+
+What was done to the real server, on real databases and over a real socket, and what was found. `make torture` does all
+of it again and writes this page; `make test` does a few rounds of each. The scenarios are in `tests/torture/`.
+
+{machine}
+
+| done | on | rounds | checked | found | measured | took |
+|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def main() -> int:
+    """Exit status 0: nothing was found; 1: something was."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the rounds, for a shorter run; rounded up")
+    parser.add_argument("--only", default="", help="scenarios whose name contains this; the others keep their rows")
+    arguments = parser.parse_args()
+    console = Console()
+    machine = _machine()
+    findings = []
+    with _progress(console) as progress:
+        for entry in PLAN:
+            if arguments.only in str(entry):
+                rounds = math.ceil(entry.rounds * arguments.share)
+                findings.append((entry, rounds, asyncio.run(_run(entry, rounds, progress))))
+                _write_page(machine, {entry: finding for entry, _, finding in findings})
+    _print_table(console, findings)
+    return 1 if any(finding.problems for _, _, finding in findings) else 0
+
+
+async def _run(entry: Entry, rounds: int, progress: Progress) -> Finding:
+    finding = Finding()
+    task = progress.add_task(str(entry), total=rounds)
+    start_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="torture-") as directory:
+        running = asyncio.create_task(_attempt(entry, rounds, finding, Path(directory)))
+        while not running.done():
+            progress.update(task, completed=finding.rounds)
+            await asyncio.wait([running], timeout=LOOK_S)
+        await running
+    progress.update(task, completed=finding.rounds)
+    finding.seconds = time.monotonic() - start_s
+    return finding
+
+
+async def _attempt(entry: Entry, rounds: int, finding: Finding, directory: Path) -> None:
+    try:
+        with database(entry.kind, directory) as made:
+            await entry.scenario(made, rounds, finding)
+    except pytest.skip.Exception as skipped:
+        finding.notes.append(f"skipped: {skipped}")
+    except Exception as error:  # noqa: BLE001 - it is what was found, and the others are still to be done
+        finding.problems.append(f"after {finding.rounds} rounds: {type(error).__name__}: {error}")
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _print_table(console: Console, findings: list[tuple[Entry, int, Finding]]) -> None:
+    table = Table("scenario", "rounds", "found", "measured", "took")
+    for entry, rounds, finding in findings:
+        table.add_row(
+            str(entry), _rounds(rounds, finding), _found(finding), "; ".join(finding.notes), f"{finding.seconds:.0f} s"
+        )
+    console.print(table)
+
+
+def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
+    """What was not done now keeps its row, if it was done on the same machine with the same software."""
+    old = DOCUMENT.read_text(encoding="utf-8").splitlines() if DOCUMENT.exists() else []
+    rows = []
+    for entry in PLAN:
+        head = f"| {entry.done} | {entry.kind} |"
+        if (finding := findings.get(entry)) is not None:
+            took = f"{finding.seconds:.0f} s, {datetime.now(UTC):%Y-%m-%d}"
+            cells = (_rounds(entry.rounds, finding), entry.checked, _found(finding), "; ".join(finding.notes), took)
+            rows.append(f"{head} {' | '.join(cells)} |")
+        else:
+            kept = [line for line in old if line.startswith(head)] if machine in old else []
+            rows += kept or [f"{head} not done | {entry.checked} | – | | |"]
+    DOCUMENT.write_text(PAGE.format(machine=machine, rows="\n".join(rows)), encoding="utf-8")
+
+
+def _rounds(rounds: int, finding: Finding) -> str:
+    return str(rounds) if finding.rounds == rounds else f"{finding.rounds} of {rounds}"
+
+
+def _found(finding: Finding) -> str:
+    if not finding.problems:
+        return "nothing" if finding.rounds else "–"
+    return "; ".join(" ".join(problem.split()) for problem in finding.problems[:3]).replace("|", "/")
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+    with embedded_postgres() as postgres:
+        version = postgres.psql("SHOW server_version").split()[2]
+    return (
+        f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}, {platform.system()}"
+        f" {platform.release()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+        f" PostgreSQL {version}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`stockkeeper serve` in a hurry: a reservation of a minute expires in a second, a database hangs after one."""
+
+import time
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from stockkeeper import bootstrap, serve
+from stockkeeper.bootstrap import build_sources, build_supervisor
+from stockkeeper.cli import main
+from stockkeeper.config import ServeConfig
+from supervisor.clock import ServiceClock
+from supervisor.incarnation import Sources
+from supervisor.settings import Limits
+from supervisor.supervisor import Supervisor
+
+FASTER = 60
+STALL_S = 1.0
+
+
+def hasty_sources() -> Sources:
+    real = build_sources()
+    clock = ServiceClock(lambda: time.time_ns() // 1_000_000, lambda: time.monotonic() * FASTER)
+    return Sources(clock, real.new_id, real.report_crash)
+
+
+def impatient_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]) -> Supervisor:
+    return build_supervisor(replace(config, limits=Limits(stall_s=STALL_S, heartbeat_s=STALL_S)), on_serving)
+
+
+if __name__ == "__main__":
+    bootstrap.build_sources = hasty_sources
+    serve.build_supervisor = impatient_supervisor
+    main()

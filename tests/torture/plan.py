@@ -1,0 +1,130 @@
+"""All scenarios, and how often each is done."""
+
+from dataclasses import dataclass
+
+from tests.torture.bad_disks import disk_fills_up, file_is_locked
+from tests.torture.bad_files import bad_files_are_refused
+from tests.torture.kills import kill_the_server
+from tests.torture.lost_commits import commits_lose_their_answer
+from tests.torture.postgres_away import postgres_falls, postgres_hangs
+from tests.torture.power import power_is_cut
+from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_at_once
+from tests.torture.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A scenario on a database; `rounds` in full, `rounds_short` in `make test` (0: it has a test of its own there)."""
+
+    scenario: Scenario
+    kind: str
+    rounds: int
+    rounds_short: int
+    done: str
+    checked: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario.__name__} on {self.kind}"
+
+
+KEPT = (
+    "`stockkeeper check`; every acknowledged answer is there, line by line; what had none, asked again, happened once;"
+    " repetitions are answered alike"
+)
+TAKES_CALLS_AWAY = "meanwhile health says NOT_SERVING and calls get UNAVAILABLE with RetryInfo; afterwards it serves;"
+
+PLAN = (
+    Entry(kill_the_server, "SQLite", 30, 2, "kill -9 of the server under mixed load, restart", KEPT),
+    Entry(kill_the_server, "Postgres", 30, 2, "kill -9 of the server under mixed load, restart", KEPT),
+    Entry(
+        postgres_falls,
+        "Postgres",
+        10,
+        2,
+        "kill -9 of all of Postgres and `pg_ctl stop -m immediate` in turn under load, start",
+        f"{TAKES_CALLS_AWAY} {KEPT}",
+    ),
+    Entry(
+        postgres_hangs,
+        "Postgres",
+        6,
+        1,
+        "SIGSTOP of all of Postgres under load, then SIGCONT (the server's patience cut from 10 s to 1 s)",
+        f"{TAKES_CALLS_AWAY} {KEPT}",
+    ),
+    Entry(
+        commits_lose_their_answer,
+        "Postgres",
+        50,
+        5,
+        "a proxy drops the answer to a COMMIT that has landed",
+        "the call gets UNAVAILABLE, its retry finds the one reservation that landed; every fifth time under load:"
+        f" {KEPT}",
+    ),
+    Entry(
+        two_start_at_once,
+        "SQLite",
+        20,
+        2,
+        "two servers started at the same instant, on an empty database and on a used one",
+        "one serves; the other exits with 3 and one sentence; `stockkeeper check`",
+    ),
+    Entry(
+        two_start_at_once,
+        "Postgres",
+        20,
+        2,
+        "two servers started at the same instant, on an empty database and on a used one",
+        "one serves; the other exits with 3 and one sentence; `stockkeeper check`",
+    ),
+    Entry(
+        sleeper_wakes_after_a_takeover,
+        "Postgres",
+        9,
+        1,
+        "SIGSTOP of a server under load, its lock or all its connections ended or Postgres restarted, a successor"
+        " changes its stock, calls queue at the sleeper, SIGCONT",
+        "the sleeper answers none of the calls, reads and repetitions included, says why it ends and exits with 3;"
+        f" {KEPT}",
+    ),
+    Entry(
+        sleeper_keeps_its_file,
+        "SQLite",
+        5,
+        1,
+        "SIGSTOP of a server under load, start of another, SIGCONT",
+        f"the other exits with 3 and one sentence, the sleeper goes on; {KEPT}",
+    ),
+    Entry(
+        disk_fills_up,
+        "SQLite",
+        6,
+        1,
+        "a real file system filled to the last byte under load, then room again",
+        f"{TAKES_CALLS_AWAY} {KEPT}",
+    ),
+    Entry(
+        file_is_locked,
+        "SQLite",
+        5,
+        1,
+        "another program holds BEGIN EXCLUSIVE under load for longer than SQLite waits",
+        f"{TAKES_CALLS_AWAY} {KEPT}",
+    ),
+    Entry(
+        bad_files_are_refused,
+        "SQLite",
+        3,
+        1,
+        "start on a file that cannot be served from, seven kinds",
+        "exit status 1, one sentence that names the cause, no traceback",
+    ),
+    Entry(
+        power_is_cut,
+        "SQLite",
+        20,
+        0,
+        "simulated power cuts, 50 with synchronous=FULL and 50 with NORMAL a round",
+        "every table holds all acknowledged batches and no half of any",
+    ),
+)
