@@ -9,7 +9,7 @@ import grpc.aio
 from inventory.channel import ChannelOption, RetryPolicy
 from inventory.circuit import CircuitBreaker
 from inventory.connection import Connection, Metadata
-from inventory.reservations import Reservations
+from inventory.reservations import STREAMED_BYTES_MAX, Reservations
 from inventory.stock import StockClient
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
@@ -166,7 +166,7 @@ class InventoryClient:
         request = pb.ReserveStockRequest(
             organization_id=organization_id, order_id=order_id, items=lines, ttl_minutes=ttl_minutes
         )
-        if self._reservations is not None:
+        if self._reservations is not None and request.ByteSize() <= STREAMED_BYTES_MAX:
             return await self._reservations.reserve(request, idempotency_key=idempotency_key or "", timeout_s=timeout_s)
         metadata = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
         return await self._connection.call(self.stub.ReserveStock, request, timeout_s=timeout_s, metadata=metadata)

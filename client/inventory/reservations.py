@@ -30,6 +30,8 @@ from inventory.v1.stream_pb2_grpc import ReservationStreamStub
 if TYPE_CHECKING:
     Outcome = pb.ReserveStockResponse | grpc.aio.AioRpcError
 
+# A larger request costs more than its call, and one that the service will not even read ends the stream of all.
+STREAMED_BYTES_MAX = 64 * 1024
 _REQUESTS_A_MESSAGE_MAX = 256
 _REQUESTS_BYTES_MAX = 256 * 1024
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
@@ -55,12 +57,11 @@ class Reservations:
     ) -> pb.ReserveStockResponse:
         """As the unary call. Cancelling it gives up the wait: what was sent may be carried out."""
         connection = self._connection
-        channel = connection.channel
         deadline_s = connection.timeout_s if timeout_s is None else timeout_s
         with guarded(connection.breaker):
             try:
                 async with asyncio.timeout(deadline_s):
-                    return await self._attempt(channel, request, idempotency_key)
+                    return await self._attempt(request, idempotency_key)
             except TimeoutError:
                 raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
 
@@ -69,20 +70,19 @@ class Reservations:
         if self._stream is not None:
             await self._stream.close(grace_s)
 
-    async def _attempt(
-        self, channel: grpc.aio.Channel, request: pb.ReserveStockRequest, idempotency_key: str
-    ) -> pb.ReserveStockResponse:
+    async def _attempt(self, request: pb.ReserveStockRequest, idempotency_key: str) -> pb.ReserveStockResponse:
         retry, attempt = self._retry, 0
         while True:
             attempt += 1
-            outcome = await self._open_stream(channel).ask(request, idempotency_key)
+            outcome = await self._open_stream().ask(request, idempotency_key)
             if isinstance(outcome, pb.ReserveStockResponse):
                 return outcome
             if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
                 raise outcome
             await asyncio.sleep(_delay_s(outcome, retry, attempt))
 
-    def _open_stream(self, channel: grpc.aio.Channel) -> _Stream:
+    def _open_stream(self) -> _Stream:
+        channel = self._connection.channel  # raises if the client was closed
         if self._stream is None or self._stream.is_over:
             self._stream = _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._metadata))
         return self._stream

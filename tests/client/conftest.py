@@ -73,6 +73,7 @@ class ScriptedService:
     calls: list[Call] = field(default_factory=list)
     streams: list[Any] = field(default_factory=list)
     messages: list[int] = field(default_factory=list)
+    ends_of_streams: deque[grpc.StatusCode] = field(default_factory=deque)
 
     async def start(self) -> None:
         """Listens on the port of the last time, if there was one."""
@@ -141,8 +142,14 @@ class Reservations(stream_pb2_grpc.ReservationStreamServicer):
         async with asyncio.TaskGroup() as answering:
             async for message in request_iterator:
                 self.service.messages.append(len(message.requests))
+                if self.service.ends_of_streams:
+                    break
                 for streamed in message.requests:
                     answering.create_task(self.answer(streamed, context, one_at_a_time))
+        if self.service.ends_of_streams:
+            code = self.service.ends_of_streams.popleft()
+            if code is not grpc.StatusCode.OK:
+                await context.abort(code, "broken")
 
     async def answer(self, streamed, context, one_at_a_time):
         reply = stream_pb2.ReserveStockReply(sequence=streamed.sequence)

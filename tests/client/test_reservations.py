@@ -9,6 +9,7 @@ from inventory.v1 import inventory_pb2
 
 pytestmark = pytest.mark.anyio
 
+OK = grpc.StatusCode.OK
 BASKET = [{"variant_id": "var_1", "quantity": 2}]
 
 
@@ -70,6 +71,30 @@ async def test_a_stream_that_breaks_is_unavailable_to_one_who_does_not_retry(ser
     assert one.code() is other.code() is grpc.StatusCode.UNAVAILABLE
     assert one is not other
     await service.start()
+
+
+@pytest.mark.parametrize("code", [OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
+async def test_however_a_stream_breaks_its_requests_are_sent_again(service, connect, code):
+    """A stop that cancels it, a write that failed: nothing of that is an answer to a request."""
+    service.ends_of_streams.append(code)
+    await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
+    assert len(service.streams) == 2
+    assert len(service.calls) == 1
+
+
+async def test_a_stream_that_is_refused_refuses_its_requests(service, connect):
+    service.ends_of_streams.append(grpc.StatusCode.PERMISSION_DENIED)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert len(service.streams) == 1
+
+
+async def test_a_large_basket_goes_as_a_call_and_so_spoils_no_message(service, connect):
+    basket = [{"variant_id": f"{n:0128}", "quantity": 1} for n in range(1_000)]
+    await connect(streaming=True).reserve_stock("org_1", "order_1", basket)
+    assert not service.streams
+    assert len(service.calls) == 1
 
 
 async def test_a_service_without_the_stream_says_so(connect, service, monkeypatch):
