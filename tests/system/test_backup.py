@@ -1,6 +1,8 @@
 """`stockkeeper backup` and the restore that the manual describes, with the manual's own commands."""
 
+import asyncio
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,17 @@ async def test_a_dump_of_postgres_taken_under_load_is_restored_as_the_manual_say
         assert not after.items() <= found.items(), "what came after the dump is gone"
         assert (await run_cli("check", "--database-url", database_url))[0] == 0
         assert await server.terminate() == 0
+
+
+async def test_a_copy_that_finds_no_room_leaves_nothing_behind(killed: Path) -> None:
+    before = names(killed.parent)
+    copy = killed.with_name("copy.db")
+    process = await asyncio.create_subprocess_shell(
+        f"ulimit -f 16; {sys.executable} -m stockkeeper backup {copy} --database-url {url(killed)}",
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 1
+    assert err.decode().startswith("Nothing was backed up: ")
+    assert len(err.splitlines()) == 1
+    assert names(killed.parent) == before

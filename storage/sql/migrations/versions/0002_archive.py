@@ -13,12 +13,6 @@ INSTANT = sa.Text().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
 OPTIONS = {"sqlite_strict": True, "sqlite_with_rowid": False}
 ENDED = sa.text("ended_at IS NOT NULL")
 
-# As in 0001: what SQLite's planner shall believe of the new indexes.
-STATISTICS = [
-    ("reservation", "reservation_by_end", "1000000 2 1 1"),
-    ("request", "request_by_age", "1000000 2 1 1"),
-]
-
 
 def upgrade() -> None:
     op.create_index(
@@ -32,10 +26,6 @@ def upgrade() -> None:
     _create_opening()
     _create_reservations()
     _create_movements()
-    if op.get_bind().dialect.name == "sqlite":
-        for table, index, figures in STATISTICS:
-            op.execute(f"INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('{table}', '{index}', '{figures}')")
-        op.execute("ANALYZE sqlite_schema")
 
 
 def _create_opening() -> None:
