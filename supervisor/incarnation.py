@@ -13,18 +13,17 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
-from actors.messages import Command, Confirm, Expire, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.messages import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
 from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Unavailable
 from actors.records import (
     OrderKey,
     RequestKey,
-    ReservationState,
-    StockKey,
     Transaction,
 )
 from actors.reply import Reply
 from storage.journal import Journal, JournalStatistics, shutting_down, storage_down
 from storage.store import Ownership, Store
+from supervisor.call import Call
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator
 from supervisor.directory import DirectoryStatistics
@@ -36,13 +35,12 @@ from supervisor.lease import Lease
 from supervisor.memory import remember
 from supervisor.order import OrderServices
 from supervisor.orders import OrderDirectory
-from supervisor.planner import place
 from supervisor.pulse import Pulse
-from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
 from supervisor.reader import Reader
 from supervisor.requests import RequestDirectory
 from supervisor.settings import Limits
 from supervisor.stock_directory import StockDirectory
+from supervisor.views import Views
 
 T = TypeVar("T")
 
@@ -74,60 +72,6 @@ class Statistics(Struct, frozen=True):
     orders: DirectoryStatistics
     requests: DirectoryStatistics
     expired: int
-
-
-class Call(Reply[Fact]):
-    """A command under way: until it is answered, whether or not its caller still waits.
-
-    An outcome is given only while the lease holds, and otherwise after the next proof of ownership.
-    """
-
-    __slots__ = ("_event_type", "_lease", "_open_calls")
-
-    def __init__(self, open_calls: dict[Reply[Fact], None], lease: Lease, event_type: type[anyio.Event]) -> None:
-        super().__init__()
-        self._open_calls = open_calls
-        self._lease = lease
-        self._event_type = event_type  # the backend's own: `anyio.Event` asks each time which backend that is
-        open_calls[self] = None
-
-    def set(self, value: Fact) -> None:
-        if self._lease.holds:
-            super().set(value)
-        else:
-            self._give_later(value, None)
-
-    def fail(self, error: Exception) -> None:
-        if not isinstance(error, Refused) or self._lease.holds:
-            super().fail(error)
-        else:
-            self._give_later(None, error)
-
-    def _give_later(self, value: Fact | None, error: Refused | None) -> None:
-        proof = self._lease.next_proof()
-
-        def give() -> None:
-            if self.is_done:
-                return  # the incarnation has ended meanwhile, and has said so
-            try:
-                proof.result()
-            except Unavailable as lost:
-                self.fail(lost)
-                return
-            if error is not None:
-                Reply.fail(self, error)
-            else:
-                assert value is not None
-                Reply.set(self, value)
-
-        proof.when_done(give)
-
-    def _new_event(self) -> anyio.Event:
-        return self._event_type()
-
-    def _wake(self) -> None:
-        self._open_calls.pop(self, None)
-        super()._wake()
 
 
 class Incarnation:
@@ -174,6 +118,7 @@ class Incarnation:
             activations_max=limits.variants_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
+        self.views = Views(store, self._reader, self.stock, self.lease, lambda: self._is_over)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
         self._hints = ExpiryHints()
         services = OrderServices(self._clock, self._coordinator, self._hints, self.journal, self.stock, sources.new_id)
@@ -232,77 +177,6 @@ class Incarnation:
             self._open_calls.pop(reply, None)
             raise
         return reply
-
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        """A dry run of a basket on durable state. Cancelling it changes nothing."""
-        if self._is_over:
-            raise storage_down()
-        variant_ids = dict.fromkeys([line.variant_id for line in lines])
-        variants = self.stock.ready(organization_id, variant_ids)
-        if variants is None:
-            with await self.stock.pinned(organization_id, variant_ids) as variants:
-                free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        else:
-            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        await self.lease.hold()
-        placements = place(lines, free)
-        return BasketCheck(
-            all(placement.fits for placement in placements),
-            tuple(
-                [
-                    Availability(
-                        line.variant_id,
-                        placement.warehouse_id if placement.found else "",
-                        line.quantity,
-                        placement.available,
-                        placement.found,
-                        placement.fits,
-                    )
-                    for line, placement in zip(lines, placements, strict=True)
-                ]
-            ),
-        )
-
-    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> list[StockView]:
-        """A variant's durable rows by warehouse id; an empty warehouse means all. Cancelling it changes nothing."""
-        if self._is_over:
-            raise storage_down()
-        with await self.stock.pinned(organization_id, (variant_id,)) as variants:
-            rows = variants[variant_id].rows
-            views = [
-                StockView(record, self.stock.name_of(record.key))
-                for key in sorted(rows)
-                if (record := rows[key].state.durable).exists and warehouse_id in ("", key)
-            ]
-        await self.lease.hold()
-        return views
-
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> StockPage:
-        """A page of an organization's rows in key order. Cancelling it changes nothing."""
-        records = await self._reader.published(
-            self._store.list_stock(
-                organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
-            )
-        )
-        await self.lease.hold()
-        page = records[:limit]
-        views = tuple([StockView(record, self.stock.name_of(record.key)) for record in page])
-        return StockPage(views, page[-1].key if len(records) > limit else None)
-
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> ReservationPage:
-        """A page of an organization's reservations, newest first. Cancelling it changes nothing."""
-        reservations = await self._reader.published(
-            self._store.list_reservations(
-                organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
-            )
-        )
-        await self.lease.hold()
-        page = tuple(reservations[:limit])
-        return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""

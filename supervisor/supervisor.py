@@ -125,17 +125,17 @@ class Supervisor:
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket. Raises Unavailable; cancelling it changes nothing."""
-        return await self._serving_core().check(organization_id, lines)
+        return await self._serving_core().views.check(organization_id, lines)
 
     async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
         """A variant's rows by warehouse id; an empty warehouse means all. Raises Unavailable."""
-        return await self._serving_core().stock_info(organization_id, variant_id, warehouse_id)
+        return await self._serving_core().views.stock_info(organization_id, variant_id, warehouse_id)
 
     async def list_stock(
         self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
     ) -> StockPage:
         """A page of an organization's rows in key order. Raises Unavailable."""
-        return await self._serving_core().list_stock(
+        return await self._serving_core().views.list_stock(
             organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit
         )
 
@@ -143,7 +143,7 @@ class Supervisor:
         self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
     ) -> ReservationPage:
         """A page of an organization's reservations, newest first. Raises Unavailable."""
-        return await self._serving_core().list_reservations(
+        return await self._serving_core().views.list_reservations(
             organization_id, state=state, order_id=order_id, before=before, limit=limit
         )
 

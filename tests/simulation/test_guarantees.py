@@ -24,6 +24,9 @@ QUICK = (
     "request_carried_out_twice",
     "organizations_mixed_up",
     "no_fence_and_no_unique_lsn",
+    "basket_split_needlessly",
+    "passivated_while_in_use",
+    "waiting_forgotten_after_abort",
 )
 
 

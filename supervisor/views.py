@@ -1,0 +1,105 @@
+"""What callers ask without changing anything, answered from durable state."""
+
+from collections.abc import Callable, Sequence
+
+from actors.messages import Line
+from actors.records import ReservationState, StockKey
+from storage.journal import storage_down
+from storage.store import Store
+from supervisor.lease import Lease
+from supervisor.planner import place
+from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
+from supervisor.reader import Reader
+from supervisor.stock_directory import StockDirectory
+
+
+class Views:
+    """Answers questions. Every method raises Unavailable if storage failed or the incarnation is ending.
+
+    Args:
+        store: what lists are read from.
+        reader: reads them.
+        stock: the rows in memory.
+        lease: says when answers from memory may be given.
+        is_over: whether the incarnation is ending or has ended.
+    """
+
+    def __init__(
+        self, store: Store, reader: Reader, stock: StockDirectory, lease: Lease, is_over: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._reader = reader
+        self._stock = stock
+        self._lease = lease
+        self._is_over = is_over
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        """A dry run of a basket on durable state. Cancelling it changes nothing."""
+        if self._is_over():
+            raise storage_down()
+        variant_ids = dict.fromkeys([line.variant_id for line in lines])
+        variants = self._stock.ready(organization_id, variant_ids)
+        if variants is None:
+            with await self._stock.pinned(organization_id, variant_ids) as variants:
+                free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        else:
+            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        await self._lease.hold()
+        placements = place(lines, free)
+        return BasketCheck(
+            all(placement.fits for placement in placements),
+            tuple(
+                [
+                    Availability(
+                        line.variant_id,
+                        placement.warehouse_id if placement.found else "",
+                        line.quantity,
+                        placement.available,
+                        placement.found,
+                        placement.fits,
+                    )
+                    for line, placement in zip(lines, placements, strict=True)
+                ]
+            ),
+        )
+
+    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> list[StockView]:
+        """A variant's durable rows by warehouse id; an empty warehouse means all. Cancelling it changes nothing."""
+        if self._is_over():
+            raise storage_down()
+        with await self._stock.pinned(organization_id, (variant_id,)) as variants:
+            rows = variants[variant_id].rows
+            views = [
+                StockView(record, self._stock.name_of(record.key))
+                for key in sorted(rows)
+                if (record := rows[key].state.durable).exists and warehouse_id in ("", key)
+            ]
+        await self._lease.hold()
+        return views
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> StockPage:
+        """A page of an organization's rows in key order. Cancelling it changes nothing."""
+        records = await self._reader.published(
+            self._store.list_stock(
+                organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit + 1
+            )
+        )
+        await self._lease.hold()
+        page = records[:limit]
+        views = tuple([StockView(record, self._stock.name_of(record.key)) for record in page])
+        return StockPage(views, page[-1].key if len(records) > limit else None)
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> ReservationPage:
+        """A page of an organization's reservations, newest first. Cancelling it changes nothing."""
+        reservations = await self._reader.published(
+            self._store.list_reservations(
+                organization_id, state=state, order_id=order_id, before=before, limit=limit + 1
+            )
+        )
+        await self._lease.hold()
+        page = tuple(reservations[:limit])
+        return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
