@@ -1,4 +1,4 @@
-"""The Store port: everything the core asks of a database. `StoreContract` in the tests is run by every adapter.
+"""The Store port: everything the core asks of a database. `WholeStoreContract` in the tests is run by every adapter.
 
 One writer: only the Journal calls `write`, one batch at a time, and only the housekeeping calls `move_out`.
 Reads see whole batches, never half of one.

@@ -6,7 +6,8 @@ import pytest
 
 from storage.memory import Disk, MemoryStore
 from storage.store import OwnershipLost
-from tests.storage.contract import Make, StoreContract, contents
+from tests.storage.contract import Make, contents
+from tests.storage.contract_housekeeping import WholeStoreContract
 from tests.storage.scribe import Scribe
 
 
@@ -20,7 +21,7 @@ def disk() -> Disk:
     return Disk()
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(WholeStoreContract):
     @pytest.fixture
     def make(self, disk: Disk) -> Make:
         return lambda: MemoryStore(disk)

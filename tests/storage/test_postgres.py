@@ -19,7 +19,8 @@ from storage.sql.schema import metadata
 from storage.sql.store import SqlStore, backend_for
 from storage.store import LEASE_S, Ownership, OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import PostgresServer, running_postgres
-from tests.storage.contract import Make, StoreContract, contents
+from tests.storage.contract import Make, contents
+from tests.storage.contract_housekeeping import WholeStoreContract
 from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
@@ -55,7 +56,7 @@ def scribe() -> Scribe:
     return Scribe()
 
 
-class TestPostgresStore(StoreContract):
+class TestPostgresStore(WholeStoreContract):
     @pytest.fixture
     def make(self, url: str) -> Make:
         return lambda: SqlStore(url, owner="a test")

@@ -23,7 +23,8 @@ from storage.sql.sqlite_session import check_version, survives_many_connections
 from storage.sql.sqlite_thread import run_on_thread
 from storage.sql.store import SqlStore, backend_for
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
-from tests.storage.contract import Make, StoreContract, contents
+from tests.storage.contract import Make, contents
+from tests.storage.contract_housekeeping import WholeStoreContract
 from tests.storage.scribe import ORGANIZATION, Scribe
 
 
@@ -56,7 +57,7 @@ def query(path: Path, sql: str) -> list[Any]:
     return found
 
 
-class SqliteContract(StoreContract):
+class SqliteContract(WholeStoreContract):
     @pytest.fixture
     def usurp(self, path: Path) -> Callable[[], None]:
         return lambda: execute(path, "UPDATE ownership SET epoch = epoch + 1")
