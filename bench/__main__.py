@@ -1,7 +1,7 @@
 """Measure the service against its ceiling and its rivals: `python -m bench`, or `python -m bench --quick`.
 
-Writes `bench/results/service.json` and the page `docs/benchmarks.md`; a quick run writes to the directory
-`build/bench` and leaves both alone.
+Writes `bench/results/service.json` and the page `docs/benchmarks.md`; a run that is quicker or not whole writes to the
+directory `build/bench` and leaves both alone.
 """
 
 import json
@@ -66,7 +66,7 @@ def main() -> None:
         "pools": bench.pools,
         "suites": suites,
     }
-    whole = not options.quick and options.only is None
+    whole = not (options.quick or options.only or options.rounds or options.round_s or options.rivals is not None)
     target = RESULTS if whole else QUICK_RESULTS
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(written, indent=2) + "\n")
