@@ -1,7 +1,7 @@
 """Measure the service against its ceiling and its rivals: `python -m bench`, or `python -m bench --quick`.
 
-Writes `bench/results/service.json` and the page `docs/benchmarks.md`; a run that is quicker or not whole writes to the
-directory `build/bench` and leaves both alone.
+Writes `bench/results/service.json` and the page `docs/benchmarks.md`; a run that is quicker or not whole writes
+to the directory `build/bench` and leaves both alone.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Facts and views become response messages, with the texts of the contract."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -65,13 +65,14 @@ def bulk_availability(check: BasketCheck) -> inventory_pb2.CheckBulkAvailability
 
 def reserved(fact: StockReserved) -> inventory_pb2.ReserveStockResponse:
     reservation = fact.reservation
-    return inventory_pb2.ReserveStockResponse(
+    response = inventory_pb2.ReserveStockResponse(
         success=True,
         reservation_id=reservation.reservation_id,
-        reserved_items=_reserved_items(reservation),
         expires_at=timestamp(reservation.expires_at_ms),
         message="Stock reserved successfully",
     )
+    _add_items(response.reserved_items.add, reservation)
+    return response
 
 
 def confirmed(fact: ReservationConfirmed) -> inventory_pb2.ConfirmReservationResponse:
@@ -146,7 +147,7 @@ def stock_info(views: Iterable[StockView]) -> list[inventory_pb2.StockInfo]:
 
 
 def reservation(record: ReservationRecord) -> stock_pb2.Reservation:
-    return stock_pb2.Reservation(
+    message = stock_pb2.Reservation(
         reservation_id=record.reservation_id,
         organization_id=record.organization_id,
         order_id=record.order_id,
@@ -156,8 +157,9 @@ def reservation(record: ReservationRecord) -> stock_pb2.Reservation:
         confirmed_at=timestamp(record.confirmed_at_ms),
         ended_at=timestamp(record.ended_at_ms),
         reason=record.reason,
-        items=_reserved_items(record),
     )
+    _add_items(message.items.add, record)
+    return message
 
 
 def _availability_text(line: Availability) -> str:
@@ -166,9 +168,12 @@ def _availability_text(line: Availability) -> str:
     return "Available" if line.fits else "Insufficient stock"
 
 
-def _reserved_items(record: ReservationRecord) -> list[inventory_pb2.ReservedItem]:
-    return [
-        inventory_pb2.ReservedItem(
+def _add_items(add: Callable[..., object], record: ReservationRecord) -> None:
+    """Args:
+    add: of the field that takes the items; making them elsewhere first would copy each.
+    """
+    for number, item in enumerate(record.items, start=1):
+        add(
             reservation_item_id=f"{record.reservation_id}.{number}",
             variant_id=item.variant_id,
             warehouse_id=item.warehouse_id,
@@ -177,5 +182,3 @@ def _reserved_items(record: ReservationRecord) -> list[inventory_pb2.ReservedIte
             stock_before=item.stock_before,
             stock_after=item.stock_after,
         )
-        for number, item in enumerate(record.items, start=1)
-    ]

@@ -36,6 +36,7 @@ def build_sources() -> Sources:
         clock=ServiceClock(lambda: time.time_ns() // 1_000_000, time.monotonic),
         new_id=lambda: str(uuid_utils.uuid7()),
         report_crash=_report_crash,
+        monotonic_s=time.monotonic,
     )
 
 

@@ -62,6 +62,7 @@ class Journal:
         publish: called with each batch once it is durable, before any answer that rests on it is given.
         calls_under_way: how many calls are being served now; tells a lone caller from a crowd.
         gather_s: how long the writer waits for company at most, in seconds.
+        monotonic_s: a clock, in seconds.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class Journal:
         publish: Callable[[Sequence[Transaction]], None],
         calls_under_way: Callable[[], int],
         gather_s: float = GATHER_S,
+        monotonic_s: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._store = store
         self._publish = publish
         self._calls_under_way = calls_under_way
         self._gather_s = gather_s
+        self._monotonic_s = monotonic_s
         self.last_lsn = ownership.last_lsn
         self.durable_lsn = ownership.last_lsn
         self._entries: deque[Transaction] = deque()
@@ -87,7 +90,7 @@ class Journal:
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
-        self.batch_began_s: float | None = None  # of the batch that is being written, on the event loop's clock
+        self.batch_began_s: float | None = None  # of the batch that is being written, on the clock
 
     def __repr__(self) -> str:
         return f"<Journal last_lsn={self.last_lsn} durable_lsn={self.durable_lsn}>"
@@ -169,7 +172,7 @@ class Journal:
     async def _write_batch(self) -> None:
         entries = self._entries
         batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
-        self.batch_began_s = anyio.current_time()
+        self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
         self.durable_lsn = batch[-1].lsn
         self._batches += 1

@@ -54,6 +54,7 @@ class Sources(Struct, frozen=True):
         clock: the service clock.
         new_id: a fresh unique id that sorts by time (UUID version 7).
         dispatcher: makes the dispatcher from the function that starts a task.
+        monotonic_s: a clock in seconds that goes on while the process is stopped; the event loop's is one, though dear.
         report_crash: told of an actor that met a bug.
     """
 
@@ -61,6 +62,7 @@ class Sources(Struct, frozen=True):
     new_id: Callable[[], str]
     report_crash: Callable[[object, Exception], None]
     dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
+    monotonic_s: Callable[[], float] = anyio.current_time
 
 
 class Statistics(Struct, frozen=True):
@@ -103,10 +105,17 @@ class Incarnation:
         self._is_ending = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
-        self.lease = Lease(store.check_ownership, tasks.start_soon, lambda: self._is_over)
-        self.journal = Journal(store, ownership, self._publish, self._calls_under_way, limits.gather_s)
+        self.lease = Lease(store.check_ownership, sources.monotonic_s, tasks.start_soon, lambda: self._is_over)
+        self.journal = Journal(
+            store, ownership, self._publish, self._calls_under_way, limits.gather_s, sources.monotonic_s
+        )
         self.pulse = Pulse(
-            store.check_ownership, lambda: self.journal.batch_began_s, limits.heartbeat_s, limits.stall_s, on_stalled
+            store.check_ownership,
+            lambda: self.journal.batch_began_s,
+            sources.monotonic_s,
+            limits.heartbeat_s,
+            limits.stall_s,
+            on_stalled,
         )
         self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(

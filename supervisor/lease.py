@@ -14,8 +14,6 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-import anyio
-
 from actors.actor import StartSoon
 from actors.reply import Reply
 from storage.journal import storage_down
@@ -27,6 +25,7 @@ class Lease:
 
     Args:
         check_ownership: looks whether the store still owns the database.
+        monotonic_s: a clock that goes on while the process is stopped, in seconds.
         start_soon: starts a task of the incarnation, which a failed look ends.
         is_over: whether the incarnation has ended.
     """
@@ -34,10 +33,12 @@ class Lease:
     def __init__(
         self,
         check_ownership: Callable[[], Awaitable[None]],
+        monotonic_s: Callable[[], float],
         start_soon: StartSoon,
         is_over: Callable[[], bool],
     ) -> None:
         self._check_ownership = check_ownership
+        self._monotonic_s = monotonic_s
         self._start_soon = start_soon
         self._is_over = is_over
         self._until_s = -math.inf
@@ -46,7 +47,7 @@ class Lease:
     @property
     def holds(self) -> bool:
         """Whether an answer may be given now."""
-        return anyio.current_time() < self._until_s
+        return self._monotonic_s() < self._until_s
 
     def prove(self, asked_at_s: float) -> None:
         """The database has confirmed that it was ours at that time, or later."""
@@ -79,7 +80,7 @@ class Lease:
 
     async def _renew(self) -> None:
         while waiting := len(self._waiting):
-            asked_at_s = anyio.current_time()
+            asked_at_s = self._monotonic_s()
             await self._check_ownership()
             self.prove(asked_at_s)
             for _ in range(waiting):

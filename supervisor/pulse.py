@@ -14,7 +14,8 @@ class Pulse:
 
     Args:
         check_ownership: looks whether the store still owns the database.
-        batch_began_s: since when a batch is being written, on the event loop's clock; None if none is.
+        batch_began_s: since when a batch is being written; None if none is.
+        monotonic_s: the clock of that, in seconds.
         heartbeat_s: the pause between two looks.
         stall_s: after so long without an answer it hangs.
         on_stalled: told True when it hangs and False when it answers again.
@@ -24,12 +25,14 @@ class Pulse:
         self,
         check_ownership: Callable[[], Awaitable[None]],
         batch_began_s: Callable[[], float | None],
+        monotonic_s: Callable[[], float],
         heartbeat_s: float,
         stall_s: float,
         on_stalled: Callable[[bool], None],
     ) -> None:
         self._check_ownership = check_ownership
         self._batch_began_s = batch_began_s
+        self._monotonic_s = monotonic_s
         self._heartbeat_s = heartbeat_s
         self._stall_s = stall_s
         self._on_stalled = on_stalled
@@ -44,7 +47,7 @@ class Pulse:
         """
         while True:
             await anyio.sleep(self._heartbeat_s)
-            self._beat_began_s = anyio.current_time()
+            self._beat_began_s = self._monotonic_s()
             await self._check_ownership()
             self._beat_began_s = None
 
@@ -53,7 +56,7 @@ class Pulse:
         while True:
             await anyio.sleep(self._stall_s / 4)
             began_s = [it for it in (self._batch_began_s(), self._beat_began_s) if it is not None]
-            is_stalled = bool(began_s) and anyio.current_time() - min(began_s) >= self._stall_s
+            is_stalled = bool(began_s) and self._monotonic_s() - min(began_s) >= self._stall_s
             if is_stalled != self.is_stalled:
                 self.is_stalled = is_stalled
                 self._on_stalled(is_stalled)
