@@ -9,6 +9,9 @@ from pathlib import Path
 
 import psutil
 
+# All that serve gRPC do it as the service does: see stockkeeper/__main__.py.
+GRPC_ENVIRONMENT = {"GRPC_EXPERIMENTS": "-event_engine_listener"}
+
 ROOT = Path(__file__).resolve().parents[1]
 STOP_TIMEOUT_S = 60.0
 
@@ -33,7 +36,7 @@ class Program:
                 stderr=stderr,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **GRPC_ENVIRONMENT, **(environment or {})},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

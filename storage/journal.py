@@ -10,8 +10,9 @@ An answer, be it a success, a repeated answer or a refusal, may rest on anything
 it when all of that is durable: one rule for every answer, and nobody is refused for the sake of something that
 then never was.
 
-Alone, a caller's entry is written at once. While other calls are under way the writer gathers for a moment, as
-Postgres's commit_delay with commit_siblings does: on fast disks batches of 1 to 5 cost half the throughput.
+Alone, a caller's entry is written at once. While other calls are under way the writer gathers as long as entries
+keep coming: on fast disks batches of 1 to 5 cost half the throughput. (Postgres's commit_delay with
+commit_siblings waits a fixed time: too short for a busy event loop, too long for two callers.)
 
 Turned down: a batch for each actor (syncs are not shared); applying to memory after the write (the next order
 for a hot row would wait for the disk); a write-ahead file of our own beside the database (two truths).
@@ -30,7 +31,8 @@ from actors.reply import Reply
 from storage.store import Ownership, Store
 
 BATCH_ENTRIES_MAX = 1_000
-GATHER_S = 0.002
+GATHER_S = 0.02
+LULL_S = 0.0005  # when nothing came for so long, nobody is about to
 
 
 class JournalStatistics(Struct, frozen=True):
@@ -85,8 +87,6 @@ class Journal:
         self._answers: deque[_Answer] = deque()
         self._durable_waiters: dict[anyio.Event, int] = {}
         self._has_entries = anyio.Event()
-        self._company: anyio.Event | None = None
-        self._company_entries = 0
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
@@ -107,8 +107,6 @@ class Journal:
         entries.append(transaction)
         if len(entries) == 1:
             self._has_entries.set()
-        if self._company is not None and len(entries) >= self._company_entries:
-            self._company.set()
 
     def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
         """Answer with a value or an error as soon as everything appended so far is durable."""
@@ -159,15 +157,13 @@ class Journal:
         )
 
     async def _gather(self) -> None:
-        # Calls that are under way but wait for nothing here are about to append. Those that came while the last batch
-        # was written are here already; the callers just answered come back within about a millisecond.
+        # Calls that are under way but wait for nothing here are about to append: waiting pays as long as they come.
         crowd = min(self._calls_under_way(), BATCH_ENTRIES_MAX)
-        if len(self._entries) >= crowd:
-            return
-        self._company, self._company_entries = anyio.Event(), crowd
-        with anyio.move_on_after(self._gather_s):
-            await self._company.wait()
-        self._company = None
+        ends_s = self._monotonic_s() + self._gather_s
+        seen = 0
+        # Not an event that each entry sets: the writer would be woken for every one of them.
+        while seen < (seen := len(self._entries)) < crowd and self._monotonic_s() < ends_s:  # noqa: ASYNC110
+            await anyio.sleep(LULL_S)
 
     async def _write_batch(self) -> None:
         entries = self._entries

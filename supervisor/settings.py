@@ -16,7 +16,7 @@ class Limits(Struct, frozen=True):
         idle_timeout_s: an activation unused for once to twice this long is dropped.
         heartbeat_s: the database is asked at least this often, so that its loss is noticed when nobody calls.
         stall_s: when the database has not answered a batch or a heartbeat for so long, calls are turned away.
-        gather_s: how long the journal waits for company while other calls are under way.
+        gather_s: how long the journal waits at most for company, while entries keep coming.
         keep_days: reservations that ended, movements and idempotency keys older than this are moved out; 0 keeps all.
     """
 
@@ -29,5 +29,5 @@ class Limits(Struct, frozen=True):
     idle_timeout_s: float = 30.0
     heartbeat_s: float = 2.0
     stall_s: float = 10.0
-    gather_s: float = 0.002
+    gather_s: float = 0.02
     keep_days: int = 0

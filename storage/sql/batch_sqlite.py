@@ -7,7 +7,7 @@ again for every execution, and beside a busy event loop that made a batch four t
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from actors.records import Transaction
@@ -25,40 +25,56 @@ WRITE_WAREHOUSE = """
     INSERT INTO warehouse (organization_id, warehouse_id, name) VALUES (?, ?, ?)
     ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name"""
 
-UPDATE_STOCK = """
-    UPDATE stock SET total = ?, available = ?, reserved = ?, damaged = ?, in_transit = ?, min_stock = ?, max_stock = ?,
-        version = ?
-    WHERE stock_id = ? AND organization_id = ? AND variant_id = ? AND warehouse_id = ? AND version = ?"""
-
 UPDATE_RESERVATION = """
     UPDATE reservation SET state = ?, confirmed_at = ?, ended_at = ?, reason = ?
     WHERE organization_id = ? AND reservation_id = ?"""
 
 
-class Insert:
-    """An INSERT of one table, for one row and for many."""
+class ManyRows:
+    """A statement in sizes of 1, 2, 4 … `ROWS_AT_ONCE` rows, so that any number of rows takes few executions.
 
-    def __init__(self, table: str) -> None:
-        columns = rows.COLUMNS[table].split()
-        row = f"({', '.join('?' * len(columns))})"
-        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "
-        self._one = head + row
-        self._many = head + ", ".join([row] * ROWS_AT_ONCE)
+    Args:
+        columns: how many values a row has.
+        before, after: the statement around its VALUES.
+    """
 
-    def __call__(self, connection: sqlite3.Connection, new: Iterable[Row]) -> None:
-        new = list(new)
-        whole = len(new) - len(new) % ROWS_AT_ONCE
-        for begin in range(0, whole, ROWS_AT_ONCE):
-            connection.execute(self._many, list(chain.from_iterable(new[begin : begin + ROWS_AT_ONCE])))
-        if whole < len(new):
-            connection.executemany(self._one, new[whole:])
+    def __init__(self, columns: int, before: str, after: str = "") -> None:
+        row = f"({', '.join('?' * columns)})"
+        self._sizes = [
+            (size, f"{before} VALUES {', '.join([row] * size)} {after}")
+            for size in (ROWS_AT_ONCE >> shift for shift in range(ROWS_AT_ONCE.bit_length()))
+        ]
+
+    def __call__(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+        """Returns how many rows of the table were written."""
+        begin = written = 0
+        for size, sql in self._sizes:
+            while begin + size <= len(rows):
+                values = list(chain.from_iterable(rows[begin : begin + size]))
+                written += connection.execute(sql, values).rowcount
+                begin += size
+        return written
 
 
-insert_stock = Insert("stock")
-insert_reservations = Insert("reservation")
-insert_items = Insert("reservation_item")
-insert_movements = Insert("stock_movement")
-insert_requests = Insert("request")
+def _insert(table: str) -> ManyRows:
+    columns = rows.COLUMNS[table].split()
+    return ManyRows(len(columns), f"INSERT INTO {table} ({', '.join(columns)})")
+
+
+insert_stock = _insert("stock")
+insert_reservations = _insert("reservation")
+insert_items = _insert("reservation_item")
+insert_movements = _insert("stock_movement")
+insert_requests = _insert("request")
+# The columns of a list of values are named by SQLite; they are those of `rows.COLUMNS` and the version of before.
+update_stock = ManyRows(
+    13,
+    """UPDATE stock SET total = new.column1, available = new.column2, reserved = new.column3, damaged = new.column4,
+        in_transit = new.column5, min_stock = new.column6, max_stock = new.column7, version = new.column8
+    FROM (""",
+    """) AS new WHERE stock.organization_id = new.column10 AND stock.variant_id = new.column11
+        AND stock.warehouse_id = new.column12 AND stock.stock_id = new.column9 AND stock.version = new.column13""",
+)
 
 
 def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequence[Transaction]) -> None:
@@ -94,17 +110,20 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
 
 
 def _write(connection: sqlite3.Connection, batch: Batch) -> None:
-    connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
+    if batch.warehouses:
+        connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
     new, changed = rows.stock(batch)
     insert_stock(connection, new)
-    _update(connection, UPDATE_STOCK, changed, "stock rows")
-    insert_reservations(connection, rows.reservations(batch, ms_to_text))
-    insert_items(connection, rows.items(batch))
-    _update(connection, UPDATE_RESERVATION, list(rows.moved_reservations(batch, ms_to_text)), "reservations")
-    insert_movements(connection, rows.movements(batch, ms_to_text))
-    insert_requests(connection, rows.requests(batch, ms_to_text))
+    _check(update_stock(connection, changed), changed, "stock rows")
+    insert_reservations(connection, list(rows.reservations(batch, ms_to_text)))
+    insert_items(connection, list(rows.items(batch)))
+    moved = list(rows.moved_reservations(batch, ms_to_text))
+    if moved:
+        _check(connection.executemany(UPDATE_RESERVATION, moved).rowcount, moved, "reservations")
+    insert_movements(connection, list(rows.movements(batch, ms_to_text)))
+    insert_requests(connection, list(rows.requests(batch, ms_to_text)))
 
 
-def _update(connection: sqlite3.Connection, sql: str, changed: list[Row], what: str) -> None:
-    if changed and (found := connection.executemany(sql, changed).rowcount) != len(changed):
+def _check(found: int, changed: Sequence[Row], what: str) -> None:
+    if found != len(changed):
         raise StorageError(f"{len(changed) - found} of {len(changed)} {what} are not as the service knows them")
