@@ -1,13 +1,17 @@
 """The command line against a real server: what it prints, and how it exits."""
 
+import asyncio
+import os
+import pty
 import re
 import socket
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from tests.system.servers import ORGANIZATION, figures, run_cli, running_server, start_server
+from tests.system.servers import ORGANIZATION, ROOT, figures, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +34,29 @@ org_1,a,w1,5,0
 org_1,f,w1
 org_1,g,w1,2147483648,0
 """
+
+
+async def test_an_import_shows_its_progress_to_a_person_and_to_nobody_else(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text(HEADER + "".join(f"org_1,v{number},w1,North,5,0,0,0,0\n" for number in range(1_200)))
+    async with running_server(tmp_path / "stock.db") as server:
+        arguments = ("import", str(file), "--target", f"localhost:{server.port}")
+        ours, theirs = pty.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stockkeeper", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=theirs,
+            cwd=ROOT,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        )
+        os.close(theirs)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
+        shown = os.read(ours, 65_536).decode()
+        os.close(ours)
+        assert (process.returncode, out.decode()) == (0, "1200 lines: 1200 rows created, 0 changed, 0 unchanged.\n")
+        assert "Importing" in shown
+        assert "1200/1200" in shown
+        assert await run_cli(*arguments) == (0, "1200 lines: 0 rows created, 0 changed, 1200 unchanged.\n", "")
 
 
 async def test_an_import_sets_totals_and_repeating_it_changes_nothing(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ async def run(*command: str, **environment: str) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
+def test_the_tests_behind_the_guarantees_exist() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    table = (ROOT / "README.md").read_text().split("## Guarantees")[1].split("\n## ")[0]
+    named = re.findall(r"`(tests/[^`:]+)|(test_g\d+_[^`…]*)…`", table)
+    assert len(named) > 20
+    for path, test in named:
+        assert (ROOT / path).exists(), path
+        assert f"def {test}" in tests, test
+
+
 async def sample_server(tmp_path: Path) -> ServerProcess:
     return await start_server(tmp_path / "stock.db", "--sample")
 
