@@ -91,8 +91,9 @@ def test_the_failure_in_the_manual_is_what_is_printed(pytester: pytest.Pytester)
     printed = pytester.runpytest("-k", "finds_the_bug").stdout.str()
     [shown] = re.findall(r"```text\n(E .*?)```", MANUAL.read_text(), re.DOTALL)
     for line in shown.splitlines():
-        if "…" not in line:
-            assert line in printed.splitlines(), line
+        # Who does what at which moment may change with every change of the service; what it looks like must not.
+        pattern = re.sub(r"\d+", r"\\d+", re.escape(line))
+        assert "…" in line or re.search(f"^{pattern}$", printed, re.MULTILINE), line
 
 
 def test_the_manual_has_every_fault_with_its_rate() -> None:
