@@ -54,6 +54,7 @@ class StockState:
         "_held_growth",
         "_held_in_transit",
         "_held_reserved",
+        "_is_being_counted",
         "durable",
         "held",
         "holds",
@@ -71,6 +72,7 @@ class StockState:
         self._held_damaged = 0
         self._held_in_transit = 0
         self._held_growth = 0
+        self._is_being_counted = False  # by the only hold there is
 
     @property
     def is_quiet(self) -> bool:
@@ -111,10 +113,6 @@ class StockState:
         if record.version > self.durable.version:
             self.durable = self.record if record.version == self.record.version else record
 
-    @property
-    def _is_being_counted(self) -> bool:
-        return len(self.holds) == 1 and next(iter(self.holds.values())).counted is not None
-
     def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
         if self.holds:
             return Verdict.MUST_WAIT
@@ -133,16 +131,17 @@ class StockState:
         )
 
     def _judge(self, delta: Delta) -> Verdict:
+        available, reserved, damaged, in_transit = delta
         record = self.record
         if (
-            record.available + delta.available < 0
-            or record.reserved + delta.reserved < 0
-            or record.damaged + delta.damaged < 0
-            or record.in_transit + delta.in_transit < 0
+            record.available + available < 0
+            or record.reserved + reserved < 0
+            or record.damaged + damaged < 0
+            or record.in_transit + in_transit < 0
         ):
             return Verdict.DOES_NOT_FIT
-        growth = max(0, delta.total)
-        if growth and record.total + growth > INT32_MAX:
+        growth = available + reserved + damaged + in_transit
+        if growth > 0 and record.total + growth > INT32_MAX:
             return Verdict.TOO_LARGE
         if self.holds and not self._fits_beside_holds(delta, growth):
             return Verdict.MUST_WAIT
@@ -156,28 +155,31 @@ class StockState:
             and record.reserved + delta.reserved >= self._held_reserved
             and record.damaged + delta.damaged >= self._held_damaged
             and record.in_transit + delta.in_transit >= self._held_in_transit
-            and record.total + growth + self._held_growth <= INT32_MAX
+            and record.total + max(0, growth) + self._held_growth <= INT32_MAX
         )
 
     def _hold(self, transaction_id: int, hold: Hold) -> None:
         self.holds[transaction_id] = hold
+        self._is_being_counted = hold.counted is not None
         self._sum(hold.delta, 1)
 
     def _let_go(self, transaction_id: int) -> Hold:
         hold = self.holds.pop(transaction_id)
+        self._is_being_counted = False
         self._sum(hold.delta, -1)
         return hold
 
     def _sum(self, delta: Delta, sign: int) -> None:
-        if delta.available < 0:
-            self.held -= sign * delta.available
-        if delta.reserved < 0:
-            self._held_reserved -= sign * delta.reserved
-        if delta.damaged < 0:
-            self._held_damaged -= sign * delta.damaged
-        if delta.in_transit < 0:
-            self._held_in_transit -= sign * delta.in_transit
-        growth = delta.total
+        available, reserved, damaged, in_transit = delta
+        if available < 0:
+            self.held -= sign * available
+        if reserved < 0:
+            self._held_reserved -= sign * reserved
+        if damaged < 0:
+            self._held_damaged -= sign * damaged
+        if in_transit < 0:
+            self._held_in_transit -= sign * in_transit
+        growth = available + reserved + damaged + in_transit
         if growth > 0:
             self._held_growth += sign * growth
 
@@ -203,7 +205,7 @@ def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int) ->
 class StockActor(Actor[Prepare, Verdict]):
     """Owns one row. Prepares come by mail, and those that must wait are kept; decisions are delivered at once."""
 
-    __slots__ = ("_waiting", "state")
+    __slots__ = ("_waiting", "key", "state")
 
     def __init__(
         self,
@@ -214,6 +216,7 @@ class StockActor(Actor[Prepare, Verdict]):
     ) -> None:
         super().__init__(dispatcher, on_crash, mailbox_messages_max)
         self.state = state
+        self.key = state.record.key
         self._waiting: list[Envelope[Prepare, Verdict]] = []
 
     def __repr__(self) -> str:

@@ -192,4 +192,4 @@ NOTHING_PREPARED = Prepared(0, ())
 
 
 def _key_of(change: tuple[StockActor, Change]) -> tuple[str, str, str]:
-    return change[0].state.record.key
+    return change[0].key
