@@ -3,23 +3,33 @@
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
 from actors.messages import CountedLine, Import
 from rpc.addresses import Address, ListenError
-from rpc.server import RpcServer
+from rpc.server import LINGER_S, RpcServer
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ServeConfig
 from stockkeeper.csv_file import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.frontends import Frontends
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 
 SAMPLE_REQUEST_ID = "sample-stock"
-LINGER_S = 0.2  # for late calls to get their UNAVAILABLE
+
+
+class Network(Protocol):
+    """What clients connect to: `RpcServer` in this process, or `Frontends` in others."""
+
+    async def start(self) -> Sequence[Address]: ...
+    def set_serving(self, serving: bool) -> None: ...
+    async def quiet(self) -> None: ...
+    async def stop(self, grace_s: float) -> None: ...
 
 
 def serve(config: ServeConfig) -> int:
@@ -41,8 +51,8 @@ def serve(config: ServeConfig) -> int:
 
 
 async def _serve(config: ServeConfig) -> None:
-    supervisor = build_supervisor(config, lambda serving: server.set_serving(serving))
-    server = RpcServer(supervisor, host=config.host, port=config.port, calls_max=config.limits.calls_max)
+    supervisor = build_supervisor(config, lambda serving: network.set_serving(serving))
+    network = _build_network(config, supervisor)
     core_ended = anyio.Event()
 
     async def run_core(*, task_status: TaskStatus[None]) -> None:
@@ -55,7 +65,7 @@ async def _serve(config: ServeConfig) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
             try:
-                addresses = await server.start()
+                addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
                 _say_listening(config, addresses, loaded)
                 async for _ in signals:
@@ -65,19 +75,19 @@ async def _serve(config: ServeConfig) -> None:
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
                     await core_ended.wait()
-                    await _until_quiet(server)
+                    await network.quiet()
                 if not core_ended.is_set():
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await server.stop(LINGER_S)
+                    await network.stop(LINGER_S)
 
 
-async def _until_quiet(server: RpcServer) -> None:
-    """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
-    taken = -1
-    while taken != (taken := server.statistics().calls_taken):  # noqa: ASYNC110 - it does not tell
-        await anyio.sleep(LINGER_S)
+def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
+    host, port, calls_max = config.host, config.port, config.limits.calls_max
+    if config.frontends:
+        return Frontends(supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max)
+    return RpcServer(supervisor, host=host, port=port, calls_max=calls_max)
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
