@@ -46,7 +46,8 @@ class Link(asyncio.Protocol, Generic[M]):
         self._has_room.set()
 
     def __repr__(self) -> str:
-        return f"<Link open={self.is_open} unread_bytes={len(self._received)} unsent={len(self._outbox)}>"
+        held_up = not self._has_room.is_set()
+        return f"<Link open={self.is_open} held_up={held_up} unread_bytes={len(self._received)}>"
 
     @property
     def is_open(self) -> bool:

@@ -25,7 +25,7 @@ from stockkeeper.frontend import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
 HEALTHY_AFTER_S = 5.0  # what lived so long starts the pauses over
-ENDING_S = 5.0  # beyond its grace: one that was let go and has not ended by then is killed
+ENDING_S = 2.0  # beyond its grace: one that was let go and has not ended by then is killed
 
 log = structlog.get_logger("stockkeeper")
 
