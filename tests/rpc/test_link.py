@@ -171,6 +171,19 @@ async def test_what_others_ask_overtakes_a_large_import() -> None:
     assert isinstance(await failure(importing), Unavailable)
 
 
+async def test_an_import_waits_for_an_owner_that_does_not_read() -> None:
+    remote, owner = await a_front_end()
+    importing = asyncio.create_task(remote.ask(an_import(100 * LINES_A_PART)))
+    await until(lambda: "held_up=True" in repr(remote))
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert "waiting=0" in repr(remote)  # most of its parts are still to be sent
+    while not isinstance((await owner.receive())[-1], say.AskImport):
+        pass
+    owner.close()
+    assert isinstance(await failure(importing), Unavailable)
+
+
 async def test_an_import_that_is_given_up_half_way_leaves_nothing_behind(fake: FakeInventory) -> None:
     ours, theirs = socket.socketpair()
     session = await FrontendSession.connect(ours, fake, lambda: None)
