@@ -53,6 +53,31 @@ def free_addresses(host: str, port: int) -> Sequence[Address]:
     raise ListenError(f"No port is free on all of {', '.join(hosts)}.")
 
 
+def shared_addresses(host: str, port: int) -> tuple[Sequence[Address], Sequence[socket.socket]]:
+    """The addresses that `host` stands for, to be listened on by several processes of this user with SO_REUSEPORT.
+
+    The sockets hold them for as long as they are open: without listening, so that no connection comes to them. Others
+    are kept off by that, but for a server that begins to share the same port in the same instant.
+
+    Raises:
+        ListenError: as `free_addresses`.
+    """
+    for _ in range(20):
+        holders: list[socket.socket] = []
+        addresses = free_addresses(host, port)
+        try:
+            for address in addresses:
+                holders.append(_hold(address))
+        except OSError as error:
+            for holder in holders:
+                holder.close()
+            if port or error.errno != errno.EADDRINUSE:
+                raise _listen_error(address, error) from error
+        else:
+            return addresses, holders
+    raise ListenError(f"No port is free on host {host!r}.")
+
+
 class _TakenByChanceError(Exception):
     """The port chosen on the first address is in use on another."""
 
@@ -90,8 +115,24 @@ def _listen_error(address: Address, error: OSError) -> ListenError:
     return ListenError(f"Cannot listen on {address}: the address {cause}.")
 
 
+def _hold(address: Address) -> socket.socket:
+    holder = _socket(address.host)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        holder.bind(address)
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
+def _socket(host: str) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+
+
 def _bind(host: str, port: int) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with _socket(host) as probe:
         # As gRPC sets it: connections of the last server that linger are no hindrance, a listening one is.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((host, port))

@@ -24,8 +24,6 @@ REOPEN_DELAY_S, REOPEN_DELAY_S_MAX = 0.005, 1.0
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
-    # Two servers must not share a port, half of the calls would go to the one without the database.
-    ("grpc.so_reuseport", 0),
     # Open calls cost memory before they have sent a message, when no handler has seen them yet.
     ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION_MAX),
     # A client that vanished without closing is found out within 80 s, not after the 2 hours of TCP.
@@ -44,11 +42,16 @@ class Listener:
 
     Args:
         addresses: numeric ones with a port each.
+        is_shared: whether other processes listen on them too. Otherwise they must not: of two servers that share a port
+            by mistake, half of the calls would go to the one without the database.
     """
 
-    def __init__(self, handler: grpc.GenericRpcHandler, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self, handler: grpc.GenericRpcHandler, addresses: Sequence[Address], *, is_shared: bool = False
+    ) -> None:
         self._handler = handler
         self._addresses = addresses
+        self._options = (*OPTIONS, ("grpc.so_reuseport", int(is_shared)))
         self._server: grpc.aio.Server | None = None
         self._retired: dict[grpc.aio.Server, asyncio.Task[None]] = {}
         self._reopening: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class Listener:
         Raises:
             ListenError: somebody took an address.
         """
-        server = grpc.aio.server(handlers=[self._handler], options=OPTIONS)
+        server = grpc.aio.server(handlers=[self._handler], options=self._options)
         for address in self._addresses:
             try:
                 server.add_insecure_port(str(address))

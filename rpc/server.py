@@ -16,6 +16,7 @@ from rpc.service import StreamInventory
 from rpc.stock_service import StockServicer
 
 CALLS_MAX = 10_000
+LINGER_S = 0.2  # at the end, for late calls to get their UNAVAILABLE
 
 INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
@@ -85,13 +86,21 @@ class RpcServer:
         """Where it listens, with the port that was chosen; none before it was started."""
         return self._addresses
 
-    async def start(self) -> Sequence[Address]:
+    async def start(self, shared: Sequence[Address] = ()) -> Sequence[Address]:
         """Listen, and say where.
+
+        Args:
+            shared: listen there instead of on host and port, as other processes do too; see `shared_addresses`.
 
         Raises:
             ListenError: the host or the port cannot be had; the text says why.
         """
         self._health.set_serving(self._inventory.serving)
+        if shared:
+            listener = Listener(self._frame, shared, is_shared=True)
+            await listener.open()
+            self._listener, self._addresses = listener, shared
+            return shared
         attempts = 5 if self._port == 0 else 1
         while True:
             attempts -= 1
@@ -109,6 +118,12 @@ class RpcServer:
     def set_serving(self, serving: bool) -> None:
         """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""
         self._health.set_serving(serving)
+
+    async def quiet(self) -> None:
+        """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
+        taken = -1
+        while taken != (taken := self.statistics().calls_taken):  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(LINGER_S)
 
     async def stop(self, grace_s: float) -> None:
         """Health says NOT_SERVING, no more calls are accepted, and those under way may finish. Streams end then.

@@ -43,6 +43,7 @@ def serve(
     host: Annotated[str, Parameter(env_var="GRPC_HOST")] = "localhost",
     port: Annotated[int, Parameter(env_var="GRPC_PORT", validator=Number(gte=0, lte=65_535))] = DEFAULT_PORT,
     database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL,
+    frontends: Annotated[int, Parameter(env_var="GRPC_FRONTENDS", validator=Number(gte=0, lte=64))] = 0,
     grace_s: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0,
     keep_days: Annotated[int | None, Parameter(env_var="KEEP_DAYS", validator=Number(gte=1, lte=36_500))] = None,
     sample: Annotated[bool, Parameter(negative="")] = False,
@@ -58,6 +59,8 @@ def serve(
         Where to listen; 0 chooses a free port.
     database_url
         Where stock is kept.
+    frontends
+        How many processes share the port and end gRPC, on a machine with cores to spare; 0 keeps it in this one.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
     keep_days
@@ -75,9 +78,16 @@ def serve(
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     configure_logging(log_level)
-    limits = Limits(keep_days=keep_days or 0)
     return run(
-        ServeConfig(host=host, port=port, database_url=database_url, grace_s=grace_s, sample=sample, limits=limits)
+        ServeConfig(
+            host=host,
+            port=port,
+            database_url=database_url,
+            frontends=frontends,
+            grace_s=grace_s,
+            sample=sample,
+            limits=Limits(keep_days=keep_days or 0),
+        )
     )
 
 

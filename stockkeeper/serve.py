@@ -1,26 +1,36 @@
 """The server process: starts the core and its network, and stops both in the order that loses nothing."""
 
-import gc
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
 from actors.messages import CountedLine, Import
 from rpc.addresses import Address, ListenError
-from rpc.server import RpcServer
+from rpc.server import LINGER_S, RpcServer
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ServeConfig
 from stockkeeper.csv_file import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.frontends import Frontends
+from stockkeeper.garbage import collect_seldom
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 
 SAMPLE_REQUEST_ID = "sample-stock"
-LINGER_S = 0.2  # for late calls to get their UNAVAILABLE
+
+
+class Network(Protocol):
+    """What clients connect to: `RpcServer` in this process, or `Frontends` in others."""
+
+    async def start(self) -> Sequence[Address]: ...
+    def set_serving(self, serving: bool) -> None: ...
+    async def quiet(self) -> None: ...
+    async def stop(self, grace_s: float) -> None: ...
 
 
 def serve(config: ServeConfig) -> int:
@@ -29,7 +39,7 @@ def serve(config: ServeConfig) -> int:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
-    _collect_seldom()
+    collect_seldom()
     try:
         anyio.run(_serve, config)
     except Exception as error:
@@ -43,8 +53,8 @@ def serve(config: ServeConfig) -> int:
 
 
 async def _serve(config: ServeConfig) -> None:
-    supervisor = build_supervisor(config, lambda serving: server.set_serving(serving))
-    server = RpcServer(supervisor, host=config.host, port=config.port, calls_max=config.limits.calls_max)
+    supervisor = build_supervisor(config, lambda serving: network.set_serving(serving))
+    network = _build_network(config, supervisor)
     core_ended = anyio.Event()
 
     async def run_core(*, task_status: TaskStatus[None]) -> None:
@@ -57,7 +67,7 @@ async def _serve(config: ServeConfig) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
             try:
-                addresses = await server.start()
+                addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
                 _say_listening(config, addresses, loaded)
                 async for _ in signals:
@@ -67,30 +77,19 @@ async def _serve(config: ServeConfig) -> None:
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
                     await core_ended.wait()
-                    await _until_quiet(server)
+                    await network.quiet()
                 if not core_ended.is_set():
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await server.stop(LINGER_S)
+                    await network.stop(LINGER_S)
 
 
-def _collect_seldom() -> None:
-    """Have the garbage collector look less often, and never at what is there from the start.
-
-    A call makes a few hundred objects, next to none of them in cycles. With Python's own threshold of 700 the collector
-    took 4 % of the CPU time under load, and a large import met a dozen passes over all that is in memory.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
-
-
-async def _until_quiet(server: RpcServer) -> None:
-    """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
-    taken = -1
-    while taken != (taken := server.statistics().calls_taken):  # noqa: ASYNC110 - it does not tell
-        await anyio.sleep(LINGER_S)
+def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
+    host, port, calls_max = config.host, config.port, config.limits.calls_max
+    if config.frontends:
+        return Frontends(supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max)
+    return RpcServer(supervisor, host=host, port=port, calls_max=calls_max)
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:

@@ -1,5 +1,6 @@
 """A real server on a real socket before a fake inventory."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import structlog
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from inventory.v1.stock_pb2_grpc import StockServiceStub
 
+from rpc.frontend_session import FrontendSession
+from rpc.remote import RemoteInventory
 from rpc.server import RpcServer
 from tests.rpc.fake_inventory import FakeInventory
 
@@ -28,6 +31,17 @@ def events() -> Iterator[list[Any]]:
 @pytest.fixture
 async def fake(anyio_backend: str) -> FakeInventory:
     return FakeInventory()
+
+
+@pytest.fixture
+async def session(fake: FakeInventory) -> AsyncIterator[tuple[RemoteInventory, FrontendSession]]:
+    """Both ends of a link in this process: the front-end's, which has the fake inventory at the other."""
+    ours, theirs = socket.socketpair()
+    session = await FrontendSession.connect(ours, fake, lambda: None)
+    remote = await RemoteInventory.connect(theirs, 100)
+    yield remote, session
+    remote.close()
+    await remote.lost.wait()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Both services over a real socket before a fake inventory: what is asked, what is answered, what is refused."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import anyio
@@ -29,6 +29,8 @@ from actors.outcomes import (
     Unavailable,
 )
 from actors.records import StockKey
+from rpc.frontend_session import FrontendSession
+from rpc.remote import RemoteInventory
 from rpc.server import RpcServer
 from supervisor.queries import ReservationPage, StockPage
 from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_view
@@ -37,6 +39,21 @@ pytestmark = pytest.mark.anyio
 
 ORG = {"organization_id": "org_123"}
 EMOJI = "😀" * 128
+
+
+@pytest.fixture(params=["here", "behind a link"])
+async def server(
+    request: pytest.FixtureRequest, fake: FakeInventory, session: tuple[RemoteInventory, FrontendSession]
+) -> AsyncIterator[RpcServer]:
+    """Before the inventory itself, and before a front-end's remote one: nobody can tell the difference."""
+    server = RpcServer(fake if request.param == "here" else session[0], host="127.0.0.1", port=0)
+    await server.start()
+    yield server
+    await server.stop(0)
+
+
+# For what a link does in its own way: see `tests/rpc/test_link.py`.
+here = pytest.mark.parametrize("server", ["here"], indirect=True)
 
 
 def an_order(**fields: Any) -> pb.ReserveStockRequest:
@@ -232,6 +249,7 @@ async def test_all_that_is_wrong_with_a_request_reaches_the_caller(
     assert not fake.asked
 
 
+@here
 async def test_an_unknown_error_is_logged_once_in_full_and_tells_the_caller_nothing(
     inventory: InventoryServiceStub, fake: FakeInventory, events: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -262,6 +280,7 @@ async def test_a_crash_that_the_core_has_logged_is_not_logged_again(
     assert not events
 
 
+@here
 async def test_a_caller_that_gives_up_ends_the_wait_and_nothing_else(
     inventory: InventoryServiceStub,
     fake: FakeInventory,
@@ -284,6 +303,7 @@ async def test_a_caller_that_gives_up_ends_the_wait_and_nothing_else(
     assert not caplog.records
 
 
+@here
 async def test_a_caller_whose_deadline_passes_ends_the_wait(
     inventory: InventoryServiceStub, fake: FakeInventory
 ) -> None:

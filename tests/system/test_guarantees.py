@@ -13,6 +13,13 @@ from tests.system.servers import ORGANIZATION, ROOT, audit, figures, line, runni
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(autouse=True, params=["0", "2"], ids=["one-process", "front-ends"])
+def frontends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every server of this file, with gRPC in its own process and in others."""
+    monkeypatch.setenv("GRPC_FRONTENDS", request.param)
+
+
 BUYER = """
 import asyncio, sys
 import grpc
