@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 from inventory.v1 import inventory_pb2 as pb
+from inventory.v1 import stream_pb2
 
 RESERVED = pb.ReserveStockResponse(
     success=True,
@@ -51,9 +52,10 @@ def handler(answer: bytes) -> Any:
 
 
 async def stream(requests: AsyncIterator[bytes], context: Any) -> None:
-    answer = RESERVED.SerializeToString()
-    while await context.read() is not grpc.aio.EOF:
-        await context.write(answer)
+    while (raw := await context.read()) is not grpc.aio.EOF:
+        sequences = [request.sequence for request in stream_pb2.ReserveStockRequests.FromString(raw).requests]
+        replies = [stream_pb2.ReserveStockReply(sequence=sequence, response=RESERVED) for sequence in sequences]
+        await context.write(stream_pb2.ReserveStockReplies(replies=replies).SerializeToString())
 
 
 async def main() -> None:
