@@ -6,6 +6,7 @@ import anyio
 
 import supervisor.basket
 import supervisor.coordinator
+import supervisor.goods
 import supervisor.order
 import supervisor.planner
 from actors.actor import Envelope
@@ -232,6 +233,20 @@ def shipped_goods_come_back() -> Patches:
     return [
         (supervisor.order, "giving_back", lambda items, variants, *, shipped: right(items, variants, shipped=False))
     ]
+
+
+@bug("what an import leaves unchanged is let go before the decision", "G2", "G4", "G8")
+def unchanged_let_go_early() -> Patches:
+    right = supervisor.goods._divided
+
+    async def divided(lines: Any, rows: Any) -> Any:
+        changed, unchanged = await right(lines, rows)
+        for row in unchanged:
+            row.abort(next(iter(row.state.holds)))
+        await anyio.sleep(0.5)  # as long as a large import may take
+        return changed, unchanged
+
+    return [(supervisor.goods, "_divided", divided)]
 
 
 @bug("a count forgets what is reserved", "G2", "G8")

@@ -6,6 +6,7 @@ from functools import partial
 
 import supervisor.orders
 import supervisor.requests
+import supervisor.steps
 from storage.memory import Disk
 from supervisor.known import KnownKeys
 from supervisor.order import OrderActor
@@ -16,17 +17,20 @@ FILTER_BITS = 1 << 11
 
 
 @contextmanager
-def small_filters() -> Iterator[None]:
-    """Filters of known keys so small that they are often wrong: that is to cost a read and nothing else.
+def small_scale() -> Iterator[None]:
+    """Filters of known keys so small that they are often wrong, which is to cost a read and nothing else; and steps so
+    small that others have their turn in the middle of every import.
 
-    The real ones take 2 ms to make, more than everything else in an incarnation.
+    The real filters take 2 ms to make, more than everything else in an incarnation.
     """
     modules = (supervisor.orders, supervisor.requests)
     for module in modules:
         module.KnownKeys = partial(KnownKeys, bits=FILTER_BITS)  # type: ignore[attr-defined]
+    rows_a_step, supervisor.steps.ROWS_A_STEP = supervisor.steps.ROWS_A_STEP, 2
     try:
         yield
     finally:
+        supervisor.steps.ROWS_A_STEP = rows_a_step
         for module in modules:
             module.KnownKeys = KnownKeys  # type: ignore[attr-defined]
 

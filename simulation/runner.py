@@ -17,7 +17,7 @@ from simulation.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.auditor import audit
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.history import History
-from simulation.inspection import small_filters
+from simulation.inspection import small_scale
 from simulation.schedule import Schedule, decided_by, plain_tasks
 from simulation.sqlite_disk import SqliteDisk, SqliteFile, check_file
 from simulation.violation import Violation
@@ -89,7 +89,7 @@ def run_seed(
         ended_s = anyio.current_time()
 
     began_s = process_time()
-    with no_collector(), small_filters(), plain_tasks():
+    with no_collector(), small_scale(), plain_tasks():
         run_virtually(main, schedule)
         [world] = worlds
         audited = audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)

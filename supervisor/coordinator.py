@@ -20,7 +20,7 @@ deadlocks (the order of keys needs neither).
 
 from collections.abc import Callable, Sequence
 from heapq import merge
-from itertools import count, islice
+from itertools import count
 from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
@@ -30,7 +30,7 @@ from actors.messages import Change, Prepare
 from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.stock import StockActor, Verdict
 from storage.journal import Journal
-from supervisor.steps import ROWS_A_STEP, steps
+from supervisor.steps import steps
 
 
 class Prepared(NamedTuple):
@@ -101,14 +101,13 @@ class Coordinator:
             return await self._hold(prepared, ordered) or prepared
 
     async def prepare_in_steps(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
-        """As `prepare`, for very many rows: others have their turn every `ROWS_A_STEP` of them."""
+        """As `prepare`, for very many rows: others have their turn between the steps."""
         parts = []
         for part in steps(changes):
             parts.append(sorted(part, key=_key_of))
             await checkpoint()
         ordered: list[tuple[StockActor, Change]] = []
-        merged = merge(*parts, key=_key_of)
-        while part := list(islice(merged, ROWS_A_STEP)):
+        for part in steps(merge(*parts, key=_key_of)):
             ordered += part
             await checkpoint()
         prepared = self._begin(ordered)

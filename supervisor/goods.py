@@ -122,7 +122,7 @@ class Goods:
         """Hold every row; which are to change is known only once nothing else on them is undecided."""
         while True:
             errors: list[LineError] = []
-            for part in steps(list(zip(lines, rows, strict=True))):
+            for part in steps(zip(lines, rows, strict=True)):
                 errors += [LineError(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))]
                 await checkpoint()
             if errors:
@@ -145,7 +145,7 @@ async def _divided(
     """The rows that a count changes, and those that it does not."""
     changed: list[StockActor] = []
     unchanged: list[StockActor] = []
-    for part in steps(list(zip(lines, rows, strict=True))):
+    for part in steps(zip(lines, rows, strict=True)):
         for line, row in part:
             (unchanged if _is_counted(row, line) else changed).append(row)
         await checkpoint()

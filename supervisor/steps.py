@@ -1,6 +1,7 @@
 """Long work in steps, so that others have their turn in between."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -8,7 +9,8 @@ T = TypeVar("T")
 ROWS_A_STEP = 500  # a few milliseconds of work
 
 
-def steps(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def steps(items: Iterable[T]) -> Iterator[list[T]]:
     """The items, `ROWS_A_STEP` at a time."""
-    for begin in range(0, len(items), ROWS_A_STEP):
-        yield items[begin : begin + ROWS_A_STEP]
+    left = iter(items)
+    while step := list(islice(left, ROWS_A_STEP)):
+        yield step

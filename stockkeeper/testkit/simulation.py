@@ -11,7 +11,7 @@ from msgspec import Struct
 from simulation import report
 from simulation.asyncio_loop import LoopSchedule
 from simulation.faults import Backend
-from simulation.inspection import small_filters
+from simulation.inspection import small_scale
 from simulation.runner import no_collector, run_seed, run_virtually
 from simulation.schedule import Schedule, check_hooks
 from stockkeeper.testkit.engine import Engine
@@ -130,7 +130,7 @@ class Simulation:
         async def main() -> None:
             await attempt.run(Engine(str(seed), options, rates, schedule))
 
-        with no_collector(), small_filters():
+        with no_collector(), small_scale():
             run_virtually(main, schedule)
             failure = attempt.failure()
             trace = attempt.trace(schedule)
