@@ -36,7 +36,7 @@ class Pace:
     many_rows: int
 
 
-FULL = Pace(round_s=4.0, rounds=5, warm_up_s=1.0, long_run=200_000, many_rows=1_000_000)
+FULL = Pace(round_s=3.0, rounds=4, warm_up_s=1.0, long_run=200_000, many_rows=1_000_000)
 QUICK = Pace(round_s=1.0, rounds=1, warm_up_s=0.3, long_run=5_000, many_rows=50_001)
 
 
