@@ -110,7 +110,11 @@ class Link(asyncio.Protocol, Generic[M]):
         if not outbox or self._transport is None or self._transport.is_closing():
             return
         frames: list[bytes] = []
-        for begin in range(0, len(outbox), MESSAGES_A_FRAME_MAX):
-            body = self._encoder.encode(outbox[begin : begin + MESSAGES_A_FRAME_MAX])
-            frames += (len(body).to_bytes(LENGTH_BYTES, "big"), body)
+        try:
+            for begin in range(0, len(outbox), MESSAGES_A_FRAME_MAX):
+                body = self._encoder.encode(outbox[begin : begin + MESSAGES_A_FRAME_MAX])
+                frames += (len(body).to_bytes(LENGTH_BYTES, "big"), body)
+        except Exception:
+            self._transport.abort()  # a bug: rather all who wait hear of it than some wait for ever
+            raise
         self._transport.write(b"".join(frames))

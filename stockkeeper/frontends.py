@@ -14,6 +14,7 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 import msgspec
 import structlog
@@ -96,7 +97,8 @@ class Frontends:
         if self._keepers:
             _, stuck = await asyncio.wait(self._keepers, timeout=grace_s + ENDING_S)
             for process in self._sessions.values() if stuck else ():
-                process.kill()
+                with suppress(ProcessLookupError):  # it has just ended
+                    process.kill()
             await asyncio.wait(self._keepers)
         for holder in self._holders:
             holder.close()
@@ -106,16 +108,18 @@ class Frontends:
         pause_s = RESTART_PAUSE_MIN_S
         while not self._stopping.is_set():
             began_s = asyncio.get_running_loop().time()
-            status = await self._run_process()
+            try:
+                end = f"ended with status {await self._run_process()}"
+            except OSError as error:
+                end = f"could not be started: {error.strerror}"
             if self._stopping.is_set():
                 return
             if not self._started.done():
-                text = f"Front-end {number} ended with status {status} before it listened."
-                self._started.set_exception(ListenError(text))
+                self._started.set_exception(ListenError(f"Front-end {number} {end} before it listened."))
                 return
             if asyncio.get_running_loop().time() - began_s >= HEALTHY_AFTER_S:
                 pause_s = RESTART_PAUSE_MIN_S
-            log.warning("frontend_ended", frontend=number, status=status, restart_in_s=pause_s)
+            log.warning("frontend_ended", frontend=number, end=end, restart_in_s=pause_s)
             try:
                 await asyncio.wait_for(self._stopping.wait(), pause_s)
             except TimeoutError:
@@ -124,7 +128,8 @@ class Frontends:
     async def _run_process(self) -> int:
         """Start a front-end and see to it until it ends. Returns its exit status."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, ExitStack() as stack:
+            stack.enter_context(ours)  # closed if there is no process to talk to
             level = logging.getLevelName(logging.getLogger().level).lower()
             settings = FrontendSettings(theirs.fileno(), tuple(self._addresses), self._calls_max, level)
             process = await asyncio.create_subprocess_exec(
@@ -135,6 +140,7 @@ class Frontends:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner alone
             )
+            stack.pop_all()
         session = await FrontendSession.connect(ours, self._inventory, self._on_listening)
         self._sessions[session] = process
         if self._stopping.is_set():

@@ -7,6 +7,8 @@ work gets its turn between them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import anyio
 
@@ -50,6 +52,7 @@ class Expiry:
         self._wakes_at_ms = 0
         self._wake = anyio.Event()
         self._failed: dict[OrderKey, int] = {}  # and when to try them again
+        self._under_way: dict[OrderKey, Reply[Fact]] = {}
         self.expired = 0
 
     def note(self, expires_at_ms: int) -> None:
@@ -68,9 +71,11 @@ class Expiry:
             # Whatever is noted from here on may be missing from what the database says, and wakes the loop.
             self._wakes_at_ms = self._clock.now_ms() + self._idle_ms
             self._wake = anyio.Event()
-            # Orders that failed are still due, and must not stand in the way of those behind them.
+            # Orders that failed, or wait for a row, are still due, and must not stand in the way of those behind them.
             now_ms = self._clock.now_ms()
-            due = await self._due(now_ms, min(BATCH_ORDERS_MAX + len(self._failed), LOOK_ORDERS_MAX))
+            known = len(self._failed) + len(self._under_way)
+            found = await self._due(now_ms, min(BATCH_ORDERS_MAX + known, LOOK_ORDERS_MAX))
+            due = [one for one in found if one.order not in self._under_way]
             if due:
                 self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
                 first = [one for one in due if one.order not in self._failed]
@@ -78,6 +83,9 @@ class Expiry:
                 ready = (first + again)[:BATCH_ORDERS_MAX]
                 await self._expire(ready)
                 await anyio.sleep(0 if len(ready) == BATCH_ORDERS_MAX else PAUSE_S)
+                continue
+            if self._under_way:
+                await anyio.sleep(PAUSE_S)
                 continue
             soonest_ms = await self._next_expiry_ms()
             if soonest_ms is not None:
@@ -91,7 +99,8 @@ class Expiry:
                 self._wake = anyio.Event()
 
     async def _expire(self, due: Sequence[Due]) -> None:
-        replies: list[tuple[OrderKey, Reply[Fact]]] = []
+        """Ask these orders, and wait for them a moment: one may have to wait for a row that an import holds."""
+        replies: list[Reply[Fact]] = []
         for one in due:
             reply: Reply[Fact] = Reply()
             try:
@@ -99,16 +108,23 @@ class Expiry:
             except Unavailable:
                 self._failed[one.order] = 0  # a full mailbox; it is still due at the next look
                 continue
-            replies.append((one.order, reply))
-        for order, reply in replies:
-            try:
-                fact = await reply.wait()
-            except Unavailable:
-                self._failed[order] = 0  # likewise
-                continue
-            except ActorCrashed:
-                self._failed[order] = self._clock.now_ms() + RETRY_MS
-                continue
+            self._under_way[one.order] = reply
+            reply.when_done(partial(self._settle, one.order, reply))
+            replies.append(reply)
+        with anyio.move_on_after(PAUSE_S):
+            for reply in replies:
+                with suppress(Unavailable, ActorCrashed):
+                    await reply.wait()
+
+    def _settle(self, order: OrderKey, reply: Reply[Fact]) -> None:
+        self._under_way.pop(order, None)
+        try:
+            fact = reply.result()
+        except Unavailable:
+            self._failed[order] = 0  # likewise
+        except ActorCrashed:
+            self._failed[order] = self._clock.now_ms() + RETRY_MS
+        else:
             self._failed.pop(order, None)
             assert isinstance(fact, ExpiryHandled)
             self.expired += fact.expired

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 from anyio.lowlevel import checkpoint
 
+from actors.actor import restarting
 from actors.messages import Count, CountedLine, Import, Receive
 from actors.outcomes import Fact, ImportRejected, LineError, QuantityTooLarge, Refused, StockImported, StockReceived
 from actors.records import Delta
@@ -94,6 +95,7 @@ class Goods:
                 request = remember(command, fact)
                 await checkpoint()
                 # Up to here the unchanged rows were held too: nobody may count them anew and be decided before this.
+                _check_alive(unchanged)
                 self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
                 self._coordinator.decide(
                     Prepared(prepared.transaction_id, changed),
@@ -126,6 +128,7 @@ class Goods:
                 errors += [LineError(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))]
                 await checkpoint()
             if errors:
+                _check_alive(rows)
                 return ImportRejected(tuple(errors[:ERRORS_NAMED_MAX]), len(errors))
             counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
             prepared = await self._coordinator.prepare_in_steps(counts)
@@ -137,6 +140,16 @@ class Goods:
         self._coordinator.decide(
             NOTHING_PREPARED, "remember", self._clock.now_ms(), request=remember(command, refused.refusal)
         )
+
+
+def _check_alive(rows: Sequence[StockActor]) -> None:
+    """What a crash took away meanwhile is not to be judged by.
+
+    Raises:
+        Unavailable: one of the rows is gone.
+    """
+    if any(row.is_retired for row in rows):
+        raise restarting()
 
 
 async def _divided(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.messages import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release
+from actors.messages import Confirm, Count, CountedLine, Fulfill, Import, Line, Receive, Release
 from actors.outcomes import (
     ActorCrashed,
     InsufficientStock,
@@ -268,6 +268,52 @@ async def test_orders_that_crash_do_not_keep_others_from_expiring(
                 while (await available(core))["b", "w1"] != 1:  # noqa: ASYNC110 - the core does not tell
                     await anyio.sleep(0.02)
         world.crashes.clear()
+
+
+async def test_an_order_that_asks_for_other_goods_behind_a_release_that_waits(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 10, ("b", "w1"): 10})
+        first = await reserve(core, "o1", ("a", "w1", 10))
+        with pytest.raises(Refused):
+            await reserve(core, "o1", ("b", "w1", 1))
+        assert core._core is not None
+        variants = core._core.stock.ready(ORGANIZATION, ["a"])
+        assert variants is not None
+        rival = await core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))])
+        assert isinstance(rival, Prepared)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(core.ask, Release(ORGANIZATION, first.reservation_id, ""))
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(reserve, core, "o1", ("a", "w1", 9))
+            await anyio.wait_all_tasks_blocked()
+            core._core._coordinator.abort(rival)
+        assert await available(core) == {("a", "w1"): 1, ("b", "w1"): 10}
+
+
+async def test_an_expiry_that_waits_for_a_row_keeps_no_other_waiting(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 10, ("b", "w1"): 10})
+        await reserve(core, "o1", ("a", "w1", 5), ttl_minutes=1)
+        await reserve(core, "o2", ("b", "w1", 5), ttl_minutes=2)
+        assert core._core is not None
+        variants = core._core.stock.ready(ORGANIZATION, ["a"])
+        assert variants is not None
+        rival = await core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))])
+        assert isinstance(rival, Prepared)
+        for now_s, stock in ((61, 5), (121, 10)):
+            world.time.now_s = now_s
+            with anyio.fail_after(10):
+                while (await available(core))["b", "w1"] != stock:  # noqa: ASYNC110 - the core does not tell
+                    await anyio.sleep(0.02)
+            await anyio.sleep(0.2)  # the expiry of the first has begun by now, and waits
+        assert (await available(core))["a", "w1"] == 5
+        core._core._coordinator.abort(rival)
+        with anyio.fail_after(10):
+            while (await available(core))["a", "w1"] != 10:  # noqa: ASYNC110 - likewise
+                await anyio.sleep(0.02)
+        statistics = core.statistics()
+        assert statistics is not None
+        assert statistics.expired == 2
 
 
 async def test_calls_that_were_given_up_count_until_they_are_answered(world: World) -> None:

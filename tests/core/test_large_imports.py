@@ -5,7 +5,8 @@ import anyio.lowlevel
 import pytest
 
 from actors.messages import CountedLine, Import, Line, Receive
-from actors.outcomes import StockImported
+from actors.outcomes import StockImported, Unavailable
+from supervisor import goods
 from supervisor.settings import Limits
 from supervisor.steps import ROWS_A_STEP
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
@@ -70,3 +71,29 @@ async def test_a_repeated_import_changes_nothing(world: World) -> None:
         assert await core.ask(Import(lines, "first")) == StockImported(len(lines), len(lines), 0, 0)
         assert await core.ask(Import(lines, "second")) == StockImported(len(lines), 0, 0, len(lines))
         assert await core.ask(Import(lines_of(11, 5), "third")) == StockImported(len(lines), 0, 1, len(lines) - 1)
+
+
+@pytest.mark.parametrize(("x", "after"), [(10, "_divided"), (3, "_pin")])
+async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
+    world: World, monkeypatch: pytest.MonkeyPatch, x: int, after: str
+) -> None:
+    """The first time the row is unchanged, the second time too little is counted for what is reserved."""
+    owner = goods if after == "_divided" else goods.Goods
+    right = getattr(owner, after)
+
+    async def crashing(*arguments: object) -> object:
+        found = await right(*arguments)
+        rows = found if after == "_pin" else found[1]
+        rows[0]._on_crash(rows[0], ZeroDivisionError())
+        return found
+
+    async with world.core() as core:
+        await core.ask(Import(lines_of(10, 5), "before"))
+        await reserve(core, "o1", ("a", "w", 5))
+        monkeypatch.setattr(owner, after, crashing)
+        with pytest.raises(Unavailable):
+            await core.ask(Import(lines_of(x, 6), "count"))
+        monkeypatch.undo()
+        world.crashes.clear()
+        stock = await available(core)
+        assert (stock["a", "w"], stock["b0", "w"]) == (5, 5)

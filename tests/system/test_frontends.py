@@ -1,7 +1,9 @@
 """Front-end processes: they share a port and one inventory, and what happens when one of the processes dies."""
 
 import asyncio
+import errno
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -16,6 +18,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
+from rpc.addresses import ListenError
+from stockkeeper.frontends import Frontends
+from tests.rpc.fake_inventory import FakeInventory
 from tests.system.servers import (
     ORGANIZATION,
     ServerProcess,
@@ -252,3 +257,14 @@ async def test_g9_a_server_that_lost_ownership_ends_with_its_front_ends_and_stat
     assert await asyncio.wait_for(server.process.wait(), 30) == 3
     await ended(processes)
     assert len(server.log.read_text().splitlines()) == 1
+
+
+async def test_what_keeps_a_front_end_from_starting_is_said_and_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_memory(*command: str, **named: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_memory)
+    network = Frontends(FakeInventory(), processes=2, host="localhost", port=0, calls_max=10)
+    with pytest.raises(ListenError, match="Cannot allocate memory"):
+        await asyncio.wait_for(network.start(), 10)
+    await network.stop(0)
