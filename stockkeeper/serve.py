@@ -21,6 +21,8 @@ from supervisor.supervisor import Supervisor
 
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 
+LATE_CALLS_S = 5.0  # callers who ask again at once could keep a server from ending
+
 SAMPLE_REQUEST_ID = "sample-stock"
 
 
@@ -72,17 +74,26 @@ async def _serve(config: ServeConfig) -> None:
                 _say_listening(config, addresses, loaded)
                 async for _ in signals:
                     break
-                # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers:
-                # a call that gRPC took in and nobody looked at would end as CANCELLED, which no client retries.
+                # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
                     await core_ended.wait()
-                    await network.quiet()
                 if not core_ended.is_set():
                     tasks.cancel_scope.cancel()
             finally:
-                with anyio.CancelScope(shield=True):
-                    await network.stop(LINGER_S)
+                await _close(network)
+
+
+async def _close(network: Network) -> None:
+    """Let the last callers hear UNAVAILABLE from the core that has ended, for whatever reason it has.
+
+    A call that gRPC took in and nobody looked at ends as CANCELLED, which no client retries. One that lost its database
+    while it slept has the most of them: all that its callers sent meanwhile.
+    """
+    with anyio.move_on_after(LATE_CALLS_S, shield=True):
+        await network.quiet()
+    with anyio.CancelScope(shield=True):
+        await network.stop(LINGER_S)
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:

@@ -15,6 +15,7 @@ from tests.torture.postgres_away import log_problems
 from tests.torture.scenario import PATIENCE_S, Database, Finding, acknowledged, take_stock, under_load
 
 LOCK_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+WAITING_MAX = 30  # times six calls: more than gRPC takes in before the sleeper knows that it lost its database
 ALL_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stockkeeper'"
 
 
@@ -90,7 +91,9 @@ async def sleeper_wakes_after_a_takeover(database: Database, rounds: int, findin
                 async with successor.client() as other:
                     await other.release_reservation(ORGANIZATION, held.reservation_id, "by the successor")
                     await other.reserve_stock(ORGANIZATION, f"{prefix}-b", [{"variant_id": prefix, "quantity": 9}])
-                waiting = [asyncio.create_task(call) for call in _calls(client, prefix, held)]
+                waiting = [
+                    asyncio.create_task(call) for _ in range(WAITING_MAX) for call in _calls(client, prefix, held)
+                ]
                 await asyncio.sleep(0)
                 sleeper.process.send_signal(signal.SIGCONT)
                 answers = await asyncio.gather(*waiting, return_exceptions=True)
