@@ -1,14 +1,15 @@
 """Actors: a mailbox, and one message at a time.
 
-An actor has no task of its own. Most turns cannot suspend (a stock row only does arithmetic), and a task that
-is woken for one costs more than the turn. So whoever posts the first message into an idle mailbox asks the
-*dispatcher* to see to it: `InlineDispatcher`, which the server uses, runs a turn that cannot suspend on the
-poster's stack and gives any other turn a task in the supervisor's task group. The simulation's dispatcher gives
-every turn a task, or not, as the seed says: all that the actors rely on is that one message is handled at a
-time and in order.
+An actor has no task of its own. Most turns need not suspend (a stock row only does arithmetic, an order whose rows
+are in memory and free does no more), and a task that is woken for one costs more than the turn. So a message that
+meets an idle actor is first offered to it *at once*, on the poster's stack; only what the actor cannot finish there
+goes into the mailbox, for which the *dispatcher* starts a task in the supervisor's task group. The simulation's
+dispatcher lets turns be taken at once, or not, as the seed says: all that the actors rely on is that one message is
+handled at a time and in order.
 
 Turned down: a task for each activation (4 to 5 KB each, two wake-ups a message); a memory stream as the mailbox
-(8 KB, and a message already handed to a receiving task is lost by a native cancellation).
+(8 KB, and a message already handed to a receiving task is lost by a native cancellation); asking an actor first
+whether it would suspend (it looked up everything twice).
 """
 
 from collections import deque
@@ -37,10 +38,6 @@ class Envelope(NamedTuple, Generic[M, R]):
 class Runnable(Protocol):
     """What a dispatcher needs to know of an actor."""
 
-    def will_suspend(self) -> bool:
-        """Whether handling the messages in the mailbox may have to wait for something."""
-        ...
-
     async def drain(self) -> None:
         """Handle messages until the mailbox is empty."""
         ...
@@ -51,7 +48,7 @@ class Dispatcher(Protocol):
 
     @property
     def takes_turns_at_once(self) -> bool:
-        """Whether a turn that cannot suspend is over when `dispatch` returns."""
+        """Whether an idle actor may handle a message on its poster's stack, if it can."""
         ...
 
     def dispatch(self, actor: Runnable) -> None:
@@ -60,7 +57,7 @@ class Dispatcher(Protocol):
 
 
 class InlineDispatcher:
-    """Runs a turn at once if it cannot suspend, else in a task.
+    """Lets turns be taken at once, and gives every other one a task.
 
     Args:
         start_soon: starts a task in the supervisor's task group, where no caller's cancellation reaches it.
@@ -72,20 +69,7 @@ class InlineDispatcher:
         self._start_soon = start_soon
 
     def dispatch(self, actor: Runnable) -> None:
-        if actor.will_suspend():
-            self._start_soon(actor.drain)
-        else:
-            run_now(actor.drain())
-
-
-def run_now(coroutine: Coroutine[object, None, None]) -> None:
-    """Run a coroutine that never suspends to its end, without a task and without the event loop's knowledge."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    coroutine.close()
-    raise AssertionError(f"{coroutine!r} suspended though its actor had said that it would not")
+        self._start_soon(actor.drain)
 
 
 class Actor(Generic[M, R]):
@@ -107,7 +91,7 @@ class Actor(Generic[M, R]):
     ) -> None:
         self._dispatcher = dispatcher
         self._on_crash = on_crash
-        self._mailbox: deque[Envelope[M, R]] = deque()
+        self._mailbox: deque[Envelope[M, R]] | None = None  # made when first needed: most actors never need one
         self._mailbox_messages_max = mailbox_messages_max
         self._has_turn = False
         self.is_retired = False
@@ -128,42 +112,59 @@ class Actor(Generic[M, R]):
         """
         if self.is_retired:
             raise restarting()
-        if len(self._mailbox) >= self._mailbox_messages_max:
-            raise overloaded()
         if reply is None:
             reply = Reply()
-        self._mailbox.append(Envelope(message, reply))
-        if not self._has_turn:
-            self._has_turn = True
+        if self._has_turn:
+            if self._mailbox is not None and len(self._mailbox) >= self._mailbox_messages_max:
+                raise overloaded()
+            self._post(message, reply)
+            return reply
+        self._has_turn = True  # whatever is posted meanwhile queues up
+        if not (self._dispatcher.takes_turns_at_once and self._take_turn_at_once(message, reply)):
+            self._post(message, reply)
+        if self._mailbox:
             self._dispatcher.dispatch(self)
+        else:
+            self._has_turn = False
         return reply
 
-    def will_suspend(self) -> bool:
-        """Whether the messages in the mailbox may have to wait for something. False is a promise."""
-        return False
+    def _post(self, message: M, reply: Reply[R]) -> None:
+        if self._mailbox is None:
+            self._mailbox = deque()
+        self._mailbox.append(Envelope(message, reply))
+
+    def _take_turn_at_once(self, message: M, reply: Reply[R]) -> bool:
+        try:
+            return self.receive_at_once(message, reply)
+        except Exception as error:  # noqa: BLE001 - as in `drain`
+            self._fail(reply, error)
+            return True
 
     async def drain(self) -> None:
         """Handle messages, one at a time, until the mailbox is empty. Runs in a dispatcher's turn only."""
-        mailbox = self._mailbox
         try:
-            while mailbox:
-                envelope = mailbox.popleft()
+            while self._mailbox:
+                envelope = self._mailbox.popleft()
                 try:
                     await self.receive(envelope)
-                except (Refused, Unavailable, ActorCrashed) as error:  # the last: of another actor, asked by this one
-                    envelope.reply.fail(error)
                 except Exception as error:  # noqa: BLE001 - a bug in one actor must not take the others along
-                    crash = self._crash(error)
-                    if not envelope.reply.is_done:
-                        envelope.reply.fail(crash)
+                    self._fail(envelope.reply, error)
         finally:
             self._has_turn = False
+
+    def receive_at_once(self, message: M, reply: Reply[R]) -> bool:
+        """Handle one message, if that needs no waiting; else return False, and nothing has happened.
+
+        Raises: as `receive`.
+        """
+        return False
 
     async def receive(self, envelope: Envelope[M, R]) -> None:
         """Handle one message: answer it, or keep the envelope to answer it later.
 
         Raises:
             Refused, Unavailable: becomes the answer.
+            ActorCrashed: of another actor, asked by this one; becomes the answer.
             Exception: a bug; this activation ends.
         """
         raise NotImplementedError
@@ -175,11 +176,19 @@ class Actor(Generic[M, R]):
     def retire(self) -> None:
         """End this activation: whoever waits for it is told to try again, and nobody can post to it any more."""
         self.is_retired = True
-        others = [*self.held_envelopes(), *self._mailbox]
-        self._mailbox.clear()
+        others = [*self.held_envelopes(), *(self._mailbox or ())]
+        self._mailbox = None
         for other in others:
             if not other.reply.is_done:
                 other.reply.fail(restarting())
+
+    def _fail(self, reply: Reply[R], error: Exception) -> None:
+        if isinstance(error, (Refused, Unavailable, ActorCrashed)):
+            reply.fail(error)
+        else:
+            crash = self._crash(error)
+            if not reply.is_done:
+                reply.fail(crash)
 
     def _crash(self, error: Exception) -> ActorCrashed:
         """End this activation after a bug. Returns the answer to whoever met it."""

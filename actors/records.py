@@ -42,7 +42,7 @@ class OrderKey(NamedTuple):
     order_id: str
 
 
-class Delta(NamedTuple):
+class Delta(Struct, frozen=True, gc=False):
     """What a change adds to each quantity of a row; negative takes away."""
 
     available: int = 0

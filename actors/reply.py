@@ -5,12 +5,24 @@ three times as much. Each waiter has an event of its own, because cancelling man
 quadratic: 100,000 of them took 21 seconds.
 """
 
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+
+
+class Event(Protocol):
+    """What one task waits for."""
+
+    def set(self) -> None:
+        """Wake who waits. May be called again."""
+        ...
+
+    def wait(self) -> Awaitable[object]:
+        """Returns once it is set."""
+        ...
 
 
 class Reply(Generic[T]):
@@ -22,7 +34,7 @@ class Reply(Generic[T]):
         self._is_done = False
         self._value: T | None = None
         self._error: Exception | None = None
-        self._waiters: dict[anyio.Event, None] | None = None
+        self._waiters: dict[Event, None] | None = None
         self._listener: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
@@ -83,7 +95,7 @@ class Reply(Generic[T]):
             assert self._listener is None, self
             self._listener = listener
 
-    def _new_event(self) -> anyio.Event:
+    def _new_event(self) -> Event:
         return anyio.Event()
 
     def _wake(self) -> None:

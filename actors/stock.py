@@ -28,6 +28,7 @@ from actors.actor import Actor, Dispatcher, Envelope, overloaded
 from actors.limits import INT32_MAX
 from actors.messages import Change, Count, Prepare
 from actors.records import Delta, RowChange, StockRecord
+from actors.reply import Reply
 
 
 class Verdict(Enum):
@@ -131,7 +132,7 @@ class StockState:
         )
 
     def _judge(self, delta: Delta) -> Verdict:
-        available, reserved, damaged, in_transit = delta
+        available, reserved, damaged, in_transit = delta.available, delta.reserved, delta.damaged, delta.in_transit
         record = self.record
         if (
             record.available + available < 0
@@ -170,7 +171,7 @@ class StockState:
         return hold
 
     def _sum(self, delta: Delta, sign: int) -> None:
-        available, reserved, damaged, in_transit = delta
+        available, reserved, damaged, in_transit = delta.available, delta.reserved, delta.damaged, delta.in_transit
         if available < 0:
             self.held -= sign * available
         if reserved < 0:
@@ -239,7 +240,7 @@ class StockActor(Actor[Prepare, Verdict]):
         Raises:
             ActorCrashed: a bug; this activation has ended.
         """
-        if self._has_turn or self._mailbox or self.is_retired or not self._dispatcher.takes_turns_at_once:
+        if self._has_turn or self.is_retired or not self._dispatcher.takes_turns_at_once:
             return None
         try:
             verdict = self.state.prepare(transaction_id, change)
@@ -247,8 +248,16 @@ class StockActor(Actor[Prepare, Verdict]):
             raise self._crash(error) from error
         return None if verdict is Verdict.MUST_WAIT else verdict
 
-    async def receive(self, envelope: Envelope[Prepare, Verdict]) -> None:
+    def receive_at_once(self, message: Prepare, reply: Reply[Verdict]) -> bool:
         """Judge a prepare; one that must wait is kept until a rival is decided."""
+        self._judge(Envelope(message, reply))
+        return True
+
+    async def receive(self, envelope: Envelope[Prepare, Verdict]) -> None:
+        """As `receive_at_once`: a row's turn never suspends."""
+        self._judge(envelope)
+
+    def _judge(self, envelope: Envelope[Prepare, Verdict]) -> None:
         message = envelope.message
         verdict = self.state.prepare(message.transaction_id, message.change)
         if verdict is Verdict.MUST_WAIT:

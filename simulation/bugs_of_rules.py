@@ -62,7 +62,8 @@ def non_atomic_basket() -> Patches:
         return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
 
     right_plan = supervisor.basket.plan
-    return [(Coordinator, "prepare", prepare), (supervisor.order, "plan", plan)]
+    at_once = (Coordinator, "prepare_at_once", lambda self, changes: None)
+    return [at_once, (Coordinator, "prepare", prepare), (supervisor.order, "plan", plan)]
 
 
 @bug("holds are not counted when a row judges", "G1")

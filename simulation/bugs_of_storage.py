@@ -5,7 +5,6 @@ from typing import Any
 
 import anyio
 
-from actors.actor import Envelope
 from actors.messages import Command, Reserve
 from actors.outcomes import Fact
 from actors.records import OrderKey, StockRecord
@@ -135,7 +134,7 @@ def work_in_the_callers_scope() -> Patches:
         self._open_calls[reply] = None
         try:
             actor = self.orders.activate(OrderKey(command.organization_id, command.order_id))
-            actor._mailbox.append(Envelope(command, reply))
+            actor._post(command, reply)
             if not actor._has_turn:
                 actor._has_turn = True
                 await actor.drain()

@@ -119,7 +119,7 @@ class Replay:
             case "reserve" | "confirm" | "release" | "expire" | "fulfill":
                 self._apply_reservation(transaction, deltas)
             case "receive":
-                if len(deltas) != 1 or any(delta[1:] != (0, 0, 0) or delta[0] <= 0 for delta in deltas.values()):
+                if len(deltas) != 1 or any(delta != Delta(max(1, delta.available)) for delta in deltas.values()):
                     self._wrong("G8", f"a delivery changes {deltas}")
             case "import":
                 if any(delta.reserved for delta in deltas.values()):

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.actor import Runnable, StartSoon, run_now
+from actors.actor import Runnable, StartSoon
 from actors.stock import StockActor
 from simulation.disk import FaultyStore
 from simulation.faults import Options
@@ -18,16 +18,17 @@ from supervisor.incarnation import Sources
 from supervisor.settings import Limits
 from supervisor.supervisor import Supervisor
 
+AT_ONCE = 0.8
+
 
 class InjectedCrash(Exception):
     """A bug in an actor that the seed wanted."""
 
 
 class SeededDispatcher:
-    """Gives a turn a task, now or late, or none, as the seed says.
+    """Lets turns be taken at once, or gives them a task, now or late, as the seed says.
 
-    Orders and requests always get a task: they may suspend. A row's turn cannot, and an inline one leaves no moment in
-    which a hold is undecided and somebody else runs; a task does.
+    What is taken at once leaves no moment in which a hold is undecided and somebody else runs; a task does.
     """
 
     def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
@@ -38,8 +39,7 @@ class SeededDispatcher:
 
     @property
     def takes_turns_at_once(self) -> bool:
-        """Half of the rows' turns come without mail, where mail would be answered at once."""
-        return self._options.dispatch == "inline" and self._random.random() < 0.5
+        return self._options.dispatch == "inline" and self._random.random() < AT_ONCE
 
     def dispatch(self, actor: Runnable) -> None:
         coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)
@@ -50,18 +50,22 @@ class SeededDispatcher:
                 drain = partial(_crash, actor)
             elif options.slow_turns and coin() < options.slow_turns:
                 late_s = coin() * options.slow_turn_s
-                is_late = options.dispatch != "inline"  # there, who will not suspend counts on rows that do not either
-                drain = partial(_late, actor, late_s) if is_late else drain
-        if options.dispatch == "inline":
-            as_task = actor.will_suspend()
-        elif options.dispatch == "tasks" or not is_row:
-            as_task = True
-        else:
-            as_task = is_late or coin() < options.late_coin
+                is_late = True
+                drain = partial(_late, actor, late_s)
+        as_task = is_late or not is_row or options.dispatch == "tasks" or coin() < options.late_coin
         if as_task:
             self._start_soon(drain)
         else:
-            run_now(drain())
+            _run_now(drain())
+
+
+def _run_now(turn_of_row: Coroutine[Any, Any, None]) -> None:
+    """A row's turn never suspends."""
+    try:
+        turn_of_row.send(None)
+    except StopIteration:
+        return
+    raise AssertionError(f"{turn_of_row!r} suspended")
 
 
 async def _late(actor: Runnable, delay_s: float) -> None:

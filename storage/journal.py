@@ -20,7 +20,7 @@ for a hot row would wait for the disk); a write-ahead file of our own beside the
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 from msgspec import Struct
@@ -46,7 +46,7 @@ class JournalStatistics(Struct, frozen=True):
     answers_waiting: int
 
 
-class _Answer(NamedTuple):
+class _Answer(Struct, frozen=True):
     """An answer that waits until everything up to `lsn` is durable."""
 
     lsn: int

@@ -1,9 +1,9 @@
 """A command under way, from its caller's point of view."""
 
-import anyio
+from collections.abc import Callable
 
 from actors.outcomes import Fact, Refused, Unavailable
-from actors.reply import Reply
+from actors.reply import Event, Reply
 from supervisor.lease import Lease
 
 
@@ -15,11 +15,11 @@ class Call(Reply[Fact]):
 
     __slots__ = ("_event_type", "_lease", "_open_calls")
 
-    def __init__(self, open_calls: dict[Reply[Fact], None], lease: Lease, event_type: type[anyio.Event]) -> None:
+    def __init__(self, open_calls: dict[Reply[Fact], None], lease: Lease, event_type: Callable[[], Event]) -> None:
         super().__init__()
         self._open_calls = open_calls
         self._lease = lease
-        self._event_type = event_type  # the backend's own: `anyio.Event` asks each time which backend that is
+        self._event_type = event_type
         open_calls[self] = None
 
     def set(self, value: Fact) -> None:
@@ -53,7 +53,7 @@ class Call(Reply[Fact]):
 
         proof.when_done(give)
 
-    def _new_event(self) -> anyio.Event:
+    def _new_event(self) -> Event:
         return self._event_type()
 
     def _wake(self) -> None:

@@ -21,9 +21,9 @@ deadlocks (the order of keys needs neither).
 from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count
-from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
+from msgspec import Struct
 
 from actors.actor import restarting
 from actors.messages import Change, Prepare
@@ -33,14 +33,14 @@ from storage.journal import Journal
 from supervisor.steps import steps
 
 
-class Prepared(NamedTuple):
+class Prepared(Struct, frozen=True):
     """A transaction that every row has granted."""
 
     transaction_id: int
     rows: Sequence[StockActor]
 
 
-class TurnedDown(NamedTuple):
+class TurnedDown(Struct, frozen=True):
     """A transaction that a row refused; all its holds are gone."""
 
     verdict: Verdict
@@ -99,6 +99,21 @@ class Coordinator:
         prepared = self._begin(ordered)
         with self.holding(prepared):
             return await self._hold(prepared, ordered) or prepared
+
+    def prepare_at_once(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | None:
+        """As `prepare`, if every row grants its hold at once; None if one does not, and then nothing is held.
+
+        Raises:
+            Unavailable: an activation is gone; all holds are gone.
+        """
+        ordered = sorted(changes, key=_key_of) if len(changes) > 1 else changes
+        prepared = self._begin(ordered)
+        with self.holding(prepared):
+            for row, change in ordered:
+                if row.prepare_at_once(prepared.transaction_id, change) is not Verdict.GRANTED:
+                    self.abort(prepared)
+                    return None
+        return prepared
 
     async def prepare_in_steps(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
         """As `prepare`, for very many rows: others have their turn between the steps."""

@@ -7,19 +7,17 @@ noted.
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from actors.records import ReservationRecord, StockKey
+from actors.records import ReservationRecord
 
 CLAIMS_MAX = 200_000
 
 
-class Claim(NamedTuple):
-    """What a reservation will give back to a row when it expires."""
+Row = tuple[str, str, str]
+"""An `actors.records.StockKey`, or its like: plain tuples cost a fraction, and each order needs several."""
 
-    expires_at_ms: int
-    reservation_id: str
-    quantity: int
+Claim = tuple[int, str, int]
+"""What a reservation will give back to a row when it expires: that time, its id, the quantity."""
 
 
 class ExpiryHints:
@@ -30,7 +28,7 @@ class ExpiryHints:
     """
 
     def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
-        self._claims: dict[StockKey, list[Claim]] = {}
+        self._claims: dict[Row, list[Claim]] = {}
         self._claims_max = claims_max
         self._count = 0
         self._changed: set[tuple[str, str]] | None = set()  # while the database's are still to be learned
@@ -80,21 +78,21 @@ class ExpiryHints:
                 if not claims:
                     del self._claims[key]
 
-    def freed_at_ms(self, key: StockKey, quantity: int) -> int | None:
+    def freed_at_ms(self, key: Row, quantity: int) -> int | None:
         """When expiries will have given at least this much back to the row, if that is foreseen."""
         freed = 0
-        for claim in self._claims.get(key, ()):
-            freed += claim.quantity
+        for expires_at_ms, _, released in self._claims.get(key, ()):
+            freed += released
             if freed >= quantity:
-                return claim.expires_at_ms
+                return expires_at_ms
         return None
 
 
-def _claims_of(reservation: ReservationRecord) -> list[tuple[StockKey, Claim]]:
+def _claims_of(reservation: ReservationRecord) -> list[tuple[Row, Claim]]:
     return [
         (
-            StockKey(reservation.organization_id, item.variant_id, item.warehouse_id),
-            Claim(reservation.expires_at_ms, reservation.reservation_id, item.quantity),
+            (reservation.organization_id, item.variant_id, item.warehouse_id),
+            (reservation.expires_at_ms, reservation.reservation_id, item.quantity),
         )
         for item in reservation.items
     ]

@@ -20,7 +20,7 @@ from actors.records import (
     RequestKey,
     Transaction,
 )
-from actors.reply import Reply
+from actors.reply import Event, Reply
 from storage.journal import Journal, JournalStatistics, shutting_down, storage_down
 from storage.store import Ownership, Store
 from supervisor.call import Call
@@ -56,6 +56,7 @@ class Sources(Struct, frozen=True):
         dispatcher: makes the dispatcher from the function that starts a task.
         monotonic_s: a clock in seconds that goes on while the process is stopped; the event loop's is one, though dear.
         report_crash: told of an actor that met a bug.
+        event: makes what a caller waits for.
     """
 
     clock: ServiceClock
@@ -63,6 +64,7 @@ class Sources(Struct, frozen=True):
     report_crash: Callable[[object, Exception], None]
     dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
     monotonic_s: Callable[[], float] = anyio.current_time
+    event: Callable[[], Event] = anyio.Event
 
 
 class Statistics(Struct, frozen=True):
@@ -98,10 +100,10 @@ class Incarnation:
         on_stalled: Callable[[bool], None],
     ) -> None:
         self._store = store
+        self._sources = sources
         self._limits = limits
         self._tasks = tasks
         self._open_calls: dict[Reply[Fact], None] = {}
-        self._event_type = type(anyio.Event())
         self._is_ending = False
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
@@ -179,7 +181,7 @@ class Incarnation:
             raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
-        reply = Call(self._open_calls, self.lease, self._event_type)
+        reply = Call(self._open_calls, self.lease, self._sources.event)
         try:
             self._submit(command, reply)
         except BaseException:

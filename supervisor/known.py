@@ -5,29 +5,29 @@ A Bloom filter (Burton H. Bloom, 1970: "Space/time trade-offs in hash coding wit
 costs one read. Until it has been filled from the database it says "perhaps" to everything.
 """
 
-from functools import lru_cache
-from hashlib import blake2b
+from collections.abc import Callable
 
 BITS = 1 << 26  # 8 MiB: one wrong answer in 50,000 at 2 million keys, in 100 at 7 million
-HALF = (1 << 64) - 1
 
 
 class KnownKeys:
     """A set that forgets nothing and sometimes imagines something.
 
     Args:
-        bits: size of the filter, a power of two.
+        bits: size of the filter, a power of two up to 2^32.
+        hash_key: 64 bits of a key. Python's own differ from process to process, as the filter does.
     """
 
-    def __init__(self, bits: int = BITS) -> None:
+    def __init__(self, bits: int = BITS, hash_key: Callable[[tuple[str, str]], int] = hash) -> None:
         assert bits & (bits - 1) == 0
         self._mask = bits - 1
         self._bits = bytearray(bits // 8)
+        self._hash_key = hash_key
         self.is_filled = False
 
     def add(self, key: tuple[str, str]) -> None:
         bits = self._bits
-        for position in _positions(key, self._mask):
+        for position in self._positions(key):
             bits[position >> 3] |= 1 << (position & 7)
 
     def may_contain(self, key: tuple[str, str]) -> bool:
@@ -35,15 +35,13 @@ class KnownKeys:
         if not self.is_filled:
             return True
         bits = self._bits
-        for position in _positions(key, self._mask):  # noqa: SIM110 - `all` takes twice as long
+        for position in self._positions(key):  # noqa: SIM110 - `all` takes twice as long
             if not bits[position >> 3] & (1 << (position & 7)):
                 return False
         return True
 
-
-@lru_cache(maxsize=1024)  # a new order is looked for, and added a moment later
-def _positions(key: tuple[str, str], mask: int) -> tuple[int, ...]:
-    # Two halves of one digest stand in for many hash functions (Kirsch and Mitzenmacher, 2006).
-    digest = int.from_bytes(blake2b("\0".join(key).encode(), digest_size=16).digest(), "little")
-    first, second = digest & HALF, digest >> 64 | 1
-    return (first & mask, first + second & mask, first + 2 * second & mask, first + 3 * second & mask)
+    def _positions(self, key: tuple[str, str]) -> tuple[int, int, int, int]:
+        # Two halves of one hash stand in for many hash functions (Kirsch and Mitzenmacher, 2006).
+        mask, first = self._mask, self._hash_key(key)
+        second = first >> 32 | 1
+        return (first & mask, first + second & mask, first + 2 * second & mask, first + 3 * second & mask)

@@ -6,7 +6,7 @@ decided, not when it is durable; the answer waits for that in the journal. So th
 was decided, which is safe because the database only ever holds a prefix of the journal.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import assert_never
 
 from actors.actor import Actor, Dispatcher, Envelope
@@ -25,14 +25,19 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import OrderKey, ReservationItem, ReservationRecord, TransactionKind
+from actors.reply import Reply
 from actors.reservation import asks_for_the_same, confirm, fulfill, release
+from actors.stock import StockActor
 from storage.journal import Journal
 from supervisor.basket import giving_back, items_of, plan, reserving, with_hint
 from supervisor.clock import ServiceClock
 from supervisor.coordinator import NOTHING_PREPARED, Coordinator, Prepared
 from supervisor.hints import ExpiryHints
 from supervisor.memory import remember
-from supervisor.stock_directory import Pinned, StockDirectory
+from supervisor.stock_directory import Pinned, StockDirectory, VariantStock
+
+Ending = Release | Fulfill | Expire
+"""What takes a reservation's goods out of `reserved`."""
 
 
 class OrderServices:
@@ -94,27 +99,19 @@ class OrderActor(Actor[OrderCommand, Fact]):
         """The activation may be dropped."""
         return self.is_idle and self._last_lsn <= self._services.journal.durable_lsn
 
-    def will_suspend(self) -> bool:
-        """Whether the order or a row it needs must be loaded, or a rival's decision may have to be waited for."""
-        if self._load is not None or len(self._mailbox) != 1:
+    def receive_at_once(self, message: OrderCommand, reply: Reply[Fact]) -> bool:
+        """Carry out a command if the order and all rows it needs are in memory, and no rival has to be waited for."""
+        if self._load is not None:
+            return False
+        try:
+            fact = self._handle_at_once(message)
+        except Refused as refused:
+            self._refuse(message, reply, refused)
             return True
-        command = self._mailbox[0].message
-        match command:
-            case Reserve(lines=lines):
-                latest = self._latest
-                if latest is not None and latest.state == "active" and self._must_wait_for(latest.items):
-                    return True
-                return self._must_wait_for(lines)
-            case Confirm():
-                return False
-            case Release(reservation_id=reservation_id) | Fulfill(reservation_id=reservation_id):
-                reservation = self.reservations.get(reservation_id)
-                return reservation is not None and self._must_wait_for(reservation.items)
-            case Expire():
-                latest = self._latest
-                return latest is not None and self._must_wait_for(latest.items)
-            case _ as never:
-                assert_never(never)
+        if fact is None:
+            return False
+        self._services.journal.answer(reply, fact)
+        return True
 
     async def receive(self, envelope: Envelope[OrderCommand, Fact]) -> None:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
@@ -122,14 +119,25 @@ class OrderActor(Actor[OrderCommand, Fact]):
             for reservation in await self._load():
                 self.reservations[reservation.reservation_id] = reservation
             self._load = None
-        journal = self._services.journal
         try:
             fact = await self._handle(envelope.message)
         except Refused as refused:
-            self._remember(envelope.message, refused.refusal)
-            journal.answer(envelope.reply, error=refused)
+            self._refuse(envelope.message, envelope.reply, refused)
         else:
-            journal.answer(envelope.reply, fact)
+            self._services.journal.answer(envelope.reply, fact)
+
+    def _refuse(self, command: OrderCommand, reply: Reply[Fact], refused: Refused) -> None:
+        self._remember(command, refused.refusal)
+        self._services.journal.answer(reply, error=refused)
+
+    def _handle_at_once(self, command: OrderCommand) -> Fact | None:
+        match command:
+            case Reserve():
+                return self._reserve_at_once(command)
+            case Confirm():
+                return self._confirm(command)
+            case _:
+                return self._end_at_once(command)
 
     async def _handle(self, command: OrderCommand) -> Fact:
         match command:
@@ -137,19 +145,24 @@ class OrderActor(Actor[OrderCommand, Fact]):
                 return await self._reserve(command)
             case Confirm():
                 return self._confirm(command)
-            case Release():
-                return await self._release(command)
-            case Fulfill():
-                return await self._fulfill(command)
-            case Expire():
-                return await self._expire()
-            case _ as never:
-                assert_never(never)
+            case _:
+                return await self._end(command)
+
+    # ---- a new reservation ----------------------------------------------------------------------------------------
+
+    def _reserve_at_once(self, command: Reserve) -> Fact | None:
+        if self._latest is not None:
+            return None
+        variants = self._services.stock.ready(command.organization_id, _variants_of(command.lines))
+        if variants is None:
+            return None
+        rows = self._plan(command, variants)
+        prepared = self._services.coordinator.prepare_at_once(reserving(command.lines, rows))
+        return None if prepared is None else self._reserved(command, rows, prepared)
 
     async def _reserve(self, command: Reserve) -> Fact:
-        services = self._services
         if self._latest is not None:
-            await self._expire()
+            await self._end(Expire(command.organization_id, command.order_id))
         latest = self._latest
         if latest is not None and latest.state in ("active", "confirmed", "fulfilled"):
             if asks_for_the_same(latest, command.lines):
@@ -160,29 +173,37 @@ class OrderActor(Actor[OrderCommand, Fact]):
                 raise Refused(ReservationExists(latest.reservation_id))
         with await self._pinned(command.lines) as variants:
             while True:
-                try:
-                    rows = plan(command.lines, variants)
-                except Refused as refused:
-                    raise self._hinted(refused) from None
-                prepared = await services.coordinator.prepare(reserving(command.lines, rows))
+                rows = self._plan(command, variants)
+                prepared = await self._services.coordinator.prepare(reserving(command.lines, rows))
                 if isinstance(prepared, Prepared):
-                    break
+                    return self._reserved(command, rows, prepared)
                 # A rival's decision took what the plan had counted on: look again.
-            with services.coordinator.holding(prepared):
-                now_ms = services.clock.now_ms()
-                reservation = ReservationRecord(
-                    services.new_reservation_id(),
-                    command.organization_id,
-                    command.order_id,
-                    "active",
-                    now_ms,
-                    now_ms + command.ttl_minutes * 60_000,
-                    items_of(command.lines, rows),
-                )
-                fact = StockReserved(reservation)
-                self._decide(prepared, "reserve", now_ms, reservation, command, fact)
-            services.hints.add(reservation)
-            return fact
+
+    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+        try:
+            return plan(command.lines, variants)
+        except Refused as refused:
+            raise self._hinted(refused) from None
+
+    def _reserved(self, command: Reserve, rows: Sequence[StockActor], prepared: Prepared) -> Fact:
+        services = self._services
+        with services.coordinator.holding(prepared):
+            now_ms = services.clock.now_ms()
+            reservation = ReservationRecord(
+                services.new_reservation_id(),
+                command.organization_id,
+                command.order_id,
+                "active",
+                now_ms,
+                now_ms + command.ttl_minutes * 60_000,
+                items_of(command.lines, rows),
+            )
+            fact = StockReserved(reservation)
+            self._decide(prepared, "reserve", now_ms, reservation, command, fact)
+        services.hints.add(reservation)
+        return fact
+
+    # ---- what becomes of it ---------------------------------------------------------------------------------------
 
     def _confirm(self, command: Confirm) -> Fact:
         now_ms = self._services.clock.now_ms()
@@ -193,48 +214,48 @@ class OrderActor(Actor[OrderCommand, Fact]):
             self._services.hints.discard(confirmed)
         return ReservationConfirmed(confirmed)
 
-    async def _release(self, command: Release) -> Fact:
-        reservation = self._reservation(command.reservation_id)
-        released = release(reservation, command.reason, self._services.clock.now_ms())
-        if released is not reservation:
-            released = await self._end(reservation, lambda now_ms: release(reservation, command.reason, now_ms))
-        return ReservationReleased(released)
+    def _end_at_once(self, command: Ending) -> Fact | None:
+        reservation = self._ending(command)
+        if not isinstance(reservation, ReservationRecord):
+            return reservation
+        variants = self._services.stock.ready(self.key.organization_id, _variants_of(reservation.items))
+        if variants is None:
+            return None
+        changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
+        prepared = self._services.coordinator.prepare_at_once(changes)
+        return None if prepared is None else self._ended(command, reservation, prepared)
 
-    async def _fulfill(self, command: Fulfill) -> Fact:
-        reservation = self._reservation(command.reservation_id)
-        fulfilled = fulfill(reservation, self._services.clock.now_ms())
-        if fulfilled is reservation:
-            fact = ReservationFulfilled(fulfilled)
-            self._remember(command, fact)
-            return fact
-        return ReservationFulfilled(await self._end(reservation, lambda now_ms: fulfill(reservation, now_ms), command))
-
-    async def _expire(self) -> Fact:
-        latest = self._latest
-        if latest is None or not latest.is_overdue(self._services.clock.now_ms()):
-            return ExpiryHandled(0)
-        await self._end(latest, lambda now_ms: latest.moved("expired", now_ms))
-        return ExpiryHandled(1)
-
-    async def _end(
-        self,
-        reservation: ReservationRecord,
-        move: Callable[[int], ReservationRecord],
-        command: Fulfill | None = None,
-    ) -> ReservationRecord:
-        """Take the reservation's goods out of `reserved` and move it as `move` says at decision time."""
-        services = self._services
+    async def _end(self, command: Ending) -> Fact:
+        """Take the reservation's goods out of `reserved`."""
+        reservation = self._ending(command)
+        if not isinstance(reservation, ReservationRecord):
+            return reservation
         with await self._pinned(reservation.items) as variants:
-            changes = giving_back(reservation.items, variants, shipped=command is not None)
-            prepared = await services.coordinator.prepare(changes)
+            changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
+            prepared = await self._services.coordinator.prepare(changes)
             assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"
-            with services.coordinator.holding(prepared):
-                now_ms = services.clock.now_ms()
-                ended = move(now_ms)
-                kind = _KIND_OF_STATE[ended.state]
-                self._decide(prepared, kind, now_ms, ended, command, ReservationFulfilled(ended) if command else None)
-            services.hints.discard(ended)
-            return ended
+            return self._ended(command, reservation, prepared)
+
+    def _ending(self, command: Ending) -> ReservationRecord | Fact:
+        """The reservation that the command ends; if it ends none, the answer."""
+        reservation = self._latest if isinstance(command, Expire) else self._reservation(command.reservation_id)
+        if reservation is None:
+            return ExpiryHandled(0)
+        if _moved(command, reservation, self._services.clock.now_ms()) is not reservation:
+            return reservation
+        fact = _fact_of(command, reservation, 0)
+        self._remember(command, fact)
+        return fact
+
+    def _ended(self, command: Ending, reservation: ReservationRecord, prepared: Prepared) -> Fact:
+        services = self._services
+        with services.coordinator.holding(prepared):
+            now_ms = services.clock.now_ms()
+            ended = _moved(command, reservation, now_ms)
+            fact = _fact_of(command, ended, 1)
+            self._decide(prepared, _KIND_OF_STATE[ended.state], now_ms, ended, command, fact)
+        services.hints.discard(ended)
+        return fact
 
     def _decide(
         self,
@@ -242,7 +263,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         kind: TransactionKind,
         now_ms: int,
         reservation: ReservationRecord,
-        command: Reserve | Fulfill | None = None,
+        command: OrderCommand | None = None,
         fact: Fact | None = None,
     ) -> None:
         transaction = self._services.coordinator.decide(
@@ -282,21 +303,36 @@ class OrderActor(Actor[OrderCommand, Fact]):
         """Only an order's latest reservation can hold stock."""
         return next(reversed(self.reservations.values()), None)
 
-    def _must_wait_for(self, wanted: Sequence[Line] | Sequence[ReservationItem]) -> bool:
-        """Whether something must be loaded, or a rival's decision is open."""
-        variants = self._services.stock.ready(self.key.organization_id, _variants_of(wanted))
-        if variants is None:
-            return True
-        for variant in variants.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long
-            if variant.is_undecided:
-                return True
-        return False
-
     async def _pinned(self, wanted: Sequence[Line] | Sequence[ReservationItem]) -> Pinned:
         return await self._services.stock.pinned(self.key.organization_id, _variants_of(wanted))
 
 
 _KIND_OF_STATE: dict[str, TransactionKind] = {"released": "release", "expired": "expire", "fulfilled": "fulfill"}
+
+
+def _moved(command: Ending, reservation: ReservationRecord, now_ms: int) -> ReservationRecord:
+    """The reservation after the command; the same one if it changes nothing."""
+    match command:
+        case Release():
+            return release(reservation, command.reason, now_ms)
+        case Fulfill():
+            return fulfill(reservation, now_ms)
+        case Expire():
+            return reservation.moved("expired", now_ms) if reservation.is_overdue(now_ms) else reservation
+        case _ as never:
+            assert_never(never)
+
+
+def _fact_of(command: Ending, reservation: ReservationRecord, expired: int) -> Fact:
+    match command:
+        case Release():
+            return ReservationReleased(reservation)
+        case Fulfill():
+            return ReservationFulfilled(reservation)
+        case Expire():
+            return ExpiryHandled(expired)
+        case _ as never:
+            assert_never(never)
 
 
 def _variants_of(wanted: Sequence[Line] | Sequence[ReservationItem]) -> dict[str, None]:

@@ -56,9 +56,6 @@ class RequestActor(Actor[Command, Fact]):
         """The activation may be dropped: its answer, if it has one, is durable, since a turn ends only then."""
         return self.is_idle
 
-    def will_suspend(self) -> bool:
-        return True
-
     async def receive(self, envelope: Envelope[Command, Fact]) -> None:
         """Answer from memory, or have the command carried out and remember its answer."""
         if self._must_load:

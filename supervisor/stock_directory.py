@@ -115,7 +115,7 @@ class StockDirectory:
         self._new_stock_id = new_stock_id
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
-        self._directory: Directory[VariantKey, VariantStock] = Directory(activations_max)
+        self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
         self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
         self._decided_names: dict[tuple[str, str], str] = {}
 
@@ -123,7 +123,7 @@ class StockDirectory:
         """These variants, if all are in memory; else None."""
         variants = {}
         for variant_id in variant_ids:
-            variant = self._directory.get(VariantKey(organization_id, variant_id))
+            variant = self._directory.get((organization_id, variant_id))
             if variant is None or not variant.loaded.is_done:
                 return None
             variants[variant_id] = variant
@@ -165,7 +165,7 @@ class StockDirectory:
         for transaction in transactions:
             for change in transaction.changes:
                 record = change.after
-                variant = self._directory.get(VariantKey(record.organization_id, record.variant_id))
+                variant = self._directory.get((record.organization_id, record.variant_id))
                 row = variant.rows.get(record.warehouse_id) if variant is not None else None
                 if row is not None:
                     row.state.publish(record)
