@@ -10,9 +10,11 @@ An answer, be it a success, a repeated answer or a refusal, may rest on anything
 it when all of that is durable: one rule for every answer, and nobody is refused for the sake of something that
 then never was.
 
-Alone, a caller's entry is written at once. While other calls are under way the writer gathers as long as entries
-keep coming: on fast disks batches of 1 to 5 cost half the throughput. (Postgres's commit_delay with
-commit_siblings waits a fixed time: too short for a busy event loop, too long for two callers.)
+A few callers' entries are written at once. In a crowd the writer gathers first: whoever was answered by the last
+batch is about to come again, so it waits for as many, as long as entries keep coming. Batches of 50 instead of 5
+save a quarter of the server's CPU time, in the network too, where answers that are given together cost less.
+(Postgres's commit_delay with commit_siblings waits a fixed time: too short for a busy event loop, too long where
+all are there.)
 
 Turned down: a batch for each actor (syncs are not shared); applying to memory after the write (the next order
 for a hot row would wait for the disk); a write-ahead file of our own beside the database (two truths).
@@ -31,8 +33,10 @@ from actors.reply import Reply
 from storage.store import Ownership, Store
 
 BATCH_ENTRIES_MAX = 1_000
+CROWD_MIN = 24  # fewer are answered sooner if nobody is waited for
+CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
-LULL_S = 0.0005  # when nothing came for so long, nobody is about to
+LULL_S = 0.002  # when nothing came for so long, nobody is about to
 
 
 class JournalStatistics(Struct, frozen=True):
@@ -62,7 +66,6 @@ class Journal:
         store: an open store, whose only writer this is.
         ownership: what opening the store returned.
         publish: called with each batch once it is durable, before any answer that rests on it is given.
-        calls_under_way: how many calls are being served now; tells a lone caller from a crowd.
         gather_s: how long the writer waits for company at most, in seconds.
         monotonic_s: a clock, in seconds.
     """
@@ -72,13 +75,11 @@ class Journal:
         store: Store,
         ownership: Ownership,
         publish: Callable[[Sequence[Transaction]], None],
-        calls_under_way: Callable[[], int],
         gather_s: float = GATHER_S,
         monotonic_s: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._store = store
         self._publish = publish
-        self._calls_under_way = calls_under_way
         self._gather_s = gather_s
         self._monotonic_s = monotonic_s
         self.last_lsn = ownership.last_lsn
@@ -87,6 +88,8 @@ class Journal:
         self._answers: deque[_Answer] = deque()
         self._durable_waiters: dict[anyio.Event, int] = {}
         self._has_entries = anyio.Event()
+        self._wakes_at = 1  # so many entries
+        self._crowd = 0  # callers that the next batch may bring together
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
@@ -105,7 +108,7 @@ class Journal:
         self.last_lsn = transaction.lsn
         entries = self._entries
         entries.append(transaction)
-        if len(entries) == 1:
+        if len(entries) == self._wakes_at:
             self._has_entries.set()
 
     def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
@@ -157,13 +160,17 @@ class Journal:
         )
 
     async def _gather(self) -> None:
-        # Calls that are under way but wait for nothing here are about to append: waiting pays as long as they come.
-        crowd = min(self._calls_under_way(), BATCH_ENTRIES_MAX)
+        if self._crowd < CROWD_MIN:
+            return
         ends_s = self._monotonic_s() + self._gather_s
         seen = 0
-        # Not an event that each entry sets: the writer would be woken for every one of them.
-        while seen < (seen := len(self._entries)) < crowd and self._monotonic_s() < ends_s:  # noqa: ASYNC110
-            await anyio.sleep(LULL_S)
+        crowd = min(self._crowd, BATCH_ENTRIES_MAX)
+        while seen < (seen := len(self._entries)) < crowd and self._monotonic_s() < ends_s:
+            # Not woken by every entry: that would cost more than it saves.
+            self._wakes_at, self._has_entries = crowd, anyio.Event()
+            with anyio.move_on_after(LULL_S):
+                await self._has_entries.wait()
+        self._wakes_at = 1
 
     async def _write_batch(self) -> None:
         entries = self._entries
@@ -172,6 +179,7 @@ class Journal:
         await self._store.write(batch)
         self.durable_lsn = batch[-1].lsn
         self._batches += 1
+        self._crowd = max(len(batch) + len(entries), int(self._crowd * CROWD_DECAY))
         self._entries_written += len(batch)
         self._batch_entries_max = max(self._batch_entries_max, len(batch))
         self._publish(batch)

@@ -108,9 +108,7 @@ class Incarnation:
         dispatcher = sources.dispatcher(tasks.start_soon)
         self._clock = sources.clock
         self.lease = Lease(store.check_ownership, sources.monotonic_s, tasks.start_soon, lambda: self._is_over)
-        self.journal = Journal(
-            store, ownership, self._publish, self._calls_under_way, limits.gather_s, sources.monotonic_s
-        )
+        self.journal = Journal(store, ownership, self._publish, limits.gather_s, sources.monotonic_s)
         self.pulse = Pulse(
             store.check_ownership,
             lambda: self.journal.batch_began_s,
@@ -293,9 +291,6 @@ class Incarnation:
     def _is_over(self) -> bool:
         """Nothing can be started any more: a failure ends this incarnation, or has ended it."""
         return self._is_ending or self._tasks.cancel_scope.cancel_called
-
-    def _calls_under_way(self) -> int:
-        return len(self._open_calls)
 
     def _on_decided(self, transaction: Transaction) -> None:
         reservation = transaction.reservation

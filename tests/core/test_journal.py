@@ -1,0 +1,71 @@
+"""Whom the journal's writer waits for."""
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+import storage.journal
+from actors.records import Transaction
+from storage.journal import CROWD_MIN
+from storage.memory import MemoryStore
+from supervisor.settings import Limits
+from supervisor.supervisor import Supervisor
+from tests.core.conftest import World, bring, reserve
+
+pytestmark = pytest.mark.anyio
+
+FOR_EVER = 3600.0
+CALLS = 4
+
+
+class Recorder(MemoryStore):
+    """Remembers how large the batches were."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.disk)
+        self.sizes: list[int] = []
+
+    async def write(self, transactions: Sequence[Transaction]) -> None:
+        self.sizes.append(len(transactions))
+        await super().write(transactions)
+
+
+async def test_few_callers_wait_for_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+    store = Recorder(world)
+    async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        async with anyio.create_task_group() as tasks:
+            for caller in range(3):
+                tasks.start_soon(_call, core, f"few-{caller}", CALLS + caller)  # so that in the end one is alone
+    assert sum(store.sizes) == 1 + 3 * CALLS + 1 + 2
+
+
+async def test_a_crowd_is_written_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+    store = Recorder(world)
+    async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        async with anyio.create_task_group() as tasks:
+            for caller in range(CROWD_MIN):
+                tasks.start_soon(_call, core, f"crowd-{caller}")
+    assert store.sizes == [1, *[CROWD_MIN] * CALLS]
+
+
+async def test_who_is_left_of_a_crowd_is_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Recorder(world)
+    async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        async with anyio.create_task_group() as tasks:
+            for caller in range(CROWD_MIN):
+                tasks.start_soon(_call, core, f"crowd-{caller}")
+        for _ in range(2):  # it takes a lull to notice, and a second one until the crowd is small enough
+            await reserve(core, f"late-{len(store.sizes)}", ("a", "w1", 1))
+        monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+        await reserve(core, "last", ("a", "w1", 1))
+
+
+async def _call(core: Supervisor, name: str, calls: int = CALLS) -> None:
+    for number in range(calls):
+        await reserve(core, f"{name}-{number}", ("a", "w1", 1))
