@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 
+import storage.journal
 import supervisor.orders
 import supervisor.requests
 import supervisor.steps
@@ -20,7 +21,7 @@ FILTER_BITS = 1 << 11
 @contextmanager
 def small_scale() -> Iterator[None]:
     """Filters of known keys so small that they are often wrong, which is to cost a read and nothing else; and steps so
-    small that others have their turn in the middle of every import.
+    small that others have their turn in the middle of every import; and three callers are a crowd.
 
     The real filters take 2 ms to make, more than everything else in an incarnation.
     """
@@ -28,9 +29,11 @@ def small_scale() -> Iterator[None]:
     for module in modules:
         module.KnownKeys = partial(KnownKeys, bits=FILTER_BITS, hash_key=_stable_hash)  # type: ignore[attr-defined]
     rows_a_step, supervisor.steps.ROWS_A_STEP = supervisor.steps.ROWS_A_STEP, 2
+    crowd_min, storage.journal.CROWD_MIN = storage.journal.CROWD_MIN, 3
     try:
         yield
     finally:
+        storage.journal.CROWD_MIN = crowd_min
         supervisor.steps.ROWS_A_STEP = rows_a_step
         for module in modules:
             module.KnownKeys = KnownKeys  # type: ignore[attr-defined]

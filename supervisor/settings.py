@@ -16,7 +16,7 @@ class Limits(Struct, frozen=True):
         idle_timeout_s: an activation unused for once to twice this long is dropped.
         heartbeat_s: the database is asked at least this often, so that its loss is noticed when nobody calls.
         stall_s: when the database has not answered a batch or a heartbeat for so long, calls are turned away.
-        gather_s: how long the journal waits at most for company, while entries keep coming.
+        gather_s: how long the journal waits at most for a crowd to come together.
         keep_days: reservations that ended, movements and idempotency keys older than this are moved out; 0 keeps all.
     """
 
