@@ -7,7 +7,7 @@ deserializer raises. Methods are registered under one generic handler; gRPC's ow
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeAlias
 
@@ -20,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from rpc.errors import INTERNAL, StreamStalled, describe
+from rpc.gate import Gate
 from rpc.load import Load
 from rpc.status import Problem, details_bytes_max, to_status
 from rpc.wire import M, parse
@@ -68,6 +69,7 @@ class Frame(grpc.GenericRpcHandler):
         self._streams = Load(streams_max, "streams")
         self._uncounted = Load(None, "questions")
         self._upload_stall_timeout_s = upload_stall_timeout_s
+        self._gate = Gate()
         self._handlers: dict[str, Handler] = {}
 
     def __repr__(self) -> str:
@@ -81,18 +83,30 @@ class Frame(grpc.GenericRpcHandler):
             sum(load.turned_away for load in (*counted, self._streams)),
         )
 
-    def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
+    def add_service(
+        self,
+        name: str,
+        servicer: object,
+        serve_as: str = "",
+        *,
+        is_counted: bool = True,
+        gathered: Collection[str] = (),
+    ) -> None:
         """Serve every method of a service by the servicer's method of that name.
 
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
             is_counted: whether its calls have limits. One that tells of an overload is served during it.
+            gathered: methods with one request and one response that are handled together in a crowd; see `rpc.gate`.
         """
         for method in descriptor_pool.Default().FindServiceByName(name).methods:
             path = f"/{serve_as or name}/{method.name}"
             load = self._load_of(method) if is_counted else self._uncounted
-            self._handlers[path] = self._handler(path, method, getattr(servicer, method.name), load)
+            behaviour = getattr(servicer, method.name)
+            if method.name in gathered:
+                behaviour = _gathered(behaviour, self._gate, load)
+            self._handlers[path] = self._handler(path, method, behaviour, load)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """gRPC's question who serves a method; for None it answers UNIMPLEMENTED."""
@@ -137,6 +151,14 @@ def _answering(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> 
             await _abort(path, error, context)
 
     return answer
+
+
+def _gathered(behaviour: Behaviour, gate: Gate, load: Load) -> Behaviour:
+    async def gathered(request: object, context: Context) -> Any:
+        await gate.enter(load.under_way)
+        return await behaviour(request, context)
+
+    return gathered
 
 
 def _streaming(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> Behaviour:

@@ -22,6 +22,7 @@ INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
 STREAM = "inventory.v1.ReservationStream"
 HEALTH = "grpc.health.v1.Health"
+GATHERED = ("ReserveStock", "ConfirmReservation", "ReleaseReservation")
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
 
@@ -140,7 +141,7 @@ class RpcServer:
 
     def _add_services(self) -> None:
         frame = self._frame
-        frame.add_service(INVENTORY, InventoryServicer(self._inventory))
+        frame.add_service(INVENTORY, InventoryServicer(self._inventory), gathered=GATHERED)
         frame.add_service(STOCK, StockServicer(self._inventory))
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)
