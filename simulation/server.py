@@ -14,6 +14,7 @@ from simulation.disk import FaultyStore
 from simulation.faults import Options
 from storage.store import OwnershipLost, StorageError
 from supervisor.clock import ServiceClock
+from supervisor.housekeeping import Housekeeping
 from supervisor.incarnation import Sources
 from supervisor.settings import Limits
 from supervisor.supervisor import Supervisor
@@ -26,8 +27,10 @@ class InjectedCrash(Exception):
 class SeededDispatcher:
     """Gives a turn a task, now or late, or none, as the seed says.
 
-    Orders and requests always get a task: they may suspend. A row's turn cannot, and an inline one leaves no moment in
-    which a hold is undecided and somebody else runs; a task does.
+    An order's turn that will not suspend takes its poster's stack by a coin, as all of them do in production; the
+    others, and those of requests, get a task, in which messages queue behind the first if it is late. What is posted
+    from such a stack must not suspend either. Any other turn of a row may go either way: on the stack it leaves no
+    moment in which a hold is undecided and somebody else runs, in a task it does.
     """
 
     def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
@@ -35,38 +38,47 @@ class SeededDispatcher:
         self._random = random
         self._options = options
         self._is_calm = is_calm
+        self._slow_rows = 0
+        self._is_on_a_stack = False  # of an order that has promised not to suspend
 
     @property
     def takes_turns_at_once(self) -> bool:
-        """Half of the rows' turns come without mail, where mail would be answered at once."""
-        return self._options.dispatch == "inline" and self._random.random() < 0.5
+        """Some of the rows' turns come without mail, also where mail would get a task: the actors must not mind.
+
+        More of them while some row is slow to answer, since then those who wait for it hold others.
+        """
+        part = self._options.at_once
+        return self._random.random() < (part if self._slow_rows or self._options.dispatch == "inline" else part / 4)
 
     def dispatch(self, actor: Runnable) -> None:
         coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)
-        is_late = False
-        drain: Callable[[], Coroutine[Any, Any, None]] = actor.drain
-        if not self._is_calm():
-            if is_row and coin() < options.actor_crash:
-                drain = partial(_crash, actor)
-            elif options.slow_turns and coin() < options.slow_turns:
-                late_s = coin() * options.slow_turn_s
-                is_late = options.dispatch != "inline"  # there, who will not suspend counts on rows that do not either
-                drain = partial(_late, actor, late_s) if is_late else drain
-        if options.dispatch == "inline":
-            as_task = actor.will_suspend()
-        elif options.dispatch == "tasks" or not is_row:
-            as_task = True
-        else:
-            as_task = is_late or coin() < options.late_coin
-        if as_task:
-            self._start_soon(drain)
-        else:
+        will_suspend = actor.will_suspend()  # asked in any case, since production asks, and the answer may be kept
+        is_crash = is_row and not self._is_calm() and coin() < options.actor_crash
+        drain: Callable[[], Coroutine[Any, Any, None]] = partial(_crash, actor) if is_crash else actor.drain
+        if self._is_on_a_stack:
             run_now(drain())
+        elif not is_row and not will_suspend and coin() < options.inline_orders:
+            self._is_on_a_stack = True
+            try:
+                run_now(drain())
+            finally:
+                self._is_on_a_stack = False
+        elif is_row and options.dispatch == "inline":
+            run_now(drain())
+        elif not is_crash and not self._is_calm() and options.slow_turns and coin() < options.slow_turns:
+            self._start_soon(partial(self._drain_late, actor, coin() * options.slow_turn_s, is_row))
+        elif is_row and options.dispatch == "mixed" and coin() >= options.late_coin:
+            run_now(drain())
+        else:
+            self._start_soon(drain)
 
-
-async def _late(actor: Runnable, delay_s: float) -> None:
-    await anyio.sleep(delay_s)
-    await actor.drain()
+    async def _drain_late(self, actor: Runnable, delay_s: float, is_row: bool) -> None:
+        self._slow_rows += is_row
+        try:
+            await anyio.sleep(delay_s)
+        finally:
+            self._slow_rows -= is_row
+        await actor.drain()
 
 
 async def _crash(actor: Runnable) -> None:
@@ -212,7 +224,10 @@ class Server:
             self._fail(f"a bug ended an incarnation: {bugs[0]!r}")
 
     def _report_crash(self, actor: object, error: Exception) -> None:
-        if not self._is_of_no_account and not isinstance(error, InjectedCrash):
+        is_expected = isinstance(error, InjectedCrash)
+        if isinstance(actor, Housekeeping):
+            is_expected = isinstance(error, StorageError)  # its next step does the same again
+        if not self._is_of_no_account and not is_expected:
             self._fail(f"{actor!r} crashed: {error!r}")
 
 
@@ -226,6 +241,7 @@ def limits_of(options: Options) -> Limits:
         idle_timeout_s=options.idle_timeout_s,
         heartbeat_s=options.heartbeat_s,
         stall_s=4 * options.heartbeat_s,
+        keep_days=options.keep_s,  # for the simulation's housekeeping a day is a second
     )
 
 
