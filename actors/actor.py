@@ -46,9 +46,8 @@ class Runnable(Protocol):
 class Dispatcher(Protocol):
     """Decides where an actor with mail takes its turns."""
 
-    @property
-    def takes_turns_at_once(self) -> bool:
-        """Whether an idle actor may handle a message on its poster's stack, if it can."""
+    def takes_turn_at_once(self, actor: Runnable) -> bool:
+        """Whether this actor, which is idle, may handle a message on its poster's stack, if it can."""
         ...
 
     def dispatch(self, actor: Runnable) -> None:
@@ -63,10 +62,11 @@ class InlineDispatcher:
         start_soon: starts a task in the supervisor's task group, where no caller's cancellation reaches it.
     """
 
-    takes_turns_at_once = True
-
     def __init__(self, start_soon: StartSoon) -> None:
         self._start_soon = start_soon
+
+    def takes_turn_at_once(self, actor: Runnable) -> bool:
+        return True
 
     def dispatch(self, actor: Runnable) -> None:
         self._start_soon(actor.drain)
@@ -120,7 +120,7 @@ class Actor(Generic[M, R]):
             self._post(message, reply)
             return reply
         self._has_turn = True  # whatever is posted meanwhile queues up
-        if not (self._dispatcher.takes_turns_at_once and self._take_turn_at_once(message, reply)):
+        if not (self._dispatcher.takes_turn_at_once(self) and self._take_turn_at_once(message, reply)):
             self._post(message, reply)
         if self._mailbox:
             self._dispatcher.dispatch(self)

@@ -232,6 +232,11 @@ class StockActor(Actor[Prepare, Verdict]):
         """The activation may be dropped."""
         return self.is_idle and not self._waiting and self.state.is_quiet
 
+    @property
+    def takes_turn_at_once(self) -> bool:
+        """Whether the dispatcher lets it."""
+        return self._dispatcher.takes_turn_at_once(self)
+
     def prepare_at_once(self, transaction_id: int, change: Change) -> Verdict | None:
         """What `ask(Prepare(…))` would answer before it returns; None if it would not, and then nothing has happened.
 
@@ -240,7 +245,7 @@ class StockActor(Actor[Prepare, Verdict]):
         Raises:
             ActorCrashed: a bug; this activation has ended.
         """
-        if self._has_turn or self.is_retired or not self._dispatcher.takes_turns_at_once:
+        if self._has_turn or self.is_retired:
             return None
         try:
             verdict = self.state.prepare(transaction_id, change)

@@ -7,26 +7,34 @@ one pass over the history suffices.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from actors.outcomes import RequestIdReused
-from actors.records import RequestKey, Transaction
+from actors.records import RequestKey, RequestRecord, Transaction
 from simulation.expected import cause_in, cause_of
 from simulation.explain import Explainer, Wrong
 from simulation.history import Operation, Query
+from simulation.keeping import Move
 from simulation.replay import Replay
 from simulation.violation import Violation
 from supervisor.memory import fingerprint, recall, request_key
 
 
-def audit(operations: Sequence[Operation], transactions: Sequence[Transaction], quiet_since_ms: int) -> list[Violation]:
+def audit(
+    operations: Sequence[Operation],
+    transactions: Sequence[Transaction],
+    quiet_since_ms: int,
+    moves: Sequence[Move] = (),
+) -> list[Violation]:
     """Check a finished run. The first violation is the earliest found in the journal, or else in the history.
 
     Args:
         operations: in the order in which they began.
         transactions: the whole journal.
         quiet_since_ms: from this service time on nothing went wrong; 0: never.
+        moves: what housekeeping took away.
     """
-    replay = Replay(transactions, quiet_since_ms)
+    replay = Replay(transactions, quiet_since_ms, moves)
     if replay.violations:
         return replay.violations
     return list(_Audit(operations, replay).run())
@@ -41,7 +49,7 @@ class _Audit:
         self._lows: dict[int, int] = {}
         self._first_low: dict[tuple[RequestKey, str], int] = {}
         self._causes: dict[object, int] = {}
-        self._remembered: dict[RequestKey, None] = {}
+        self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
 
     def run(self) -> Iterator[Violation]:
         events = [(operation.begin, operation) for operation in self._operations]
@@ -99,7 +107,7 @@ class _Audit:
         request, answer = operation.request, operation.answer
         assert answer is not None
         if isinstance(request, Query):
-            return self._explainer.query(request, answer, low, high)
+            return self._explainer.query(operation, request, low, high)
         key = request_key(request)
         if key is None:
             return self._explainer.command(operation, low, high)
@@ -108,11 +116,30 @@ class _Audit:
     def _remembered_position(self, operation: Operation, key: RequestKey, low: int, high: int) -> int:
         request, answer = operation.request, operation.answer
         assert not isinstance(request, Query)
-        lsn, record = self._replay.requests.get(key, (0, None))
-        if record is None:
+        times = self._replay.requests.get(key, [])
+        if not times:
             raise Wrong("G3", f"got {answer!r}, of which the journal has nothing")
-        if lsn > high:
-            raise Wrong("G3", f"was answered when only LSN {high} was durable, but it happened at {lsn}", lsn)
+        if times[0][0] > high:
+            raise Wrong(
+                "G3", f"was answered when only LSN {high} was durable, but it happened at {times[0][0]}", times[0][0]
+            )
+        # What housekeeping made the service forget may happen again; each time ends the one before it.
+        times = [
+            one for one, after in zip_longest(times, times[1:]) if one[0] <= high and (not after or after[0] > low)
+        ]
+        wrong: Wrong | None = None
+        for time in times:
+            try:
+                return self._position_at(operation, key, time, low)
+            except Wrong as error:
+                wrong = wrong or error
+        assert wrong is not None
+        raise wrong
+
+    def _position_at(self, operation: Operation, key: RequestKey, time: tuple[int, RequestRecord], low: int) -> int:
+        request, answer = operation.request, operation.answer
+        assert not isinstance(request, Query)
+        lsn, record = time
         if isinstance(answer, RequestIdReused):
             if record.fingerprint == fingerprint(request):
                 raise Wrong("G6", "was told that its id belongs to another request, but it is the same", lsn)
@@ -122,7 +149,7 @@ class _Audit:
         remembered = recall(record)
         if remembered != answer:
             raise Wrong("G6", f"got {answer!r}, but under its id stands {remembered!r}", lsn)
-        if key not in self._remembered:
-            self._remembered[key] = None
+        if lsn not in self._remembered:
+            self._remembered[lsn] = None
             self._explainer.command(operation, self._first_low[key, record.fingerprint], lsn)
         return max(low, lsn)

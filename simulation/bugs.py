@@ -38,7 +38,7 @@ def hunt(bug: Bug, seeds: range, *, at_least: int = 1) -> Catch:
     first, found, caught, tried = 0, "", 0, 0
     for seed in seeds:
         with bug.planted():
-            result = run_seed(seed)
+            result = run_seed(seed, disk=bug.disk)
         tried += 1
         hits = [violation for violation in result.violations if violation.guarantee in bug.breaks]
         if hits:
@@ -56,7 +56,8 @@ def table(catches: list[Catch]) -> str:
     for catch in catches:
         by = catch.found.split(":")[0] or "–"
         needed = str(catch.seeds) if catch.seeds else f"not in {catch.tried}"
-        lines.append(f"| {catch.bug.name} | {catch.bug.what} | {needed} | {catch.caught} of {catch.tried} | {by} |")
+        what = catch.bug.what if catch.bug.disk == "memory" else f"{catch.bug.what} (`--disk {catch.bug.disk}`)"
+        lines.append(f"| {catch.bug.name} | {what} | {needed} | {catch.caught} of {catch.tried} | {by} |")
     return "\n".join(lines)
 
 
@@ -77,7 +78,8 @@ PAGE = """# Planted bugs
 A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the
 real code while the simulation runs (`bugs_of_storage.py` and `bugs_of_rules.py` in `simulation/`; the service has
 none of it), and has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from
-seed 0; *caught* says how many of the seeds that were run find it.
+seed 0; *caught* says how many of the seeds that were run find it. Where a disk is named, the bug
+shows on that one only.
 
 {table}
 

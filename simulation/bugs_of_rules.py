@@ -9,7 +9,7 @@ import supervisor.coordinator
 import supervisor.goods
 import supervisor.order
 import supervisor.planner
-from actors.actor import Envelope
+from actors.actor import Envelope, restarting
 from actors.messages import Command, Expire, Prepare
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.records import Delta, OrderKey, StockRecord
@@ -26,7 +26,7 @@ from supervisor.order import OrderActor
 from supervisor.orders import OrderDirectory
 from supervisor.planner import place
 from supervisor.requests import RequestActor
-from supervisor.stock_directory import VariantStock
+from supervisor.stock_directory import Pinned, VariantStock
 
 # ---- two phases -----------------------------------------------------------------------------------------------------
 
@@ -46,14 +46,12 @@ def non_atomic_basket() -> Patches:
     async def prepare(self: Coordinator, changes: Any) -> Any:
         transaction_id = next(self._transaction_ids)
         granted: list[StockActor] = []
-        last: Any = None
         for row, change in sorted(changes, key=supervisor.coordinator._key_of):
-            verdict = await row.ask(Prepare(transaction_id, change)).wait()
-            if verdict is Verdict.GRANTED:
+            if await row.ask(Prepare(transaction_id, change)).wait() is Verdict.GRANTED:
                 granted.append(row)
-            else:
-                last = supervisor.coordinator.TurnedDown(verdict, row)
-        return Prepared(transaction_id, granted) if granted or last is None else last
+        if changes and not granted:
+            raise restarting()  # to plan again would give the same, in a turn without a step between
+        return Prepared(transaction_id, granted)
 
     def plan(lines: Any, variants: Any) -> Any:
         placements = place(lines, {v: variant.free_if_rivals_abort() for v, variant in variants.items()})
@@ -172,6 +170,29 @@ def blocked_by_own_hold() -> Patches:
 @bug("a reservation past its time can be confirmed", "G7")
 def confirm_after_expiry() -> Patches:
     return [(supervisor.order, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))]
+
+
+@bug(
+    "an order reuses the rows that it looked up for a turn at once, in a later turn",
+    "no bug is met",
+    "G5",
+    "G8",
+)
+def looked_up_for_another_turn() -> Patches:
+    right_attempt, right_pinned = OrderActor._reserve_at_once, OrderActor._pinned
+    looked_up: dict[OrderActor, Any] = {}
+
+    def reserve_at_once(self: OrderActor, command: Any) -> Any:
+        variants = self._services.stock.ready(self.key.organization_id, supervisor.order._variants_of(command.lines))
+        if variants is not None:
+            looked_up[self] = variants
+        return right_attempt(self, command)
+
+    async def pinned(self: OrderActor, wanted: Any) -> Pinned:
+        variants = looked_up.pop(self, None)  # still there if the turn that it was for ended early
+        return await right_pinned(self, wanted) if variants is None else Pinned(variants)
+
+    return [(OrderActor, "_reserve_at_once", reserve_at_once), (OrderActor, "_pinned", pinned)]
 
 
 @bug("expiry does not queue with the order's other requests", "G7", "G8", "no bug is met")

@@ -1,20 +1,26 @@
 """Planted bugs of what is kept, of calls and of processes."""
 
+from bisect import insort
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import anyio
+from sqlalchemy import Integer, bindparam, text
 
 from actors.messages import Command, Reserve
 from actors.outcomes import Fact
-from actors.records import OrderKey, StockRecord
+from actors.records import OrderKey, ReservationRecord, StockRecord
 from actors.reply import Reply
 from actors.stock import StockState
 from simulation.planting import Patches, bug
 from storage import memory
 from storage.journal import Journal, storage_down
 from storage.memory import Disk, MemoryStore
+from storage.sql import housekeeping
+from storage.sql.instants import Instant
 from storage.store import StorageError
+from supervisor.housekeeping import RETRY_S, Housekeeping
 from supervisor.incarnation import Incarnation
 from supervisor.lease import Lease
 from supervisor.loader import Loader
@@ -118,6 +124,60 @@ def passivated_while_in_use() -> Patches:
 @bug("lists come from the database, ahead of what memory shows", "G4")
 def list_ahead_of_memory() -> Patches:
     return [(Reader, "published", Reader.read)]
+
+
+# ---- housekeeping ---------------------------------------------------------------------------------------------------
+
+
+@bug("what is over is moved out after half of the time that it should be kept", "G3", "G6")
+def moved_out_early() -> Patches:
+    right = Housekeeping.__init__
+
+    def init(self: Housekeeping, *args: Any, **named: Any) -> None:
+        right(self, *args, **named)
+        self._keep_ms //= 2
+
+    return [(Housekeeping, "__init__", init)]
+
+
+@bug("old reservations are moved out though they are confirmed and hold stock", "G3")
+def confirmed_moved_out() -> Patches:
+    right = Disk._keep_reservation
+
+    def keep(self: Disk, key: tuple[str, str], reservation: ReservationRecord) -> None:
+        right(self, key, reservation)
+        if reservation.state == "confirmed":
+            insort(self.ended, (reservation.confirmed_at_ms, *key))
+
+    def forget(self: Disk, key: tuple[str, str]) -> None:
+        if key in self.reservations:
+            right_forget(self, key)
+
+    right_forget = Disk._forget_reservation
+    return [(Disk, "_keep_reservation", keep), (Disk, "_forget_reservation", forget)]
+
+
+@bug("housekeeping ends with the first step that fails", "what is over goes")
+def housekeeping_ends_with_a_failure() -> Patches:
+    right = Housekeeping._step
+
+    async def step(self: Housekeeping) -> float:
+        rest_s = await right(self)
+        return inf if rest_s == RETRY_S else rest_s
+
+    return [(Housekeeping, "_step", step)]
+
+
+@bug("lines of the ledger are moved out, and not only old ones", "G8", disk="sqlite")
+def young_movements_moved_out() -> Patches:
+    statement = str(housekeeping.OLD_MOVEMENTS).replace("WHERE at < :before", "WHERE :before <> ''")
+    any_age = text(statement).bindparams(bindparam("before", type_=Instant), bindparam("rows_max", type_=Integer))
+    return [(housekeeping, "OLD_MOVEMENTS", any_age)]
+
+
+@bug("a reservation that is moved out leaves its items behind", "G3", disk="sqlite")
+def items_left_behind() -> Patches:
+    return [(housekeeping, "MOVE_RESERVATION", housekeeping.MOVE_RESERVATION[:2])]
 
 
 # ---- calls and processes --------------------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from anyio import lowlevel
 
 from actors.records import Transaction
 from simulation.faults import Options
-from storage.memory import Disk, MemoryStore
-from storage.store import Ownership, OwnershipLost, StorageError
+from simulation.keeping import WatchedDisk
+from storage.memory import MemoryStore
+from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 
 
 class InjectedError(StorageError):
@@ -33,9 +34,11 @@ class FaultyStore(MemoryStore):
         takes_over: whether it drives out another owner.
     """
 
+    disk: WatchedDisk
+
     def __init__(
         self,
-        disk: Disk,
+        disk: WatchedDisk,
         name: str,
         options: Options,
         is_calm: Callable[[], bool],
@@ -57,6 +60,7 @@ class FaultyStore(MemoryStore):
         self._streams: dict[str, Random] = {}
         self._in_flight: Callable[[], None] | None = None
         self._in_flight_batch: tuple[Sequence[Transaction], int] = ((), 0)
+        self._moving: tuple[int, int] | None = None  # the arguments of a step of housekeeping that is under way
         self._down_until_s = 0.0
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
@@ -67,9 +71,11 @@ class FaultyStore(MemoryStore):
         return self._epoch not in (0, self.disk.epoch)
 
     def cut(self) -> None:
-        """The process is dead: nothing reaches the disk from here on but, perhaps, the commit that is under way."""
+        """The process is dead: nothing reaches the disk from here on but, perhaps, what is under way."""
         if not self.is_cut:
             self.is_cut = True
+            if self._moving is not None and self._is_fenced_in and self._stream("cut a move").random() < 0.5:
+                self.disk.move_out(*self._moving)
             if self._in_flight is not None and self._stream("cut").random() < 0.5:
                 self._in_flight()
 
@@ -88,6 +94,18 @@ class FaultyStore(MemoryStore):
             self._in_flight = None
         self.land(batch)
         await self._after("write")
+
+    async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        self._moving = before_ms, rows_max
+        try:
+            return await super().move_out(before_ms, rows_max)
+        finally:
+            self._moving = None
+
+    @property
+    def _is_fenced_in(self) -> bool:
+        """It owns the database: what it began may still happen."""
+        return self._epoch == self.disk.epoch
 
     def land(self, transactions: Sequence[Transaction]) -> None:
         try:
@@ -132,11 +150,13 @@ class FaultyStore(MemoryStore):
         self._die_if_cut()
 
     async def _after(self, operation: str) -> None:
+        if operation == "move_out":
+            self._moving = None
         self._die_if_cut()
         if not self._is_calm():
             random = self._stream(operation)
-            if operation == "write" and random.random() < self._options.landed_although_failed:
-                self._note("commit lands and fails")
+            if operation in ("write", "move_out") and random.random() < self._options.landed_although_failed:
+                self._note(f"{operation} lands and fails")
                 raise InjectedError("no answer to COMMIT")
             if random.random() < 0.5:
                 await self._dawdle(random, self._options.slow_store)

@@ -21,7 +21,7 @@ from actors.outcomes import (
 )
 from actors.records import ReservationRecord, StockRecord, Transaction
 from simulation.choice import choose
-from simulation.replay import Timeline
+from simulation.replay import Timeline, items_asked
 from supervisor.queries import Availability, BasketCheck
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
@@ -104,11 +104,6 @@ def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool
     """Whether the row shows what was counted."""
     record = rows.at(lsn)
     return record is not None and bool(_figures(record) == _figures(line))
-
-
-def items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
-    """What a reservation was asked for, in an order of its own."""
-    return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
 
 
 def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:

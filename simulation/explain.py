@@ -25,12 +25,11 @@ from simulation.expected import (
     covers,
     is_counted,
     is_refused,
-    items_asked,
     lines_asked,
     refusal_of,
 )
 from simulation.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
-from simulation.replay import Replay, Timeline, between
+from simulation.replay import Replay, Timeline, between, items_asked
 from supervisor.queries import ReservationPage, StockPage
 
 Explains = Callable[[int], bool]
@@ -57,9 +56,10 @@ class Explainer:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
-    def query(self, query: Query, answer: object, low: int, high: int) -> int:
+    def query(self, operation: Operation, query: Query, low: int, high: int) -> int:
         """The position of an answer to a question. Raises Wrong."""
-        lsns, explains = self._query(query, answer)
+        answer = operation.answer
+        lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
     def command(self, operation: Operation, low: int, high: int) -> int:
@@ -69,7 +69,7 @@ class Explainer:
             case Reserve():
                 return self._explain_reserve(operation, request, answer, low, high)
             case Confirm() | Release() | Fulfill():
-                return self._explain_move(request, answer, low, high, operation.answered_ms)
+                return self._explain_move(operation, request, answer, low, high)
             case Receive():
                 return self._explain_receive(request, answer, low, high)
             case Import():
@@ -131,7 +131,11 @@ class Explainer:
             latest = replay.latest_at(order, lsn)
             if latest is not None and (
                 latest.holds_stock
-                or (latest.state == "fulfilled" and items_asked(latest) == lines_asked(request.lines))
+                or (
+                    latest.state == "fulfilled"
+                    and items_asked(latest) == lines_asked(request.lines)
+                    and not self._is_moved(order.organization_id, latest.reservation_id, operation.moves)
+                )
             ):
                 return False
             expected = refusal_of(request.lines, replay.free_at(request.organization_id, variants, lsn))
@@ -155,7 +159,7 @@ class Explainer:
         raise Wrong("G4", f"got {made!r}: these are not the warehouses that the contract names", lsn)
 
     def _explain_move(
-        self, request: Confirm | Release | Fulfill, answer: object, low: int, high: int, answered_ms: int
+        self, operation: Operation, request: Confirm | Release | Fulfill, answer: object, low: int, high: int
     ) -> int:
         timeline = self._replay.reservations.get((request.organization_id, request.reservation_id))
         match answer:
@@ -177,7 +181,12 @@ class Explainer:
 
         def refuses(lsn: int) -> bool:
             record = timeline.at(lsn) if timeline is not None else None
-            return is_refused(request, answer, record, answered_ms)
+            if is_refused(request, answer, record, operation.answered_ms):
+                return True
+            # As if it had never been; who remembers it may still answer as before.
+            return is_refused(request, answer, None, operation.answered_ms) and self._is_moved(
+                request.organization_id, request.reservation_id, operation.moves
+            )
 
         return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
 
@@ -235,7 +244,7 @@ class Explainer:
 
     # ---- queries ----------------------------------------------------------------------------------------------------
 
-    def _query(self, query: Query, answer: object) -> tuple[list[Sequence[int]], Explains]:
+    def _query(self, operation: Operation, query: Query, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
         match query:
             case Check(lines=lines):
@@ -271,13 +280,20 @@ class Explainer:
 
                 def is_list(lsn: int) -> bool:
                     assert isinstance(answer, ReservationPage)
-                    records = self._reservations(query, lsn)
-                    more = records[query.limit - 1].reservation_id if len(records) > query.limit else ""
-                    return answer == ReservationPage(tuple(records[: query.limit]), more)
+                    for moves in range(operation.moves_begun, operation.moves + 1):
+                        records = self._reservations(query, lsn, moves)
+                        more = records[query.limit - 1].reservation_id if len(records) > query.limit else ""
+                        if answer == ReservationPage(tuple(records[: query.limit]), more):
+                            return True
+                    return False
 
                 return [replay.reservation_lsns.get(organization, [])], is_list
 
-    def _reservations(self, query: ListReservations, lsn: int) -> list[ReservationRecord]:
+    def _is_moved(self, organization_id: str, reservation_id: str, moves: int) -> bool:
+        """Whether the reservation was gone after so many moves."""
+        return 0 < self._replay.moved.get((organization_id, reservation_id), 0) <= moves
+
+    def _reservations(self, query: ListReservations, lsn: int, moves: int) -> list[ReservationRecord]:
         found = []
         for reservation_id in reversed(self._replay.reservation_ids.get(query.organization_id, [])):
             record = self._replay.reservations[query.organization_id, reservation_id].at(lsn)
@@ -286,6 +302,7 @@ class Explainer:
                 and query.state in (None, record.state)
                 and query.order_id in ("", record.order_id)
                 and (not query.before or reservation_id < query.before)
+                and not self._is_moved(query.organization_id, reservation_id, moves)
             ):
                 found.append(record)
                 if len(found) > query.limit:

@@ -19,6 +19,7 @@ Backend = Literal["trio", "asyncio"]
 DiskKind = Literal["memory", "sqlite", "power-cut"]
 
 CRASH_STEPS_MAX = 6_000
+LATE_S_MAX = 30  # from decision to disk: longer than any stall and slow disk
 RATES = (
     "request_lost",
     "reply_lost",
@@ -42,8 +43,10 @@ class Options(Struct, frozen=True):
         clients: concurrent callers.
         operations: what each of them does, one after another.
         mode: how the next task is chosen.
-        dispatch: `inline` as in production, `tasks` for every turn, or `mixed`: rows get a task by a coin.
+        dispatch: what rows with mail get: `inline` no task, `tasks` always one, or `mixed`: one by a coin.
         late_coin: the part of row turns that get a task where dispatch is mixed.
+        inline_orders: the part of the orders' turns that are tried without a task; in production 1.
+        at_once: the part of the rows' turns that come without mail, where they can; in production 1.
         stall: names of tasks contain this when they are stalled for a while; empty: none are.
         crash_steps: at these steps the process is killed.
         wall_jumps: how often the wall clock jumps.
@@ -51,6 +54,8 @@ class Options(Struct, frozen=True):
         slow_turns: the part of the turns that begin late, as on a busy machine: so holds stay undecided for long.
         actor_crash: the part of the rows' turns that meet a bug.
         slow_store_s, slow_network_s, slow_turn_s: how slow slow is, at most.
+        rounds_s: clients begin at multiples of this only, and so all at once; 0: whenever they like.
+        hurry: how often a client asks something else of an order before it has the answer to what it asked.
         think_s: how long a client waits between operations, at most.
         organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
         orders: how many orders the clients share in each organization.
@@ -61,7 +66,8 @@ class Options(Struct, frozen=True):
         ttl_minutes_max: reservations live from one minute to so many.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
         idle_timeout_s: when the core passivates.
-        heartbeat_s: how often the core asks the database whether it is still there.
+        heartbeat_s: how often the core asks the database whether it is still there, and looks for what is long over.
+        keep_s: what has been over for so long is moved out; 0: all is kept.
         skipped: operations (client, number) that are left out: a shrunk run.
         wishes: how often clients choose each kind of operation.
     """
@@ -71,6 +77,8 @@ class Options(Struct, frozen=True):
     mode: Mode = "shuffle"
     dispatch: Dispatch = "mixed"
     late_coin: float = 0.5
+    inline_orders: float = 0.5
+    at_once: float = 0.2
     stall: str = ""
     crash_steps: tuple[int, ...] = ()
     wall_jumps: int = 0
@@ -91,6 +99,8 @@ class Options(Struct, frozen=True):
     slow_turn_s: float = 0.003
     slow_network_s: float = 0.5
     think_s: float = 1.0
+    rounds_s: float = 0.0
+    hurry: float = 0.0
     organizations: int = 1
     variants: int = 2
     warehouses: int = 2
@@ -107,6 +117,7 @@ class Options(Struct, frozen=True):
     calls: int = 10_000
     idle_timeout_s: float = 30.0
     heartbeat_s: float = 30.0
+    keep_s: int = 0
     skipped: tuple[tuple[int, int], ...] = ()
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
 
@@ -159,6 +170,8 @@ def options_of(seed: int, **overrides: Any) -> Options:
     chosen["actor_crash"] = random.choice((0.01, 0.05)) if "actor_crash" in chosen else 0.0
     if random.random() < 0.45:
         chosen.update(_rush(random))
+    chosen.update(_keeping(Random(f"{seed}/keeping")))
+    chosen.update(_turns(Random(f"{seed}/turns"), chosen["think_s"]))
     corner = Random(f"{seed}/corner")
     if corner.random() < 0.5:
         chosen.update(corner.choice(_CORNERS)(corner))
@@ -183,6 +196,56 @@ def _rush(random: Random) -> dict[str, Any]:
     }
 
 
+def _turns(random: Random, think_s: float) -> dict[str, Any]:
+    """Where turns are taken: at times as in production, mostly by coins and in a crowd, since those who meet at the
+    same instant find each other's messages in the mailboxes and each other's holds in the rows.
+    """
+    chosen: dict[str, Any] = {
+        "inline_orders": random.choice((0.0, 0.2, 0.2, 0.5, 0.8)),
+        "at_once": random.choice((0.0, 0.4, 0.4, 0.6, 0.6, 0.6)),
+        "hurry": random.choice((0.0, 0.2, 0.2, 0.6)),
+        "rounds_s": 0.0,
+    }
+    crowd = random.random()
+    if crowd < 0.25:
+        chosen.update({"dispatch": "inline", "inline_orders": 1.0, "at_once": random.choice((0.5, 1.0))})
+    elif crowd < 0.65:
+        chosen.update(
+            {
+                "clients": random.choice((10, 14)),
+                "operations": random.choice((10, 14, 20)),
+                "rounds_s": max(0.1, think_s / 2),
+                "dispatch": random.choice(("tasks", "mixed")),
+                "slow_turns": random.choice((0.6, 0.9)),
+                "slow_turn_s": random.choice((0.1, 1.0, 1.0)),
+                "variants": random.choice((3, 4)),
+                "warehouses": 1,
+                "pieces": random.choice((8, 30, 60)),
+                "orders": random.choice((6, 40, 120)),
+                "lines_min": random.choice((2, 3)),
+                "wishes": (16, random.choice((1, 8)), 8, 1, 8, random.choice((0, 1, 2)), 2, 8, 1, 1, 1, 1),
+            }
+        )
+    return chosen
+
+
+def _keeping(random: Random) -> dict[str, Any]:
+    """Whether what is over is moved out after a while, mostly in a run that is long enough to see it twice: the same
+    orders and deliveries come again. The while is longer than any batch is under way, as a day is.
+    """
+    if random.random() < 0.7:
+        return {}
+    chosen: dict[str, Any] = {
+        "keep_s": random.choice((LATE_S_MAX, 40, 60)),
+        "heartbeat_s": random.choice((2.0, 10.0, 30.0)),
+    }
+    if random.random() < 0.8:
+        chosen.update({"think_s": random.choice((20.0, 60.0)), "operations": random.choice((10, 14))})
+        chosen["orders"] = random.choice((2, 6))
+        chosen["idle_timeout_s"] = random.choice((0.5, 5.0, 300.0))
+    return chosen
+
+
 def _last_pieces(random: Random) -> dict[str, Any]:
     """A few baskets of several lines meet once on goods of which there is hardly any, in rows that are slow to answer:
     some wait for a rival that then fails, and nothing comes later that would wake them by chance.
@@ -191,7 +254,10 @@ def _last_pieces(random: Random) -> dict[str, Any]:
         "clients": random.choice((16, 24, 40)),
         "operations": 1,
         "think_s": random.choice((0.0, 0.0, 0.02)),
+        "rounds_s": 0.0,
         "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.0, 0.5)),
         "slow_turns": random.choice((0.5, 0.8)),
         "slow_turn_s": random.choice((0.1, 1.0)),
         "organizations": 1,
@@ -212,7 +278,9 @@ def _little_memory(random: Random) -> dict[str, Any]:
     return {
         "clients": random.choice((6, 12)),
         "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
         "dispatch": "tasks",
+        "at_once": random.choice((0.0, 0.5)),
         "slow_turns": random.choice((0.3, 1.0)),
         "slow_turn_s": random.choice((0.03, 0.1)),
         "slow_store_s": 0.01,
@@ -236,6 +304,9 @@ def _onlookers(random: Random) -> dict[str, Any]:
     return {
         "clients": random.choice((6, 12)),
         "think_s": random.choice((0.0, 0.0, 0.01)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "slow_turns": 0.0,
         "slow_store": random.choice((0.2, 0.5)),
         "slow_store_s": random.choice((0.01, 0.1)),
         "variants": random.choice((1, 2)),
@@ -247,12 +318,34 @@ def _onlookers(random: Random) -> dict[str, Any]:
     }
 
 
+def _bugs_in_rows(random: Random) -> dict[str, Any]:
+    """Rows meet bugs and are loaded again while what they did is still on its way to the disk."""
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.4)),
+        "slow_turns": 0.0,
+        "actor_crash": random.choice((0.02, 0.1)),
+        "slow_store": random.choice((0.5, 1.0)),
+        "slow_store_s": random.choice((0.1, 1.0)),
+        "variants": random.choice((1, 2)),
+        "pieces": random.choice((8, 30)),
+        "orders": random.choice((20, 200)),
+        "wishes": (16, 1, 8, 1, 4, 0, 1, 8, 1, 1, 1, 1),
+    }
+
+
 def _jigsaw(random: Random) -> dict[str, Any]:
     """Baskets of many lines of one variant, in warehouses that hold hardly more: how they are packed decides."""
     return {
         "clients": random.choice((6, 12)),
         "operations": random.choice((20, 30)),
         "think_s": random.choice((0.0, 0.1)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
         "variants": 1,
         "warehouses": random.choice((2, 3)),
         "pieces": random.choice((6, 8)),
@@ -263,7 +356,39 @@ def _jigsaw(random: Random) -> dict[str, Any]:
     }
 
 
-_CORNERS = (_last_pieces, _last_pieces, _little_memory, _onlookers, _jigsaw)
+def _two_owners(random: Random) -> dict[str, Any]:
+    """Another process takes over while everybody looks and, for the most part, hardly anybody writes, from which the
+    one that was driven out would notice it.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((14, 20)),
+        "think_s": random.choice((0.1, 0.1, 1.0)),
+        "rounds_s": 0.0,
+        "slow_turns": 0.0,
+        "second_owners": random.choice((2, 3)),
+        "crash_steps": (),
+        "organizations": 1,
+        "variants": 1,
+        "warehouses": 1,
+        "variants_in_memory": 100,
+        "pieces": 30,
+        "orders": 200,
+        "wishes": (random.choice((2, 8)), 0, 0, 0, random.choice((2, 8)), 0, 0, 0, 4, 32, 0, 0),
+    }
+
+
+_CORNERS = (
+    _last_pieces,
+    _last_pieces,
+    _little_memory,
+    _onlookers,
+    _onlookers,
+    _bugs_in_rows,
+    _jigsaw,
+    _two_owners,
+    _two_owners,
+)
 
 
 def calm(options: Options) -> Options:

@@ -62,6 +62,8 @@ class Operation(Struct):
         attempts: how often it was sent.
         undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if no other command
             was carried out meanwhile; else -1.
+        moves_begun, moves: how many steps housekeeping had done when the answered attempt began, and when the answer
+            was given.
     """
 
     number: int
@@ -74,6 +76,8 @@ class Operation(Struct):
     answered_ms: int = 0
     attempts: int = 0
     undisturbed_since_lsn: int = -1
+    moves_begun: int = 0
+    moves: int = 0
 
 
 class Note(Struct, frozen=True, gc=False):

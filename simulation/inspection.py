@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
+from unittest import mock
 
 import storage.journal
+import supervisor.housekeeping
 import supervisor.orders
 import supervisor.requests
 import supervisor.steps
-from storage.memory import Disk
+from simulation.keeping import WatchedDisk
 from supervisor.known import KnownKeys
 from supervisor.order import OrderActor
 from supervisor.stock_directory import VariantStock
@@ -20,23 +22,22 @@ FILTER_BITS = 1 << 11
 
 @contextmanager
 def small_scale() -> Iterator[None]:
-    """Filters of known keys so small that they are often wrong, which is to cost a read and nothing else; and steps so
-    small that others have their turn in the middle of every import; and three callers are a crowd.
+    """Filters of known keys so small that they are often wrong, which is to cost a read and nothing else; steps so
+    small that others have their turn in the middle of every import; housekeeping in steps as small, for which a
+    day is a second; and a journal for which three callers are a crowd.
 
     The real filters take 2 ms to make, more than everything else in an incarnation.
     """
-    modules = (supervisor.orders, supervisor.requests)
-    for module in modules:
-        module.KnownKeys = partial(KnownKeys, bits=FILTER_BITS, hash_key=_stable_hash)  # type: ignore[attr-defined]
-    rows_a_step, supervisor.steps.ROWS_A_STEP = supervisor.steps.ROWS_A_STEP, 2
-    crowd_min, storage.journal.CROWD_MIN = storage.journal.CROWD_MIN, 3
-    try:
+    small_filters = partial(KnownKeys, bits=FILTER_BITS, hash_key=_stable_hash)
+    with (
+        mock.patch.object(supervisor.orders, "KnownKeys", small_filters),
+        mock.patch.object(supervisor.requests, "KnownKeys", small_filters),
+        mock.patch.object(supervisor.steps, "ROWS_A_STEP", 2),
+        mock.patch.object(supervisor.housekeeping, "ROWS_A_STEP", 5),
+        mock.patch.object(storage.journal, "CROWD_MIN", 3),
+        mock.patch.object(supervisor.housekeeping, "DAY_MS", 1_000),
+    ):
         yield
-    finally:
-        storage.journal.CROWD_MIN = crowd_min
-        supervisor.steps.ROWS_A_STEP = rows_a_step
-        for module in modules:
-            module.KnownKeys = KnownKeys  # type: ignore[attr-defined]
 
 
 def _stable_hash(key: tuple[str, str]) -> int:
@@ -44,7 +45,7 @@ def _stable_hash(key: tuple[str, str]) -> int:
     return int.from_bytes(blake2b("\0".join(key).encode(), digest_size=8).digest(), "little")
 
 
-def look_at(supervisor: Supervisor, disk: Disk) -> Iterator[str]:
+def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[str]:
     """What is wrong in memory while nothing is under way, a sentence each."""
     core = supervisor._core
     if core is None:
@@ -60,7 +61,7 @@ def look_at(supervisor: Supervisor, disk: Disk) -> Iterator[str]:
         yield from _order(order, disk)
 
 
-def _variant(variant: VariantStock, disk: Disk) -> Iterator[str]:
+def _variant(variant: VariantStock, disk: WatchedDisk) -> Iterator[str]:
     if not variant.loaded.is_done:
         yield f"{variant!r} is not loaded"
     if variant.pins:
@@ -83,16 +84,18 @@ def _variant(variant: VariantStock, disk: Disk) -> Iterator[str]:
             yield f"memory has {state.record}, durable {state.durable}, the disk {kept}"
 
 
-def _order(order: OrderActor, disk: Disk) -> Iterator[str]:
+def _order(order: OrderActor, disk: WatchedDisk) -> Iterator[str]:
     if not order.is_idle:
         yield f"{order!r} is not idle"
     if order._load is not None:
         return
+    organization_id = order.key.organization_id
     ids = disk.reservations_by_order.get(order.key, [])
-    if list(order.reservations) != ids:
+    if [one for one in order.reservations if (organization_id, one) not in disk.moved] != ids:
         yield f"{order!r} has reservations {list(order.reservations)}, the disk {ids}"
         return
     for reservation_id, reservation in order.reservations.items():
-        kept = disk.reservations[order.key.organization_id, reservation_id]
+        key = (organization_id, reservation_id)
+        kept = disk.moved.get(key) or disk.reservations[key]
         if kept != reservation:
             yield f"memory has {reservation}, the disk {kept}"

@@ -24,7 +24,17 @@ CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and 
 class Slot:
     """Where an attempt's answer comes back to."""
 
-    __slots__ = ("answer", "answered_ms", "arrived", "error", "high_lsn", "scope", "undisturbed_since_lsn")
+    __slots__ = (
+        "answer",
+        "answered_ms",
+        "arrived",
+        "error",
+        "high_lsn",
+        "moves",
+        "moves_begun",
+        "scope",
+        "undisturbed_since_lsn",
+    )
 
     def __init__(self) -> None:
         self.arrived = anyio.Event()
@@ -33,6 +43,8 @@ class Slot:
         self.high_lsn = 0
         self.answered_ms = 0
         self.undisturbed_since_lsn = -1
+        self.moves_begun = 0
+        self.moves = 0
         self.scope: anyio.CancelScope | None = None
 
 
@@ -82,6 +94,7 @@ class Network:
                 operation.high_lsn = slot.high_lsn
                 operation.answered_ms = slot.answered_ms
                 operation.undisturbed_since_lsn = slot.undisturbed_since_lsn
+                operation.moves_begun, operation.moves = slot.moves_begun, slot.moves
             if is_over or operation.answer is not None:
                 break
             await anyio.sleep(random.random() * 0.2 * (1 << attempt))
@@ -149,6 +162,7 @@ class Network:
     async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
+        slot.moves_begun = len(server.store.disk.moves)
         if not isinstance(operation.request, Query):
             self._commands += 1
         number = self._commands
@@ -170,6 +184,7 @@ class Network:
         elif answer is not None:
             slot.high_lsn = server.store.disk.last_lsn
             slot.answered_ms = server.time.now_ms()
+            slot.moves = len(server.store.disk.moves)
             slot.answer = answer
             slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
 

@@ -7,6 +7,8 @@ from unittest import mock
 
 from msgspec import Struct
 
+from simulation.faults import DiskKind
+
 Patches = list[tuple[object, str, Any]]
 
 
@@ -18,12 +20,14 @@ class Bug(Struct, frozen=True):
         breaks: the guarantees of which at least one must be found broken.
         what: what the code does wrong, for the table.
         patches: (object, attribute, replacement).
+        disk: the disk that it shows on.
     """
 
     name: str
     breaks: tuple[str, ...]
     what: str
     patches: Callable[[], Patches]
+    disk: DiskKind = "memory"
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -37,10 +41,10 @@ class Bug(Struct, frozen=True):
 BUGS: dict[str, Bug] = {}
 
 
-def bug(what: str, *breaks: str) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+def bug(what: str, *breaks: str, disk: DiskKind = "memory") -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
         name = patches.__name__
-        BUGS[name] = Bug(name, breaks, what, patches)
+        BUGS[name] = Bug(name, breaks, what, patches, disk)
         return patches
 
     return register

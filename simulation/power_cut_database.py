@@ -6,16 +6,19 @@ from random import Random
 from typing import Any, TypeVar, cast
 
 import apsw
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import ClauseElement, Connection, create_engine
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
 from simulation.power_cut_disk import PowerCut, PowerCutDisk
 from simulation.sqlite_disk import empty_database
 from storage.sql.batch_sqlite import write_batch
+from storage.sql.epoch import pass_fence
+from storage.sql.housekeeping import move_out
 from storage.sql.instants import text_to_ms
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, PRAGMAS
-from storage.store import Ownership, StorageError
+from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
@@ -25,7 +28,8 @@ NAME = "simulated.db"
 class ApswResult:
     """What a statement gave: its rows, all fetched, and how many it changed."""
 
-    def __init__(self, found: list[Any], rowcount: int) -> None:
+    def __init__(self, names: list[str], found: list[Any], rowcount: int) -> None:
+        self._names = names
         self._found = iter(found)
         self.rowcount = rowcount
 
@@ -34,6 +38,9 @@ class ApswResult:
 
     def fetchall(self) -> list[Any]:
         return list(self._found)
+
+    def mappings(self) -> list[dict[str, Any]]:
+        return [dict(zip(self._names, row, strict=True)) for row in self._found]
 
 
 class ApswConnection:
@@ -76,7 +83,9 @@ class ApswConnection:
     def _run(self, function: Callable[[], apsw.Cursor]) -> ApswResult:
         before = self.raw.total_changes()
         try:
-            result = ApswResult(function().fetchall(), 0)
+            cursor = function()
+            names = _names_of(cursor)
+            result = ApswResult(names, cursor.fetchall(), 0)
         except apsw.Error as error:
             if not self._disk.is_on:
                 raise PowerCut("the power is off") from error
@@ -93,12 +102,42 @@ class ApswConnection:
             raise _translated(error) from error
 
 
+def _names_of(cursor: apsw.Cursor) -> list[str]:
+    try:
+        return [column[0] for column in cursor.get_description()]
+    except apsw.ExecutionCompleteError:
+        return []  # there are no rows
+
+
 def _translated(error: apsw.Error) -> sqlite3.Error:
     if isinstance(error, apsw.ConstraintError):
         return sqlite3.IntegrityError(str(error))
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
         return sqlite3.DatabaseError(str(error))
     return sqlite3.OperationalError(str(error))
+
+
+class ApswSession:
+    """As much of SQLAlchemy's `Connection` as housekeeping uses, on an `ApswConnection`: statements with named
+    parameters, compiled by SQLAlchemy's own dialect, and rows by name.
+    """
+
+    def __init__(self, connection: ApswConnection) -> None:
+        self._connection = connection
+        self._dialect = SQLiteDialect(paramstyle="named")
+
+    def execute(self, statement: ClauseElement, parameters: Any = None) -> ApswResult:
+        compiled: Any = statement.compile(dialect=self._dialect)
+        rowcount = 0
+        for one in parameters if isinstance(parameters, list) else [parameters or {}]:
+            bound = compiled.construct_params(one)
+            for bind, name in compiled.bind_names.items():
+                process = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+                bound[name] = process(bound[name]) if process is not None else bound[name]
+            result = self._connection.execute(compiled.string, bound)
+            rowcount += result.rowcount
+        result.rowcount = rowcount
+        return result
 
 
 class PowerCutDatabase:
@@ -123,6 +162,7 @@ class PowerCutDatabase:
         self._reader = self._engine.connect()
         self._is_copied = True
         self._calls_of_a_batch = 1
+        self._calls_of_a_move = 10
 
     def _connect(self) -> ApswConnection:
         # Seldom the server's own number: a run is too short for it.
@@ -164,6 +204,40 @@ class PowerCutDatabase:
             pass
         finally:
             self.reopen()
+
+    def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        """One step of housekeeping, as `SqliteSession` does it."""
+        self._is_copied = False
+        before = self._disk.calls
+        session = cast(Connection, ApswSession(self._connection))
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            moved = move_out(session, before_ms, rows_max)
+            if moved.rows:
+                pass_fence(session, epoch)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._disk.is_on and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        self._calls_of_a_move = self._disk.calls - before
+        return moved
+
+    def move_out_torn(self, epoch: int, before_ms: int, rows_max: int) -> bool:
+        """Begin a step, lose power on the way or just after, and be opened by a new process."""
+        before = self._rows_left
+        self._disk.cut_after(self._random.randint(1, self._calls_of_a_move + 1))
+        try:
+            self.move_out(epoch, before_ms, rows_max)
+        except PowerCut:
+            pass
+        finally:
+            self.reopen()
+        return self._rows_left != before
+
+    @property
+    def _rows_left(self) -> int:
+        tables = ("request", "reservation", "reservation_item", "stock_movement")
+        return sum(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads`."""

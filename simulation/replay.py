@@ -19,6 +19,7 @@ from actors.records import (
     Transaction,
     VariantKey,
 )
+from simulation.keeping import Move
 from simulation.violation import Violation
 
 T = TypeVar("T")
@@ -55,9 +56,10 @@ class Replay:
     Args:
         transactions: the journal.
         quiet_since_ms: from this service time on nothing went wrong, so expiry had no excuse.
+        moves: what housekeeping took away. The states stay whole: who remembers may answer with what is gone.
     """
 
-    def __init__(self, transactions: Sequence[Transaction], quiet_since_ms: int) -> None:
+    def __init__(self, transactions: Sequence[Transaction], quiet_since_ms: int, moves: Sequence[Move] = ()) -> None:
         self.transactions = transactions
         self.rows: dict[StockKey, Timeline[StockRecord]] = {}
         self.rows_of_variant: dict[VariantKey, list[StockKey]] = {}
@@ -65,13 +67,18 @@ class Replay:
         self.reservations: dict[tuple[str, str], Timeline[ReservationRecord]] = {}
         self.reservation_ids: dict[str, list[str]] = {}
         self.latest: dict[OrderKey, Timeline[str]] = {}
-        self.requests: dict[RequestKey, tuple[int, RequestRecord]] = {}
+        self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
+        self.moves = moves
+        self.moved: dict[tuple[str, str], int] = {}  # by which move a reservation went, counted from 1
+        self._forgotten: dict[RequestKey, None] = {}
+        self._moves_replayed = 0
         self.stock_lsns: dict[str, list[int]] = {}
         self.reservation_lsns: dict[str, list[int]] = {}
         self.violations: list[Violation] = []
         self._quiet_since_ms = quiet_since_ms
         at_ms = 0
         for place, transaction in enumerate(transactions, 1):
+            self._apply_moves(place - 1)
             self._lsn = transaction.lsn
             if transaction.lsn != place:
                 self._wrong("G3", f"LSN {transaction.lsn} stands where {place} should be")
@@ -79,6 +86,7 @@ class Replay:
                 self._wrong("G7", f"service time goes back by {at_ms - transaction.at_ms} ms")
             at_ms = transaction.at_ms
             self._apply(transaction)
+        self._apply_moves(len(transactions))
         for lists in (*self.rows_of_variant.values(), *self.rows_of_organization.values()):
             lists.sort()
         for ids in self.reservation_ids.values():
@@ -129,11 +137,11 @@ class Replay:
                     self._wrong("G8", "a remembered answer changes stock")
         request = transaction.request
         if request is not None:
-            if request.key in self.requests:
-                self._wrong(
-                    "G6", f"request {request.key} is carried out twice, first at {self.requests[request.key][0]}"
-                )
-            self.requests[request.key] = (self._lsn, request)
+            earlier = self.requests.setdefault(request.key, [])
+            if earlier and request.key not in self._forgotten:
+                self._wrong("G6", f"request {request.key} is carried out twice, before at {earlier[-1][0]}")
+            self._forgotten.pop(request.key, None)
+            earlier.append((self._lsn, request))
 
     def _apply_changes(self, transaction: Transaction) -> dict[StockKey, Delta]:
         deltas: dict[StockKey, Delta] = {}
@@ -190,6 +198,13 @@ class Replay:
         earlier = self.latest_at(reservation.order, self._lsn)
         if earlier is not None and earlier.holds_stock:
             self._wrong("G6", f"{reservation.order} holds {earlier.reservation_id} and reserves again")
+        if (
+            earlier is not None
+            and earlier.state == "fulfilled"
+            and items_asked(earlier) == items_asked(reservation)
+            and (earlier.organization_id, earlier.reservation_id) not in self.moved
+        ):
+            self._wrong("G6", f"{reservation.order} was shipped as {earlier.reservation_id} and reserves again")
         if deltas != _deltas_of(reservation.organization_id, reservation.items, -1, 1):
             self._wrong("G2", f"{reservation.reservation_id} takes {deltas}, not what its items say")
         left: dict[StockKey, int] = {change.before.key: change.before.available for change in transaction.changes}
@@ -237,6 +252,47 @@ class Replay:
                 self._wrong("G7", f"{before.reservation_id} gives its stock back {late_ms} ms late")
         elif before.state == "active" and late_ms >= 0:
             self._wrong("G7", f"{transaction.kind} of {before.reservation_id} {late_ms} ms after its time was over")
+
+    # ---- housekeeping -----------------------------------------------------------------------------------------------
+
+    def _apply_moves(self, lsn: int) -> None:
+        """Those that were made when so much was durable."""
+        while self._moves_replayed < len(self.moves) and self.moves[self._moves_replayed].lsn <= lsn:
+            move = self.moves[self._moves_replayed]
+            self._moves_replayed += 1
+            for key in move.requests:
+                self._forget(key, move)
+            for reservation in move.reservations:
+                self._move_out(reservation, move)
+
+    def _forget(self, key: RequestKey, move: Move) -> None:
+        answered = self.requests.get(key)
+        if answered is None or key in self._forgotten:
+            self._wrong("G6", f"request {key} is forgotten, of which nothing was kept")
+            return
+        self._check_age("G6", f"request {key} is forgotten", answered[-1][0], move)
+        self._forgotten[key] = None
+
+    def _move_out(self, reservation: ReservationRecord, move: Move) -> None:
+        key = (reservation.organization_id, reservation.reservation_id)
+        timeline = self.reservations.get(key)
+        if timeline is None or key in self.moved or timeline.values[-1] != reservation:
+            self._wrong("G3", f"{reservation} is moved out, and the journal has no such reservation then")
+            return
+        if reservation.holds_stock:
+            self._wrong("G3", f"{reservation.reservation_id} is moved out though it is {reservation.state}")
+        self._check_age("G3", f"{reservation.reservation_id} is moved out", timeline.lsns[-1], move)
+        self.moved[key] = self._moves_replayed
+
+    def _check_age(self, guarantee: str, what: str, lsn: int, move: Move) -> None:
+        early_ms = self.transactions[lsn - 1].at_ms - move.old_ms
+        if early_ms >= 0:
+            self._wrong(guarantee, f"{what} {early_ms} ms too early: it is of LSN {lsn}")
+
+
+def items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
+    """What a reservation was asked for, in an order of its own."""
+    return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
 
 
 def _deltas_of(

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from random import Random
 from time import process_time
@@ -18,11 +19,11 @@ from simulation.auditor import audit
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.history import History
 from simulation.inspection import small_scale
+from simulation.keeping import Move, WatchedDisk
 from simulation.schedule import Schedule, decided_by, plain_tasks
 from simulation.sqlite_disk import SqliteDisk, SqliteFile, check_file
 from simulation.violation import Violation
 from simulation.world import World
-from storage.memory import Disk
 
 
 class Result(Struct, frozen=True):
@@ -46,6 +47,7 @@ class Result(Struct, frozen=True):
     violations: tuple[Violation, ...]
     history: History
     journal: list[Transaction]
+    moves: list[Move]
 
     @property
     def failed(self) -> bool:
@@ -77,14 +79,14 @@ def run_seed(
     schedule = kind(f"{seed}/schedule/{salt}", options.mode)
     worlds: list[World] = []
     ended_s = 0.0
-    file = None
+    on_sqlite = None
     if disk != "memory":
-        file = SqliteFile(is_torn_by_cuts=disk == "power-cut", random=Random(f"{seed}/sectors/{options.crash_steps}"))
-    made = Disk() if file is None else SqliteDisk(file)
+        sectors = Random(f"{seed}/sectors/{options.crash_steps}")
+        on_sqlite = SqliteDisk(SqliteFile(is_torn_by_cuts=disk == "power-cut", random=sectors))
 
     async def main() -> None:
         nonlocal ended_s
-        worlds.append(World(str(seed), options, schedule, made))
+        worlds.append(World(str(seed), options, schedule, on_sqlite or WatchedDisk()))
         await worlds[0].run()
         ended_s = anyio.current_time()
 
@@ -92,12 +94,12 @@ def run_seed(
     with no_collector(), small_scale(), plain_tasks():
         run_virtually(main, schedule)
         [world] = worlds
-        audited = audit(world.history.operations, world.disk.transactions, world.quiet_since_ms)
-        violations = (*world.violations, *audited)
-    if file is not None:
-        if (said := file.read(check_file)) != "ok":
+        journal, moves = world.disk.transactions, world.disk.moves
+        violations = (*world.violations, *audit(world.history.operations, journal, world.quiet_since_ms, moves))
+    if on_sqlite is not None:
+        if (said := on_sqlite.file.read(partial(check_file, disk=on_sqlite))) != "ok":
             violations = (*violations, Violation("G3", f"SQLite finds its file broken: {said}"))
-        file.close()
+        on_sqlite.file.close()
     return Result(
         str(seed),
         options,
@@ -110,7 +112,8 @@ def run_seed(
         process_time() - began_s,
         violations,
         world.history,
-        world.disk.transactions,
+        journal,
+        moves,
     )
 
 
@@ -143,5 +146,6 @@ def _trace_hash(world: World, schedule: Schedule | LoopSchedule, ended_s: float)
         digest.update(b"%d %d %d %d" % (operation.begin, operation.end, operation.high_lsn, operation.attempts))
         digest.update(encode(operation.answer))
     digest.update(encode(world.disk.transactions))
+    digest.update(encode(world.disk.moves))
     digest.update(repr(ended_s).encode())
     return digest.hexdigest()

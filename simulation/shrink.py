@@ -76,7 +76,7 @@ def _without_faults(best: Result) -> Iterator[Options]:
             yield replace(options, **{name: 0.0})
     if options.stall:
         yield replace(options, stall="")
-    for name in ("wall_jumps", "second_owners"):
+    for name in ("wall_jumps", "second_owners", "keep_s", "hurry", "rounds_s"):
         if getattr(options, name):
             yield replace(options, **{name: 0})
     for step in options.crash_steps:

@@ -9,7 +9,7 @@ process begins after a power cut, and a kill in the middle of a commit is one at
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -31,11 +31,15 @@ from actors.records import (
     WarehouseRecord,
 )
 from simulation.disk import FaultyStore, InjectedError
-from storage.memory import Disk
-from storage.sql import reads
+from simulation.keeping import WatchedDisk
+from storage.batch import fold
+from storage.sql import reads, rows
+from storage.sql.audit import audit
 from storage.sql.epoch import raise_epoch
+from storage.sql.instants import ms_to_text
+from storage.sql.rows import COLUMNS, Row
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
-from storage.store import Due, Ownership, OwnershipLost, StorageError
+from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
 
@@ -56,6 +60,12 @@ class Database(Protocol):
 
     def write_torn(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         """Begin to write a batch, and lose power on the way."""
+
+    def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        """One step of housekeeping: see `Store.move_out`."""
+
+    def move_out_torn(self, epoch: int, before_ms: int, rows_max: int) -> bool:
+        """Begin a step and lose power on the way. Returns whether it was done."""
 
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads`."""
@@ -94,6 +104,12 @@ class PlainDatabase:
         self._session.write(epoch, transactions)
 
     def write_torn(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+        raise NotImplementedError("a real file has no power to lose")
+
+    def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
+        return self._session.move_out(epoch, before_ms, rows_max)
+
+    def move_out_torn(self, epoch: int, before_ms: int, rows_max: int) -> bool:
         raise NotImplementedError("a real file has no power to lose")
 
     def read(self, function: Callable[[Connection], T]) -> T:
@@ -149,18 +165,35 @@ def empty_database() -> bytes:
         return path.read_bytes()
 
 
-class SqliteDisk(Disk):
+class SqliteDisk(WatchedDisk):
     """The model, and the file that must agree with it."""
 
     def __init__(self, file: SqliteFile) -> None:
         super().__init__()
         self.file = file
+        self.refused: Callable[[str], None] = lambda why: None
+
+    def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        found = self.file.database.move_out(self.epoch, before_ms, rows_max)
+        moved = super().move_out(before_ms, rows_max)
+        if found != moved:
+            self.refused(f"move_out: SQLite says {found!r}, the model {moved!r}")
+        return moved
+
+    def move_out_torn(self, before_ms: int, rows_max: int) -> None:
+        """A step that the power is cut in: what became of it is the file's to say."""
+        if self.file.database.move_out_torn(self.epoch, before_ms, rows_max):
+            super().move_out(before_ms, rows_max)
 
 
 class SqliteStore(FaultyStore):
     """A faulty store whose reads and writes are SQLite's."""
 
     disk: SqliteDisk
+
+    async def open(self) -> Ownership:
+        self.disk.refused = self._refused
+        return await super().open()
 
     async def _after(self, operation: str) -> None:
         if operation == "open":
@@ -197,6 +230,11 @@ class SqliteStore(FaultyStore):
                 if self.disk.file.database.last_lsn == transactions[-1].lsn:
                     super(FaultyStore, self).land(transactions)
                     self._landed(epoch, transactions)
+        elif not self.is_cut and self._moving is not None and self.disk.file.is_torn_by_cuts:
+            if self._is_fenced_in:
+                self.disk.move_out_torn(*self._moving)
+                self._note("the power is cut in the middle of housekeeping")
+            self._moving = None
         else:
             self._in_flight = in_flight
         super().cut()
@@ -270,6 +308,51 @@ class SqliteStore(FaultyStore):
         return await self._ask("list_reservations", wanted, find)
 
 
-def check_file(connection: Connection) -> str:
-    """What SQLite itself says of the file: `ok`."""
-    return str(connection.execute(text("PRAGMA integrity_check")).scalar())
+def check_file(connection: Connection, disk: SqliteDisk) -> str:
+    """What is wrong with the file: what SQLite says of it, what `stockkeeper check` says, and every table that is not
+    what the journal and housekeeping made of it. `ok` if nothing is.
+    """
+    said = str(connection.execute(text("PRAGMA integrity_check")).scalar())
+    wrong = [] if said == "ok" else [said]
+    wrong += [found.sentence for found in audit(connection).disagreements]
+    for table, wanted in tables_of(disk.transactions, disk.moved, disk.movements_moved).items():
+        if table == "request":
+            wanted = {row for row in wanted if RequestKey(*row[:2]) in disk.requests}
+        found = connection.execute(
+            text(f"SELECT {', '.join(COLUMNS[table.removesuffix('_archive')].split())} FROM {table}")
+        )
+        rows_found = [tuple(row) for row in found]
+        if set(rows_found) != wanted or len(rows_found) != len(wanted):
+            wrong.append(f"{table} is not what {disk.last_lsn} transactions and {len(disk.moves)} moves make of it")
+    return "; ".join(wrong) or "ok"
+
+
+def tables_of(
+    journal: Sequence[Transaction], moved: Collection[tuple[str, str]] = (), movements_moved: int = 0
+) -> dict[str, set[Row]]:
+    """Every table's rows after a journal, from its first transaction on.
+
+    Args:
+        moved: reservations that went to the archive.
+        movements_moved: how many lines of the ledger did. Of requests only the last answer under each key is given.
+    """
+    if not journal:
+        return {table: set() for table in COLUMNS}
+    batch = fold(journal)
+    new, changed = rows.stock(batch)
+    assert not changed
+    movements = list(rows.movements(batch, ms_to_text))
+    tables = {
+        "warehouse": set(rows.warehouses(batch)),
+        "stock": set(new),
+        "stock_movement": set(movements[movements_moved:]),
+        "stock_movement_archive": set(movements[:movements_moved]),
+        "request": set({row[:2]: row for row in rows.requests(batch, ms_to_text)}.values()),
+    }
+    for table, all_rows in (
+        ("reservation", list(rows.reservations(batch, ms_to_text))),
+        ("reservation_item", list(rows.items(batch))),
+    ):
+        tables[table] = {row for row in all_rows if row[:2] not in moved}
+        tables[f"{table}_archive"] = {row for row in all_rows if row[:2] in moved}
+    return tables

@@ -87,11 +87,19 @@ class Client:
         options = self._shop.options
         if options.think_s:
             await anyio.sleep(random.random() ** 3 * options.think_s)
+        if options.rounds_s:
+            await anyio.sleep(-anyio.current_time() % options.rounds_s)
         [wish] = random.choices(_WISHES, options.wishes)
         request = wish(self, random, f"{self._name}-{number}")
         if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
-        await self._do(request)
+        hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
+        if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._do, request)
+                both.start_soon(self._do, self._besides(request, hurry, f"{self._name}-{number}-hurry"))
+        else:
+            await self._do(request)
 
     async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
         for reservation in self._shop.reservations:
@@ -120,6 +128,21 @@ class Client:
             case _:
                 pass
         return operation
+
+    def _besides(self, request: Reserve | Confirm | Release, random: Random, name: str) -> Request:
+        """What somebody in a hurry asks of the same order at the same time: often something else."""
+        if isinstance(request, Reserve):
+            lines = self._lines(random) if random.random() < 0.7 else request.lines
+            return Reserve(request.organization_id, request.order_id, lines, request.ttl_minutes, "")
+        organization, reservation = request.organization_id, request.reservation_id
+        known = [one for one in self._shop.reservations if one.reservation_id == reservation]
+        if known and random.random() < 0.5:
+            return Reserve(organization, known[0].order_id, self._lines(random), 1, "")
+        if known and random.random() < 0.3:
+            return Confirm(organization, reservation, known[0].order_id)
+        return random.choice(
+            (Release(organization, reservation, "hurry"), Fulfill(organization, reservation, f"ship-{name}", ""))
+        )
 
     # ---- wishes ---------------------------------------------------------------------------------------------------
 

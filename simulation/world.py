@@ -19,23 +19,24 @@ from actors.messages import Confirm, Fulfill, Import, Line, Receive, Release, Re
 from actors.records import Transaction
 from simulation.asyncio_loop import LoopSchedule
 from simulation.disk import FaultyStore
-from simulation.faults import Options
+from simulation.faults import LATE_S_MAX, Options
 from simulation.history import Check, History, ListStock, StockInfo
 from simulation.inspection import look_at
+from simulation.keeping import WatchedDisk
 from simulation.network import Network
 from simulation.schedule import Schedule
 from simulation.server import Server
 from simulation.sqlite_disk import SqliteDisk, SqliteStore
 from simulation.violation import Violation
 from simulation.workload import Client, Shop
-from storage.memory import Disk
+from supervisor.housekeeping import RETRY_S
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01
 RUN_S_MAX = 20_000.0  # of virtual time
 STEPS_MAX = 200_000
 QUIET_S_MAX = 300.0
 SETTLE_S = 5.0  # a slow read that began in chaos still takes its time
-LATE_MS_MAX = 30_000  # from decision to disk: longer than any stall and slow disk
+LATE_MS_MAX = LATE_S_MAX * 1_000
 REPLAYED_MAX = 12
 
 
@@ -49,12 +50,13 @@ class World:
         disk: what outlives the processes.
     """
 
-    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: Disk) -> None:
+    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk) -> None:
         self.seed = seed
         self.options = options
         self.schedule = schedule
         self.violations: list[Violation] = []
         self.disk = disk
+        disk.old_ms = self._old_ms
         self.history = History(schedule.now_s, lambda: schedule.steps)
         self.shop = Shop(seed, options)
         self.server: Server | None = None
@@ -72,6 +74,11 @@ class World:
 
     def wall_ms(self) -> int:
         return EPOCH_MS + int(self.schedule.now_s() * 1_000) + self._wall_offset_ms
+
+    def _old_ms(self) -> int:
+        """What was over before this service time may be moved out."""
+        owner = next(server for server in self.servers if server.store is self.disk.owner)
+        return owner.time.now_ms() - self.options.keep_s * 1_000
 
     def fail(self, guarantee: str, sentence: str) -> None:
         """Something is wrong that needs no audit."""
@@ -270,6 +277,18 @@ class World:
                     return
                 await self._sleep_until_ms(soonest_ms + 1_050)
         await anyio.sleep(1.0)
+        if self.options.keep_s:
+            await self._see_what_is_kept()
+
+    async def _see_what_is_kept(self) -> None:
+        """What was long over when a step was due must have gone."""
+        patience_s = max(self.options.heartbeat_s, RETRY_S) + SETTLE_S
+        old_ms = self._old_ms()
+        await anyio.sleep(patience_s)
+        for at_ms, *what in (*self.disk.ended[:1], *self.disk.answered[:1]):
+            if at_ms < old_ms:
+                late_ms = self._old_ms() - at_ms
+                self.fail("what is over goes", f"{what} should have been moved out {late_ms} ms ago and is still there")
 
     def look(self, when: str) -> None:
         """Nothing is under way: memory must be empty of holds and agree with the disk."""

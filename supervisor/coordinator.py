@@ -139,7 +139,7 @@ class Coordinator:
 
     async def _hold(self, prepared: Prepared, changes: Sequence[tuple[StockActor, Change]]) -> TurnedDown | None:
         for row, change in changes:
-            verdict = row.prepare_at_once(prepared.transaction_id, change)
+            verdict = row.prepare_at_once(prepared.transaction_id, change) if row.takes_turn_at_once else None
             if verdict is None:
                 verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
             if verdict is not Verdict.GRANTED:

@@ -9,12 +9,12 @@ from simulation import world as simulated
 from simulation.asyncio_loop import LoopSchedule
 from simulation.faults import Options
 from simulation.inspection import look_at
+from simulation.keeping import WatchedDisk
 from simulation.schedule import Schedule
 from simulation.server import Server
 from stockkeeper.testkit.faults import Fault, Rates
 from stockkeeper.testkit.front import Front
 from stockkeeper.testkit.wire import Wire
-from storage.memory import Disk
 
 _LOOKS = 5
 
@@ -30,7 +30,7 @@ class Engine(simulated.World):
     """
 
     def __init__(self, seed: str, options: Options, rates: Rates, schedule: Schedule | LoopSchedule) -> None:
-        super().__init__(seed, options, schedule, Disk())
+        super().__init__(seed, options, schedule, WatchedDisk())
         self.rates = rates
         self.events: list[str] = []
         self.wire: Wire

@@ -27,6 +27,9 @@ QUICK = (
     "basket_split_needlessly",
     "passivated_while_in_use",
     "waiting_forgotten_after_abort",
+    "looked_up_for_another_turn",
+    "moved_out_early",
+    "items_left_behind",
 )
 
 
@@ -73,6 +76,9 @@ def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
             calls=10_000,
             mailbox=1_000,
             think_s=0.0,
+            rounds_s=0.0,
+            hurry=0.0,
+            keep_s=0,
             aims_at_expiry=0.0,
         )
         result = run_seed(seed, options)

@@ -18,6 +18,22 @@ def test_the_disk_does_not_change_the_run() -> None:
     assert run_seed(8, disk="sqlite").trace_hash == run_seed(8).trace_hash
 
 
+def test_a_power_cut_in_housekeeping_leaves_a_whole_state() -> None:
+    small = replace(
+        options_of(9), clients=3, operations=6, think_s=20.0, rounds_s=0.0, keep_s=30, heartbeat_s=1.0, slow_store_s=1.0
+    )
+    small = replace(small, slow_store=1.0, stall="", second_owners=0, store_error=0.0)
+    steps = run_seed(9, replace(small, crash_steps=())).chaos_steps
+    notes, moves = [], 0
+    for step in range(steps // 2, steps, steps // 20):
+        result = run_seed(9, replace(small, crash_steps=(step,)), disk="power-cut")
+        assert result.violations == ()
+        notes += [note.what for note in result.history.notes]
+        moves += len(result.moves)
+    assert moves > 0
+    assert "the power is cut in the middle of housekeeping" in notes
+
+
 def test_a_torn_log_becomes_a_whole_state() -> None:
     small = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=(), slow_store=0.5)
     steps = run_seed(9, small, disk="power-cut").chaos_steps
