@@ -55,5 +55,5 @@ def test_turns_come_on_stacks_and_in_tasks_and_with_others_behind_them(seen: Cou
     assert worlds["a task with others behind"] > SEEDS * 0.6
     assert worlds["on a stack after a task"] > SEEDS * 0.5
     assert worlds["tried on a stack, and then in a task"] > SEEDS * 0.5
-    assert worlds["at once beside rivals"] > SEEDS * 0.15
+    assert worlds["at once beside rivals"] > SEEDS * 0.1
     assert worlds["no order on a stack"] > 0
