@@ -19,6 +19,8 @@ from rpc.server import LINGER_S, RpcServer
 from stockkeeper.garbage import collect_seldom
 from stockkeeper.logs import configure_logging
 
+LATE_CALLS_S = 1.0  # of a lost owner: callers who ask again at once could keep a front-end from ending
+
 
 class FrontendSettings(Struct, frozen=True):
     """What the owner tells a front-end on its command line, as JSON.
@@ -59,8 +61,11 @@ async def _run(settings: FrontendSettings) -> bool:
     await server.start(settings.addresses)
     owner.say_listening()
     await owner.stop_asked.wait()
+    # A call that gRPC took in and nobody looked at would end as CANCELLED, which no client retries.
+    quiet = asyncio.create_task(server.quiet())
     lost = asyncio.create_task(owner.lost.wait())
-    await asyncio.wait({lost, asyncio.create_task(server.quiet())}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({lost, quiet}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({quiet}, timeout=LATE_CALLS_S)
     await server.stop(LINGER_S)
     is_asked = not lost.done()
     owner.close()
