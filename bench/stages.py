@@ -163,7 +163,7 @@ async def stages(store: Store, written: Stopwatch) -> dict[str, float]:
         (validation, "reserve", "validation"),
         (Incarnation, "submit", "order: mailbox, activation, the rest"),
         (supervisor.order, "plan", "plan"),
-        (Coordinator, "prepare", "prepare: a hold on each row"),
+        (Coordinator, "prepare_at_once", "prepare: a hold on each row"),
         (Coordinator, "decide", "decide: rows, LSN, journal"),
         (StockDirectory, "publish", "publish"),
         (answers, "reserved", "protobuf: answer"),
