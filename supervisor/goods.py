@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from anyio.lowlevel import checkpoint
 
 from actors.actor import restarting
+from actors.limits import INT32_MAX
 from actors.messages import Count, CountedLine, Import, Receive
 from actors.outcomes import Fact, ImportRejected, LineError, QuantityTooLarge, Refused, StockImported, StockReceived
 from actors.records import Delta
@@ -40,9 +41,13 @@ class Goods:
         """
         with await self._stock.pinned(command.organization_id, (command.variant_id,)) as variants:
             row = self._stock.row(variants[command.variant_id], command.warehouse_id)
-            prepared = await self._coordinator.prepare([(row, Delta(available=command.quantity))])
-            if isinstance(prepared, TurnedDown):
+            while True:
+                prepared = await self._coordinator.prepare([(row, Delta(available=command.quantity))])
                 total = row.state.record.total + command.quantity
+                if isinstance(prepared, Prepared) or total > INT32_MAX:
+                    break
+                # The row has moved since it turned this down, and what is said must be true of one moment.
+            if isinstance(prepared, TurnedDown):
                 refused = Refused(QuantityTooLarge(command.variant_id, command.warehouse_id, total))
                 self._remember(command, refused)
                 self._journal.answer(reply, error=refused)
