@@ -89,11 +89,9 @@ class EmbeddedPostgres(PostgresServer):
                 process.send_signal(number)
 
     def _control(self, *arguments: str) -> None:
-        # Not by subprocess's `user`: that forks, and now and then gRPC's fork handlers abort the child.
-        user = self._server.system_user
-        prefix = () if user is None else ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
         subprocess.run(
-            [*prefix, self._programs / "pg_ctl", "-D", self._server.pgdata, *arguments],
+            [self._programs / "pg_ctl", "-D", self._server.pgdata, *arguments],
+            user=self._server.system_user,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=True,

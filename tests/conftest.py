@@ -1,0 +1,1 @@
+"""Loaded before any test, and with it the settings of the package `tests`."""
