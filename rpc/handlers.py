@@ -39,7 +39,6 @@ log = structlog.get_logger(__name__)
 
 class FrameStatistics(NamedTuple):
     calls_under_way: int
-    calls_taken: int
     calls_turned_away: int
 
 
@@ -79,7 +78,6 @@ class Frame(grpc.GenericRpcHandler):
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(load.under_way for load in counted),
-            sum(load.taken for load in counted),
             sum(load.turned_away for load in (*counted, self._streams)),
         )
 

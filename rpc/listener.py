@@ -85,6 +85,11 @@ class Listener:
         for task in _tasks_running("_server_main_loop") - tasks_before:
             task.add_done_callback(self._accept_loop_ended)
 
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until the calls that run now have ended and their answers are written, at most `timeout_s` seconds."""
+        if calls := _tasks_running("_schedule_rpc_coro"):
+            await asyncio.wait(calls, timeout=timeout_s)
+
     async def close(self, grace_s: float) -> None:
         """Accept no more calls, give those that run `grace_s` seconds, then cancel them. May be called twice."""
         server, self._server = self._server, None

@@ -17,7 +17,6 @@ class Load:
         self._at_once_max = at_once_max
         self._things = things
         self.under_way = 0
-        self.taken = 0
         self.turned_away = 0
 
     def __repr__(self) -> str:
@@ -25,7 +24,6 @@ class Load:
 
     def enter(self) -> None:
         """Raises `Unavailable` at the limit."""
-        self.taken += 1
         if self._at_once_max is not None and self.under_way >= self._at_once_max:
             self.turned_away += 1
             raise Unavailable("OVERLOADED", f"Too many {self._things} are under way", RETRY_AFTER_OVERLOAD_MS)

@@ -16,7 +16,7 @@ from rpc.service import StreamInventory
 from rpc.stock_service import StockServicer
 
 CALLS_MAX = 10_000
-LINGER_S = 0.2  # at the end, for late calls to get their UNAVAILABLE
+LINGER_S = 0.2  # at the end, for the last answers to be written
 
 INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
@@ -29,7 +29,6 @@ REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newe
 
 class RpcServerStatistics(NamedTuple):
     calls_under_way: int
-    calls_taken: int
     calls_turned_away: int
     listener_reopened: int
 
@@ -120,11 +119,16 @@ class RpcServer:
         """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""
         self._health.set_serving(serving)
 
-    async def quiet(self) -> None:
-        """Wait until no call came in for a while: gRPC takes them in one by one and does not say how many wait."""
-        taken = -1
-        while taken != (taken := self.statistics().calls_taken):  # noqa: ASYNC110 - it does not tell
-            await asyncio.sleep(LINGER_S)
+    async def drain(self, timeout_s: float) -> None:
+        """Health says NOT_SERVING, streams end, and the calls under way may finish. New ones are still taken.
+
+        Args:
+            timeout_s: wait no longer than so many seconds for the calls.
+        """
+        self._health.end()
+        self._streams.end()
+        if self._listener is not None:
+            await self._listener.drain(timeout_s)
 
     async def stop(self, grace_s: float) -> None:
         """Health says NOT_SERVING, no more calls are accepted, and those under way may finish. Streams end then.

@@ -48,7 +48,7 @@ def serve(
     keep_days: Annotated[int | None, Parameter(env_var="KEEP_DAYS", validator=Number(gte=1, lte=36_500))] = None,
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
-) -> int:
+) -> None:
     """Serve the inventory until SIGTERM or SIGINT.
 
     Parameters
@@ -78,7 +78,7 @@ def serve(
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     configure_logging(log_level)
-    return run(
+    run(
         ServeConfig(
             host=host,
             port=port,

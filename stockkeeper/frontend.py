@@ -9,6 +9,7 @@ import asyncio
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -16,10 +17,9 @@ from msgspec import Struct
 from rpc.addresses import Address, ListenError
 from rpc.remote import RemoteInventory
 from rpc.server import LINGER_S, RpcServer
+from stockkeeper.ending import end_process
 from stockkeeper.garbage import collect_seldom
 from stockkeeper.logs import configure_logging
-
-LATE_CALLS_S = 1.0  # of a lost owner: callers who ask again at once could keep a front-end from ending
 
 
 class FrontendSettings(Struct, frozen=True):
@@ -38,38 +38,31 @@ class FrontendSettings(Struct, frozen=True):
     log_level: str
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The entry point of the process. Its exit status is 0 if the owner asked it to end, otherwise 1."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
     configure_logging(settings.log_level)
     collect_seldom()
-    try:
-        is_asked = asyncio.run(_run(settings))
-    except ListenError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(1)
-    sys.exit(0 if is_asked else 1)
+    asyncio.run(_run(settings))
+    raise AssertionError("the process has ended")
 
 
-async def _run(settings: FrontendSettings) -> bool:
+async def _run(settings: FrontendSettings) -> None:
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(owner, host=first.host, port=first.port, calls_max=settings.calls_max)
     owner.on_serving = server.set_serving
-    await server.start(settings.addresses)
+    try:
+        await server.start(settings.addresses)
+    except ListenError as error:
+        sys.stderr.write(f"{error}\n")
+        end_process(1)
     owner.say_listening()
     await owner.stop_asked.wait()
-    # A call that gRPC took in and nobody looked at would end as CANCELLED, which no client retries.
-    quiet = asyncio.create_task(server.quiet())
-    lost = asyncio.create_task(owner.lost.wait())
-    await asyncio.wait({lost, quiet}, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait({quiet}, timeout=LATE_CALLS_S)
-    await server.stop(LINGER_S)
-    is_asked = not lost.done()
-    owner.close()
-    return is_asked
+    await server.drain(LINGER_S)
+    end_process(1 if owner.lost.is_set() else 0)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ class Frontends:
         self._listening = 0
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stopping = asyncio.Event()
-        self._is_closed = False
 
     def __repr__(self) -> str:
         return f"<Frontends {len(self._sessions)}/{self._processes} stopping={self._stopping.is_set()}>"
@@ -76,26 +75,17 @@ class Frontends:
         for session in self._sessions:
             session.set_serving(serving)
 
-    async def quiet(self) -> None:
-        """Wait until the front-ends have told their last callers that the service stops, and have ended."""
+    async def drain(self, timeout_s: float) -> None:
+        """Have the front-ends drain, and end. One that does not is killed, and its callers get UNAVAILABLE.
+
+        Args:
+            timeout_s: how long their calls under way may take, in seconds.
+        """
         self._stopping.set()
         for session in self._sessions:
             session.ask_to_stop()
         if self._keepers:
-            await asyncio.wait(self._keepers)
-
-    async def stop(self, grace_s: float) -> None:
-        """End the front-ends that still run. Their callers get UNAVAILABLE. May be called twice.
-
-        Args:
-            grace_s: how long they may take to say so, in seconds.
-        """
-        self._is_closed = True
-        self._stopping.set()
-        for session in self._sessions:
-            session.close()
-        if self._keepers:
-            _, stuck = await asyncio.wait(self._keepers, timeout=grace_s + ENDING_S)
+            _, stuck = await asyncio.wait(self._keepers, timeout=timeout_s + ENDING_S)
             for process in self._sessions.values() if stuck else ():
                 with suppress(ProcessLookupError):  # it has just ended
                     process.kill()
@@ -145,8 +135,6 @@ class Frontends:
         self._sessions[session] = process
         if self._stopping.is_set():
             session.ask_to_stop()
-        if self._is_closed:
-            session.close()
         try:
             return await process.wait()
         finally:

@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import anyio
 from anyio.abc import TaskStatus
@@ -14,14 +14,13 @@ from rpc.server import LINGER_S, RpcServer
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ServeConfig
 from stockkeeper.csv_file import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.ending import end_process
 from stockkeeper.frontends import Frontends
 from stockkeeper.garbage import collect_seldom
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
-
-LATE_CALLS_S = 5.0  # callers who ask again at once could keep a server from ending
 
 SAMPLE_REQUEST_ID = "sample-stock"
 
@@ -31,27 +30,30 @@ class Network(Protocol):
 
     async def start(self) -> Sequence[Address]: ...
     def set_serving(self, serving: bool) -> None: ...
-    async def quiet(self) -> None: ...
-    async def stop(self, grace_s: float) -> None: ...
+    async def drain(self, timeout_s: float) -> None: ...
 
 
-def serve(config: ServeConfig) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status; what went wrong is one sentence on stderr.
+def serve(config: ServeConfig) -> NoReturn:
+    """Serve until SIGTERM or SIGINT, and end the process. What went wrong is one sentence on stderr.
 
     Raises:
         ConfigurationError: the configuration cannot work.
     """
     collect_seldom()
+    anyio.run(_serve_and_end, config)
+    raise AssertionError("the process has ended")
+
+
+async def _serve_and_end(config: ServeConfig) -> None:
+    status = EXIT_OK
     try:
-        anyio.run(_serve, config)
+        await _serve(config)
     except Exception as error:
-        for cause in _leaves(error):
-            if isinstance(cause, OwnershipLost):
-                return _fail(cause, EXIT_OWNERSHIP)
-            if isinstance(cause, (SchemaTooNew, StorageError, ListenError)):
-                return _fail(cause, EXIT_FAILURE)
-        raise
-    return EXIT_OK
+        explained = _explain(error)
+        if explained is None:
+            raise
+        status = explained
+    end_process(status)  # before the loop ends, which would end its calls
 
 
 async def _serve(config: ServeConfig) -> None:
@@ -81,19 +83,8 @@ async def _serve(config: ServeConfig) -> None:
                 if not core_ended.is_set():
                     tasks.cancel_scope.cancel()
             finally:
-                await _close(network)
-
-
-async def _close(network: Network) -> None:
-    """Let the last callers hear UNAVAILABLE from the core that has ended, for whatever reason it has.
-
-    A call that gRPC took in and nobody looked at ends as CANCELLED, which no client retries. One that lost its database
-    while it slept has the most of them: all that its callers sent meanwhile.
-    """
-    with anyio.move_on_after(LATE_CALLS_S, shield=True):
-        await network.quiet()
-    with anyio.CancelScope(shield=True):
-        await network.stop(LINGER_S)
+                with anyio.CancelScope(shield=True):
+                    await network.drain(LINGER_S)
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
@@ -143,9 +134,13 @@ def _program() -> str:
     return sys.argv[0] if sys.argv[0].endswith("stockkeeper") else "stockkeeper"
 
 
-def _fail(cause: BaseException, status: int) -> int:
-    sys.stderr.write(f"{cause}\n")
-    return status
+def _explain(error: Exception) -> int | None:
+    """Say what went wrong. Returns the exit status, or None for what only the program itself can have caused."""
+    for cause in _leaves(error):
+        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError)):
+            sys.stderr.write(f"{cause}\n")
+            return EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+    return None
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

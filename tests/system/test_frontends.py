@@ -267,4 +267,4 @@ async def test_what_keeps_a_front_end_from_starting_is_said_and_ends_the_start(m
     network = Frontends(FakeInventory(), processes=2, host="localhost", port=0, calls_max=10)
     with pytest.raises(ListenError, match="Cannot allocate memory"):
         await asyncio.wait_for(network.start(), 10)
-    await network.stop(0)
+    await network.drain(0)
