@@ -1,7 +1,8 @@
 """Reads what activations need, many keys in one read.
 
-A load sees everything that was decided before it began: it waits until the journal is durable. What is not in
-memory cannot be changed meanwhile, so what was read is still true when it arrives.
+A load sees everything that was decided about its key. An activation is dropped when the database has all that it
+decided, and what is not in memory cannot be changed; so what is read is true, and still true when it arrives. Only a
+crash drops an activation at any time: the loads after it wait until the journal is durable.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,12 +37,17 @@ class Loader(Generic[K, V]):
         self._deliver = deliver
         self._wanted: dict[K, None] = {}
         self._has_wanted = anyio.Event()
+        self._follows_a_crash = False
         self.reads = 0
 
     def want(self, key: K) -> None:
         """Have this key read and delivered soon."""
         self._wanted[key] = None
         self._has_wanted.set()
+
+    def note_crash(self) -> None:
+        """A key was dropped that may have undecided or undurable changes."""
+        self._follows_a_crash = True
 
     async def run(self) -> None:
         """Read until cancelled.
@@ -57,7 +63,9 @@ class Loader(Generic[K, V]):
             if not self._wanted:
                 self._has_wanted = anyio.Event()
             # Only after the keys were taken: what a crash dropped may be wanted while its changes are being written.
-            await self._wait_durable()
+            if self._follows_a_crash:
+                self._follows_a_crash = False
+                await self._wait_durable()
             values = await self._read(keys)
             self.reads += 1
             for key in keys:

@@ -113,6 +113,7 @@ class OrderDirectory:
     def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
         assert isinstance(actor, OrderActor)
         self._directory.remove(actor.key, actor)
+        self.loader.note_crash()
         self._forget([actor])
         self._report_crash(actor, error)
 

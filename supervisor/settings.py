@@ -13,7 +13,8 @@ class Limits(Struct, frozen=True):
         variants_max: variants in memory, with all their rows.
         orders_max: orders in memory.
         requests_max: idempotency keys in memory.
-        idle_timeout_s: an activation unused for once to twice this long is dropped.
+        idle_timeout_s: an activation unused for once to twice this long is dropped. Orders come back to their rows in a
+            reservation's life, by default as long as this: a shorter time would have the rows read again each time.
         heartbeat_s: the database is asked at least this often, so that its loss is noticed when nobody calls.
         stall_s: when the database has not answered a batch or a heartbeat for so long, calls are turned away.
         gather_s: how long the journal waits at most for a crowd to come together.
@@ -26,7 +27,7 @@ class Limits(Struct, frozen=True):
     variants_max: int = 100_000
     orders_max: int = 20_000
     requests_max: int = 10_000
-    idle_timeout_s: float = 30.0
+    idle_timeout_s: float = 900.0
     heartbeat_s: float = 2.0
     stall_s: float = 10.0
     gather_s: float = 0.02

@@ -230,6 +230,7 @@ class StockDirectory:
         def drop(actor: Actor[Prepare, Verdict], error: Exception) -> None:
             # The rows of a variant share an activation, so they end together and load together.
             self._directory.remove(variant.key, variant)
+            self.loader.note_crash()
             for row in variant.rows.values():
                 row.retire()
             self._report_crash(actor, error)

@@ -313,6 +313,46 @@ async def test_activation_is_lazy(world: World) -> None:
         assert statistics.variants.activations == 3
 
 
+async def test_rows_are_loaded_while_a_batch_is_being_written(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 10, ("b", "w1"): 10})
+    store = GatedStore(world.disk)
+    async with anyio.create_task_group() as tests, world.core(store) as core:
+        store.gate = anyio.Event()
+        tests.start_soon(reserve, core, "o1", ("a", "w1", 1))
+        await store.waiting.wait()
+        with anyio.fail_after(5):
+            views = await core.stock_info(ORGANIZATION, "b", "w1")
+        assert [view.record.available for view in views] == [10]
+        store.gate.set()
+
+
+async def test_rows_that_were_dropped_by_a_crash_are_loaded_only_after_their_changes_were_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = GatedStore(world.disk)
+    seen = []
+    async with world.core(store) as core, anyio.create_task_group() as tests:
+        await bring(core, {("a", "w1"): 10})
+        store.gate, store.waiting = anyio.Event(), anyio.Event()
+        tests.start_soon(reserve, core, "o1", ("a", "w1", 3))
+        await store.waiting.wait()
+        with monkeypatch.context() as patched:
+            patched.setattr(StockState, "prepare", lambda *_: 1 // 0)
+            with pytest.raises(ActorCrashed):
+                await reserve(core, "o2", ("a", "w1", 1))
+
+        async def look() -> None:
+            seen.extend(view.record.available for view in await core.stock_info(ORGANIZATION, "a", "w1"))
+
+        tests.start_soon(look)
+        await anyio.wait_all_tasks_blocked()
+        assert seen == []
+        store.gate.set()
+    assert seen == [7]
+    world.crashes.clear()
+
+
 async def test_an_unknown_order_costs_no_read(world: World) -> None:
     reads = []
 
