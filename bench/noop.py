@@ -1,14 +1,17 @@
 """The ceiling: a gRPC server on the same stack that answers every method with bytes prepared before.
 
-Started by the benchmarks in a process of its own: `python -m bench.noop`.
+Started by the benchmarks in a process of its own: `python -m bench.noop`. With `--asyncio` it runs on asyncio's
+own loop instead of the one that the service runs on.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import grpc.aio
+import uvloop
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1 import stream_pb2
 
@@ -75,4 +78,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    (asyncio if "--asyncio" in sys.argv else uvloop).run(main())

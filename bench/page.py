@@ -12,6 +12,7 @@ from bench.targets import Results, judge
 PAGE = ROOT / "docs" / "benchmarks.md"
 LABELS = {
     "noop": "no-op call",
+    "noop_asyncio": "no-op call, asyncio's loop",
     "sqlite": "stockkeeper, SQLite",
     "postgres": "stockkeeper, Postgres",
     "orm": "ORM, SELECT … FOR UPDATE",
@@ -54,6 +55,7 @@ METHOD = """## How it is measured
   one run. After a suite its databases are read: reservations, items and reserved pieces must be those that were
   acknowledged, row by row.
 - The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on this stack.
+  It, the service and the rivals run on uvloop; what the ceiling would be on asyncio's own loop is shown beside.
 - All reservations are durable before the answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and
   `synchronous_commit`, Redis with `appendfsync always`. The rivals ([bench/rivals](../bench/rivals)) check all lines,
   take all or nothing, store reservation and items and are idempotent on the order; they keep no ledger, choose no
@@ -196,7 +198,13 @@ def _parts(name: str) -> tuple[str, str]:
 
 def _kind(name: str) -> str:
     system, _ = _parts(name)
-    return "ceiling" if system in ("noop", "one") else "rival" if system in LABELS and system not in OURS else "ours"
+    return (
+        "ceiling"
+        if system in ("noop", "noop_asyncio", "one")
+        else "rival"
+        if system in LABELS and system not in OURS
+        else "ours"
+    )
 
 
 OURS = ("sqlite", "postgres")

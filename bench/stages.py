@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import uvloop
 from inventory.v1 import inventory_pb2 as pb
 
 import supervisor.order
@@ -209,7 +210,7 @@ def timed_on_a_file() -> dict[str, float]:
 
 def main() -> None:
     if len(sys.argv) > 1:
-        asyncio.run(serve(sys.argv[1]))
+        uvloop.run(serve(sys.argv[1]))
         return
     found = {
         "machine": {**describe(), "command": "python -m bench.stages"},

@@ -10,7 +10,7 @@ which bounds how long the messages of one read can hold up everything else.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -72,8 +72,7 @@ class Link(asyncio.Protocol, Generic[M]):
     # ---- what asyncio tells -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), transport
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # a stream's, though uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
         received = self._received

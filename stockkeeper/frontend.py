@@ -5,13 +5,13 @@ Signals are the owner's: those that a terminal or a service manager sends to all
 the answers that the owner still gives would have no way out.
 """
 
-import asyncio
 import signal
 import socket
 import sys
 from typing import NoReturn
 
 import msgspec
+import uvloop
 from msgspec import Struct
 
 from rpc.addresses import Address, ListenError
@@ -45,7 +45,7 @@ def main() -> NoReturn:
     settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
     configure_logging(settings.log_level)
     collect_seldom()
-    asyncio.run(_run(settings))
+    uvloop.run(_run(settings))
     raise AssertionError("the process has ended")
 
 

@@ -1,6 +1,5 @@
 """What all rivals share: the gRPC server around one function, the command line, and the answer's form."""
 
-import asyncio
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,6 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import uuid_utils
+import uvloop
 from inventory.v1 import inventory_pb2 as pb
 
 Reserve = Callable[[pb.ReserveStockRequest], Awaitable[pb.ReserveStockResponse]]
@@ -94,4 +94,4 @@ async def serve(name: str, reserve: Reserve) -> None:
 
 
 def run(main: Awaitable[None]) -> None:
-    asyncio.run(main)  # type: ignore[arg-type]
+    uvloop.run(main)  # type: ignore[arg-type]
