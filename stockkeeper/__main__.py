@@ -2,9 +2,12 @@
 
 import os
 
-# gRPC reads this once, when it is first imported. Without it, events hop through a thread pool on their way to the
-# poller: twice the context switches and an eighth more CPU a call (grpcio 1.82, see docs/performance.md).
+# gRPC reads these once, when it is first imported. Without the first, events hop through a thread pool on their way to
+# the poller: twice the context switches and an eighth more CPU a call (grpcio 1.82, see docs/performance.md).
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
+# Nobody calls gRPC in a process that was forked; what gRPC does for those crashes children that are about to become
+# another program (https://github.com/grpc/grpc/issues/43055).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from stockkeeper.cli import main
 
