@@ -158,11 +158,14 @@ class World:
         before, self.server = self.server, server
         await self._tasks.start(server.run)
         if server.is_dead and self.server is server:
-            # It may have met one that was driven out once, outlived the other and owns the database again.
-            owners = [one for one in self.servers if one.store is self.disk.owner and not one.is_dead]
-            self.server = owners[0] if owners else before
+            self.server = self._living_owner() or before
             self._crash.set()
         return server
+
+    def _living_owner(self) -> Server | None:
+        """Who owns the database: perhaps one that was driven out once and came back."""
+        owners = [server for server in self.servers if server.store is self.disk.owner and not server.is_dead]
+        return owners[0] if owners else None
 
     async def kill_server(self) -> None:
         """Kill whoever serves, and have the kernel clean up."""
@@ -258,8 +261,10 @@ class World:
             await self.kill_server()
             await self.start_server()
         with anyio.move_on_after(QUIET_S_MAX) as patience:
-            while self._serving() is None or self.network.under_way:  # noqa: ASYNC110 - in virtual time
+            while self._serving() is None or self.network.under_way:
                 await anyio.sleep(0.5)
+                if self.server is not None and self.server.is_dead:
+                    self.server = self._living_owner() or self.server
         if patience.cancelled_caught:
             what = "the server does not come back" if self._serving() is None else "calls never end"
             self.fail("G10", f"{what} although nothing goes wrong any more")
