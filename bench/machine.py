@@ -5,6 +5,7 @@ import platform
 import sqlite3
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 
@@ -22,5 +23,6 @@ def describe() -> dict[str, object]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
+        "grpcio": version("grpcio"),
         "system": f"{platform.system()} {platform.release()}",
     }

@@ -1,7 +1,7 @@
-"""The ceiling: a gRPC server on the same stack that answers every method with bytes prepared before.
+"""The ceiling: a gRPC server that answers every method with bytes prepared before.
 
-Started by the benchmarks in a process of its own: `python -m bench.noop`. With `--asyncio` it runs on asyncio's
-own loop instead of the one that the service runs on.
+Started by the benchmarks in a process of its own: `python -m bench.noop` is a server of grpc.aio, as a Python
+program has it; with `--bare` it is what the service has before its frame, gRPC's core without that layer.
 """
 
 import asyncio
@@ -14,6 +14,10 @@ import grpc.aio
 import uvloop
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1 import stream_pb2
+
+from rpc.addresses import free_addresses
+from rpc.handlers import Context
+from rpc.listener import Listener
 
 RESERVED = pb.ReserveStockResponse(
     success=True,
@@ -61,6 +65,26 @@ async def stream(requests: AsyncIterator[bytes], context: Any) -> None:
         await context.write(stream_pb2.ReserveStockReplies(replies=replies).SerializeToString())
 
 
+class Bare:
+    """What the service's listener serves instead of a frame."""
+
+    def __init__(self) -> None:
+        self._answers = {
+            f"/inventory.v1.InventoryService/{method}": answer.SerializeToString() for method, answer in ANSWERS.items()
+        }
+
+    def serve(self, path: str, context: Context) -> None:
+        answer = self._answers[path]
+        context.receive(lambda _: context.answer(answer))
+
+
+async def bare() -> None:
+    [address] = free_addresses("127.0.0.1", 0)
+    Listener(Bare(), [address]).open()
+    print(f"noop listens on {address}", flush=True)  # noqa: T201
+    await asyncio.Event().wait()
+
+
 async def main() -> None:
     server = grpc.aio.server()
     methods = {method: handler(answer.SerializeToString()) for method, answer in ANSWERS.items()}
@@ -78,4 +102,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    (asyncio if "--asyncio" in sys.argv else uvloop).run(main())
+    uvloop.run(bare() if "--bare" in sys.argv else main())

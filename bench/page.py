@@ -11,8 +11,8 @@ from bench.targets import Results, judge
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 LABELS = {
-    "noop": "no-op call",
-    "noop_asyncio": "no-op call, asyncio's loop",
+    "noop": "no-op call, grpc.aio",
+    "noop_bare": "no-op call, the service's own layer",
     "sqlite": "stockkeeper, SQLite",
     "postgres": "stockkeeper, Postgres",
     "orm": "ORM, SELECT … FOR UPDATE",
@@ -54,8 +54,9 @@ METHOD = """## How it is measured
   turns, {rounds} rounds of {round_s:g} s each; the tables show medians, and each ratio compares figures of one suite in
   one run. After a suite its databases are read: reservations, items and reserved pieces must be those that were
   acknowledged, row by row.
-- The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on this stack.
-  It, the service and the rivals run on uvloop; what the ceiling would be on asyncio's own loop is shown beside.
+- The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on that layer, on
+  which the rivals stand. The service stands on gRPC's core without it ([call.py](../rpc/call.py)), so a second no-op
+  shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}).
 - All reservations are durable before the answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and
   `synchronous_commit`, Redis with `appendfsync always`. The rivals ([bench/rivals](../bench/rivals)) check all lines,
   take all or nothing, store reservation and items and are idempotent on the order; they keep no ledger, choose no
@@ -90,7 +91,8 @@ def _machine(run: Mapping[str, Any]) -> str:
 
 def _method(run: Mapping[str, Any]) -> str:
     pools = ", ".join(f"{LABELS[name]} {size}" for name, size in run["pools"].items()) or "their defaults"
-    return METHOD.format(rounds=run["pace"]["rounds"], round_s=run["pace"]["round_s"], pools=pools)
+    grpcio = run["machine"].get("grpcio", "as installed")
+    return METHOD.format(grpcio=grpcio, rounds=run["pace"]["rounds"], round_s=run["pace"]["round_s"], pools=pools)
 
 
 def _targets(results: Results) -> str:
@@ -200,7 +202,7 @@ def _kind(name: str) -> str:
     system, _ = _parts(name)
     return (
         "ceiling"
-        if system in ("noop", "noop_asyncio", "one")
+        if system in ("noop", "noop_bare", "one")
         else "rival"
         if system in LABELS and system not in OURS
         else "ours"

@@ -27,6 +27,7 @@ import supervisor.order
 from actors.messages import CountedLine, Import, Reserve
 from actors.outcomes import StockReserved
 from actors.records import ReservationItem, ReservationRecord, Transaction
+from actors.reply import Reply
 from bench import systems
 from bench.machine import describe
 from bench.measure import Pace, reserving, take_turns
@@ -70,13 +71,15 @@ class AnswersAtOnce:
 
     serving = True
 
-    async def ask(self, command: Reserve) -> StockReserved:
+    def submit(self, command: Reserve) -> Reply[StockReserved]:
         items = tuple(
             ReservationItem(line.variant_id, line.warehouse_id, line.warehouse_id, ID, line.quantity, 9, 8)
             for line in command.lines
         )
         record = ReservationRecord(ID, command.organization_id, command.order_id, "active", 1, 900_001, items)
-        return StockReserved(record)
+        reply: Reply[StockReserved] = Reply()
+        reply.set(StockReserved(record))
+        return reply
 
 
 async def serve(stage: str) -> None:
@@ -103,7 +106,8 @@ def ladder() -> dict[str, dict[str, float]]:
 
         return running
 
-    steps = {"gRPC alone": systems.noop, "network": step("network", False), "core": step("core", True)}
+    alone = {"grpc.aio alone": systems.noop, "gRPC's core alone": systems.noop_bare}
+    steps = {**alone, "network": step("network", False), "core": step("core", True)}
     with tempfile.TemporaryDirectory() as directory, _all({**steps, "SQLite": systems.sqlite}, directory) as running:
         contestants = {name: reserving(one, SPREAD, callers=CALLERS) for name, one in running.items()}
         figures = take_turns(contestants, PACE)

@@ -94,7 +94,7 @@ def pools(bench: Bench) -> Result:
 
 def reserve(bench: Bench) -> Result:
     """Orders on four rows, on 10,000 rows and of a real day; every system."""
-    names = [*OURS, "noop_asyncio", *bench.rivals]
+    names = [*OURS, "noop_bare", *bench.rivals]
     with bench.running(names, rows(SPREAD_ROWS) + day_variants()) as systems:
         contestants = {
             f"{name} {workload.name}": reserving(running, workload, callers=CALLERS)

@@ -18,7 +18,7 @@ from actors.outcomes import ActorCrashed, Fact, Refused, Unavailable
 from actors.reply import Reply
 from rpc import link_messages as say
 from rpc.link import Link
-from rpc.service import StreamInventory
+from rpc.service import Inventory
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class FrontendSession:
         on_listening: told when clients can connect to the front-end.
     """
 
-    def __init__(self, inventory: StreamInventory, on_listening: Callable[[], None]) -> None:
+    def __init__(self, inventory: Inventory, on_listening: Callable[[], None]) -> None:
         self._inventory = inventory
         self._on_listening = on_listening
         # Who does not read answers gets no more of them: then its requests are not read either.
@@ -43,9 +43,7 @@ class FrontendSession:
         return f"<FrontendSession queries={len(self._queries)} imports={len(self._imports)} {self._link}>"
 
     @classmethod
-    async def connect(
-        cls, frontend: socket.socket, inventory: StreamInventory, on_listening: Callable[[], None]
-    ) -> Self:
+    async def connect(cls, frontend: socket.socket, inventory: Inventory, on_listening: Callable[[], None]) -> Self:
         """Begin on a socket that is connected to the front-end."""
         session = cls(inventory, on_listening)
         await asyncio.get_running_loop().create_unix_connection(lambda: session._link, sock=frontend)

@@ -1,40 +1,101 @@
 """The frame around every method: bytes in, bytes out, and the one place where an exception becomes a status.
 
-gRPC gets handlers that take raw bytes, so that parsing happens inside of the frame (see `rpc.wire`). It is a
-frame and not a server interceptor: an interceptor costs each call two more coroutines and cannot see what a
-deserializer raises. Methods are registered under one generic handler; gRPC's own registration of each
-(`_registered_method`) was measured to serve no more calls.
+A servicer's method answers in one of three ways. It returns the response, when all that it needs is in memory; or
+the reply of the core that the response will be made of (`Deferred`), which costs no task; or it is a coroutine, or
+an async generator of responses, which runs in a task that is cancelled when the caller is gone.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, NamedTuple, NoReturn, Self, TypeAlias
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias
 
 import anyio
 import grpc
-import grpc.aio
 import structlog
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from actors.outcomes import Fact
+from actors.reply import Reply
 from rpc.errors import INTERNAL, StreamStalled, describe
-from rpc.gate import Gate
 from rpc.load import Load
+from rpc.rules import Invalid, Violation
 from rpc.status import Problem, details_bytes_max, to_status
 from rpc.wire import M, parse
 
-Context = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
-Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 UPLOADS_MAX = 4
 UPLOAD_STALL_TIMEOUT_S = 30.0
 STREAMS_MAX = 1_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
+UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
+
 log = structlog.get_logger(__name__)
+
+
+class Context(Protocol):
+    """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the response or a status was given, or the caller is gone."""
+        ...
+
+    def invocation_metadata(self) -> Metadata:
+        """What the caller sent with it."""
+        ...
+
+    def when_over(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called once, when the call is over. A call has one listener."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it in a task, which is cancelled when the caller is gone."""
+        ...
+
+    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
+        """Have it called with the caller's next message; with None if there is none any more."""
+        ...
+
+    async def read(self) -> bytes | None:
+        """The caller's next message; None when its stream has ended, or the caller is gone, or the message too long."""
+        ...
+
+    async def confirm(self) -> None:
+        """Send the headers. Returns if the caller is there to take them; if not, it waits to be cancelled."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send a response of several; returns when the caller has room for the next. It waits as `confirm` does."""
+        ...
+
+    def answer(self, message: bytes) -> None:
+        """End with the one response."""
+        ...
+
+    def end(self) -> None:
+        """End after the last response of several."""
+        ...
+
+    def abort(self, status: grpc.Status) -> None:
+        """End with an error."""
+        ...
+
+
+class Deferred(NamedTuple):
+    """A response that is made of what the core replies, as soon as it does."""
+
+    reply: Reply[Fact]
+    response: Callable[[Any], Message]
+
+
+Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
+Method = Callable[[Context], None]
 
 
 class FrameStatistics(NamedTuple):
@@ -42,7 +103,7 @@ class FrameStatistics(NamedTuple):
     calls_turned_away: int
 
 
-class Frame(grpc.GenericRpcHandler):
+class Frame:
     """All methods of a server, each inside of the frame.
 
     A call is counted while it runs. What a client can hold open without asking for anything is not: a stream of
@@ -68,11 +129,10 @@ class Frame(grpc.GenericRpcHandler):
         self._streams = Load(streams_max, "streams")
         self._uncounted = Load(None, "questions")
         self._upload_stall_timeout_s = upload_stall_timeout_s
-        self._gate = Gate()
-        self._handlers: dict[str, Handler] = {}
+        self._methods: dict[str, Method] = {}
 
     def __repr__(self) -> str:
-        return f"<Frame methods={len(self._handlers)} {self.calls}>"
+        return f"<Frame methods={len(self._methods)} {self.calls}>"
 
     def statistics(self) -> FrameStatistics:
         counted = (self.calls, self._uploads)
@@ -81,104 +141,110 @@ class Frame(grpc.GenericRpcHandler):
             sum(load.turned_away for load in (*counted, self._streams)),
         )
 
-    def add_service(
-        self,
-        name: str,
-        servicer: object,
-        serve_as: str = "",
-        *,
-        is_counted: bool = True,
-        gathered: Collection[str] = (),
-    ) -> None:
+    def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
         """Serve every method of a service by the servicer's method of that name.
 
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
             is_counted: whether its calls have limits. One that tells of an overload is served during it.
-            gathered: methods with one request and one response that are handled together in a crowd; see `rpc.gate`.
         """
         for method in descriptor_pool.Default().FindServiceByName(name).methods:
             path = f"/{serve_as or name}/{method.name}"
             load = self._load_of(method) if is_counted else self._uncounted
-            behaviour = getattr(servicer, method.name)
-            if method.name in gathered:
-                behaviour = _gathered(behaviour, self._gate, load)
-            self._handlers[path] = self._handler(path, method, behaviour, load)
+            self._methods[path] = self._method(path, method, getattr(servicer, method.name), load)
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
-        """gRPC's question who serves a method; for None it answers UNIMPLEMENTED."""
-        return self._handlers.get(handler_call_details.method)
+    def serve(self, path: str, context: Context) -> None:
+        """Serve a call that has just come. It is answered by way of its context, now or later."""
+        method = self._methods.get(path)
+        if method is None:
+            context.abort(to_status(UNKNOWN_METHOD))
+        else:
+            method(context)
 
     def _load_of(self, method: MethodDescriptor) -> Load:
         if not method.client_streaming:
             return self.calls
         return self._streams if method.server_streaming else self._uploads
 
-    def _handler(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Handler:
+    def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Method:
         kind = GetMessageClass(method.input_type)
+        answer = _stream if method.server_streaming else _answer
 
-        def one(raw: bytes, context: Context) -> Any:
-            return parse(kind, raw)
+        def serve_one(context: Context) -> None:
+            context.receive(partial(answer_one, context))
 
-        def all_of_them(_: object, context: Context) -> Any:
-            return Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+        def answer_one(context: Context, raw: bytes | None) -> None:
+            if not context.is_over:
+                _begin(path, context, load, lambda: answer(path, context, behaviour(_one(kind, raw), context)))
 
-        def each(_: object, context: Context) -> Any:
-            return Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+        def serve_many(context: Context) -> None:
+            if method.server_streaming:
+                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+            else:
+                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+            _begin(path, context, load, lambda: answer(path, context, behaviour(requests, context)))
 
-        match method.client_streaming, method.server_streaming:
-            case False, False:
-                return grpc.unary_unary_rpc_method_handler(_answering(path, one, behaviour, load))
-            case True, False:
-                return grpc.stream_unary_rpc_method_handler(_answering(path, all_of_them, behaviour, load))
-            case False, True:
-                return grpc.unary_stream_rpc_method_handler(_streaming(path, one, behaviour, load))
-            case _:
-                return grpc.stream_stream_rpc_method_handler(_streaming(path, each, behaviour, load))
+        return serve_many if method.client_streaming else serve_one
 
 
-def _answering(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> Behaviour:
-    async def answer(received: Any, context: Context) -> Any:
-        try:
-            with load:
-                return (await behaviour(read(received, context), context)).SerializeToString()
-        except grpc.aio.BaseError:
-            raise  # gRPC's own: the caller is gone, or the server
-        except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug; a cancellation passes
-            await _abort(path, error, context)
-
-    return answer
+def _one(kind: type[M], raw: bytes | None) -> M:
+    if raw is None:
+        raise Invalid([Violation("", "There was no request in the call")], "MALFORMED_REQUEST")
+    return parse(kind, raw)
 
 
-def _gathered(behaviour: Behaviour, gate: Gate, load: Load) -> Behaviour:
-    async def gathered(request: object, context: Context) -> Any:
-        await gate.enter(load.under_way)
-        return await behaviour(request, context)
+def _begin(path: str, context: Context, load: Load, answer: Callable[[], None]) -> None:
+    try:
+        load.enter()
+        context.when_over(load.leave)
+        answer()
+    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+        _abort(path, error, context)
 
-    return gathered
+
+def _answer(path: str, context: Context, outcome: Any) -> None:
+    if isinstance(outcome, Deferred):
+        outcome.reply.when_done(partial(_answer_now, path, context, outcome))
+    elif isinstance(outcome, Message):
+        context.answer(outcome.SerializeToString())
+    else:
+        context.run(_answer_later(path, context, outcome))
 
 
-def _streaming(path: str, read: Behaviour, behaviour: Behaviour, load: Load) -> Behaviour:
-    async def stream(received: Any, context: Context) -> None:
-        try:
-            with load:
-                async with aclosing(behaviour(read(received, context), context)) as responses:
-                    async for response in responses:
-                        await context.write(response.SerializeToString())
-        except grpc.aio.BaseError:
-            raise  # as above
-        except Exception as error:  # noqa: BLE001 - as above
-            await _abort(path, error, context)
+def _answer_now(path: str, context: Context, outcome: Deferred) -> None:
+    if context.is_over:
+        return  # the caller is gone, and what was done for it stays done
+    try:
+        context.answer(outcome.response(outcome.reply.result()).SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above
+        _abort(path, error, context)
 
-    return stream
+
+async def _answer_later(path: str, context: Context, outcome: Coroutine[Any, Any, Message]) -> None:
+    try:
+        context.answer((await outcome).SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above; a cancellation passes
+        _abort(path, error, context)
+
+
+def _stream(path: str, context: Context, outcome: Any) -> None:
+    context.run(_write_all(path, context, outcome))
+
+
+async def _write_all(path: str, context: Context, outcome: Any) -> None:
+    try:
+        async with aclosing(outcome) as responses:
+            async for response in responses:
+                await context.write(response.SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above
+        _abort(path, error, context)
+    else:
+        context.end()
 
 
 class Requests(AsyncIterator[M], Generic[M]):
     """The messages of a client's stream.
-
-    It reads the call itself and leaves alone the iterator that gRPC offers, which is an async generator: abandoned half
-    way, as a refusal does it, one of those lives until the garbage collector finds it.
 
     Args:
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
@@ -204,27 +270,21 @@ class Requests(AsyncIterator[M], Generic[M]):
         Is cancelled where a whole stream broke off.
         """
         raw = await self._read()
-        if raw is grpc.aio.EOF:
+        if raw is None:
             if self._whole:
-                await self._wait_for_cancellation_if_broken_off()
+                # No message more: so it is too when the caller gave up, its deadline passed, the connection was lost or
+                # a message was too long, and the cancellation comes only afterwards. What tells them apart: headers can
+                # be sent to a caller who has ended its stream and waits for the answer, and to none of the others.
+                await self._context.confirm()
             raise StopAsyncIteration
         return parse(self._kind, raw, self._levels)
 
-    async def _read(self) -> Any:
+    async def _read(self) -> bytes | None:
         if self._stall_timeout_s is None:
             return await self._context.read()
         with anyio.move_on_after(self._stall_timeout_s):
             return await self._context.read()
         raise StreamStalled(self._stall_timeout_s)
-
-    async def _wait_for_cancellation_if_broken_off(self) -> None:
-        # grpc.aio says EOF too when the caller gave up, its deadline passed, the connection was lost or a message was
-        # too large, and cancels this task only afterwards. What tells them apart: headers can be sent to a caller who
-        # has ended the stream and waits for the answer, and to none of the others.
-        try:
-            await self._context.send_initial_metadata(())
-        except grpc.aio.InternalError:
-            await asyncio.get_running_loop().create_future()
 
 
 def problem_of(path: str, error: Exception) -> Problem:
@@ -233,9 +293,10 @@ def problem_of(path: str, error: Exception) -> Problem:
     if problem is None:
         log.error("rpc_failed", method=path, exc_info=error)
         return INTERNAL
+    error.__traceback__ = None  # it has the call and its reply, and the reply has the error: they would keep each other
     return problem
 
 
-async def _abort(path: str, error: Exception, context: Context) -> NoReturn:
-    problem = problem_of(path, error)
-    await context.abort_with_status(to_status(problem, details_bytes_max(context.invocation_metadata() or ())))
+def _abort(path: str, error: Exception, context: Context) -> None:
+    if not context.is_over:
+        context.abort(to_status(problem_of(path, error), details_bytes_max(context.invocation_metadata())))

@@ -64,9 +64,9 @@ class HealthServicer:
         """The status now and after each change. A change that is undone before a watcher wakes is not told."""
         known = request.service in SERVICES
         while True:
-            changed = self._changed
+            changed, ending = self._changed, self._ending  # as of what is told: more may happen while it is written
             yield self._response() if known else pb.HealthCheckResponse(status=_Status.SERVICE_UNKNOWN)
-            if self._ending:
+            if ending:
                 return
             await changed.wait()
 

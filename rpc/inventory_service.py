@@ -3,55 +3,52 @@
 Errors are not handled here but in `rpc.handlers`, once for all methods.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
 from inventory.v1 import inventory_pb2 as pb
-from inventory.v1.inventory_pb2_grpc import InventoryServiceServicer
 
-from actors.outcomes import ReservationConfirmed, ReservationReleased, StockReserved
+from actors.messages import Line
 from rpc import answers, validation
-from rpc.handlers import Context
+from rpc.handlers import Context, Deferred
 from rpc.service import Inventory
+from supervisor.queries import BasketCheck
 
 
-class InventoryServicer(InventoryServiceServicer):
+class InventoryServicer:
     """`inventory.v1.InventoryService`."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
 
-    async def CheckAvailability(
-        self, request: pb.CheckAvailabilityRequest, context: Context
-    ) -> pb.CheckAvailabilityResponse:
+    def CheckAvailability(self, request: pb.CheckAvailabilityRequest, context: Context) -> Any:
         line = validation.check_availability(request)
-        check = await self._inventory.check(request.organization_id, [line])
-        return answers.availability(check.lines[0])
+        check = self._inventory.check_at_once(request.organization_id, [line])
+        if check is not None:
+            return answers.availability(check.lines[0])
+        return self._check(request.organization_id, [line], lambda check: answers.availability(check.lines[0]))
 
-    async def CheckBulkAvailability(
-        self, request: pb.CheckBulkAvailabilityRequest, context: Context
-    ) -> pb.CheckBulkAvailabilityResponse:
+    def CheckBulkAvailability(self, request: pb.CheckBulkAvailabilityRequest, context: Context) -> Any:
         lines = validation.check_bulk_availability(request)
-        return answers.bulk_availability(await self._inventory.check(request.organization_id, lines))
+        return self._check(request.organization_id, lines, answers.bulk_availability)
 
-    async def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> pb.ReserveStockResponse:
-        command = validation.reserve(request, context.invocation_metadata() or ())
-        fact = await self._inventory.ask(command)
-        assert isinstance(fact, StockReserved), fact
-        return answers.reserved(fact)
+    def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> Deferred:
+        command = validation.reserve(request, context.invocation_metadata())
+        return Deferred(self._inventory.submit(command), answers.reserved)
 
-    async def ConfirmReservation(
-        self, request: pb.ConfirmReservationRequest, context: Context
-    ) -> pb.ConfirmReservationResponse:
-        fact = await self._inventory.ask(validation.confirm(request))
-        assert isinstance(fact, ReservationConfirmed), fact
-        return answers.confirmed(fact)
+    def ConfirmReservation(self, request: pb.ConfirmReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.confirm(request)), answers.confirmed)
 
-    async def ReleaseReservation(
-        self, request: pb.ReleaseReservationRequest, context: Context
-    ) -> pb.ReleaseReservationResponse:
-        fact = await self._inventory.ask(validation.release(request))
-        assert isinstance(fact, ReservationReleased), fact
-        return answers.released(fact)
+    def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.release(request)), answers.released)
 
     async def GetStockInfo(self, request: pb.GetStockInfoRequest, context: Context) -> pb.GetStockInfoResponse:
         validation.stock_info(request)
         views = await self._inventory.stock_info(request.organization_id, request.variant_id, request.warehouse_id)
         return pb.GetStockInfoResponse(stock_info=answers.stock_info(views))
+
+    async def _check(
+        self, organization_id: str, lines: Sequence[Line], answer: Callable[[BasketCheck], Message]
+    ) -> Message:
+        return answer(await self._inventory.check(organization_id, lines))

@@ -1,31 +1,45 @@
-"""The gRPC server's sockets, its options, and a guard for its accept loop.
+"""gRPC's core on its sockets: its options, the thread that waits for it, and its end.
 
-grpc.aio decodes a call's path in the loop that accepts calls, so that one call whose path is not UTF-8 ends the
-loop and with it the server, for good. There is no hook before that. So the loop is watched, and where it fails
-a new server opens on the same addresses within milliseconds, while the calls of the old one run to their end.
-Callers who meet the gap see UNAVAILABLE.
+The core tells what happens through a completion queue. A thread waits there for as long as nothing happens. Then the
+event loop takes what there is, all of a burst in one turn, and the thread waits again: so they need not pass
+Python's lock to and fro for each event, which made a call a sixth dearer. The core reads the sockets in whichever
+of the two asks for events.
+
+grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public; it
+has been as it is for years, the versions of grpcio are bounded in pyproject.toml, and tests/rpc/test_call.py would
+be the first to tell.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Sequence
+from contextvars import copy_context
+from typing import Any, NamedTuple, Protocol
 
-import grpc
-import grpc.aio
 import structlog
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
 from rpc.addresses import Address, ListenError
+from rpc.call import Call
+from rpc.handlers import Context
 
 MESSAGE_BYTES_MAX = 50 * 1024 * 1024
 STREAMS_A_CONNECTION_MAX = 10_000
-RETIRED_GRACE_S = 30.0
-REOPEN_DELAY_S, REOPEN_DELAY_S_MAX = 0.005, 1.0
+PENDING_CALLS_MAX = 20_000
+REQUESTED_CALLS = 64  # the core hands over so many calls before it is asked for the next
+NOW = 0.0  # a deadline that has passed: poll and do not wait
+EVENTS_A_TURN = 256  # then the loop serves others
 
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     # Open calls cost memory before they have sent a message, when no handler has seen them yet.
     ("grpc.max_concurrent_streams", STREAMS_A_CONNECTION_MAX),
+    # Calls that came while the loop was busy. Beyond 1,000 the core would begin to answer some of them CANCELLED, at
+    # random and unseen, and from 3,000 on all.
+    ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),
+    ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS_MAX),
     # A client that vanished without closing is found out within 80 s, not after the 2 hours of TCP.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -37,8 +51,14 @@ OPTIONS: Sequence[tuple[str, int]] = (
 log = structlog.get_logger(__name__)
 
 
+class Serves(Protocol):
+    """What has the methods: `rpc.handlers.Frame`."""
+
+    def serve(self, path: str, context: Context) -> None: ...
+
+
 class Listener:
-    """Serves `handler` on addresses, on insecure ports.
+    """Serves the frame's methods on addresses, on insecure ports.
 
     Args:
         addresses: numeric ones with a port each.
@@ -46,109 +66,170 @@ class Listener:
             by mistake, half of the calls would go to the one without the database.
     """
 
-    def __init__(
-        self, handler: grpc.GenericRpcHandler, addresses: Sequence[Address], *, is_shared: bool = False
-    ) -> None:
-        self._handler = handler
+    def __init__(self, frame: Serves, addresses: Sequence[Address], *, is_shared: bool = False) -> None:
+        self._frame = frame
         self._addresses = addresses
-        self._options = (*OPTIONS, ("grpc.so_reuseport", int(is_shared)))
-        self._server: grpc.aio.Server | None = None
-        self._retired: dict[grpc.aio.Server, asyncio.Task[None]] = {}
-        self._reopening: asyncio.Task[None] | None = None
-        self._reopened = 0
+        self._server = cygrpc.Server((*OPTIONS, ("grpc.so_reuseport", int(is_shared))), False)
+        self._queue = cygrpc.CompletionQueue()
+        self._server.register_completion_queue(self._queue)
+        self._loop = asyncio.get_running_loop()
+        self._context = copy_context()  # says which event loop this is, to those who ask outside of a task
+        self._first_event: Any = None
+        self._is_empty = threading.Semaphore(0)
+        self._requested = 0
+        self._calls: dict[Call, None] = {}
+        self._drains: list[_Drain] = []
+        self._thread: threading.Thread | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._is_shut = False
+        self._has_ended = asyncio.Event()
         self._log_filter = _NoTracebackForCallers()
 
     def __repr__(self) -> str:
-        return f"<Listener {' '.join(map(str, self._addresses))} open={self._server is not None}>"
+        return f"<Listener {' '.join(map(str, self._addresses))} calls={len(self._calls)}>"
 
-    @property
-    def reopened(self) -> int:
-        """How often the accept loop had to be replaced."""
-        return self._reopened
-
-    async def open(self) -> None:
+    def open(self) -> None:
         """Begin to accept calls.
 
         Raises:
             ListenError: somebody took an address.
         """
-        server = grpc.aio.server(handlers=[self._handler], options=self._options)
         for address in self._addresses:
             try:
-                server.add_insecure_port(str(address))
-            except RuntimeError as error:
-                raise ListenError(f"Cannot listen on {address}: the address is in use.") from error
-        tasks_before = asyncio.all_tasks()
-        await server.start()
-        self._server = server
+                port = self._server.add_http2_port(str(address).encode())
+            except RuntimeError:
+                port = 0
+            if not port:
+                self._release()
+                raise ListenError(f"Cannot listen on {address}: the address is in use.")
         logging.getLogger("grpc._cython.cygrpc").addFilter(self._log_filter)
-        for task in _tasks_running("_server_main_loop") - tasks_before:
-            task.add_done_callback(self._accept_loop_ended)
+        self._server.start()
+        for _ in range(REQUESTED_CALLS):
+            self._request_call()
+        self._thread = threading.Thread(target=self._wait_for_events, name="grpc-events", daemon=True)
+        self._thread.start()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until the calls that run now have ended and their answers are written, at most `timeout_s` seconds."""
-        if calls := _tasks_running("_schedule_rpc_coro"):
-            await asyncio.wait(calls, timeout=timeout_s)
+        drain = _Drain(set(self._calls), asyncio.Event())
+        if drain.calls:
+            self._drains.append(drain)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await drain.is_over.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self._drains.remove(drain)
 
     async def close(self, grace_s: float) -> None:
         """Accept no more calls, give those that run `grace_s` seconds, then cancel them. May be called twice."""
-        server, self._server = self._server, None
-        if self._reopening is not None:
-            self._reopening.cancel()
-        servers = [*self._retired, *([server] if server is not None else [])]
-        await asyncio.gather(*(_stop(each, grace_s) for each in servers), *self._retired.values())
+        if self._thread is None:
+            return
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(self._thread, grace_s))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, thread: threading.Thread, grace_s: float) -> None:
+        self._server.shutdown(self._queue, self._on_shutdown)
+        try:
+            await asyncio.wait_for(self._has_ended.wait(), grace_s)
+        except TimeoutError:
+            self._server.cancel_all_calls()
+            await self._has_ended.wait()
+        self._server.destroy()
+        self._queue.shutdown()
+        await asyncio.to_thread(thread.join)
         logging.getLogger("grpc._cython.cygrpc").removeFilter(self._log_filter)
 
-    def _accept_loop_ended(self, accept_loop: asyncio.Task[object]) -> None:
-        if accept_loop.cancelled() or accept_loop.exception() is None or self._server is None:
-            return
-        log.warning("accept_loop_failed", error=repr(accept_loop.exception()))
-        # gRPC's own shutdown of the server trips over the same exception, which asyncio would report with a traceback.
-        for shutdown in _tasks_running("AioServer.shutdown"):
-            shutdown.add_done_callback(_retrieve_exception)
-        failed = self._server
-        self._retired[failed] = asyncio.create_task(self._retire(failed))
-        self._reopening = asyncio.create_task(self._reopen())
+    def _release(self) -> None:
+        """Give back the addresses that were to be had. The core does it only for a server that was started."""
+        self._server.start()
+        self._server.shutdown(self._queue, None)
+        self._server.cancel_all_calls()  # and with them whoever has connected already
+        self._queue.poll()
+        self._server.destroy()
+        self._queue.shutdown()
 
-    async def _retire(self, server: grpc.aio.Server) -> None:
-        await _stop(server, RETIRED_GRACE_S)
-        self._retired.pop(server, None)
+    def _request_call(self) -> None:
+        self._requested += 1
+        self._server.request_call(self._queue, self._queue, self._on_call)
 
-    async def _reopen(self) -> None:
-        delay_s = REOPEN_DELAY_S
+    def _wait_for_events(self) -> None:
+        """The thread: it waits for the first event of a burst, and then until the loop has taken all of the burst."""
         while True:
-            await asyncio.sleep(delay_s)  # the old sockets are closed by a thread of gRPC, which does not say when
-            try:
-                await self.open()
-            except ListenError as error:
-                log.warning("reopening_failed", error=str(error))
-                delay_s = min(2 * delay_s, REOPEN_DELAY_S_MAX)
-            else:
-                self._reopened += 1
+            event = self._queue.poll()
+            if event.completion_type == cygrpc.CompletionType.queue_shutdown:
                 return
+            self._first_event = event
+            event = None  # it keeps a call alive
+            try:
+                self._loop.call_soon_threadsafe(self._take_events, context=self._context)
+            except RuntimeError:
+                return  # the loop was closed, and all is over
+            self._is_empty.acquire()
+
+    def _take_events(self) -> None:
+        poll = self._queue.poll
+        first, self._first_event = self._first_event, None
+        event = poll(NOW) if first is None else first
+        for _ in range(EVENTS_A_TURN):
+            if event.completion_type != cygrpc.CompletionType.operation_complete:  # there are no more, for now or ever
+                self._is_empty.release()
+                return
+            try:
+                event.tag(event)
+            except Exception:
+                log.exception("grpc_event_failed")
+            event = poll(NOW)
+        if event.completion_type == cygrpc.CompletionType.operation_complete:
+            self._first_event = event
+        self._loop.call_soon(self._take_events, context=self._context)
+
+    def _on_call(self, event: Any) -> None:
+        self._requested -= 1
+        if not event.success:  # the server ends, and this was a request for one call more
+            self._end_if_quiet()
+            return
+        if self._closing is None:
+            self._request_call()
+        call = Call(event.call, event.invocation_metadata, self._on_call_end)
+        self._calls[call] = None
+        try:
+            self._frame.serve(event.call_details.method.decode(errors="replace"), call)
+        except BaseException:
+            event.call.cancel()  # or the caller would wait for ever
+            raise
+
+    def _on_call_end(self, call: Call) -> None:
+        del self._calls[call]
+        for drain in self._drains:
+            drain.calls.discard(call)
+            if not drain.calls:
+                drain.is_over.set()
+        if self._is_shut:
+            self._end_if_quiet()
+
+    def _on_shutdown(self, event: Any) -> None:
+        self._is_shut = True
+        self._end_if_quiet()
+
+    def _end_if_quiet(self) -> None:
+        """The core may say that it is shut before it tells the last of the calls. They must have ended too: an
+        operation on a call whose queue was shut down aborts the process."""
+        if self._is_shut and not self._requested and not self._calls:
+            self._has_ended.set()
+
+
+class _Drain(NamedTuple):
+    calls: set[Call]  # that have not ended
+    is_over: asyncio.Event
 
 
 class _NoTracebackForCallers(logging.Filter):
-    """One line will do for what any caller can do: send metadata that is not UTF-8, be gone when it is answered."""
+    """One line will do for what any caller can do: send metadata that is not UTF-8."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if str(record.msg).startswith(("Invalid encoding", "ExecuteBatchError")):
+        if str(record.msg).startswith("Invalid encoding"):
             record.exc_info = record.exc_text = None
         return True
-
-
-def _tasks_running(name: str) -> set[asyncio.Task[object]]:
-    """The tasks whose coroutine has a name that ends so. gRPC keeps its own tasks private."""
-    return {task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "").endswith(name)}
-
-
-def _retrieve_exception(task: asyncio.Task[object]) -> None:
-    if not task.cancelled():
-        task.exception()
-
-
-async def _stop(server: grpc.aio.Server, grace_s: float) -> None:
-    try:
-        await server.stop(grace_s)
-    except Exception:  # noqa: BLE001 - the accept loop's failure, reported already; told a second time, gRPC stops
-        await server.stop(grace_s)

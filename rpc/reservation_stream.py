@@ -28,7 +28,7 @@ from rpc import answers, validation
 from rpc.handlers import Context, problem_of
 from rpc.load import Load
 from rpc.rules import Invalid, Violation
-from rpc.service import StreamInventory
+from rpc.service import Inventory
 from rpc.status import details_bytes_max, to_message
 from storage.journal import shutting_down
 
@@ -47,9 +47,7 @@ class ReservationStreamServicer:
         requests_a_stream_max: how many requests may be under way on one stream.
     """
 
-    def __init__(
-        self, inventory: StreamInventory, calls: Load, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX
-    ) -> None:
+    def __init__(self, inventory: Inventory, calls: Load, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX) -> None:
         self._inventory = inventory
         self._calls = calls
         self._requests_a_stream_max = requests_a_stream_max
@@ -70,7 +68,7 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max = details_bytes_max(context.invocation_metadata() or ())
+        bytes_max = details_bytes_max(context.invocation_metadata())
         stream = Stream(self._inventory, self._calls, self._requests_a_stream_max, bytes_max)
         self._streams[stream] = None
         reading = asyncio.create_task(stream.read(request_iterator))
@@ -102,7 +100,7 @@ class Stream:
         details_bytes_max: how many bytes of details a status may have.
     """
 
-    def __init__(self, inventory: StreamInventory, calls: Load, under_way_max: int, details_bytes_max: int) -> None:
+    def __init__(self, inventory: Inventory, calls: Load, under_way_max: int, details_bytes_max: int) -> None:
         self._inventory = inventory
         self._calls = calls
         self._under_way_max = under_way_max

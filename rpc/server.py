@@ -12,7 +12,7 @@ from rpc.health import HealthServicer
 from rpc.inventory_service import InventoryServicer
 from rpc.listener import Listener
 from rpc.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
-from rpc.service import StreamInventory
+from rpc.service import Inventory
 from rpc.stock_service import StockServicer
 
 CALLS_MAX = 10_000
@@ -22,7 +22,6 @@ INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
 STREAM = "inventory.v1.ReservationStream"
 HEALTH = "grpc.health.v1.Health"
-GATHERED = ("ReserveStock", "ConfirmReservation", "ReleaseReservation")
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
 
@@ -30,7 +29,6 @@ REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newe
 class RpcServerStatistics(NamedTuple):
     calls_under_way: int
     calls_turned_away: int
-    listener_reopened: int
 
 
 class RpcServer:
@@ -49,7 +47,7 @@ class RpcServer:
 
     def __init__(
         self,
-        inventory: StreamInventory,
+        inventory: Inventory,
         *,
         host: str,
         port: int,
@@ -78,8 +76,7 @@ class RpcServer:
         return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
 
     def statistics(self) -> RpcServerStatistics:
-        reopened = 0 if self._listener is None else self._listener.reopened
-        return RpcServerStatistics(*self._frame.statistics(), reopened)
+        return RpcServerStatistics(*self._frame.statistics())
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -98,7 +95,7 @@ class RpcServer:
         self._health.set_serving(self._inventory.serving)
         if shared:
             listener = Listener(self._frame, shared, is_shared=True)
-            await listener.open()
+            listener.open()
             self._listener, self._addresses = listener, shared
             return shared
         attempts = 5 if self._port == 0 else 1
@@ -107,7 +104,7 @@ class RpcServer:
             addresses = await asyncio.to_thread(free_addresses, self._host, self._port)
             listener = Listener(self._frame, addresses)
             try:
-                await listener.open()
+                listener.open()
             except ListenError:
                 if attempts == 0:
                     raise
@@ -145,7 +142,7 @@ class RpcServer:
 
     def _add_services(self) -> None:
         frame = self._frame
-        frame.add_service(INVENTORY, InventoryServicer(self._inventory), gathered=GATHERED)
+        frame.add_service(INVENTORY, InventoryServicer(self._inventory))
         frame.add_service(STOCK, StockServicer(self._inventory))
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)

@@ -13,8 +13,8 @@ from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockVie
 class Inventory(Protocol):
     """The inventory, as its callers see it.
 
-    grpc.aio cancels a handler natively, at any await and past any anyio shield. So every method here only waits: work
-    that owns something runs in the core's own tasks, and cancelling a method gives up the wait and nothing else.
+    The task of a call is cancelled natively, at any await and past any anyio shield. So every method here only waits:
+    work that owns something runs in the core's own tasks, and cancelling a method gives up the wait and nothing else.
     """
 
     @property
@@ -29,6 +29,24 @@ class Inventory(Protocol):
             Refused: it was turned down and changed nothing.
             Unavailable: not now; the caller may try again.
             ActorCrashed: a bug met it.
+        """
+        ...
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        """Carry out a validated command, without waiting. The reply fails with what `ask` raises.
+
+        An import cannot be submitted; it is asked for.
+
+        Raises:
+            Unavailable: not now, and nothing was begun; the caller may try again.
+        """
+        ...
+
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
+        """What `check` returns, if everything that it needs is at hand; otherwise None.
+
+        Raises:
+            Unavailable: not now; the caller may try again.
         """
         ...
 
@@ -65,17 +83,5 @@ class Inventory(Protocol):
 
         Raises:
             Unavailable: not now; the caller may try again.
-        """
-        ...
-
-
-class StreamInventory(Inventory, Protocol):
-    """The inventory, as a stream sees it, which waits for many answers at once."""
-
-    def submit(self, command: Command) -> Reply[Fact]:
-        """Carry out a validated command, without waiting. The reply fails with what `ask` raises.
-
-        Raises:
-            Unavailable: not now, and nothing was begun; the caller may try again.
         """
         ...

@@ -4,17 +4,16 @@ from collections.abc import AsyncIterator
 
 from anyio.lowlevel import checkpoint
 from inventory.v1 import stock_pb2 as pb
-from inventory.v1.stock_pb2_grpc import StockServiceServicer
 
-from actors.outcomes import ReservationFulfilled, StockImported, StockReceived
+from actors.outcomes import StockImported
 from rpc import answers, validation
-from rpc.handlers import Context
+from rpc.handlers import Context, Deferred
 from rpc.import_lines import ImportLines
 from rpc.page_tokens import reservation_token, stock_token
 from rpc.service import Inventory
 
 
-class StockServicer(StockServiceServicer):
+class StockServicer:
     """`inventory.v1.StockService`."""
 
     def __init__(self, inventory: Inventory) -> None:
@@ -31,17 +30,11 @@ class StockServicer(StockServiceServicer):
         assert isinstance(fact, StockImported), fact
         return answers.imported(fact)
 
-    async def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> pb.ReceiveStockResponse:
-        fact = await self._inventory.ask(validation.receive(request))
-        assert isinstance(fact, StockReceived), fact
-        return answers.received(fact)
+    def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.receive(request)), answers.received)
 
-    async def FulfillReservation(
-        self, request: pb.FulfillReservationRequest, context: Context
-    ) -> pb.FulfillReservationResponse:
-        fact = await self._inventory.ask(validation.fulfill(request))
-        assert isinstance(fact, ReservationFulfilled), fact
-        return answers.fulfilled(fact)
+    def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.fulfill(request)), answers.fulfilled)
 
     async def ListStock(self, request: pb.ListStockRequest, context: Context) -> pb.ListStockResponse:
         query = validation.list_stock(request)

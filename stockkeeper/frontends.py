@@ -21,7 +21,7 @@ import structlog
 
 from rpc.addresses import Address, ListenError, shared_addresses
 from rpc.frontend_session import FrontendSession
-from rpc.service import StreamInventory
+from rpc.service import Inventory
 from stockkeeper.frontend import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -42,7 +42,7 @@ class Frontends:
         calls_max: how many calls may be under way in each.
     """
 
-    def __init__(self, inventory: StreamInventory, *, processes: int, host: str, port: int, calls_max: int) -> None:
+    def __init__(self, inventory: Inventory, *, processes: int, host: str, port: int, calls_max: int) -> None:
         self._inventory = inventory
         self._processes = processes
         self._host = host

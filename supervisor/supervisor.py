@@ -123,6 +123,10 @@ class Supervisor:
         """
         return self._serving_core().submit(command)
 
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
+        """A dry run of a basket, if everything that it needs is in memory; otherwise None. Raises Unavailable."""
+        return self._serving_core().views.check_at_once(organization_id, lines)
+
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         """A dry run of a basket. Raises Unavailable; cancelling it changes nothing."""
         return await self._serving_core().views.check(organization_id, lines)

@@ -1,6 +1,6 @@
 """What callers ask without changing anything, answered from durable state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.messages import Line
 from actors.records import ReservationState, StockKey
@@ -10,7 +10,7 @@ from supervisor.lease import Lease
 from supervisor.planner import place
 from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
 from supervisor.reader import Reader
-from supervisor.stock_directory import StockDirectory
+from supervisor.stock_directory import StockDirectory, VariantStock
 
 
 class Views:
@@ -33,35 +33,24 @@ class Views:
         self._lease = lease
         self._is_over = is_over
 
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        """A dry run of a basket on durable state. Cancelling it changes nothing."""
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
+        """The dry run, if the rows are in memory and may be told of now; otherwise None."""
         if self._is_over():
             raise storage_down()
-        variant_ids = dict.fromkeys([line.variant_id for line in lines])
-        variants = self._stock.ready(organization_id, variant_ids)
-        if variants is None:
+        variants = self._stock.ready(organization_id, dict.fromkeys([line.variant_id for line in lines]))
+        if variants is None or not self._lease.holds:
+            return None
+        return _basket_check(lines, variants)
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        """A dry run of a basket on durable state. Cancelling it changes nothing."""
+        check = self.check_at_once(organization_id, lines)
+        if check is None:
+            variant_ids = dict.fromkeys([line.variant_id for line in lines])
             with await self._stock.pinned(organization_id, variant_ids) as variants:
-                free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        else:
-            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        await self._lease.hold()
-        placements = place(lines, free)
-        return BasketCheck(
-            all(placement.fits for placement in placements),
-            tuple(
-                [
-                    Availability(
-                        line.variant_id,
-                        placement.warehouse_id if placement.found else "",
-                        line.quantity,
-                        placement.available,
-                        placement.found,
-                        placement.fits,
-                    )
-                    for line, placement in zip(lines, placements, strict=True)
-                ]
-            ),
-        )
+                check = _basket_check(lines, variants)
+            await self._lease.hold()
+        return check
 
     async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> list[StockView]:
         """A variant's durable rows by warehouse id; an empty warehouse means all. Cancelling it changes nothing."""
@@ -103,3 +92,24 @@ class Views:
         await self._lease.hold()
         page = tuple(reservations[:limit])
         return ReservationPage(page, page[-1].reservation_id if len(reservations) > limit else "")
+
+
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> BasketCheck:
+    free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+    placements = place(lines, free)
+    return BasketCheck(
+        all(placement.fits for placement in placements),
+        tuple(
+            [
+                Availability(
+                    line.variant_id,
+                    placement.warehouse_id if placement.found else "",
+                    line.quantity,
+                    placement.available,
+                    placement.found,
+                    placement.fits,
+                )
+                for line, placement in zip(lines, placements, strict=True)
+            ]
+        ),
+    )

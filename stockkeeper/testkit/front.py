@@ -1,24 +1,26 @@
 """The server's own front, the frame and the servicers of `rpc`, without gRPC's transport before it.
 
-`rpc.handlers.Frame` takes bytes and a context and gives bytes, or aborts through the context. It needs of gRPC no
-more than that, so a context of forty lines stands in for HTTP/2.
+`rpc.handlers.Frame` takes a call's bytes from its context and ends the call through it. It needs of gRPC no more than
+that, so a context of fifty lines stands in for HTTP/2.
 """
 
-from collections.abc import Awaitable, Sequence
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import grpc
 import grpc.aio
+from anyio import Event
 from anyio.lowlevel import checkpoint
 
 from actors.messages import Command, Line
 from actors.outcomes import Fact, Refused
 from actors.records import ReservationState, StockKey
+from actors.reply import Reply as CoreReply
 from rpc.handlers import Frame
 from rpc.inventory_service import InventoryServicer
 from rpc.server import CALLS_MAX, INVENTORY, STOCK
 from rpc.stock_service import StockServicer
-from simulation.history import Answer, Check, History, ListReservations, ListStock, Request, StockInfo
+from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
 from simulation.server import Server
 from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
 
@@ -49,6 +51,7 @@ class Front:
     """Serves calls with one server process, and notes in the history what the core was asked and answered."""
 
     def __init__(self, server: Server, history: History) -> None:
+        self._history = history
         self._frame = Frame(CALLS_MAX)
         inventory = _Recorded(server, history)
         self._frame.add_service(INVENTORY, InventoryServicer(inventory))
@@ -56,51 +59,82 @@ class Front:
 
     async def serve(self, path: str, messages: Sequence[bytes], metadata: Metadata) -> Reply:
         """One RPC. Cancelling it is what gRPC does to a handler whose caller is gone."""
-        handler: Any = self._frame.service(_CallDetails(path, metadata))
-        if handler is None:
-            return Reply(grpc.StatusCode.UNIMPLEMENTED, details="Method not found!")
         context = _Context(messages, metadata)
+        begun = len(self._history.operations)
+        self._frame.serve(path, context)
+        operations = self._history.operations[begun:]
         try:
-            if handler.request_streaming:
-                body = await handler.stream_unary(None, context)
-            else:
-                body = await handler.unary_unary(messages[0], context)
-        except _Aborted as aborted:
-            return aborted.reply
-        return Reply(grpc.StatusCode.OK, body)
-
-
-class _CallDetails(grpc.HandlerCallDetails):
-    def __init__(self, method: str, invocation_metadata: Metadata) -> None:
-        self.method = method
-        self.invocation_metadata = invocation_metadata
-
-
-class _Aborted(grpc.aio.AbortError):
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
+            return await context.reply()
+        finally:
+            for operation in operations:
+                if operation.end < 0:
+                    self._history.end(operation)  # given up
 
 
 class _Context:
-    """As much of grpc.aio.ServicerContext as `rpc.handlers` uses."""
+    """`rpc.handlers.Context` of a call that came in one piece and has one response."""
 
     def __init__(self, messages: Sequence[bytes], metadata: Metadata) -> None:
         self._unread = list(messages)
         self._metadata = metadata
+        self._on_over: Callable[[], None] = lambda: None
+        self._coroutine: Coroutine[Any, Any, None] | None = None
+        self._reply: Reply | None = None
+        self._replied = Event()
+        self.is_over = False
+
+    async def reply(self) -> Reply:
+        """What the call ends with. Cancelling it is the caller's going away."""
+        try:
+            if self._coroutine is not None:
+                await self._coroutine
+            await self._replied.wait()
+        finally:
+            if not self.is_over:
+                self._over()
+        assert self._reply is not None
+        return self._reply
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
 
-    async def read(self) -> Any:
-        await checkpoint()
-        return self._unread.pop(0) if self._unread else grpc.aio.EOF
+    def when_over(self, listener: Callable[[], None]) -> None:
+        self._on_over = listener
 
-    async def send_initial_metadata(self, initial_metadata: Metadata) -> None:
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+
+    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
+        on_message(self._unread.pop(0) if self._unread else None)
+
+    async def read(self) -> bytes | None:
+        await checkpoint()
+        return self._unread.pop(0) if self._unread else None
+
+    async def confirm(self) -> None:
         await checkpoint()
 
-    async def abort_with_status(self, status: Any) -> NoReturn:
-        raise _Aborted(Reply(status.code, b"", status.details, tuple(status.trailing_metadata)))
+    async def write(self, message: bytes) -> None:
+        raise NotImplementedError("no stream of responses passes here")
+
+    def end(self) -> None:
+        raise NotImplementedError("no stream of responses passes here")
+
+    def answer(self, message: bytes) -> None:
+        self._end(Reply(grpc.StatusCode.OK, message))
+
+    def abort(self, status: Any) -> None:
+        self._end(Reply(status.code, b"", status.details, tuple(status.trailing_metadata)))
+
+    def _end(self, reply: Reply) -> None:
+        if not self.is_over:
+            self._reply = reply
+            self._replied.set()
+            self._over()
+
+    def _over(self) -> None:
+        self.is_over = True
+        self._on_over()
 
 
 class _Recorded:
@@ -117,6 +151,24 @@ class _Recorded:
 
     async def ask(self, command: Command) -> Fact:
         return await self._record(command, self._core.ask(command))
+
+    def submit(self, command: Command) -> CoreReply[Fact]:
+        operation = self._history.begin("client", command)
+        try:
+            reply = self._core.submit(command)
+        except BaseException:
+            self._history.end(operation)
+            raise
+        told: CoreReply[Fact] = CoreReply()
+        reply.when_done(lambda: self._tell(operation, reply, told))
+        return told
+
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
+        check = self._core.check_at_once(organization_id, lines)
+        if check is not None:
+            operation = self._history.begin("client", Check(organization_id, tuple(lines)))
+            self._end(operation, check)
+        return check
 
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         return await self._record(Check(organization_id, tuple(lines)), self._core.check(organization_id, lines))
@@ -154,8 +206,23 @@ class _Recorded:
             answer = refused.refusal
             raise
         finally:
-            if answer is not None and not self._server.is_dead:  # what a dead process says, nobody hears
-                operation.answer = answer
-                operation.high_lsn = self._server.store.disk.last_lsn
-                operation.answered_ms = self._server.time.now_ms()
-            self._history.end(operation)
+            self._end(operation, answer)
+
+    def _tell(self, operation: Operation, reply: CoreReply[Fact], told: CoreReply[Fact]) -> None:
+        try:
+            fact = reply.result()
+        except Exception as error:  # noqa: BLE001 - goes to the caller
+            self._end(operation, error.refusal if isinstance(error, Refused) else None)
+            told.fail(error)
+        else:
+            self._end(operation, fact)
+            told.set(fact)
+
+    def _end(self, operation: Operation, answer: Answer | None) -> None:
+        if operation.end >= 0:
+            return  # its caller gave up
+        if answer is not None and not self._server.is_dead:  # what a dead process says, nobody hears
+            operation.answer = answer
+            operation.high_lsn = self._server.store.disk.last_lsn
+            operation.answered_ms = self._server.time.now_ms()
+        self._history.end(operation)

@@ -78,6 +78,9 @@ class FakeInventory:
         task.add_done_callback(self.tasks.discard)
         return reply
 
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> None:
+        return None
+
     async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
         await self._pass((organization_id, *lines))
         return BasketCheck(all(line.fits for line in self.lines), self.lines)

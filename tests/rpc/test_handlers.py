@@ -1,54 +1,148 @@
-"""The frame by itself: what passes through it untouched."""
+"""The frame by itself: one word ends a call, whoever says it first."""
 
 import asyncio
 from typing import Any
 
-import grpc.aio
 import pytest
-from inventory.v1.inventory_pb2 import ConfirmReservationResponse, GetStockInfoRequest
-from inventory.v1.inventory_pb2_grpc import InventoryServiceServicer
+from inventory.v1.inventory_pb2 import ConfirmReservationResponse, GetStockInfoRequest, GetStockInfoResponse
 
-from rpc.handlers import Frame, Requests
+from actors.outcomes import Fact
+from actors.reply import Reply
+from rpc.handlers import Deferred, Frame, Requests
 from rpc.server import INVENTORY
 
 pytestmark = pytest.mark.anyio
+PATH = f"/{INVENTORY}/GetStockInfo"
 
 
-class Raising(InventoryServiceServicer):
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+class Answering:
+    """A servicer whose one method does what the test says."""
 
-    async def GetStockInfo(self, request: GetStockInfoRequest, context: Any) -> Any:
-        raise self.error
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda request, context: self._answer()
+
+
+class Said:
+    """A call that notes what it was ended with."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.words: list[Any] = []
+        self.task: asyncio.Task[None] | None = None
+
+    def invocation_metadata(self) -> Any:
+        return ()
+
+    def when_over(self, listener: Any) -> None:
+        self.listener = listener
+
+    def receive(self, on_message: Any) -> None:
+        on_message(GetStockInfoRequest().SerializeToString())
+
+    def run(self, coroutine: Any) -> None:
+        self.task = asyncio.create_task(coroutine)
+
+    def answer(self, message: bytes) -> None:
+        self.over(message)
+
+    def abort(self, status: Any) -> None:
+        self.over(status.code.name)
+
+    def over(self, word: Any) -> None:
+        self.is_over = True
+        self.words.append(word)
+        self.listener()
+
+
+def serve(answer: Any) -> tuple[Frame, Said]:
+    frame, call = Frame(calls_max=10), Said()
+    frame.add_service(INVENTORY, Answering(answer))
+    frame.serve(PATH, call)  # type: ignore[arg-type]
+    return frame, call
+
+
+async def test_a_response_that_is_at_hand_needs_no_task() -> None:
+    frame, call = serve(GetStockInfoResponse)
+    assert call.words == [b""]
+    assert call.task is None
+    assert frame.statistics().calls_under_way == 0
+
+
+async def test_a_reply_of_the_core_is_answered_on_the_stack_of_who_gives_it() -> None:
+    reply: Reply[Fact] = Reply()
+    frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
+    assert not call.words
+    assert frame.statistics().calls_under_way == 1
+    reply.set(None)  # type: ignore[arg-type]
+    assert call.words == [b""]
+    assert call.task is None
+    assert frame.statistics().calls_under_way == 0
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_reply_for_a_caller_who_is_gone_is_dropped(fails: bool, events: list[Any]) -> None:
+    reply: Reply[Fact] = Reply()
+    frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
+    call.over("gone")
+    assert frame.statistics().calls_under_way == 0
+    if fails:
+        reply.fail(RuntimeError("a bug"))
+    else:
+        reply.set(None)  # type: ignore[arg-type]
+    assert call.words == ["gone"]
+    assert not events
+
+
+async def test_a_cancelled_task_says_nothing(events: list[Any]) -> None:
+    async def never() -> GetStockInfoResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    _, call = serve(never)
+    assert call.task is not None
+    await asyncio.sleep(0)
+    call.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call.task
+    assert not call.words
+    assert not events
+
+
+@pytest.mark.parametrize("how", ["at once", "in a task", "later"])
+async def test_a_bug_is_internal_and_logged(how: str, events: list[Any]) -> None:
+    reply: Reply[Fact] = Reply()
+
+    def at_once() -> Any:
+        if how == "later":
+            return Deferred(reply, lambda fact: GetStockInfoResponse())
+        if how == "in a task":
+            return in_a_task()
+        raise RuntimeError("secret")
+
+    async def in_a_task() -> Any:
+        raise RuntimeError("secret")
+
+    frame, call = serve(at_once)
+    if how == "later":
+        reply.fail(RuntimeError("secret"))
+    if call.task is not None:
+        await call.task
+    assert call.words == ["INTERNAL"]
+    assert [event["event"] for event in events] == ["rpc_failed"]
+    assert frame.statistics().calls_under_way == 0
 
 
 class BrokenStream:
-    """A call that looks ended to a reader and is dead to a writer."""
+    """A call that looks ended to a reader, and whose caller is gone."""
 
-    async def read(self) -> Any:
-        return grpc.aio.EOF
+    async def read(self) -> bytes | None:
+        return None
 
-    async def send_initial_metadata(self, metadata: Any) -> None:
-        raise grpc.aio.InternalError
-
-
-async def answer(error: BaseException) -> None:
-    frame = Frame(calls_max=10)
-    frame.add_service(INVENTORY, Raising(error))
-    details: Any = type("Details", (), {"method": f"/{INVENTORY}/GetStockInfo"})
-    handler = frame.service(details)
-    assert handler is not None
-    try:
-        await handler.unary_unary(b"", None)  # type: ignore[misc]
-    finally:
-        assert frame.statistics().calls_under_way == 0
-
-
-@pytest.mark.parametrize("error", [grpc.aio.InternalError(), grpc.aio.UsageError(), asyncio.CancelledError()])
-async def test_a_cancellation_and_what_grpc_raises_pass(error: BaseException, events: list[Any]) -> None:
-    with pytest.raises(type(error)):
-        await answer(error)
-    assert not events
+    async def confirm(self) -> None:
+        await asyncio.Event().wait()
 
 
 async def test_a_broken_stream_waits_for_its_cancellation() -> None:

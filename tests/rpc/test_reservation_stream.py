@@ -72,6 +72,11 @@ class Held(FakeInventory):
         self.held.append((command, reply))
         return reply
 
+    async def holds(self, count: int) -> None:
+        async with asyncio.timeout(30):
+            while len(self.held) < count:  # noqa: ASYNC110 - it does not tell
+                await asyncio.sleep(0.005)
+
     def answer(self, places: Iterable[int]) -> None:
         assert not isinstance(self.outcome, Exception)
         for place in places:
@@ -291,7 +296,10 @@ async def test_requests_are_counted_as_calls_and_streams_are_not() -> None:
             await InventoryServiceStub(channel).ReserveStock(an_order(4).request)
         held.answer([0, 1])
         await replies_of(busy, 2)
-        assert (await InventoryServiceStub(channel).ReserveStock(an_order(4).request)).success
+        unary = asyncio.ensure_future(InventoryServiceStub(channel).ReserveStock(an_order(4).request))
+        await held.holds(3)
+        held.answer([2])
+        assert (await unary).success
 
 
 async def test_one_stream_too_many_is_to_be_tried_again(fake: FakeInventory) -> None:

@@ -295,7 +295,7 @@ async def test_a_caller_that_gives_up_ends_the_wait_and_nothing_else(
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await fake.gave_up.wait()
+    await no_call_is_under_way(server)
     fake.gate.set()
     assert (await inventory.ReserveStock(an_order())).success
     assert server.statistics().calls_under_way == 0
@@ -305,12 +305,30 @@ async def test_a_caller_that_gives_up_ends_the_wait_and_nothing_else(
 
 @here
 async def test_a_caller_whose_deadline_passes_ends_the_wait(
-    inventory: InventoryServiceStub, fake: FakeInventory
+    inventory: InventoryServiceStub, fake: FakeInventory, server: RpcServer
 ) -> None:
     fake.gate.clear()
     code, _, _ = await refused(inventory.ReserveStock(an_order(), timeout=0.05))
     assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+    await no_call_is_under_way(server)
+
+
+@here
+async def test_a_question_that_is_given_up_is_cancelled(inventory: InventoryServiceStub, fake: FakeInventory) -> None:
+    fake.gate.clear()
+    call = inventory.GetStockInfo(pb.GetStockInfoRequest(**ORG, variant_id="var_789"))
+    waiting = asyncio.ensure_future(call)
+    await fake.arrived.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     await fake.gave_up.wait()
+
+
+async def no_call_is_under_way(server: RpcServer) -> None:
+    async with asyncio.timeout(30):
+        while server.statistics().calls_under_way:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0.005)
 
 
 BREAKS = ["caller gives up", "deadline passes", "connection is lost", "message is too large"]
