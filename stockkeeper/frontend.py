@@ -18,7 +18,7 @@ from rpc.addresses import Address, ListenError
 from rpc.remote import RemoteInventory
 from rpc.server import LINGER_S, RpcServer
 from stockkeeper.ending import end_process
-from stockkeeper.garbage import collect_seldom
+from stockkeeper.garbage import collect_seldom, walk_through_all_at_times
 from stockkeeper.logs import configure_logging
 
 
@@ -50,6 +50,7 @@ def main() -> NoReturn:
 
 
 async def _run(settings: FrontendSettings) -> None:
+    walk_through_all_at_times()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(owner, host=first.host, port=first.port, calls_max=settings.calls_max)

@@ -16,7 +16,7 @@ from stockkeeper.config import ServeConfig
 from stockkeeper.csv_file import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.ending import end_process
 from stockkeeper.frontends import Frontends
-from stockkeeper.garbage import collect_seldom
+from stockkeeper.garbage import collect_seldom, walk_through_all_at_times
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
@@ -46,6 +46,7 @@ def serve(config: ServeConfig) -> NoReturn:
 
 async def _serve_and_end(config: ServeConfig) -> None:
     status = EXIT_OK
+    walk_through_all_at_times()
     try:
         await _serve(config)
     except Exception as error:

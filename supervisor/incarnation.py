@@ -6,6 +6,7 @@ it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what 
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar, assert_never
 
 import anyio
@@ -237,7 +238,7 @@ class Incarnation:
     def _submit(self, command: Command, reply: Reply[Fact]) -> None:
         match command:
             case Reserve(request_id=""):
-                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+                self._reserve(command, reply)
             case Reserve() | Fulfill() | Receive() | Import():
                 self.requests.ask(command, reply)
             case Confirm() | Release():
@@ -250,6 +251,22 @@ class Incarnation:
                 self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
             case _ as never:
                 assert_never(never)
+
+    def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
+        """An order is taken up when its rows are in memory: one that waits for them itself needs a task to do it."""
+        variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
+        if self.stock.ready(command.organization_id, variant_ids) is None:
+            self.stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, command, reply))
+        else:
+            self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+
+    def _take_up(self, command: Reserve, reply: Reply[Fact]) -> None:
+        if reply.is_done:
+            return  # the incarnation is ending and has answered
+        try:
+            self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+        except Unavailable as error:
+            reply.fail(error)
 
     async def _carry_out(self, command: Command, reply: Reply[Fact]) -> None:
         """The part of a command that comes after its idempotency key was seen to."""

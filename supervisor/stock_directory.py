@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from msgspec import Struct
+
 from actors.actor import Actor, Dispatcher, restarting
 from actors.messages import Prepare
 from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
@@ -11,15 +13,23 @@ from supervisor.directory import Directory, DirectoryStatistics
 from supervisor.loader import Loader
 
 
+class _Wait(Struct):
+    """Somebody who waits for several loads, and is called by the last of them."""
+
+    missing: int
+    listener: Callable[[], None]
+
+
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
-    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows")
+    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows", "waits")
 
     def __init__(self, key: VariantKey) -> None:
         self.key = key
         self.rows: dict[str, StockActor] = {}
         self.loaded: Reply[None] = Reply()
+        self.waits: list[_Wait] = []  # until then
         self.pins = 0
         self.has_unmade_rows = False
 
@@ -129,6 +139,17 @@ class StockDirectory:
             variants[variant_id] = variant
         return variants
 
+    def when_loaded(self, organization_id: str, variant_ids: Collection[str], listener: Callable[[], None]) -> None:
+        """Have these variants loaded, not all of which are in memory, and `listener` called on the last load's stack.
+
+        By then the first may have been dropped again. If storage fails it is not called, and the incarnation ends.
+        """
+        asked = [self._activate(VariantKey(organization_id, variant_id)) for variant_id in variant_ids]
+        missing = [variant for variant in asked if not variant.loaded.is_done]
+        wait = _Wait(len(missing), listener)
+        for variant in missing:
+            variant.waits.append(wait)
+
     async def pinned(self, organization_id: str, variant_ids: Collection[str]) -> Pinned:
         """These variants, loaded where need be, as a context manager that keeps them in memory.
 
@@ -225,6 +246,11 @@ class StockDirectory:
         for record in records or ():
             variant.rows[record.warehouse_id] = self._actor(variant, record)
         variant.loaded.set(None)
+        waits, variant.waits = variant.waits, []
+        for wait in waits:
+            wait.missing -= 1
+            if not wait.missing:
+                wait.listener()
 
     def _actor(self, variant: VariantStock, record: StockRecord) -> StockActor:
         def drop(actor: Actor[Prepare, Verdict], error: Exception) -> None:

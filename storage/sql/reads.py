@@ -148,8 +148,8 @@ def list_stock(
     return _stock(connection.execute(statement))
 
 
-def _stock(rows: Iterable[Any]) -> Sequence[StockRecord]:
-    records = [StockRecord(*row) for row in rows]
+def _stock(result: Any) -> Sequence[StockRecord]:
+    records = [StockRecord(*row) for row in result.all()]  # row by row would pass Python's lock to and fro
     for record in records:
         record.check()
     return records
