@@ -1,7 +1,7 @@
 """The network between clients and the service: calls arrive late, twice or never, and so do their answers.
 
-Each attempt of a call is a task of its own, as each RPC is in the server. A client that gives up cancels it, as
-grpc.aio cancels a handler.
+Each attempt of a call is a task of its own. A client that gives up cancels it, as the server gives up a call whose
+caller is gone.
 """
 
 from collections.abc import Callable
