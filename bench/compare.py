@@ -1,0 +1,83 @@
+"""Two states of the program side by side: `python -m bench.compare REVISION [REVISION …]`.
+
+Each is a revision of this repository, or a package in another version (`grpcio==1.83.0`) under the present program.
+They take turns in short rounds, since a machine's pace changes from one minute to the next; the medians are shown, and
+the lowest and the highest round. `--systems noop` compares what is below the program.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from bench.machine import describe
+from bench.measure import reserving
+from bench.orders import HOT, SPREAD, SPREAD_ROWS
+from bench.processes import ROOT
+from bench.suites import rows
+from bench.systems import SYSTEMS, Setting
+
+WORKLOADS = {workload.name: workload for workload in (HOT, SPREAD)}
+ROUND_S, WARM_UP_S = 1.0, 1.0
+
+
+@contextmanager
+def environment(state: str, directory: Path) -> Iterator[Mapping[str, str]]:
+    """What has a program started with it run in this state."""
+    place = directory / state.replace("/", "_")
+    if "==" in state:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), state]
+        subprocess.run(command, check=True)
+        yield {"PYTHONPATH": str(place)}
+        return
+    subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(place), state], check=True, cwd=ROOT)
+    try:
+        # Without the second, what lies in the working directory would come first: the present program.
+        yield {"PYTHONPATH": str(place), "PYTHONSAFEPATH": "1"}
+    finally:
+        subprocess.run(["git", "worktree", "remove", "--force", str(place)], check=True, cwd=ROOT)
+
+
+def main() -> None:
+    parser = ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser.add_argument("states", nargs="+", help="revisions, or packages as NAME==VERSION")
+    parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=["sqlite"])
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
+    parser.add_argument("--callers", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=12, help="of one second each")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
+        contestants = {}
+        for state in options.states:
+            variables = stack.enter_context(environment(state, Path(directory)))
+            for system in options.systems:
+                place = Path(directory) / f"{system}-{len(contestants)}"
+                place.mkdir()
+                running = stack.enter_context(SYSTEMS[system](Setting(place, rows(SPREAD_ROWS), variables)))
+                for name in options.workloads:
+                    contestants[f"{state} {system} {name}"] = reserving(
+                        running, WORKLOADS[name], callers=options.callers, connections=min(8, options.callers)
+                    )
+        for contestant in contestants.values():
+            contestant.round(WARM_UP_S, counted=False)
+        for _ in range(options.rounds):
+            for contestant in contestants.values():
+                contestant.round(ROUND_S)
+        for name, contestant in contestants.items():
+            rates = [one["calls_per_s"] for one in contestant.rounds]
+            cpu = statistics.median(one["cpu_s_per_1000"] for one in contestant.rounds)
+            latency = statistics.median(one["p50_ms"] for one in contestant.rounds)
+            print(  # noqa: T201
+                f"{name}: {statistics.median(rates):,.0f} calls/s ({min(rates):,.0f} to {max(rates):,.0f}),"
+                f" {cpu:.3f} s CPU for 1,000, p50 {latency:.2f} ms"
+            )
+        machine = describe()
+        print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, grpcio {machine['grpcio']}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
