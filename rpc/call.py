@@ -1,9 +1,9 @@
 """One RPC on gRPC's core, from its arrival to its end.
 
-grpc.aio gives each call a task, three wake-ups and five writes to a socket that wakes its loop, which take four times
-as long as all that gRPC's core and its own binding do for the call (docs/performance.md). Here a call is what the
-core knows of it, and a response is given to it by whoever has it, on his stack; only a method that really waits for
-several things gets a task. What is used of the binding is what grpc.Server uses of it, see `rpc.listener`.
+grpc.aio gives each call a task, three wake-ups and five writes to a socket that wakes its loop, which take three
+times as long as all that gRPC's core and its own binding do for the call (docs/performance.md). Here a call is what
+the core knows of it, and a response is given to it by whoever has it, on his stack; only coroutines and generators
+get a task. What is used of the binding is what grpc.Server uses of it, see `rpc.listener`.
 """
 
 import asyncio
@@ -25,20 +25,20 @@ class Call:
     Args:
         core: the call, as gRPC's core has it.
         metadata: what the caller sent with it.
-        on_end: told once, when the response is written or the caller gone.
+        on_done: told once, when the response is written or the caller gone.
     """
 
-    __slots__ = ("_core", "_has_begun", "_metadata", "_on_end", "_on_over", "_task", "is_over")
+    __slots__ = ("_core", "_has_begun", "_metadata", "_on_done", "_on_over", "_task", "is_over")
 
-    def __init__(self, core: Any, metadata: Metadata, on_end: Callable[["Call"], None]) -> None:
+    def __init__(self, core: Any, metadata: Metadata, on_done: Callable[["Call"], None]) -> None:
         self._core = core
         self._metadata = metadata
-        self._on_end = on_end
+        self._on_done = on_done
         self._on_over: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_begun = False
         self.is_over = False
-        core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
+        self._start((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
 
     def __repr__(self) -> str:
         return f"<Call over={self.is_over} begun={self._has_begun}>"
@@ -62,7 +62,7 @@ class Call:
         if self.is_over:  # an operation would abort the process, once the queue is shut down
             on_message(None)
             return
-        self._core.start_server_batch((cygrpc.ReceiveMessageOperation(NO_FLAGS),), arrived)
+        self._start((cygrpc.ReceiveMessageOperation(NO_FLAGS),), arrived)
 
     async def read(self) -> bytes | None:
         arrived: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
@@ -99,6 +99,13 @@ class Call:
         code, _ = status.code.value
         self._end(cygrpc.SendStatusFromServerOperation(status.trailing_metadata, code, status.details, NO_FLAGS))
 
+    def cancel(self) -> None:
+        self._core.cancel()
+
+    def _start(self, operations: Sequence[Any], tag: Callable[[Any], None]) -> None:
+        code = self._core.start_server_batch(operations, tag)
+        assert code == OK, (code, operations)  # otherwise nothing is begun, and `tag` never told
+
     async def _send(self, operations: Sequence[Any]) -> None:
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -107,7 +114,7 @@ class Call:
                 written.set_result(event.success)
 
         if not self.is_over:  # as in `receive`
-            self._core.start_server_batch(operations, take)
+            self._start(operations, take)
         if self.is_over or not await written:
             await asyncio.get_running_loop().create_future()  # the caller is gone: wait to be cancelled
 
@@ -117,11 +124,11 @@ class Call:
         if not self._has_begun:
             self._has_begun = True
             operations = (cygrpc.SendInitialMetadataOperation((), NO_FLAGS), *operations)
-        self._core.start_server_batch(operations, self._on_written)
+        self._start(operations, self._on_written)
         self._over()
 
     def _on_written(self, event: Any) -> None:
-        self._on_end(self)
+        self._on_done(self)
 
     def _on_close(self, event: Any) -> None:
         """The core has done with the call: in the end, or because the caller gave up, is lost or ran out of time."""
@@ -130,12 +137,12 @@ class Call:
                 # Not at once: a task that has not begun would never await the coroutine that it was given.
                 asyncio.get_running_loop().call_soon(self._task.cancel)
             self._over()
-            self._on_end(self)
+            self._on_done(self)
 
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
         self._task = None  # or they would keep each other
         if not self.is_over:
-            self._core.cancel()  # it was cancelled, but not by the caller, who would wait for ever
+            self.cancel()  # it was cancelled, but not by the caller, who would wait for ever
 
     def _over(self) -> None:
         self.is_over = True

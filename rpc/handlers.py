@@ -86,6 +86,10 @@ class Context(Protocol):
         """End with an error."""
         ...
 
+    def cancel(self) -> None:
+        """Have the core end it as CANCELLED: the last resort of who cannot say anything better."""
+        ...
+
 
 class Deferred(NamedTuple):
     """A response that is made of what the core replies, as soon as it does."""
@@ -169,21 +173,21 @@ class Frame:
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Method:
         kind = GetMessageClass(method.input_type)
-        answer = _stream if method.server_streaming else _answer
+        respond = _stream if method.server_streaming else _respond
 
         def serve_one(context: Context) -> None:
-            context.receive(partial(answer_one, context))
+            context.receive(partial(take, context))
 
-        def answer_one(context: Context, raw: bytes | None) -> None:
+        def take(context: Context, raw: bytes | None) -> None:
             if not context.is_over:
-                _begin(path, context, load, lambda: answer(path, context, behaviour(_one(kind, raw), context)))
+                _begin(path, context, load, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
                 requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
             else:
                 requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
-            _begin(path, context, load, lambda: answer(path, context, behaviour(requests, context)))
+            _begin(path, context, load, lambda: respond(path, context, behaviour(requests, context)))
 
         return serve_many if method.client_streaming else serve_one
 
@@ -194,25 +198,25 @@ def _one(kind: type[M], raw: bytes | None) -> M:
     return parse(kind, raw)
 
 
-def _begin(path: str, context: Context, load: Load, answer: Callable[[], None]) -> None:
+def _begin(path: str, context: Context, load: Load, respond: Callable[[], None]) -> None:
     try:
         load.enter()
         context.when_over(load.leave)
-        answer()
+        respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
 
 
-def _answer(path: str, context: Context, outcome: Any) -> None:
+def _respond(path: str, context: Context, outcome: Any) -> None:
     if isinstance(outcome, Deferred):
-        outcome.reply.when_done(partial(_answer_now, path, context, outcome))
+        outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
     elif isinstance(outcome, Message):
         context.answer(outcome.SerializeToString())
     else:
-        context.run(_answer_later(path, context, outcome))
+        context.run(_respond_in_task(path, context, outcome))
 
 
-def _answer_now(path: str, context: Context, outcome: Deferred) -> None:
+def _respond_to_reply(path: str, context: Context, outcome: Deferred) -> None:
     if context.is_over:
         return  # the caller is gone, and what was done for it stays done
     try:
@@ -221,7 +225,7 @@ def _answer_now(path: str, context: Context, outcome: Deferred) -> None:
         _abort(path, error, context)
 
 
-async def _answer_later(path: str, context: Context, outcome: Coroutine[Any, Any, Message]) -> None:
+async def _respond_in_task(path: str, context: Context, outcome: Coroutine[Any, Any, Message]) -> None:
     try:
         context.answer((await outcome).SerializeToString())
     except Exception as error:  # noqa: BLE001 - as above; a cancellation passes
@@ -298,5 +302,11 @@ def problem_of(path: str, error: Exception) -> Problem:
 
 
 def _abort(path: str, error: Exception, context: Context) -> None:
-    if not context.is_over:
-        context.abort(to_status(problem_of(path, error), details_bytes_max(context.invocation_metadata())))
+    problem = problem_of(path, error)  # logged also if nobody is there to hear it
+    if context.is_over:
+        return
+    try:
+        context.abort(to_status(problem, details_bytes_max(context.invocation_metadata())))
+    except Exception:  # this may run on the stack of the journal, where nobody else's answer may be lost for it
+        log.exception("status_failed", method=path)
+        context.cancel()

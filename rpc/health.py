@@ -47,13 +47,13 @@ class HealthServicer:
         self._ending = True
         self._wake_watchers()
 
-    async def Check(self, request: pb.HealthCheckRequest, context: Context) -> pb.HealthCheckResponse:
+    def Check(self, request: pb.HealthCheckRequest, context: Context) -> pb.HealthCheckResponse:
         """Raises `UnknownService`, which becomes NOT_FOUND as the health protocol asks."""
         if request.service not in SERVICES:
             raise UnknownService
         return self._response()
 
-    async def List(self, request: Message, context: Context) -> Message:
+    def List(self, request: Message, context: Context) -> Message:
         statuses = {service: self._response() for service in SERVICES}
         response: Message = pb.HealthListResponse(statuses=statuses)  # type: ignore[attr-defined]  # not in the stubs
         return response

@@ -3,7 +3,7 @@
 The core tells what happens through a completion queue. A thread waits there for as long as nothing happens. Then the
 event loop takes what there is, all of a burst in one turn, and the thread waits again: so they need not pass
 Python's lock to and fro for each event, which made a call a sixth dearer. The core reads the sockets in whichever
-of the two asks for events.
+of the two asks for events (with its event engine off, as `stockkeeper.__main__` has it).
 
 grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public; it
 has been as it is for years, the versions of grpcio are bounded in pyproject.toml, and tests/rpc/test_call.py would
@@ -75,7 +75,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # says which event loop this is, to those who ask outside of a task
         self._first_event: Any = None
-        self._is_empty = threading.Semaphore(0)
+        self._has_taken_all = threading.Semaphore(0)
         self._requested = 0
         self._calls: dict[Call, None] = {}
         self._drains: list[_Drain] = []
@@ -116,7 +116,7 @@ class Listener:
             self._drains.append(drain)
             try:
                 async with asyncio.timeout(timeout_s):
-                    await drain.is_over.wait()
+                    await drain.done.wait()
             except TimeoutError:
                 pass
             finally:
@@ -158,7 +158,11 @@ class Listener:
     def _wait_for_events(self) -> None:
         """The thread: it waits for the first event of a burst, and then until the loop has taken all of the burst."""
         while True:
-            event = self._queue.poll()
+            try:
+                event = self._queue.poll()
+            except Exception:
+                log.exception("grpc_event_lost")
+                continue
             if event.completion_type == cygrpc.CompletionType.queue_shutdown:
                 return
             self._first_event = event
@@ -167,24 +171,32 @@ class Listener:
                 self._loop.call_soon_threadsafe(self._take_events, context=self._context)
             except RuntimeError:
                 return  # the loop was closed, and all is over
-            self._is_empty.acquire()
+            self._has_taken_all.acquire()
 
     def _take_events(self) -> None:
-        poll = self._queue.poll
+        try:
+            is_empty = self._take_burst()
+        except BaseException:  # such as memory that is short: go on, or nobody is heard any more
+            self._loop.call_soon(self._take_events, context=self._context)
+            raise
+        if is_empty:
+            self._has_taken_all.release()
+        else:
+            self._loop.call_soon(self._take_events, context=self._context)
+
+    def _take_burst(self) -> bool:
+        """Take what events there are, at most EVENTS_A_TURN. Returns whether those were all, for now or for ever."""
         first, self._first_event = self._first_event, None
-        event = poll(NOW) if first is None else first
         for _ in range(EVENTS_A_TURN):
-            if event.completion_type != cygrpc.CompletionType.operation_complete:  # there are no more, for now or ever
-                self._is_empty.release()
-                return
+            event = self._queue.poll(NOW) if first is None else first
+            first = None
+            if event.completion_type != cygrpc.CompletionType.operation_complete:
+                return True
             try:
                 event.tag(event)
             except Exception:
                 log.exception("grpc_event_failed")
-            event = poll(NOW)
-        if event.completion_type == cygrpc.CompletionType.operation_complete:
-            self._first_event = event
-        self._loop.call_soon(self._take_events, context=self._context)
+        return False
 
     def _on_call(self, event: Any) -> None:
         self._requested -= 1
@@ -206,7 +218,7 @@ class Listener:
         for drain in self._drains:
             drain.calls.discard(call)
             if not drain.calls:
-                drain.is_over.set()
+                drain.done.set()
         if self._is_shut:
             self._end_if_quiet()
 
@@ -223,7 +235,7 @@ class Listener:
 
 class _Drain(NamedTuple):
     calls: set[Call]  # that have not ended
-    is_over: asyncio.Event
+    done: asyncio.Event
 
 
 class _NoTracebackForCallers(logging.Filter):

@@ -1,8 +1,8 @@
 """Reservations over a stream that stays open: the unary call's path without the unary call's price.
 
-Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, a task, two wake-ups. So a
-message of the stream carries as many requests as the client had when it could write, and as many replies as were
-there when the last message was written; nobody waits for a batch to fill. A request has no task: it goes to the
+Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, frames, a handful of operations of the
+core. So a message of the stream carries as many requests as the client had when it could write, and as many replies as
+were there when the last message was written; nobody waits for a batch to fill. A request has no task: it goes to the
 core on the reader's stack, its answer comes to a list on the stack of who gives it, and a batch that the journal
 made durable wakes each stream's writer once.
 

@@ -253,18 +253,19 @@ class Incarnation:
                 assert_never(never)
 
     def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
-        """An order is taken up when its rows are in memory: one that waits for them itself needs a task to do it."""
+        """A new order is taken up when its rows are in memory: one that waits for them itself needs a task to do it."""
+        key = OrderKey(command.organization_id, command.order_id)
         variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
-        if self.stock.ready(command.organization_id, variant_ids) is None:
-            self.stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, command, reply))
+        if self.stock.ready(command.organization_id, variant_ids) is None and self.orders.is_new(key):
+            self.stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, key, command, reply))
         else:
-            self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            self.orders.ask(key, command, reply)
 
-    def _take_up(self, command: Reserve, reply: Reply[Fact]) -> None:
+    def _take_up(self, key: OrderKey, command: Reserve, reply: Reply[Fact]) -> None:
         if reply.is_done:
             return  # the incarnation is ending and has answered
         try:
-            self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            self.orders.ask(key, command, reply)
         except Unavailable as error:
             reply.fail(error)
 

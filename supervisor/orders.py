@@ -48,6 +48,10 @@ class OrderDirectory:
         self.loader = Loader(read, services.journal.wait_durable, self._deliver)
         self.known = KnownKeys()
 
+    def is_new(self, key: OrderKey) -> bool:
+        """Nobody has heard of this order: it is not in memory, and certainly not in the database."""
+        return self._directory.get(key) is None and not self.known.may_contain(key)
+
     def activate(self, key: OrderKey) -> OrderActor:
         """The order's actor. One that may have a history reads it in its first turn."""
         actor = self._directory.get(key)

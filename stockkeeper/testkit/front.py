@@ -1,7 +1,7 @@
 """The server's own front, the frame and the servicers of `rpc`, without gRPC's transport before it.
 
 `rpc.handlers.Frame` takes a call's bytes from its context and ends the call through it. It needs of gRPC no more than
-that, so a context of fifty lines stands in for HTTP/2.
+that, so a small context stands in for HTTP/2.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -58,7 +58,7 @@ class Front:
         self._frame.add_service(STOCK, StockServicer(inventory))
 
     async def serve(self, path: str, messages: Sequence[bytes], metadata: Metadata) -> Reply:
-        """One RPC. Cancelling it is what gRPC does to a handler whose caller is gone."""
+        """One RPC. Cancelling it is the caller's going away."""
         context = _Context(messages, metadata)
         begun = len(self._history.operations)
         self._frame.serve(path, context)
@@ -125,6 +125,9 @@ class _Context:
 
     def abort(self, status: Any) -> None:
         self._end(Reply(status.code, b"", status.details, tuple(status.trailing_metadata)))
+
+    def cancel(self) -> None:
+        self._end(Reply(grpc.StatusCode.CANCELLED))
 
     def _end(self, reply: Reply) -> None:
         if not self.is_over:

@@ -1,6 +1,6 @@
 """The wire between clients and servers: what goes wrong with a call, and what gRPC makes of that.
 
-An attempt of a call is a task at the server's side, as every RPC is one, and is cancelled when its caller is gone.
+An attempt of a call is a task at the server's side, and is cancelled when its caller is gone.
 What a caller sees is gRPC's: a connection that breaks is UNAVAILABLE, which the client's retry policy repeats, and
 silence is DEADLINE_EXCEEDED, which it does not.
 """
@@ -191,7 +191,7 @@ class Wire:
                 await anyio.sleep(plan.reply_delay_s)
             return exchange.reply
         finally:
-            exchange.scope.cancel()  # gRPC cancels a handler whose caller is gone
+            exchange.scope.cancel()  # the server gives up a call whose caller is gone
 
     async def _nothing(self, plan: _Plan) -> Reply:
         """What comes when nothing comes."""

@@ -210,9 +210,11 @@ class Core:
 
     def __init__(self) -> None:
         self.tags: list[Any] = []
+        self.code = 0
 
-    def start_server_batch(self, operations: Any, tag: Any) -> None:
+    def start_server_batch(self, operations: Any, tag: Any) -> int:
         self.tags.append(tag)
+        return self.code
 
 
 def event(message: bytes | None = None, cancelled: bool = False) -> Any:
@@ -242,6 +244,30 @@ async def test_a_call_that_is_over_begins_no_operation() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(waiting, 0.001)
     assert not core.tags
+
+
+async def test_an_operation_that_the_core_does_not_begin_is_not_waited_for() -> None:
+    core = Core()
+    call = Call(core, (), lambda call: None)
+    core.code = 8  # GRPC_CALL_ERROR_TOO_MANY_OPERATIONS
+    with pytest.raises(AssertionError):
+        await asyncio.wait_for(call.read(), 10)
+
+
+async def test_what_escapes_from_a_turn_does_not_make_the_server_deaf() -> None:
+    answers, escaped = Answers(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context["exception"]))
+    answers.gate.set()
+    async with listening(answers) as (listener, _, inventory):
+        take_burst = listener._take_burst
+
+        def fail_once() -> bool:
+            listener._take_burst = take_burst  # type: ignore[method-assign]
+            raise MemoryError
+
+        listener._take_burst = fail_once  # type: ignore[method-assign]
+        assert await code_of(inventory.GetStockInfo(QUESTION, timeout=10)) is StatusCode.OK
+    assert [type(error) for error in escaped] == [MemoryError]
 
 
 async def test_ended_calls_are_not_kept() -> None:

@@ -51,6 +51,9 @@ class Said:
     def abort(self, status: Any) -> None:
         self.over(status.code.name)
 
+    def cancel(self) -> None:
+        self.over("cancelled")
+
     def over(self, word: Any) -> None:
         self.is_over = True
         self.words.append(word)
@@ -133,6 +136,36 @@ async def test_a_bug_is_internal_and_logged(how: str, events: list[Any]) -> None
     assert call.words == ["INTERNAL"]
     assert [event["event"] for event in events] == ["rpc_failed"]
     assert frame.statistics().calls_under_way == 0
+
+
+async def test_a_status_that_cannot_be_given_cancels_the_call(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    """And raises nothing: it would be on the stack of who gives the replies of all others."""
+    reply: Reply[Fact] = Reply()
+    frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
+    monkeypatch.setattr("rpc.handlers.to_status", lambda *_: 1 // 0)
+    reply.fail(RuntimeError("secret"))
+    assert call.words == ["cancelled"]
+    assert [event["event"] for event in events] == ["rpc_failed", "status_failed"]
+    assert frame.statistics().calls_under_way == 0
+
+
+async def test_a_bug_is_logged_also_if_its_caller_is_gone(events: list[Any]) -> None:
+    async def fail_in_the_end() -> GetStockInfoResponse:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("secret")
+
+    _, call = serve(fail_in_the_end)
+    assert call.task is not None
+    await asyncio.sleep(0)
+    call.over("gone")
+    call.task.cancel()
+    await call.task
+    assert call.words == ["gone"]
+    assert [event["event"] for event in events] == ["rpc_failed"]
 
 
 class BrokenStream:
