@@ -56,7 +56,8 @@ METHOD = """## How it is measured
   acknowledged, row by row.
 - The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on that layer, on
   which the rivals stand. The service stands on gRPC's core without it ([call.py](../rpc/call.py)), so a second no-op
-  shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}).
+  shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}); grpc.aio was faster before 1.84, see
+  [performance.md](performance.md).
 - All reservations are durable before the answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and
   `synchronous_commit`, Redis with `appendfsync always`. The rivals ([bench/rivals](../bench/rivals)) check all lines,
   take all or nothing, store reservation and items and are idempotent on the order; they keep no ledger, choose no

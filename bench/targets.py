@@ -91,6 +91,16 @@ def _ceiling() -> list[Target]:
         for noop, layer in (("noop", "grpc.aio"), ("noop_bare", "the service's own layer"))
         for store, name in (("sqlite", "SQLite"), ("postgres", "Postgres"))
         for workload in ("hot", "spread")
+    ] + [
+        Target(
+            f"durable reservations on {name} / no-op calls of grpc.aio, {workload}, 128 callers",
+            True,
+            0.85,
+            rate("reserve, 128 callers", f"{store} {workload}", f"noop {workload}"),
+            "reserve, 128 callers",
+        )
+        for store, name in (("sqlite", "SQLite"), ("postgres", "Postgres"))
+        for workload in ("hot", "spread")
     ]
 
 
