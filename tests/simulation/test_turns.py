@@ -9,7 +9,7 @@ from actors.stock import StockActor
 from simulation.runner import run_seed
 from supervisor.order import OrderActor
 
-SEEDS = 40
+SEEDS = 100  # of 40 a single world more or less would decide
 
 
 @pytest.fixture
