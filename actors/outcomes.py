@@ -1,8 +1,8 @@
 """Answers to commands: facts in the past tense, and refusals named by their cause.
 
 Both are plain tagged values, so that an answer can be remembered under an idempotency key and given again word
-for word. Inside the core a refusal travels as the exception `Refused`; only `rpc/errors.py` knows which status
-each one becomes.
+for word. Inside the core a refusal travels as the exception `Refused`; only `rpc/messages/problems.py` knows
+which status each one becomes.
 """
 
 from msgspec import Struct

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.limits import INT32_MAX
+from actors.bounds import INT32_MAX
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
 

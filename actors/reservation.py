@@ -12,7 +12,7 @@ that is overdue counts as expired even before anybody has expired it (G7).
 
 from typing import NoReturn
 
-from actors.messages import Line
+from actors.commands import Line
 from actors.outcomes import (
     Refused,
     ReservationExpired,

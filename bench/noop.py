@@ -15,9 +15,9 @@ import uvloop
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1 import stream_pb2
 
-from rpc.addresses import free_addresses
-from rpc.handlers import Context
-from rpc.listener import Listener
+from rpc.frame import Context
+from rpc.transport.addresses import free_addresses
+from rpc.transport.core_listener import Listener
 
 RESERVED = pb.ReserveStockResponse(
     success=True,

@@ -55,7 +55,8 @@ METHOD = """## How it is measured
   one run. After a suite its databases are read: reservations, items and reserved pieces must be those that were
   acknowledged, row by row.
 - The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on that layer, on
-  which the rivals stand. The service stands on gRPC's core without it ([call.py](../rpc/call.py)), so a second no-op
+  which the rivals stand. The service stands on gRPC's core without it
+  ([core_call.py](../rpc/transport/core_call.py)), so a second no-op
   shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}); grpc.aio was faster before 1.84, see
   [performance.md](performance.md).
 - All reservations are durable before the answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and

@@ -23,8 +23,8 @@ import anyio
 import uvloop
 from inventory.v1 import inventory_pb2 as pb
 
-import supervisor.order
-from actors.messages import CountedLine, Import, Reserve
+import supervisor.order_actor
+from actors.commands import CountedLine, Import, Reserve
 from actors.outcomes import StockReserved
 from actors.records import ReservationItem, ReservationRecord, Transaction
 from actors.reply import Reply
@@ -34,17 +34,17 @@ from bench.measure import Pace, reserving, take_turns
 from bench.orders import ORGANIZATION, PIECES, SPREAD, SPREAD_ROWS, WAREHOUSE, variant
 from bench.processes import python
 from bench.systems import Running, Setting
-from rpc import answers, validation
-from rpc.server import RpcServer
+from rpc.messages import responses, validation
+from rpc.rpc_server import RpcServer
 from stockkeeper.bootstrap import build_sources, build_store
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.sql import sqlite_session
 from storage.store import Store
-from supervisor.coordinator import Coordinator
+from supervisor.activations.stock_directory import StockDirectory
 from supervisor.incarnation import Incarnation
-from supervisor.settings import Limits
-from supervisor.stock_directory import StockDirectory
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
+from supervisor.transactions.coordinator import Coordinator
 
 RESULTS = Path(__file__).parent / "results" / "stages.json"
 CALLERS = 64
@@ -167,11 +167,11 @@ async def stages(store: Store, written: Stopwatch) -> dict[str, float]:
     for owner, name, stage in (
         (validation, "reserve", "validation"),
         (Incarnation, "submit", "order: mailbox, activation, the rest"),
-        (supervisor.order, "plan", "plan"),
+        (supervisor.order_actor, "plan", "plan"),
         (Coordinator, "prepare_at_once", "prepare: a hold on each row"),
         (Coordinator, "decide", "decide: rows, LSN, journal"),
         (StockDirectory, "publish", "publish"),
-        (answers, "reserved", "protobuf: answer"),
+        (responses, "reserved", "protobuf: answer"),
     ):
         watch.wrap(owner, name, stage)
     core = Supervisor(store, build_sources(), Limits())
@@ -190,7 +190,7 @@ async def stages(store: Store, written: Stopwatch) -> dict[str, float]:
                 request = pb.ReserveStockRequest.FromString(call.message)
                 watch.spent_ns["protobuf: parse"] += time.thread_time_ns() - begin
                 fact = await core.ask(validation.reserve(request, ()))
-                answer = answers.reserved(fact)
+                answer = responses.reserved(fact)
                 begin = time.thread_time_ns()
                 answer.SerializeToString()
                 watch.spent_ns["protobuf: answer"] += time.thread_time_ns() - begin

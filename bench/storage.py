@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from actors.records import OrderKey, ReservationItem, ReservationRecord, RowChange, StockRecord, Transaction, VariantKey
 from bench.machine import describe
-from storage.sql.store import SqlStore
+from storage.sql.sql_store import SqlStore
 
 RESULTS = Path(__file__).parent / "results"
 START_MS = 1_790_000_000_000

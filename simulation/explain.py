@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from actors.limits import INT32_MAX
-from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.bounds import INT32_MAX
+from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
@@ -17,8 +17,8 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
-from simulation.choice import choose
-from simulation.expected import (
+from actors.views import ReservationPage, StockPage
+from simulation.audit.expected import (
     STATES_AFTER,
     STATES_OF_A_REPEAT,
     check_of,
@@ -28,9 +28,9 @@ from simulation.expected import (
     lines_asked,
     refusal_of,
 )
-from simulation.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
-from simulation.replay import Replay, Timeline, between, items_asked
-from supervisor.queries import ReservationPage, StockPage
+from simulation.audit.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
+from simulation.audit.replay import Replay, Timeline, between, items_asked
+from simulation.schedule.choice import choose
 
 Explains = Callable[[int], bool]
 """Whether the state after that LSN explains the answer."""

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from actors.messages import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
 from actors.records import Transaction
-from simulation.faults import Options, options_of
-from simulation.history import Check, Note, Operation, StockInfo
+from simulation.audit.history import Check, Note, Operation, StockInfo
+from simulation.audit.violation import Violation
 from simulation.runner import Result
-from simulation.violation import Violation
+from simulation.world.faults import Options, options_of
 
 STEPS_TOLD = 24
 

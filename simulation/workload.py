@@ -7,12 +7,12 @@ from typing import get_args
 import anyio
 from msgspec.structs import replace
 
-from actors.messages import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import ReservationConfirmed, ReservationExists, StockReserved
 from actors.records import ReservationRecord, ReservationState, StockKey
-from simulation.faults import Options
-from simulation.history import Check, ListReservations, ListStock, Operation, Request, StockInfo
-from supervisor.queries import ReservationPage, StockPage
+from actors.views import ReservationPage, StockPage
+from simulation.audit.history import Check, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.world.faults import Options
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 

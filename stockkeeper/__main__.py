@@ -9,7 +9,7 @@ os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
 # another program (https://github.com/grpc/grpc/issues/43055).
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from stockkeeper.cli import main
+from stockkeeper.command_line.cli import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ import structlog
 import uuid_utils
 
 from stockkeeper.config import ConfigurationError, ServeConfig
-from storage.sql.store import SqlStore
+from storage.sql.sql_store import SqlStore
 from storage.store import StorageError, Store
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 
 DEFAULT_PORT = 50_053
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///stockkeeper.db"

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.messages import Change, Line
+from actors.commands import Change, Line
 from actors.outcomes import InsufficientStock, Refused, Shortage, StockNotFound
+from actors.planner import Placement, place
 from actors.records import Delta, ReservationItem, StockKey
-from actors.stock import StockActor
-from supervisor.planner import Placement, place
-from supervisor.stock_directory import VariantStock
+from actors.stock_actor import StockActor
+from supervisor.activations.stock_directory import VariantStock
 
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least so many pieces back to a row, in service milliseconds."""

@@ -14,7 +14,8 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
-from actors.messages import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
+from actors.idempotency import remember
 from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Unavailable
 from actors.records import (
     OrderKey,
@@ -22,26 +23,25 @@ from actors.records import (
     Transaction,
 )
 from actors.reply import Event, Reply
-from storage.journal import Journal, JournalStatistics, shutting_down, storage_down
 from storage.store import Ownership, Store
-from supervisor.call import Call
+from supervisor.activations.directory import DirectoryStatistics
+from supervisor.activations.order_directory import OrderDirectory
+from supervisor.activations.request_directory import RequestDirectory
+from supervisor.activations.stock_directory import StockDirectory
+from supervisor.activations.store_reader import Reader
+from supervisor.answering import Views
+from supervisor.background.expiry import Expiry
+from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.background.housekeeping import Housekeeping
 from supervisor.clock import ServiceClock
-from supervisor.coordinator import NOTHING_PREPARED, Coordinator
-from supervisor.directory import DirectoryStatistics
-from supervisor.expiry import Expiry
-from supervisor.goods import Goods
-from supervisor.hints import ExpiryHints
-from supervisor.housekeeping import Housekeeping
-from supervisor.lease import Lease
-from supervisor.memory import remember
-from supervisor.order import OrderServices
-from supervisor.orders import OrderDirectory
-from supervisor.pulse import Pulse
-from supervisor.reader import Reader
-from supervisor.requests import RequestDirectory
-from supervisor.settings import Limits
-from supervisor.stock_directory import StockDirectory
-from supervisor.views import Views
+from supervisor.limits import Limits
+from supervisor.open_call import Call
+from supervisor.order_actor import OrderServices
+from supervisor.ownership.heartbeat import Pulse
+from supervisor.ownership.lease import Lease
+from supervisor.transactions.coordinator import NOTHING_PREPARED, Coordinator
+from supervisor.transactions.journal import Journal, JournalStatistics, shutting_down, storage_down
+from supervisor.transactions.receiving import Goods
 
 T = TypeVar("T")
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.messages import Command, Line
+from actors.commands import Command, Line
 from actors.outcomes import Fact
 from actors.records import ReservationState, StockKey
 from actors.reply import Reply
-from storage.journal import shutting_down, storage_down
+from actors.views import BasketCheck, ReservationPage, StockPage, StockView
 from storage.store import Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
-from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
-from supervisor.settings import Limits
+from supervisor.limits import Limits
+from supervisor.transactions.journal import shutting_down, storage_down
 
 REOPEN_PAUSE_MIN_S = 0.05
 REOPEN_PAUSE_MAX_S = 1.0

@@ -10,8 +10,8 @@ Turned down: a fake of InventoryClient with rules of its own (it would be wrong 
 grpc.aio over a socket (it knows real time and asyncio only, and its threads decide who runs next).
 """
 
-from stockkeeper.testkit.faults import Fault
-from stockkeeper.testkit.simulation import Run, Simulation, SimulationFailed
-from stockkeeper.testkit.world import World
+from stockkeeper.testkit.kit_world import World
+from stockkeeper.testkit.requested_faults import Fault
+from stockkeeper.testkit.runs import Run, Simulation, SimulationFailed
 
 __all__ = ["Fault", "Run", "Simulation", "SimulationFailed", "World"]

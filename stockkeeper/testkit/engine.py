@@ -5,21 +5,21 @@ from random import Random
 
 import anyio
 
-from simulation import world as simulated
-from simulation.asyncio_loop import LoopSchedule
-from simulation.faults import Options
-from simulation.inspection import look_at
-from simulation.keeping import WatchedDisk
-from simulation.schedule import Schedule
-from simulation.server import Server
-from stockkeeper.testkit.faults import Fault, Rates
+from simulation.audit.inspection import look_at
+from simulation.schedule.asyncio_loop import LoopSchedule
+from simulation.schedule.trio_schedule import Schedule
+from simulation.world import simulated_world
+from simulation.world.faults import Options
+from simulation.world.server import Server
+from simulation.world.watched_disk import WatchedDisk
 from stockkeeper.testkit.front import Front
+from stockkeeper.testkit.requested_faults import Fault, Rates
 from stockkeeper.testkit.wire import Wire
 
 _LOOKS = 5
 
 
-class Engine(simulated.World):
+class Engine(simulated_world.World):
     """A world whose clients are somebody else's code.
 
     Args:
@@ -79,12 +79,12 @@ class Engine(simulated.World):
         """From now on nothing goes wrong; returns when nothing is under way any more."""
         self._is_settled = True
         self.be_calm(True)
-        with anyio.move_on_after(simulated.QUIET_S_MAX) as patience:
+        with anyio.move_on_after(simulated_world.QUIET_S_MAX) as patience:
             while self._serving() is None or self.wire.under_way:  # noqa: ASYNC110 - they do not tell
                 await anyio.sleep(0.5)
         if patience.cancelled_caught:
             self.fail("G10", "calls never end although nothing goes wrong any more")
-        await anyio.sleep(simulated.SETTLE_S)
+        await anyio.sleep(simulated_world.SETTLE_S)
 
     def be_calm(self, is_calm: bool) -> None:
         """Whether nothing goes wrong for now. After `settle` it stays so."""

@@ -1,6 +1,6 @@
 """The server's own front, the frame and the servicers of `rpc`, without gRPC's transport before it.
 
-`rpc.handlers.Frame` takes a call's bytes from its context and ends the call through it. It needs of gRPC no more than
+`rpc.frame.Frame` takes a call's bytes from its context and ends the call through it. It needs of gRPC no more than
 that, so a small context stands in for HTTP/2.
 """
 
@@ -12,17 +12,17 @@ import grpc.aio
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from actors.messages import Command, Line
+from actors.commands import Command, Line
 from actors.outcomes import Fact, Refused
 from actors.records import ReservationState, StockKey
 from actors.reply import Reply as CoreReply
-from rpc.handlers import Frame
-from rpc.inventory_service import InventoryServicer
-from rpc.server import CALLS_MAX, INVENTORY, STOCK
-from rpc.stock_service import StockServicer
-from simulation.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
-from simulation.server import Server
-from supervisor.queries import BasketCheck, ReservationPage, StockPage, StockView
+from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+from rpc.frame import Frame
+from rpc.rpc_server import CALLS_MAX, INVENTORY, STOCK
+from rpc.services.inventory_service import InventoryServicer
+from rpc.services.stock_service import StockServicer
+from simulation.audit.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.world.server import Server
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 A = TypeVar("A", bound=Answer)
@@ -72,7 +72,7 @@ class Front:
 
 
 class _Context:
-    """`rpc.handlers.Context` of a call that came in one piece and has one response."""
+    """`rpc.frame.Context` of a call that came in one piece and has one response."""
 
     def __init__(self, messages: Sequence[bytes], metadata: Metadata) -> None:
         self._unread = list(messages)
@@ -141,7 +141,7 @@ class _Context:
 
 
 class _Recorded:
-    """The core behind the port `rpc.service.Inventory`. The auditor judges what passes through here."""
+    """The core behind the port `rpc.inventory_port.Inventory`. The auditor judges what passes through here."""
 
     def __init__(self, server: Server, history: History) -> None:
         self._server = server

@@ -15,9 +15,9 @@ import grpc
 from anyio.abc import TaskGroup
 from inventory.channel import RetryPolicy
 
-from simulation.server import Server
-from stockkeeper.testkit.faults import SLOW_NETWORK_S, Fault, Rates
+from simulation.world.server import Server
 from stockkeeper.testkit.front import Front, Metadata, Reply
+from stockkeeper.testkit.requested_faults import SLOW_NETWORK_S, Fault, Rates
 
 UNREACHABLE = Reply(grpc.StatusCode.UNAVAILABLE, details="failed to connect to all addresses")
 CONNECTION_LOST = Reply(grpc.StatusCode.UNAVAILABLE, details="Socket closed")

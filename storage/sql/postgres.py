@@ -15,9 +15,9 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from actors.records import Transaction
+from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
-from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
 from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 

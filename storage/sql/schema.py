@@ -219,7 +219,7 @@ ownership = Table(
     **OPTIONS,
 )
 
-# ---- what was moved out: `storage.sql.housekeeping` writes it, and no request reads it ----------------------------
+# ---- what was moved out: `storage.sql.archive` writes it, and no request reads it ----------------------------
 
 stock_opening = Table(
     "stock_opening",

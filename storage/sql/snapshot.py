@@ -58,7 +58,7 @@ async def read_snapshot(database_url: str, function: Callable[[Connection], T]) 
     """Run a function that reads, where it sees one moment of the database and can change nothing.
 
     Args:
-        database_url: of a kind that `storage.sql.store.backend_for` understands.
+        database_url: of a kind that `storage.sql.sql_store.backend_for` understands.
 
     Raises:
         SQLAlchemyError, sqlite3.Error, OSError: the database cannot be read.

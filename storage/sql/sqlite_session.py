@@ -10,9 +10,9 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from actors.records import Transaction
+from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
-from storage.sql.housekeeping import move_out
 from storage.sql.migrate import migrate
 from storage.store import MovedOut, Ownership, StorageError
 

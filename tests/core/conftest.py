@@ -7,14 +7,14 @@ from itertools import count
 import anyio
 import pytest
 
-from actors.messages import CountedLine, Import, Line, Reserve
+from actors.commands import CountedLine, Import, Line, Reserve
 from actors.outcomes import StockReserved
 from actors.records import ReservationRecord
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 
 ORGANIZATION = "org_1"

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.messages import Line, Reserve
+from actors.commands import Line, Reserve
 from actors.outcomes import StockReserved, Unavailable
 from actors.records import StockRecord, VariantKey
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import StorageError
 from tests.core.conftest import ORGANIZATION, World, bring, reserve
 

@@ -5,12 +5,12 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from actors.messages import Confirm, Fulfill, Receive, Release
+from actors.commands import Confirm, Fulfill, Receive, Release
 from actors.outcomes import Refused, ReservationNotFound, ReservationReleased
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import MovedOut, OwnershipLost, StorageError
-from supervisor.housekeeping import DAY_MS, ROWS_A_STEP
-from supervisor.settings import Limits
+from supervisor.background.housekeeping import DAY_MS, ROWS_A_STEP
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 
@@ -123,7 +123,7 @@ async def test_thousands_go_step_by_step_and_others_get_their_turn(world: World)
 async def test_nothing_is_lost_where_orders_come_again_while_days_go_by(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervisor.housekeeping.REST_MAX_S", 0.01)  # time jumps during steps, too
+    monkeypatch.setattr("supervisor.background.housekeeping.REST_MAX_S", 0.01)  # time jumps during steps, too
     limits = Limits(heartbeat_s=0.001, keep_days=1, idle_timeout_s=0.01, orders_max=4)
 
     async def shop(core: Supervisor, shopper: int) -> None:
@@ -178,7 +178,7 @@ async def test_all_is_kept_by_default(world: World) -> None:
 async def test_a_step_that_fails_is_told_and_tried_again_and_keeps_nobody_from_work(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("supervisor.housekeeping.RETRY_S", 0.005)
+    monkeypatch.setattr("supervisor.background.housekeeping.RETRY_S", 0.005)
 
     class Locked(MemoryStore):
         failures_left = 3

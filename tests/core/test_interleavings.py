@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.messages import Confirm, Count, CountedLine, Fulfill, Import, Line, Receive, Release
+from actors.commands import Confirm, Count, CountedLine, Fulfill, Import, Line, Receive, Release
 from actors.outcomes import (
     ActorCrashed,
     InsufficientStock,
@@ -15,11 +15,11 @@ from actors.outcomes import (
     Unavailable,
 )
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
-from actors.stock import StockState
-from storage.memory import Disk, MemoryStore
-from supervisor.coordinator import Prepared
-from supervisor.hints import ExpiryHints
-from supervisor.settings import Limits
+from actors.stock_actor import StockState
+from storage.memory_store import Disk, MemoryStore
+from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.limits import Limits
+from supervisor.transactions.coordinator import Prepared
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 from tests.core.test_lifecycle import GatedStore
 

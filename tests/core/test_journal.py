@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-import storage.journal
+import supervisor.transactions.journal
 from actors.records import Transaction
-from storage.journal import CROWD_MIN
-from storage.memory import MemoryStore
-from supervisor.settings import Limits
+from storage.memory_store import MemoryStore
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
+from supervisor.transactions.journal import CROWD_MIN
 from tests.core.conftest import World, bring, reserve
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ class Recorder(MemoryStore):
 
 
 async def test_few_callers_wait_for_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+    monkeypatch.setattr(supervisor.transactions.journal, "LULL_S", FOR_EVER)
     store = Recorder(world)
     async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
         await bring(core, {("a", "w1"): 1_000})
@@ -43,7 +43,7 @@ async def test_few_callers_wait_for_nobody(world: World, monkeypatch: pytest.Mon
 
 
 async def test_a_crowd_is_written_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+    monkeypatch.setattr(supervisor.transactions.journal, "LULL_S", FOR_EVER)
     store = Recorder(world)
     async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
         await bring(core, {("a", "w1"): 1_000})
@@ -62,7 +62,7 @@ async def test_who_is_left_of_a_crowd_is_not_kept_waiting(world: World, monkeypa
                 tasks.start_soon(_call, core, f"crowd-{caller}")
         for _ in range(2):  # it takes a lull to notice, and a second one until the crowd is small enough
             await reserve(core, f"late-{len(store.sizes)}", ("a", "w1", 1))
-        monkeypatch.setattr(storage.journal, "LULL_S", FOR_EVER)
+        monkeypatch.setattr(supervisor.transactions.journal, "LULL_S", FOR_EVER)
         await reserve(core, "last", ("a", "w1", 1))
 
 

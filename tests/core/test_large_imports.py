@@ -4,11 +4,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from actors.messages import CountedLine, Import, Line, Receive
+from actors.commands import CountedLine, Import, Line, Receive
 from actors.outcomes import StockImported, Unavailable
-from supervisor import goods
-from supervisor.settings import Limits
-from supervisor.steps import ROWS_A_STEP
+from supervisor.limits import Limits
+from supervisor.transactions import receiving
+from supervisor.transactions.chunks import ROWS_A_STEP
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 
 pytestmark = pytest.mark.anyio
@@ -78,7 +78,7 @@ async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
     world: World, monkeypatch: pytest.MonkeyPatch, x: int, after: str
 ) -> None:
     """The first time the row is unchanged, the second time too little is counted for what is reserved."""
-    owner = goods if after == "_divided" else goods.Goods
+    owner = receiving if after == "_divided" else receiving.Goods
     right = getattr(owner, after)
 
     async def crashing(*arguments: object) -> object:

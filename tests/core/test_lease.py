@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from actors.messages import Confirm, Line
+from actors.commands import Confirm, Line
 from actors.outcomes import Unavailable
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import LEASE_S, OwnershipLost
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 

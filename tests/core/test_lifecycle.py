@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.messages import Confirm, CountedLine, Import, Line, Receive, Release
+from actors.commands import Confirm, CountedLine, Import, Line, Receive, Release
 from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
@@ -16,10 +16,10 @@ from actors.outcomes import (
     Unavailable,
 )
 from actors.records import OrderKey, ReservationRecord, Transaction
-from actors.stock import StockState
-from storage.memory import Disk, MemoryStore
+from actors.stock_actor import StockState
+from storage.memory_store import Disk, MemoryStore
 from storage.store import OwnershipLost, StorageError
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,8 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.messages import Line
-from supervisor.planner import place
+from actors.commands import Line
+from actors.planner import place
 
 
 def warehouses(lines: list[Line], free: dict[str, dict[str, int]]) -> list[str] | None:

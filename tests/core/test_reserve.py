@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from actors.messages import Confirm, Expire, Fulfill, Receive, Release
+from actors.commands import Confirm, Expire, Fulfill, Receive, Release
 from actors.outcomes import (
     InsufficientStock,
     Refused,

@@ -8,9 +8,9 @@ import trio.testing
 
 from actors.outcomes import Unavailable
 from actors.records import Transaction
-from storage.memory import MemoryStore
+from storage.memory_store import MemoryStore
 from storage.store import StorageError
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from tests.core.conftest import World, bring, reserve
 
 

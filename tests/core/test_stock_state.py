@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.actor import InlineDispatcher
-from actors.limits import INT32_MAX
-from actors.messages import Count, Prepare
+from actors.bounds import INT32_MAX
+from actors.commands import Count, Prepare
 from actors.outcomes import Unavailable
 from actors.records import Delta, StockRecord
-from actors.stock import StockActor, StockState, Verdict
+from actors.stock_actor import StockActor, StockState, Verdict
 
 
 def row(available: int = 10, reserved: int = 0) -> StockState:

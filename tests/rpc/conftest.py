@@ -10,9 +10,9 @@ import structlog
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from inventory.v1.stock_pb2_grpc import StockServiceStub
 
-from rpc.frontend_session import FrontendSession
-from rpc.remote import RemoteInventory
-from rpc.server import RpcServer
+from rpc.frontends.frontend_session import FrontendSession
+from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.rpc_server import RpcServer
 from tests.rpc.fake_inventory import FakeInventory
 
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-from actors.messages import Command, Line
+from actors.commands import Command, Line
 from actors.outcomes import Fact, StockReserved
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockKey, StockRecord
 from actors.reply import Reply
-from supervisor.queries import Availability, BasketCheck, ReservationPage, StockPage, StockView
+from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockView
 
 AT_MS = 1_769_860_800_123  # 2026-01-31T12:00:00.123Z
 

@@ -11,8 +11,8 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import StockRecord
-from rpc import answers
-from supervisor.queries import BasketCheck
+from actors.views import BasketCheck
+from rpc.messages import responses
 from tests.rpc.fake_inventory import AT_MS, a_line, a_reservation, a_view
 
 
@@ -26,7 +26,7 @@ from tests.rpc.fake_inventory import AT_MS, a_line, a_reservation, a_view
     ],
 )
 def test_timestamps_are_rfc_3339_in_utc(at_ms: int, text: str) -> None:
-    assert answers.timestamp(at_ms) == text
+    assert responses.timestamp(at_ms) == text
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_timestamps_are_rfc_3339_in_utc(at_ms: int, text: str) -> None:
     ],
 )
 def test_stock_status(available: int, min_stock: int, status: str) -> None:
-    assert answers.stock_status(StockRecord("o", "v", "w", "s", available, min_stock=min_stock)) == status
+    assert responses.stock_status(StockRecord("o", "v", "w", "s", available, min_stock=min_stock)) == status
 
 
 def test_reserved() -> None:
-    response = answers.reserved(StockReserved(a_reservation()))
+    response = responses.reserved(StockReserved(a_reservation()))
     assert response.success
     assert response.message == "Stock reserved successfully"
     assert (response.reservation_id, response.expires_at) == ("res_1", "2026-01-31T12:15:00.123Z")
@@ -56,19 +56,19 @@ def test_reserved() -> None:
 
 
 def test_confirmed() -> None:
-    response = answers.confirmed(ReservationConfirmed(a_reservation("confirmed")))
+    response = responses.confirmed(ReservationConfirmed(a_reservation("confirmed")))
     assert response.success
     assert (response.message, response.confirmed_at) == ("Reservation confirmed", "2026-01-31T12:00:01.123Z")
 
 
 def test_released() -> None:
-    response = answers.released(ReservationReleased(a_reservation("released")))
+    response = responses.released(ReservationReleased(a_reservation("released")))
     assert (response.success, response.message) == (True, "Reservation released")
     assert (response.items_released, response.total_quantity_released) == (2, 3)
 
 
 def test_a_release_after_the_expiry_says_so_and_gives_nothing_back() -> None:
-    response = answers.released(ReservationReleased(a_reservation("expired")))
+    response = responses.released(ReservationReleased(a_reservation("expired")))
     assert response.success
     assert "expired" in response.message
     assert "2026-01-31T12:00:02.123Z" in response.message
@@ -76,20 +76,20 @@ def test_a_release_after_the_expiry_says_so_and_gives_nothing_back() -> None:
 
 
 def test_fulfilled() -> None:
-    response = answers.fulfilled(ReservationFulfilled(a_reservation("fulfilled")))
+    response = responses.fulfilled(ReservationFulfilled(a_reservation("fulfilled")))
     assert (response.success, response.message) == (True, "Reservation fulfilled")
     assert response.fulfilled_at == "2026-01-31T12:00:02.123Z"
     assert (response.items_fulfilled, response.total_quantity_fulfilled) == (2, 3)
 
 
 def test_received() -> None:
-    response = answers.received(StockReceived("stock_1", 15, 12, 7))
+    response = responses.received(StockReceived("stock_1", 15, 12, 7))
     assert (response.stock_id, response.total_quantity, response.available_quantity) == ("stock_1", 15, 12)
     assert (response.quantity_before, response.message) == (7, "Stock received")
 
 
 def test_imported() -> None:
-    response = answers.imported(StockImported(6, 1, 2, 3))
+    response = responses.imported(StockImported(6, 1, 2, 3))
     assert (response.lines, response.rows_created, response.rows_changed, response.rows_unchanged) == (6, 1, 2, 3)
     assert response.message == "Stock imported"
 
@@ -99,13 +99,13 @@ def test_imported() -> None:
     [(True, True, "Available"), (True, False, "Insufficient stock"), (False, False, "Stock not found")],
 )
 def test_availability(found: bool, fits: bool, message: str) -> None:
-    response = answers.availability(a_line(found, fits, available=3))
+    response = responses.availability(a_line(found, fits, available=3))
     assert (response.available, response.available_quantity, response.message) == (fits, 3, message)
     assert response.warehouse_id == ("wh_101" if found else "")
 
 
 def test_bulk_availability() -> None:
-    response = answers.bulk_availability(BasketCheck(False, (a_line(), a_line(found=False, fits=False, available=0))))
+    response = responses.bulk_availability(BasketCheck(False, (a_line(), a_line(found=False, fits=False, available=0))))
     assert not response.all_available
     assert [result.message for result in response.results] == ["Available", "Stock not found"]
     assert [result.requested_quantity for result in response.results] == [5, 5]
@@ -113,7 +113,7 @@ def test_bulk_availability() -> None:
 
 
 def test_stock_info_adds_up() -> None:
-    [info] = answers.stock_info([a_view()])
+    [info] = responses.stock_info([a_view()])
     assert (info.stock_id, info.variant_id, info.warehouse_id, info.warehouse_name) == (
         "stock_1",
         "var_789",
@@ -127,7 +127,7 @@ def test_stock_info_adds_up() -> None:
 
 
 def test_a_listed_reservation_has_its_times_and_items() -> None:
-    listed = answers.reservation(a_reservation("released"))
+    listed = responses.reservation(a_reservation("released"))
     assert (listed.reservation_id, listed.organization_id, listed.order_id) == ("res_1", "org_123", "order_456")
     assert (listed.state, listed.reason) == ("released", "cancelled")
     assert listed.created_at == "2026-01-31T12:00:00.123Z"

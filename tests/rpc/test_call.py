@@ -21,12 +21,12 @@ from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.addresses import Address, ListenError, free_addresses
-from rpc.call import Call
-from rpc.handlers import Deferred, Frame
-from rpc.listener import MESSAGE_BYTES_MAX, Listener
-from rpc.rules import Invalid, Violation
-from rpc.server import HEALTH, INVENTORY, STOCK, RpcServer
+from rpc.frame import Deferred, Frame
+from rpc.messages.rules import Invalid, Violation
+from rpc.rpc_server import HEALTH, INVENTORY, STOCK, RpcServer
+from rpc.transport.addresses import Address, ListenError, free_addresses
+from rpc.transport.core_call import Call
+from rpc.transport.core_listener import MESSAGE_BYTES_MAX, Listener
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.test_hostile import frame
 

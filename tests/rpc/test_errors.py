@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 from grpc import StatusCode
 
-from actors.limits import INT32_MAX
+from actors.bounds import INT32_MAX
 from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
@@ -26,9 +26,9 @@ from actors.outcomes import (
     StockNotFound,
     Unavailable,
 )
-from rpc.errors import INTERNAL, UnknownService, describe
-from rpc.rules import Invalid, Violation
-from rpc.status import Problem
+from rpc.messages.problems import INTERNAL, UnknownService, describe
+from rpc.messages.rules import Invalid, Violation
+from rpc.messages.status import Problem
 
 SHORTAGES = (Shortage("var_789", "wh_101", 5, 2), Shortage("var_456", "", 3, 1))
 

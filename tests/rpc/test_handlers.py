@@ -8,8 +8,8 @@ from inventory.v1.inventory_pb2 import ConfirmReservationResponse, GetStockInfoR
 
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.handlers import Deferred, Frame, Requests
-from rpc.server import INVENTORY
+from rpc.frame import Deferred, Frame, Requests
+from rpc.rpc_server import INVENTORY
 
 pytestmark = pytest.mark.anyio
 PATH = f"/{INVENTORY}/GetStockInfo"
@@ -144,7 +144,7 @@ async def test_a_status_that_cannot_be_given_cancels_the_call(
     """And raises nothing: it would be on the stack of who gives the replies of all others."""
     reply: Reply[Fact] = Reply()
     frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
-    monkeypatch.setattr("rpc.handlers.to_status", lambda *_: 1 // 0)
+    monkeypatch.setattr("rpc.frame.to_status", lambda *_: 1 // 0)
     reply.fail(RuntimeError("secret"))
     assert call.words == ["cancelled"]
     assert [event["event"] for event in events] == ["rpc_failed", "status_failed"]

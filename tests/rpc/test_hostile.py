@@ -18,7 +18,7 @@ from inventory.v1 import inventory_pb2 as pb
 from inventory.v1 import stock_pb2
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from rpc.server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
+from rpc.rpc_server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ import pytest
 from inventory import InventoryClient, error_details
 
 from actors.outcomes import ImportRejected, LineError, Refused
-from rpc.server import RpcServer
-from stockkeeper.csv_file import read_counted_lines
+from rpc.rpc_server import RpcServer
+from stockkeeper.command_line.stock_csv import read_counted_lines
 from tests.rpc.fake_inventory import FakeInventory
 from tests.system.servers import run_cli
 

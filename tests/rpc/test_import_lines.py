@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from inventory.v1.stock_pb2 import ImportLine, ImportStockRequest
 
-from actors.limits import IMPORT_LINES_MAX, INT32_MAX
-from actors.messages import CountedLine, Import
+from actors.bounds import IMPORT_LINES_MAX, INT32_MAX
+from actors.commands import CountedLine, Import
 from actors.outcomes import ImportRejected, Refused
-from rpc.import_lines import ERRORS_MAX, LINES_A_TURN, ImportLines
-from rpc.rules import Invalid
+from rpc.messages.import_lines import ERRORS_MAX, LINES_A_TURN, ImportLines
+from rpc.messages.rules import Invalid
 
 
 def line(number: int = 0, **values: Any) -> ImportLine:

@@ -14,7 +14,7 @@ from inventory.v1.stock_pb2_grpc import StockServiceStub
 from inventory.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.outcomes import StockImported
-from rpc.server import RpcServer
+from rpc.rpc_server import RpcServer
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.messages import CountedLine, Import, Line, Reserve
+from actors.commands import CountedLine, Import, Line, Reserve
 from actors.outcomes import ActorCrashed, Refusal, Refused, StockImported, StockReserved, Unavailable
 from actors.records import ReservationItem, ReservationRecord
-from rpc import link_messages as say
-from rpc.frontend_session import FrontendSession
-from rpc.link import LENGTH_BYTES
-from rpc.remote import LINES_A_PART, RemoteInventory
+from rpc.frontends import link_messages as say
+from rpc.frontends.frontend_session import FrontendSession
+from rpc.frontends.link import LENGTH_BYTES
+from rpc.frontends.remote_inventory import LINES_A_PART, RemoteInventory
 from tests.rpc.fake_inventory import FakeInventory, a_reservation
 from tests.rpc.test_errors import CASES
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.records import StockKey
-from rpc.page_tokens import read_reservation_token, read_stock_token, reservation_token, stock_token
+from rpc.messages.page_tokens import read_reservation_token, read_stock_token, reservation_token, stock_token
 
 ids = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=128)
 

@@ -13,12 +13,12 @@ from inventory.v1 import inventory_pb2, stream_pb2
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from inventory.v1.stream_pb2_grpc import ReservationStreamStub
 
-from actors.messages import Command, Line, Reserve
+from actors.commands import Command, Line, Reserve
 from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shortage, StockNotFound, Unavailable
 from actors.reply import Reply
-from rpc.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX
-from rpc.server import RpcServer
-from storage.journal import shutting_down
+from rpc.rpc_server import RpcServer
+from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX
+from supervisor.transactions.journal import shutting_down
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio

@@ -12,10 +12,10 @@ from inventory.errors import error_details
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from rpc import addresses
-from rpc.addresses import Address, ListenError, free_addresses
-from rpc.health import SERVICES
-from rpc.server import REFLECTION_V1, RpcServer
+from rpc.rpc_server import REFLECTION_V1, RpcServer
+from rpc.services.health_service import SERVICES
+from rpc.transport import addresses
+from rpc.transport.addresses import Address, ListenError, free_addresses
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_a_port_that_is_taken_at_the_last_moment_is_reported_too(
     server: RpcServer, fake: FakeInventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = server.addresses
-    monkeypatch.setattr("rpc.server.free_addresses", lambda host, port: taken)
+    monkeypatch.setattr("rpc.rpc_server.free_addresses", lambda host, port: taken)
     for port in (0, taken[0].port):
         with pytest.raises(ListenError, match="the address is in use"):
             await RpcServer(fake, host="127.0.0.1", port=port).start()

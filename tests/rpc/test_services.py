@@ -13,7 +13,7 @@ from inventory.v1 import stock_pb2
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 from inventory.v1.stock_pb2_grpc import StockServiceStub
 
-from actors.messages import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
@@ -29,10 +29,10 @@ from actors.outcomes import (
     Unavailable,
 )
 from actors.records import StockKey
-from rpc.frontend_session import FrontendSession
-from rpc.remote import RemoteInventory
-from rpc.server import RpcServer
-from supervisor.queries import ReservationPage, StockPage
+from actors.views import ReservationPage, StockPage
+from rpc.frontends.frontend_session import FrontendSession
+from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.rpc_server import RpcServer
 from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_view
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inventory.v1.stock_pb2 import ImportErrors
 
-from actors.limits import INT32_MAX
+from actors.bounds import INT32_MAX
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
@@ -21,9 +21,9 @@ from actors.outcomes import (
     Shortage,
     StockNotFound,
 )
-from rpc.errors import describe_refusal
-from rpc.rules import Violation
-from rpc.status import (
+from rpc.messages.problems import describe_refusal
+from rpc.messages.rules import Violation
+from rpc.messages.status import (
     DETAILS_BYTES_DEFAULT,
     DETAILS_BYTES_MAX,
     DOMAIN,

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1 import stock_pb2
 
-from actors.limits import INT32_MAX, TTL_MINUTES_MAX
-from actors.messages import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
+from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
 from actors.records import StockKey
-from rpc import validation
-from rpc.page_tokens import reservation_token, stock_token
-from rpc.rules import ID_RULE, Invalid, is_id, is_note
+from rpc.messages import validation
+from rpc.messages.page_tokens import reservation_token, stock_token
+from rpc.messages.rules import ID_RULE, Invalid, is_id, is_note
 
 ORG = {"organization_id": "org_123"}
 INT32_MIN = -(2**31)

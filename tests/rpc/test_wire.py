@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from inventory.v1.inventory_pb2 import ReservationItem, ReserveStockRequest
 from inventory.v1.stock_pb2 import ImportLine, ImportStockRequest
 
-from actors.limits import IMPORT_LINES_MAX
-from rpc.rules import Invalid
-from rpc.wire import FIELDS_MAX, count_fields, parse
+from actors.bounds import IMPORT_LINES_MAX
+from rpc.messages.parsing import FIELDS_MAX, count_fields, parse
+from rpc.messages.rules import Invalid
 
 
 def test_a_message_is_parsed() -> None:

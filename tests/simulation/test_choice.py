@@ -2,9 +2,9 @@
 
 from random import Random
 
-from actors.messages import Line
-from simulation.choice import LINES_TRIED_MAX, choose
-from supervisor.planner import place
+from actors.commands import Line
+from actors.planner import place
+from simulation.schedule.choice import LINES_TRIED_MAX, choose
 
 
 def chosen(lines, free) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from simulation.runner import run_seed
-from simulation.schedule import HooksBroken, Schedule, check_hooks, decided_by
+from simulation.schedule.trio_schedule import HooksBroken, Schedule, check_hooks, decided_by
 
 SEED = 8
 

@@ -5,14 +5,14 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from simulation.auditor import audit
-from simulation.bugs import BUGS, SEEDS_MAX, hunt
+from simulation.audit.auditor import audit
+from simulation.audit.linearizability import corrupted, is_linearizable
 from simulation.command import read_regressions
-from simulation.faults import calm, options_of
-from simulation.linearizability import corrupted, is_linearizable
+from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt
 from simulation.runner import run_seed
+from simulation.world.faults import calm, options_of
 
-# One or two for each part of the design; the whole list is measured by `python -m simulation.bugs`.
+# One or two for each part of the design; the whole list is measured by `python -m simulation.planted.bugs`.
 QUICK = (
     "acknowledge_before_durable",
     "false_refusal",

@@ -5,9 +5,9 @@ from functools import partial
 import anyio
 import pytest
 
-from simulation.asyncio_loop import LoopSchedule
 from simulation.runner import run_virtually
-from simulation.schedule import Schedule
+from simulation.schedule.asyncio_loop import LoopSchedule
+from simulation.schedule.trio_schedule import Schedule
 
 
 @pytest.mark.parametrize("kind", [Schedule, LoopSchedule])

@@ -12,9 +12,9 @@ import grpc
 import pytest
 from inventory import CircuitBreaker, CircuitOpenError, error_details
 
-from simulation.bugs import BUGS
+from simulation.planted.bugs import BUGS
 from stockkeeper.testkit import Fault, Simulation, SimulationFailed, World
-from stockkeeper.testkit.world import BrokenGuarantee
+from stockkeeper.testkit.kit_world import BrokenGuarantee
 from tests.simulation.scenarios import ORG, busy, counted, lay_in, of, refusal, runs_of_busy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stockkeeper.testkit.faults import RATES
+from stockkeeper.testkit.requested_faults import RATES
 
 pytest_plugins = ["pytester"]
 

@@ -13,12 +13,12 @@ from google.protobuf.message import Message
 from grpc.aio import AioRpcError
 from inventory import InventoryClient, error_details
 
-from rpc.server import RpcServer
+from rpc.rpc_server import RpcServer
 from stockkeeper.testkit import Simulation, World
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from tests.simulation.scenarios import ORG, counted, of
 

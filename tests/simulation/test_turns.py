@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from actors.stock import StockActor
+from actors.stock_actor import StockActor
 from simulation.runner import run_seed
-from supervisor.order import OrderActor
+from supervisor.order_actor import OrderActor
 
 SEEDS = 100  # of 40 a single world more or less would decide
 

@@ -16,7 +16,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError, Store
 from tests.storage.scribe import MINUTE_MS, ORGANIZATION, START_MS, Scribe
 

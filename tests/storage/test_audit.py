@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
 from storage.sql.audit import CHECKS, Audit, audit
-from storage.sql.store import SqlStore
+from storage.sql.sql_store import SqlStore
 from tests.postgres import running_postgres
 from tests.storage.scribe import MINUTE_MS, Scribe
 

@@ -11,14 +11,14 @@ from alembic import command
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import StaticPool
 
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.sql import migrate
 from storage.sql.audit import audit
 from storage.sql.backup import back_up
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.snapshot import read_snapshot
+from storage.sql.sql_store import SqlStore
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS
-from storage.sql.store import SqlStore
 from storage.store import MovedOut, SchemaTooOld
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import contents, steps_of

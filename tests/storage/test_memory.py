@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.memory import Disk, MemoryStore
+from storage.memory_store import Disk, MemoryStore
 from storage.store import OwnershipLost
 from tests.storage.contract import Make, contents
 from tests.storage.contract_housekeeping import WholeStoreContract

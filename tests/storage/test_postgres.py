@@ -16,7 +16,7 @@ from actors.records import OrderKey, VariantKey
 from storage.sql import reads
 from storage.sql.batch_postgres import compose
 from storage.sql.schema import metadata
-from storage.sql.store import SqlStore, backend_for
+from storage.sql.sql_store import SqlStore, backend_for
 from storage.store import LEASE_S, Ownership, OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, contents

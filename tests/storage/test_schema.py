@@ -13,8 +13,8 @@ from sqlalchemy.pool import StaticPool
 
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import reads
+from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
-from storage.sql.housekeeping import move_out
 from storage.sql.schema import metadata
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
 from storage.store import MovedOut

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from storage.sql.snapshot import read_snapshot
+from storage.sql.sql_store import SqlStore
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS
-from storage.sql.store import SqlStore
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.scribe import Scribe
 

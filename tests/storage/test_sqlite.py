@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from actors.records import OrderKey, VariantKey
 from storage.sql import sqlite_session
 from storage.sql.batch_sqlite import write_batch
+from storage.sql.sql_store import SqlStore, backend_for
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.sqlite_session import check_version, survives_many_connections
 from storage.sql.sqlite_thread import run_on_thread
-from storage.sql.store import SqlStore, backend_for
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from tests.storage.contract import Make, contents
 from tests.storage.contract_housekeeping import WholeStoreContract
@@ -97,7 +97,7 @@ def store(path: Path) -> SqlStore:
 SERVER = """
 import asyncio, pathlib, sys, threading
 from storage.sql.sqlite import SqliteBackend
-from storage.sql.store import SqlStore
+from storage.sql.sql_store import SqlStore
 from tests.storage.scribe import Scribe
 
 async def main():

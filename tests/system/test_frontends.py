@@ -18,8 +18,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from inventory.v1 import inventory_pb2 as pb
 from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from rpc.addresses import ListenError
-from stockkeeper.frontends import Frontends
+from rpc.transport.addresses import ListenError
+from stockkeeper.serving.frontend_processes import Frontends
 from tests.rpc.fake_inventory import FakeInventory
 from tests.system.servers import (
     ORGANIZATION,

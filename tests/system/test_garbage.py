@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import asyncio, gc, weakref
-from stockkeeper import garbage
+from stockkeeper.serving import garbage_collection
 
 class Node:
     pass
@@ -16,11 +16,11 @@ def cycle():
     return weakref.ref(node)
 
 def churn():
-    return [[number] for number in range(3 * garbage.YOUNG_OBJECTS_MAX)]
+    return [[number] for number in range(3 * garbage_collection.YOUNG_OBJECTS_MAX)]
 
 async def main():
-    garbage.FULL_WALK_S = 0.01
-    garbage.walk_through_all_at_times()
+    garbage_collection.FULL_WALK_S = 0.01
+    garbage_collection.walk_through_all_at_times()
     young = cycle()
     kept = churn()
     assert young() is None, "an early walk finds it"
@@ -35,7 +35,7 @@ async def main():
         while old() is not None:
             await asyncio.sleep(0.01)
 
-garbage.collect_seldom()
+garbage_collection.collect_seldom()
 asyncio.run(main())
 """
 

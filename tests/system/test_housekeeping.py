@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from actors.records import ReservationRecord
 from storage.sql.snapshot import read_snapshot
-from storage.sql.store import SqlStore
+from storage.sql.sql_store import SqlStore
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.scribe import Scribe
 from tests.system.load import under_load

@@ -11,11 +11,11 @@ import pytest
 from inventory import InventoryClient
 from inventory.errors import error_details
 
-from rpc.server import RpcServer
+from rpc.rpc_server import RpcServer
 from stockkeeper.bootstrap import build_sources, build_store
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from tests.system.servers import ORGANIZATION, audit, figures, line
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from stockkeeper import bootstrap, serve
+from stockkeeper import bootstrap
 from stockkeeper.bootstrap import build_sources, build_supervisor
-from stockkeeper.cli import main
+from stockkeeper.command_line.cli import main
 from stockkeeper.config import ServeConfig
+from stockkeeper.serving import serve
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
-from supervisor.settings import Limits
+from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 
 FASTER = 60

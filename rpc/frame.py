@@ -1,0 +1,312 @@
+"""The frame around every method: bytes in, bytes out, and the one place where an exception becomes a status.
+
+A servicer's method answers in one of three ways. It returns the response, when all that it needs is in memory; or
+the reply of the core that the response will be made of (`Deferred`), which costs no task; or it is a coroutine, or
+an async generator of responses, which runs in a task that is cancelled when the caller is gone.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias
+
+import anyio
+import grpc
+import structlog
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from actors.outcomes import Fact
+from actors.reply import Reply
+from rpc.in_flight import Load
+from rpc.messages.parsing import M, parse
+from rpc.messages.problems import INTERNAL, StreamStalled, describe
+from rpc.messages.rules import Invalid, Violation
+from rpc.messages.status import Problem, details_bytes_max, to_status
+
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+
+UPLOADS_MAX = 4
+UPLOAD_STALL_TIMEOUT_S = 30.0
+STREAMS_MAX = 1_000
+BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
+
+UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
+
+log = structlog.get_logger(__name__)
+
+
+class Context(Protocol):
+    """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the response or a status was given, or the caller is gone."""
+        ...
+
+    def invocation_metadata(self) -> Metadata:
+        """What the caller sent with it."""
+        ...
+
+    def when_over(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called once, when the call is over. A call has one listener."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run it in a task, which is cancelled when the caller is gone."""
+        ...
+
+    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
+        """Have it called with the caller's next message; with None if there is none any more."""
+        ...
+
+    async def read(self) -> bytes | None:
+        """The caller's next message; None when its stream has ended, or the caller is gone, or the message too long."""
+        ...
+
+    async def confirm(self) -> None:
+        """Send the headers. Returns if the caller is there to take them; if not, it waits to be cancelled."""
+        ...
+
+    async def write(self, message: bytes) -> None:
+        """Send a response of several; returns when the caller has room for the next. It waits as `confirm` does."""
+        ...
+
+    def answer(self, message: bytes) -> None:
+        """End with the one response."""
+        ...
+
+    def end(self) -> None:
+        """End after the last response of several."""
+        ...
+
+    def abort(self, status: grpc.Status) -> None:
+        """End with an error."""
+        ...
+
+    def cancel(self) -> None:
+        """Have the core end it as CANCELLED: the last resort of who cannot say anything better."""
+        ...
+
+
+class Deferred(NamedTuple):
+    """A response that is made of what the core replies, as soon as it does."""
+
+    reply: Reply[Fact]
+    response: Callable[[Any], Message]
+
+
+Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
+Method = Callable[[Context], None]
+
+
+class FrameStatistics(NamedTuple):
+    calls_under_way: int
+    calls_turned_away: int
+
+
+class Frame:
+    """All methods of a server, each inside of the frame.
+
+    A call is counted while it runs. What a client can hold open without asking for anything is not: a stream of
+    requests counts each of them (see `calls`), an upload and the stream itself have limits of their own.
+
+    Args:
+        calls_max: how many calls may be under way; one more is answered UNAVAILABLE, to be retried. So it is with
+        uploads_max: streams with one answer at their end;
+        streams_max: streams with an answer to each message.
+        upload_stall_timeout_s: an upload that sends nothing for so many seconds is ended.
+    """
+
+    def __init__(
+        self,
+        calls_max: int,
+        *,
+        uploads_max: int = UPLOADS_MAX,
+        streams_max: int = STREAMS_MAX,
+        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+    ) -> None:
+        self.calls = Load(calls_max, "calls")
+        self._uploads = Load(uploads_max, "imports")
+        self._streams = Load(streams_max, "streams")
+        self._uncounted = Load(None, "questions")
+        self._upload_stall_timeout_s = upload_stall_timeout_s
+        self._methods: dict[str, Method] = {}
+
+    def __repr__(self) -> str:
+        return f"<Frame methods={len(self._methods)} {self.calls}>"
+
+    def statistics(self) -> FrameStatistics:
+        counted = (self.calls, self._uploads)
+        return FrameStatistics(
+            sum(load.under_way for load in counted),
+            sum(load.turned_away for load in (*counted, self._streams)),
+        )
+
+    def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
+        """Serve every method of a service by the servicer's method of that name.
+
+        Args:
+            name: the service's full name; its generated code has been imported.
+            serve_as: what callers call it; its own name by default.
+            is_counted: whether its calls have limits. One that tells of an overload is served during it.
+        """
+        for method in descriptor_pool.Default().FindServiceByName(name).methods:
+            path = f"/{serve_as or name}/{method.name}"
+            load = self._load_of(method) if is_counted else self._uncounted
+            self._methods[path] = self._method(path, method, getattr(servicer, method.name), load)
+
+    def serve(self, path: str, context: Context) -> None:
+        """Serve a call that has just come. It is answered by way of its context, now or later."""
+        method = self._methods.get(path)
+        if method is None:
+            context.abort(to_status(UNKNOWN_METHOD))
+        else:
+            method(context)
+
+    def _load_of(self, method: MethodDescriptor) -> Load:
+        if not method.client_streaming:
+            return self.calls
+        return self._streams if method.server_streaming else self._uploads
+
+    def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Method:
+        kind = GetMessageClass(method.input_type)
+        respond = _stream if method.server_streaming else _respond
+
+        def serve_one(context: Context) -> None:
+            context.receive(partial(take, context))
+
+        def take(context: Context, raw: bytes | None) -> None:
+            if not context.is_over:
+                _begin(path, context, load, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
+
+        def serve_many(context: Context) -> None:
+            if method.server_streaming:
+                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+            else:
+                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+            _begin(path, context, load, lambda: respond(path, context, behaviour(requests, context)))
+
+        return serve_many if method.client_streaming else serve_one
+
+
+def _one(kind: type[M], raw: bytes | None) -> M:
+    if raw is None:
+        raise Invalid([Violation("", "There was no request in the call")], "MALFORMED_REQUEST")
+    return parse(kind, raw)
+
+
+def _begin(path: str, context: Context, load: Load, respond: Callable[[], None]) -> None:
+    try:
+        load.enter()
+        context.when_over(load.leave)
+        respond()
+    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+        _abort(path, error, context)
+
+
+def _respond(path: str, context: Context, outcome: Any) -> None:
+    if isinstance(outcome, Deferred):
+        outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
+    elif isinstance(outcome, Message):
+        context.answer(outcome.SerializeToString())
+    else:
+        context.run(_respond_in_task(path, context, outcome))
+
+
+def _respond_to_reply(path: str, context: Context, outcome: Deferred) -> None:
+    if context.is_over:
+        return  # the caller is gone, and what was done for it stays done
+    try:
+        context.answer(outcome.response(outcome.reply.result()).SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above
+        _abort(path, error, context)
+
+
+async def _respond_in_task(path: str, context: Context, outcome: Coroutine[Any, Any, Message]) -> None:
+    try:
+        context.answer((await outcome).SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above; a cancellation passes
+        _abort(path, error, context)
+
+
+def _stream(path: str, context: Context, outcome: Any) -> None:
+    context.run(_write_all(path, context, outcome))
+
+
+async def _write_all(path: str, context: Context, outcome: Any) -> None:
+    try:
+        async with aclosing(outcome) as responses:
+            async for response in responses:
+                await context.write(response.SerializeToString())
+    except Exception as error:  # noqa: BLE001 - as above
+        _abort(path, error, context)
+    else:
+        context.end()
+
+
+class Requests(AsyncIterator[M], Generic[M]):
+    """The messages of a client's stream.
+
+    Args:
+        whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
+        levels: how deep a large message's fields are counted; see `rpc.messages.parsing.parse`.
+        stall_timeout_s: how long to wait for a message, in seconds; None: as long as the call may last.
+    """
+
+    def __init__(
+        self, kind: type[M], context: Context, *, whole: bool, levels: int = 1, stall_timeout_s: float | None = None
+    ) -> None:
+        self._kind = kind
+        self._context = context
+        self._whole = whole
+        self._levels = levels
+        self._stall_timeout_s = stall_timeout_s
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> M:
+        """Raises `Invalid` for what is no message of the kind, and `StreamStalled`.
+
+        Is cancelled where a whole stream broke off.
+        """
+        raw = await self._read()
+        if raw is None:
+            if self._whole:
+                # No message more: so it is too when the caller gave up, its deadline passed, the connection was lost or
+                # a message was too long, and the cancellation comes only afterwards. What tells them apart: headers can
+                # be sent to a caller who has ended its stream and waits for the answer, and to none of the others.
+                await self._context.confirm()
+            raise StopAsyncIteration
+        return parse(self._kind, raw, self._levels)
+
+    async def _read(self) -> bytes | None:
+        if self._stall_timeout_s is None:
+            return await self._context.read()
+        with anyio.move_on_after(self._stall_timeout_s):
+            return await self._context.read()
+        raise StreamStalled(self._stall_timeout_s)
+
+
+def problem_of(path: str, error: Exception) -> Problem:
+    """What the caller of a method is told of an error. One that is not known is a bug, and logged."""
+    problem = describe(error)
+    if problem is None:
+        log.error("rpc_failed", method=path, exc_info=error)
+        return INTERNAL
+    error.__traceback__ = None  # it has the call and its reply, and the reply has the error: they would keep each other
+    return problem
+
+
+def _abort(path: str, error: Exception, context: Context) -> None:
+    problem = problem_of(path, error)  # logged also if nobody is there to hear it
+    if context.is_over:
+        return
+    try:
+        context.abort(to_status(problem, details_bytes_max(context.invocation_metadata())))
+    except Exception:  # this may run on the stack of the journal, where nobody else's answer may be lost for it
+        log.exception("status_failed", method=path)
+        context.cancel()

@@ -1,0 +1,1 @@
+"""The link between front-end processes and the owner of the database."""

@@ -1,0 +1,184 @@
+"""The inventory as a front-end process has it: `rpc.inventory_port`, with the core at the other end of a link.
+
+Its bound is on requests that the owner has not answered, whether or not their callers still wait: so much memory
+a front-end can take in both processes, and no more.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any, Self, TypeAlias, assert_never
+
+from actors.commands import Command, Confirm, CountedLine, Expire, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import ActorCrashed, Fact, Refused, Unavailable
+from actors.records import ReservationState, StockKey
+from actors.reply import Reply
+from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+from rpc.frontends import link_messages as say
+from rpc.frontends.link import Link
+from rpc.in_flight import Load
+from supervisor.transactions.journal import shutting_down
+
+LINES_A_PART = 500  # about 1 ms of work for the owner
+
+Request: TypeAlias = "say.CommandRequest | say.AskImport | say.Query"
+
+
+class RemoteInventory:
+    """`Inventory` by way of the owner. Made by `connect`.
+
+    Args:
+        requests_max: how many requests may wait for the owner's answer; one more is refused as `Unavailable`.
+    """
+
+    def __init__(self, requests_max: int) -> None:
+        self._link: Link[say.FromOwner] = Link(say.FromOwner, self._hear, self._on_lost, waits_for_reader=False)
+        self._load = Load(requests_max, "calls")
+        self._numbers = count(1)
+        self._replies: dict[int, Reply[Any]] = {}
+        self._greeted = asyncio.Event()
+        self._serving = False
+        self.on_serving: Callable[[bool], None] = lambda serving: None
+        self.stop_asked = asyncio.Event()  # also set when the owner is lost
+        self.lost = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<RemoteInventory serving={self._serving} waiting={len(self._replies)} {self._link}>"
+
+    @classmethod
+    async def connect(cls, owner: socket.socket, requests_max: int) -> Self:
+        """Begin on a socket that is connected to the owner; returns after its first word, or when it is gone."""
+        inventory = cls(requests_max)
+        await asyncio.get_running_loop().create_unix_connection(lambda: inventory._link, sock=owner)
+        await inventory._greeted.wait()
+        return inventory
+
+    def say_listening(self) -> None:
+        """Tell the owner that clients can connect."""
+        self._link.send(say.Listening())
+
+    def close(self) -> None:
+        """Let the owner go. Requests that it has not answered fail."""
+        self._link.close()
+
+    # ---- the port; its contract is in `rpc.inventory_port` -----------------------------------------------------------
+
+    @property
+    def serving(self) -> bool:
+        return self._serving
+
+    async def ask(self, command: Command) -> Fact:
+        if isinstance(command, Import):
+            return await self._import(command)
+        return await self.submit(command).wait()
+
+    def submit(self, command: Command) -> Reply[Fact]:
+        match command:
+            case Reserve():
+                return self._ask(say.AskReserve(next(self._numbers), command))
+            case Confirm():
+                return self._ask(say.AskConfirm(next(self._numbers), command))
+            case Release():
+                return self._ask(say.AskRelease(next(self._numbers), command))
+            case Fulfill():
+                return self._ask(say.AskFulfill(next(self._numbers), command))
+            case Receive():
+                return self._ask(say.AskReceive(next(self._numbers), command))
+            case Import() | Expire():
+                raise AssertionError(f"{type(command).__name__} cannot be submitted from here")
+            case _:
+                assert_never(command)
+
+    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> None:
+        return None  # the rows are the owner's
+
+    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
+        request = say.AskCheck(next(self._numbers), organization_id, tuple(lines))
+        checked: BasketCheck = await self._ask(request).wait()
+        return checked
+
+    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
+        request = say.AskStockInfo(next(self._numbers), organization_id, variant_id, warehouse_id)
+        views: Sequence[StockView] = await self._ask(request).wait()
+        return views
+
+    async def list_stock(
+        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
+    ) -> StockPage:
+        request = say.AskStockPage(next(self._numbers), organization_id, variant_id, warehouse_id, after, limit)
+        page: StockPage = await self._ask(request).wait()
+        return page
+
+    async def list_reservations(
+        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
+    ) -> ReservationPage:
+        request = say.AskReservationPage(next(self._numbers), organization_id, state, order_id, before, limit)
+        page: ReservationPage = await self._ask(request).wait()
+        return page
+
+    # ---- the owner --------------------------------------------------------------------------------------------------
+
+    def _ask(self, request: Request) -> Reply[Any]:
+        if not self._link.is_open:
+            raise shutting_down()
+        self._load.enter()
+        reply: Reply[Any] = Reply()
+        self._replies[request.number] = reply
+        self._link.send(request)
+        return reply
+
+    async def _import(self, command: Import) -> Fact:
+        """In parts, each sent when the last one was: what others ask goes out in between."""
+        number = next(self._numbers)
+        try:
+            for part in _parts(command.lines):
+                await self._link.wait_for_room()
+                self._link.send(say.ImportPart(number, part))
+                await asyncio.sleep(0)
+            reply = self._ask(say.AskImport(number, command.request_id))
+        except BaseException:
+            self._link.send(say.DropImport(number))
+            raise
+        fact: Fact = await reply.wait()
+        return fact
+
+    def _hear(self, message: say.FromOwner) -> None:
+        match message:
+            case say.Serving():
+                self._serving = message.serving
+                self._greeted.set()
+                self.on_serving(message.serving)
+            case say.Stop():
+                self.stop_asked.set()
+            case _:
+                self._load.leave()
+                _settle(self._replies.pop(message.number), message)
+
+    def _on_lost(self) -> None:
+        replies, self._replies = self._replies, {}
+        for reply in replies.values():
+            self._load.leave()
+            reply.fail(shutting_down())
+        self._serving = False
+        self.on_serving(False)
+        for event in (self._greeted, self.stop_asked, self.lost):
+            event.set()
+
+
+def _parts(lines: Sequence[CountedLine]) -> Sequence[tuple[CountedLine, ...]]:
+    return [tuple(lines[begin : begin + LINES_A_PART]) for begin in range(0, len(lines), LINES_A_PART)]
+
+
+def _settle(reply: Reply[Any], answer: say.Answer) -> None:
+    match answer:
+        case say.RefusalGiven(refusal=refusal):
+            reply.fail(Refused(refusal))
+        case say.NotNow(reason=reason, message=message, retry_after_ms=retry_after_ms):
+            reply.fail(Unavailable(reason, message, retry_after_ms))
+        case say.Crashed():
+            reply.fail(ActorCrashed())
+        case say.FactGiven() | say.BasketChecked() | say.StockShown() | say.StockListed() | say.ReservationsListed():
+            reply.set(answer.value)
+        case _:
+            assert_never(answer)

@@ -1,0 +1,1 @@
+"""Between bytes and the core's values: parsing, validation, responses, errors and their details."""

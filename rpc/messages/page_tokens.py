@@ -1,0 +1,78 @@
+"""Page tokens: where the next page begins, in a form that callers pass back and do not read.
+
+A token names the organization it was given to, and is refused for any other.
+"""
+
+import base64
+import binascii
+from typing import NamedTuple
+
+import msgspec
+
+from actors.records import StockKey
+from rpc.messages.rules import is_id
+
+TOKEN_RULE = "must be a next_page_token of this list, or empty"
+_TOKEN_CHARACTERS_MAX = 8_192  # three ids of 128 characters, each escaped at worst, in base64
+
+
+class ReservationMark(NamedTuple):
+    """The next page of reservations begins before this id."""
+
+    organization_id: str
+    before: str
+
+
+_stock_keys = msgspec.json.Decoder(StockKey)
+_reservation_marks = msgspec.json.Decoder(ReservationMark)
+
+
+def stock_token(after: StockKey | None) -> str:
+    """The token of the page that begins after this row; empty for None, as the last page has it."""
+    return "" if after is None else _encode(after)
+
+
+def reservation_token(organization_id: str, before: str) -> str:
+    """The token of the page that begins before this reservation; empty for none, as the last page has it."""
+    return _encode(ReservationMark(organization_id, before)) if before else ""
+
+
+def read_stock_token(token: str, organization_id: str) -> StockKey | None:
+    """Where the page begins.
+
+    Raises:
+        ValueError: it is no token of this organization's stock.
+    """
+    key = _stock_keys.decode(_decode(token))
+    _check(key, organization_id)
+    return key
+
+
+def read_reservation_token(token: str, organization_id: str) -> str:
+    """The reservation id that the page begins before.
+
+    Raises:
+        ValueError: it is no token of this organization's reservations.
+    """
+    mark = _reservation_marks.decode(_decode(token))
+    _check(mark, organization_id)
+    return mark.before
+
+
+def _encode(mark: StockKey | ReservationMark) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(mark)).decode("ascii").rstrip("=")
+
+
+def _decode(token: str) -> bytes:
+    if len(token) > _TOKEN_CHARACTERS_MAX:
+        raise ValueError("too long")
+    padding = "=" * (-len(token) % 4)
+    try:
+        return base64.b64decode(token + padding, altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+
+
+def _check(mark: StockKey | ReservationMark, organization_id: str) -> None:
+    if mark[0] != organization_id or not all(map(is_id, mark)):
+        raise ValueError("of another list")

@@ -1,0 +1,168 @@
+"""The one place that turns errors into what callers see. What it does not know is a bug, and nothing of its inside
+is told.
+
+A reused idempotency key is INVALID_ARGUMENT. AIP-155 asks that a duplicate gets the first answer, which says
+nothing of a request that only claims to be one. ALREADY_EXISTS would be read as "it was done before", and that
+is exactly what it was not; nor can a repetition ever help. The IETF's draft on Idempotency-Key (422) and
+payment services (400) decided likewise.
+"""
+
+from typing import assert_never
+
+from grpc import StatusCode
+
+from actors.bounds import INT32_MAX
+from actors.outcomes import (
+    ActorCrashed,
+    ImportRejected,
+    InsufficientStock,
+    QuantityTooLarge,
+    Refusal,
+    Refused,
+    RequestIdReused,
+    ReservationExists,
+    ReservationExpired,
+    ReservationNotConfirmed,
+    ReservationNotFound,
+    ReservationOfOtherOrder,
+    ReservationWasFulfilled,
+    ReservationWasReleased,
+    StockNotFound,
+    Unavailable,
+)
+from rpc.messages.rules import Invalid, Violation
+from rpc.messages.status import Problem
+
+INTERNAL = Problem(StatusCode.INTERNAL, "INTERNAL", "Internal error")
+
+
+class UnknownService(Exception):
+    """Health was asked about a service that does not exist."""
+
+
+class StreamStalled(Exception):
+    """A client sent nothing for `timeout_s` seconds, where it had more to send."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(timeout_s)
+        self.timeout_s = timeout_s
+
+
+def describe(error: Exception) -> Problem | None:
+    """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
+    match error:
+        case Invalid():
+            return _invalid(error)
+        case Refused():
+            return describe_refusal(error.refusal)
+        case Unavailable():
+            return Problem(StatusCode.UNAVAILABLE, error.reason, error.message, retry_after_ms=error.retry_after_ms)
+        case ActorCrashed():
+            return INTERNAL  # the core has logged the cause
+        case StreamStalled(timeout_s=timeout_s):
+            text = f"The stream was not ended, and no message came for {timeout_s:g} s"
+            return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
+        case UnknownService():
+            return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
+    return None
+
+
+def describe_refusal(refusal: Refusal) -> Problem:
+    match refusal:
+        case StockNotFound(variant_id=variant_id, warehouse_id=warehouse_id):
+            metadata = {"variant_id": variant_id, "warehouse_id": warehouse_id}
+            return Problem(
+                StatusCode.NOT_FOUND, "STOCK_NOT_FOUND", f"Stock not found for variant {variant_id}", metadata
+            )
+        case InsufficientStock():
+            return _insufficient_stock(refusal)
+        case ReservationExists(reservation_id=reservation_id):
+            text = f"The order already has a reservation of other lines, {reservation_id}"
+            return _of_reservation(StatusCode.ALREADY_EXISTS, "RESERVATION_EXISTS", text, reservation_id)
+        case ReservationNotFound(reservation_id=reservation_id):
+            text = "Reservation not found"
+            return _of_reservation(StatusCode.NOT_FOUND, "RESERVATION_NOT_FOUND", text, reservation_id)
+        case ReservationOfOtherOrder(reservation_id=reservation_id):
+            return _precondition("RESERVATION_OF_OTHER_ORDER", "belongs to another order", reservation_id)
+        case ReservationExpired(reservation_id=reservation_id):
+            return _precondition("RESERVATION_EXPIRED", "has expired", reservation_id)
+        case ReservationWasReleased(reservation_id=reservation_id):
+            return _precondition("RESERVATION_RELEASED", "was released", reservation_id)
+        case ReservationWasFulfilled(reservation_id=reservation_id):
+            return _precondition("RESERVATION_FULFILLED", "was fulfilled", reservation_id)
+        case ReservationNotConfirmed(reservation_id=reservation_id):
+            return _precondition("RESERVATION_NOT_CONFIRMED", "is not confirmed", reservation_id)
+        case QuantityTooLarge():
+            return _quantity_too_large(refusal)
+        case ImportRejected():
+            return _import_rejected(refusal)
+        case RequestIdReused(request_id=request_id):
+            return _request_id_reused(request_id)
+        case _:
+            assert_never(refusal)
+
+
+def _of_reservation(code: StatusCode, reason: str, message: str, reservation_id: str) -> Problem:
+    return Problem(code, reason, message, {"reservation_id": reservation_id})
+
+
+def _precondition(reason: str, state: str, reservation_id: str) -> Problem:
+    message = f"Reservation {reservation_id} {state}"
+    return _of_reservation(StatusCode.FAILED_PRECONDITION, reason, message, reservation_id)
+
+
+def _invalid(error: Invalid) -> Problem:
+    first, *others = error.violations
+    message = f"{first.field}: {first.description}" if first.field else first.description
+    if others:
+        message += f" (and {len(others)} more)"
+    return Problem(StatusCode.INVALID_ARGUMENT, error.reason, message, listed=error.violations)
+
+
+def _insufficient_stock(refusal: InsufficientStock) -> Problem:
+    first = refusal.shortages[0]
+    return Problem(
+        StatusCode.FAILED_PRECONDITION,
+        "INSUFFICIENT_STOCK",
+        f"Insufficient stock for variant {first.variant_id}",
+        {
+            "variant_id": first.variant_id,
+            "warehouse_id": first.warehouse_id,
+            "requested": str(first.requested),
+            "available": str(first.available),
+        },
+        retry_after_ms=refusal.retry_after_ms,
+        listed=refusal.shortages,
+    )
+
+
+def _quantity_too_large(refusal: QuantityTooLarge) -> Problem:
+    return Problem(
+        StatusCode.FAILED_PRECONDITION,
+        "QUANTITY_TOO_LARGE",
+        f"The total of variant {refusal.variant_id} would be {refusal.total}, and can be at most {INT32_MAX}",
+        {"variant_id": refusal.variant_id, "warehouse_id": refusal.warehouse_id, "total": str(refusal.total)},
+    )
+
+
+def _import_rejected(refusal: ImportRejected) -> Problem:
+    first, total = refusal.errors[0], refusal.errors_total
+    count = "1 line is bad" if total == 1 else f"{total} lines are bad"
+    return Problem(
+        StatusCode.INVALID_ARGUMENT,
+        "IMPORT_REJECTED",
+        f"Nothing was imported: {count}, the first is line {first.line_number}: {first.reason}",
+        listed=refusal.errors,
+        listed_total=total,
+    )
+
+
+def _request_id_reused(request_id: str) -> Problem:
+    text = "belongs to a different request"
+    return Problem(
+        StatusCode.INVALID_ARGUMENT,
+        "REQUEST_ID_REUSED",
+        f"The request id or idempotency key {request_id} {text}",
+        {"request_id": request_id},
+        listed=(Violation("request_id", text),),
+    )

@@ -1,0 +1,184 @@
+"""Facts and views become response messages, with the texts of the contract."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from inventory.v1 import inventory_pb2, stock_pb2
+
+from actors.outcomes import (
+    ReservationConfirmed,
+    ReservationFulfilled,
+    ReservationReleased,
+    StockImported,
+    StockReceived,
+    StockReserved,
+)
+from actors.records import ReservationRecord, StockRecord
+from actors.views import Availability, BasketCheck, StockView
+
+
+def timestamp(at_ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds, as 2026-01-31T12:00:00.000Z; empty for 0, which stands for never."""
+    if not at_ms:
+        return ""
+    second, milliseconds = divmod(at_ms, 1_000)
+    return f"{_second(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=1024)  # the calls of one moment share a few seconds
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
+def stock_status(record: StockRecord) -> str:
+    if record.available == 0:
+        return "out_of_stock"
+    return "low_stock" if record.available <= record.min_stock else "in_stock"
+
+
+def availability(line: Availability) -> inventory_pb2.CheckAvailabilityResponse:
+    return inventory_pb2.CheckAvailabilityResponse(
+        available=line.fits,
+        available_quantity=line.available,
+        warehouse_id=line.warehouse_id,
+        message=_availability_text(line),
+    )
+
+
+def bulk_availability(check: BasketCheck) -> inventory_pb2.CheckBulkAvailabilityResponse:
+    return inventory_pb2.CheckBulkAvailabilityResponse(
+        all_available=check.all_available,
+        results=[
+            inventory_pb2.AvailabilityResult(
+                variant_id=line.variant_id,
+                warehouse_id=line.warehouse_id,
+                available=line.fits,
+                available_quantity=line.available,
+                requested_quantity=line.requested,
+                message=_availability_text(line),
+            )
+            for line in check.lines
+        ],
+    )
+
+
+def reserved(fact: StockReserved) -> inventory_pb2.ReserveStockResponse:
+    reservation = fact.reservation
+    response = inventory_pb2.ReserveStockResponse(
+        success=True,
+        reservation_id=reservation.reservation_id,
+        expires_at=timestamp(reservation.expires_at_ms),
+        message="Stock reserved successfully",
+    )
+    _add_items(response.reserved_items.add, reservation)
+    return response
+
+
+def confirmed(fact: ReservationConfirmed) -> inventory_pb2.ConfirmReservationResponse:
+    return inventory_pb2.ConfirmReservationResponse(
+        success=True, message="Reservation confirmed", confirmed_at=timestamp(fact.reservation.confirmed_at_ms)
+    )
+
+
+def released(fact: ReservationReleased) -> inventory_pb2.ReleaseReservationResponse:
+    reservation = fact.reservation
+    if reservation.state == "expired":
+        message = f"Reservation had already expired at {timestamp(reservation.ended_at_ms)}, its stock is free again"
+        return inventory_pb2.ReleaseReservationResponse(success=True, message=message)
+    return inventory_pb2.ReleaseReservationResponse(
+        success=True,
+        message="Reservation released",
+        items_released=len(reservation.items),
+        total_quantity_released=reservation.quantity,
+    )
+
+
+def fulfilled(fact: ReservationFulfilled) -> stock_pb2.FulfillReservationResponse:
+    reservation = fact.reservation
+    return stock_pb2.FulfillReservationResponse(
+        success=True,
+        message="Reservation fulfilled",
+        fulfilled_at=timestamp(reservation.ended_at_ms),
+        items_fulfilled=len(reservation.items),
+        total_quantity_fulfilled=reservation.quantity,
+    )
+
+
+def received(fact: StockReceived) -> stock_pb2.ReceiveStockResponse:
+    return stock_pb2.ReceiveStockResponse(
+        stock_id=fact.stock_id,
+        total_quantity=fact.total,
+        available_quantity=fact.available,
+        quantity_before=fact.available_before,
+        message="Stock received",
+    )
+
+
+def imported(fact: StockImported) -> stock_pb2.ImportStockResponse:
+    return stock_pb2.ImportStockResponse(
+        lines=fact.lines,
+        rows_created=fact.rows_created,
+        rows_changed=fact.rows_changed,
+        rows_unchanged=fact.rows_unchanged,
+        message="Stock imported",
+    )
+
+
+def stock_info(views: Iterable[StockView]) -> list[inventory_pb2.StockInfo]:
+    return [
+        inventory_pb2.StockInfo(
+            stock_id=record.stock_id,
+            variant_id=record.variant_id,
+            warehouse_id=record.warehouse_id,
+            warehouse_name=view.warehouse_name,
+            total_quantity=record.total,
+            available_quantity=record.available,
+            reserved_quantity=record.reserved,
+            damaged_quantity=record.damaged,
+            in_transit_quantity=record.in_transit,
+            min_stock=record.min_stock,
+            max_stock=record.max_stock,
+            stock_status=stock_status(record),
+        )
+        for view in views
+        for record in (view.record,)
+    ]
+
+
+def reservation(record: ReservationRecord) -> stock_pb2.Reservation:
+    message = stock_pb2.Reservation(
+        reservation_id=record.reservation_id,
+        organization_id=record.organization_id,
+        order_id=record.order_id,
+        state=record.state,
+        created_at=timestamp(record.created_at_ms),
+        expires_at=timestamp(record.expires_at_ms),
+        confirmed_at=timestamp(record.confirmed_at_ms),
+        ended_at=timestamp(record.ended_at_ms),
+        reason=record.reason,
+    )
+    _add_items(message.items.add, record)
+    return message
+
+
+def _availability_text(line: Availability) -> str:
+    if not line.found:
+        return "Stock not found"
+    return "Available" if line.fits else "Insufficient stock"
+
+
+def _add_items(add: Callable[..., object], record: ReservationRecord) -> None:
+    """Args:
+    add: of the field that takes the items; making them elsewhere first would copy each.
+    """
+    for number, item in enumerate(record.items, start=1):
+        add(
+            reservation_item_id=f"{record.reservation_id}.{number}",
+            variant_id=item.variant_id,
+            warehouse_id=item.warehouse_id,
+            stock_id=item.stock_id,
+            quantity=item.quantity,
+            stock_before=item.stock_before,
+            stock_after=item.stock_after,
+        )

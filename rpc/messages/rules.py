@@ -1,0 +1,58 @@
+"""The rules that single values keep, and the exception that says which values did not.
+
+A check here costs a fraction of a microsecond where the value is good: `str.isprintable` accepts almost every
+real id in one call to C, and only what it turns down is looked at character by character.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from actors.bounds import ID_CHARACTERS_MAX, INT32_MAX, NOTE_CHARACTERS_MAX
+
+ID_RULE = f"must have 1 to {ID_CHARACTERS_MAX} characters and no control characters"
+OPTIONAL_ID_RULE = f"must be empty, or have at most {ID_CHARACTERS_MAX} characters and no control characters"
+NOTE_RULE = f"must have at most {NOTE_CHARACTERS_MAX} characters and no control characters"
+QUANTITY_RULE = f"must be 1 to {INT32_MAX}"
+FIGURE_RULE = f"must be 0 to {INT32_MAX}"
+
+
+class Violation(NamedTuple):
+    """A field of a request, as a path like `items[3].quantity`, and the rule that it breaks."""
+
+    field: str
+    description: str
+
+
+class Invalid(Exception):
+    """The request is wrong in itself, whatever the state of the inventory. It carries every violation found.
+
+    Args:
+        violations: at least one.
+        reason: one word in capitals for machines.
+    """
+
+    def __init__(self, violations: Sequence[Violation], reason: str = "INVALID_REQUEST") -> None:
+        assert violations
+        super().__init__(violations)
+        self.violations = violations
+        self.reason = reason
+
+
+def is_id(text: str) -> bool:
+    """Whether it is 1 to 128 characters without control characters."""
+    return 0 < len(text) <= ID_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))
+
+
+def is_optional_id(text: str) -> bool:
+    return not text or is_id(text)
+
+
+def is_note(text: str) -> bool:
+    """Whether it is at most 512 characters, possibly none, without control characters."""
+    return len(text) <= NOTE_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))
+
+
+def _is_clean(text: str) -> bool:
+    # Surrogates (Cs) cannot arrive as UTF-8, but as JSON inside a page token they can, and no database takes them.
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

@@ -1,0 +1,152 @@
+"""The server as the application sees it: start, tell it whether the inventory serves, stop."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from grpc_reflection.v1alpha import reflection
+
+from rpc.frame import STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
+from rpc.inventory_port import Inventory
+from rpc.services.health_service import HealthServicer
+from rpc.services.inventory_service import InventoryServicer
+from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
+from rpc.services.stock_service import StockServicer
+from rpc.transport.addresses import Address, ListenError, free_addresses
+from rpc.transport.core_listener import Listener
+
+CALLS_MAX = 10_000
+LINGER_S = 0.2  # at the end, for the last answers to be written
+
+INVENTORY = "inventory.v1.InventoryService"
+STOCK = "inventory.v1.StockService"
+STREAM = "inventory.v1.ReservationStream"
+HEALTH = "grpc.health.v1.Health"
+REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
+
+
+class RpcServerStatistics(NamedTuple):
+    calls_under_way: int
+    calls_turned_away: int
+
+
+class RpcServer:
+    """InventoryService, StockService, ReservationStream, health and reflection on one port.
+
+    It belongs to the running asyncio loop.
+
+    Args:
+        inventory: the core. Its `serving` is asked once, by `start`; after that call `set_serving`.
+        host: a name or an address. `localhost` listens on 127.0.0.1 and, where there is IPv6, on ::1.
+        port: 0 chooses a free one, the same for all addresses.
+        calls_max: how many calls, and requests of streams, may be under way; see `rpc.frame.Frame`,
+        uploads_max, streams_max, upload_stall_timeout_s: too.
+        requests_a_stream_max: how many of these may be of one ReservationStream.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        *,
+        host: str,
+        port: int,
+        calls_max: int = CALLS_MAX,
+        uploads_max: int = UPLOADS_MAX,
+        streams_max: int = STREAMS_MAX,
+        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._inventory = inventory
+        self._health = HealthServicer()
+        self._frame = Frame(
+            calls_max,
+            uploads_max=uploads_max,
+            streams_max=streams_max,
+            upload_stall_timeout_s=upload_stall_timeout_s,
+        )
+        self._streams = ReservationStreamServicer(inventory, self._frame.calls, requests_a_stream_max)
+        self._add_services()
+        self._listener: Listener | None = None
+        self._addresses: Sequence[Address] = ()
+
+    def __repr__(self) -> str:
+        return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
+
+    def statistics(self) -> RpcServerStatistics:
+        return RpcServerStatistics(*self._frame.statistics())
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, with the port that was chosen; none before it was started."""
+        return self._addresses
+
+    async def start(self, shared: Sequence[Address] = ()) -> Sequence[Address]:
+        """Listen, and say where.
+
+        Args:
+            shared: listen there instead of on host and port, as other processes do too; see `shared_addresses`.
+
+        Raises:
+            ListenError: the host or the port cannot be had; the text says why.
+        """
+        self._health.set_serving(self._inventory.serving)
+        if shared:
+            listener = Listener(self._frame, shared, is_shared=True)
+            listener.open()
+            self._listener, self._addresses = listener, shared
+            return shared
+        attempts = 5 if self._port == 0 else 1
+        while True:
+            attempts -= 1
+            addresses = await asyncio.to_thread(free_addresses, self._host, self._port)
+            listener = Listener(self._frame, addresses)
+            try:
+                listener.open()
+            except ListenError:
+                if attempts == 0:
+                    raise
+            else:
+                self._listener, self._addresses = listener, addresses
+                return addresses
+
+    def set_serving(self, serving: bool) -> None:
+        """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""
+        self._health.set_serving(serving)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Health says NOT_SERVING, streams end, and the calls under way may finish. New ones are still taken.
+
+        Args:
+            timeout_s: wait no longer than so many seconds for the calls.
+        """
+        self._health.end()
+        self._streams.end()
+        if self._listener is not None:
+            await self._listener.drain(timeout_s)
+
+    async def stop(self, grace_s: float) -> None:
+        """Health says NOT_SERVING, no more calls are accepted, and those under way may finish. Streams end then.
+
+        Cancelled, it leaves the server stopping; call it again. A second call does nothing.
+
+        Args:
+            grace_s: after so many seconds the calls that still run are cancelled.
+        """
+        self._health.end()
+        self._streams.end()
+        if self._listener is not None:
+            await self._listener.close(grace_s)
+
+    def _add_services(self) -> None:
+        frame = self._frame
+        frame.add_service(INVENTORY, InventoryServicer(self._inventory))
+        frame.add_service(STOCK, StockServicer(self._inventory))
+        frame.add_service(STREAM, self._streams)
+        frame.add_service(HEALTH, self._health, is_counted=False)
+        names = [INVENTORY, STOCK, STREAM, HEALTH, REFLECTION, REFLECTION_V1]
+        reflector = reflection.aio.ReflectionServicer(names)
+        frame.add_service(REFLECTION, reflector, is_counted=False)
+        frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1, is_counted=False)

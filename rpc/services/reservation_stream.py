@@ -1,0 +1,210 @@
+"""Reservations over a stream that stays open: the unary call's path without the unary call's price.
+
+Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, frames, a handful of operations of the
+core. So a message of the stream carries as many requests as the client had when it could write, and as many replies as
+were there when the last message was written; nobody waits for a batch to fill. A request has no task: it goes to the
+core on the reader's stack, its answer comes to a list on the stack of who gives it, and a batch that the journal
+made durable wakes each stream's writer once.
+
+What is under way on a stream is bounded, from when a request is read until its reply was written. At the bound
+nothing more is read, and HTTP/2 holds up the client: a client that does not read its replies costs that many of
+them, and no more.
+
+A client that is gone leaves its requests with the core, which finishes them as it does a call that was given up.
+There is no time limit on a request, as there is none on a call without a deadline: the core answers all of them.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
+from typing import NamedTuple
+
+from inventory.v1 import stream_pb2 as pb
+
+from actors.bounds import ID_CHARACTERS_MAX
+from actors.outcomes import Fact, StockReserved, Unavailable
+from actors.reply import Reply
+from rpc.frame import Context, problem_of
+from rpc.in_flight import Load
+from rpc.inventory_port import Inventory
+from rpc.messages import responses, validation
+from rpc.messages.rules import Invalid, Violation
+from rpc.messages.status import details_bytes_max, to_message
+from supervisor.transactions.journal import shutting_down
+
+PATH = "/inventory.v1.ReservationStream/ReserveStock"
+REQUESTS_A_STREAM_MAX = 256
+REQUESTS_A_MESSAGE_MAX = 256
+REQUESTS_A_TURN = 64  # about 2 ms of work, then others are served
+REPLIES_BYTES_MAX = 256 * 1024  # a message is sent once it has so many; clients refuse more than 4 MiB
+
+
+class ReservationStreamServicer:
+    """`inventory.v1.ReservationStream`.
+
+    Args:
+        calls: counts each request as a call is counted, from when it is read until it is answered.
+        requests_a_stream_max: how many requests may be under way on one stream.
+    """
+
+    def __init__(self, inventory: Inventory, calls: Load, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX) -> None:
+        self._inventory = inventory
+        self._calls = calls
+        self._requests_a_stream_max = requests_a_stream_max
+        self._streams: dict[Stream, None] = {}
+        self._ending = False
+
+    def __repr__(self) -> str:
+        return f"<ReservationStreamServicer streams={len(self._streams)} ending={self._ending}>"
+
+    def end(self) -> None:
+        """Let every stream read no more, and end with UNAVAILABLE when what is under way was answered."""
+        self._ending = True
+        for stream in self._streams:
+            stream.end(shutting_down())
+
+    async def ReserveStock(
+        self, request_iterator: AsyncIterator[pb.ReserveStockRequests], context: Context
+    ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
+        if self._ending:
+            raise shutting_down()
+        bytes_max = details_bytes_max(context.invocation_metadata())
+        stream = Stream(self._inventory, self._calls, self._requests_a_stream_max, bytes_max)
+        self._streams[stream] = None
+        reading = asyncio.create_task(stream.read(request_iterator))
+        stream.reading = reading
+        try:
+            while replies := await stream.next_replies():
+                yield replies
+                stream.written(len(replies.replies))
+        finally:
+            del self._streams[stream]
+            reading.cancel()
+
+
+class _Answered(NamedTuple):
+    """Not the request itself: it would keep the whole message that it came with."""
+
+    sequence: int
+    organization_id: str
+    order_id: str
+    reply: Reply[Fact]
+
+
+class Stream:
+    """The requests under way on one stream.
+
+    Args:
+        calls: see ReservationStreamServicer.
+        under_way_max: how many requests may be under way; then nothing is read.
+        details_bytes_max: how many bytes of details a status may have.
+    """
+
+    def __init__(self, inventory: Inventory, calls: Load, under_way_max: int, details_bytes_max: int) -> None:
+        self._inventory = inventory
+        self._calls = calls
+        self._under_way_max = under_way_max
+        self._details_bytes_max = details_bytes_max
+        self._under_way = 0
+        self._answered: list[_Answered] = []
+        self._has_news = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._is_over = False
+        self._error: Exception | None = None
+        self.reading: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Stream under_way={self._under_way}/{self._under_way_max} over={self._is_over}>"
+
+    async def read(self, messages: AsyncIterator[pb.ReserveStockRequests]) -> None:
+        """Take in requests until the client ends the stream or an error does. Cancelling it loses nothing taken in."""
+        try:
+            async for message in messages:
+                if len(message.requests) > REQUESTS_A_MESSAGE_MAX:
+                    text = f"must be at most {REQUESTS_A_MESSAGE_MAX} in a message"
+                    raise Invalid([Violation("requests", text)])
+                for place, request in enumerate(message.requests, start=1):
+                    while self._under_way >= self._under_way_max:
+                        self._has_room.clear()
+                        await self._has_room.wait()
+                    self._take(request)
+                    if place % REQUESTS_A_TURN == 0:
+                        await asyncio.sleep(0)
+        except Exception as error:  # noqa: BLE001 - the stream ends with it, after what is under way
+            self._error = self._error or error
+        finally:
+            self._is_over = True
+            self._has_news.set()
+
+    def end(self, error: Exception) -> None:
+        """Read no more, and end with `error` once everything under way was answered."""
+        self._error = self._error or error
+        self._is_over = True
+        self._has_news.set()
+        assert self.reading is not None
+        self.reading.cancel()
+
+    async def next_replies(self) -> pb.ReserveStockReplies | None:
+        """The replies to write, as many as there are; None when the stream is over and all was answered.
+
+        Raises:
+            Exception: what the stream ends with.
+        """
+        while not self._answered:
+            if self._is_over and not self._under_way:
+                if self._error is not None:
+                    raise self._error
+                return None
+            self._has_news.clear()
+            await self._has_news.wait()
+        message, size, count = pb.ReserveStockReplies(), 0, 0
+        while count < len(self._answered) and size < REPLIES_BYTES_MAX:
+            size += self._fill(message.replies.add(), self._answered[count])
+            count += 1
+        del self._answered[:count]
+        return message
+
+    def written(self, replies: int) -> None:
+        """So many replies are with the client: there is room for as many requests."""
+        self._under_way -= replies
+        self._has_room.set()
+
+    def _take(self, streamed: pb.StreamedRequest) -> None:
+        self._under_way += 1
+        request = streamed.request
+        # Cut, because what is no id may be of any length.
+        ids = request.organization_id[:ID_CHARACTERS_MAX], request.order_id[:ID_CHARACTERS_MAX]
+        try:
+            self._calls.enter()
+            try:
+                reply = self._inventory.submit(validation.reserve_streamed(streamed))
+            except BaseException:
+                self._calls.leave()
+                raise
+        except Exception as error:  # noqa: BLE001 - the request's, not the stream's
+            reply = Reply()
+            reply.fail(error)
+            self._note(_Answered(streamed.sequence, *ids, reply))
+            if isinstance(error, Unavailable) and error.reason == shutting_down().reason:
+                self.end(error)
+        else:
+            reply.when_done(partial(self._on_answer, _Answered(streamed.sequence, *ids, reply)))
+
+    def _on_answer(self, answered: _Answered) -> None:
+        self._calls.leave()
+        self._note(answered)
+
+    def _note(self, answered: _Answered) -> None:
+        self._answered.append(answered)
+        self._has_news.set()
+
+    def _fill(self, message: pb.ReserveStockReply, answered: _Answered) -> int:
+        """Put the answer into words. Returns the message's size in bytes."""
+        message.sequence, message.organization_id, message.order_id, reply = answered
+        try:
+            fact = reply.result()
+            assert isinstance(fact, StockReserved), fact
+            message.response.CopyFrom(responses.reserved(fact))
+        except Exception as error:  # noqa: BLE001 - the request's, not the stream's
+            message.status.CopyFrom(to_message(problem_of(PATH, error), self._details_bytes_max))
+        return message.ByteSize()

@@ -1,0 +1,1 @@
+"""What carries calls: sockets, addresses and gRPC."""

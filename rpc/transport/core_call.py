@@ -1,0 +1,154 @@
+"""One RPC on gRPC's core, from its arrival to its end.
+
+grpc.aio gives each call a task, three wake-ups and five writes to a socket that wakes its loop, which take three
+times as long as all that gRPC's core and its own binding do for the call (docs/performance.md). Here a call is what
+the core knows of it, and a response is given to it by whoever has it, on his stack; only coroutines and generators
+get a task. What is used of the binding is what grpc.Server uses of it, see `rpc.transport.core_listener`.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import grpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
+
+from rpc.frame import Metadata
+
+NO_FLAGS = 0
+OK = 0
+
+
+class Call:
+    """`rpc.frame.Context` over HTTP/2. It belongs to the loop's thread.
+
+    Args:
+        core: the call, as gRPC's core has it.
+        metadata: what the caller sent with it.
+        on_done: told once, when the response is written or the caller gone.
+    """
+
+    __slots__ = ("_core", "_has_begun", "_metadata", "_on_done", "_on_over", "_task", "is_over")
+
+    def __init__(self, core: Any, metadata: Metadata, on_done: Callable[["Call"], None]) -> None:
+        self._core = core
+        self._metadata = metadata
+        self._on_done = on_done
+        self._on_over: Callable[[], None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._has_begun = False
+        self.is_over = False
+        self._start((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
+
+    def __repr__(self) -> str:
+        return f"<Call over={self.is_over} begun={self._has_begun}>"
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
+
+    def when_over(self, listener: Callable[[], None]) -> None:
+        self._on_over = listener
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.create_task(coroutine)
+        self._task.add_done_callback(self._on_task_end)
+
+    # ---- what the caller sends --------------------------------------------------------------------------------------
+
+    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
+        def arrived(event: Any) -> None:
+            on_message(event.batch_operations[0].message())
+
+        if self.is_over:  # an operation would abort the process, once the queue is shut down
+            on_message(None)
+            return
+        self._start((cygrpc.ReceiveMessageOperation(NO_FLAGS),), arrived)
+
+    async def read(self) -> bytes | None:
+        arrived: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+        def take(message: bytes | None) -> None:
+            if not arrived.done():  # as it is once nobody waits any more
+                arrived.set_result(message)
+
+        self.receive(take)
+        return await arrived
+
+    # ---- what the caller gets ---------------------------------------------------------------------------------------
+
+    async def confirm(self) -> None:
+        assert not self._has_begun, self
+        self._has_begun = True
+        await self._send((cygrpc.SendInitialMetadataOperation((), NO_FLAGS),))
+
+    async def write(self, message: bytes) -> None:
+        operation = cygrpc.SendMessageOperation(message, NO_FLAGS)
+        if self._has_begun:
+            await self._send((operation,))
+        else:
+            self._has_begun = True
+            await self._send((cygrpc.SendInitialMetadataOperation((), NO_FLAGS), operation))
+
+    def answer(self, message: bytes) -> None:
+        self._end(cygrpc.SendMessageOperation(message, NO_FLAGS), _ok())
+
+    def end(self) -> None:
+        self._end(_ok())
+
+    def abort(self, status: grpc.Status) -> None:
+        code, _ = status.code.value
+        self._end(cygrpc.SendStatusFromServerOperation(status.trailing_metadata, code, status.details, NO_FLAGS))
+
+    def cancel(self) -> None:
+        self._core.cancel()
+
+    def _start(self, operations: Sequence[Any], tag: Callable[[Any], None]) -> None:
+        code = self._core.start_server_batch(operations, tag)
+        assert code == OK, (code, operations)  # otherwise nothing is begun, and `tag` never told
+
+    async def _send(self, operations: Sequence[Any]) -> None:
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def take(event: Any) -> None:
+            if not written.done():
+                written.set_result(event.success)
+
+        if not self.is_over:  # as in `receive`
+            self._start(operations, take)
+        if self.is_over or not await written:
+            await asyncio.get_running_loop().create_future()  # the caller is gone: wait to be cancelled
+
+    def _end(self, *operations: Any) -> None:
+        if self.is_over:
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            operations = (cygrpc.SendInitialMetadataOperation((), NO_FLAGS), *operations)
+        self._start(operations, self._on_written)
+        self._over()
+
+    def _on_written(self, event: Any) -> None:
+        self._on_done(self)
+
+    def _on_close(self, event: Any) -> None:
+        """The core has done with the call: in the end, or because the caller gave up, is lost or ran out of time."""
+        if event.batch_operations[0].cancelled() and not self.is_over:
+            if self._task is not None:
+                # Not at once: a task that has not begun would never await the coroutine that it was given.
+                asyncio.get_running_loop().call_soon(self._task.cancel)
+            self._over()
+            self._on_done(self)
+
+    def _on_task_end(self, task: asyncio.Task[None]) -> None:
+        self._task = None  # or they would keep each other
+        if not self.is_over:
+            self.cancel()  # it was cancelled, but not by the caller, who would wait for ever
+
+    def _over(self) -> None:
+        self.is_over = True
+        if self._on_over is not None:
+            self._on_over()
+
+
+def _ok() -> Any:
+    return cygrpc.SendStatusFromServerOperation((), OK, b"", NO_FLAGS)

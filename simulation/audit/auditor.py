@@ -1,0 +1,155 @@
+"""Is there an order of all operations that explains every answer, and is it the journal's?
+
+The journal gives the order (`replay.py`). Each answer gets a *position*: the smallest one, not before anything
+that had been answered when the operation began, whose state explains the answer. If there is none, the answer
+was wrong. Taking the smallest is safe: a larger one could only leave less room for those that begin later. So
+one pass over the history suffices.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from actors.idempotency import fingerprint, recall, request_key
+from actors.outcomes import RequestIdReused
+from actors.records import RequestKey, RequestRecord, Transaction
+from simulation.audit.expected import cause_in, cause_of
+from simulation.audit.history import Operation, Query
+from simulation.audit.replay import Replay
+from simulation.audit.violation import Violation
+from simulation.explain import Explainer, Wrong
+from simulation.world.watched_disk import Move
+
+
+def audit(
+    operations: Sequence[Operation],
+    transactions: Sequence[Transaction],
+    quiet_since_ms: int,
+    moves: Sequence[Move] = (),
+) -> list[Violation]:
+    """Check a finished run. The first violation is the earliest found in the journal, or else in the history.
+
+    Args:
+        operations: in the order in which they began.
+        transactions: the whole journal.
+        quiet_since_ms: from this service time on nothing went wrong; 0: never.
+        moves: what housekeeping took away.
+    """
+    replay = Replay(transactions, quiet_since_ms, moves)
+    if replay.violations:
+        return replay.violations
+    return list(_Audit(operations, replay).run())
+
+
+class _Audit:
+    def __init__(self, operations: Sequence[Operation], replay: Replay) -> None:
+        self._operations = operations
+        self._replay = replay
+        self._explainer = Explainer(replay)
+        self._low = 0
+        self._lows: dict[int, int] = {}
+        self._first_low: dict[tuple[RequestKey, str], int] = {}
+        self._causes: dict[object, int] = {}
+        self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
+
+    def run(self) -> Iterator[Violation]:
+        events = [(operation.begin, operation) for operation in self._operations]
+        events += [(operation.end, operation) for operation in self._operations if operation.end >= 0]
+        events.sort(key=lambda event: event[0])
+        for at, operation in events:
+            if at == operation.begin:
+                self._begin(operation)
+                continue
+            try:
+                if operation.answer is not None:
+                    self._low = max(self._low, self._position(operation))
+            except Wrong as wrong:
+                what = f"operation {operation.number} of {operation.client}, {operation.request!r}, "
+                yield Violation(wrong.guarantee, what + wrong.sentence, wrong.lsn, operation.number)
+        for operation in self._operations:
+            if operation.end < 0:
+                yield Violation("G10", f"{operation!r} never ended", operation=operation.number)
+        yield from self._causeless()
+
+    # ---- causes -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, operation: Operation) -> None:
+        self._lows[operation.number] = self._low
+        request = operation.request
+        if isinstance(request, Query):
+            return
+        self._causes.setdefault(cause_of(request), self._low)
+        key = request_key(request)
+        if key is not None:
+            self._first_low.setdefault((key, fingerprint(request)), self._low)
+
+    def _causeless(self) -> Iterator[Violation]:
+        """Entries of the journal that nobody had asked for when they were made."""
+        for transaction in self._replay.transactions:
+            cause = cause_in(transaction)
+            if cause is None:
+                continue
+            low = self._causes.get(cause)
+            if low is None:
+                broken = "G2" if transaction.kind == "reserve" else "G4"
+                yield Violation(
+                    broken, f"LSN {transaction.lsn}: nobody asked for this {transaction.kind}", transaction.lsn
+                )
+            elif low >= transaction.lsn:
+                sentence = (
+                    f"LSN {transaction.lsn}: {transaction.kind} stands before what was answered before it was asked"
+                )
+                yield Violation("G4", sentence, transaction.lsn)
+
+    # ---- positions --------------------------------------------------------------------------------------------------
+
+    def _position(self, operation: Operation) -> int:
+        low, high = self._lows[operation.number], operation.high_lsn
+        request, answer = operation.request, operation.answer
+        assert answer is not None
+        if isinstance(request, Query):
+            return self._explainer.query(operation, request, low, high)
+        key = request_key(request)
+        if key is None:
+            return self._explainer.command(operation, low, high)
+        return self._remembered_position(operation, key, low, high)
+
+    def _remembered_position(self, operation: Operation, key: RequestKey, low: int, high: int) -> int:
+        request, answer = operation.request, operation.answer
+        assert not isinstance(request, Query)
+        times = self._replay.requests.get(key, [])
+        if not times:
+            raise Wrong("G3", f"got {answer!r}, of which the journal has nothing")
+        if times[0][0] > high:
+            raise Wrong(
+                "G3", f"was answered when only LSN {high} was durable, but it happened at {times[0][0]}", times[0][0]
+            )
+        # What housekeeping made the service forget may happen again; each time ends the one before it.
+        times = [
+            one for one, after in zip_longest(times, times[1:]) if one[0] <= high and (not after or after[0] > low)
+        ]
+        wrong: Wrong | None = None
+        for time in times:
+            try:
+                return self._position_at(operation, key, time, low)
+            except Wrong as error:
+                wrong = wrong or error
+        assert wrong is not None
+        raise wrong
+
+    def _position_at(self, operation: Operation, key: RequestKey, time: tuple[int, RequestRecord], low: int) -> int:
+        request, answer = operation.request, operation.answer
+        assert not isinstance(request, Query)
+        lsn, record = time
+        if isinstance(answer, RequestIdReused):
+            if record.fingerprint == fingerprint(request):
+                raise Wrong("G6", "was told that its id belongs to another request, but it is the same", lsn)
+            return max(low, lsn)
+        if record.fingerprint != fingerprint(request):
+            raise Wrong("G6", "got an answer though its id belongs to another request", lsn)
+        remembered = recall(record)
+        if remembered != answer:
+            raise Wrong("G6", f"got {answer!r}, but under its id stands {remembered!r}", lsn)
+        if lsn not in self._remembered:
+            self._remembered[lsn] = None
+            self._explainer.command(operation, self._first_low[key, record.fingerprint], lsn)
+        return max(low, lsn)

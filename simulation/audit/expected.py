@@ -1,0 +1,144 @@
+"""What the service must say in a given state: written a second time, for the auditor."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import (
+    InsufficientStock,
+    Refusal,
+    ReservationConfirmed,
+    ReservationExpired,
+    ReservationFulfilled,
+    ReservationNotConfirmed,
+    ReservationNotFound,
+    ReservationOfOtherOrder,
+    ReservationReleased,
+    ReservationWasFulfilled,
+    ReservationWasReleased,
+    Shortage,
+    StockNotFound,
+)
+from actors.records import ReservationRecord, StockRecord, Transaction
+from actors.views import Availability, BasketCheck
+from simulation.audit.replay import Timeline, items_asked
+from simulation.schedule.choice import choose
+
+STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
+STATES_AFTER: dict[type, tuple[str, ...]] = {
+    ReservationConfirmed: ("confirmed", "fulfilled"),  # a late retry, when it was shipped already
+    ReservationReleased: ("released", "expired"),
+    ReservationFulfilled: ("fulfilled",),
+}
+
+
+def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusal | None:
+    """What a basket is refused with in this state; None if it fits."""
+    choices = choose(lines, free)
+    if all(choice.fits for choice in choices):
+        return None
+    for line, choice in zip(lines, choices, strict=True):
+        if not choice.found:
+            return StockNotFound(line.variant_id, line.warehouse_id)
+    short: dict[tuple[str, str], Shortage] = {}
+    for line, choice in zip(lines, choices, strict=True):
+        if not choice.fits:
+            key = (line.variant_id, choice.warehouse_id)
+            asked = [a.quantity for a, p in zip(lines, choices, strict=True) if (a.variant_id, p.warehouse_id) == key]
+            short[key] = Shortage(*key, sum(asked), choice.available)
+    return InsufficientStock(tuple(short.values()))
+
+
+def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCheck:
+    """What a dry run says in this state."""
+    choices = choose(lines, free)
+    return BasketCheck(
+        all(choice.fits for choice in choices),
+        tuple(
+            Availability(
+                line.variant_id,
+                choice.warehouse_id if choice.found else "",
+                line.quantity,
+                choice.available,
+                choice.found,
+                choice.fits,
+            )
+            for line, choice in zip(lines, choices, strict=True)
+        ),
+    )
+
+
+def is_refused(
+    request: Confirm | Release | Fulfill, answer: object, record: ReservationRecord | None, answered_ms: int
+) -> bool:
+    """Whether a reservation that stands so is refused so."""
+    match answer:
+        case ReservationNotFound():
+            return record is None
+        case ReservationOfOtherOrder():
+            return record is not None and isinstance(request, Confirm) and record.order_id != request.order_id
+        case ReservationExpired():
+            return record is not None and (
+                record.state == "expired" or (record.state == "active" and record.expires_at_ms <= answered_ms)
+            )
+        case ReservationWasReleased():
+            return record is not None and record.state == "released"
+        case ReservationWasFulfilled():
+            return record is not None and record.state == "fulfilled" and not isinstance(request, Confirm)
+        case ReservationNotConfirmed():
+            return record is not None and record.state == "active"
+        case _:
+            return False
+
+
+def covers(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> bool:
+    """Whether a counted line leaves enough for what is reserved."""
+    record = rows.at(lsn) if rows is not None else None
+    return line.total - line.damaged - line.in_transit >= (record.reserved if record is not None else 0)
+
+
+_figures = attrgetter("total", "damaged", "in_transit", "min_stock", "max_stock")
+
+
+def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:
+    """Whether the row shows what was counted."""
+    record = rows.at(lsn)
+    return record is not None and bool(_figures(record) == _figures(line))
+
+
+def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:
+    """The same of a request."""
+    return sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
+
+
+def cause_of(request: object) -> object:
+    """What a request may bring about, so that an entry of the journal can be traced to it."""
+    match request:
+        case Reserve():
+            return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
+        case Confirm() | Release() | Fulfill():
+            kind = type(request).__name__.lower()
+            return (kind, request.organization_id, request.reservation_id)
+        case Receive():
+            return ("receive", request.organization_id, request.request_id)
+        case Import():
+            return ("import", "", request.request_id)
+        case _:
+            raise AssertionError(request)
+
+
+def cause_in(transaction: Transaction) -> object | None:
+    """What must have been asked for before this entry; None if nothing."""
+    reservation, request = transaction.reservation, transaction.request
+    match transaction.kind:
+        case "reserve":
+            assert reservation is not None
+            asked = tuple(items_asked(reservation))
+            return ("reserve", reservation.organization_id, reservation.order_id, asked)
+        case "confirm" | "release" | "fulfill":
+            assert reservation is not None
+            return (transaction.kind, reservation.organization_id, reservation.reservation_id)
+        case "receive" | "import":
+            return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
+        case "expire" | "remember":
+            return None

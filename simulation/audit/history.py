@@ -1,0 +1,120 @@
+"""What the callers saw: every operation with its beginning, its end and its answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from actors.commands import Command, Line
+from actors.outcomes import Fact, Refusal
+from actors.records import ReservationState, StockKey
+from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+
+
+class Check(Struct, frozen=True):
+    """CheckAvailability and CheckBulkAvailability."""
+
+    organization_id: str
+    lines: tuple[Line, ...]
+
+
+class StockInfo(Struct, frozen=True):
+    """GetStockInfo."""
+
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+
+
+class ListStock(Struct, frozen=True):
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    after: StockKey | None
+    limit: int
+
+
+class ListReservations(Struct, frozen=True):
+    organization_id: str
+    state: ReservationState | None
+    order_id: str
+    before: str
+    limit: int
+
+
+Query = Check | StockInfo | ListStock | ListReservations
+Request = Command | Query
+Answer = Fact | Refusal | BasketCheck | StockPage | ReservationPage | tuple[StockView, ...]
+
+
+class Operation(Struct):
+    """One call of a client, with all its attempts.
+
+    Args:
+        number: names it.
+        client: who called.
+        request: what was asked.
+        begin: its place among all beginnings and ends.
+        end: the same of its end; -1 while it is open.
+        answer: what the client got; None if it gave up, or got only errors: then nobody knows whether it happened.
+        high_lsn: what was durable when the server gave the answer.
+        answered_ms: service time at that moment.
+        attempts: how often it was sent.
+        undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if no other command
+            was carried out meanwhile; else -1.
+        moves_begun, moves: how many steps housekeeping had done when the answered attempt began, and when the answer
+            was given.
+    """
+
+    number: int
+    client: str
+    request: Request
+    begin: int
+    end: int = -1
+    answer: Answer | None = None
+    high_lsn: int = 0
+    answered_ms: int = 0
+    attempts: int = 0
+    undisturbed_since_lsn: int = -1
+    moves_begun: int = 0
+    moves: int = 0
+
+
+class Note(Struct, frozen=True, gc=False):
+    """Something that happened, for people to read."""
+
+    at_s: float
+    step: int
+    what: str
+    about: Any = None
+
+
+class History:
+    """Operations and notes of one run."""
+
+    def __init__(self, now_s: Callable[[], float], step: Callable[[], int]) -> None:
+        self.operations: list[Operation] = []
+        self.notes: list[Note] = []
+        self._now_s = now_s
+        self._step = step
+        self._events = 0
+
+    def begin(self, client: str, request: Request) -> Operation:
+        """A client calls."""
+        operation = Operation(len(self.operations), client, request, self._next())
+        self.operations.append(operation)
+        self.note("asks", operation)
+        return operation
+
+    def end(self, operation: Operation) -> None:
+        """The client has its answer, or has given up."""
+        operation.end = self._next()
+        self.note("gets", operation)
+
+    def note(self, what: str, about: Any = None) -> None:
+        """Remember something for the report of a failure."""
+        self.notes.append(Note(self._now_s(), self._step(), what, about))
+
+    def _next(self) -> int:
+        self._events += 1
+        return self._events

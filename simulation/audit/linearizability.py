@@ -1,0 +1,369 @@
+"""A second opinion on short histories: is there any order at all that explains the answers?
+
+The search of Wing and Gong (1993) with Lowe's memoisation (2017). It knows nothing of the journal and its LSNs, and
+its model of the service is written anew, so that a mistake in the auditor's would show as a disagreement. It is
+exponential in the worst case: histories of a few dozen operations. Time does not pass in it: no expiries.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from random import Random
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from actors.bounds import INT32_MAX
+from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.outcomes import (
+    ImportRejected,
+    InsufficientStock,
+    QuantityTooLarge,
+    RequestIdReused,
+    ReservationConfirmed,
+    ReservationExists,
+    ReservationFulfilled,
+    ReservationNotConfirmed,
+    ReservationNotFound,
+    ReservationOfOtherOrder,
+    ReservationReleased,
+    ReservationWasFulfilled,
+    ReservationWasReleased,
+    StockImported,
+    StockNotFound,
+    StockReceived,
+    StockReserved,
+)
+from simulation.audit.history import Check, ListReservations, ListStock, Operation, StockInfo
+
+Row = tuple[int, int, int, int]  # available, reserved, damaged, in transit
+RowKey = tuple[str, str, str]
+STATES_MAX = 200_000
+
+
+class Booking(NamedTuple):
+    """A reservation in the model."""
+
+    order: str
+    state: str
+    pieces: tuple[tuple[str, str, int], ...]  # variant, warehouse, quantity
+    asked: tuple[tuple[str, str, int], ...]
+
+
+class Model(NamedTuple):
+    """A state of the service: sorted tuples, so that equal states are equal."""
+
+    rows: tuple[tuple[RowKey, Row], ...] = ()
+    bookings: tuple[tuple[tuple[str, str], Booking], ...] = ()
+    latest: tuple[tuple[tuple[str, str], str], ...] = ()
+    requests: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
+
+
+class TooLong(Exception):
+    """The search was given up."""
+
+
+def is_linearizable(history: Sequence[Operation]) -> bool:
+    """Whether some order that respects real time explains all answers.
+
+    Raises:
+        TooLong: nobody knows.
+    """
+    operations = sorted(history, key=lambda operation: operation.begin)
+    everything = (1 << len(operations)) - 1
+    seen: set[tuple[int, Model]] = set()
+    stack: list[tuple[int, Model]] = [(0, Model())]
+    while stack:
+        done, model = stack.pop()
+        if done == everything:
+            return True
+        first_end = min(o.end for i, o in enumerate(operations) if not done >> i & 1)
+        for i, operation in enumerate(operations):
+            if done >> i & 1 or operation.begin > first_end:
+                continue
+            after = apply(model, operation.request, operation.answer)
+            if after is not None and (key := (done | 1 << i, after)) not in seen:
+                seen.add(key)
+                if len(seen) > STATES_MAX:
+                    raise TooLong
+                stack.append(key)
+    return False
+
+
+def apply(model: Model, request: Any, answer: Any) -> Model | None:
+    """The state after the request if it may have been answered so in this state; else None."""
+    request_id = getattr(request, "request_id", "")
+    if not request_id:
+        return _carry_out(model, request, answer)
+    key = ("" if isinstance(request, Import) else request.organization_id, request_id)
+    known = dict(model.requests).get(key)
+    if known is not None:
+        if known[0] != repr(request):
+            return model if isinstance(answer, RequestIdReused) else None
+        return model if known[1] == repr(answer) else None
+    after = _carry_out(model, request, answer)
+    if after is None:
+        return None
+    return after._replace(requests=_put(after.requests, key, (repr(request), repr(answer))))
+
+
+def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
+    match request:
+        case Reserve():
+            return _reserve(model, request, answer)
+        case Confirm() | Release() | Fulfill():
+            return _move(model, request, answer)
+        case Receive():
+            return _receive(model, request, answer)
+        case Import():
+            return _import(model, request, answer)
+        case Check():
+            return model if _is_checked(model, request, answer) else None
+        case StockInfo() | ListStock():
+            return model if _is_listed(model, request, answer) else None
+        case ListReservations():
+            return model if _are_reservations(model, request, answer) else None
+    raise AssertionError(request)
+
+
+def _reserve(model: Model, request: Reserve, answer: Any) -> Model | None:
+    rows, bookings = dict(model.rows), dict(model.bookings)
+    order = (request.organization_id, request.order_id)
+    latest = dict(model.latest).get(order)
+    booking = bookings.get((order[0], latest)) if latest is not None else None
+    asked = _asked(request.lines)
+    if booking is not None and booking.state in ("active", "confirmed", "fulfilled"):
+        if booking.asked == asked:
+            is_same = isinstance(answer, StockReserved) and (
+                (answer.reservation.reservation_id, answer.reservation.state) == (latest, booking.state)
+            )
+            return model if is_same else None
+        if booking.state != "fulfilled":
+            return model if answer == ReservationExists(latest or "") else None
+    if isinstance(answer, StockReserved):
+        return _book(model, request, answer, rows)
+    if isinstance(answer, StockNotFound):
+        return model if _unknown(rows, request) == (answer.variant_id, answer.warehouse_id) else None
+    is_short = _unknown(rows, request) is None and not _fits(rows, request.organization_id, request.lines)
+    if not isinstance(answer, InsufficientStock) or not is_short:
+        return None
+    for short in answer.shortages:
+        row = rows.get((order[0], short.variant_id, short.warehouse_id))
+        if row is None or row[0] != short.available:
+            return None
+    return model
+
+
+def _book(model: Model, request: Reserve, answer: StockReserved, rows: dict[RowKey, Row]) -> Model | None:
+    reservation = answer.reservation
+    order = (request.organization_id, request.order_id)
+    key = (order[0], reservation.reservation_id)
+    asked = tuple(sorted((i.variant_id, i.requested_warehouse_id, i.quantity) for i in reservation.items))
+    if reservation.state != "active" or asked != _asked(request.lines) or key in dict(model.bookings):
+        return None
+    for item in reservation.items:
+        place = (order[0], item.variant_id, item.warehouse_id)
+        row = rows.get(place)
+        if row is None or row[0] < item.quantity or row[0] != item.stock_before:
+            return None
+        rows[place] = (row[0] - item.quantity, row[1] + item.quantity, row[2], row[3])
+    pieces = tuple((i.variant_id, i.warehouse_id, i.quantity) for i in reservation.items)
+    return model._replace(
+        rows=tuple(sorted(rows.items())),
+        bookings=_put(model.bookings, key, Booking(request.order_id, "active", pieces, asked)),
+        latest=_put(model.latest, order, reservation.reservation_id),
+    )
+
+
+def _move(model: Model, request: Confirm | Release | Fulfill, answer: Any) -> Model | None:
+    key = (request.organization_id, request.reservation_id)
+    booking = dict(model.bookings).get(key)
+    if booking is None:
+        return model if isinstance(answer, ReservationNotFound) else None
+    if isinstance(request, Confirm) and booking.order != request.order_id:
+        return model if isinstance(answer, ReservationOfOtherOrder) else None
+    target, begins = {
+        Confirm: ("confirmed", ("active",)),
+        Release: ("released", ("active", "confirmed")),
+        Fulfill: ("fulfilled", ("confirmed",)),
+    }[type(request)]
+    if isinstance(request, Confirm) and booking.state == "fulfilled":  # a late retry gets the answer that was given
+        is_same = isinstance(answer, ReservationConfirmed) and answer.reservation.state == "fulfilled"
+        return model if is_same else None
+    if booking.state == target or booking.state in begins:
+        facts = (ReservationConfirmed, ReservationReleased, ReservationFulfilled)
+        if not isinstance(answer, facts) or answer.reservation.state != target:
+            return None
+        return model if booking.state == target else _moved(model, key, booking, target)
+    refusals = {
+        "active": ReservationNotConfirmed,
+        "released": ReservationWasReleased,
+        "fulfilled": ReservationWasFulfilled,
+    }
+    return model if isinstance(answer, refusals[booking.state]) else None
+
+
+def _moved(model: Model, key: tuple[str, str], booking: Booking, target: str) -> Model:
+    rows = dict(model.rows)
+    if target != "confirmed":
+        for variant, warehouse, quantity in booking.pieces:
+            available, reserved, damaged, transit = rows[key[0], variant, warehouse]
+            back = quantity if target == "released" else 0
+            rows[key[0], variant, warehouse] = (available + back, reserved - quantity, damaged, transit)
+    return model._replace(
+        rows=tuple(sorted(rows.items())), bookings=_put(model.bookings, key, booking._replace(state=target))
+    )
+
+
+def _receive(model: Model, request: Receive, answer: Any) -> Model | None:
+    rows = dict(model.rows)
+    key = (request.organization_id, request.variant_id, request.warehouse_id)
+    available, reserved, damaged, transit = rows.get(key, (0, 0, 0, 0))
+    total = available + reserved + damaged + transit + request.quantity
+    if total > INT32_MAX:
+        return model if isinstance(answer, QuantityTooLarge) else None
+    figures = (total, available + request.quantity, available)
+    if not isinstance(answer, StockReceived) or figures != (answer.total, answer.available, answer.available_before):
+        return None
+    rows[key] = (available + request.quantity, reserved, damaged, transit)
+    return model._replace(rows=tuple(sorted(rows.items())))
+
+
+def _import(model: Model, request: Import, answer: Any) -> Model | None:
+    rows = dict(model.rows)
+    bad = [
+        line.line_number
+        for line in request.lines
+        if line.total - line.damaged - line.in_transit
+        < rows.get((line.organization_id, line.variant_id, line.warehouse_id), (0, 0, 0, 0))[1]
+    ]
+    if bad:
+        is_so = isinstance(answer, ImportRejected) and [error.line_number for error in answer.errors] == bad
+        return model if is_so else None
+    if not isinstance(answer, StockImported) or answer.lines != len(request.lines):
+        return None
+    for line in request.lines:
+        key = (line.organization_id, line.variant_id, line.warehouse_id)
+        reserved = rows.get(key, (0, 0, 0, 0))[1]
+        available = line.total - line.damaged - line.in_transit - reserved
+        rows[key] = (available, reserved, line.damaged, line.in_transit)
+    created = len(rows) - len(model.rows)
+    return model._replace(rows=tuple(sorted(rows.items()))) if answer.rows_created == created else None
+
+
+def _is_checked(model: Model, request: Check, answer: Any) -> bool:
+    rows = dict(model.rows)
+    fits = all(_exists(rows, request.organization_id, line) for line in request.lines)
+    fits = fits and _fits(rows, request.organization_id, request.lines)
+    if answer.all_available != fits:
+        return False
+    return all(
+        rows.get((request.organization_id, line.variant_id, line.warehouse_id), (0,))[0] == line.available
+        for line in answer.lines
+    )
+
+
+def _is_listed(model: Model, request: StockInfo | ListStock, answer: Any) -> bool:
+    expected = [
+        (key, row)
+        for key, row in model.rows
+        if key[0] == request.organization_id
+        and request.variant_id in ("", key[1])
+        and request.warehouse_id in ("", key[2])
+        and (not isinstance(request, ListStock) or request.after is None or key > request.after)
+    ]
+    views = answer if isinstance(request, StockInfo) else answer.stock
+    if isinstance(request, ListStock):
+        expected = expected[: request.limit]
+    records = [view.record for view in views]
+    return expected == [(tuple(r.key), (r.available, r.reserved, r.damaged, r.in_transit)) for r in records]
+
+
+def _are_reservations(model: Model, request: ListReservations, answer: Any) -> bool:
+    expected = [
+        (reservation, booking.state)
+        for (organization, reservation), booking in reversed(model.bookings)
+        if organization == request.organization_id
+        and request.state in (None, booking.state)
+        and request.order_id in ("", booking.order)
+        and (not request.before or reservation < request.before)
+    ]
+    return expected[: request.limit] == [(r.reservation_id, r.state) for r in answer.reservations]
+
+
+def _fits(rows: Mapping[RowKey, Row], organization: str, lines: Sequence[Line]) -> bool:
+    """By trying every choice of warehouses."""
+    choices = [
+        [line.warehouse_id]
+        if line.warehouse_id
+        else [key[2] for key in rows if key[:2] == (organization, line.variant_id)]
+        for line in lines
+    ]
+    for choice in product(*choices):
+        wanted: dict[RowKey, int] = {}
+        for line, warehouse in zip(lines, choice, strict=True):
+            key = (organization, line.variant_id, warehouse)
+            wanted[key] = wanted.get(key, 0) + line.quantity
+        if all(key in rows and rows[key][0] >= quantity for key, quantity in wanted.items()):
+            return True
+    return False
+
+
+def _exists(rows: Mapping[RowKey, Row], organization: str, line: Line) -> bool:
+    return any(key[:2] == (organization, line.variant_id) and line.warehouse_id in ("", key[2]) for key in rows)
+
+
+def _unknown(rows: Mapping[RowKey, Row], request: Reserve) -> tuple[str, str] | None:
+    for line in request.lines:
+        if not _exists(rows, request.organization_id, line):
+            return line.variant_id, line.warehouse_id
+    return None
+
+
+def _asked(lines: Sequence[Line]) -> tuple[tuple[str, str, int], ...]:
+    return tuple(sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines))
+
+
+def _put(items: tuple[Any, ...], key: Any, value: Any) -> tuple[Any, ...]:
+    return tuple(sorted({**dict(items), key: value}.items()))
+
+
+# ---- corruption -----------------------------------------------------------------------------------------------------
+
+
+def corrupted(history: Sequence[Operation], random: Random) -> list[Operation]:
+    """The same history with one answer falsified, or one read moved behind everything that changed what it shows."""
+    candidates = list(_corruptions(history))
+    if not candidates:
+        return list(history)
+    number, changed = random.choice(candidates)
+    return [changed if operation.number == number else operation for operation in history]
+
+
+def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]]:
+    last = max(operation.end for operation in history)
+    high_lsn = max(operation.high_lsn for operation in history)
+    for operation in history:
+        answer: Any = operation.answer
+        match operation.request:
+            case Check():
+                line = answer.lines[0]
+                wrong = replace(line, available=line.available + 1)
+                yield operation.number, replace(operation, answer=replace(answer, lines=(wrong, *answer.lines[1:])))
+                yield (
+                    operation.number,
+                    replace(operation, answer=replace(answer, all_available=not answer.all_available)),
+                )
+            case StockInfo() if answer:
+                record = replace(answer[0].record, available=answer[0].record.available + 1)
+                yield operation.number, replace(operation, answer=(replace(answer[0], record=record), *answer[1:]))
+                late = replace(operation, begin=last + 1, end=last + 2, high_lsn=high_lsn)
+                yield operation.number, late
+            case Reserve() if isinstance(answer, InsufficientStock):
+                short = replace(answer.shortages[0], available=answer.shortages[0].available + 1)
+                yield operation.number, replace(operation, answer=replace(answer, shortages=(short,)))
+            case Confirm() | Release() if not isinstance(answer, ReservationNotFound):
+                yield operation.number, replace(operation, answer=ReservationNotFound(operation.request.reservation_id))
+            case Receive() if isinstance(answer, StockReceived):
+                yield operation.number, replace(operation, answer=replace(answer, available=answer.available + 1))
+            case _:
+                pass

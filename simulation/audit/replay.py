@@ -1,0 +1,314 @@
+"""The journal, replayed by LSN: is every entry legal, and what was the state after each?
+
+It is written apart from the code that makes the entries and shares nothing with it but the records.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
+from actors.records import (
+    Delta,
+    OrderKey,
+    RequestKey,
+    RequestRecord,
+    ReservationItem,
+    ReservationRecord,
+    StockKey,
+    StockRecord,
+    Transaction,
+    VariantKey,
+)
+from simulation.audit.violation import Violation
+from simulation.world.watched_disk import Move
+
+T = TypeVar("T")
+
+EXPIRED_WITHIN_MS = 1_000
+
+
+class Timeline(Generic[T]):
+    """A value and when it changed."""
+
+    __slots__ = ("lsns", "values")
+
+    def __init__(self) -> None:
+        self.lsns: list[int] = []
+        self.values: list[T] = []
+
+    def put(self, lsn: int, value: T) -> None:
+        self.lsns.append(lsn)
+        self.values.append(value)
+
+    def at(self, lsn: int) -> T | None:
+        """The value after that entry; None before the first."""
+        place = bisect_right(self.lsns, lsn)
+        return self.values[place - 1] if place else None
+
+    @property
+    def first_lsn(self) -> int:
+        return self.lsns[0]
+
+
+class Replay:
+    """Every state the service was ever in.
+
+    Args:
+        transactions: the journal.
+        quiet_since_ms: from this service time on nothing went wrong, so expiry had no excuse.
+        moves: what housekeeping took away. The states stay whole: who remembers may answer with what is gone.
+    """
+
+    def __init__(self, transactions: Sequence[Transaction], quiet_since_ms: int, moves: Sequence[Move] = ()) -> None:
+        self.transactions = transactions
+        self.rows: dict[StockKey, Timeline[StockRecord]] = {}
+        self.rows_of_variant: dict[VariantKey, list[StockKey]] = {}
+        self.rows_of_organization: dict[str, list[StockKey]] = {}
+        self.reservations: dict[tuple[str, str], Timeline[ReservationRecord]] = {}
+        self.reservation_ids: dict[str, list[str]] = {}
+        self.latest: dict[OrderKey, Timeline[str]] = {}
+        self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
+        self.moves = moves
+        self.moved: dict[tuple[str, str], int] = {}  # by which move a reservation went, counted from 1
+        self._forgotten: dict[RequestKey, None] = {}
+        self._moves_replayed = 0
+        self.stock_lsns: dict[str, list[int]] = {}
+        self.reservation_lsns: dict[str, list[int]] = {}
+        self.violations: list[Violation] = []
+        self._quiet_since_ms = quiet_since_ms
+        at_ms = 0
+        for place, transaction in enumerate(transactions, 1):
+            self._apply_moves(place - 1)
+            self._lsn = transaction.lsn
+            if transaction.lsn != place:
+                self._wrong("G3", f"LSN {transaction.lsn} stands where {place} should be")
+            if transaction.at_ms < at_ms:
+                self._wrong("G7", f"service time goes back by {at_ms - transaction.at_ms} ms")
+            at_ms = transaction.at_ms
+            self._apply(transaction)
+        self._apply_moves(len(transactions))
+        for lists in (*self.rows_of_variant.values(), *self.rows_of_organization.values()):
+            lists.sort()
+        for ids in self.reservation_ids.values():
+            ids.sort()
+
+    @property
+    def last_lsn(self) -> int:
+        return len(self.transactions)
+
+    def free_at(self, organization_id: str, variant_ids: Sequence[str], lsn: int) -> dict[str, dict[str, int]]:
+        """Available pieces by variant and warehouse, as the planner wants them."""
+        free: dict[str, dict[str, int]] = {}
+        for variant_id in variant_ids:
+            rows = {}
+            for key in self.rows_of_variant.get(VariantKey(organization_id, variant_id), ()):
+                record = self.rows[key].at(lsn)
+                if record is not None:
+                    rows[key.warehouse_id] = record.available
+            free[variant_id] = rows
+        return free
+
+    def latest_at(self, order: OrderKey, lsn: int) -> ReservationRecord | None:
+        """The order's latest reservation, as it stood then."""
+        timeline = self.latest.get(order)
+        reservation_id = timeline.at(lsn) if timeline is not None else None
+        if reservation_id is None:
+            return None
+        return self.reservations[order.organization_id, reservation_id].at(lsn)
+
+    # ---- one entry ------------------------------------------------------------------------------------------------
+
+    def _wrong(self, guarantee: str, sentence: str) -> None:
+        self.violations.append(Violation(guarantee, f"LSN {self._lsn}: {sentence}", self._lsn))
+
+    def _apply(self, transaction: Transaction) -> None:
+        deltas = self._apply_changes(transaction)
+        match transaction.kind:
+            case "reserve" | "confirm" | "release" | "expire" | "fulfill":
+                self._apply_reservation(transaction, deltas)
+            case "receive":
+                if len(deltas) != 1 or any(delta != Delta(max(1, delta.available)) for delta in deltas.values()):
+                    self._wrong("G8", f"a delivery changes {deltas}")
+            case "import":
+                if any(delta.reserved for delta in deltas.values()):
+                    self._wrong("G8", "a count changes what is reserved")
+            case "remember":
+                if deltas or transaction.request is None:
+                    self._wrong("G8", "a remembered answer changes stock")
+        request = transaction.request
+        if request is not None:
+            earlier = self.requests.setdefault(request.key, [])
+            if earlier and request.key not in self._forgotten:
+                self._wrong("G6", f"request {request.key} is carried out twice, before at {earlier[-1][0]}")
+            self._forgotten.pop(request.key, None)
+            earlier.append((self._lsn, request))
+
+    def _apply_changes(self, transaction: Transaction) -> dict[StockKey, Delta]:
+        deltas: dict[StockKey, Delta] = {}
+        for change in transaction.changes:
+            before, after = change.before, change.after
+            key = after.key
+            timeline = self.rows.get(key)
+            if timeline is None:
+                timeline = self.rows[key] = Timeline()
+                self.rows_of_variant.setdefault(key.variant, []).append(key)
+                self.rows_of_organization.setdefault(key.organization_id, []).append(key)
+                if before.version:
+                    self._wrong("G8", f"{key} begins at version {before.version}")
+            elif timeline.values[-1] != before:
+                self._wrong("G8", f"{before} does not follow {timeline.values[-1]}")
+            if before.key != key or after.version != before.version + 1:
+                self._wrong("G8", f"{after} does not follow {before}")
+            if min(after.available, after.reserved, after.damaged, after.in_transit) < 0:
+                self._wrong("G1", f"oversold: {after}")
+            if key in deltas:
+                self._wrong("G8", f"{key} is changed twice")
+            deltas[key] = change.delta
+            timeline.put(self._lsn, after)
+            self.stock_lsns.setdefault(key.organization_id, []).append(self._lsn)
+        return deltas
+
+    def _apply_reservation(self, transaction: Transaction, deltas: dict[StockKey, Delta]) -> None:
+        reservation = transaction.reservation
+        if reservation is None:
+            self._wrong("G8", f"{transaction.kind} without a reservation")
+            return
+        key = (reservation.organization_id, reservation.reservation_id)
+        timeline = self.reservations.get(key)
+        before = timeline.values[-1] if timeline is not None else None
+        if transaction.kind == "reserve":
+            self._begin(transaction, reservation, before, deltas)
+        else:
+            self._move(transaction, reservation, before, deltas)
+        if timeline is None:
+            timeline = self.reservations[key] = Timeline()
+            self.reservation_ids.setdefault(key[0], []).append(key[1])
+        timeline.put(self._lsn, reservation)
+        self.reservation_lsns.setdefault(key[0], []).append(self._lsn)
+
+    def _begin(
+        self,
+        transaction: Transaction,
+        reservation: ReservationRecord,
+        before: ReservationRecord | None,
+        deltas: dict[StockKey, Delta],
+    ) -> None:
+        if before is not None or reservation.state != "active" or reservation.created_at_ms != transaction.at_ms:
+            self._wrong("G8", f"{reservation.reservation_id} does not begin as it should")
+        earlier = self.latest_at(reservation.order, self._lsn)
+        if earlier is not None and earlier.holds_stock:
+            self._wrong("G6", f"{reservation.order} holds {earlier.reservation_id} and reserves again")
+        if (
+            earlier is not None
+            and earlier.state == "fulfilled"
+            and items_asked(earlier) == items_asked(reservation)
+            and (earlier.organization_id, earlier.reservation_id) not in self.moved
+        ):
+            self._wrong("G6", f"{reservation.order} was shipped as {earlier.reservation_id} and reserves again")
+        if deltas != _deltas_of(reservation.organization_id, reservation.items, -1, 1):
+            self._wrong("G2", f"{reservation.reservation_id} takes {deltas}, not what its items say")
+        left: dict[StockKey, int] = {change.before.key: change.before.available for change in transaction.changes}
+        for item in reservation.items:
+            key = StockKey(reservation.organization_id, item.variant_id, item.warehouse_id)
+            if item.stock_before != left.get(key) or item.stock_after != item.stock_before - item.quantity:
+                self._wrong("G4", f"an item says {item.stock_before} → {item.stock_after}, the row had {left.get(key)}")
+            left[key] = item.stock_after
+        self.latest.setdefault(reservation.order, Timeline()).put(self._lsn, reservation.reservation_id)
+
+    def _move(
+        self,
+        transaction: Transaction,
+        reservation: ReservationRecord,
+        before: ReservationRecord | None,
+        deltas: dict[StockKey, Delta],
+    ) -> None:
+        if before is None:
+            self._wrong("G8", f"{reservation.reservation_id} was never made")
+            return
+        legal = {
+            "confirm": ("confirmed", ("active",)),
+            "release": ("released", ("active", "confirmed")),
+            "expire": ("expired", ("active",)),
+            "fulfill": ("fulfilled", ("confirmed",)),
+        }
+        becomes, begins = legal[transaction.kind]
+        if reservation.state != becomes or before.state not in begins:
+            self._wrong("G8", f"{transaction.kind} moves {reservation.reservation_id} from {before.state}")
+        kept = (before.order, before.items, before.created_at_ms, before.expires_at_ms)
+        if kept != (reservation.order, reservation.items, reservation.created_at_ms, reservation.expires_at_ms):
+            self._wrong("G8", f"{transaction.kind} changes what {reservation.reservation_id} holds")
+        self._check_time(transaction, before)
+        back = {"confirm": (0, 0), "fulfill": (0, -1)}.get(transaction.kind, (1, -1))
+        wanted = _deltas_of(reservation.organization_id, before.items, *back) if back != (0, 0) else {}
+        if deltas != wanted:
+            self._wrong("G8", f"{transaction.kind} of {reservation.reservation_id} moves {deltas}, not {wanted}")
+
+    def _check_time(self, transaction: Transaction, before: ReservationRecord) -> None:
+        late_ms = transaction.at_ms - before.expires_at_ms
+        if transaction.kind == "expire":
+            if late_ms < 0:
+                self._wrong("G7", f"{before.reservation_id} expires {-late_ms} ms early")
+            elif late_ms > EXPIRED_WITHIN_MS and before.expires_at_ms >= self._quiet_since_ms > 0:
+                self._wrong("G7", f"{before.reservation_id} gives its stock back {late_ms} ms late")
+        elif before.state == "active" and late_ms >= 0:
+            self._wrong("G7", f"{transaction.kind} of {before.reservation_id} {late_ms} ms after its time was over")
+
+    # ---- housekeeping -----------------------------------------------------------------------------------------------
+
+    def _apply_moves(self, lsn: int) -> None:
+        """Those that were made when so much was durable."""
+        while self._moves_replayed < len(self.moves) and self.moves[self._moves_replayed].lsn <= lsn:
+            move = self.moves[self._moves_replayed]
+            self._moves_replayed += 1
+            for key in move.requests:
+                self._forget(key, move)
+            for reservation in move.reservations:
+                self._move_out(reservation, move)
+
+    def _forget(self, key: RequestKey, move: Move) -> None:
+        answered = self.requests.get(key)
+        if answered is None or key in self._forgotten:
+            self._wrong("G6", f"request {key} is forgotten, of which nothing was kept")
+            return
+        self._check_age("G6", f"request {key} is forgotten", answered[-1][0], move)
+        self._forgotten[key] = None
+
+    def _move_out(self, reservation: ReservationRecord, move: Move) -> None:
+        key = (reservation.organization_id, reservation.reservation_id)
+        timeline = self.reservations.get(key)
+        if timeline is None or key in self.moved or timeline.values[-1] != reservation:
+            self._wrong("G3", f"{reservation} is moved out, and the journal has no such reservation then")
+            return
+        if reservation.holds_stock:
+            self._wrong("G3", f"{reservation.reservation_id} is moved out though it is {reservation.state}")
+        self._check_age("G3", f"{reservation.reservation_id} is moved out", timeline.lsns[-1], move)
+        self.moved[key] = self._moves_replayed
+
+    def _check_age(self, guarantee: str, what: str, lsn: int, move: Move) -> None:
+        early_ms = self.transactions[lsn - 1].at_ms - move.old_ms
+        if early_ms >= 0:
+            self._wrong(guarantee, f"{what} {early_ms} ms too early: it is of LSN {lsn}")
+
+
+def items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
+    """What a reservation was asked for, in an order of its own."""
+    return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
+
+
+def _deltas_of(
+    organization_id: str, items: Sequence[ReservationItem], available: int, reserved: int
+) -> dict[StockKey, Delta]:
+    pieces: dict[StockKey, int] = {}
+    for item in items:
+        key = StockKey(organization_id, item.variant_id, item.warehouse_id)
+        pieces[key] = pieces.get(key, 0) + item.quantity
+    return {key: Delta(available * n, reserved * n) for key, n in pieces.items()}
+
+
+def between(lsns: Sequence[Sequence[int]], low: int, high: int) -> Iterator[int]:
+    """`low`, then every change in `lsns` after it up to `high`, in order."""
+    yield low
+    changes: list[int] = []
+    for some in lsns:
+        changes.extend(some[bisect_right(some, low) : bisect_right(some, high)])
+    yield from sorted(changes) if len(lsns) > 1 else changes

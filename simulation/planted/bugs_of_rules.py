@@ -1,0 +1,336 @@
+"""Planted bugs of holds, warehouses, orders, time limits and retries."""
+
+from typing import Any
+
+import anyio
+
+import actors.planner
+import supervisor.basket
+import supervisor.order_actor
+import supervisor.transactions.coordinator
+import supervisor.transactions.receiving
+from actors.actor import Envelope, restarting
+from actors.commands import Command, Expire, Prepare
+from actors.outcomes import Fact, Refused, ReservationNotFound
+from actors.planner import place
+from actors.records import Delta, OrderKey, StockRecord
+from actors.reply import Reply
+from actors.reservation import confirm, release
+from actors.stock_actor import StockActor, StockState, Verdict
+from simulation.planted.planting import Patches, bug
+from supervisor.activations.bloom_filter import KnownKeys
+from supervisor.activations.order_directory import OrderDirectory
+from supervisor.activations.request_directory import RequestActor
+from supervisor.activations.stock_directory import Pinned, VariantStock
+from supervisor.background.expiry import Expiry
+from supervisor.clock import ServiceClock
+from supervisor.incarnation import Incarnation
+from supervisor.order_actor import OrderActor
+from supervisor.transactions.coordinator import Coordinator, Prepared
+
+# ---- two phases -----------------------------------------------------------------------------------------------------
+
+
+@bug("a refused transaction leaves its first hold behind", "G2", "G10")
+def leaked_hold() -> Patches:
+    def abort(self: Coordinator, prepared: Prepared) -> None:
+        for row in prepared.rows[1:]:
+            if not row.is_retired:
+                row.abort(prepared.transaction_id)
+
+    return [(Coordinator, "abort", abort)]
+
+
+@bug("a basket gets what there is, and not all or nothing", "G2")
+def non_atomic_basket() -> Patches:
+    async def prepare(self: Coordinator, changes: Any) -> Any:
+        transaction_id = next(self._transaction_ids)
+        granted: list[StockActor] = []
+        for row, change in sorted(changes, key=supervisor.transactions.coordinator._key_of):
+            if await row.ask(Prepare(transaction_id, change)).wait() is Verdict.GRANTED:
+                granted.append(row)
+        if changes and not granted:
+            raise restarting()  # to plan again would give the same, in a turn without a step between
+        return Prepared(transaction_id, granted)
+
+    def plan(lines: Any, variants: Any) -> Any:
+        placements = place(lines, {v: variant.free_if_rivals_abort() for v, variant in variants.items()})
+        if not any(p.fits for p in placements) or not all(p.found for p in placements):
+            return right_plan(lines, variants)
+        return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
+
+    right_plan = supervisor.basket.plan
+    at_once = (Coordinator, "prepare_at_once", lambda self, changes: None)
+    return [at_once, (Coordinator, "prepare", prepare), (supervisor.order_actor, "plan", plan)]
+
+
+@bug("holds are not counted when a row judges", "G1")
+def oversell() -> Patches:
+    return [
+        (StockState, "_fits_beside_holds", lambda self, delta, grows: True),
+        (StockRecord, "check", lambda self: None),
+    ]
+
+
+@bug("rows are prepared in the order of the lines: two baskets wait for each other", "G10")
+def deadlock_by_lock_order() -> Patches:
+    return [(supervisor.transactions.coordinator, "_key_of", lambda change: 0)]
+
+
+@bug("an abort does not look who waits for it", "G10")
+def waiting_forgotten_after_abort() -> Patches:
+    def abort(self: StockActor, transaction_id: int) -> None:
+        self.state.abort(transaction_id)
+        self._waiting = [e for e in self._waiting if e.message.transaction_id != transaction_id]
+
+    return [(StockActor, "abort", abort)]
+
+
+@bug("an order is refused for the sake of a rival that may itself fail", "G5")
+def false_refusal() -> Patches:
+    return [(VariantStock, "is_undecided", property(lambda self: False))]
+
+
+@bug("two lines on one row are not summed", "G2")
+def lines_on_one_row_not_summed() -> Patches:
+    def reserving(lines: Any, rows: Any) -> Any:
+        wanted = {row: line.quantity for line, row in zip(lines, rows, strict=True)}
+        return [(row, Delta(-quantity, quantity)) for row, quantity in wanted.items()]
+
+    return [(supervisor.order_actor, "reserving", reserving)]
+
+
+@bug("only one warehouse is tried though others have it", "G5")
+def only_first_warehouse_tried() -> Patches:
+    def first_only(lines: Any, free: Any) -> Any:
+        first = {v: dict(sorted(rows.items())[:1]) for v, rows in free.items()}
+        open_lines = all(not line.warehouse_id for line in lines)
+        return place(lines, first if open_lines else free)
+
+    return [(supervisor.basket, "place", first_only)]
+
+
+# ---- warehouses -----------------------------------------------------------------------------------------------------
+
+
+@bug("of equals, the warehouse with the larger id is taken", "G4")
+def ties_by_the_larger_id() -> Patches:
+    def one_for_all(wanted: Any, left: Any) -> str | None:
+        able = [w for w in left[next(iter(wanted))] if all(left[v].get(w, -1) >= wanted[v] for v in wanted)]
+        return max(able, key=lambda w: (sum(left[v][w] for v in wanted), w), default=None)
+
+    return [(actors.planner, "_one_warehouse_for_all", one_for_all)]
+
+
+@bug("a basket comes from several warehouses though one could serve it", "G4")
+def basket_split_needlessly() -> Patches:
+    return [(actors.planner, "_one_warehouse_for_all", lambda wanted, left: None)]
+
+
+@bug("lines of one variant are placed where the most is, and no other place is tried", "G4", "G5")
+def packing_does_not_back_up() -> Patches:
+    def pack(wishes: Any, left: Any, steps_max: int) -> tuple[dict[int, str], int]:
+        space, packed = dict(left), {}
+        for quantity, line in sorted(wishes, key=lambda wish: (-wish[0], wish[1])):
+            warehouse_id = actors.planner._fullest(space)
+            if space.get(warehouse_id, -1) < quantity:
+                return {}, steps_max
+            space[warehouse_id] -= quantity
+            packed[line] = warehouse_id
+        return packed, steps_max
+
+    return [(actors.planner, "_pack", pack)]
+
+
+# ---- orders and time ------------------------------------------------------------------------------------------------
+
+
+@bug("each request of an order gets an actor of its own", "G6", "G8", "G3")
+def orders_not_serialized() -> Patches:
+    def activate(self: OrderDirectory, key: OrderKey) -> OrderActor:
+        return OrderActor(
+            key, self._services, self._load_of(key), self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+        )
+
+    def load_of(self: OrderDirectory, key: OrderKey) -> Any:
+        async def load() -> Any:
+            await self._services.journal.wait_durable()
+            return (await self.loader._read([key])).get(key, [])
+
+        return load
+
+    return [(OrderDirectory, "activate", activate), (OrderDirectory, "_load_of", load_of)]
+
+
+@bug("the same order again is refused: the shopper is blocked by the own hold", "G6")
+def blocked_by_own_hold() -> Patches:
+    return [(supervisor.order_actor, "asks_for_the_same", lambda reservation, lines: False)]
+
+
+@bug("a reservation past its time can be confirmed", "G7")
+def confirm_after_expiry() -> Patches:
+    return [
+        (supervisor.order_actor, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))
+    ]
+
+
+@bug(
+    "an order reuses the rows that it looked up for a turn at once, in a later turn",
+    "no bug is met",
+    "G5",
+    "G8",
+)
+def looked_up_for_another_turn() -> Patches:
+    right_attempt, right_pinned = OrderActor._reserve_at_once, OrderActor._pinned
+    looked_up: dict[OrderActor, Any] = {}
+
+    def reserve_at_once(self: OrderActor, command: Any) -> Any:
+        variants = self._services.stock.ready(
+            self.key.organization_id, supervisor.order_actor._variants_of(command.lines)
+        )
+        if variants is not None:
+            looked_up[self] = variants
+        return right_attempt(self, command)
+
+    async def pinned(self: OrderActor, wanted: Any) -> Pinned:
+        variants = looked_up.pop(self, None)  # still there if the turn that it was for ended early
+        return await right_pinned(self, wanted) if variants is None else Pinned(variants)
+
+    return [(OrderActor, "_reserve_at_once", reserve_at_once), (OrderActor, "_pinned", pinned)]
+
+
+@bug("expiry does not queue with the order's other requests", "G7", "G8", "no bug is met")
+def expiry_race() -> Patches:
+    right = OrderDirectory.ask
+
+    def ask(self: OrderDirectory, key: OrderKey, command: Any, reply: Reply[Fact]) -> None:
+        actor = self._directory.get(key)
+        if isinstance(command, Expire) and actor is not None and actor._load is None:
+            other = OrderActor(
+                key, self._services, None, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+            )
+            other.reservations = actor.reservations  # shared, as fields of one object would be
+            other.ask(command, reply)
+        else:
+            right(self, key, command, reply)
+
+    return [(OrderDirectory, "ask", ask)]
+
+
+@bug("what expired is given back once more by a release", "G8")
+def given_back_twice() -> Patches:
+    def wrong(reservation: Any, reason: str, now_ms: int) -> Any:
+        if reservation.state == "expired":
+            return reservation.moved("released", now_ms, reason)
+        return release(reservation, reason, now_ms)
+
+    return [(supervisor.order_actor, "release", wrong)]
+
+
+@bug("time limits follow the wall clock, wherever it jumps", "G7")
+def raw_wall_clock() -> Patches:
+    return [(ServiceClock, "now_ms", lambda self: self._wall_ms())]
+
+
+@bug("service time starts from the wall clock alone after a restart", "G7")
+def time_goes_back_at_a_restart() -> Patches:
+    def start(self: ServiceClock, last_at_ms: int) -> None:
+        self._start_ms = self._wall_ms()
+        self._start_s = self._monotonic_s()
+
+    return [(ServiceClock, "start", start)]
+
+
+@bug("the expiry is not woken by a new reservation", "G7")
+def expiry_not_woken() -> Patches:
+    async def run(self: Expiry) -> None:
+        while True:
+            self._wakes_at_ms = 0
+            due = await self._due(self._clock.now_ms(), 500)
+            await self._expire(due)
+            await anyio.sleep(self._idle_ms / 1_000)
+
+    return [(Expiry, "run", run)]
+
+
+@bug("goods that were shipped come back", "G8")
+def shipped_goods_come_back() -> Patches:
+    right = supervisor.basket.giving_back
+    return [
+        (
+            supervisor.order_actor,
+            "giving_back",
+            lambda items, variants, *, shipped: right(items, variants, shipped=False),
+        )
+    ]
+
+
+@bug("what an import leaves unchanged is let go before the decision", "G2", "G4", "G8")
+def unchanged_let_go_early() -> Patches:
+    right = supervisor.transactions.receiving._divided
+
+    async def divided(lines: Any, rows: Any) -> Any:
+        changed, unchanged = await right(lines, rows)
+        for row in unchanged:
+            row.abort(next(iter(row.state.holds)))
+        await anyio.sleep(0.5)  # as long as a large import may take
+        return changed, unchanged
+
+    return [(supervisor.transactions.receiving, "_divided", divided)]
+
+
+@bug("a count forgets what is reserved", "G2", "G8")
+def count_forgets_reserved() -> Patches:
+    def count_delta(self: StockState, count: Any) -> Delta:
+        available = max(0, count.total - count.damaged - count.in_transit)
+        return Delta(
+            available - self.record.available,
+            0,
+            count.damaged - self.record.damaged,
+            count.in_transit - self.record.in_transit,
+        )
+
+    return [(StockState, "_count_delta", count_delta)]
+
+
+# ---- retries --------------------------------------------------------------------------------------------------------
+
+
+@bug("a repeated request is carried out again", "G6")
+def request_carried_out_twice() -> Patches:
+    async def receive(self: RequestActor, envelope: Envelope[Command, Fact]) -> None:
+        done: Reply[Fact] = Reply()
+        await self._carry_out(envelope.message, done)
+        envelope.reply.set(await done.wait())
+
+    return [(RequestActor, "receive", receive)]
+
+
+@bug("after a restart the filters say that they know nothing", "G6")
+def forgotten_after_a_restart() -> Patches:
+    right = KnownKeys.__init__
+
+    def init(self: KnownKeys, *args: Any, **named: Any) -> None:
+        right(self, *args, **named)
+        self.is_filled = True
+
+    return [(KnownKeys, "__init__", init)]
+
+
+@bug("a refusal under an idempotency key is not remembered", "G3", "G6")
+def refusal_not_remembered() -> Patches:
+    def answer(self: Incarnation, command: Any, reply: Reply[Fact]) -> None:
+        self.journal.answer(reply, error=Refused(ReservationNotFound(command.reservation_id)))
+
+    return [(Incarnation, "_answer_not_found", answer)]
+
+
+@bug("another organization's reservation can be reached by its id", "G11")
+def organizations_mixed_up() -> Patches:
+    def order_in_memory(self: OrderDirectory, organization_id: str, reservation_id: str) -> OrderKey | None:
+        for (_, known), key in self._order_of_reservation.items():
+            if known == reservation_id:
+                return key
+        return None
+
+    return [(OrderDirectory, "order_in_memory", order_in_memory)]

@@ -1,0 +1,263 @@
+"""Planted bugs of what is kept, of calls and of processes."""
+
+from bisect import insort
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+import anyio
+from sqlalchemy import Integer, bindparam, text
+
+from actors.commands import Command, Reserve
+from actors.outcomes import Fact
+from actors.records import OrderKey, ReservationRecord, StockRecord
+from actors.reply import Reply
+from actors.stock_actor import StockState
+from simulation.planted.planting import Patches, bug
+from storage import memory_store
+from storage.memory_store import Disk, MemoryStore
+from storage.sql import archive
+from storage.sql.instants import Instant
+from storage.store import StorageError
+from supervisor.activations.loader import Loader
+from supervisor.activations.stock_directory import VariantStock
+from supervisor.activations.store_reader import Reader
+from supervisor.background.housekeeping import RETRY_S, Housekeeping
+from supervisor.incarnation import Incarnation
+from supervisor.ownership.lease import Lease
+from supervisor.transactions.journal import Journal, storage_down
+
+# ---- durability -----------------------------------------------------------------------------------------------------
+
+
+@bug("answers are given before they are durable", "G3")
+def acknowledge_before_durable() -> Patches:
+    def answer(self: Journal, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        reply.fail(error) if error is not None else reply.set(value)
+
+    return [(Journal, "answer", answer)]
+
+
+@bug("refusals are answered at once, whatever they rest on", "G3", "G5")
+def refusal_on_what_was_never_durable() -> Patches:
+    right = Journal.answer
+
+    def answer(self: Journal, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        reply.fail(error) if error is not None else right(self, reply, value)
+
+    return [(Journal, "answer", answer)]
+
+
+@bug("a batch that failed is left out, and the journal goes on", "G3", "G8", "G10")
+def failed_batch_dropped() -> Patches:
+    right = Journal._write_batch
+
+    async def write_batch(self: Journal) -> None:
+        try:
+            await right(self)
+        except StorageError:
+            self.last_lsn = self.durable_lsn
+            self._entries.clear()
+            self.fail_answers(storage_down())
+
+    return [(Journal, "_write_batch", write_batch)]
+
+
+@bug("a COMMIT without an answer is taken for a success", "G3", "G8")
+def ambiguous_commit_taken_for_success() -> Patches:
+    right = Journal._write_batch
+
+    async def write_batch(self: Journal) -> None:
+        store = self._store
+
+        class Optimist:
+            async def write(self, batch: Any) -> None:
+                with suppress(StorageError):
+                    await store.write(batch)
+
+        self._store = Optimist()  # type: ignore[assignment]
+        try:
+            await right(self)
+        finally:
+            self._store = store
+
+    return [(Journal, "_write_batch", write_batch)]
+
+
+@bug("availability is answered from what is decided but not durable", "G3", "G4")
+def dirty_read() -> Patches:
+    def free(self: VariantStock) -> dict[str, int]:
+        return {w: row.state.record.available for w, row in self.rows.items() if row.state.record.version}
+
+    return [(VariantStock, "free_durably", free)]
+
+
+@bug("readers are not told of what became durable", "G3", "G4")
+def publish_forgotten() -> Patches:
+    def publish(self: StockState, record: StockRecord) -> None:
+        if record.version % 4:
+            self.durable = self.record if record.version == self.record.version else record
+
+    return [(StockState, "publish", publish)]
+
+
+@bug("an activation loads while what it reads is still being written", "G3", "G4", "G6", "G8")
+def load_before_durable() -> Patches:
+    right = Loader.__init__
+
+    def init(self: Loader[Any, Any], read: Any, wait_durable: Any, deliver: Any) -> None:
+        right(self, read, anyio.lowlevel.checkpoint, deliver)
+
+    return [(Loader, "__init__", init)]
+
+
+@bug("activations are dropped and loaded without a look at what is not durable", "G1", "G3", "G4", "G6", "G8")
+def dropped_and_loaded_at_any_time() -> Patches:
+    return [*load_before_durable(), *passivated_while_in_use()]
+
+
+@bug("an activation is dropped though it has holds or undurable changes", "G1", "G2", "G3", "G4", "G8")
+def passivated_while_in_use() -> Patches:
+    return [(VariantStock, "is_quiet", property(lambda self: self.loaded.is_done))]
+
+
+@bug("lists come from the database, ahead of what memory shows", "G4")
+def list_ahead_of_memory() -> Patches:
+    return [(Reader, "published", Reader.read)]
+
+
+# ---- housekeeping ---------------------------------------------------------------------------------------------------
+
+
+@bug("what is over is moved out after half of the time that it should be kept", "G3", "G6")
+def moved_out_early() -> Patches:
+    right = Housekeeping.__init__
+
+    def init(self: Housekeeping, *args: Any, **named: Any) -> None:
+        right(self, *args, **named)
+        self._keep_ms //= 2
+
+    return [(Housekeeping, "__init__", init)]
+
+
+@bug("old reservations are moved out though they are confirmed and hold stock", "G3")
+def confirmed_moved_out() -> Patches:
+    right = Disk._keep_reservation
+
+    def keep(self: Disk, key: tuple[str, str], reservation: ReservationRecord) -> None:
+        right(self, key, reservation)
+        if reservation.state == "confirmed":
+            insort(self.ended, (reservation.confirmed_at_ms, *key))
+
+    def forget(self: Disk, key: tuple[str, str]) -> None:
+        if key in self.reservations:
+            right_forget(self, key)
+
+    right_forget = Disk._forget_reservation
+    return [(Disk, "_keep_reservation", keep), (Disk, "_forget_reservation", forget)]
+
+
+@bug("housekeeping ends with the first step that fails", "what is over goes")
+def housekeeping_ends_with_a_failure() -> Patches:
+    right = Housekeeping._step
+
+    async def step(self: Housekeeping) -> float:
+        rest_s = await right(self)
+        return inf if rest_s == RETRY_S else rest_s
+
+    return [(Housekeeping, "_step", step)]
+
+
+@bug("lines of the ledger are moved out, and not only old ones", "G8", disk="sqlite")
+def young_movements_moved_out() -> Patches:
+    statement = str(archive.OLD_MOVEMENTS).replace("WHERE at < :before", "WHERE :before <> ''")
+    any_age = text(statement).bindparams(bindparam("before", type_=Instant), bindparam("rows_max", type_=Integer))
+    return [(archive, "OLD_MOVEMENTS", any_age)]
+
+
+@bug("a reservation that is moved out leaves its items behind", "G3", disk="sqlite")
+def items_left_behind() -> Patches:
+    return [(archive, "MOVE_RESERVATION", archive.MOVE_RESERVATION[:2])]
+
+
+# ---- calls and processes --------------------------------------------------------------------------------------------
+
+
+@bug("the work runs in the caller's task, and dies with it", "G2", "G10")
+def work_in_the_callers_scope() -> Patches:
+    right = Incarnation.ask
+
+    async def ask(self: Incarnation, command: Command) -> Fact:
+        if self._is_ending or not isinstance(command, Reserve) or command.request_id:
+            return await right(self, command)
+        reply: Reply[Fact] = Reply()
+        self._open_calls[reply] = None
+        try:
+            actor = self.orders.activate(OrderKey(command.organization_id, command.order_id))
+            actor._post(command, reply)
+            if not actor._has_turn:
+                actor._has_turn = True
+                await actor.drain()
+            return await reply.wait()
+        finally:
+            self._open_calls.pop(reply, None)
+
+    return [(Incarnation, "ask", ask)]
+
+
+@bug("callers whose answers waited for a failed batch are told nothing", "G10")
+def callers_left_waiting() -> Patches:
+    def end(self: Incarnation, error: Exception) -> None:
+        self._is_ending = True
+        self.stock.fail_loads(error)
+
+    return [(Incarnation, "end", end), (Journal, "fail_answers", lambda self, error: None)]
+
+
+@bug("a storage failure in an actor's turn is taken for a bug", "no bug is met")
+def storage_failure_taken_for_a_bug() -> Patches:
+    async def load(self: Reader, key: Any) -> Any:
+        return await self._store.load_request(key)
+
+    return [(Reader, "load_request", load)]
+
+
+@bug("a caller that hears of a failure last breaks what has ended already", "no bug is met")
+def broken_after_the_end() -> Patches:
+    def break_(self: Incarnation, error: Exception) -> None:
+        self._is_ending = True
+
+        async def end() -> None:
+            raise error
+
+        self._tasks.start_soon(end)
+
+    return [(Incarnation, "_break", break_)]
+
+
+def _land_unfenced(self: MemoryStore, transactions: Any) -> None:
+    self._check_open()
+    self.disk.apply(transactions)
+
+
+@bug("a commit is not checked against the epoch; LSNs still must follow each other", "G3", "G9")
+def no_fence() -> Patches:
+    return [(MemoryStore, "land", _land_unfenced)]
+
+
+@bug("a server that was driven out answers from memory until its heartbeat", "G4", "G6", "G5")
+def answers_after_a_takeover() -> Patches:
+    return [(Lease, "holds", property(lambda self: True))]
+
+
+@bug("a successor serves before its predecessor's lease is over", "G4", "G6", "G5")
+def served_before_the_lease_is_over() -> Patches:
+    return [(memory_store, "LEASE_S", 0.0)]
+
+
+@bug("neither the epoch nor the LSN of a commit is checked", "G3", "G9")
+def no_fence_and_no_unique_lsn() -> Patches:
+    def check(self: Any, batch: Any) -> None:
+        pass
+
+    return [(MemoryStore, "land", _land_unfenced), (Disk, "_check", check)]

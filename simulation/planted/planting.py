@@ -1,0 +1,50 @@
+"""How a bug is planted: the real code is patched while a run lasts, and nothing of it stays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from msgspec import Struct
+
+from simulation.world.faults import DiskKind
+
+Patches = list[tuple[object, str, Any]]
+
+
+class Bug(Struct, frozen=True):
+    """A way to go wrong.
+
+    Args:
+        name: in words, with underscores.
+        breaks: the guarantees of which at least one must be found broken.
+        what: what the code does wrong, for the table.
+        patches: (object, attribute, replacement).
+        disk: the disk that it shows on.
+    """
+
+    name: str
+    breaks: tuple[str, ...]
+    what: str
+    patches: Callable[[], Patches]
+    disk: DiskKind = "memory"
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """The service has this bug within the block."""
+        with ExitStack() as stack:
+            for target, attribute, replacement in self.patches():
+                stack.enter_context(mock.patch.object(target, attribute, replacement))
+            yield
+
+
+BUGS: dict[str, Bug] = {}
+
+
+def bug(what: str, *breaks: str, disk: DiskKind = "memory") -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+    def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
+        name = patches.__name__
+        BUGS[name] = Bug(name, breaks, what, patches, disk)
+        return patches
+
+    return register

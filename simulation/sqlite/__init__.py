@@ -1,0 +1,1 @@
+"""Real SQLite on a simulated disk, with power cuts."""

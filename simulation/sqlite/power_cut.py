@@ -1,0 +1,134 @@
+"""Power cuts on real SQLite, again and again: journals of simulated runs, written with the server's own `write_batch`
+to a disk that loses power, and looked at after each cut.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+from typing import cast
+
+from msgspec import Struct
+
+from actors.records import Transaction
+from simulation.runner import run_seed
+from simulation.sqlite.power_cut_database import NAME, ApswConnection
+from simulation.sqlite.power_cut_disk import PowerCut, PowerCutDisk
+from simulation.sqlite.sqlite_disk import empty_database, tables_of
+from simulation.world.faults import options_of
+from storage.sql.batch_sqlite import write_batch
+from storage.sql.rows import COLUMNS
+from storage.store import StorageError
+
+
+class Report(Struct, frozen=True):
+    """What came of many cuts.
+
+    Args:
+        interrupted: how many came while a batch was being written.
+        kept: in how many of these the batch was there afterwards, though nobody had been told.
+        lost: how many took something that was acknowledged.
+        violations: what must not be whatever `synchronous` says: a broken file, half a batch, tables that are not
+            what the journal says.
+    """
+
+    cuts: int
+    interrupted: int
+    kept: int
+    lost: int
+    violations: tuple[str, ...]
+
+
+class _Cutter:
+    """One journal after the other, each on a disk of its own."""
+
+    def __init__(self, seed: int, synchronous: str) -> None:
+        self._seed = seed
+        self._random = Random(f"{seed}/power-cut")
+        self._synchronous = synchronous
+        self.cuts = self.interrupted = self.kept = self.lost = 0
+        self.violations: list[str] = []
+
+    def run(self, cuts: int) -> None:
+        for seed in count(self._seed):
+            # Nothing is moved out between the batches here, so nothing may happen again that was forgotten.
+            self._run_journal(f"seed {seed}", run_seed(seed, options_of(seed, keep_s=0)).journal, cuts)
+            if self.cuts >= cuts:
+                return
+
+    def _run_journal(self, name: str, journal: Sequence[Transaction], cuts: int) -> None:
+        random = self._random
+        disk = PowerCutDisk({NAME: empty_database()}, random)
+        connection = self._connect(disk)
+        acknowledged, ends = 0, {0}  # LSNs; where a batch ended, or would have
+        violations = len(self.violations)
+        disk.cut_after(self._moment())
+        while acknowledged < len(journal) and self.cuts < cuts:
+            batch = journal[acknowledged : acknowledged + random.choice((1, 1, 2, 4, 16))]
+            in_flight = 0
+            try:
+                if random.random() < 0.05:
+                    connection.close()
+                    if disk.is_on:
+                        connection = self._connect(disk)
+                if disk.is_on:
+                    in_flight = batch[-1].lsn
+                    ends.add(in_flight)
+                    write_batch(cast(sqlite3.Connection, connection), 0, batch)
+                    acknowledged = in_flight
+            except PowerCut:
+                pass
+            except (sqlite3.Error, StorageError) as error:
+                self.violations.append(f"{name}, after cut {self.cuts}: {error!r}")
+                break
+            if not disk.is_on:
+                self.cuts += 1
+                self.interrupted += in_flight > acknowledged
+                where = f"{name}, cut {self.cuts}"
+                connection.close()
+                disk.switch_on()
+                try:
+                    connection = self._connect(disk)
+                    found = self._check(where, connection, journal)
+                except sqlite3.Error as error:
+                    self.violations.append(f"{where}: {error!r}")
+                    break
+                self.kept += acknowledged < found == in_flight
+                self.lost += found < acknowledged
+                if found not in ends or found > max(acknowledged, in_flight):
+                    self.violations.append(f"{where}: LSN {found} after {acknowledged}, with {in_flight} in flight")
+                if len(self.violations) > violations:
+                    break  # no use in writing on
+                acknowledged = found
+                ends = {end for end in ends if end <= found}
+                disk.cut_after(self._moment())
+        disk.cut_no_more()
+        connection.close()
+        disk.close()
+
+    def _moment(self) -> int:
+        return self._random.randint(1, self._random.choice((10, 40, 160)))
+
+    def _connect(self, disk: PowerCutDisk) -> ApswConnection:
+        pages = self._random.choice((5, 40, 4_000))
+        return ApswConnection(disk, synchronous=self._synchronous, checkpoint_pages=pages)
+
+    def _check(self, where: str, connection: ApswConnection, journal: Sequence[Transaction]) -> int:
+        said = connection.execute("PRAGMA integrity_check").fetchall()
+        if said != [("ok",)]:
+            self.violations.append(f"{where}: {said}")
+        [lsn] = connection.execute("SELECT last_lsn FROM ownership").fetchone()
+        for table, wanted in tables_of(journal[:lsn]).items():
+            found = connection.execute(
+                f"SELECT {', '.join(COLUMNS[table.removesuffix('_archive')].split())} FROM {table}"
+            ).fetchall()
+            if set(found) != wanted or len(found) != len(wanted):
+                self.violations.append(f"{where}: {table} is not what {lsn} transactions make of it")
+        return int(lsn)
+
+
+def cut_power(seed: int, cuts: int, synchronous: str = "FULL") -> Report:
+    """Write the journals of simulated runs, cut the power so many times, and look after each cut at what is left."""
+    cutter = _Cutter(seed, synchronous)
+    cutter.run(cuts)
+    return Report(cutter.cuts, cutter.interrupted, cutter.kept, cutter.lost, tuple(cutter.violations))

@@ -1,0 +1,1 @@
+"""The simulated world: servers, network, disks, clocks and what goes wrong with them."""

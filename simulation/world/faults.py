@@ -1,0 +1,397 @@
+"""What may go wrong in one run, and how big the run is: all of it drawn from the seed, any of it can be
+overridden.
+
+Swarm testing (Groce et al., 2012): each seed leaves some faults out altogether, since a run that has everything
+at once rarely gets far enough to meet the rare combination of two. Half of the seeds go to a corner where something
+particular happens all the time that elsewhere hardly ever does.
+"""
+
+from random import Random
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from simulation.schedule.trio_schedule import Mode
+
+Dispatch = Literal["inline", "tasks", "mixed"]
+Backend = Literal["trio", "asyncio"]
+DiskKind = Literal["memory", "sqlite", "power-cut"]
+
+CRASH_STEPS_MAX = 6_000
+LATE_S_MAX = 30  # from decision to disk: longer than any stall and slow disk
+RATES = (
+    "request_lost",
+    "reply_lost",
+    "duplicate",
+    "late_duplicate",
+    "gives_up",
+    "slow_network",
+    "store_error",
+    "landed_although_failed",
+    "lands_late",
+    "slow_store",
+    "slow_turns",
+    "actor_crash",
+)
+
+
+class Options(Struct, frozen=True):
+    """One run. Rates are probabilities: of an attempt for the network's faults, of a store operation for the store's.
+
+    Args:
+        clients: concurrent callers.
+        operations: what each of them does, one after another.
+        mode: how the next task is chosen.
+        dispatch: what rows with mail get: `inline` no task, `tasks` always one, or `mixed`: one by a coin.
+        late_coin: the part of row turns that get a task where dispatch is mixed.
+        inline_orders: the part of the orders' turns that are tried without a task; in production 1.
+        at_once: the part of the rows' turns that come without mail, where they can; in production 1.
+        stall: names of tasks contain this when they are stalled for a while; empty: none are.
+        crash_steps: at these steps the process is killed.
+        wall_jumps: how often the wall clock jumps.
+        second_owners: how often another process takes the database over.
+        slow_turns: the part of the turns that begin late, as on a busy machine: so holds stay undecided for long.
+        actor_crash: the part of the rows' turns that meet a bug.
+        slow_store_s, slow_network_s, slow_turn_s: how slow slow is, at most.
+        rounds_s: clients begin at multiples of this only, and so all at once; 0: whenever they like.
+        hurry: how often a client asks something else of an order before it has the answer to what it asked.
+        think_s: how long a client waits between operations, at most.
+        organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
+        orders: how many orders the clients share in each organization.
+        aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
+        names_warehouse: the part of the lines that names its warehouse.
+        lines_min: lines of a basket at least; there are at most four.
+        import_lines_max: rows that one import counts, at most.
+        ttl_minutes_max: reservations live from one minute to so many.
+        variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
+        idle_timeout_s: when the core passivates.
+        heartbeat_s: how often the core asks the database whether it is still there, and looks for what is long over.
+        keep_s: what has been over for so long is moved out; 0: all is kept.
+        skipped: operations (client, number) that are left out: a shrunk run.
+        wishes: how often clients choose each kind of operation.
+    """
+
+    clients: int = 6
+    operations: int = 10
+    mode: Mode = "shuffle"
+    dispatch: Dispatch = "mixed"
+    late_coin: float = 0.5
+    inline_orders: float = 0.5
+    at_once: float = 0.2
+    stall: str = ""
+    crash_steps: tuple[int, ...] = ()
+    wall_jumps: int = 0
+    second_owners: int = 0
+    request_lost: float = 0.0
+    reply_lost: float = 0.0
+    duplicate: float = 0.0
+    late_duplicate: float = 0.0
+    gives_up: float = 0.0
+    slow_network: float = 0.0
+    store_error: float = 0.0
+    landed_although_failed: float = 0.0
+    lands_late: float = 0.0
+    slow_store: float = 0.0
+    slow_turns: float = 0.0
+    actor_crash: float = 0.0
+    slow_store_s: float = 0.05
+    slow_turn_s: float = 0.003
+    slow_network_s: float = 0.5
+    think_s: float = 1.0
+    rounds_s: float = 0.0
+    hurry: float = 0.0
+    organizations: int = 1
+    variants: int = 2
+    warehouses: int = 2
+    pieces: int = 6
+    orders: int = 12
+    names_warehouse: float = 0.5
+    lines_min: int = 1
+    import_lines_max: int = 4
+    aims_at_expiry: float = 0.25
+    ttl_minutes_max: int = 1
+    variants_in_memory: int = 100
+    orders_in_memory: int = 100
+    mailbox: int = 1_000
+    calls: int = 10_000
+    idle_timeout_s: float = 30.0
+    heartbeat_s: float = 30.0
+    keep_s: int = 0
+    skipped: tuple[tuple[int, int], ...] = ()
+    wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
+
+
+STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_find_and_ask", "handle", "Client.run")
+
+
+def options_of(seed: int, **overrides: Any) -> Options:
+    """The options of a seed.
+
+    Args:
+        overrides: fields of Options; None leaves the seed's choice.
+    """
+    random = Random(f"{seed}/options")
+    chosen: dict[str, Any] = {
+        "clients": random.choice((2, 3, 4, 6, 8, 12)),
+        "operations": random.randint(4, 14),
+        "mode": random.choice(("shuffle", "shuffle", "walk", "walk", "pct")),
+        "dispatch": random.choice(("mixed", "mixed", "tasks", "inline")),
+        "late_coin": random.choice((0.2, 0.5, 0.9)),
+        "stall": random.choice(STALLS) if random.random() < 0.4 else "",
+        "wall_jumps": random.randint(1, 4) if random.random() < 0.3 else 0,
+        "second_owners": 1 if random.random() < 0.15 else 0,
+        "slow_store_s": random.choice((0.01, 0.1, 1.0)),
+        "slow_network_s": random.choice((0.01, 0.3, 3.0)),
+        "slow_turn_s": random.choice((0.001, 0.01, 0.1)),
+        "think_s": random.choice((0.0, 0.0, 0.01, 0.1, 1.0, 8.0, 30.0)),
+        "organizations": random.choice((1, 1, 2)),
+        "variants": random.randint(1, 4),
+        "warehouses": random.randint(1, 3),
+        "pieces": random.choice((1, 3, 8, 30)),
+        "orders": random.choice((2, 6, 20, 60)),
+        "ttl_minutes_max": random.choice((1, 1, 1, 3)),
+        "variants_in_memory": random.choice((2, 4, 100)),
+        "orders_in_memory": random.choice((2, 8, 100)),
+        "mailbox": random.choice((2, 1_000, 1_000, 1_000)),
+        "calls": random.choice((4, 10_000, 10_000, 10_000)),
+        "idle_timeout_s": random.choice((0.5, 5.0, 30.0)),
+        "wishes": tuple(random.choice((0, 1, 2, 8)) if n else random.choice((4, 8, 16)) for n in range(12)),
+    }
+    if random.random() < 0.4:
+        chosen["crash_steps"] = tuple(
+            sorted(random.randrange(100, CRASH_STEPS_MAX) for _ in range(random.randint(1, 3)))
+        )
+    for rate in RATES:
+        if random.random() < 0.35:
+            chosen[rate] = random.choice((0.01, 0.05, 0.2))
+    if random.random() < 0.5:
+        chosen["slow_turns"] = random.choice((0.1, 0.5, 1.0))
+    chosen["actor_crash"] = random.choice((0.01, 0.05)) if "actor_crash" in chosen else 0.0
+    if random.random() < 0.45:
+        chosen.update(_rush(random))
+    chosen.update(_keeping(Random(f"{seed}/keeping")))
+    chosen.update(_turns(Random(f"{seed}/turns"), chosen["think_s"]))
+    corner = Random(f"{seed}/corner")
+    if corner.random() < 0.5:
+        chosen.update(corner.choice(_CORNERS)(corner))
+    chosen.update({name: value for name, value in overrides.items() if value is not None})
+    return Options(**chosen)
+
+
+def _rush(random: Random) -> dict[str, Any]:
+    """Everybody wants the same few things at the same moment, on a machine that is behind."""
+    return {
+        "clients": random.choice((6, 12, 16)),
+        "think_s": random.choice((0.0, 0.0, 0.02)),
+        "dispatch": random.choice(("tasks", "mixed")),
+        "slow_turns": random.choice((0.3, 1.0)),
+        "slow_turn_s": random.choice((0.003, 0.03)),
+        "variants": random.randint(2, 4),
+        "warehouses": random.choice((1, 1, 2)),
+        "pieces": random.choice((2, 3, 5)),
+        "orders": random.choice((6, 60, 200)),
+        "lines_min": random.choice((1, 2, 3)),
+        "wishes": (16, 1, 8, 1, random.choice((0, 4)), random.choice((0, 1)), 1, 8, 1, 1, 1, 1),
+    }
+
+
+def _turns(random: Random, think_s: float) -> dict[str, Any]:
+    """Where turns are taken: at times as in production, mostly by coins and in a crowd, since those who meet at the
+    same instant find each other's messages in the mailboxes and each other's holds in the rows.
+    """
+    chosen: dict[str, Any] = {
+        "inline_orders": random.choice((0.0, 0.2, 0.2, 0.5, 0.8)),
+        "at_once": random.choice((0.0, 0.4, 0.4, 0.6, 0.6, 0.6)),
+        "hurry": random.choice((0.0, 0.2, 0.2, 0.6)),
+        "rounds_s": 0.0,
+    }
+    crowd = random.random()
+    if crowd < 0.25:
+        chosen.update({"dispatch": "inline", "inline_orders": 1.0, "at_once": random.choice((0.5, 1.0))})
+    elif crowd < 0.65:
+        chosen.update(
+            {
+                "clients": random.choice((10, 14)),
+                "operations": random.choice((10, 14, 20)),
+                "rounds_s": max(0.1, think_s / 2),
+                "dispatch": random.choice(("tasks", "mixed")),
+                "slow_turns": random.choice((0.6, 0.9)),
+                "slow_turn_s": random.choice((0.1, 1.0, 1.0)),
+                "variants": random.choice((3, 4)),
+                "warehouses": 1,
+                "pieces": random.choice((8, 30, 60)),
+                "orders": random.choice((6, 40, 120)),
+                "lines_min": random.choice((2, 3)),
+                "wishes": (16, random.choice((1, 8)), 8, 1, 8, random.choice((0, 1, 2)), 2, 8, 1, 1, 1, 1),
+            }
+        )
+    return chosen
+
+
+def _keeping(random: Random) -> dict[str, Any]:
+    """Whether what is over is moved out after a while, mostly in a run that is long enough to see it twice: the same
+    orders and deliveries come again. The while is longer than any batch is under way, as a day is.
+    """
+    if random.random() < 0.7:
+        return {}
+    chosen: dict[str, Any] = {
+        "keep_s": random.choice((LATE_S_MAX, 40, 60)),
+        "heartbeat_s": random.choice((2.0, 10.0, 30.0)),
+    }
+    if random.random() < 0.8:
+        chosen.update({"think_s": random.choice((20.0, 60.0)), "operations": random.choice((10, 14))})
+        chosen["orders"] = random.choice((2, 6))
+        chosen["idle_timeout_s"] = random.choice((0.5, 5.0, 300.0))
+    return chosen
+
+
+def _last_pieces(random: Random) -> dict[str, Any]:
+    """A few baskets of several lines meet once on goods of which there is hardly any, in rows that are slow to answer:
+    some wait for a rival that then fails, and nothing comes later that would wake them by chance.
+    """
+    return {
+        "clients": random.choice((16, 24, 40)),
+        "operations": 1,
+        "think_s": random.choice((0.0, 0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.0, 0.5)),
+        "slow_turns": random.choice((0.5, 0.8)),
+        "slow_turn_s": random.choice((0.1, 1.0)),
+        "organizations": 1,
+        "variants": random.choice((4, 5, 8)),
+        "warehouses": 1,
+        "pieces": random.choice((4, 5)),
+        "orders": 200,
+        "lines_min": random.choice((2, 3)),
+        "import_lines_max": 24,
+        "wishes": (16, 0, 1, 0, 0, random.choice((0, 1)), 0, 16, 0, 0, 0, 0),
+    }
+
+
+def _little_memory(random: Random) -> dict[str, Any]:
+    """More goods and orders than fit in memory, in rows that are slow to answer: something is always passivated and
+    loaded again, and what is in use must stay.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "at_once": random.choice((0.0, 0.5)),
+        "slow_turns": random.choice((0.3, 1.0)),
+        "slow_turn_s": random.choice((0.03, 0.1)),
+        "slow_store_s": 0.01,
+        "variants": random.choice((5, 8)),
+        "warehouses": random.choice((1, 2)),
+        "pieces": random.choice((3, 8)),
+        "orders": random.choice((6, 60)),
+        "lines_min": random.choice((1, 2)),
+        "variants_in_memory": random.choice((1, 2)),
+        "orders_in_memory": random.choice((1, 4)),
+        "idle_timeout_s": random.choice((0.02, 0.1)),
+        "import_lines_max": random.choice((4, 24)),
+        "wishes": (8, 2, 4, 1, 4, 1, 1, 8, 4, 4, 1, 1),
+    }
+
+
+def _onlookers(random: Random) -> dict[str, Any]:
+    """Lists, which the database answers, beside reads, which memory answers, and commits of which the database knows
+    long before memory does.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.0, 0.01)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "slow_turns": 0.0,
+        "slow_store": random.choice((0.2, 0.5)),
+        "slow_store_s": random.choice((0.01, 0.1)),
+        "variants": random.choice((1, 2)),
+        "variants_in_memory": 100,
+        "idle_timeout_s": 30.0,
+        "pieces": random.choice((8, 30)),
+        "orders": random.choice((20, 60)),
+        "wishes": (6, 1, 2, 1, 8, 0, 0, 4, 8, 16, 16, 2),
+    }
+
+
+def _bugs_in_rows(random: Random) -> dict[str, Any]:
+    """Rows meet bugs and are loaded again while what they did is still on its way to the disk."""
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.4)),
+        "slow_turns": 0.0,
+        "actor_crash": random.choice((0.02, 0.1)),
+        "slow_store": random.choice((0.5, 1.0)),
+        "slow_store_s": random.choice((0.1, 1.0)),
+        "variants": random.choice((1, 2)),
+        "pieces": random.choice((8, 30)),
+        "orders": random.choice((20, 200)),
+        "wishes": (16, 1, 8, 1, 4, 0, 1, 8, 1, 1, 1, 1),
+    }
+
+
+def _jigsaw(random: Random) -> dict[str, Any]:
+    """Baskets of many lines of one variant, in warehouses that hold hardly more: how they are packed decides."""
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((20, 30)),
+        "think_s": random.choice((0.0, 0.1)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "variants": 1,
+        "warehouses": random.choice((2, 3)),
+        "pieces": random.choice((6, 8)),
+        "orders": random.choice((20, 60)),
+        "lines_min": 4,
+        "names_warehouse": 0.1,
+        "wishes": (8, 1, 8, 1, 4, 0, 1, 8, 24, 0, 0, 0),
+    }
+
+
+def _two_owners(random: Random) -> dict[str, Any]:
+    """Another process takes over while everybody looks and, for the most part, hardly anybody writes, from which the
+    one that was driven out would notice it.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((14, 20)),
+        "think_s": random.choice((0.1, 0.1, 1.0)),
+        "rounds_s": 0.0,
+        "slow_turns": 0.0,
+        "second_owners": random.choice((2, 3)),
+        "crash_steps": (),
+        "organizations": 1,
+        "variants": 1,
+        "warehouses": 1,
+        "variants_in_memory": 100,
+        "pieces": 30,
+        "orders": 200,
+        "wishes": (random.choice((2, 8)), 0, 0, 0, random.choice((2, 8)), 0, 0, 0, 4, 32, 0, 0),
+    }
+
+
+_CORNERS = (
+    _last_pieces,
+    _last_pieces,
+    _little_memory,
+    _onlookers,
+    _onlookers,
+    _bugs_in_rows,
+    _jigsaw,
+    _two_owners,
+    _two_owners,
+)
+
+
+def calm(options: Options) -> Options:
+    """The same run with every fault switched off."""
+    quiet: dict[str, Any] = dict.fromkeys(RATES, 0.0)
+    return replace(options, stall="", crash_steps=(), wall_jumps=0, second_owners=0, **quiet)

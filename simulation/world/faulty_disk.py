@@ -1,0 +1,182 @@
+"""The simulated disk with its faults. What a store does is the real adapter's; whether, when and how often is the
+seed's.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import anyio
+from anyio import lowlevel
+
+from actors.records import Transaction
+from simulation.world.faults import Options
+from simulation.world.watched_disk import WatchedDisk
+from storage.memory_store import MemoryStore
+from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
+
+
+class InjectedError(StorageError):
+    """A storage failure that the seed wanted."""
+
+
+class FaultyStore(MemoryStore):
+    """A store that fails, dawdles and lies about failures.
+
+    Args:
+        disk: what it works on.
+        name: names its streams of decisions, apart from every other store's.
+        options: what may go wrong.
+        is_calm: whether nothing may go wrong any more.
+        note: told of every fault.
+        later: runs a function after so many seconds, whatever has become of this store by then.
+        landed: told of every batch that is on the disk now, and of the epoch in which it was written.
+        refused: told why the disk refuses a batch: it guards its own integrity, and should have no reason to.
+        takes_over: whether it drives out another owner.
+    """
+
+    disk: WatchedDisk
+
+    def __init__(
+        self,
+        disk: WatchedDisk,
+        name: str,
+        options: Options,
+        is_calm: Callable[[], bool],
+        note: Callable[[str], None],
+        later: Callable[[float, Callable[[], None]], None],
+        landed: Callable[[int, Sequence[Transaction]], None],
+        refused: Callable[[str], None],
+        *,
+        takes_over: bool,
+    ) -> None:
+        super().__init__(disk, takes_over=takes_over)
+        self._name = name
+        self._options = options
+        self._is_calm = is_calm
+        self._note = note
+        self._later = later
+        self._landed = landed
+        self._refused = refused
+        self._streams: dict[str, Random] = {}
+        self._in_flight: Callable[[], None] | None = None
+        self._in_flight_batch: tuple[Sequence[Transaction], int] = ((), 0)
+        self._moving: tuple[int, int] | None = None  # the arguments of a step of housekeeping that is under way
+        self._down_until_s = 0.0
+        self.is_cut = False
+        self.opened: Callable[[Ownership], None] = lambda ownership: None
+
+    @property
+    def is_superseded(self) -> bool:
+        """Another process owns the database, whether this one has noticed or not."""
+        return self._epoch not in (0, self.disk.epoch)
+
+    def cut(self) -> None:
+        """The process is dead: nothing reaches the disk from here on but, perhaps, what is under way."""
+        if not self.is_cut:
+            self.is_cut = True
+            if self._moving is not None and self._is_fenced_in and self._stream("cut a move").random() < 0.5:
+                self.disk.move_out(*self._moving)
+            if self._in_flight is not None and self._stream("cut").random() < 0.5:
+                self._in_flight()
+
+    async def write(self, transactions: Sequence[Transaction]) -> None:
+        batch, epoch = list(transactions), self._epoch
+        self._in_flight = lambda: self._land_late(batch, epoch)
+        self._in_flight_batch = batch, epoch
+        try:
+            await self._before("write")
+            options, random = self._options, self._stream("write")
+            if not self._is_calm() and random.random() < options.lands_late:
+                self._note("commit fails and lands late")
+                self._later(random.random() * 0.3, self._in_flight)
+                raise InjectedError("the connection broke during COMMIT")
+        finally:
+            self._in_flight = None
+        self.land(batch)
+        await self._after("write")
+
+    async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        self._moving = before_ms, rows_max
+        try:
+            return await super().move_out(before_ms, rows_max)
+        finally:
+            self._moving = None
+
+    @property
+    def _is_fenced_in(self) -> bool:
+        """It owns the database: what it began may still happen."""
+        return self._epoch == self.disk.epoch
+
+    def land(self, transactions: Sequence[Transaction]) -> None:
+        try:
+            super().land(transactions)
+        except AssertionError as refusal:
+            self._refused(str(refusal))
+            raise InjectedError("the database refuses the batch") from refusal
+        self._landed(self._epoch, transactions)
+
+    def _land_late(self, transactions: Sequence[Transaction], epoch: int) -> None:
+        if self.disk.last_lsn >= transactions[0].lsn and self.disk.epoch == epoch:
+            return
+        mine, self._epoch = self._epoch, epoch
+        try:
+            self.land(transactions)
+            self._note("the late commit lands")
+        except (OwnershipLost, StorageError):
+            self._note("the late commit is fenced off")
+        finally:
+            self._epoch = mine
+
+    async def open(self) -> Ownership:
+        ownership = await super().open()
+        self._note(f"{self._name} owns the database at LSN {ownership.last_lsn}")
+        self.opened(ownership)
+        return ownership
+
+    async def _before(self, operation: str) -> None:
+        self._die_if_cut()
+        if self._is_calm():
+            await lowlevel.checkpoint()
+        else:
+            options, random = self._options, self._stream(operation)
+            await self._dawdle(random, options.slow_store)
+            if anyio.current_time() < self._down_until_s:
+                raise InjectedError(f"{operation} failed: the database is down")
+            if random.random() < options.store_error * (1.0 if operation == "write" else 0.2):
+                self._note(f"{operation} fails")
+                if random.random() < 0.5:
+                    self._down_until_s = anyio.current_time() + random.random() * 0.3
+                raise InjectedError(f"{operation} failed")
+        self._die_if_cut()
+
+    async def _after(self, operation: str) -> None:
+        if operation == "move_out":
+            self._moving = None
+        self._die_if_cut()
+        if not self._is_calm():
+            random = self._stream(operation)
+            if operation in ("write", "move_out") and random.random() < self._options.landed_although_failed:
+                self._note(f"{operation} lands and fails")
+                raise InjectedError("no answer to COMMIT")
+            if random.random() < 0.5:
+                await self._dawdle(random, self._options.slow_store)
+            self._die_if_cut()
+
+    async def _dawdle(self, random: Random, slow: float) -> None:
+        coin = random.random()
+        if coin < slow:
+            await anyio.sleep(random.random() * self._options.slow_store_s)
+        elif coin < 0.7:
+            await anyio.sleep(random.random() * 0.002)
+        else:
+            await lowlevel.checkpoint()
+
+    def _die_if_cut(self) -> None:
+        if self.is_cut:
+            raise InjectedError("the process was killed")
+
+    def _stream(self, operation: str) -> Random:
+        stream = self._streams.get(operation)
+        if stream is None:
+            stream = self._streams[operation] = Random(f"{self._name}/{operation}")
+        return stream

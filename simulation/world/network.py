@@ -1,0 +1,227 @@
+"""The network between clients and the service: calls arrive late, twice or never, and so do their answers.
+
+Each attempt of a call is a task of its own. A client that gives up cancels it, as the server gives up a call whose
+caller is gone.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+import anyio
+from anyio.abc import TaskGroup
+
+from actors.commands import Reserve
+from actors.outcomes import Refused, Unavailable
+from simulation.audit.history import (
+    Answer,
+    Check,
+    History,
+    ListReservations,
+    ListStock,
+    Operation,
+    Query,
+    Request,
+    StockInfo,
+)
+from simulation.world.faults import Options
+from simulation.world.server import InjectedCrash, Server
+
+ATTEMPTS_MAX = 6
+DEADLINE_S = 5.0
+CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and all who may be before one in a queue
+
+
+class Slot:
+    """Where an attempt's answer comes back to."""
+
+    __slots__ = (
+        "answer",
+        "answered_ms",
+        "arrived",
+        "error",
+        "high_lsn",
+        "moves",
+        "moves_begun",
+        "scope",
+        "undisturbed_since_lsn",
+    )
+
+    def __init__(self) -> None:
+        self.arrived = anyio.Event()
+        self.answer: Answer | None = None
+        self.error = ""
+        self.high_lsn = 0
+        self.answered_ms = 0
+        self.undisturbed_since_lsn = -1
+        self.moves_begun = 0
+        self.moves = 0
+        self.scope: anyio.CancelScope | None = None
+
+
+class Network:
+    """Carries calls.
+
+    Args:
+        seed: names the streams of decisions.
+        options: what may go wrong.
+        is_calm: whether nothing may go wrong any more.
+        server: who serves now; None while nobody does.
+        history: where operations are noted.
+        tasks: where handlers run.
+        fail: told of a handler that met a bug, or took far too long: a guarantee and a sentence.
+    """
+
+    def __init__(
+        self,
+        seed: str,
+        options: Options,
+        is_calm: Callable[[], bool],
+        server: Callable[[], Server | None],
+        history: History,
+        tasks: TaskGroup,
+        fail: Callable[[str, str], None],
+    ) -> None:
+        self._seed = seed
+        self._options = options
+        self._is_calm = is_calm
+        self._server = server
+        self._history = history
+        self._tasks = tasks
+        self._fail = fail
+        self.under_way = 0
+        self._commands = 0
+
+    async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
+        """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
+        operation = self._history.begin(client, request)
+        for attempt in range(attempts_max):
+            operation.attempts += 1
+            random = Random(f"{self._seed}/rpc/{operation.number}/{attempt}")
+            slot = Slot()
+            is_over = await self._attempt(operation, slot, random)
+            if slot.answer is not None:
+                operation.answer = slot.answer
+                operation.high_lsn = slot.high_lsn
+                operation.answered_ms = slot.answered_ms
+                operation.undisturbed_since_lsn = slot.undisturbed_since_lsn
+                operation.moves_begun, operation.moves = slot.moves_begun, slot.moves
+            if is_over or operation.answer is not None:
+                break
+            await anyio.sleep(random.random() * 0.2 * (1 << attempt))
+        self._history.end(operation)
+        return operation
+
+    async def _attempt(self, operation: Operation, slot: Slot, random: Random) -> bool:
+        """Send once and wait. True if the client wants to hear no more of it."""
+        if self._is_calm():
+            self._tasks.start_soon(self._handle, operation, slot, 0.0)
+            await slot.arrived.wait()
+            return False
+        options, coin = self._options, random.random
+        is_lost = coin() < options.request_lost
+        is_reply_lost = coin() < options.reply_lost
+        gives_up = coin() < options.gives_up
+        if coin() < options.duplicate:
+            self._tasks.start_soon(self._handle, operation, Slot(), self._delay(random))
+        if coin() < options.late_duplicate:
+            self._tasks.start_soon(self._handle, operation, Slot(), coin() * 40.0)
+        if is_lost or is_reply_lost or gives_up:
+            slot.scope = anyio.CancelScope()
+        if not is_lost:
+            self._tasks.start_soon(self._handle, operation, slot, self._delay(random))
+        if slot.scope is None:
+            await slot.arrived.wait()
+            return False
+        with anyio.move_on_after(coin() * 0.1 if gives_up else DEADLINE_S) as deadline:
+            await slot.arrived.wait()
+        if deadline.cancelled_caught:
+            slot.scope.cancel()
+            slot.answer = None
+            return gives_up and coin() < 0.5
+        if is_reply_lost:
+            await anyio.sleep(coin() * 0.5)
+            slot.answer = None
+        return False
+
+    def _delay(self, random: Random) -> float:
+        if random.random() < self._options.slow_network:
+            return random.random() * self._options.slow_network_s
+        return random.random() * 0.001 if random.random() < 0.3 else 0.0
+
+    async def _handle(self, operation: Operation, slot: Slot, delay_s: float) -> None:
+        self.under_way += 1
+        try:
+            if slot.scope is None:
+                await self._arrive(operation, slot, delay_s)
+            else:
+                with slot.scope:
+                    await self._arrive(operation, slot, delay_s)
+        finally:
+            self.under_way -= 1
+
+    async def _arrive(self, operation: Operation, slot: Slot, delay_s: float) -> None:
+        if delay_s:
+            await anyio.sleep(delay_s)
+        server = self._server()
+        if server is None:
+            slot.error = "no connection"
+        else:
+            await self._serve(server, operation, slot)
+        slot.arrived.set()
+
+    async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
+        answer: Answer | None = None
+        began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
+        slot.moves_begun = len(server.store.disk.moves)
+        if not isinstance(operation.request, Query):
+            self._commands += 1
+        number = self._commands
+        is_alone = isinstance(operation.request, Reserve) and server.calls_under_way == 0
+        try:
+            answer = await ask(server, operation.request)
+        except Refused as refused:
+            answer = refused.refusal
+        except Unavailable as unavailable:
+            slot.error = unavailable.reason
+        except Exception as bug:  # noqa: BLE001 - what a servicer would make INTERNAL of
+            slot.error = "INTERNAL"
+            if not server.is_dead and not isinstance(bug.__cause__, InjectedCrash):
+                self._fail("no bug is met", f"a call got INTERNAL: {bug!r}")
+        if not server.is_dead and (took_s := anyio.current_time() - began_s) > CALL_S_MAX:
+            self._fail("G10", f"{operation!r} took {took_s:.1f} s in the server")
+        if server.is_dead:
+            slot.error = "connection lost"
+        elif answer is not None:
+            slot.high_lsn = server.store.disk.last_lsn
+            slot.answered_ms = server.time.now_ms()
+            slot.moves = len(server.store.disk.moves)
+            slot.answer = answer
+            slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
+
+
+async def ask(server: Server, request: Request) -> Answer:
+    """What a servicer does once it has translated a request."""
+    core = server.supervisor
+    match request:
+        case Check():
+            return await core.check(request.organization_id, request.lines)
+        case StockInfo():
+            return tuple(await core.stock_info(request.organization_id, request.variant_id, request.warehouse_id))
+        case ListStock():
+            return await core.list_stock(
+                request.organization_id,
+                variant_id=request.variant_id,
+                warehouse_id=request.warehouse_id,
+                after=request.after,
+                limit=request.limit,
+            )
+        case ListReservations():
+            return await core.list_reservations(
+                request.organization_id,
+                state=request.state,
+                order_id=request.order_id,
+                before=request.before,
+                limit=request.limit,
+            )
+        case _:
+            return await core.ask(request)

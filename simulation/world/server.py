@@ -1,0 +1,246 @@
+"""One process that serves: the real supervisor on a faulty store, which can be killed at any moment."""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from random import Random
+from typing import Any
+
+import anyio
+from anyio.abc import TaskStatus
+
+from actors.actor import Runnable, StartSoon
+from actors.stock_actor import StockActor
+from simulation.world.faults import Options
+from simulation.world.faulty_disk import FaultyStore
+from storage.store import OwnershipLost, StorageError
+from supervisor.background.housekeeping import Housekeeping
+from supervisor.clock import ServiceClock
+from supervisor.incarnation import Sources
+from supervisor.limits import Limits
+from supervisor.supervisor import Supervisor
+
+
+class InjectedCrash(Exception):
+    """A bug in an actor that the seed wanted."""
+
+
+class SeededDispatcher:
+    """Lets turns be taken at once, or gives them a task, now or late, as the seed says.
+
+    What is taken at once leaves no moment in which a hold is undecided and somebody else runs; a task does, and
+    messages queue behind it if it is late. In production all turns are taken at once that can be.
+    """
+
+    def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
+        self._start_soon = start_soon
+        self._random = random
+        self._options = options
+        self._is_calm = is_calm
+        self._slow_rows = 0
+
+    def takes_turn_at_once(self, actor: Runnable) -> bool:
+        """More rows do while some row is slow to answer, since then those who wait for it hold others."""
+        coin, options = self._random.random(), self._options
+        if not isinstance(actor, StockActor):
+            return coin < options.inline_orders
+        return coin < (options.at_once if self._slow_rows or options.dispatch == "inline" else options.at_once / 4)
+
+    def dispatch(self, actor: Runnable) -> None:
+        coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)
+        is_crash = is_row and not self._is_calm() and coin() < options.actor_crash
+        drain: Callable[[], Coroutine[Any, Any, None]] = partial(_crash, actor) if is_crash else actor.drain
+        if is_row and options.dispatch == "inline":
+            _run_now(drain())
+        elif not is_crash and not self._is_calm() and options.slow_turns and coin() < options.slow_turns:
+            self._start_soon(partial(self._drain_late, actor, coin() * options.slow_turn_s, is_row))
+        elif is_row and options.dispatch == "mixed" and coin() >= options.late_coin:
+            _run_now(drain())
+        else:
+            self._start_soon(drain)
+
+    async def _drain_late(self, actor: Runnable, delay_s: float, is_row: bool) -> None:
+        self._slow_rows += is_row
+        try:
+            await anyio.sleep(delay_s)
+        finally:
+            self._slow_rows -= is_row
+        await actor.drain()
+
+
+def _run_now(turn_of_row: Coroutine[Any, Any, None]) -> None:
+    """A row's turn never suspends."""
+    try:
+        turn_of_row.send(None)
+    except StopIteration:
+        return
+    raise AssertionError(f"{turn_of_row!r} suspended")
+
+
+async def _crash(actor: Runnable) -> None:
+    assert isinstance(actor, StockActor)
+    if actor._mailbox:
+        reply = actor._mailbox.popleft().reply
+        reply.fail(actor._crash(InjectedCrash()))
+    await actor.drain()
+
+
+class ExpectedTime:
+    """What service time must be: written a second time, for the service's clock to be wrong against."""
+
+    def __init__(self, wall_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
+        self._wall_ms = wall_ms
+        self._now_s = now_s
+        self._start_ms = 0
+        self._start_s = now_s()
+
+    def start(self, last_at_ms: int) -> None:
+        self._start_ms = max(self._wall_ms(), last_at_ms, self.now_ms())
+        self._start_s = self._now_s()
+
+    def now_ms(self) -> int:
+        return self._start_ms + int((self._now_s() - self._start_s) * 1_000)
+
+    def monotonic_s_at(self, at_ms: int) -> float:
+        """When service time will be that."""
+        return self._start_s + (at_ms - self._start_ms) / 1_000
+
+
+class _Once(TaskStatus[None]):
+    def __init__(self, status: TaskStatus[None]) -> None:
+        self._status = status
+        self._is_told = False
+
+    def started(self, value: None = None) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._status.started()
+
+
+class Server:
+    """A process.
+
+    Args:
+        name: tells it from the others of this run.
+        store: its disk.
+        options: how it is tuned.
+        wall_ms: the wall clock.
+        now_s: the monotonic one.
+        new_id: fresh ids.
+        is_calm: whether nothing may go wrong any more.
+        fail: told, in a sentence, of a bug that the service met.
+        note: told of what happens, for people.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: FaultyStore,
+        options: Options,
+        wall_ms: Callable[[], int],
+        now_s: Callable[[], float],
+        new_id: Callable[[], str],
+        is_calm: Callable[[], bool],
+        fail: Callable[[str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.time = ExpectedTime(wall_ms, now_s)
+        store.opened = lambda ownership: self.time.start(ownership.last_at_ms)
+        self.is_dead = False
+        self.ended = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._fail = fail
+        self._note = note
+        random = Random(f"{name}/dispatch")
+        sources = Sources(
+            clock=ServiceClock(wall_ms, now_s),
+            new_id=new_id,
+            report_crash=self._report_crash,
+            dispatcher=lambda start_soon: SeededDispatcher(start_soon, random, options, is_calm),
+        )
+        self.supervisor = Supervisor(store, sources, limits_of(options), self._on_serving, self._report)
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name} {self.supervisor!r}{' dead' if self.is_dead else ''}>"
+
+    @property
+    def serving(self) -> bool:
+        return self.supervisor.serving and not self.is_dead
+
+    @property
+    def calls_under_way(self) -> int:
+        """Commands, also those whose callers have gone."""
+        statistics = self.supervisor.statistics()
+        return statistics.calls_under_way if statistics is not None else 0
+
+    @property
+    def _is_of_no_account(self) -> bool:
+        """It is dead, or was driven out and reads what another process writes: it may trip, but writes nothing more."""
+        return self.is_dead or self.store.is_superseded
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Live until stopped, killed or driven out. Says that it has started even if it dies before."""
+        once = _Once(task_status)
+        try:
+            with self._scope:
+                while not self.is_dead:
+                    try:
+                        await self.supervisor.run(task_status=once)
+                        break
+                    except OwnershipLost:
+                        self._note(f"{self.name} lost the database and exits")
+                        break
+                    except StorageError:
+                        # The database was down when the process started: whoever watches over it starts it again.
+                        await anyio.sleep(0.1)
+        except Exception:
+            if not self.is_dead:  # whatever a process says while it is being killed, nobody hears it
+                raise
+        finally:
+            self.is_dead = True
+            self.ended.set()
+            once.started()
+
+    def kill(self) -> None:
+        """As by kill -9: nothing more goes out, to the disk or to a caller. Its tasks learn of it soon after."""
+        if not self.is_dead:
+            self.is_dead = True
+            self.store.cut()
+            self._scope.cancel()
+
+    def _on_serving(self, serving: bool) -> None:
+        if not self.is_dead:
+            self._note(f"{self.name} {'serves' if serving else 'does not serve'}")
+
+    def _report(self, error: BaseException) -> None:
+        bugs = [cause for cause in _causes(error) if not isinstance(cause, StorageError)]
+        if bugs and not self._is_of_no_account:
+            self._fail(f"a bug ended an incarnation: {bugs[0]!r}")
+
+    def _report_crash(self, actor: object, error: Exception) -> None:
+        is_expected = isinstance(error, InjectedCrash)
+        if isinstance(actor, Housekeeping):
+            is_expected = isinstance(error, StorageError)  # its next step does the same again
+        if not self._is_of_no_account and not is_expected:
+            self._fail(f"{actor!r} crashed: {error!r}")
+
+
+def limits_of(options: Options) -> Limits:
+    return Limits(
+        calls_max=options.calls,
+        mailbox_messages_max=options.mailbox,
+        variants_max=options.variants_in_memory,
+        orders_max=options.orders_in_memory,
+        requests_max=options.orders_in_memory,
+        idle_timeout_s=options.idle_timeout_s,
+        heartbeat_s=options.heartbeat_s,
+        stall_s=4 * options.heartbeat_s,
+        keep_days=options.keep_s,  # for the simulation's housekeeping a day is a second
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for inner in error.exceptions for cause in _causes(inner)]
+    return [error]

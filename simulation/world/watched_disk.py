@@ -1,0 +1,66 @@
+"""A disk that remembers what housekeeping took away, for the auditor.
+
+The real disk in memory forgets it, and has no ledger apart from its journal; here the ledger's old end moves out
+with the rest, counted as a database counts it, so that a run takes the same steps on both.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from actors.records import RequestKey, ReservationRecord
+from storage.memory_store import Disk, ReservationKey
+from storage.store import MovedOut
+
+
+class Move(Struct, frozen=True):
+    """One step of housekeeping that took something away.
+
+    Args:
+        lsn: what was durable then.
+        old_ms: whatever was over before this service time may go: the auditor's own reckoning.
+        requests: idempotency keys that were forgotten.
+        reservations: as the disk had them.
+        movements: lines of the ledger.
+    """
+
+    lsn: int
+    old_ms: int
+    requests: tuple[RequestKey, ...]
+    reservations: tuple[ReservationRecord, ...]
+    movements: int
+
+
+class WatchedDisk(Disk):
+    """A disk that remembers what was moved out of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moves: list[Move] = []
+        self.moved: dict[ReservationKey, ReservationRecord] = {}
+        self.movements_moved = 0
+        self.old_ms: Callable[[], int] = lambda: 0  # what was over before this service time may go
+        self._moved_to = (0, 0)  # the ledger's new beginning: a place in the journal, and one among its changes
+
+    def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        requests, reservations = dict(self.requests), dict(self.reservations)
+        moved = super().move_out(before_ms, rows_max)
+        movements = self._move_movements(before_ms, rows_max - moved.rows)
+        moved = MovedOut(moved.requests, moved.reservations, moved.items, moved.movements + movements)
+        if moved.rows:
+            gone = {key: one for key, one in reservations.items() if key not in self.reservations}
+            forgotten = tuple(key for key in requests if key not in self.requests)
+            self.moved.update(gone)
+            self.moves.append(Move(self.last_lsn, self.old_ms(), forgotten, tuple(gone.values()), movements))
+        return moved
+
+    def _move_movements(self, before_ms: int, rows_max: int) -> int:
+        count, (place, position) = 0, self._moved_to
+        while count < rows_max and place < len(self.transactions) and self.transactions[place].at_ms < before_ms:
+            if position < len(self.transactions[place].changes):
+                count, position = count + 1, position + 1
+            else:
+                place, position = place + 1, 0
+        self._moved_to = place, position
+        self.movements_moved += count
+        return count

@@ -1,0 +1,1 @@
+"""The `stockkeeper` program: what people type, and what they read."""

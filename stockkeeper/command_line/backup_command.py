@@ -1,0 +1,46 @@
+"""`stockkeeper backup`: a checked copy of a SQLite database, whether or not a server uses it."""
+
+import sys
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
+from stockkeeper.config import ConfigurationError
+from storage.sql.backup import BackupFailed, back_up
+
+
+def backup(file: Path, database_url: str, *, replace: bool) -> int:
+    """Write the copy and say what is in it. Returns 0 if it is there and all in it agrees, else 1.
+
+    Raises:
+        ConfigurationError: the URL is not one of a SQLite file that exists, or there is a file of that name already.
+    """
+    require_database(database_url)
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite":
+        raise ConfigurationError("This backs up SQLite files only; use pg_dump for a Postgres database.")
+    source = Path(str(url.database)).resolve()
+    if file.is_dir() or not file.parent.is_dir():
+        raise ConfigurationError(f"{file} must be a file in a directory that exists.")
+    if file.exists() and file.samefile(source):
+        raise ConfigurationError(f"{file} is the database itself.")
+    try:
+        done = back_up(source, file, replace=replace)
+    except FileExistsError:
+        raise ConfigurationError(f"{file} exists; --replace would replace it.") from None
+    except BackupFailed as failed:
+        if len(failed.args) > 1:
+            report(failed.args[1])
+        return _fail(str(failed.args[0]))
+    except FAILURES as error:
+        return _fail(cause_of(error))
+    size = f"{done.size_bytes / 1_000_000:.1f} MB"
+    checked = f"All agrees: {done.audit.summary}" if done.audit else "An older version wrote it: only SQLite checked it"
+    sys.stdout.write(f"{file} has {size}, up to LSN {done.last_lsn}. {checked}.\n")
+    return 0
+
+
+def _fail(cause: str) -> int:
+    sys.stderr.write(f"Nothing was backed up: {cause}.\n")
+    return 1

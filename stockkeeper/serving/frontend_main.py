@@ -1,0 +1,70 @@
+"""A front-end process: gRPC before an inventory that another process owns. `stockkeeper serve --frontends` starts it.
+
+It lives as long as its socket to the owner, whose end it sees as the end of the stream, however the owner ended.
+Signals are the owner's: those that a terminal or a service manager sends to all processes are ignored here, or
+the answers that the owner still gives would have no way out.
+"""
+
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.rpc_server import LINGER_S, RpcServer
+from rpc.transport.addresses import Address, ListenError
+from stockkeeper.logs import configure_logging
+from stockkeeper.serving.garbage_collection import collect_seldom, walk_through_all_at_times
+from stockkeeper.serving.process_end import end_process
+
+
+class FrontendSettings(Struct, frozen=True):
+    """What the owner tells a front-end on its command line, as JSON.
+
+    Args:
+        descriptor: of the socket to the owner, which is inherited.
+        addresses: where to listen; the owner holds them.
+        calls_max: how many calls may be under way here.
+        log_level: debug, info, warning or error.
+    """
+
+    descriptor: int
+    addresses: tuple[Address, ...]
+    calls_max: int
+    log_level: str
+
+
+def main() -> NoReturn:
+    """The entry point of the process. Its exit status is 0 if the owner asked it to end, otherwise 1."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
+    configure_logging(settings.log_level)
+    collect_seldom()
+    uvloop.run(_run(settings))
+    raise AssertionError("the process has ended")
+
+
+async def _run(settings: FrontendSettings) -> None:
+    walk_through_all_at_times()
+    owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
+    first = settings.addresses[0]
+    server = RpcServer(owner, host=first.host, port=first.port, calls_max=settings.calls_max)
+    owner.on_serving = server.set_serving
+    try:
+        await server.start(settings.addresses)
+    except ListenError as error:
+        sys.stderr.write(f"{error}\n")
+        end_process(1)
+    owner.say_listening()
+    await owner.stop_asked.wait()
+    await server.drain(LINGER_S)
+    end_process(1 if owner.lost.is_set() else 0)
+
+
+if __name__ == "__main__":
+    main()

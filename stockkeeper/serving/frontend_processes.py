@@ -1,0 +1,153 @@
+"""The front-end processes, as the owner of the database keeps them.
+
+Where ending gRPC is the limit and there are cores to spare, several processes share the port (SO_REUSEPORT: the
+kernel deals out connections) and hand the commands on in batches; see `rpc.frontends.link`. Each has one end of a
+pair of connected Unix sockets from its birth. A socket with a name would need a directory and permissions, could be
+found by others, and would be left behind by kill -9.
+
+A front-end keeps nothing that was acknowledged: one that crashed is replaced, and its callers' retries find
+their reservations. Only at the start is a front-end that fails a failure of the whole.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+
+import msgspec
+import structlog
+
+from rpc.frontends.frontend_session import FrontendSession
+from rpc.inventory_port import Inventory
+from rpc.transport.addresses import Address, ListenError, shared_addresses
+from stockkeeper.serving.frontend_main import FrontendSettings
+
+RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
+HEALTHY_AFTER_S = 5.0  # what lived so long starts the pauses over
+ENDING_S = 2.0  # beyond its grace: one that was let go and has not ended by then is killed
+
+log = structlog.get_logger("stockkeeper")
+
+
+class Frontends:
+    """The network of a server whose gRPC ends in other processes; used as `rpc.rpc_server.RpcServer` is.
+
+    Args:
+        inventory: the core.
+        processes: how many.
+        host: what they listen on, and
+        port: where; 0 chooses a free one.
+        calls_max: how many calls may be under way in each.
+    """
+
+    def __init__(self, inventory: Inventory, *, processes: int, host: str, port: int, calls_max: int) -> None:
+        self._inventory = inventory
+        self._processes = processes
+        self._host = host
+        self._port = port
+        self._calls_max = calls_max
+        self._addresses: Sequence[Address] = ()
+        self._holders: Sequence[socket.socket] = ()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._sessions: dict[FrontendSession, asyncio.subprocess.Process] = {}
+        self._listening = 0
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stopping = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Frontends {len(self._sessions)}/{self._processes} stopping={self._stopping.is_set()}>"
+
+    async def start(self) -> Sequence[Address]:
+        """Start the processes, and say where they listen once all do.
+
+        Raises:
+            ListenError: the host or the port cannot be had, or a front-end ended at once; the text says why.
+        """
+        self._addresses, self._holders = await asyncio.to_thread(shared_addresses, self._host, self._port)
+        self._keepers = [asyncio.create_task(self._keep(number)) for number in range(1, self._processes + 1)]
+        await self._started
+        return self._addresses
+
+    def set_serving(self, serving: bool) -> None:
+        """What the health service answers from now on."""
+        for session in self._sessions:
+            session.set_serving(serving)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Have the front-ends drain, and end. One that does not is killed, and its callers get UNAVAILABLE.
+
+        Args:
+            timeout_s: how long their calls under way may take, in seconds.
+        """
+        self._stopping.set()
+        for session in self._sessions:
+            session.ask_to_stop()
+        if self._keepers:
+            _, stuck = await asyncio.wait(self._keepers, timeout=timeout_s + ENDING_S)
+            for process in self._sessions.values() if stuck else ():
+                with suppress(ProcessLookupError):  # it has just ended
+                    process.kill()
+            await asyncio.wait(self._keepers)
+        for holder in self._holders:
+            holder.close()
+
+    async def _keep(self, number: int) -> None:
+        """Have one front-end running, until the stop."""
+        pause_s = RESTART_PAUSE_MIN_S
+        while not self._stopping.is_set():
+            began_s = asyncio.get_running_loop().time()
+            try:
+                end = f"ended with status {await self._run_process()}"
+            except OSError as error:
+                end = f"could not be started: {error.strerror}"
+            if self._stopping.is_set():
+                return
+            if not self._started.done():
+                self._started.set_exception(ListenError(f"Front-end {number} {end} before it listened."))
+                return
+            if asyncio.get_running_loop().time() - began_s >= HEALTHY_AFTER_S:
+                pause_s = RESTART_PAUSE_MIN_S
+            log.warning("frontend_ended", frontend=number, end=end, restart_in_s=pause_s)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
+            except TimeoutError:
+                pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
+
+    async def _run_process(self) -> int:
+        """Start a front-end and see to it until it ends. Returns its exit status."""
+        ours, theirs = socket.socketpair()
+        with theirs, ExitStack() as stack:
+            stack.enter_context(ours)  # closed if there is no process to talk to
+            level = logging.getLevelName(logging.getLogger().level).lower()
+            settings = FrontendSettings(theirs.fileno(), tuple(self._addresses), self._calls_max, level)
+            process = await asyncio.create_subprocess_exec(
+                # -P: what lies in the working directory is not what is meant by `rpc` and `storage`.
+                *(
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "stockkeeper.serving.frontend_main",
+                    msgspec.json.encode(settings).decode(),
+                ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C in a terminal reaches the owner alone
+            )
+            stack.pop_all()
+        session = await FrontendSession.connect(ours, self._inventory, self._on_listening)
+        self._sessions[session] = process
+        if self._stopping.is_set():
+            session.ask_to_stop()
+        try:
+            return await process.wait()
+        finally:
+            del self._sessions[session]
+            session.close()
+
+    def _on_listening(self) -> None:
+        self._listening += 1
+        if self._listening == self._processes and not self._started.done():
+            self._started.set_result(None)

@@ -1,0 +1,157 @@
+"""The server process: starts the core and its network, and stops both in the order that loses nothing."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NoReturn, Protocol
+
+import anyio
+from anyio.abc import TaskStatus
+
+from actors.commands import CountedLine, Import
+from rpc.rpc_server import LINGER_S, RpcServer
+from rpc.transport.addresses import Address, ListenError
+from stockkeeper.bootstrap import build_supervisor
+from stockkeeper.command_line.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.config import ServeConfig
+from stockkeeper.serving.frontend_processes import Frontends
+from stockkeeper.serving.garbage_collection import collect_seldom, walk_through_all_at_times
+from stockkeeper.serving.process_end import end_process
+from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from supervisor.supervisor import Supervisor
+
+EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
+
+SAMPLE_REQUEST_ID = "sample-stock"
+
+
+class Network(Protocol):
+    """What clients connect to: `RpcServer` in this process, or `Frontends` in others."""
+
+    async def start(self) -> Sequence[Address]: ...
+    def set_serving(self, serving: bool) -> None: ...
+    async def drain(self, timeout_s: float) -> None: ...
+
+
+def serve(config: ServeConfig) -> NoReturn:
+    """Serve until SIGTERM or SIGINT, and end the process. What went wrong is one sentence on stderr.
+
+    Raises:
+        ConfigurationError: the configuration cannot work.
+    """
+    collect_seldom()
+    anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
+    raise AssertionError("the process has ended")
+
+
+async def _serve_and_end(config: ServeConfig) -> None:
+    status = EXIT_OK
+    walk_through_all_at_times()
+    try:
+        await _serve(config)
+    except Exception as error:
+        explained = _explain(error)
+        if explained is None:
+            raise
+        status = explained
+    end_process(status)  # before the loop ends, which would end its calls
+
+
+async def _serve(config: ServeConfig) -> None:
+    supervisor = build_supervisor(config, lambda serving: network.set_serving(serving))
+    network = _build_network(config, supervisor)
+    core_ended = anyio.Event()
+
+    async def run_core(*, task_status: TaskStatus[None]) -> None:
+        try:
+            await supervisor.run(task_status=task_status)
+        finally:
+            core_ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            await tasks.start(run_core)
+            try:
+                addresses = await network.start()
+                loaded = await _load_sample(supervisor) if config.sample else False
+                _say_listening(config, addresses, loaded)
+                async for _ in signals:
+                    break
+                # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
+                supervisor.stop()
+                with anyio.move_on_after(config.grace_s):
+                    await core_ended.wait()
+                if not core_ended.is_set():
+                    tasks.cancel_scope.cancel()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await network.drain(LINGER_S)
+
+
+def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
+    host, port, calls_max = config.host, config.port, config.limits.calls_max
+    if config.frontends:
+        return Frontends(supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max)
+    return RpcServer(supervisor, host=host, port=port, calls_max=calls_max)
+
+
+def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
+    where = " and ".join(str(address) for address in addresses)
+    _say(f"stockkeeper listens on {where}, stock is kept in {config.database_url}")
+    if config.sample:
+        port = addresses[0].port
+        target = "" if port == 50_053 else f" --target localhost:{port}"
+        _say("A sample stock was loaded. Try next:" if loaded else "Try next:")
+        _say(f"  {_program()} stock {SAMPLE_ORGANIZATION}{target}")
+        _say(f"  {_program()} reserve {SAMPLE_ORGANIZATION} order-1 mug:2 teapot:1{target}")
+
+
+async def _load_sample(supervisor: Supervisor) -> bool:
+    """Load the sample stock the first time: the import's request id makes every other time a repetition."""
+    page = await supervisor.list_stock(SAMPLE_ORGANIZATION, variant_id="", warehouse_id="", after=None, limit=1)
+    if page.stock:
+        return False
+    with sample_file().open(encoding="utf-8") as file:
+        lines = [
+            CountedLine(
+                line.organization_id,
+                line.variant_id,
+                line.warehouse_id,
+                line.warehouse_name,
+                line.total_quantity,
+                line.damaged_quantity,
+                line.in_transit_quantity,
+                line.min_stock,
+                line.max_stock,
+                line.line_number,
+            )
+            for line in read_counted_lines(file).lines
+        ]
+    await supervisor.ask(Import(tuple(lines), SAMPLE_REQUEST_ID))
+    return True
+
+
+def _program() -> str:
+    return sys.argv[0] if sys.argv[0].endswith("stockkeeper") else "stockkeeper"
+
+
+def _explain(error: Exception) -> int | None:
+    """Say what went wrong. Returns the exit status, or None for what only the program itself can have caused."""
+    for cause in _leaves(error):
+        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError)):
+            sys.stderr.write(f"{cause}\n")
+            return EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+    return None
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

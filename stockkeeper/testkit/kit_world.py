@@ -1,0 +1,220 @@
+"""What a scenario has in its hands."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from random import Random
+from typing import TypeVar
+from uuid import UUID
+
+import anyio
+from inventory.channel import RetryPolicy
+from inventory.circuit import CircuitBreaker
+from inventory.connection import Metadata
+from inventory.v1.inventory_pb2 import ReserveStockResponse
+from inventory.v1.stock_pb2 import Reservation
+
+from actors.records import ReservationRecord
+from simulation.audit.auditor import audit
+from simulation.audit.violation import Violation
+from stockkeeper.testkit.engine import Engine
+from stockkeeper.testkit.in_process_client import InProcessClient, InProcessConnection
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+_POLL_S = 0.05
+_EXPIRY_S_MAX = 600.0  # beyond its time, before a reservation counts as one that will never expire
+
+
+class BrokenGuarantee(AssertionError):
+    """The service broke a promise of its own. That is a bug of it, and none of the code under test."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("\n".join(map(str, violations)))
+        self.violations = tuple(violations)
+
+
+class World:
+    """An inventory service with its clients, in virtual time.
+
+    Args:
+        engine: what it is made of.
+        seed: the number of this run.
+        clients: how many there are in `clients`.
+    """
+
+    def __init__(self, engine: Engine, seed: int, clients: int) -> None:
+        self._engine = engine
+        self._ids = self.random_of(engine.seed, "ids")
+        self._made = 0
+        self.seed = seed
+        self.clients = tuple(self.client() for _ in range(clients))
+
+    def __repr__(self) -> str:
+        return f"<World seed={self.seed} now={self.now():.3f} clients={len(self.clients)}>"
+
+    # ---- clients ----------------------------------------------------------------------------------------------------
+
+    @property
+    def inventory(self) -> InProcessClient:
+        """The first client."""
+        return self.clients[0]
+
+    def client(
+        self,
+        name: str = "",
+        *,
+        timeout_s: float = 5.0,
+        retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
+        breaker: CircuitBreaker | bool = True,
+        metadata: Metadata = (),
+    ) -> InProcessClient:
+        """Another InventoryClient. The arguments are those of InventoryClient, and mean what they mean there.
+
+        Give a breaker of your own `world.now` for a clock.
+        """
+        self._made += 1
+        if not isinstance(breaker, CircuitBreaker):
+            made = CircuitBreaker(clock=self.now) if breaker else None
+        else:
+            made = breaker
+        connection = InProcessConnection(
+            self._engine.wire,
+            name or f"client-{self._made}",
+            timeout_s=timeout_s,
+            retry=retry,
+            breaker=made,
+            metadata=metadata,
+        )
+        return InProcessClient(connection)
+
+    async def in_parallel(
+        self, function: Callable[[Argument], Awaitable[Result]], arguments: Iterable[Argument]
+    ) -> list[Result]:
+        """Call it with each argument, all at once; the results stand in the order of the arguments.
+
+        The first exception cancels the others and is passed on.
+        """
+        given = list(arguments)
+        results: dict[int, Result] = {}
+
+        async def one(place: int, argument: Argument) -> None:
+            results[place] = await function(argument)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for place, argument in enumerate(given):
+                    tasks.start_soon(one, place, argument)
+        except BaseExceptionGroup as group:
+            raise only_cause(group) from None
+        return [results[place] for place in range(len(given))]
+
+    # ---- time -------------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Virtual seconds since the run began. They never go back."""
+        return self._engine.schedule.now_s()
+
+    def utc_now(self) -> datetime:
+        """The wall clock, which jumps where `wall_clock_jumps` is among the faults."""
+        return datetime.fromtimestamp(self._engine.wall_ms() / 1_000, UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let virtual time pass. It takes no real time beyond what happens meanwhile."""
+        await anyio.sleep(seconds)
+
+    async def sleep_until_expired(self, reservation: ReserveStockResponse | Reservation) -> None:
+        """Sleep until a reservation has expired and its goods are free again.
+
+        Returns at once if it was released or has expired already.
+
+        Raises:
+            ValueError: there is no such reservation, or it is confirmed or fulfilled and will not expire.
+        """
+        patience_s = _EXPIRY_S_MAX
+        while True:
+            record = self._find(reservation.reservation_id)
+            if record.state in ("confirmed", "fulfilled"):
+                raise ValueError(f"reservation {record.reservation_id} is {record.state}, and will not expire")
+            if record.state != "active":
+                return
+            assert self._engine.server is not None
+            left_s = (record.expires_at_ms - self._engine.server.time.now_ms()) / 1_000
+            if left_s <= 0:
+                patience_s -= _POLL_S
+                assert patience_s > 0, f"{record!r} is overdue and does not expire"
+            await anyio.sleep(max(left_s, _POLL_S))
+
+    def _find(self, reservation_id: str) -> ReservationRecord:
+        for record in self._engine.disk.reservations.values():
+            if record.reservation_id == reservation_id:
+                return record
+        raise ValueError(f"there is no reservation {reservation_id!r}")
+
+    # ---- trouble ----------------------------------------------------------------------------------------------------
+
+    async def crash_server(self, down_s: float = 0.0) -> None:
+        """kill -9, and a new process `down_s` seconds later, which serves when this returns.
+
+        What was under way ends with UNAVAILABLE, after which nobody knows whether it was done; what was answered stays.
+        """
+        await self._engine.crash(down_s)
+
+    @contextmanager
+    def without_faults(self) -> Iterator[None]:
+        """Nothing new goes wrong within this block: for laying in stock, say. It holds for everybody's calls."""
+        self._engine.be_calm(True)
+        try:
+            yield
+        finally:
+            self._engine.be_calm(False)
+
+    async def settle(self) -> None:
+        """Faults end for good; returns when the last late duplicate has arrived, which takes up to a minute.
+
+        After it a scenario can look at what its code has done, with calls that succeed. Reservations live on: to see
+        the end of one, sleep until it has expired.
+        """
+        await self._engine.settle()
+
+    def audit(self) -> None:
+        """Check the service's guarantees in all that has happened so far. Every run ends with it.
+
+        Raises:
+            BrokenGuarantee: it broke one.
+        """
+        engine = self._engine
+        audited = audit(engine.history.operations, engine.disk.transactions, engine.quiet_since_ms)
+        # A call that is under way now has not ended, and need not have.
+        broken = [*engine.violations, *(violation for violation in audited if violation.guarantee != "G10")]
+        if broken:
+            raise BrokenGuarantee(broken)
+
+    # ---- what the seed decides --------------------------------------------------------------------------------------
+
+    def random(self, name: str) -> Random:
+        """A stream of random numbers of that name, the same for the same seed: for what a scenario chooses."""
+        return self.random_of(self._engine.seed, f"scenario/{name}")
+
+    def new_id(self) -> str:
+        """A UUID that the seed decides, for code that needs fresh ids."""
+        return str(self.uuid())
+
+    def uuid(self) -> UUID:
+        return UUID(int=self._ids.getrandbits(128), version=4)
+
+    def note(self, text: str) -> None:
+        """Put a line among the steps that are shown when the run fails."""
+        self._engine.tell(text)
+
+    @staticmethod
+    def random_of(seed: str, name: str) -> Random:
+        return Random(f"{seed}/{name}")
+
+
+def only_cause(error: BaseException) -> BaseException:
+    """What is in a group of one, and in a group of one in it; else the error itself."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

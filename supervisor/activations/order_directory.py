@@ -1,0 +1,127 @@
+"""Which orders are in memory, and how a reservation's order is found."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from actors.actor import Actor, Dispatcher
+from actors.commands import OrderCommand
+from actors.outcomes import Fact
+from actors.records import OrderKey, ReservationRecord
+from actors.reply import Reply
+from supervisor.activations.bloom_filter import KnownKeys
+from supervisor.activations.directory import Directory, DirectoryStatistics
+from supervisor.activations.loader import Loader
+from supervisor.order_actor import OrderActor, OrderServices
+
+
+class OrderDirectory:
+    """Activates orders.
+
+    Args:
+        services: what order actors work with.
+        read: reads the reservations of up to 500 orders.
+        find: the order of a reservation, from the database.
+        dispatcher: runs the actors' turns.
+        report_crash: told of an actor that met a bug, after its activation was dropped.
+        activations_max: orders in memory.
+        mailbox_messages_max: messages that an order's mailbox holds.
+    """
+
+    def __init__(
+        self,
+        services: OrderServices,
+        read: Callable[[Sequence[OrderKey]], Awaitable[Mapping[OrderKey, list[ReservationRecord]]]],
+        find: Callable[[str, str], Awaitable[OrderKey | None]],
+        dispatcher: Dispatcher,
+        report_crash: Callable[[object, Exception], None],
+        *,
+        activations_max: int,
+        mailbox_messages_max: int,
+    ) -> None:
+        self._services = services
+        self._find = find
+        self._dispatcher = dispatcher
+        self._report_crash = report_crash
+        self._mailbox_messages_max = mailbox_messages_max
+        self._directory: Directory[OrderKey, OrderActor] = Directory(activations_max)
+        self._loading: dict[OrderKey, Reply[list[ReservationRecord]]] = {}
+        self._order_of_reservation: dict[tuple[str, str], OrderKey] = {}
+        self.loader = Loader(read, services.journal.wait_durable, self._deliver)
+        self.known = KnownKeys()
+
+    def is_new(self, key: OrderKey) -> bool:
+        """Nobody has heard of this order: it is not in memory, and certainly not in the database."""
+        return self._directory.get(key) is None and not self.known.may_contain(key)
+
+    def activate(self, key: OrderKey) -> OrderActor:
+        """The order's actor. One that may have a history reads it in its first turn."""
+        actor = self._directory.get(key)
+        if actor is None:
+            load = self._load_of(key) if self.known.may_contain(key) else None
+            actor = OrderActor(
+                key, self._services, load, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
+            )
+            self._forget(self._directory.add(key, actor))
+        return actor
+
+    def ask(self, key: OrderKey, command: OrderCommand, reply: Reply[Fact]) -> None:
+        """Post a command to the order's mailbox.
+
+        Raises:
+            Unavailable: the mailbox is full.
+        """
+        self.activate(key).ask(command, reply)
+
+    def note(self, reservation: ReservationRecord) -> None:
+        """A reservation was decided: remember whose it is, and that the order has a history."""
+        key = reservation.order
+        self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
+        self.known.add(key)
+
+    def order_in_memory(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        """The reservation's order, if it is in memory."""
+        return self._order_of_reservation.get((organization_id, reservation_id))
+
+    async def find(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        """The reservation's order, from the database if need be; None if the organization has no such reservation.
+
+        Cancelling it changes nothing.
+        """
+        key = self.order_in_memory(organization_id, reservation_id)
+        if key is not None:
+            return key
+        # What was decided but is not durable yet is in memory, and it was not: the database knows it or nobody does.
+        return await self._find(organization_id, reservation_id)
+
+    def passivate_idle(self) -> None:
+        """Drop what was not used since the last time."""
+        self._forget(self._directory.sweep())
+
+    def statistics(self) -> DirectoryStatistics:
+        return self._directory.statistics()
+
+    def _load_of(self, key: OrderKey) -> Callable[[], Awaitable[list[ReservationRecord]]]:
+        async def load() -> list[ReservationRecord]:
+            reply = self._loading.get(key)
+            if reply is None:
+                reply = self._loading[key] = Reply()
+                self.loader.want(key)
+            return await reply.wait()
+
+        return load
+
+    def _deliver(self, key: OrderKey, reservations: list[ReservationRecord] | None) -> None:
+        for reservation in reservations or ():
+            self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
+        self._loading.pop(key).set(reservations or [])
+
+    def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
+        assert isinstance(actor, OrderActor)
+        self._directory.remove(actor.key, actor)
+        self.loader.note_crash()
+        self._forget([actor])
+        self._report_crash(actor, error)
+
+    def _forget(self, actors: Sequence[OrderActor]) -> None:
+        for actor in actors:
+            for reservation_id in actor.reservations:
+                self._order_of_reservation.pop((actor.key.organization_id, reservation_id), None)

@@ -1,0 +1,264 @@
+"""Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from actors.actor import Actor, Dispatcher, restarting
+from actors.commands import Prepare
+from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
+from actors.reply import Reply
+from actors.stock_actor import StockActor, StockState, Verdict
+from supervisor.activations.directory import Directory, DirectoryStatistics
+from supervisor.activations.loader import Loader
+
+
+class _Wait(Struct):
+    """Somebody who waits for several loads, and is called by the last of them."""
+
+    missing: int
+    listener: Callable[[], None]
+
+
+class VariantStock:
+    """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
+
+    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows", "waits")
+
+    def __init__(self, key: VariantKey) -> None:
+        self.key = key
+        self.rows: dict[str, StockActor] = {}
+        self.loaded: Reply[None] = Reply()
+        self.waits: list[_Wait] = []  # until then
+        self.pins = 0
+        self.has_unmade_rows = False
+
+    def __repr__(self) -> str:
+        return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
+
+    @property
+    def is_quiet(self) -> bool:
+        return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
+
+    def drop_unmade_rows(self) -> None:
+        """Forget rows that were to be made and were not. Nobody may work with them: nothing is pinned."""
+        self.rows = {warehouse_id: row for warehouse_id, row in self.rows.items() if row.state.record.exists}
+        self.has_unmade_rows = False
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether some transaction holds something here, so that others may have to wait."""
+        for row in self.rows.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long
+            if row.state.holds or not row.is_idle:
+                return True
+        return False
+
+    def free(self) -> dict[str, int]:
+        """Pieces by warehouse that no transaction holds, decided or not."""
+        return {
+            warehouse_id: row.state.record.available - row.state.held
+            for warehouse_id, row in self.rows.items()
+            if row.state.record.version
+        }
+
+    def free_if_rivals_abort(self) -> dict[str, int]:
+        """Pieces by warehouse that no decided transaction took."""
+        return {
+            warehouse_id: row.state.record.available
+            for warehouse_id, row in self.rows.items()
+            if row.state.record.version
+        }
+
+    def free_durably(self) -> dict[str, int]:
+        """Pieces by warehouse as the database has them."""
+        return {
+            warehouse_id: row.state.durable.available
+            for warehouse_id, row in self.rows.items()
+            if row.state.durable.version
+        }
+
+
+class Pinned:
+    """Keeps activations in memory for as long as a transaction or a read works with them."""
+
+    def __init__(self, variants: dict[str, VariantStock]) -> None:
+        self._variants = variants
+
+    def __enter__(self) -> dict[str, VariantStock]:
+        for variant in self._variants.values():
+            variant.pins += 1
+        return self._variants
+
+    def __exit__(self, *_: object) -> None:
+        for variant in self._variants.values():
+            variant.pins -= 1
+            if variant.has_unmade_rows and not variant.pins:
+                variant.drop_unmade_rows()
+
+
+class StockDirectory:
+    """Activates variants and publishes what became durable.
+
+    Args:
+        read: reads the rows of up to 500 variants.
+        wait_durable: returns when everything decided so far is in the database.
+        dispatcher: runs the row actors' turns.
+        new_stock_id: a fresh id for a row that is to be made.
+        report_crash: told of an actor that met a bug, after its activation was dropped.
+        activations_max: variants in memory.
+        mailbox_messages_max: messages that a row's mailbox holds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[VariantKey]], Awaitable[Mapping[VariantKey, list[StockRecord]]]],
+        wait_durable: Callable[[], Awaitable[None]],
+        dispatcher: Dispatcher,
+        new_stock_id: Callable[[], str],
+        report_crash: Callable[[object, Exception], None],
+        *,
+        activations_max: int,
+        mailbox_messages_max: int,
+    ) -> None:
+        self.loader = Loader(read, wait_durable, self._fill)
+        self._dispatcher = dispatcher
+        self._new_stock_id = new_stock_id
+        self._report_crash = report_crash
+        self._mailbox_messages_max = mailbox_messages_max
+        self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
+        self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
+        self._decided_names: dict[tuple[str, str], str] = {}
+
+    def ready(self, organization_id: str, variant_ids: Collection[str]) -> dict[str, VariantStock] | None:
+        """These variants, if all are in memory; else None."""
+        variants = {}
+        for variant_id in variant_ids:
+            variant = self._directory.get((organization_id, variant_id))
+            if variant is None or not variant.loaded.is_done:
+                return None
+            variants[variant_id] = variant
+        return variants
+
+    def when_loaded(self, organization_id: str, variant_ids: Collection[str], listener: Callable[[], None]) -> None:
+        """Have these variants loaded, not all of which are in memory, and `listener` called on the last load's stack.
+
+        By then the first may have been dropped again. If storage fails it is not called, and the incarnation ends.
+        """
+        asked = [self._activate(VariantKey(organization_id, variant_id)) for variant_id in variant_ids]
+        missing = [variant for variant in asked if not variant.loaded.is_done]
+        wait = _Wait(len(missing), listener)
+        for variant in missing:
+            variant.waits.append(wait)
+
+    async def pinned(self, organization_id: str, variant_ids: Collection[str]) -> Pinned:
+        """These variants, loaded where need be, as a context manager that keeps them in memory.
+
+        Does not suspend if all are in memory. Cancelling it pins nothing.
+        """
+        variants = self.ready(organization_id, variant_ids)
+        while variants is None:
+            asked = {v: self._activate(VariantKey(organization_id, v)) for v in variant_ids}
+            with Pinned(asked):
+                for variant in asked.values():
+                    await variant.loaded.wait()
+            # Between the load and this task's turn a crash may have dropped one of them.
+            variants = self.ready(organization_id, variant_ids)
+        return Pinned(variants)
+
+    def row(self, variant: VariantStock, warehouse_id: str) -> StockActor:
+        """The row's actor; one for a row that does not exist yet if need be.
+
+        Raises:
+            Unavailable: a crash has dropped the activation, though it is pinned.
+        """
+        row = variant.rows.get(warehouse_id)
+        if row is None:
+            key = variant.key
+            if self._directory.get(key) is not variant:
+                raise restarting()
+            variant.has_unmade_rows = True
+            record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self._new_stock_id())
+            row = variant.rows[warehouse_id] = self._actor(variant, record)
+        return row
+
+    def publish(self, transactions: Sequence[Transaction]) -> None:
+        """These transactions are durable: readers may see them."""
+        for transaction in transactions:
+            for change in transaction.changes:
+                record = change.after
+                variant = self._directory.get((record.organization_id, record.variant_id))
+                row = variant.rows.get(record.warehouse_id) if variant is not None else None
+                if row is not None:
+                    row.state.publish(record)
+            for warehouse in transaction.warehouses:
+                self._names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
+
+    def name_of(self, key: StockKey) -> str:
+        """What the row's warehouse is shown as: its name or, lacking one, its id."""
+        return self._names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
+
+    def add_warehouses(self, warehouses: Sequence[WarehouseRecord]) -> None:
+        """Take over the names that the database has."""
+        for warehouse in warehouses:
+            self._names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
+        self.note_warehouses(warehouses)
+
+    def note_warehouses(self, warehouses: Sequence[WarehouseRecord]) -> None:
+        """These were decided, though they may not be durable yet."""
+        for warehouse in warehouses:
+            self._decided_names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
+
+    def new_warehouses(self, named: Iterable[tuple[str, str, str]]) -> tuple[WarehouseRecord, ...]:
+        """What must be written for these (organization, warehouse, name); an empty name keeps the one there is."""
+        new = {}
+        for organization_id, warehouse_id, name in named:
+            known = self._decided_names.get((organization_id, warehouse_id))
+            if known is None or (name and name != known):
+                new[organization_id, warehouse_id] = WarehouseRecord(
+                    organization_id, warehouse_id, name or known or warehouse_id
+                )
+        return tuple(new.values())
+
+    def fail_loads(self, error: Exception) -> None:
+        """Leave nobody waiting for a load that will not come."""
+        for variant in self._directory.activations():
+            if not variant.loaded.is_done:
+                variant.loaded.fail(error)
+
+    def passivate_idle(self) -> None:
+        """Drop what was not used since the last time."""
+        self._directory.sweep()
+
+    def statistics(self) -> DirectoryStatistics:
+        return self._directory.statistics()
+
+    def _activate(self, key: VariantKey) -> VariantStock:
+        variant = self._directory.get(key)
+        if variant is None:
+            variant = VariantStock(key)
+            self._directory.add(key, variant)
+            self.loader.want(key)
+        return variant
+
+    def _fill(self, key: VariantKey, records: list[StockRecord] | None) -> None:
+        variant = self._directory.get(key)
+        assert variant is not None, "an activation that is not loaded is not quiet, so it stays"
+        for record in records or ():
+            variant.rows[record.warehouse_id] = self._actor(variant, record)
+        variant.loaded.set(None)
+        waits, variant.waits = variant.waits, []
+        for wait in waits:
+            wait.missing -= 1
+            if not wait.missing:
+                wait.listener()
+
+    def _actor(self, variant: VariantStock, record: StockRecord) -> StockActor:
+        def drop(actor: Actor[Prepare, Verdict], error: Exception) -> None:
+            # The rows of a variant share an activation, so they end together and load together.
+            self._directory.remove(variant.key, variant)
+            self.loader.note_crash()
+            for row in variant.rows.values():
+                row.retire()
+            self._report_crash(actor, error)
+
+        return StockActor(StockState(record), self._dispatcher, drop, self._mailbox_messages_max)

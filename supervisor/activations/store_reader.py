@@ -1,0 +1,79 @@
+"""Reads for callers and for activations, and what becomes of them when storage fails."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
+from actors.reply import Reply
+from storage.store import StorageError, Store
+from supervisor.transactions.journal import Journal, storage_down
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Asks the database.
+
+    Args:
+        store: the open store.
+        journal: knows what is durable.
+        fail: told of a storage failure, which ends the incarnation.
+        is_over: whether the incarnation has ended.
+    """
+
+    def __init__(
+        self, store: Store, journal: Journal, fail: Callable[[Exception], None], is_over: Callable[[], bool]
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._fail = fail
+        self._is_over = is_over
+
+    async def read(self, reading: Awaitable[T]) -> T:
+        """A read in a caller's task or in an actor's turn: if storage fails there, it fails for all.
+
+        Raises:
+            Unavailable: storage failed.
+        """
+        try:
+            return await reading
+        except StorageError as error:
+            self._fail(error)
+            raise storage_down() from error
+
+    async def published(self, reading: Awaitable[T]) -> T:
+        """A caller's read of what the database has, given when memory shows as much: a batch that has landed but not
+        been heard of yet would let a later reader of memory see less than an earlier reader of the database.
+
+        Raises:
+            Unavailable: storage failed, or the incarnation ended meanwhile.
+        """
+        value = await self.read(reading)
+        if self._is_over():
+            raise storage_down()
+        reply: Reply[T] = Reply()
+        self._journal.answer(reply, value)
+        return await reply.wait()
+
+    async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
+        """The order that a reservation belongs to. Raises Unavailable."""
+        return await self.read(self._store.find_reservation(organization_id, reservation_id))
+
+    async def load_request(self, key: RequestKey) -> RequestRecord | None:
+        """What was answered under an idempotency key. Raises Unavailable."""
+        return await self.read(self._store.load_request(key))
+
+    async def variants(self, keys: Sequence[VariantKey]) -> dict[VariantKey, list[StockRecord]]:
+        """The rows of variants, for a loader. Raises StorageError."""
+        records: dict[VariantKey, list[StockRecord]] = {}
+        for record in await self._store.load_variants(keys):
+            record.check()
+            records.setdefault(record.key.variant, []).append(record)
+        return records
+
+    async def orders(self, keys: Sequence[OrderKey]) -> dict[OrderKey, list[ReservationRecord]]:
+        """The reservations of orders, for a loader. Raises StorageError."""
+        reservations: dict[OrderKey, list[ReservationRecord]] = {}
+        for reservation in await self._store.load_orders(keys):
+            reservations.setdefault(reservation.order, []).append(reservation)
+        return reservations

@@ -1,0 +1,130 @@
+"""Gives back the stock of reservations whose time is over.
+
+The database knows what is due, so nothing about waiting reservations is kept in memory and a restart needs no
+recovery: the first look finds whatever became due meanwhile. Each due order gets an `Expire` in its mailbox,
+where it meets confirm and release; the order's actor decides. Thousands at once go in capped batches, and other
+work gets its turn between them.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+import anyio
+
+from actors.commands import Expire
+from actors.outcomes import ActorCrashed, ExpiryHandled, Fact, Unavailable
+from actors.records import OrderKey
+from actors.reply import Reply
+from storage.store import Due
+from supervisor.clock import ServiceClock
+
+BATCH_ORDERS_MAX = 500
+LOOK_ORDERS_MAX = 5_000
+RETRY_MS = 500  # for an order that met a bug
+PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
+
+
+class Expiry:
+    """Looks for due reservations when the soonest is due.
+
+    Args:
+        clock: the service clock.
+        due: active reservations due by a time, soonest first, at most so many.
+        next_expiry_ms: when the soonest active reservation is due, None if there is none.
+        ask: posts an `Expire` to an order's mailbox.
+        idle_s: the longest sleep, in seconds, so that a mistake here heals by itself.
+    """
+
+    def __init__(
+        self,
+        clock: ServiceClock,
+        due: Callable[[int, int], Awaitable[Sequence[Due]]],
+        next_expiry_ms: Callable[[], Awaitable[int | None]],
+        ask: Callable[[OrderKey, Expire, Reply[Fact]], None],
+        idle_s: float,
+    ) -> None:
+        self._clock = clock
+        self._due = due
+        self._next_expiry_ms = next_expiry_ms
+        self._ask = ask
+        self._idle_ms = int(idle_s * 1_000)
+        self._wakes_at_ms = 0
+        self._wake = anyio.Event()
+        self._failed: dict[OrderKey, int] = {}  # and when to try them again
+        self._under_way: dict[OrderKey, Reply[Fact]] = {}
+        self.expired = 0
+
+    def note(self, expires_at_ms: int) -> None:
+        """A reservation was made that is due then. Wakes the loop if it would sleep longer."""
+        if expires_at_ms < self._wakes_at_ms:
+            self._wakes_at_ms = expires_at_ms
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Look, expire and sleep until cancelled.
+
+        Raises:
+            StorageError: the database could not be asked.
+        """
+        while True:
+            # Whatever is noted from here on may be missing from what the database says, and wakes the loop.
+            self._wakes_at_ms = self._clock.now_ms() + self._idle_ms
+            self._wake = anyio.Event()
+            # Orders that failed, or wait for a row, are still due, and must not stand in the way of those behind them.
+            now_ms = self._clock.now_ms()
+            known = len(self._failed) + len(self._under_way)
+            found = await self._due(now_ms, min(BATCH_ORDERS_MAX + known, LOOK_ORDERS_MAX))
+            due = [one for one in found if one.order not in self._under_way]
+            if due:
+                self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
+                first = [one for one in due if one.order not in self._failed]
+                again = [one for one in due if self._failed.get(one.order, now_ms + 1) <= now_ms]
+                ready = (first + again)[:BATCH_ORDERS_MAX]
+                await self._expire(ready)
+                await anyio.sleep(0 if len(ready) == BATCH_ORDERS_MAX else PAUSE_S)
+                continue
+            if self._under_way:
+                await anyio.sleep(PAUSE_S)
+                continue
+            soonest_ms = await self._next_expiry_ms()
+            if soonest_ms is not None:
+                self._wakes_at_ms = min(self._wakes_at_ms, soonest_ms)
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        while (left_ms := self._wakes_at_ms - self._clock.now_ms()) > 0:
+            with anyio.move_on_after(left_ms / 1_000):
+                await self._wake.wait()
+                self._wake = anyio.Event()
+
+    async def _expire(self, due: Sequence[Due]) -> None:
+        """Ask these orders, and wait for them a moment: one may have to wait for a row that an import holds."""
+        replies: list[Reply[Fact]] = []
+        for one in due:
+            reply: Reply[Fact] = Reply()
+            try:
+                self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
+            except Unavailable:
+                self._failed[one.order] = 0  # a full mailbox; it is still due at the next look
+                continue
+            self._under_way[one.order] = reply
+            reply.when_done(partial(self._settle, one.order, reply))
+            replies.append(reply)
+        with anyio.move_on_after(PAUSE_S):
+            for reply in replies:
+                with suppress(Unavailable, ActorCrashed):
+                    await reply.wait()
+
+    def _settle(self, order: OrderKey, reply: Reply[Fact]) -> None:
+        self._under_way.pop(order, None)
+        try:
+            fact = reply.result()
+        except Unavailable:
+            self._failed[order] = 0  # likewise
+        except ActorCrashed:
+            self._failed[order] = self._clock.now_ms() + RETRY_MS
+        else:
+            self._failed.pop(order, None)
+            assert isinstance(fact, ExpiryHandled)
+            self.expired += fact.expired

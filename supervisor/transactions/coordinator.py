@@ -1,0 +1,209 @@
+"""Two-phase commit over the rows of one transaction.
+
+*Prepare* asks the rows one after another, in the order of their keys. A row grants a hold, refuses, or makes
+the transaction wait for a rival's decision. *Decide* is one synchronous step: the holds become the rows' new
+state and the transaction gets its place in the journal. Up to there, giving up means letting the holds go and
+nothing has happened; from there on, the commit succeeds unless storage fails, and then everything since the
+last durable entry is as if it had never been.
+
+Why it cannot deadlock: a transaction waits on a row only for one that holds that row, and holds only rows with
+smaller keys than the one it waits on. So along any chain of waiting the rows grow, and a chain cannot close. A
+transaction that is refused somewhere lets everything go before it looks again.
+
+Why nothing slips in between: granted holds stay valid whatever others do (`actors/stock_actor.py`), so the time
+between the phases does not matter, and within `decide` nothing else runs.
+
+Turned down: locking rows for the whole transaction (every order for a hot row would wait for the disk);
+optimistic versions with retries (on hot rows most attempts would be wasted); wound-wait or timeouts against
+deadlocks (the order of keys needs neither).
+"""
+
+from collections.abc import Callable, Sequence
+from heapq import merge
+from itertools import count
+
+from anyio.lowlevel import checkpoint
+from msgspec import Struct
+
+from actors.actor import restarting
+from actors.commands import Change, Prepare
+from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from actors.stock_actor import StockActor, Verdict
+from supervisor.transactions.chunks import steps
+from supervisor.transactions.journal import Journal
+
+
+class Prepared(Struct, frozen=True):
+    """A transaction that every row has granted."""
+
+    transaction_id: int
+    rows: Sequence[StockActor]
+
+
+class TurnedDown(Struct, frozen=True):
+    """A transaction that a row refused; all its holds are gone."""
+
+    verdict: Verdict
+    row: StockActor
+
+
+class Holding:
+    """See `Coordinator.holding`. A class, since a generator costs every order several times as much."""
+
+    __slots__ = ("_coordinator", "_prepared")
+
+    def __init__(self, coordinator: "Coordinator", prepared: Prepared) -> None:
+        self._coordinator = coordinator
+        self._prepared = prepared
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._coordinator.abort(self._prepared)
+
+
+class Coordinator:
+    """Prepares and decides.
+
+    Args:
+        journal: gives decided transactions their place.
+        on_decided: called with each transaction as it is decided.
+        on_broken: called if a commit fails half-way, which is a bug: memory is not to be trusted any more.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        on_decided: Callable[[Transaction], None],
+        on_broken: Callable[[Exception], None],
+    ) -> None:
+        self._journal = journal
+        self._on_decided = on_decided
+        self._on_broken = on_broken
+        self._transaction_ids = count(1)
+
+    async def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
+        """Take a hold on every row.
+
+        Args:
+            changes: at most one for each row, in any order. Their activations must stay pinned until the decision.
+
+        Raises:
+            Unavailable: a mailbox is full or an activation is gone; all holds are gone.
+
+        Does not suspend if no row has to wait. Cancelling it lets all holds go.
+        """
+        ordered = sorted(changes, key=_key_of) if len(changes) > 1 else changes
+        prepared = self._begin(ordered)
+        with self.holding(prepared):
+            return await self._hold(prepared, ordered) or prepared
+
+    def prepare_at_once(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | None:
+        """As `prepare`, if every row grants its hold at once; None if one does not, and then nothing is held.
+
+        Raises:
+            Unavailable: an activation is gone; all holds are gone.
+        """
+        ordered = sorted(changes, key=_key_of) if len(changes) > 1 else changes
+        prepared = self._begin(ordered)
+        with self.holding(prepared):
+            for row, change in ordered:
+                if row.prepare_at_once(prepared.transaction_id, change) is not Verdict.GRANTED:
+                    self.abort(prepared)
+                    return None
+        return prepared
+
+    async def prepare_in_steps(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
+        """As `prepare`, for very many rows: others have their turn between the steps."""
+        parts = []
+        for part in steps(changes):
+            parts.append(sorted(part, key=_key_of))
+            await checkpoint()
+        ordered: list[tuple[StockActor, Change]] = []
+        for part in steps(merge(*parts, key=_key_of)):
+            ordered += part
+            await checkpoint()
+        prepared = self._begin(ordered)
+        with self.holding(prepared):
+            for part in steps(ordered):
+                turned_down = await self._hold(prepared, part)
+                if turned_down is not None:
+                    return turned_down
+                await checkpoint()
+        return prepared
+
+    def _begin(self, ordered: Sequence[tuple[StockActor, Change]]) -> Prepared:
+        return Prepared(next(self._transaction_ids), [row for row, _ in ordered])
+
+    async def _hold(self, prepared: Prepared, changes: Sequence[tuple[StockActor, Change]]) -> TurnedDown | None:
+        for row, change in changes:
+            verdict = row.prepare_at_once(prepared.transaction_id, change) if row.takes_turn_at_once else None
+            if verdict is None:
+                verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
+            if verdict is not Verdict.GRANTED:
+                if any(row.is_retired for row in prepared.rows):
+                    raise restarting()  # whoever looks again would look at what a crash took away meanwhile
+                self.abort(prepared)
+                return TurnedDown(verdict, row)
+        return None
+
+    def abort(self, prepared: Prepared) -> None:
+        """Let every hold of the transaction go."""
+        for row in prepared.rows:
+            if not row.is_retired:
+                row.abort(prepared.transaction_id)
+
+    def holding(self, prepared: Prepared) -> "Holding":
+        """Whatever goes wrong inside lets the holds go. After a decision it does nothing."""
+        return Holding(self, prepared)
+
+    def decide(
+        self,
+        prepared: Prepared,
+        kind: TransactionKind,
+        at_ms: int,
+        *,
+        reservation: ReservationRecord | None = None,
+        request: RequestRecord | None = None,
+        warehouses: tuple[WarehouseRecord, ...] = (),
+        reference: str = "",
+        reason: str = "",
+    ) -> Transaction:
+        """Commit: the rows move and the transaction enters the journal, in one synchronous step.
+
+        Raises:
+            Unavailable: a row's activation is gone; all holds are gone and nothing was decided.
+        """
+        for row in prepared.rows:
+            if row.is_retired:
+                self.abort(prepared)
+                raise restarting()
+        # After this point the commit must succeed.
+        try:
+            transaction = Transaction(
+                self._journal.last_lsn + 1,
+                at_ms,
+                kind,
+                tuple([row.commit(prepared.transaction_id) for row in prepared.rows]),
+                reservation,
+                request,
+                warehouses,
+                reference,
+                reason,
+            )
+            self._journal.append(transaction)
+            self._on_decided(transaction)
+        except Exception as error:
+            self._on_broken(error)
+            raise
+        return transaction
+
+
+NOTHING_PREPARED = Prepared(0, ())
+"""For transactions that change no row: a confirmation, a remembered answer."""
+
+
+def _key_of(change: tuple[StockActor, Change]) -> tuple[str, str, str]:
+    return change[0].key
