@@ -30,7 +30,7 @@ check: setup  ## format, lint, types, layers, contract
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
 	$(BIN)/python proto/generate.py --check
 
-proto: setup  ## generate client/inventory/v1 anew
+proto: setup  ## generate client/stockkeeper_client/v1 anew
 	$(BIN)/python proto/generate.py
 
 simulate: setup

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import grpc
 import psutil
-from inventory import InventoryClient
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from bench.machine import describe
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench.generator import CONNECTIONS, Call, drive
 from bench.measure import Contestant

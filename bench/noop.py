@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import uvloop
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stream_pb2
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stream_pb2
 
 from rpc.frame import Context
 from rpc.transport.addresses import free_addresses

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench.generator import Call
 from examples.order_day import read_day

@@ -21,7 +21,7 @@ from typing import Any
 
 import anyio
 import uvloop
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 import supervisor.order_actor
 from actors.commands import CountedLine, Import, Reserve

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grpc
 import psutil
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 from bench.machine import describe
 

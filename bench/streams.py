@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 
-from inventory.v1 import stream_pb2 as pb
+from stockkeeper_client.v1 import stream_pb2 as pb
 
 from bench.generator import Call, Outcome
 from bench.http2 import Connection

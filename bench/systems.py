@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 from bench import fill
 from bench.databases import Database, running_postgres, running_redis

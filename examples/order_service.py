@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from inventory import InventoryClient
-from inventory.errors import error_details
 from order_day import ORGANIZATION, Cancellation, Day, Order, read_day, stock_below_demand
 from rich.console import Console
 from rich.table import Table
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import error_details
 
 CONCURRENT_ORDERS = 64
 

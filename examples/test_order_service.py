@@ -11,7 +11,7 @@ from functools import partial
 import grpc
 import pytest
 from grpc.aio import AioRpcError
-from inventory import InventoryClient, error_details
+from stockkeeper_client import InventoryClient, error_details
 
 # [checkout]
 SHOP = "org_1"

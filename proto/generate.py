@@ -1,4 +1,4 @@
-"""Generates `client/inventory/v1` from the contract: `python proto/generate.py`, with `--check` only to compare.
+"""Generates `client/stockkeeper_client/v1` from the contract; with `--check` it only compares.
 
 The generated code is committed, so that neither an installation nor a reader needs a compiler. It demands a grpcio and
 a protobuf no older than those it was generated with, and a caller of the service has to satisfy that. So the version of
@@ -24,6 +24,9 @@ from grpc_tools import protoc
 PROTO = Path(__file__).resolve().parent
 ROOT = PROTO.parent
 CLIENT = ROOT / "client"
+# The proto package is what stands on the wire; the Python package is named as the distribution, for `inventory` is a
+# name that a shop may have for a package of its own.
+PROTO_PACKAGE, PYTHON_PACKAGE = "inventory", "stockkeeper_client"
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
@@ -34,7 +37,7 @@ def main() -> None:
     require_pinned_tools()
     with tempfile.TemporaryDirectory() as scratch:
         fresh = generate(Path(scratch))
-    committed = read_generated(CLIENT)
+    committed = read_generated(CLIENT / PYTHON_PACKAGE)
     changed = sorted(path for path in fresh.keys() | committed.keys() if fresh.get(path) != committed.get(path))
     if check:
         if changed:
@@ -62,7 +65,7 @@ def require_pinned_tools() -> None:
 
 def generate(target: Path) -> dict[str, bytes]:
     """Runs protoc into `target`, and returns what it wrote by path relative to `target`."""
-    sources = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / "inventory").rglob("*.proto"))
+    sources = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / PROTO_PACKAGE).rglob("*.proto"))
     descriptors = target / "descriptors.binpb"
     status = protoc.main(
         [
@@ -82,14 +85,30 @@ def generate(target: Path) -> dict[str, bytes]:
     for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         stub = target / file.name.replace(".proto", "_pb2_grpc.pyi")
         stub.write_text("\n".join(service_stub(file)) + "\n", newline="\n")
-    return read_generated(target)
+    return move_into_client(target)
 
 
-def read_generated(folder: Path) -> dict[str, bytes]:
+def move_into_client(target: Path) -> dict[str, bytes]:
+    """What protoc wrote, by its path in `client/`, and importing from there."""
+    old, new = PROTO_PACKAGE, PYTHON_PACKAGE
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
+        path.replace(f"{old}/", f"{new}/", 1): rehome(text.decode()).encode()
+        for path, text in read_generated(target / old).items()
+    }
+
+
+def rehome(text: str) -> str:
+    """Names the modules of `text` by where they are installed. Names on the wire stay, and so do .proto files'."""
+    text = re.sub(rf"^from {PROTO_PACKAGE}\.", f"from {PYTHON_PACKAGE}.", text, flags=re.MULTILINE)
+    text = re.sub(rf"'{PROTO_PACKAGE}(\.[\w.]+_pb2')", rf"'{PYTHON_PACKAGE}\1", text)
+    return re.sub(rf"{PROTO_PACKAGE}(/\w+/\w+_pb2_grpc\.py)", rf"{PYTHON_PACKAGE}\1", text)
+
+
+def read_generated(package: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(package.parent).as_posix(): path.read_bytes()
         for pattern in GENERATED
-        for path in (folder / "inventory").rglob(pattern)
+        for path in package.rglob(pattern)
     }
 
 

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import uuid_utils
 import uvloop
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 Reserve = Callable[[pb.ReserveStockRequest], Awaitable[pb.ReserveStockResponse]]
 Key = tuple[str, str]

@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from inventory.v1 import inventory_pb2 as pb
 from sqlalchemy import DateTime, ForeignKey, Uuid, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench.rivals.frame import InsufficientStock, answer, arguments, expiry, new_id, run, serve, wanted
 

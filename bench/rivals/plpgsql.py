@@ -1,7 +1,7 @@
 """asyncpg and one call of a PL/pgSQL function: one round trip an order, and locks are held inside of it alone."""
 
 import asyncpg  # type: ignore[import-untyped]
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench.rivals.frame import InsufficientStock, answer, arguments, expiry, new_id, run, serve, wanted
 

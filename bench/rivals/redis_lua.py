@@ -13,7 +13,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench.rivals.frame import InsufficientStock, answer, expiry, new_id, run, serve, wanted
 from bench.rivals.frame import arguments as read_arguments

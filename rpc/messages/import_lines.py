@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from inventory.v1 import stock_pb2
+from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import IMPORT_LINES_MAX
 from actors.commands import CountedLine, Import

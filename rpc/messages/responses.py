@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from inventory.v1 import inventory_pb2, stock_pb2
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from actors.outcomes import (
     ReservationConfirmed,

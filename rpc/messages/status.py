@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
-from inventory.v1.stock_pb2 import ImportErrors, ImportLineError
+from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
 from actors.outcomes import LineError, Shortage
 from rpc.messages.rules import Violation

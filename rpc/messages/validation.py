@@ -8,8 +8,8 @@ thousands of times a second.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, get_args
 
-from inventory.v1 import inventory_pb2, stock_pb2, stream_pb2
 from msgspec import Struct
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
 from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve

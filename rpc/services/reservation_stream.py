@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import NamedTuple
 
-from inventory.v1 import stream_pb2 as pb
+from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX
 from actors.outcomes import Fact, StockReserved, Unavailable

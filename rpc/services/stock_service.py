@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from anyio.lowlevel import checkpoint
-from inventory.v1 import stock_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.outcomes import StockImported
 from rpc.frame import Context, Deferred

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import anyio
 import grpc
-from inventory import InventoryClient
-from inventory.errors import LineError, error_details
-from inventory.v1 import stock_pb2 as pb
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import LineError, error_details
+from stockkeeper_client.v1 import stock_pb2 as pb
 
 from stockkeeper.command_line.stock_csv import BadHeader, read_counted_lines
 from stockkeeper.config import ConfigurationError

@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-from inventory.v1 import stock_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.outcomes import ImportRejected, LineError, Refused
 from rpc.messages.import_lines import ImportLines

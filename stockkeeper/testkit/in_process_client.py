@@ -5,10 +5,10 @@ from typing import Any, TypeVar, cast
 
 import anyio
 import grpc.aio
-from inventory.channel import RetryPolicy
-from inventory.circuit import CircuitBreaker
-from inventory.client import InventoryClient
-from inventory.connection import Connection, Metadata, guarded
+from stockkeeper_client.channel import RetryPolicy
+from stockkeeper_client.circuit import CircuitBreaker
+from stockkeeper_client.client import InventoryClient
+from stockkeeper_client.connection import Connection, Metadata, guarded
 
 from stockkeeper.testkit.wire import DEADLINE_EXCEEDED, Wire
 

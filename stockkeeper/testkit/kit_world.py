@@ -8,11 +8,11 @@ from typing import TypeVar
 from uuid import UUID
 
 import anyio
-from inventory.channel import RetryPolicy
-from inventory.circuit import CircuitBreaker
-from inventory.connection import Metadata
-from inventory.v1.inventory_pb2 import ReserveStockResponse
-from inventory.v1.stock_pb2 import Reservation
+from stockkeeper_client.channel import RetryPolicy
+from stockkeeper_client.circuit import CircuitBreaker
+from stockkeeper_client.connection import Metadata
+from stockkeeper_client.v1.inventory_pb2 import ReserveStockResponse
+from stockkeeper_client.v1.stock_pb2 import Reservation
 
 from actors.records import ReservationRecord
 from simulation.audit.auditor import audit

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import anyio
 import grpc
 from anyio.abc import TaskGroup
-from inventory.channel import RetryPolicy
+from stockkeeper_client.channel import RetryPolicy
 
 from simulation.world.server import Server
 from stockkeeper.testkit.front import Front, Metadata, Reply

@@ -11,8 +11,8 @@ import pytest
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import status_pb2
-from inventory import InventoryClient, RetryPolicy
-from inventory.v1 import (
+from stockkeeper_client import InventoryClient, RetryPolicy
+from stockkeeper_client.v1 import (
     inventory_pb2,
     inventory_pb2_grpc,
     stock_pb2,

@@ -4,7 +4,7 @@ import asyncio
 
 import grpc.aio
 import pytest
-from inventory import CircuitBreaker, CircuitOpenError, CircuitState
+from stockkeeper_client import CircuitBreaker, CircuitOpenError, CircuitState
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,7 @@
 """The breaker alone: no event loop, no gRPC, a clock that stands until it is moved."""
 
 import pytest
-from inventory import CircuitBreaker, CircuitOpenError, CircuitState
+from stockkeeper_client import CircuitBreaker, CircuitOpenError, CircuitState
 
 
 class Clock:

@@ -5,8 +5,8 @@ import asyncio
 import grpc.aio
 import pytest
 from google.protobuf.json_format import MessageToDict
-from inventory import InventoryClient
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 pytestmark = pytest.mark.anyio
 

@@ -5,10 +5,10 @@ import sys
 import tomllib
 from pathlib import Path
 
-import inventory
+import stockkeeper_client
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = ROOT / "client/inventory/v1"
+GENERATED = ROOT / "client/stockkeeper_client/v1"
 
 
 def test_the_given_contract_is_as_it_was_given():
@@ -30,12 +30,12 @@ def test_the_client_requires_no_less_than_its_generated_code_does():
 
 
 def test_the_client_imports_nothing_that_it_does_not_require():
-    allowed = {"inventory", "grpc", "google"}
-    for path in (ROOT / "client/inventory").glob("*.py"):
+    allowed = {"stockkeeper_client", "grpc", "google"}
+    for path in (ROOT / "client/stockkeeper_client").glob("*.py"):
         imported = set(re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert imported <= allowed | set(sys.stdlib_module_names), path
 
 
 def test_it_is_typed_and_exports_what_it_names():
-    assert (ROOT / "client/inventory/py.typed").exists()
-    assert all(hasattr(inventory, name) for name in inventory.__all__)
+    assert (ROOT / "client/stockkeeper_client/py.typed").exists()
+    assert all(hasattr(stockkeeper_client, name) for name in stockkeeper_client.__all__)

@@ -4,8 +4,8 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, PreconditionFailure, RetryInfo
-from inventory import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
-from inventory.v1 import stock_pb2
+from stockkeeper_client import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
+from stockkeeper_client.v1 import stock_pb2
 
 pytestmark = pytest.mark.anyio
 

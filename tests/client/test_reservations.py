@@ -4,8 +4,8 @@ import asyncio
 
 import grpc.aio
 import pytest
-from inventory import RetryPolicy
-from inventory.v1 import inventory_pb2
+from stockkeeper_client import RetryPolicy
+from stockkeeper_client.v1 import inventory_pb2
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +98,7 @@ async def test_a_large_basket_goes_as_a_call_and_so_spoils_no_message(service, c
 
 
 async def test_a_service_without_the_stream_says_so(connect, service, monkeypatch):
-    monkeypatch.setattr("inventory.reservations.ReservationStreamStub", Elsewhere)
+    monkeypatch.setattr("stockkeeper_client.reservations.ReservationStreamStub", Elsewhere)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED

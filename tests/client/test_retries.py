@@ -7,9 +7,9 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
-from inventory import RetryPolicy
-from inventory.channel import service_config
-from inventory.v1 import inventory_pb2, stock_pb2
+from stockkeeper_client import RetryPolicy
+from stockkeeper_client.channel import service_config
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 pytestmark = pytest.mark.anyio
 

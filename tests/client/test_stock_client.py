@@ -4,8 +4,8 @@ import asyncio
 
 import grpc.aio
 import pytest
-from inventory import LineError, error_details
-from inventory.v1 import inventory_pb2, stock_pb2
+from stockkeeper_client import LineError, error_details
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from typing import Any
 import grpc.aio
 import pytest
 import structlog
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
-from inventory.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.frontends.remote_inventory import RemoteInventory

@@ -15,9 +15,9 @@ from typing import Any
 import grpc.aio
 import pytest
 from google.rpc.status_pb2 import Status
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from actors.outcomes import Fact
 from actors.reply import Reply

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from inventory.v1.inventory_pb2 import ConfirmReservationResponse, GetStockInfoRequest, GetStockInfoResponse
+from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetStockInfoRequest, GetStockInfoResponse
 
 from actors.outcomes import Fact
 from actors.reply import Reply

@@ -13,10 +13,10 @@ from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2  # noqa: F401 - its descriptor is looked up
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from inventory.errors import error_details
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.errors import error_details
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.rpc_server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
 from tests.rpc.fake_inventory import FakeInventory

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from inventory import InventoryClient, error_details
+from stockkeeper_client import InventoryClient, error_details
 
 from actors.outcomes import ImportRejected, LineError, Refused
 from rpc.rpc_server import RpcServer

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from inventory.v1.stock_pb2 import ImportLine, ImportStockRequest
+from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 
 from actors.bounds import IMPORT_LINES_MAX, INT32_MAX
 from actors.commands import CountedLine, Import

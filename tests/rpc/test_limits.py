@@ -7,11 +7,11 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from inventory.errors import error_details
-from inventory.v1 import inventory_pb2, stock_pb2, stream_pb2
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
-from inventory.v1.stock_pb2_grpc import StockServiceStub
-from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+from stockkeeper_client.errors import error_details
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.outcomes import StockImported
 from rpc.rpc_server import RpcServer

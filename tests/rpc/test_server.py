@@ -8,9 +8,9 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from inventory.errors import error_details
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.errors import error_details
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.rpc_server import REFLECTION_V1, RpcServer
 from rpc.services.health_service import SERVICES

@@ -7,11 +7,11 @@ from typing import Any
 import anyio
 import grpc.aio
 import pytest
-from inventory.errors import ErrorDetails, error_details
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
-from inventory.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.errors import ErrorDetails, error_details
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
 from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (

@@ -9,7 +9,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inventory.v1.stock_pb2 import ImportErrors
+from stockkeeper_client.v1.stock_pb2 import ImportErrors
 
 from actors.bounds import INT32_MAX
 from actors.outcomes import (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from inventory import InventoryClient, RetryPolicy, error_details
-from inventory.v1 import inventory_pb2, stream_pb2
-from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+from stockkeeper_client import InventoryClient, RetryPolicy, error_details
+from stockkeeper_client.v1 import inventory_pb2, stream_pb2
+from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, audit, figures, line, running_server, start_server
 
@@ -22,8 +22,8 @@ PATIENCE = RetryPolicy(backoff_s=1.0, backoff_s_max=10.0)  # for a server that t
 SENDER = """
 import asyncio, sys
 import grpc.aio
-from inventory.v1 import inventory_pb2, stream_pb2
-from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+from stockkeeper_client.v1 import inventory_pb2, stream_pb2
+from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 async def main(port):
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
 from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve

@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from inventory.v1.inventory_pb2 import ReservationItem, ReserveStockRequest
-from inventory.v1.stock_pb2 import ImportLine, ImportStockRequest
+from stockkeeper_client.v1.inventory_pb2 import ReservationItem, ReserveStockRequest
+from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 
 from actors.bounds import IMPORT_LINES_MAX
 from rpc.messages.parsing import FIELDS_MAX, count_fields, parse

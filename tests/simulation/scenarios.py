@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from grpc.aio import AioRpcError
-from inventory import CircuitOpenError, InventoryClient
+from stockkeeper_client import CircuitOpenError, InventoryClient
 
 from stockkeeper.testkit import Fault, Run, Simulation, World
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import grpc
 import pytest
-from inventory import CircuitBreaker, CircuitOpenError, error_details
+from stockkeeper_client import CircuitBreaker, CircuitOpenError, error_details
 
 from simulation.planted.bugs import BUGS
 from stockkeeper.testkit import Fault, Simulation, SimulationFailed, World

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from grpc.aio import AioRpcError
-from inventory import InventoryClient, error_details
+from stockkeeper_client import InventoryClient, error_details
 
 from rpc.rpc_server import RpcServer
 from stockkeeper.testkit import Simulation, World
@@ -212,6 +212,6 @@ def test_the_client_is_an_inventory_client() -> None:
 
 
 def _stock_info_request() -> Any:
-    from inventory.v1 import inventory_pb2
+    from stockkeeper_client.v1 import inventory_pb2
 
     return inventory_pb2.GetStockInfoRequest(organization_id=ORG, variant_id="mug")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import grpc
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 from tests.system.servers import ORGANIZATION, ServerProcess, line
 

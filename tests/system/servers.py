@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 ORGANIZATION = "org_1"
 ROOT = Path(__file__).resolve().parents[2]

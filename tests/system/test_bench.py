@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from bench import page
 from bench.generator import Call, drive

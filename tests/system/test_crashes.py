@@ -4,7 +4,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from inventory.errors import error_details
+from stockkeeper_client.errors import error_details
 
 from tests.system.servers import ORGANIZATION, figures, line, run_cli, running_server, start_server
 

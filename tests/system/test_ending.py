@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 from tests.system.servers import ORGANIZATION, ServerProcess, line, start_server
 

@@ -15,8 +15,8 @@ import grpc
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.transport.addresses import ListenError
 from stockkeeper.serving.frontend_processes import Frontends

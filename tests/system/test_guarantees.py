@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from inventory.errors import error_details
+from stockkeeper_client.errors import error_details
 
 from tests.system.servers import ORGANIZATION, ROOT, audit, figures, line, running_server
 
@@ -23,7 +23,7 @@ def frontends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 BUYER = """
 import asyncio, sys
 import grpc
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 async def main(port, name):
     sold = 0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
 
 from tests.system.servers import ORGANIZATION, audit, figures, line, running_server
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
-from inventory import InventoryClient
-from inventory.errors import error_details
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import error_details
 
 from rpc.rpc_server import RpcServer
 from stockkeeper.bootstrap import build_sources, build_store

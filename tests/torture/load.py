@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from inventory import InventoryClient
-from inventory.errors import error_details
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stock_pb2
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import error_details
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2
 
 from tests.system.servers import ORGANIZATION, line
 

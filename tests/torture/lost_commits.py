@@ -1,8 +1,8 @@
 """A COMMIT that has landed and looks failed, since its answer is lost on the way."""
 
 import grpc
-from inventory import InventoryClient
-from inventory.errors import error_details
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import error_details
 
 from tests.system.servers import ORGANIZATION, line
 from tests.torture.load import Load

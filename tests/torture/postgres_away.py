@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 import grpc
-from inventory import InventoryClient
-from inventory.errors import error_details
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.errors import error_details
 
 from tests.postgres import EmbeddedPostgres
 from tests.system.servers import ORGANIZATION, ServerProcess

@@ -6,8 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 import grpc
-from inventory import InventoryClient
-from inventory.v1 import inventory_pb2 as pb
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from tests.system.servers import ORGANIZATION, START_TIMEOUT_S, ServerProcess, figures, line
 from tests.torture.load import Load

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from inventory import InventoryClient
+from stockkeeper_client import InventoryClient
 
 from tests.postgres import EmbeddedPostgres, embedded_postgres
 from tests.system.servers import ROOT, ServerProcess, run_cli, start_server

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import grpc.aio
 
-from inventory.channel import ChannelOption, RetryPolicy, open_channel
-from inventory.circuit import CircuitBreaker, Permit
-from inventory.upload import FirstStatus, write_all
+from stockkeeper_client.channel import ChannelOption, RetryPolicy, open_channel
+from stockkeeper_client.circuit import CircuitBreaker, Permit
+from stockkeeper_client.upload import FirstStatus, write_all
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")

@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import grpc.aio
 
-from inventory.channel import ChannelOption, RetryPolicy
-from inventory.circuit import CircuitBreaker
-from inventory.connection import Connection, Metadata
-from inventory.reservations import STREAMED_BYTES_MAX, Reservations
-from inventory.stock import StockClient
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.channel import ChannelOption, RetryPolicy
+from stockkeeper_client.circuit import CircuitBreaker
+from stockkeeper_client.connection import Connection, Metadata
+from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations
+from stockkeeper_client.stock import StockClient
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 
 class InventoryClient:
@@ -32,8 +32,8 @@ class InventoryClient:
 
     Every method raises
 
-    - grpc.aio.AioRpcError for a refusal and for a failure alike, with the code that tells which; `inventory.errors`
-      reads the details.
+    - grpc.aio.AioRpcError for a refusal and for a failure alike, with the code that tells which; `error_details` reads
+      what else it says.
     - CircuitOpenError, without a call, while the breaker is open.
 
     Every method may be called again with the same arguments after any failure, DEADLINE_EXCEEDED too, whose call may

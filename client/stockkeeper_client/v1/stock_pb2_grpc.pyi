@@ -2,7 +2,7 @@
 from collections.abc import AsyncIterator
 
 import grpc.aio
-from inventory.v1 import stock_pb2
+from stockkeeper_client.v1 import stock_pb2
 
 class StockServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...

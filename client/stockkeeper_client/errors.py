@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from inventory.v1 import stock_pb2
+from stockkeeper_client.v1 import stock_pb2
 
 _Detail = TypeVar("_Detail", bound=Message)
 DETAILS_KEY = "grpc-status-details-bin"

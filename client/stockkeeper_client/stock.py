@@ -5,10 +5,10 @@ from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
-from inventory.connection import Connection
-from inventory.v1 import inventory_pb2
-from inventory.v1 import stock_pb2 as pb
-from inventory.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.connection import Connection
+from stockkeeper_client.v1 import inventory_pb2
+from stockkeeper_client.v1 import stock_pb2 as pb
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
 Line = Mapping[str, Any] | pb.ImportLine
 

@@ -2,7 +2,7 @@
 from collections.abc import AsyncIterator
 
 import grpc.aio
-from inventory.v1 import stream_pb2
+from stockkeeper_client.v1 import stream_pb2
 
 class ReservationStreamStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...

@@ -2,7 +2,7 @@
 from collections.abc import AsyncIterator
 
 import grpc.aio
-from inventory.v1 import inventory_pb2
+from stockkeeper_client.v1 import inventory_pb2
 
 class InventoryServiceStub:
     def __init__(self, channel: grpc.aio.Channel) -> None: ...

@@ -5,7 +5,7 @@ it. So the price of a call, most of which is HTTP/2's, is paid once for all that
 
 The stream's end is not the callers': those under way see UNAVAILABLE, the next attempt opens another, and the
 order finds the reservation that it may have already. gRPC's own retries do not reach into a stream, and could
-only replay it whole, so what `inventory.channel` says of them is done here for each request: UNAVAILABLE alone,
+only replay it whole, so what `channel.py` says of them is done here for each request: UNAVAILABLE alone,
 at most so many attempts, a delay spread by 20 % or as long as the service says, one deadline for all.
 """
 
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 import grpc.aio
 from google.rpc.status_pb2 import Status
 
-from inventory.channel import RetryPolicy
-from inventory.connection import Connection, Metadata, guarded
-from inventory.errors import DETAILS_KEY, error_details
-from inventory.v1 import inventory_pb2 as pb
-from inventory.v1 import stream_pb2
-from inventory.v1.stream_pb2_grpc import ReservationStreamStub
+from stockkeeper_client.channel import RetryPolicy
+from stockkeeper_client.connection import Connection, Metadata, guarded
+from stockkeeper_client.errors import DETAILS_KEY, error_details
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stream_pb2
+from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 if TYPE_CHECKING:
     Outcome = pb.ReserveStockResponse | grpc.aio.AioRpcError

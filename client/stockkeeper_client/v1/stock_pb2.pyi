@@ -1,4 +1,4 @@
-from inventory.v1 import inventory_pb2 as _inventory_pb2
+from stockkeeper_client.v1 import inventory_pb2 as _inventory_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

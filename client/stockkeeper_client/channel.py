@@ -8,7 +8,7 @@ does, and does not do:
 - It makes at most 5 attempts, the first included.
 - It spreads each delay by 20 % either way.
 - The trailer `grpc-retry-pushback-ms` sets the delay before the next attempt, a negative one forbids it.
-  `google.rpc.RetryInfo` in the details of a status is not read: it is for the caller, see `inventory.errors`.
+  `google.rpc.RetryInfo` in the details of a status is not read: it is for the caller, see `stockkeeper_client.errors`.
 - An attempt whose answer has begun is never repeated, nor is a request larger than the retry buffer.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import grpc.aio
 
-from inventory.v1 import inventory_pb2, stock_pb2
+from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 ChannelOption = tuple[str, str | int]
 

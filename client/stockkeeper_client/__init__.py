@@ -1,0 +1,21 @@
+"""Client of the stockkeeper inventory service: `InventoryClient`, and what comes with it."""
+
+from stockkeeper_client.channel import RetryPolicy
+from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
+from stockkeeper_client.client import InventoryClient
+from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
+from stockkeeper_client.stock import StockClient
+
+__all__ = [
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "CircuitState",
+    "ErrorDetails",
+    "FieldViolation",
+    "InventoryClient",
+    "LineError",
+    "PreconditionViolation",
+    "RetryPolicy",
+    "StockClient",
+    "error_details",
+]
