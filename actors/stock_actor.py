@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from actors.actor import Actor, Dispatcher, Envelope, overloaded
 from actors.bounds import INT32_MAX
-from actors.commands import Change, Count, Prepare
+from actors.commands import Change, Count, Figures, Prepare, counted
 from actors.records import Delta, RowChange, StockRecord
 from actors.reply import Reply
 
@@ -117,18 +117,21 @@ class StockState:
     def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
         if self.holds:
             return Verdict.MUST_WAIT
-        delta = self._count_delta(count)
+        figures = counted(count, self.record)
+        if not figures.levels_agree:
+            return Verdict.DOES_NOT_FIT
+        delta = self._count_delta(figures)
         verdict = self._judge(delta)
         if verdict is Verdict.GRANTED:
-            after = _moved(self.record, delta, count.min_stock, count.max_stock)
+            after = _moved(self.record, delta, figures.min_stock, figures.max_stock)
             self._hold(transaction_id, Hold(delta, RowChange(self.record, after)))
         return verdict
 
-    def _count_delta(self, count: Count) -> Delta:
+    def _count_delta(self, figures: Figures) -> Delta:
         record = self.record
-        available = count.total - record.reserved - count.damaged - count.in_transit
+        available = figures.total - record.reserved - figures.damaged - figures.in_transit
         return Delta(
-            available - record.available, 0, count.damaged - record.damaged, count.in_transit - record.in_transit
+            available - record.available, 0, figures.damaged - record.damaged, figures.in_transit - record.in_transit
         )
 
     def _judge(self, delta: Delta) -> Verdict:

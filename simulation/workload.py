@@ -217,11 +217,11 @@ class Client:
                 variant,
                 warehouse,
                 random.choice(("", "Renamed")),
-                random.randint(0, shop.options.pieces * 2),
-                random.choice((0, 0, 1)),
-                random.choice((0, 0, 1)),
-                random.randint(0, 2),
-                0,
+                random.choice((None, *[random.randint(0, shop.options.pieces * 2)] * 5)),
+                random.choice((0, None, 1)),
+                random.choice((0, None, 1)),
+                random.choice((0, None, 1, 2)),
+                random.choice((0, None, 3)),
                 0,
             )
             for _ in range(random.randint(1, shop.options.import_lines_max))
@@ -229,7 +229,7 @@ class Client:
                 (random.choice(shop.organizations), random.choice(shop.variants), random.choice(shop.warehouses))
             ]
         }
-        whole = [line for line in lines.values() if line.total >= line.damaged + line.in_transit]
+        whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]
         return Import(tuple(_numbered(whole)), f"import-{name}") if whole else self._receive(random, name)
 
     def _again(self, random: Random, name: str) -> Request:
@@ -274,6 +274,10 @@ _WISHES: tuple[Wish, ...] = (
     Client._list_stock,
     Client._list_reservations,
 )
+
+
+def _away(line: CountedLine) -> int:
+    return (line.damaged or 0) + (line.in_transit or 0)
 
 
 def _numbered(lines: list[CountedLine]) -> list[CountedLine]:

@@ -94,16 +94,22 @@ def is_refused(
 def covers(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> bool:
     """Whether a counted line leaves enough for what is reserved."""
     record = rows.at(lsn) if rows is not None else None
-    return line.total - line.damaged - line.in_transit >= (record.reserved if record is not None else 0)
+    total, damaged, in_transit, *_ = _figures_after(line, record)
+    return total - damaged - in_transit >= (record.reserved if record is not None else 0)
+
+
+def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:
+    """Whether the row shows what was counted at this LSN, and what was not counted as it was before."""
+    record = rows.at(lsn)
+    return record is not None and list(_figures(record)) == _figures_after(line, rows.at(lsn - 1))
 
 
 _figures = attrgetter("total", "damaged", "in_transit", "min_stock", "max_stock")
 
 
-def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:
-    """Whether the row shows what was counted."""
-    record = rows.at(lsn)
-    return record is not None and bool(_figures(record) == _figures(line))
+def _figures_after(line: CountedLine, before: StockRecord | None) -> list[int]:
+    kept = _figures(before) if before is not None else (0,) * 5
+    return [was if said is None else said for said, was in zip(_figures(line), kept, strict=True)]
 
 
 def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:

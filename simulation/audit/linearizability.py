@@ -230,22 +230,24 @@ def _receive(model: Model, request: Receive, answer: Any) -> Model | None:
 
 def _import(model: Model, request: Import, answer: Any) -> Model | None:
     rows = dict(model.rows)
-    bad = [
-        line.line_number
-        for line in request.lines
-        if line.total - line.damaged - line.in_transit
-        < rows.get((line.organization_id, line.variant_id, line.warehouse_id), (0, 0, 0, 0))[1]
-    ]
+    counted: dict[RowKey, Row] = {}
+    bad = []
+    for line in request.lines:
+        key = (line.organization_id, line.variant_id, line.warehouse_id)
+        row = rows.get(key, (0, 0, 0, 0))
+        reserved = row[1]
+        total = sum(row) if line.total is None else line.total
+        damaged = row[2] if line.damaged is None else line.damaged
+        in_transit = row[3] if line.in_transit is None else line.in_transit
+        counted[key] = (total - reserved - damaged - in_transit, reserved, damaged, in_transit)
+        if counted[key][0] < 0:
+            bad.append(line.line_number)
     if bad:
         is_so = isinstance(answer, ImportRejected) and [error.line_number for error in answer.errors] == bad
         return model if is_so else None
     if not isinstance(answer, StockImported) or answer.lines != len(request.lines):
         return None
-    for line in request.lines:
-        key = (line.organization_id, line.variant_id, line.warehouse_id)
-        reserved = rows.get(key, (0, 0, 0, 0))[1]
-        available = line.total - line.damaged - line.in_transit - reserved
-        rows[key] = (available, reserved, line.damaged, line.in_transit)
+    rows |= counted
     created = len(rows) - len(model.rows)
     return model._replace(rows=tuple(sorted(rows.items()))) if answer.rows_created == created else None
 

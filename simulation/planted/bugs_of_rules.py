@@ -5,12 +5,13 @@ from typing import Any
 import anyio
 
 import actors.planner
+import actors.stock_actor
 import supervisor.basket
 import supervisor.order_actor
 import supervisor.transactions.coordinator
 import supervisor.transactions.receiving
 from actors.actor import Envelope, restarting
-from actors.commands import Command, Expire, Prepare
+from actors.commands import Command, Expire, Figures, Prepare
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.planner import place
 from actors.records import Delta, OrderKey, StockRecord
@@ -291,6 +292,14 @@ def count_forgets_reserved() -> Patches:
         )
 
     return [(StockState, "_count_delta", count_delta)]
+
+
+@bug("a figure that a count leaves open becomes 0", "G2", "G5", "G8")
+def open_figure_becomes_0() -> Patches:
+    def counted(count: Any, record: Any) -> Figures:
+        return Figures(*[getattr(count, figure) or 0 for figure in Figures._fields])
+
+    return [(actors.stock_actor, "counted", counted), (supervisor.transactions.receiving, "counted", counted)]
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------

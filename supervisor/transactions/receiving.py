@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from actors.actor import restarting
 from actors.bounds import INT32_MAX
-from actors.commands import Count, CountedLine, Import, Receive
+from actors.commands import Count, CountedLine, Import, Receive, counted, figures_of
 from actors.idempotency import remember
 from actors.outcomes import Fact, ImportRejected, LineError, QuantityTooLarge, Refused, StockImported, StockReceived
 from actors.records import Delta
@@ -176,21 +176,15 @@ def _count_of(line: CountedLine) -> Count:
 
 def _is_counted(row: StockActor, line: CountedLine) -> bool:
     record = row.state.record
-    counted = (line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
-    return record.exists and counted == (
-        record.total,
-        record.damaged,
-        record.in_transit,
-        record.min_stock,
-        record.max_stock,
-    )
+    return record.exists and counted(line, record) == figures_of(record)
 
 
 def _why_not(line: CountedLine, row: StockActor) -> str:
     reserved = row.state.record.reserved
-    if line.total - line.damaged - line.in_transit < reserved:
+    total, damaged, in_transit, min_stock, max_stock = figures = counted(line, row.state.record)
+    if total - damaged - in_transit < reserved:
         return (
-            f"total_quantity {line.total} less {line.damaged} damaged and {line.in_transit} in transit "
+            f"total_quantity {total} less {damaged} damaged and {in_transit} in transit "
             f"does not cover the {reserved} that are reserved"
         )
-    return ""
+    return "" if figures.levels_agree else f"min_stock {min_stock} must not exceed max_stock {max_stock}"

@@ -65,6 +65,28 @@ def test_a_count_is_granted_alone_and_makes_others_wait() -> None:
     assert (after.min_stock, after.max_stock) == (2, 30)
 
 
+def test_what_a_count_leaves_open_stays_as_it_is() -> None:
+    state = row(10, reserved=2)
+    state.prepare(1, Count(total=100, damaged=20, in_transit=30, min_stock=10, max_stock=40))
+    state.commit(1)
+    state.prepare(2, Count(total=90, damaged=None, in_transit=None, min_stock=None, max_stock=None))
+    after = state.commit(2).after
+    assert (after.total, after.available, after.reserved, after.damaged, after.in_transit) == (90, 38, 2, 20, 30)
+    assert (after.min_stock, after.max_stock) == (10, 40)
+    state.prepare(3, Count(total=None, damaged=5, in_transit=None, min_stock=0, max_stock=None))
+    after = state.commit(3).after
+    assert (after.total, after.available, after.reserved, after.damaged, after.in_transit) == (90, 53, 2, 5, 30)
+    assert (after.min_stock, after.max_stock) == (0, 40)
+
+
+def test_a_minimum_above_the_maximum_that_stays_does_not_fit() -> None:
+    state = row(10)
+    state.prepare(1, Count(10, 0, 0, 2, 5))
+    state.commit(1)
+    assert state.prepare(2, Count(10, 0, 0, 6, None)) is Verdict.DOES_NOT_FIT
+    assert state.prepare(2, Count(10, 0, 0, 6, 0)) is Verdict.GRANTED
+
+
 def test_a_count_below_what_is_reserved_does_not_fit() -> None:
     assert row(10, reserved=5).prepare(1, Count(4, 0, 0, 0, 0)) is Verdict.DOES_NOT_FIT
 
