@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simulation import report
+from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.planted.bugs import BUGS
 from simulation.runner import Result, run_seed
 from simulation.schedule.trio_schedule import HooksBroken, check_hooks
 from simulation.shrink import Shrinker
-from simulation.world.faults import Backend, DiskKind, Options, options_of
 
 REGRESSIONS = Path(__file__).parent / "seeds.txt"
 FAILURES_TOLD = 5

@@ -6,8 +6,8 @@ from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
 from actors.records import Transaction
 from simulation.audit.history import Check, Note, Operation, StockInfo
 from simulation.audit.violation import Violation
+from simulation.faults import Options, options_of
 from simulation.runner import Result
-from simulation.world.faults import Options, options_of
 
 STEPS_TOLD = 24
 

@@ -16,14 +16,14 @@ from msgspec import Struct
 from actors.records import Transaction
 from simulation.audit.auditor import audit
 from simulation.audit.history import History
-from simulation.audit.inspection import small_scale
 from simulation.audit.violation import Violation
+from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile, check_file
+from simulation.disks.watched_disk import Move, WatchedDisk
+from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
-from simulation.sqlite.sqlite_disk import SqliteDisk, SqliteFile, check_file
-from simulation.world.faults import Backend, DiskKind, Options, options_of
+from simulation.world.inspection import small_scale
 from simulation.world.simulated_world import World
-from simulation.world.watched_disk import Move, WatchedDisk
 
 
 class Result(Struct, frozen=True):

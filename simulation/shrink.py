@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from simulation.faults import RATES, Options
 from simulation.runner import Result
-from simulation.world.faults import RATES, Options
 
 SALTS = ("", "a", "b", "c")
 

@@ -13,11 +13,11 @@ from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.records import RequestKey, RequestRecord, Transaction
 from simulation.audit.expected import cause_in, cause_of
+from simulation.audit.explain import Explainer, Wrong
 from simulation.audit.history import Operation, Query
 from simulation.audit.replay import Replay
 from simulation.audit.violation import Violation
-from simulation.explain import Explainer, Wrong
-from simulation.world.watched_disk import Move
+from simulation.disks.watched_disk import Move
 
 
 def audit(

@@ -21,8 +21,8 @@ from actors.outcomes import (
 )
 from actors.records import ReservationRecord, StockRecord, Transaction
 from actors.views import Availability, BasketCheck
+from simulation.audit.choice import choose
 from simulation.audit.replay import Timeline, items_asked
-from simulation.schedule.choice import choose
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
 STATES_AFTER: dict[type, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from actors.records import (
     VariantKey,
 )
 from simulation.audit.violation import Violation
-from simulation.world.watched_disk import Move
+from simulation.disks.watched_disk import Move
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from unittest import mock
 
 from msgspec import Struct
 
-from simulation.world.faults import DiskKind
+from simulation.faults import DiskKind
 
 Patches = list[tuple[object, str, Any]]
 

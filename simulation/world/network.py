@@ -23,7 +23,7 @@ from simulation.audit.history import (
     Request,
     StockInfo,
 )
-from simulation.world.faults import Options
+from simulation.faults import Options
 from simulation.world.server import InjectedCrash, Server
 
 ATTEMPTS_MAX = 6

@@ -10,8 +10,8 @@ from anyio.abc import TaskStatus
 
 from actors.actor import Runnable, StartSoon
 from actors.stock_actor import StockActor
-from simulation.world.faults import Options
-from simulation.world.faulty_disk import FaultyStore
+from simulation.disks.faulty_store import FaultyStore
+from simulation.faults import Options
 from storage.store import OwnershipLost, StorageError
 from supervisor.background.housekeeping import Housekeeping
 from supervisor.clock import ServiceClock

@@ -18,17 +18,17 @@ from anyio.abc import TaskGroup
 from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.records import Transaction
 from simulation.audit.history import Check, History, ListStock, StockInfo
-from simulation.audit.inspection import look_at
 from simulation.audit.violation import Violation
+from simulation.disks.faulty_store import FaultyStore
+from simulation.disks.sqlite_disk import SqliteDisk, SqliteStore
+from simulation.disks.watched_disk import WatchedDisk
+from simulation.faults import LATE_S_MAX, Options
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule
-from simulation.sqlite.sqlite_disk import SqliteDisk, SqliteStore
-from simulation.workload import Client, Shop
-from simulation.world.faults import LATE_S_MAX, Options
-from simulation.world.faulty_disk import FaultyStore
+from simulation.world.inspection import look_at
 from simulation.world.network import Network
 from simulation.world.server import Server
-from simulation.world.watched_disk import WatchedDisk
+from simulation.world.workload import Client, Shop
 from supervisor.background.housekeeping import RETRY_S
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01

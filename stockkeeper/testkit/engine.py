@@ -5,13 +5,13 @@ from random import Random
 
 import anyio
 
-from simulation.audit.inspection import look_at
+from simulation.disks.watched_disk import WatchedDisk
+from simulation.faults import Options
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule
 from simulation.world import simulated_world
-from simulation.world.faults import Options
+from simulation.world.inspection import look_at
 from simulation.world.server import Server
-from simulation.world.watched_disk import WatchedDisk
 from stockkeeper.testkit.front import Front
 from stockkeeper.testkit.requested_faults import Fault, Rates
 from stockkeeper.testkit.wire import Wire

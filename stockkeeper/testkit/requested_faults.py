@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from simulation.world.faults import STALLS, Options, calm, options_of
+from simulation.faults import STALLS, Options, calm, options_of
 
 
 class Fault(StrEnum):

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from simulation import report
-from simulation.audit.inspection import small_scale
+from simulation.faults import Backend
 from simulation.runner import no_collector, run_seed, run_virtually
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule, check_hooks
-from simulation.world.faults import Backend
+from simulation.world.inspection import small_scale
 from stockkeeper.testkit.engine import Engine
 from stockkeeper.testkit.kit_world import World, only_cause
 from stockkeeper.testkit.requested_faults import Faults, Rates, rates_of, scenario_options, standard_options

@@ -4,7 +4,7 @@ from random import Random
 
 from actors.commands import Line
 from actors.planner import place
-from simulation.schedule.choice import LINES_TRIED_MAX, choose
+from simulation.audit.choice import LINES_TRIED_MAX, choose
 
 
 def chosen(lines, free) -> list[str]:

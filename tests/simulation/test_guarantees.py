@@ -8,9 +8,9 @@ from msgspec.structs import replace
 from simulation.audit.auditor import audit
 from simulation.audit.linearizability import corrupted, is_linearizable
 from simulation.command import read_regressions
+from simulation.faults import calm, options_of
 from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt
 from simulation.runner import run_seed
-from simulation.world.faults import calm, options_of
 
 # One or two for each part of the design; the whole list is measured by `python -m simulation.planted.bugs`.
 QUICK = (

@@ -3,9 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from simulation.disks.power_cut_database import PowerCutDatabase
+from simulation.faults import options_of
 from simulation.runner import run_seed
-from simulation.sqlite.power_cut_database import PowerCutDatabase
-from simulation.world.faults import options_of
 
 
 @pytest.mark.parametrize("disk", ["sqlite", "power-cut"])

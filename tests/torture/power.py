@@ -1,8 +1,8 @@
-"""Simulated power cuts under SQLite: see `simulation.sqlite.power_cut`."""
+"""Simulated power cuts under SQLite: see `simulation.power_cut`."""
 
 import asyncio
 
-from simulation.sqlite.power_cut import cut_power
+from simulation.power_cut import cut_power
 from tests.torture.scenario import Database, Finding
 
 CUTS_A_ROUND = 50

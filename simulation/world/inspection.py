@@ -11,7 +11,7 @@ import supervisor.activations.request_directory
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
 import supervisor.transactions.journal
-from simulation.world.watched_disk import WatchedDisk
+from simulation.disks.watched_disk import WatchedDisk
 from supervisor.activations.bloom_filter import KnownKeys
 from supervisor.activations.stock_directory import VariantStock
 from supervisor.order_actor import OrderActor

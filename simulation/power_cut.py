@@ -11,11 +11,11 @@ from typing import cast
 from msgspec import Struct
 
 from actors.records import Transaction
+from simulation.disks.power_cut_database import NAME, ApswConnection
+from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk
+from simulation.disks.sqlite_disk import empty_database, tables_of
+from simulation.faults import options_of
 from simulation.runner import run_seed
-from simulation.sqlite.power_cut_database import NAME, ApswConnection
-from simulation.sqlite.power_cut_disk import PowerCut, PowerCutDisk
-from simulation.sqlite.sqlite_disk import empty_database, tables_of
-from simulation.world.faults import options_of
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.rows import COLUMNS
 from storage.store import StorageError

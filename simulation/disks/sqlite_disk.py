@@ -4,7 +4,7 @@ The memory disk stays beside it as the model: every batch goes to both, every re
 compared with what the model says, and whatever one accepts the other must. So the auditor needs to know nothing
 of it.
 
-With `power-cut` the file is on a disk of `simulation.sqlite.power_cut_disk`, which keeps only what was synced: every
+With `power-cut` the file is on a disk of `simulation.disks.power_cut_disk`, which keeps only what was synced: every
 process begins after a power cut, and a kill in the middle of a commit is one at a random call of SQLite's.
 """
 
@@ -30,8 +30,8 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from simulation.world.faulty_disk import FaultyStore, InjectedError
-from simulation.world.watched_disk import WatchedDisk
+from simulation.disks.faulty_store import FaultyStore, InjectedError
+from simulation.disks.watched_disk import WatchedDisk
 from storage.batch import fold
 from storage.sql import reads, rows
 from storage.sql.audit import audit
@@ -146,7 +146,7 @@ class SqliteFile:
 
 
 def _power_cut_database(random: Random) -> Database:
-    from simulation.sqlite.power_cut_database import PowerCutDatabase  # nothing else needs apsw
+    from simulation.disks.power_cut_database import PowerCutDatabase  # nothing else needs apsw
 
     return PowerCutDatabase(random)
 

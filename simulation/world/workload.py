@@ -12,7 +12,7 @@ from actors.outcomes import ReservationConfirmed, ReservationExists, StockReserv
 from actors.records import ReservationRecord, ReservationState, StockKey
 from actors.views import ReservationPage, StockPage
 from simulation.audit.history import Check, ListReservations, ListStock, Operation, Request, StockInfo
-from simulation.world.faults import Options
+from simulation.faults import Options
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 

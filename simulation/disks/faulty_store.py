@@ -9,8 +9,8 @@ import anyio
 from anyio import lowlevel
 
 from actors.records import Transaction
-from simulation.world.faults import Options
-from simulation.world.watched_disk import WatchedDisk
+from simulation.disks.watched_disk import WatchedDisk
+from simulation.faults import Options
 from storage.memory_store import MemoryStore
 from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 

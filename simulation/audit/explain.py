@@ -18,6 +18,7 @@ from actors.outcomes import (
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.views import ReservationPage, StockPage
+from simulation.audit.choice import choose
 from simulation.audit.expected import (
     STATES_AFTER,
     STATES_OF_A_REPEAT,
@@ -30,7 +31,6 @@ from simulation.audit.expected import (
 )
 from simulation.audit.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
 from simulation.audit.replay import Replay, Timeline, between, items_asked
-from simulation.schedule.choice import choose
 
 Explains = Callable[[int], bool]
 """Whether the state after that LSN explains the answer."""

@@ -1,1 +1,0 @@
-"""Real SQLite on a simulated disk, with power cuts."""
