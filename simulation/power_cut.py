@@ -11,9 +11,10 @@ from typing import cast
 from msgspec import Struct
 
 from actors.records import Transaction
+from simulation.disks.database_file import empty_database
+from simulation.disks.file_check import tables_of
 from simulation.disks.power_cut_database import NAME, ApswConnection
 from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk
-from simulation.disks.sqlite_disk import empty_database, tables_of
 from simulation.faults import options_of
 from simulation.runner import run_seed
 from storage.sql.batch_sqlite import write_batch

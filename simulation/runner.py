@@ -17,7 +17,8 @@ from actors.records import Transaction
 from simulation.audit.auditor import audit
 from simulation.audit.history import History
 from simulation.audit.violation import Violation
-from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile, check_file
+from simulation.disks.file_check import check_file
+from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile
 from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio

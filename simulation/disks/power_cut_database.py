@@ -11,8 +11,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
+from simulation.disks.database_file import empty_database
 from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk
-from simulation.disks.sqlite_disk import empty_database
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence

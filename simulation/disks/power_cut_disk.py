@@ -14,8 +14,7 @@ from typing import Any
 
 import apsw
 
-from simulation.disks.sqlite_disk import SECTOR_BYTES
-
+SECTOR_BYTES = 512
 SECTORS_KEPT = (0.0, 0.5, 0.9, 1.0)  # a cut draws one: each of its sectors is kept with that probability
 
 _numbers = count(1)

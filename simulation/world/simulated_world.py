@@ -20,7 +20,8 @@ from actors.records import Transaction
 from simulation.audit.history import Check, History, ListStock, StockInfo
 from simulation.audit.violation import Violation
 from simulation.disks.faulty_store import FaultyStore
-from simulation.disks.sqlite_disk import SqliteDisk, SqliteStore
+from simulation.disks.sqlite_disk import SqliteDisk
+from simulation.disks.sqlite_store import SqliteStore
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import LATE_S_MAX, Options
 from simulation.schedule.asyncio_loop import LoopSchedule

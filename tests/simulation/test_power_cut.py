@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
+from simulation.disks.database_file import empty_database
 from simulation.disks.power_cut_database import NAME, ApswConnection
 from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk, SimulatedFile
-from simulation.disks.sqlite_disk import empty_database
 from simulation.power_cut import cut_power
 from storage.sql.batch_sqlite import write_batch
 from storage.store import OwnershipLost, StorageError
