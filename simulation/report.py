@@ -4,8 +4,8 @@ import msgspec
 
 from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
 from actors.records import Transaction
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Check, Note, Operation, StockInfo
-from simulation.audit.violation import Violation
 from simulation.faults import Options, options_of
 from simulation.runner import Result
 
@@ -53,7 +53,7 @@ def difference(seed: int, options: Options) -> str:
     return msgspec.json.encode(changed).decode() if changed else ""
 
 
-def _steps(result: Result, violation: Violation) -> list[str]:
+def _steps(result: Result, violation: GuaranteeViolation) -> list[str]:
     operations = result.history.operations
     about = operations[violation.operation] if 0 <= violation.operation < len(operations) else None
     words = _words_of(about.request) if about is not None else set()

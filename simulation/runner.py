@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from actors.records import Transaction
 from simulation.audit.auditor import audit
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
-from simulation.audit.violation import Violation
 from simulation.disks.file_check import check_file
 from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile
 from simulation.disks.watched_disk import Move, WatchedDisk
@@ -24,7 +24,7 @@ from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
 from simulation.world.inspection import small_scale
-from simulation.world.simulated_world import World
+from simulation.world.simulated_world import SimulatedWorld
 
 
 class Result(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Result(Struct, frozen=True):
     transactions: int
     virtual_s: float
     real_s: float
-    violations: tuple[Violation, ...]
+    violations: tuple[GuaranteeViolation, ...]
     history: History
     journal: list[Transaction]
     moves: list[Move]
@@ -78,7 +78,7 @@ def run_seed(
     options = options or options_of(int(seed))
     kind = Schedule if backend == "trio" else LoopSchedule
     schedule = kind(f"{seed}/schedule/{salt}", options.mode)
-    worlds: list[World] = []
+    worlds: list[SimulatedWorld] = []
     ended_s = 0.0
     on_sqlite = None
     if disk != "memory":
@@ -87,7 +87,7 @@ def run_seed(
 
     async def main() -> None:
         nonlocal ended_s
-        worlds.append(World(str(seed), options, schedule, on_sqlite or WatchedDisk()))
+        worlds.append(SimulatedWorld(str(seed), options, schedule, on_sqlite or WatchedDisk()))
         await worlds[0].run()
         ended_s = anyio.current_time()
 
@@ -99,7 +99,7 @@ def run_seed(
         violations = (*world.violations, *audit(world.history.operations, journal, world.quiet_since_ms, moves))
     if on_sqlite is not None:
         if (said := on_sqlite.file.read(partial(check_file, disk=on_sqlite))) != "ok":
-            violations = (*violations, Violation("G3", f"SQLite finds its file broken: {said}"))
+            violations = (*violations, GuaranteeViolation("G3", f"SQLite finds its file broken: {said}"))
         on_sqlite.file.close()
     return Result(
         str(seed),
@@ -140,7 +140,7 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _trace_hash(world: World, schedule: Schedule | LoopSchedule, ended_s: float) -> str:
+def _trace_hash(world: SimulatedWorld, schedule: Schedule | LoopSchedule, ended_s: float) -> str:
     digest = blake2b(schedule.digest(), digest_size=8)
     encode = msgspec.msgpack.encode
     for operation in world.history.operations:

@@ -14,9 +14,9 @@ from actors.outcomes import RequestIdReused
 from actors.records import RequestKey, RequestRecord, Transaction
 from simulation.audit.expected import cause_in, cause_of
 from simulation.audit.explain import Explainer, Wrong
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation, Query
 from simulation.audit.replay import Replay
-from simulation.audit.violation import Violation
 from simulation.disks.watched_disk import Move
 
 
@@ -25,7 +25,7 @@ def audit(
     transactions: Sequence[Transaction],
     quiet_since_ms: int,
     moves: Sequence[Move] = (),
-) -> list[Violation]:
+) -> list[GuaranteeViolation]:
     """Check a finished run. The first violation is the earliest found in the journal, or else in the history.
 
     Args:
@@ -51,7 +51,7 @@ class _Audit:
         self._causes: dict[object, int] = {}
         self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
 
-    def run(self) -> Iterator[Violation]:
+    def run(self) -> Iterator[GuaranteeViolation]:
         events = [(operation.begin, operation) for operation in self._operations]
         events += [(operation.end, operation) for operation in self._operations if operation.end >= 0]
         events.sort(key=lambda event: event[0])
@@ -64,10 +64,10 @@ class _Audit:
                     self._low = max(self._low, self._position(operation))
             except Wrong as wrong:
                 what = f"operation {operation.number} of {operation.client}, {operation.request!r}, "
-                yield Violation(wrong.guarantee, what + wrong.sentence, wrong.lsn, operation.number)
+                yield GuaranteeViolation(wrong.guarantee, what + wrong.sentence, wrong.lsn, operation.number)
         for operation in self._operations:
             if operation.end < 0:
-                yield Violation("G10", f"{operation!r} never ended", operation=operation.number)
+                yield GuaranteeViolation("G10", f"{operation!r} never ended", operation=operation.number)
         yield from self._causeless()
 
     # ---- causes -----------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ class _Audit:
         if key is not None:
             self._first_low.setdefault((key, fingerprint(request)), self._low)
 
-    def _causeless(self) -> Iterator[Violation]:
+    def _causeless(self) -> Iterator[GuaranteeViolation]:
         """Entries of the journal that nobody had asked for when they were made."""
         for transaction in self._replay.transactions:
             cause = cause_in(transaction)
@@ -91,14 +91,14 @@ class _Audit:
             low = self._causes.get(cause)
             if low is None:
                 broken = "G2" if transaction.kind == "reserve" else "G4"
-                yield Violation(
+                yield GuaranteeViolation(
                     broken, f"LSN {transaction.lsn}: nobody asked for this {transaction.kind}", transaction.lsn
                 )
             elif low >= transaction.lsn:
                 sentence = (
                     f"LSN {transaction.lsn}: {transaction.kind} stands before what was answered before it was asked"
                 )
-                yield Violation("G4", sentence, transaction.lsn)
+                yield GuaranteeViolation("G4", sentence, transaction.lsn)
 
     # ---- positions --------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from actors.records import (
     Transaction,
     VariantKey,
 )
-from simulation.audit.violation import Violation
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.disks.watched_disk import Move
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Replay:
         self._moves_replayed = 0
         self.stock_lsns: dict[str, list[int]] = {}
         self.reservation_lsns: dict[str, list[int]] = {}
-        self.violations: list[Violation] = []
+        self.violations: list[GuaranteeViolation] = []
         self._quiet_since_ms = quiet_since_ms
         at_ms = 0
         for place, transaction in enumerate(transactions, 1):
@@ -119,7 +119,7 @@ class Replay:
     # ---- one entry ------------------------------------------------------------------------------------------------
 
     def _wrong(self, guarantee: str, sentence: str) -> None:
-        self.violations.append(Violation(guarantee, f"LSN {self._lsn}: {sentence}", self._lsn))
+        self.violations.append(GuaranteeViolation(guarantee, f"LSN {self._lsn}: {sentence}", self._lsn))
 
     def _apply(self, transaction: Transaction) -> None:
         deltas = self._apply_changes(transaction)

@@ -1,1 +1,1 @@
-"""Who runs next: decisions of the seed, under trio and asyncio."""
+"""Which task runs next: decisions of the seed, under trio and asyncio."""

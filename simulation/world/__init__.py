@@ -1,1 +1,1 @@
-"""The simulated world: servers, network, disks, clocks and what goes wrong with them."""
+"""What happens in a run: servers, the network, their clients and a look into their memory."""

@@ -17,8 +17,8 @@ from anyio.abc import TaskGroup
 
 from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.records import Transaction
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Check, History, ListStock, StockInfo
-from simulation.audit.violation import Violation
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.sqlite_disk import SqliteDisk
 from simulation.disks.sqlite_store import SqliteStore
@@ -27,8 +27,8 @@ from simulation.faults import LATE_S_MAX, Options
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule
 from simulation.world.inspection import look_at
-from simulation.world.network import Network
-from simulation.world.server import Server
+from simulation.world.simulated_network import SimulatedNetwork
+from simulation.world.simulated_server import SimulatedServer
 from simulation.world.workload import Client, Shop
 from supervisor.background.housekeeping import RETRY_S
 
@@ -41,7 +41,7 @@ LATE_MS_MAX = LATE_S_MAX * 1_000
 REPLAYED_MAX = 12
 
 
-class World:
+class SimulatedWorld:
     """Everything there is, for one seed.
 
     Args:
@@ -55,20 +55,20 @@ class World:
         self.seed = seed
         self.options = options
         self.schedule = schedule
-        self.violations: list[Violation] = []
+        self.violations: list[GuaranteeViolation] = []
         self.disk = disk
         disk.old_ms = self._old_ms
         self.history = History(schedule.now_s, lambda: schedule.steps)
         self.shop = Shop(seed, options)
-        self.server: Server | None = None
-        self.servers: list[Server] = []
+        self.server: SimulatedServer | None = None
+        self.servers: list[SimulatedServer] = []
         self.is_calm = True
         self.quiet_since_ms = 0
         self.chaos_steps = 0
         self._wall_offset_ms = 0
         self._ids = 0
         self._tasks: TaskGroup
-        self.network: Network
+        self.network: SimulatedNetwork
         self._crash = anyio.Event()
 
     # ---- what the parts need ----------------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ class World:
 
     def fail(self, guarantee: str, sentence: str) -> None:
         """Something is wrong that needs no audit."""
-        self.violations.append(Violation(guarantee, sentence))
+        self.violations.append(GuaranteeViolation(guarantee, sentence))
         self.history.note(f"VIOLATION of {guarantee}: {sentence}")
 
     def _new_id(self) -> str:
@@ -97,11 +97,11 @@ class World:
 
         self._tasks.start_soon(run)
 
-    def _serving(self) -> Server | None:
+    def _serving(self) -> SimulatedServer | None:
         server = self.server
         return server if server is not None and server.serving else None
 
-    def _reached(self) -> Server | None:
+    def _reached(self) -> SimulatedServer | None:
         """Who gets a call: one that was driven out and does not know it yet may still have its callers."""
         driven_out = [server for server in self.servers if server.serving and server is not self.server]
         if driven_out and Random(f"{self.seed}/reached/{self.schedule.steps}").random() < 0.5:
@@ -127,7 +127,7 @@ class World:
 
     # ---- processes --------------------------------------------------------------------------------------------------
 
-    async def start_server(self, *, takes_over: bool = False) -> Server:
+    async def start_server(self, *, takes_over: bool = False) -> SimulatedServer:
         """A new process, which serves when this returns."""
         if any(server.is_dead and server.store is self.disk.owner for server in self.servers):
             self.disk.release()  # as the kernel does for whoever dies, also one that died while it started
@@ -144,7 +144,7 @@ class World:
             self._on_refused,
             takes_over=takes_over,
         )
-        server = Server(
+        server = SimulatedServer(
             name,
             store,
             self.options,
@@ -163,7 +163,7 @@ class World:
             self._crash.set()
         return server
 
-    def _living_owner(self) -> Server | None:
+    def _living_owner(self) -> SimulatedServer | None:
         """Who owns the database: perhaps one that was driven out once and came back."""
         owners = [server for server in self.servers if server.store is self.disk.owner and not server.is_dead]
         return owners[0] if owners else None
@@ -177,7 +177,7 @@ class World:
             if self.disk.owner is server.store:
                 self.disk.release()
 
-    def _cut(self, server: Server) -> None:
+    def _cut(self, server: SimulatedServer) -> None:
         if not server.is_dead:
             self.history.note(f"{server.name} is killed")
             server.kill()
@@ -341,10 +341,10 @@ class World:
     # ---- the whole --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["World"]:
+    async def open(self) -> AsyncIterator["SimulatedWorld"]:
         """A running world with nobody in it."""
         async with anyio.create_task_group() as self._tasks:
-            self.network = Network(
+            self.network = SimulatedNetwork(
                 self.seed,
                 self.options,
                 lambda: self.is_calm,

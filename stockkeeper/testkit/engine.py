@@ -9,9 +9,9 @@ from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule
-from simulation.world import simulated_world
 from simulation.world.inspection import look_at
-from simulation.world.server import Server
+from simulation.world.simulated_server import SimulatedServer
+from simulation.world.simulated_world import QUIET_S_MAX, SETTLE_S, SimulatedWorld
 from stockkeeper.testkit.front import Front
 from stockkeeper.testkit.requested_faults import Fault, Rates
 from stockkeeper.testkit.wire import Wire
@@ -19,7 +19,7 @@ from stockkeeper.testkit.wire import Wire
 _LOOKS = 5
 
 
-class Engine(simulated_world.World):
+class Engine(SimulatedWorld):
     """A world whose clients are somebody else's code.
 
     Args:
@@ -34,7 +34,7 @@ class Engine(simulated_world.World):
         self.rates = rates
         self.events: list[str] = []
         self.wire: Wire
-        self._fronts: dict[Server, Front] = {}
+        self._fronts: dict[SimulatedServer, Front] = {}
         self._restarts = anyio.Lock()
         self._is_settled = False
 
@@ -79,12 +79,12 @@ class Engine(simulated_world.World):
         """From now on nothing goes wrong; returns when nothing is under way any more."""
         self._is_settled = True
         self.be_calm(True)
-        with anyio.move_on_after(simulated_world.QUIET_S_MAX) as patience:
+        with anyio.move_on_after(QUIET_S_MAX) as patience:
             while self._serving() is None or self.wire.under_way:  # noqa: ASYNC110 - they do not tell
                 await anyio.sleep(0.5)
         if patience.cancelled_caught:
             self.fail("G10", "calls never end although nothing goes wrong any more")
-        await anyio.sleep(simulated_world.SETTLE_S)
+        await anyio.sleep(SETTLE_S)
 
     def be_calm(self, is_calm: bool) -> None:
         """Whether nothing goes wrong for now. After `settle` it stays so."""
@@ -98,12 +98,12 @@ class Engine(simulated_world.World):
             self.tell("the server is killed")
             await self._bring_up(down_s)
 
-    def _front(self, server: Server) -> Front:
+    def _front(self, server: SimulatedServer) -> Front:
         if server not in self._fronts:
             self._fronts[server] = Front(server, self.history)
         return self._fronts[server]
 
-    def _crash_in(self, server: Server, steps: int) -> None:
+    def _crash_in(self, server: SimulatedServer, steps: int) -> None:
         def crash() -> None:
             if server is self.server and not server.is_dead and not self.is_calm:
                 self.tell("the server crashes")

@@ -22,7 +22,7 @@ from rpc.rpc_server import CALLS_MAX, INVENTORY, STOCK
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.stock_service import StockServicer
 from simulation.audit.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
-from simulation.world.server import Server
+from simulation.world.simulated_server import SimulatedServer
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 A = TypeVar("A", bound=Answer)
@@ -50,7 +50,7 @@ class Reply(NamedTuple):
 class Front:
     """Serves calls with one server process, and notes in the history what the core was asked and answered."""
 
-    def __init__(self, server: Server, history: History) -> None:
+    def __init__(self, server: SimulatedServer, history: History) -> None:
         self._history = history
         self._frame = Frame(CALLS_MAX)
         inventory = _Recorded(server, history)
@@ -143,7 +143,7 @@ class _Context:
 class _Recorded:
     """The core behind the port `rpc.inventory_port.Inventory`. The auditor judges what passes through here."""
 
-    def __init__(self, server: Server, history: History) -> None:
+    def __init__(self, server: SimulatedServer, history: History) -> None:
         self._server = server
         self._core = server.supervisor
         self._history = history

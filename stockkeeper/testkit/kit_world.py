@@ -16,7 +16,7 @@ from stockkeeper_client.v1.stock_pb2 import Reservation
 
 from actors.records import ReservationRecord
 from simulation.audit.auditor import audit
-from simulation.audit.violation import Violation
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from stockkeeper.testkit.engine import Engine
 from stockkeeper.testkit.in_process_client import InProcessClient, InProcessConnection
 
@@ -30,7 +30,7 @@ _EXPIRY_S_MAX = 600.0  # beyond its time, before a reservation counts as one tha
 class BrokenGuarantee(AssertionError):
     """The service broke a promise of its own. That is a bug of it, and none of the code under test."""
 
-    def __init__(self, violations: Sequence[Violation]) -> None:
+    def __init__(self, violations: Sequence[GuaranteeViolation]) -> None:
         super().__init__("\n".join(map(str, violations)))
         self.violations = tuple(violations)
 

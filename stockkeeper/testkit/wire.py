@@ -15,7 +15,7 @@ import grpc
 from anyio.abc import TaskGroup
 from stockkeeper_client.channel import RetryPolicy
 
-from simulation.world.server import Server
+from simulation.world.simulated_server import SimulatedServer
 from stockkeeper.testkit.front import Front, Metadata, Reply
 from stockkeeper.testkit.requested_faults import SLOW_NETWORK_S, Fault, Rates
 
@@ -84,9 +84,9 @@ class Wire:
         seed: str,
         rates: Rates,
         is_calm: Callable[[], bool],
-        server: Callable[[], Server | None],
-        front: Callable[[Server], Front],
-        crash: Callable[[Server, int], None],
+        server: Callable[[], SimulatedServer | None],
+        front: Callable[[SimulatedServer], Front],
+        crash: Callable[[SimulatedServer, int], None],
         tasks: TaskGroup,
         note: Callable[[str], None],
     ) -> None:

@@ -24,7 +24,7 @@ from simulation.audit.history import (
     StockInfo,
 )
 from simulation.faults import Options
-from simulation.world.server import InjectedCrash, Server
+from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
 ATTEMPTS_MAX = 6
 DEADLINE_S = 5.0
@@ -58,7 +58,7 @@ class Slot:
         self.scope: anyio.CancelScope | None = None
 
 
-class Network:
+class SimulatedNetwork:
     """Carries calls.
 
     Args:
@@ -76,7 +76,7 @@ class Network:
         seed: str,
         options: Options,
         is_calm: Callable[[], bool],
-        server: Callable[[], Server | None],
+        server: Callable[[], SimulatedServer | None],
         history: History,
         tasks: TaskGroup,
         fail: Callable[[str, str], None],
@@ -169,7 +169,7 @@ class Network:
             await self._serve(server, operation, slot)
         slot.arrived.set()
 
-    async def _serve(self, server: Server, operation: Operation, slot: Slot) -> None:
+    async def _serve(self, server: SimulatedServer, operation: Operation, slot: Slot) -> None:
         answer: Answer | None = None
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
         slot.moves_begun = len(server.store.disk.moves)
@@ -199,7 +199,7 @@ class Network:
             slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
 
 
-async def ask(server: Server, request: Request) -> Answer:
+async def ask(server: SimulatedServer, request: Request) -> Answer:
     """What a servicer does once it has translated a request."""
     core = server.supervisor
     match request:

@@ -17,7 +17,7 @@ SENTENCES = {
 }
 
 
-class Violation(Struct, frozen=True):
+class GuaranteeViolation(Struct, frozen=True):
     """Which guarantee of the design was broken, and how.
 
     Args:

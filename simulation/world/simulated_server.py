@@ -116,7 +116,7 @@ class _Once(TaskStatus[None]):
             self._status.started()
 
 
-class Server:
+class SimulatedServer:
     """A process.
 
     Args:
@@ -162,7 +162,7 @@ class Server:
         self.supervisor = Supervisor(store, sources, limits_of(options), self._on_serving, self._report)
 
     def __repr__(self) -> str:
-        return f"<Server {self.name} {self.supervisor!r}{' dead' if self.is_dead else ''}>"
+        return f"<SimulatedServer {self.name} {self.supervisor!r}{' dead' if self.is_dead else ''}>"
 
     @property
     def serving(self) -> bool:
