@@ -84,23 +84,28 @@ class ImportLines:
         if faults:
             self._refuse(line_number, "; ".join(faults))
             return
-        self._lines.append(
-            CountedLine(
-                *key,
-                line.warehouse_name,
-                line.total_quantity,
-                line.damaged_quantity,
-                line.in_transit_quantity,
-                line.min_stock,
-                line.max_stock,
-                line_number,
-            )
-        )
+        self._lines.append(counted_line(line, line_number))
 
     def _refuse(self, line_number: int, reason: str) -> None:
         self._errors_total += 1
         if len(self._errors) < ERRORS_MAX:
             self._errors.append(LineError(line_number, reason))
+
+
+def counted_line(line: stock_pb2.ImportLine, line_number: int) -> CountedLine:
+    """The line as the core takes it: a figure that is not given is None."""
+    return CountedLine(
+        line.organization_id,
+        line.variant_id,
+        line.warehouse_id,
+        line.warehouse_name,
+        line.total_quantity if line.HasField("total_quantity") else None,
+        line.damaged_quantity if line.HasField("damaged_quantity") else None,
+        line.in_transit_quantity if line.HasField("in_transit_quantity") else None,
+        line.min_stock if line.HasField("min_stock") else None,
+        line.max_stock if line.HasField("max_stock") else None,
+        line_number,
+    )
 
 
 def _faults(line: stock_pb2.ImportLine) -> Iterator[str]:
@@ -112,14 +117,20 @@ def _faults(line: stock_pb2.ImportLine) -> Iterator[str]:
         yield f"warehouse_id {ID_RULE}"
     if not is_note(line.warehouse_name):
         yield f"warehouse_name {NOTE_RULE}"
-    damaged, in_transit = line.damaged_quantity, line.in_transit_quantity
+    yield from _figure_faults(line)
+
+
+def _figure_faults(line: stock_pb2.ImportLine) -> Iterator[str]:
+    """What is wrong with the figures that are given. The row judges them together with those that it has."""
+    damaged, in_transit = line.damaged_quantity, line.in_transit_quantity  # 0 where they are not given
     if line.total_quantity < 0:
         yield f"total_quantity {FIGURE_RULE}"
     if damaged < 0:
         yield f"damaged_quantity {FIGURE_RULE}"
     if in_transit < 0:
         yield f"in_transit_quantity {FIGURE_RULE}"
-    if damaged >= 0 and in_transit >= 0 and damaged + in_transit > line.total_quantity >= 0:
+    away = max(damaged, 0) + max(in_transit, 0)
+    if line.HasField("total_quantity") and 0 <= line.total_quantity < away:
         yield "damaged_quantity and in_transit_quantity must not exceed total_quantity together"
     if line.min_stock < 0:
         yield f"min_stock {FIGURE_RULE}"

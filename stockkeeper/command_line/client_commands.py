@@ -46,8 +46,8 @@ def import_stock(file: Path, target: str, request_id: str) -> int:
 
             answer = await client.stock.import_stock(lines(), request_id=request_id or None)
         _say(
-            f"{answer.lines} lines: {answer.rows_created} rows created, {answer.rows_changed} changed, "
-            f"{answer.rows_unchanged} unchanged."
+            f"{_count(answer.lines, 'line')}: {_count(answer.rows_created, 'row')} created, "
+            f"{answer.rows_changed} changed, {answer.rows_unchanged} unchanged."
         )
         return 0
 
@@ -265,3 +265,7 @@ def _say(line: str) -> None:
 def _fail(sentence: str) -> int:
     sys.stderr.write(f"{sentence}\n")
     return 1
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

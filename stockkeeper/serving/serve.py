@@ -8,7 +8,8 @@ from typing import NoReturn, Protocol
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.commands import CountedLine, Import
+from actors.commands import Import
+from rpc.messages.import_lines import counted_line
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from stockkeeper.bootstrap import build_supervisor
@@ -112,21 +113,7 @@ async def _load_sample(supervisor: Supervisor) -> bool:
     if page.stock:
         return False
     with sample_file().open(encoding="utf-8") as file:
-        lines = [
-            CountedLine(
-                line.organization_id,
-                line.variant_id,
-                line.warehouse_id,
-                line.warehouse_name,
-                line.total_quantity,
-                line.damaged_quantity,
-                line.in_transit_quantity,
-                line.min_stock,
-                line.max_stock,
-                line.line_number,
-            )
-            for line in read_counted_lines(file).lines
-        ]
+        lines = [counted_line(line, line.line_number) for line in read_counted_lines(file).lines]
     await supervisor.ask(Import(tuple(lines), SAMPLE_REQUEST_ID))
     return True
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple
 from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 
 from actors.bounds import IMPORT_LINES_MAX, INT32_MAX
@@ -41,8 +42,8 @@ def test_the_messages_of_a_stream_become_one_command() -> None:
     second = ImportStockRequest(lines=[line(3, damaged_quantity=1, in_transit_quantity=9)])
     assert command(first, second, ImportStockRequest(request_id="req_1")) == Import(
         (
-            CountedLine("org_123", "var_789", "wh_2", "Main", 10, 0, 0, 5, 50, 2),
-            CountedLine("org_123", "var_789", "wh_3", "", 10, 1, 9, 0, 0, 3),
+            CountedLine("org_123", "var_789", "wh_2", "Main", 10, None, None, 5, 50, 2),
+            CountedLine("org_123", "var_789", "wh_3", "", 10, 1, 9, None, None, 3),
         ),
         "req_1",
     )
@@ -76,6 +77,13 @@ def test_a_bad_line_is_named_with_its_reason(values: dict[str, Any], reason: str
     assert number == 5
     assert told.startswith(reason)
     assert ";" not in told
+
+
+def test_a_figure_that_is_not_given_is_not_0() -> None:
+    bare = {"organization_id": "org_123", "variant_id": "v", "warehouse_id": "w", "damaged_quantity": 6}
+    given = ImportLine(**bare, total_quantity=6, in_transit_quantity=0, min_stock=0, max_stock=0)
+    made = command(ImportStockRequest(request_id="req_1", lines=[ImportLine(**{**bare, "variant_id": "x"}), given]))
+    assert [line[4:-1] for line in map(astuple, made.lines)] == [(None, 6, None, None, None), (6, 6, 0, 0, 0)]
 
 
 def test_a_minimum_without_a_maximum_is_good() -> None:
