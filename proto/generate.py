@@ -5,8 +5,13 @@ a protobuf no older than those it was generated with, and a caller of the servic
 grpcio-tools is pinned in pyproject.toml (extra `dev`) to the oldest that serves, and anything else is refused here: a
 newer one would change every file and raise what the client requires.
 
-protoc writes type stubs for messages but none for services; `service_stub` adds them, typed for grpc.aio, the only
-gRPC that this repository uses.
+What protoc writes is changed in three ways:
+
+- The Python package is `stockkeeper_client.v1` and not `inventory.v1`, a name that a shop may have for its own code.
+- The messages live in a descriptor pool of their own (`stockkeeper_client.v1.protobuf`). In protobuf's, a caller's own
+  generated code of the same contract would be refused as a duplicate.
+- The type stubs name no type of protobuf or gRPC, which have types only where types-protobuf and types-grpcio are
+  installed. Services, for which protoc writes no type stub, get one from `service_stubs`.
 """
 
 import argparse
@@ -15,18 +20,16 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
+from service_stubs import service_stub
 
 PROTO = Path(__file__).resolve().parent
 ROOT = PROTO.parent
 CLIENT = ROOT / "client"
-# The proto package is what stands on the wire; the Python package is named as the distribution, for `inventory` is a
-# name that a shop may have for a package of its own.
-PROTO_PACKAGE, PYTHON_PACKAGE = "inventory", "stockkeeper_client"
+PACKAGE = "stockkeeper_client.v1"
 GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
@@ -37,7 +40,7 @@ def main() -> None:
     require_pinned_tools()
     with tempfile.TemporaryDirectory() as scratch:
         fresh = generate(Path(scratch))
-    committed = read_generated(CLIENT / PYTHON_PACKAGE)
+    committed = read_generated(CLIENT)
     changed = sorted(path for path in fresh.keys() | committed.keys() if fresh.get(path) != committed.get(path))
     if check:
         if changed:
@@ -55,7 +58,7 @@ def main() -> None:
 def require_pinned_tools() -> None:
     """Exits with one sentence unless the installed grpcio-tools is the one that pyproject.toml pins."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pins = re.findall(r"^grpcio-tools==(\S+)$", "\n".join(project["optional-dependencies"]["dev"]), re.MULTILINE)
+    pins = re.findall(r"^grpcio-tools==(\S+)$", "\n".join(project["optional-dependencies"]["dev"]), re.M)
     if len(pins) != 1:
         sys.exit("pyproject.toml has to pin grpcio-tools to one version (grpcio-tools==…) in the extra `dev`.")
     pinned, installed = pins[0], importlib.metadata.version("grpcio-tools")
@@ -65,7 +68,7 @@ def require_pinned_tools() -> None:
 
 def generate(target: Path) -> dict[str, bytes]:
     """Runs protoc into `target`, and returns what it wrote by path relative to `target`."""
-    sources = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / PROTO_PACKAGE).rglob("*.proto"))
+    sources = sorted(path.relative_to(PROTO).as_posix() for path in (PROTO / "inventory").rglob("*.proto"))
     descriptors = target / "descriptors.binpb"
     status = protoc.main(
         [
@@ -78,88 +81,71 @@ def generate(target: Path) -> dict[str, bytes]:
             f"--grpc_python_out={target}",
             f"--descriptor_set_out={descriptors}",
             *sources,
+            "google/rpc/status.proto",
         ]
     )
     if status != 0:
         sys.exit("protoc refused the contract, see above.")
     for file in FileDescriptorSet.FromString(descriptors.read_bytes()).file:
         stub = target / file.name.replace(".proto", "_pb2_grpc.pyi")
-        stub.write_text("\n".join(service_stub(file)) + "\n", newline="\n")
+        if file.service:
+            stub.write_text("\n".join(service_stub(file, PACKAGE)) + "\n", newline="\n")
+        else:
+            stub.with_suffix(".py").unlink()
     return move_into_client(target)
 
 
 def move_into_client(target: Path) -> dict[str, bytes]:
-    """What protoc wrote, by its path in `client/`, and importing from there."""
-    old, new = PROTO_PACKAGE, PYTHON_PACKAGE
+    """What protoc wrote, by its path in `client/`, and as it is there."""
+    written = read_generated(target)
+    return {f"{PACKAGE.replace('.', '/')}/{Path(path).name}": adapt(path, written[path]) for path in written}
+
+
+def adapt(path: str, written: bytes) -> bytes:
+    """A generated file with its modules named by where they are installed. Names on the wire stay as they are."""
+    text = written.decode()
+    # protoc names a module by the folder of its .proto file.
+    text = re.sub(r"^from (?:inventory\.v1|google\.rpc) import", f"from {PACKAGE} import", text, flags=re.M)
+    text = re.sub(r"'(?:inventory\.v1|google\.rpc)\.(\w+_pb2)'", rf"'{PACKAGE}.\1'", text)
+    text = re.sub(r"inventory/v1/(\w+_pb2_grpc\.py)", rf"{PACKAGE.replace('.', '/')}/\1", text)
+    if path.endswith("_pb2_grpc.py"):
+        text += blocking_stubs(text)
+    elif path.endswith("_pb2.py"):
+        text = with_own_pool(text)
+    elif path.endswith("_pb2.pyi"):
+        text = with_own_types(text)
+    return text.encode()
+
+
+def with_own_pool(text: str) -> str:
+    """Registers the descriptors in the client's own pool, and in it too what they are made of."""
+    text = text.replace(
+        "from google.protobuf import descriptor_pool as _descriptor_pool\n", f"from {PACKAGE} import protobuf as _own\n"
+    )
+    text = text.replace("_descriptor_pool.Default().", "_own.POOL.")
+    return re.sub(
+        r"^(from google\.protobuf import \w+_pb2 as (\w+))$", r"\1\n_own.adopt(\2.DESCRIPTOR)", text, flags=re.M
+    )
+
+
+def with_own_types(text: str) -> str:
+    text = re.sub(
+        r"^from google\.protobuf(?:\.internal)? import \w+ as", f"from {PACKAGE} import protobuf as", text, flags=re.M
+    )
+    return text.replace("_Mapping]", "_Mapping[str, object]]")
+
+
+def blocking_stubs(text: str) -> str:
+    """The second name of each stub class, see `service_stubs`."""
+    return "".join(f"\n\n{name}BlockingStub = {name}Stub\n" for name in re.findall(r"^class (\w+)Stub", text, re.M))
+
+
+def read_generated(folder: Path) -> dict[str, bytes]:
     return {
-        path.replace(f"{old}/", f"{new}/", 1): rehome(text.decode()).encode()
-        for path, text in read_generated(target / old).items()
-    }
-
-
-def rehome(text: str) -> str:
-    """Names the modules of `text` by where they are installed. Names on the wire stay, and so do .proto files'."""
-    text = re.sub(rf"^from {PROTO_PACKAGE}\.", f"from {PYTHON_PACKAGE}.", text, flags=re.MULTILINE)
-    text = re.sub(rf"'{PROTO_PACKAGE}(\.[\w.]+_pb2')", rf"'{PYTHON_PACKAGE}\1", text)
-    return re.sub(rf"{PROTO_PACKAGE}(/\w+/\w+_pb2_grpc\.py)", rf"{PYTHON_PACKAGE}\1", text)
-
-
-def read_generated(package: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(package.parent).as_posix(): path.read_bytes()
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for pattern in GENERATED
-        for path in package.rglob(pattern)
+        for path in folder.rglob(pattern)
     }
-
-
-def service_stub(file: FileDescriptorProto) -> Iterator[str]:
-    """The lines of the `.pyi` beside the `_pb2_grpc.py` of `file`."""
-    yield "# Generated by proto/generate.py. DO NOT EDIT!"
-    yield "from collections.abc import AsyncIterator"
-    yield ""
-    yield "import grpc.aio"
-    yield f"from {file.package} import {messages_module(file)}"
-    for service in file.service:
-        yield ""
-        yield f"class {service.name}Stub:"
-        yield "    def __init__(self, channel: grpc.aio.Channel) -> None: ..."
-        for method in service.method:
-            yield f"    {method.name}: grpc.aio.{shape(method)}MultiCallable[{', '.join(types(file, method))}]"
-        yield ""
-        yield f"class {service.name}Servicer:"
-        for method in service.method:
-            yield from servicer_method(file, method)
-        yield ""
-        yield f"def add_{service.name}Servicer_to_server("
-        yield f"    servicer: {service.name}Servicer, server: grpc.aio.Server"
-        yield ") -> None: ..."
-
-
-def servicer_method(file: FileDescriptorProto, method: MethodDescriptorProto) -> Iterator[str]:
-    request, response = types(file, method)
-    argument = f"request_iterator: AsyncIterator[{request}]" if method.client_streaming else f"request: {request}"
-    # A method that streams its answers is an async generator, which is called without `await`.
-    keyword, result = ("def", f"AsyncIterator[{response}]") if method.server_streaming else ("async def", response)
-    yield f"    {keyword} {method.name}("
-    yield f"        self, {argument}, context: grpc.aio.ServicerContext[{request}, {response}]"
-    yield f"    ) -> {result}: ..."
-
-
-def messages_module(file: FileDescriptorProto) -> str:
-    return Path(file.name).stem + "_pb2"
-
-
-def types(file: FileDescriptorProto, method: MethodDescriptorProto) -> tuple[str, str]:
-    """The request's and the response's type, as the stub names them."""
-    module = messages_module(file)
-    local = {f".{file.package}.{message.name}": f"{module}.{message.name}" for message in file.message_type}
-    # A KeyError means a message of another file: the stub would have to import that file too.
-    return local[method.input_type], local[method.output_type]
-
-
-def shape(method: MethodDescriptorProto) -> str:
-    sides = (method.client_streaming, method.server_streaming)
-    return "".join("Stream" if streaming else "Unary" for streaming in sides)
 
 
 if __name__ == "__main__":

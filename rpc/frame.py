@@ -13,14 +13,13 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias
 import anyio
 import grpc
 import structlog
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.in_flight import Load
+from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse
 from rpc.messages.problems import INTERNAL, StreamStalled, describe
 from rpc.messages.rules import Invalid, Violation
@@ -153,7 +152,7 @@ class Frame:
             serve_as: what callers call it; its own name by default.
             is_counted: whether its calls have limits. One that tells of an overload is served during it.
         """
-        for method in descriptor_pool.Default().FindServiceByName(name).methods:
+        for method in find_service(name).methods:
             path = f"/{serve_as or name}/{method.name}"
             load = self._load_of(method) if is_counted else self._uncounted
             self._methods[path] = self._method(path, method, getattr(servicer, method.name), load)

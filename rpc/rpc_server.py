@@ -8,6 +8,7 @@ from grpc_reflection.v1alpha import reflection
 
 from rpc.frame import STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
+from rpc.messages.descriptors import pool_of
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
@@ -147,6 +148,6 @@ class RpcServer:
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)
         names = [INVENTORY, STOCK, STREAM, HEALTH, REFLECTION, REFLECTION_V1]
-        reflector = reflection.aio.ReflectionServicer(names)
+        reflector = reflection.aio.ReflectionServicer(names, pool_of([INVENTORY, STOCK, STREAM, HEALTH, REFLECTION]))
         frame.add_service(REFLECTION, reflector, is_counted=False)
         frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1, is_counted=False)

@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import grpc.aio
-from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
-from google.rpc.status_pb2 import Status
 
-from stockkeeper_client.v1 import stock_pb2
+from stockkeeper_client.v1 import protobuf, stock_pb2
+from stockkeeper_client.v1.status_pb2 import Status
 
-_Detail = TypeVar("_Detail", bound=Message)
+_Detail = TypeVar("_Detail", bound=Message | protobuf.Message)
 DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -90,7 +89,7 @@ def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
     )
 
 
-def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[Any]:
+def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[protobuf.Any]:
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             try:
@@ -100,7 +99,7 @@ def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[Any]:
     return ()
 
 
-def _unpack(packed: Sequence[Any], kind: type[_Detail]) -> _Detail:
+def _unpack(packed: Sequence[protobuf.Any], kind: type[_Detail]) -> _Detail:
     """The first detail of that kind, or an empty one."""
     detail = kind()
     for candidate in packed:

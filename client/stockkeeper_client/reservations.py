@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import grpc.aio
-from google.rpc.status_pb2 import Status
 
 from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.connection import Connection, Metadata, guarded
 from stockkeeper_client.errors import DETAILS_KEY, error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stream_pb2
+from stockkeeper_client.v1.status_pb2 import Status
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 if TYPE_CHECKING:

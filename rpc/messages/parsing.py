@@ -4,11 +4,12 @@ An empty line takes 2 bytes encoded but 60 parsed: 50 MB of them would take 1.4 
 6 s. Hence large messages have their fields counted before they are parsed.
 """
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from actors.bounds import IMPORT_LINES_MAX
+from rpc.messages.descriptors import Message
 from rpc.messages.rules import Invalid, Violation
 
 FIELDS_MAX = IMPORT_LINES_MAX + 1_000  # no valid request has more fields at its top level
@@ -29,7 +30,7 @@ def parse(kind: type[M], raw: bytes, levels: int = 1) -> M:
     if len(raw) > UNCOUNTED_BYTES_MAX and count_fields(raw, FIELDS_MAX + 1, levels) > FIELDS_MAX:
         raise Invalid([Violation("", f"The request has more than {FIELDS_MAX} fields")], "REQUEST_TOO_LARGE")
     try:
-        return kind.FromString(raw)
+        return cast(M, kind.FromString(raw))
     except DecodeError:
         text = f"The request is not a valid {kind.DESCRIPTOR.name} message"
         raise Invalid([Violation("", text)], "MALFORMED_REQUEST") from None

@@ -13,13 +13,13 @@ from typing import Any
 import grpc
 import msgspec
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
 from actors.outcomes import LineError, Shortage
+from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
 DOMAIN = "inventory.v1"
@@ -66,7 +66,7 @@ def to_message(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT)
     metadata = {key: value for key, value in problem.metadata.items() if value}
     if problem.listed:
         metadata["violations_total"] = str(problem.listed_total or len(problem.listed))
-    details: list[Message] = [
+    details: list[Any] = [
         ErrorInfo(reason=problem.reason, domain=DOMAIN, metadata=metadata),
     ]
     if problem.retry_after_ms > 0:

@@ -7,10 +7,10 @@ watcher makes every graceful stop take its full grace, and whose `List` raises N
 import asyncio
 from collections.abc import AsyncGenerator
 
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2 as pb
 
 from rpc.frame import Context
+from rpc.messages.descriptors import Message
 from rpc.messages.problems import UnknownService
 
 SERVICES = (

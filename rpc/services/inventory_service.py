@@ -6,7 +6,6 @@ Errors are not handled here but in `rpc.frame`, once for all methods.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from google.protobuf.message import Message
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from actors.commands import Line
@@ -14,6 +13,7 @@ from actors.views import BasketCheck
 from rpc.frame import Context, Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.descriptors import Message
 
 
 class InventoryServicer:

@@ -206,5 +206,8 @@ class Stream:
             assert isinstance(fact, StockReserved), fact
             message.response.CopyFrom(responses.reserved(fact))
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
-            message.status.CopyFrom(to_message(problem_of(PATH, error), self._details_bytes_max))
+            # By its bytes: the message in the stream is of the contract's own pool.
+            message.status.ParseFromString(
+                to_message(problem_of(PATH, error), self._details_bytes_max).SerializeToString()
+            )
         return message.ByteSize()

@@ -158,7 +158,7 @@ class Reservations(stream_pb2_grpc.ReservationStreamServicer):
             own = StreamedContext(streamed.idempotency_key)
             reply.response.CopyFrom(await self.service.answer("ReserveStock", streamed.request, own, empty))
         except Aborted as aborted:
-            reply.status.CopyFrom(aborted.status)
+            reply.status.ParseFromString(aborted.status.SerializeToString())
         async with one_at_a_time:
             await context.write(stream_pb2.ReserveStockReplies(replies=[reply]))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2  # noqa: F401 - its descriptor is looked up
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
+from rpc.messages.descriptors import find_service
 from rpc.rpc_server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
 from tests.rpc.fake_inventory import FakeInventory
 
@@ -32,7 +32,7 @@ RESERVE = f"/{INVENTORY}/ReserveStock"
 METHODS = {
     f"/{service}/{method.name}": method
     for service in (INVENTORY, STOCK, HEALTH, REFLECTION)
-    for method in descriptor_pool.Default().FindServiceByName(service).methods
+    for method in find_service(service).methods
 }
 
 

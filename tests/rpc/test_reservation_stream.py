@@ -7,10 +7,10 @@ from typing import Any
 import grpc.aio
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
-from google.rpc.status_pb2 import Status
 from stockkeeper_client.errors import error_details
 from stockkeeper_client.v1 import inventory_pb2, stream_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1.status_pb2 import Status
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.commands import Command, Line, Reserve

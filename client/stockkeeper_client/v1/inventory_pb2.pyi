@@ -1,6 +1,6 @@
-from google.protobuf.internal import containers as _containers
-from google.protobuf import descriptor as _descriptor
-from google.protobuf import message as _message
+from stockkeeper_client.v1 import protobuf as _containers
+from stockkeeper_client.v1 import protobuf as _descriptor
+from stockkeeper_client.v1 import protobuf as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
@@ -36,7 +36,7 @@ class CheckBulkAvailabilityRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     items: _containers.RepeatedCompositeFieldContainer[AvailabilityItem]
-    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[AvailabilityItem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[AvailabilityItem, _Mapping[str, object]]]] = ...) -> None: ...
 
 class AvailabilityItem(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "quantity")
@@ -54,7 +54,7 @@ class CheckBulkAvailabilityResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     all_available: bool
     results: _containers.RepeatedCompositeFieldContainer[AvailabilityResult]
-    def __init__(self, all_available: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[AvailabilityResult, _Mapping]]] = ...) -> None: ...
+    def __init__(self, all_available: _Optional[bool] = ..., results: _Optional[_Iterable[_Union[AvailabilityResult, _Mapping[str, object]]]] = ...) -> None: ...
 
 class AvailabilityResult(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "available", "available_quantity", "requested_quantity", "message")
@@ -82,7 +82,7 @@ class ReserveStockRequest(_message.Message):
     order_id: str
     items: _containers.RepeatedCompositeFieldContainer[ReservationItem]
     ttl_minutes: int
-    def __init__(self, organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ReservationItem, _Mapping]]] = ..., ttl_minutes: _Optional[int] = ...) -> None: ...
+    def __init__(self, organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[ReservationItem, _Mapping[str, object]]]] = ..., ttl_minutes: _Optional[int] = ...) -> None: ...
 
 class ReservationItem(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "quantity")
@@ -106,7 +106,7 @@ class ReserveStockResponse(_message.Message):
     reserved_items: _containers.RepeatedCompositeFieldContainer[ReservedItem]
     expires_at: str
     message: str
-    def __init__(self, success: _Optional[bool] = ..., reservation_id: _Optional[str] = ..., reserved_items: _Optional[_Iterable[_Union[ReservedItem, _Mapping]]] = ..., expires_at: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    def __init__(self, success: _Optional[bool] = ..., reservation_id: _Optional[str] = ..., reserved_items: _Optional[_Iterable[_Union[ReservedItem, _Mapping[str, object]]]] = ..., expires_at: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ReservedItem(_message.Message):
     __slots__ = ("reservation_item_id", "variant_id", "warehouse_id", "stock_id", "quantity", "stock_before", "stock_after")
@@ -182,7 +182,7 @@ class GetStockInfoResponse(_message.Message):
     __slots__ = ("stock_info",)
     STOCK_INFO_FIELD_NUMBER: _ClassVar[int]
     stock_info: _containers.RepeatedCompositeFieldContainer[StockInfo]
-    def __init__(self, stock_info: _Optional[_Iterable[_Union[StockInfo, _Mapping]]] = ...) -> None: ...
+    def __init__(self, stock_info: _Optional[_Iterable[_Union[StockInfo, _Mapping[str, object]]]] = ...) -> None: ...
 
 class StockInfo(_message.Message):
     __slots__ = ("stock_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "available_quantity", "reserved_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "stock_status")

@@ -319,3 +319,6 @@ class InventoryService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+InventoryServiceBlockingStub = InventoryServiceStub

@@ -1,7 +1,7 @@
 from stockkeeper_client.v1 import inventory_pb2 as _inventory_pb2
-from google.protobuf.internal import containers as _containers
-from google.protobuf import descriptor as _descriptor
-from google.protobuf import message as _message
+from stockkeeper_client.v1 import protobuf as _containers
+from stockkeeper_client.v1 import protobuf as _descriptor
+from stockkeeper_client.v1 import protobuf as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
@@ -15,7 +15,7 @@ class ImportStockRequest(_message.Message):
     request_id: str
     lines: _containers.RepeatedCompositeFieldContainer[ImportLine]
     lines_total: int
-    def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping]]] = ..., lines_total: _Optional[int] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping[str, object]]]] = ..., lines_total: _Optional[int] = ...) -> None: ...
 
 class ImportLine(_message.Message):
     __slots__ = ("organization_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "line_number")
@@ -61,7 +61,7 @@ class ImportErrors(_message.Message):
     ERRORS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     errors: _containers.RepeatedCompositeFieldContainer[ImportLineError]
     errors_total: int
-    def __init__(self, errors: _Optional[_Iterable[_Union[ImportLineError, _Mapping]]] = ..., errors_total: _Optional[int] = ...) -> None: ...
+    def __init__(self, errors: _Optional[_Iterable[_Union[ImportLineError, _Mapping[str, object]]]] = ..., errors_total: _Optional[int] = ...) -> None: ...
 
 class ImportLineError(_message.Message):
     __slots__ = ("line_number", "reason")
@@ -149,7 +149,7 @@ class ListStockResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     stock_info: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
     next_page_token: str
-    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
     __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token")
@@ -171,7 +171,7 @@ class ListReservationsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     reservations: _containers.RepeatedCompositeFieldContainer[Reservation]
     next_page_token: str
-    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Reservation(_message.Message):
     __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items")
@@ -195,4 +195,4 @@ class Reservation(_message.Message):
     ended_at: str
     reason: str
     items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservedItem]
-    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping]]] = ...) -> None: ...
+    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping[str, object]]]] = ...) -> None: ...

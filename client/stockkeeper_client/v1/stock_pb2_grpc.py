@@ -281,3 +281,6 @@ class StockService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+StockServiceBlockingStub = StockServiceStub

@@ -5,7 +5,7 @@
 # Protobuf Python Version: 7.35.0
 """Generated protocol buffer code."""
 from google.protobuf import descriptor as _descriptor
-from google.protobuf import descriptor_pool as _descriptor_pool
+from stockkeeper_client.v1 import protobuf as _own
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
@@ -22,11 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
+from stockkeeper_client.v1 import status_pb2 as google_dot_rpc_dot_status__pb2
 from stockkeeper_client.v1 import inventory_pb2 as inventory_dot_v1_dot_inventory__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19inventory/v1/stream.proto\x12\x0cinventory.v1\x1a\x17google/rpc/status.proto\x1a\x1cinventory/v1/inventory.proto\"G\n\x14ReserveStockRequests\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.StreamedRequest\"p\n\x0fStreamedRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.inventory.v1.ReserveStockRequest\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"G\n\x13ReserveStockReplies\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.inventory.v1.ReserveStockReply\"\xb9\x01\n\x11ReserveStockReply\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x36\n\x08response\x18\x04 \x01(\x0b\x32\".inventory.v1.ReserveStockResponseH\x00\x12$\n\x06status\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2n\n\x11ReservationStream\x12Y\n\x0cReserveStock\x12\".inventory.v1.ReserveStockRequests\x1a!.inventory.v1.ReserveStockReplies(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x19inventory/v1/stream.proto\x12\x0cinventory.v1\x1a\x17google/rpc/status.proto\x1a\x1cinventory/v1/inventory.proto\"G\n\x14ReserveStockRequests\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.StreamedRequest\"p\n\x0fStreamedRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.inventory.v1.ReserveStockRequest\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\t\"G\n\x13ReserveStockReplies\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.inventory.v1.ReserveStockReply\"\xb9\x01\n\x11ReserveStockReply\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x36\n\x08response\x18\x04 \x01(\x0b\x32\".inventory.v1.ReserveStockResponseH\x00\x12$\n\x06status\x18\x05 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2n\n\x11ReservationStream\x12Y\n\x0cReserveStock\x12\".inventory.v1.ReserveStockRequests\x1a!.inventory.v1.ReserveStockReplies(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

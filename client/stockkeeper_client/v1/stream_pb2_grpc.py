@@ -111,3 +111,6 @@ class ReservationStream:
             timeout,
             metadata,
             _registered_method=True)
+
+
+ReservationStreamBlockingStub = ReservationStreamStub
