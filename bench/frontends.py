@@ -41,6 +41,9 @@ class Server:
         self.owner = psutil.Process(process.pid)
         self.frontends = self.owner.children()
 
+    def __repr__(self) -> str:
+        return f"<Server pid={self.process.pid} port={self.port} frontends={len(self.frontends)}>"
+
     def cpu_s(self) -> tuple[float, float]:
         """CPU time so far, in seconds: the owner's, and that of all front-ends."""
         return sum(self.owner.cpu_times()[:2]), sum(sum(one.cpu_times()[:2]) for one in self.frontends)

@@ -111,6 +111,9 @@ class _Round:
         self._sent_s = [0.0] * len(calls)
         self._outcome = Outcome()
 
+    def __repr__(self) -> str:
+        return f"<_Round sent={self._next} of {len(self._calls)} on {len(self._connections)} connections>"
+
     def run(self, callers: int, duration_s: float) -> Outcome:
         outcome = self._outcome
         with selectors.DefaultSelector() as selector:

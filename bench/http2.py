@@ -62,6 +62,9 @@ class HeaderBlocks:
         self._encoded: dict[str, bytes] = {}
         self._statuses: dict[bytes, int] = {}
 
+    def __repr__(self) -> str:
+        return f"<HeaderBlocks encoded={len(self._encoded)} decoded={len(self._statuses)}>"
+
     def request(self, path: str) -> bytes:
         """The header block of a call of this method."""
         block = self._encoded.get(path)
@@ -127,6 +130,9 @@ class Connection:
         self._out.append(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings))
         self._out.append(frame(WINDOW_UPDATE, 0, 0, NUMBER.pack(WINDOW_BYTES - WINDOW_BYTES_DEFAULT)))
         self.flush()
+
+    def __repr__(self) -> str:
+        return f"<Connection open={len(self._tokens)} waiting={len(self._waiting)} window={self._window}>"
 
     def fileno(self) -> int:
         return self._socket.fileno()

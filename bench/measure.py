@@ -69,6 +69,9 @@ class Contestant:
         self._rate = 0.0
         self.rounds: list[Figures] = []
 
+    def __repr__(self) -> str:
+        return f"<Contestant {self.running.name} rounds={len(self.rounds)}>"
+
     def round(self, duration_s: float, *, counted: bool = True) -> Outcome:
         """Drive it for so long.
 

@@ -73,6 +73,9 @@ class Bare:
             f"/inventory.v1.InventoryService/{method}": answer.SerializeToString() for method, answer in ANSWERS.items()
         }
 
+    def __repr__(self) -> str:
+        return f"<Bare methods={len(self._answers)}>"
+
     def serve(self, path: str, context: Context) -> None:
         answer = self._answers[path]
         context.receive(lambda _: context.answer(answer))

@@ -45,6 +45,9 @@ class Program:
             raise RuntimeError(f"{' '.join(command)} did not start: {line!r} {log.read_text()[-2_000:]}")
         self.port = int(line.split(" listens on ")[1].split()[0].rstrip(",").rpartition(":")[2])
 
+    def __repr__(self) -> str:
+        return f"<Program pid={self.pid} {'running' if self.process.poll() is None else 'ended'}>"
+
     @property
     def pid(self) -> int:
         return self.process.pid

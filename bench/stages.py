@@ -133,6 +133,9 @@ class Stopwatch:
         self.spent_ns: dict[str, int] = defaultdict(int)
         self._inside: list[int] = []
 
+    def __repr__(self) -> str:
+        return f"<Stopwatch stages={len(self.spent_ns)} inside={len(self._inside)}>"
+
     def wrap(self, owner: object, name: str, stage: str) -> None:
         function = getattr(owner, name)
 

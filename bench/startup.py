@@ -33,6 +33,9 @@ class Server:
         self.port = port
         self.listens_s = listens_s
 
+    def __repr__(self) -> str:
+        return f"<Server pid={self.process.pid} port={self.port} listens_s={self.listens_s:.3f}>"
+
     @property
     def memory_mib(self) -> float:
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20

@@ -45,6 +45,9 @@ class Writer:
         ]
         self.orders: list[OrderKey] = []
 
+    def __repr__(self) -> str:
+        return f"<Writer last_lsn={self._lsn} orders={len(self.orders)}>"
+
     async def fill(self) -> None:
         changes = [self._change(n, 1_000_000, 0) for n in range(ROWS)]
         await self._store.write([self._transaction("import", changes)])

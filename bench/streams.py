@@ -59,6 +59,9 @@ class _Stream:
         self.number = connection.open_stream(METHOD)
         self.sent_s: dict[int, float] = {}  # by sequence
 
+    def __repr__(self) -> str:
+        return f"<_Stream {self.number} waiting={len(self.sent_s)}>"
+
     def fileno(self) -> int:
         return self.connection.fileno()
 

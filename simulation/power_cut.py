@@ -50,6 +50,12 @@ class _Cutter:
         self.cuts = self.interrupted = self.kept = self.lost = 0
         self.violations: list[str] = []
 
+    def __repr__(self) -> str:
+        return f"<_Cutter {self._synchronous} {self.report()}>"
+
+    def report(self) -> Report:
+        return Report(self.cuts, self.interrupted, self.kept, self.lost, tuple(self.violations))
+
     def run(self, cuts: int) -> None:
         for seed in count(self._seed):
             # Nothing is moved out between the batches here, so nothing may happen again that was forgotten.
@@ -132,4 +138,4 @@ def cut_power(seed: int, cuts: int, synchronous: str = "FULL") -> Report:
     """Write the journals of simulated runs, cut the power so many times, and look after each cut at what is left."""
     cutter = _Cutter(seed, synchronous)
     cutter.run(cuts)
-    return Report(cutter.cuts, cutter.interrupted, cutter.kept, cutter.lost, tuple(cutter.violations))
+    return cutter.report()

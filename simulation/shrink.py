@@ -39,6 +39,9 @@ class Shrinker:
         self._progress = progress
         self._runs = 0
 
+    def __repr__(self) -> str:
+        return f"<Shrinker of {self._guarantee} runs={self._runs} of {self._runs_max}>"
+
     def shrink(self, failing: Result) -> Shrunk:
         """The smallest that was found in the time."""
         best, salt = failing, ""

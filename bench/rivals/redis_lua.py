@@ -69,6 +69,9 @@ class Coalesced:
         self._gathered: list[tuple[Sequence[str], Sequence[str | int], asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def __repr__(self) -> str:
+        return f"<Coalesced gathered={len(self._gathered)} free={self._free} tasks={len(self._tasks)}>"
+
     async def evaluate(self, keys: Sequence[str], values: Sequence[str | int]) -> Any:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()

@@ -51,6 +51,9 @@ class _Audit:
         self._causes: dict[object, int] = {}
         self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
 
+    def __repr__(self) -> str:
+        return f"<_Audit low={self._low} of {len(self._operations)} operations and {self._replay!r}>"
+
     def run(self) -> Iterator[GuaranteeViolation]:
         events = [(operation.begin, operation) for operation in self._operations]
         events += [(operation.end, operation) for operation in self._operations if operation.end >= 0]

@@ -56,6 +56,9 @@ class Explainer:
     def __init__(self, replay: Replay) -> None:
         self._replay = replay
 
+    def __repr__(self) -> str:
+        return f"<Explainer of {self._replay!r}>"
+
     def query(self, operation: Operation, query: Query, low: int, high: int) -> int:
         """The position of an answer to a question. Raises Wrong."""
         answer = operation.answer

@@ -89,6 +89,15 @@ class Note(Struct, frozen=True, gc=False):
     about: Any = None
 
 
+class HistoryStatistics(Struct, frozen=True):
+    """Counts of operations, and of notes."""
+
+    operations: int
+    open: int
+    answered: int
+    notes: int
+
+
 class History:
     """Operations and notes of one run."""
 
@@ -98,6 +107,16 @@ class History:
         self._now_s = now_s
         self._step = step
         self._events = 0
+
+    def __repr__(self) -> str:
+        counts = self.statistics()
+        return f"<History operations={counts.operations} open={counts.open} answered={counts.answered}>"
+
+    def statistics(self) -> HistoryStatistics:
+        """Looks at every operation: for people, not for every step."""
+        is_open = sum(operation.end < 0 for operation in self.operations)
+        answered = sum(operation.answer is not None for operation in self.operations)
+        return HistoryStatistics(len(self.operations), is_open, answered, len(self.notes))
 
     def begin(self, client: str, request: Request) -> Operation:
         """A client calls."""

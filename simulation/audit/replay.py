@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
 from actors.records import (
     Delta,
     OrderKey,
@@ -36,6 +38,9 @@ class Timeline(Generic[T]):
         self.lsns: list[int] = []
         self.values: list[T] = []
 
+    def __repr__(self) -> str:
+        return f"<Timeline of {len(self.lsns)} values up to LSN {self.lsns[-1] if self.lsns else 0}>"
+
     def put(self, lsn: int, value: T) -> None:
         self.lsns.append(lsn)
         self.values.append(value)
@@ -48,6 +53,17 @@ class Timeline(Generic[T]):
     @property
     def first_lsn(self) -> int:
         return self.lsns[0]
+
+
+class ReplayStatistics(Struct, frozen=True):
+    """Counts of what the journal made."""
+
+    transactions: int
+    rows: int
+    reservations: int
+    requests: int
+    moved: int
+    violations: int
 
 
 class Replay:
@@ -91,6 +107,13 @@ class Replay:
             lists.sort()
         for ids in self.reservation_ids.values():
             ids.sort()
+
+    def __repr__(self) -> str:
+        return f"<Replay last_lsn={self.last_lsn} rows={len(self.rows)} violations={len(self.violations)}>"
+
+    def statistics(self) -> ReplayStatistics:
+        counted = (self.transactions, self.rows, self.reservations, self.requests, self.moved, self.violations)
+        return ReplayStatistics(*map(len, counted))
 
     @property
     def last_lsn(self) -> int:

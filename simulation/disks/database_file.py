@@ -56,6 +56,9 @@ class PlainDatabase:
         self._path.write_bytes(empty_database())
         self._session = self._connect()
 
+    def __repr__(self) -> str:
+        return f"<PlainDatabase {self._path}>"
+
     def _connect(self) -> SqliteSession:
         return SqliteSession(sqlite3.connect(self._path, **CONNECT_ARGUMENTS))
 

@@ -65,6 +65,11 @@ class FaultyStore(MemoryStore):
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
 
+    def __repr__(self) -> str:
+        state = "cut" if self.is_cut else "superseded" if self.is_superseded else "open"
+        writing = " writing" if self._in_flight else ""
+        return f"<{type(self).__name__} {self._name} {state}{writing} of {self.disk!r}>"
+
     @property
     def is_superseded(self) -> bool:
         """Another process owns the database, whether this one has noticed or not."""

@@ -33,6 +33,9 @@ class ApswResult:
         self._found = iter(found)
         self.rowcount = rowcount
 
+    def __repr__(self) -> str:
+        return f"<ApswResult of {len(self._names)} columns rowcount={self.rowcount}>"
+
     def fetchone(self) -> Any:
         return next(self._found, None)
 
@@ -69,6 +72,9 @@ class ApswConnection:
         except BaseException:
             self.close()
             raise
+
+    def __repr__(self) -> str:
+        return f"<ApswConnection on {self._disk!r}>"
 
     @property
     def in_transaction(self) -> bool:
@@ -126,6 +132,9 @@ class ApswSession:
         self._connection = connection
         self._dialect = SQLiteDialect(paramstyle="named")
 
+    def __repr__(self) -> str:
+        return f"<ApswSession on {self._connection!r}>"
+
     def execute(self, statement: ClauseElement, parameters: Any = None) -> ApswResult:
         compiled: Any = statement.compile(dialect=self._dialect)
         rowcount = 0
@@ -163,6 +172,9 @@ class PowerCutDatabase:
         self._is_copied = True
         self._calls_of_a_batch = 1
         self._calls_of_a_move = 10
+
+    def __repr__(self) -> str:
+        return f"<PowerCutDatabase on {self._disk!r}>"
 
     def _connect(self) -> ApswConnection:
         # Seldom the server's own number: a run is too short for it.

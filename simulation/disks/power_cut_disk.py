@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import apsw
+from msgspec import Struct
 
 SECTOR_BYTES = 512
 SECTORS_KEPT = (0.0, 0.5, 0.9, 1.0)  # a cut draws one: each of its sectors is kept with that probability
@@ -31,6 +32,9 @@ class SimulatedFile:
         self._durable = bytearray(durable)
         self._pending: list[tuple[int, bytes | None]] = []  # None: a truncation to that size
         self.contents = bytearray(durable)
+
+    def __repr__(self) -> str:
+        return f"<SimulatedFile bytes={len(self.contents)} durable={len(self._durable)} unsynced={len(self._pending)}>"
 
     def write(self, offset: int, data: bytes) -> None:
         self._pending.append((offset, data))
@@ -81,6 +85,20 @@ def _sectors(offset: int, size: int) -> Iterator[tuple[int, int]]:
         begin = border
 
 
+class PowerCutDiskStatistics(Struct, frozen=True):
+    """Counts since the disk was made.
+
+    Args:
+        calls: writes, truncations, syncs and deletions.
+        cuts: how often the power went.
+        files: how many there are now.
+    """
+
+    calls: int
+    cuts: int
+    files: int
+
+
 class PowerCutDisk:
     """A directory of files, and the power that they run on.
 
@@ -102,7 +120,14 @@ class PowerCutDisk:
         self._deleted: dict[str, SimulatedFile] = {}  # durable entries whose deletion is not
         self._survivors: dict[str, SimulatedFile] = {}
         self._cut_at: int | None = None
+        self._cuts = 0
         self._vfs = _Vfs(self)
+
+    def __repr__(self) -> str:
+        return f"<PowerCutDisk {self.vfs_name} {'on' if self.is_on else 'off'} calls={self.calls} cuts={self._cuts}>"
+
+    def statistics(self) -> PowerCutDiskStatistics:
+        return PowerCutDiskStatistics(self.calls, self._cuts, len(self._files))
 
     def cut_after(self, calls: int) -> None:
         """Cut the power at the call with this number from now on; 1 is the next one."""
@@ -116,6 +141,7 @@ class PowerCutDisk:
         """Decide what is left."""
         assert self.is_on
         self.is_on, self._cut_at = False, None
+        self._cuts += 1
         kept = self._random.choice(SECTORS_KEPT)
         self._survivors = {}
         for name, file in self._deleted.items():
@@ -169,6 +195,9 @@ class _Vfs(apsw.VFS):
         super().__init__(disk.vfs_name, base="")
         self._disk = disk
 
+    def __repr__(self) -> str:
+        return f"<_Vfs of {self._disk!r}>"
+
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> Any:
         flags[1] = flags[0]
         if name is None:
@@ -194,6 +223,9 @@ class _OpenFile:
         self._disk = disk
         self._name = name
         self._file = file
+
+    def __repr__(self) -> str:
+        return f"<_OpenFile {self._name or 'temporary'} {self._file!r}>"
 
     def xRead(self, amount: int, offset: int) -> bytes:
         return bytes(self._file.contents[offset : offset + amount])

@@ -33,6 +33,9 @@ class SqliteFile:
         self.is_torn_by_cuts = is_torn_by_cuts
         self.database: Database = _power_cut_database(random) if is_torn_by_cuts else PlainDatabase()
 
+    def __repr__(self) -> str:
+        return f"<SqliteFile {self.database!r}{' torn by cuts' if self.is_torn_by_cuts else ''}>"
+
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads`."""
         return self.database.read(function)
@@ -54,6 +57,9 @@ class SqliteDisk(WatchedDisk):
         super().__init__()
         self.file = file
         self.refused: Callable[[str], None] = lambda why: None
+
+    def __repr__(self) -> str:
+        return f"<SqliteDisk epoch={self.epoch} last_lsn={self.last_lsn} of {self.file!r}>"
 
     def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         found = self.file.database.move_out(self.epoch, before_ms, rows_max)

@@ -42,6 +42,10 @@ class WatchedDisk(Disk):
         self.old_ms: Callable[[], int] = lambda: 0  # what was over before this service time may go
         self._moved_to = (0, 0)  # the ledger's new beginning: a place in the journal, and one among its changes
 
+    def __repr__(self) -> str:
+        moved = f"moves={len(self.moves)} movements_moved={self.movements_moved}"
+        return f"<WatchedDisk epoch={self.epoch} last_lsn={self.last_lsn} {moved}>"
+
     def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         requests, reservations = dict(self.requests), dict(self.reservations)
         moved = super().move_out(before_ms, rows_max)

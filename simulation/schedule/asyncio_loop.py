@@ -19,7 +19,7 @@ from unittest import mock
 
 from anyio._backends import _asyncio as backend
 
-from simulation.schedule.trio_schedule import Mode
+from simulation.schedule.trio_schedule import Mode, ScheduleStatistics
 
 
 class _NumberedTask(asyncio.Task):  # type: ignore[type-arg]
@@ -37,6 +37,9 @@ class _NoSelector(selectors.SelectSelector):
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
         self._jump = jump
+
+    def __repr__(self) -> str:
+        return "<_NoSelector>"
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
@@ -58,6 +61,12 @@ class LoopSchedule:
         self._is_stalled: Callable[[str], bool] | None = None
         self._held: list[Any] = []
         self._released: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<LoopSchedule {self.mode} steps={self.steps} held={len(self._held)} now_s={self.clock_s}>"
+
+    def statistics(self) -> ScheduleStatistics:
+        return ScheduleStatistics(self.steps, len(self._held), len(self._alarms))
 
     def now_s(self) -> float:
         return self.clock_s
@@ -126,6 +135,9 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         numbers = count(1)
         self._ready: deque[Any] = deque(self._ready)
         self.set_task_factory(lambda loop, coro, **named: _NumberedTask(coro, number=next(numbers), loop=loop, **named))
+
+    def __repr__(self) -> str:
+        return f"<_VirtualLoop of {self._schedule!r}>"
 
     def _jump(self, by_s: float) -> None:
         self._schedule.clock_s += by_s

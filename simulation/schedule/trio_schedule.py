@@ -25,6 +25,7 @@ import anyio
 import trio
 import trio.abc
 from anyio._backends import _trio as backend
+from msgspec import Struct
 
 Mode = Literal["shuffle", "walk", "pct"]
 
@@ -47,6 +48,9 @@ class VirtualClock(trio.abc.Clock):
         self._numbers = count()
         self._sleeping: list[tuple[float, int, trio.lowlevel.Task]] = []
         self._awake: set[int] = set()  # numbers of those who were cancelled
+
+    def __repr__(self) -> str:
+        return f"<VirtualClock now_s={self._now_s} sleeping={len(self._sleeping) - len(self._awake)}>"
 
     def start_clock(self) -> None:
         pass
@@ -99,6 +103,20 @@ class HooksBroken(AssertionError):
     """This trio does not let the simulation decide: its private names have changed their meaning."""
 
 
+class ScheduleStatistics(Struct, frozen=True):
+    """Counts of one run.
+
+    Args:
+        steps: how many were taken.
+        held: tasks that could run and are held back.
+        alarms: functions that still wait for their step.
+    """
+
+    steps: int
+    held: int
+    alarms: int
+
+
 class Schedule(random.Random):
     """Decides the order of steps and remembers it.
 
@@ -124,6 +142,12 @@ class Schedule(random.Random):
         self._alarms: list[tuple[int, Callable[[], None]]] = []
         self._is_stalled: Callable[[str], bool] | None = None
         self._held: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<Schedule {self.mode} steps={self.steps} held={len(self._held)} {self.clock!r}>"
+
+    def statistics(self) -> ScheduleStatistics:
+        return ScheduleStatistics(self.steps, len(self._held), len(self._alarms))
 
     def now_s(self) -> float:
         """Virtual time, also where no task runs."""
@@ -261,6 +285,9 @@ class _Reversed(random.Random):
     def __init__(self, mode: str) -> None:
         super().__init__(0)
         self._mode = mode
+
+    def __repr__(self) -> str:
+        return f"<_Reversed {self._mode}>"
 
     def __new__(cls, mode: str) -> "_Reversed":
         return super().__new__(cls)

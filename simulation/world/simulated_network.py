@@ -9,6 +9,7 @@ from random import Random
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from actors.commands import Reserve
 from actors.outcomes import Refused, Unavailable
@@ -57,6 +58,24 @@ class Slot:
         self.moves = 0
         self.scope: anyio.CancelScope | None = None
 
+    def __repr__(self) -> str:
+        state = "waiting" if not self.arrived.is_set() else self.error or f"answered at LSN {self.high_lsn}"
+        return f"<Slot {state}>"
+
+
+class NetworkStatistics(Struct, frozen=True):
+    """Counts since the network was made.
+
+    Args:
+        attempts: how often clients sent something; those that the network doubles are not counted.
+        commands: how many of them, doubled ones too, reached a server and were no queries.
+        under_way: attempts that nobody has answered yet.
+    """
+
+    attempts: int
+    commands: int
+    under_way: int
+
 
 class SimulatedNetwork:
     """Carries calls.
@@ -90,12 +109,20 @@ class SimulatedNetwork:
         self._fail = fail
         self.under_way = 0
         self._commands = 0
+        self._attempts = 0
+
+    def __repr__(self) -> str:
+        return f"<SimulatedNetwork under_way={self.under_way} attempts={self._attempts} commands={self._commands}>"
+
+    def statistics(self) -> NetworkStatistics:
+        return NetworkStatistics(self._attempts, self._commands, self.under_way)
 
     async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
         """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
         operation = self._history.begin(client, request)
         for attempt in range(attempts_max):
             operation.attempts += 1
+            self._attempts += 1
             random = Random(f"{self._seed}/rpc/{operation.number}/{attempt}")
             slot = Slot()
             is_over = await self._attempt(operation, slot, random)

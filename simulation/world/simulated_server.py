@@ -38,6 +38,9 @@ class SeededDispatcher:
         self._is_calm = is_calm
         self._slow_rows = 0
 
+    def __repr__(self) -> str:
+        return f"<SeededDispatcher {self._options.dispatch} slow_rows={self._slow_rows}>"
+
     def takes_turn_at_once(self, actor: Runnable) -> bool:
         """More rows do while some row is slow to answer, since then those who wait for it hold others."""
         coin, options = self._random.random(), self._options
@@ -93,6 +96,9 @@ class ExpectedTime:
         self._start_ms = 0
         self._start_s = now_s()
 
+    def __repr__(self) -> str:
+        return f"<ExpectedTime now_ms={self.now_ms()}>"
+
     def start(self, last_at_ms: int) -> None:
         self._start_ms = max(self._wall_ms(), last_at_ms, self.now_ms())
         self._start_s = self._now_s()
@@ -109,6 +115,9 @@ class _Once(TaskStatus[None]):
     def __init__(self, status: TaskStatus[None]) -> None:
         self._status = status
         self._is_told = False
+
+    def __repr__(self) -> str:
+        return f"<_Once {'told' if self._is_told else 'not told yet'}>"
 
     def started(self, value: None = None) -> None:
         if not self._is_told:

@@ -14,6 +14,7 @@ from random import Random
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.records import Transaction
@@ -39,6 +40,20 @@ QUIET_S_MAX = 300.0
 SETTLE_S = 5.0  # a slow read that began in chaos still takes its time
 LATE_MS_MAX = LATE_S_MAX * 1_000
 REPLAYED_MAX = 12
+
+
+class WorldStatistics(Struct, frozen=True):
+    """Counts since the world began.
+
+    Args:
+        servers: how many processes were started.
+        chaos_steps: how many steps the chaos took; 0 until it is over.
+        violations: how many guarantees were seen broken, without the audit.
+    """
+
+    servers: int
+    chaos_steps: int
+    violations: int
 
 
 class SimulatedWorld:
@@ -70,6 +85,13 @@ class SimulatedWorld:
         self._tasks: TaskGroup
         self.network: SimulatedNetwork
         self._crash = anyio.Event()
+
+    def __repr__(self) -> str:
+        state = "calm" if self.is_calm else "chaos"
+        return f"<SimulatedWorld {self.seed} {state} servers={len(self.servers)} violations={len(self.violations)}>"
+
+    def statistics(self) -> WorldStatistics:
+        return WorldStatistics(len(self.servers), self.chaos_steps, len(self.violations))
 
     # ---- what the parts need ----------------------------------------------------------------------------------------
 

@@ -33,6 +33,10 @@ class Shop:
         self.reservations: list[ReservationRecord] = []
         self.asked: list[Request] = []
 
+    def __repr__(self) -> str:
+        goods = f"{len(self.organizations)} × {len(self.variants)} × {len(self.warehouses)}"
+        return f"<Shop {goods} reservations={len(self.reservations)} asked={len(self.asked)}>"
+
     def opening_stock(self) -> Import:
         """The first import: every row but, perhaps, one or two that deliveries make later."""
         random = Random(f"{self.seed}/stock")
@@ -74,6 +78,9 @@ class Client:
         self._call = call
         self._sleep_until_ms = sleep_until_ms
         self._mine: list[ReservationRecord] = []
+
+    def __repr__(self) -> str:
+        return f"<Client {self._number} reservations={len(self._mine)}>"
 
     async def run(self) -> None:
         """All of its operations."""

@@ -87,3 +87,14 @@ def test_the_adapter_refuses_as_the_drivers_connection_does() -> None:
         connection.execute("SELECT nothing")
     assert not connection.in_transaction
     connection.close()
+
+
+def test_a_disk_counts_its_cuts() -> None:
+    disk = PowerCutDisk({}, Random(1))
+    disk.sync("a", disk.open("a"))
+    disk.cut()
+    disk.switch_on()
+    counts = disk.statistics()
+    assert (counts.calls, counts.cuts, counts.files) == (1, 1, 1)
+    assert repr(disk) == f"<PowerCutDisk {disk.vfs_name} on calls=1 cuts=1>"
+    disk.close()
