@@ -24,7 +24,7 @@ from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
 from simulation.world.inspection import small_scale
-from simulation.world.simulated_world import SimulatedWorld
+from simulation.world.simulated_run import SimulatedRun
 
 
 class Result(Struct, frozen=True):
@@ -78,7 +78,7 @@ def run_seed(
     options = options or options_of(int(seed))
     kind = Schedule if backend == "trio" else LoopSchedule
     schedule = kind(f"{seed}/schedule/{salt}", options.mode)
-    worlds: list[SimulatedWorld] = []
+    worlds: list[SimulatedRun] = []
     ended_s = 0.0
     on_sqlite = None
     if disk != "memory":
@@ -87,7 +87,7 @@ def run_seed(
 
     async def main() -> None:
         nonlocal ended_s
-        worlds.append(SimulatedWorld(str(seed), options, schedule, on_sqlite or WatchedDisk()))
+        worlds.append(SimulatedRun(str(seed), options, schedule, on_sqlite or WatchedDisk()))
         await worlds[0].run()
         ended_s = anyio.current_time()
 
@@ -140,7 +140,7 @@ def no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _trace_hash(world: SimulatedWorld, schedule: Schedule | LoopSchedule, ended_s: float) -> str:
+def _trace_hash(world: SimulatedRun, schedule: Schedule | LoopSchedule, ended_s: float) -> str:
     digest = blake2b(schedule.digest(), digest_size=8)
     encode = msgspec.msgpack.encode
     for operation in world.history.operations:

@@ -1,14 +1,10 @@
-"""A world for one seed: a disk, processes that come and go, a wall clock that jumps, a network and its clients.
+"""A world for one seed: a disk, processes that come and go, a wall clock that jumps, and a network.
 
-A run goes through phases: *chaos*, in which clients work and all that the seed wants goes wrong; *quiet*, in
-which nothing goes wrong any more, so that everything must come to an end; a look into the server's memory,
-before a restart could hide what leaked; a *crash*; the same look again; retries of what was answered before;
-and an orderly stop.
+Clients bring what is derived from it: `simulated_run.py`, and the test kit's engine for code of the user's own.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from random import Random
 
 import anyio
@@ -16,10 +12,9 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.records import Transaction
 from simulation.audit.guarantee_violation import GuaranteeViolation
-from simulation.audit.history import Check, History, ListStock, StockInfo
+from simulation.audit.history import History
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.sqlite_disk import SqliteDisk
 from simulation.disks.sqlite_store import SqliteStore
@@ -30,16 +25,12 @@ from simulation.schedule.trio_schedule import Schedule
 from simulation.world.inspection import look_at
 from simulation.world.simulated_network import SimulatedNetwork
 from simulation.world.simulated_server import SimulatedServer
-from simulation.world.workload import Client, Shop
 from supervisor.background.housekeeping import RETRY_S
 
 EPOCH_MS = 1_767_225_600_000  # 2026-01-01
-RUN_S_MAX = 20_000.0  # of virtual time
-STEPS_MAX = 200_000
 QUIET_S_MAX = 300.0
 SETTLE_S = 5.0  # a slow read that began in chaos still takes its time
 LATE_MS_MAX = LATE_S_MAX * 1_000
-REPLAYED_MAX = 12
 
 
 class WorldStatistics(Struct, frozen=True):
@@ -47,12 +38,10 @@ class WorldStatistics(Struct, frozen=True):
 
     Args:
         servers: how many processes were started.
-        chaos_steps: how many steps the chaos took; 0 until it is over.
         violations: how many guarantees were seen broken, without the audit.
     """
 
     servers: int
-    chaos_steps: int
     violations: int
 
 
@@ -74,12 +63,10 @@ class SimulatedWorld:
         self.disk = disk
         disk.old_ms = self._old_ms
         self.history = History(schedule.now_s, lambda: schedule.steps)
-        self.shop = Shop(seed, options)
         self.server: SimulatedServer | None = None
         self.servers: list[SimulatedServer] = []
         self.is_calm = True
         self.quiet_since_ms = 0
-        self.chaos_steps = 0
         self._wall_offset_ms = 0
         self._ids = 0
         self._tasks: TaskGroup
@@ -88,10 +75,12 @@ class SimulatedWorld:
 
     def __repr__(self) -> str:
         state = "calm" if self.is_calm else "chaos"
-        return f"<SimulatedWorld {self.seed} {state} servers={len(self.servers)} violations={len(self.violations)}>"
+        return (
+            f"<{type(self).__name__} {self.seed} {state} servers={len(self.servers)} violations={len(self.violations)}>"
+        )
 
     def statistics(self) -> WorldStatistics:
-        return WorldStatistics(len(self.servers), self.chaos_steps, len(self.violations))
+        return WorldStatistics(len(self.servers), len(self.violations))
 
     # ---- what the parts need ----------------------------------------------------------------------------------------
 
@@ -204,71 +193,6 @@ class SimulatedWorld:
             self.history.note(f"{server.name} is killed")
             server.kill()
 
-    def _on_crash_step(self) -> None:
-        if self.server is not None and not self.is_calm:
-            self._cut(self.server)
-            self._crash.set()
-
-    # ---- chaos ------------------------------------------------------------------------------------------------------
-
-    async def _restart_after_crashes(self) -> None:
-        random = Random(f"{self.seed}/downtime")
-        while True:
-            await self._crash.wait()
-            self._crash = anyio.Event()
-            if self.server is not None and self.server.serving:
-                continue
-            await self.kill_server()
-            await anyio.sleep(random.random() * random.choice((0.1, 2.0)))
-            await self.start_server()
-
-    async def _jump_the_wall_clock(self) -> None:
-        random = Random(f"{self.seed}/wall")
-        for _ in range(self.options.wall_jumps):
-            await anyio.sleep(random.random() * self.options.think_s * self.options.operations / 4)
-            jump_s = random.choice((-3600, -90, -5, 5, 90, 3600))
-            self._wall_offset_ms += jump_s * 1_000
-            self.history.note(f"the wall clock jumps by {jump_s} s")
-
-    async def _stall(self) -> None:
-        random = Random(f"{self.seed}/stalls")
-        part = self.options.stall
-        while True:
-            await anyio.sleep(random.random() * 3.0)
-            self.schedule.stall(lambda name: part in name)
-            try:
-                await anyio.sleep(random.random() * random.choice((0.01, 0.5, 2.0)))
-            finally:
-                self.schedule.resume()
-
-    async def _take_over(self) -> None:
-        random = Random(f"{self.seed}/takeover")
-        for _ in range(self.options.second_owners):
-            await anyio.sleep(random.random() * self.options.think_s * self.options.operations / 4)
-            if self.server is not None and self.server.serving:
-                self.history.note("a second owner takes over")
-                await self.start_server(takes_over=True)
-
-    async def chaos(self) -> None:
-        """Clients work while everything goes wrong that the seed wants."""
-        options = self.options
-        self.is_calm = False
-        began = self.schedule.steps
-        for step in options.crash_steps:
-            self.schedule.at_step(self.schedule.steps + step, self._on_crash_step)
-        async with anyio.create_task_group() as trouble:
-            trouble.start_soon(self._restart_after_crashes)
-            trouble.start_soon(self._jump_the_wall_clock)
-            trouble.start_soon(self._take_over)
-            if options.stall:
-                trouble.start_soon(self._stall)
-            async with anyio.create_task_group() as clients:
-                for number in range(options.clients):
-                    client = Client(number, self.shop, self.network.call, self._sleep_until_ms)
-                    clients.start_soon(client.run)
-            trouble.cancel_scope.cancel()
-        self.chaos_steps = self.schedule.steps - began
-
     async def _sleep_until_ms(self, at_ms: int) -> None:
         if self.server is not None:
             await anyio.sleep(min(400.0, max(0.0, self.server.time.monotonic_s_at(at_ms) - anyio.current_time())))
@@ -324,42 +248,6 @@ class SimulatedWorld:
         for sentence in look_at(self.server.supervisor, self.disk):
             self.fail("G2" if "hold" in sentence else "G3", f"{when}, {sentence}")
 
-    async def ask_again(self) -> None:
-        """After a restart: reads of everything, and retries of what was answered before."""
-        random = Random(f"{self.seed}/again")
-        answered = [
-            operation
-            for operation in self.history.operations
-            if operation.answer is not None
-            and isinstance(operation.request, Reserve | Confirm | Release | Fulfill | Receive | Import)
-        ]
-        again = random.sample(answered, min(REPLAYED_MAX, len(answered)))
-        for operation in sorted(again, key=lambda o: o.number):
-            await self.network.call("again", operation.request)
-        for organization in self.shop.organizations:
-            await self.network.call("again", ListStock(organization, "", "", None, 1_000))
-            for variant in self.shop.variants:
-                await self.network.call("again", StockInfo(organization, variant, ""))
-                await self.network.call("again", Check(organization, (Line(variant, "", 1),)))
-
-    async def stop(self) -> None:
-        """An orderly stop while calls are under way: all of them must get an answer."""
-        assert self.server is not None
-        server = self.server
-        async with anyio.create_task_group() as calls:
-            for organization in self.shop.organizations:
-                for n in range(3):
-                    request = Receive(organization, self.shop.variants[0], self.shop.warehouses[0], 1, f"last-{n}")
-                    calls.start_soon(partial(self.network.call, f"last-{n}", request, attempts_max=1))
-            await anyio.lowlevel.checkpoint()
-            server.supervisor.stop()
-            with anyio.move_on_after(60.0) as patience:
-                await server.ended.wait()
-            if patience.cancelled_caught:
-                self.fail("G10", "the server does not stop")
-        if self.disk.owner is not None:
-            self.fail("G9", "a server that has stopped still owns the database")
-
     # ---- the whole --------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -384,23 +272,3 @@ class SimulatedWorld:
                 for server in self.servers:
                     server.kill()
                 self._tasks.cancel_scope.cancel()
-
-    async def run(self) -> None:
-        """All phases."""
-        with anyio.move_on_after(RUN_S_MAX) as whole:
-            self.schedule.at_step(STEPS_MAX, whole.cancel)
-            async with self.open():
-                await self.network.call("importer", self.shop.opening_stock())
-                await self.chaos()
-                await self.heal()
-                if not self.violations:
-                    self.look("when all calls have ended")
-                    await self.kill_server()
-                    await self.start_server()
-                    await self.ask_again()
-                    self.look("after a restart")
-                    await self.stop()
-        if whole.cancelled_caught:
-            stuck = [operation for operation in self.history.operations if operation.end < 0]
-            if not self.violations:
-                self.fail("G10", f"the run does not end; {len(stuck)} calls are open: {stuck[:2]!r}")

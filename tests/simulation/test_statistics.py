@@ -6,19 +6,19 @@ from simulation.faults import calm, options_of
 from simulation.runner import run_seed, run_virtually
 from simulation.schedule.trio_schedule import Schedule
 from simulation.world.inspection import small_scale
-from simulation.world.simulated_world import SimulatedWorld
+from simulation.world.simulated_run import SimulatedRun
 
 SEED = 3
 
 
-def a_calm_world() -> SimulatedWorld:
+def a_calm_run() -> SimulatedRun:
     """One that has run to its end, with nothing going wrong."""
     options = calm(options_of(SEED, keep_s=0))
     schedule = Schedule(f"{SEED}/schedule/", options.mode)
-    worlds: list[SimulatedWorld] = []
+    worlds: list[SimulatedRun] = []
 
     async def main() -> None:
-        worlds.append(SimulatedWorld(str(SEED), options, schedule, WatchedDisk()))
+        worlds.append(SimulatedRun(str(SEED), options, schedule, WatchedDisk()))
         await worlds[0].run()
 
     with small_scale():
@@ -27,16 +27,16 @@ def a_calm_world() -> SimulatedWorld:
 
 
 def test_what_a_world_counts_agrees_with_what_happened_in_it() -> None:
-    world = a_calm_world()
+    world = a_calm_run()
     counts, sent = world.history.statistics(), world.network.statistics()
     assert counts.operations == len(world.history.operations) > 0
     assert (counts.open, sent.under_way) == (0, 0)
     assert counts.answered <= counts.operations <= sent.attempts
     assert 0 < sent.commands <= sent.attempts
     assert world.statistics().servers == 2  # one is killed in the end, to look after a restart
-    assert world.statistics().chaos_steps < world.schedule.statistics().steps
+    assert world.chaos_steps < world.schedule.statistics().steps
     assert (world.schedule.statistics().held, world.statistics().violations) == (0, 0)
-    assert repr(world) == f"<SimulatedWorld {SEED} calm servers=2 violations=0>"
+    assert repr(world) == f"<SimulatedRun {SEED} calm servers=2 violations=0>"
 
 
 def test_a_replay_counts_what_the_journal_made() -> None:

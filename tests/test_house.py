@@ -1,0 +1,192 @@
+"""The house rules that a linter does not know, each of them a test. `make check` runs it.
+
+What is exempt stands in one place, `EXEMPT`. A name goes from there when it is mended, and none comes to it.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, get_args
+
+import grimp
+import pytest
+
+from actors.commands import Command
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("actors", "storage", "supervisor", "rpc", "stockkeeper", "simulation", "client")
+PACKAGES = (*ROOMS[:-1], "stockkeeper_client")
+MEDIAN_LINES_MAX = 6
+LINES_MAX = 60
+FILE_LINES_MAX = 400
+COMMANDS = {command.__name__ for command in get_args(Command)}
+
+EXEMPT: dict[str, set[str]] = {
+    "rooms with long functions": {"client"},
+    "long functions": {"supervisor/incarnation.py __init__"},
+    "long files": {"tests/rpc/test_call.py", "tests/storage/contract.py", "tests/storage/test_sqlite.py"},
+    "module stems": set(),
+    "class names": {"Call", "Line", "LineError", "Network", "Reply", "World", "_Answer"},
+    "at once": {
+        "actors/actor.py",
+        "actors/stock_actor.py",
+        "rpc/frontends/remote_inventory.py",
+        "rpc/inventory_port.py",
+        "simulation/planted/bugs_of_rules.py",
+        "simulation/world/simulated_server.py",
+        "stockkeeper/testkit/front.py",
+        "supervisor/answering.py",
+        "supervisor/order_actor.py",
+        "supervisor/supervisor.py",
+        "supervisor/transactions/coordinator.py",
+    },
+    "matches": {
+        "simulation/report.py brief",  # a match over requests and answers
+        "simulation/world/simulated_network.py ask",
+        "supervisor/incarnation.py submit",
+        "supervisor/order_actor.py _handle",
+        "supervisor/order_actor.py _handle_at_once",
+    },
+    "repr": set(),
+}
+
+
+class Source(NamedTuple):
+    """One file of ours."""
+
+    path: str
+    tree: ast.Module
+    lines: int
+
+
+class Function(NamedTuple):
+    """One function of a file."""
+
+    path: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef
+
+    @property
+    def name(self) -> str:
+        return f"{self.path} {self.node.name}"
+
+    @property
+    def lines(self) -> int:
+        """Without its decorators and its docstring."""
+        first = self.node.body[0]
+        documented = ast.get_docstring(self.node) is not None
+        return _lines(self.node) - (_lines(first) if documented else 0)
+
+
+def _lines(node: ast.stmt) -> int:
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+@cache
+def sources(*folders: str) -> tuple[Source, ...]:
+    """All files under these folders but the generated ones."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")) if "_pb2" not in path.name]
+    return tuple(_source(path) for path in paths)
+
+
+def _source(path: Path) -> Source:
+    text = path.read_text()
+    return Source(str(path.relative_to(ROOT)), ast.parse(text), len(text.splitlines()))
+
+
+def functions(*folders: str) -> Iterator[Function]:
+    for source in sources(*folders):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield Function(source.path, node)
+
+
+def classes(*folders: str) -> Iterator[tuple[str, ast.ClassDef]]:
+    for source in sources(*folders):
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                yield source.path, node
+
+
+def twice(names: Sequence[str]) -> set[str]:
+    return {name for name, times in Counter(names).items() if times > 1}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = grimp.build_graph(*PACKAGES)
+    TopologicalSorter({one: graph.find_modules_directly_imported_by(one) for one in graph.modules}).prepare()
+
+
+@pytest.mark.parametrize("room", sorted(set(ROOMS) - EXEMPT["rooms with long functions"]))
+def test_half_of_the_functions_have_six_lines_at_most(room: str) -> None:
+    assert median(function.lines for function in functions(room)) <= MEDIAN_LINES_MAX
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {function.name for function in functions(*ROOMS, "bench") if function.lines > LINES_MAX}
+    assert not long - EXEMPT["long functions"]
+
+
+def test_no_file_has_more_than_four_hundred_lines() -> None:
+    every = sources(*ROOMS, "bench", "tests", "examples", "proto")
+    long = {source.path for source in every if source.lines > FILE_LINES_MAX}
+    assert not long - EXEMPT["long files"]
+
+
+def test_no_two_modules_have_the_same_name() -> None:
+    stems = [Path(source.path).stem for source in sources(*ROOMS)]
+    assert not twice([stem for stem in stems if stem not in ("__init__", "__main__")]) - EXEMPT["module stems"]
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    assert not twice([node.name for _, node in classes(*ROOMS)]) - EXEMPT["class names"]
+
+
+def test_nothing_is_written_a_second_time_for_the_case_that_need_not_wait() -> None:
+    named = {function.path for function in functions(*ROOMS) if function.node.name.endswith("_at_once")}
+    assert not named - EXEMPT["at once"]
+
+
+def test_a_match_over_commands_names_each_of_them() -> None:
+    lax = {one.name for one in functions(*ROOMS) for match in _matches(one.node) if _is_lax(match)}
+    assert not lax - EXEMPT["matches"]
+
+
+def _matches(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.Match]:
+    return (node for node in ast.walk(function) if isinstance(node, ast.Match))
+
+
+def _is_lax(match: ast.Match) -> bool:
+    """Whether it names commands and takes the rest together, without leaving it to mypy that there is none."""
+    named = {ast.unparse(node.cls) for node in ast.walk(match) if isinstance(node, ast.MatchClass)}
+    last = match.cases[-1]
+    takes_the_rest = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+    return bool(named & COMMANDS) and takes_the_rest and not ast.unparse(last.body[0]).startswith("assert_never(")
+
+
+def test_what_has_a_state_tells_it() -> None:
+    every = list(classes(*ROOMS, "bench"))
+    telling = {node.name for _, node in every if _defines(node, "__repr__")}
+    silent = {f"{path} {node.name}" for path, node in every if _keeps_state(node) and not _tells(node, telling)}
+    assert not silent - EXEMPT["repr"]
+
+
+def _defines(node: ast.ClassDef, name: str) -> bool:
+    return any(isinstance(one, ast.FunctionDef) and one.name == name for one in node.body)
+
+
+def _keeps_state(node: ast.ClassDef) -> bool:
+    """Whether it sets attributes of its own as it is made."""
+    makers = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+    stores = [one for maker in makers for one in ast.walk(maker) if isinstance(one, ast.Attribute)]
+    return any(isinstance(one.ctx, ast.Store) and ast.unparse(one.value) == "self" for one in stores)
+
+
+def _tells(node: ast.ClassDef, telling: set[str]) -> bool:
+    """It, or what it is derived from, has a `__repr__`; exceptions and tasks have one from Python."""
+    bases = {ast.unparse(base).split("[")[0] for base in node.bases}
+    return node.name in telling or bool(bases & (telling | {"Exception", "AssertionError", "asyncio.Task"}))
