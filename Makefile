@@ -22,11 +22,12 @@ demo: setup  ## a day of real orders against a server of its own
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
 
-check: setup  ## format, lint, types, layers, contract
+check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_house.py
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
 	$(BIN)/python proto/generate.py --check
 

@@ -113,7 +113,7 @@ class _Audit:
             return self._explainer.query(operation, request, low, high)
         key = request_key(request)
         if key is None:
-            return self._explainer.command(operation, low, high)
+            return self._explainer.command(operation, request, low, high)
         return self._remembered_position(operation, key, low, high)
 
     def _remembered_position(self, operation: Operation, key: RequestKey, low: int, high: int) -> int:
@@ -154,5 +154,5 @@ class _Audit:
             raise Wrong("G6", f"got {answer!r}, but under its id stands {remembered!r}", lsn)
         if lsn not in self._remembered:
             self._remembered[lsn] = None
-            self._explainer.command(operation, self._first_low[key, record.fingerprint], lsn)
+            self._explainer.command(operation, request, self._first_low[key, record.fingerprint], lsn)
         return max(low, lsn)

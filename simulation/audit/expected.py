@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import assert_never
 
-from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Command, Confirm, CountedLine, Expire, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (
     InsufficientStock,
     Refusal,
@@ -117,7 +118,7 @@ def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:
     return sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
 
 
-def cause_of(request: object) -> object:
+def cause_of(request: Command) -> object:
     """What a request may bring about, so that an entry of the journal can be traced to it."""
     match request:
         case Reserve():
@@ -129,8 +130,10 @@ def cause_of(request: object) -> object:
             return ("receive", request.organization_id, request.request_id)
         case Import():
             return ("import", "", request.request_id)
+        case Expire():
+            raise AssertionError("no client asks for an expiry")
         case _:
-            raise AssertionError(request)
+            assert_never(request)
 
 
 def cause_in(transaction: Transaction) -> object | None:

@@ -1,9 +1,10 @@
 """One answer: the smallest position, among those that it may have, whose state explains it."""
 
 from collections.abc import Callable, Sequence
+from typing import assert_never
 
 from actors.bounds import INT32_MAX
-from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
@@ -65,20 +66,22 @@ class Explainer:
         lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
-    def command(self, operation: Operation, low: int, high: int) -> int:
+    def command(self, operation: Operation, command: Command, low: int, high: int) -> int:
         """The position of an answer to a command. Raises Wrong."""
-        request, answer = operation.request, operation.answer
-        match request:
+        answer = operation.answer
+        match command:
             case Reserve():
-                return self._explain_reserve(operation, request, answer, low, high)
+                return self._explain_reserve(operation, command, answer, low, high)
             case Confirm() | Release() | Fulfill():
-                return self._explain_move(operation, request, answer, low, high)
+                return self._explain_move(operation, command, answer, low, high)
             case Receive():
-                return self._explain_receive(request, answer, low, high)
+                return self._explain_receive(command, answer, low, high)
             case Import():
-                return self._explain_import(request, answer, low, high)
+                return self._explain_import(command, answer, low, high)
+            case Expire():
+                raise AssertionError("no client asks for an expiry")
             case _:
-                raise AssertionError(request)
+                assert_never(command)
 
     def _smallest(
         self, lsns: Sequence[Sequence[int]], explains: Explains, low: int, high: int, guarantee: str, answer: object
@@ -179,8 +182,6 @@ class Explainer:
                     return legal and timeline.at(lsn) == record
 
                 return self._smallest([timeline.lsns], is_so, low, high, "G4", answer)
-            case _:
-                pass
 
         def refuses(lsn: int) -> bool:
             record = timeline.at(lsn) if timeline is not None else None

@@ -367,5 +367,3 @@ def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]
                 yield operation.number, replace(operation, answer=ReservationNotFound(operation.request.reservation_id))
             case Receive() if isinstance(answer, StockReceived):
                 yield operation.number, replace(operation, answer=replace(answer, available=answer.available + 1))
-            case _:
-                pass

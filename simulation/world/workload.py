@@ -57,8 +57,6 @@ class Shop:
                 self.reservations.append(reservation)
             case ReservationPage(reservations):
                 self.reservations.extend(reservations[:1])
-            case _:
-                pass
 
 
 class Client:
@@ -132,8 +130,6 @@ class Client:
                 )
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
-            case _:
-                pass
         return operation
 
     def _besides(self, request: Reserve | Confirm | Release, random: Random, name: str) -> Request:
