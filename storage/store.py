@@ -30,6 +30,12 @@ class StorageError(Exception):
     """The database did not do what was asked. Whether a batch was written may be unknown."""
 
 
+class DatabaseGone(StorageError):
+    """The path names another database now, or none: what this store writes would be lost, and opening it again is no
+    cure.
+    """
+
+
 class OwnershipLost(Exception):
     """Another server owns the database, now or since a moment ago: this one must write nothing more."""
 
@@ -73,7 +79,8 @@ class MovedOut(Struct, frozen=True):
 class Store(Protocol):
     """A database with one owner.
 
-    Every method but `close` may raise `StorageError`. Cancelling a read is harmless; a cancelled `write` may land.
+    Every method but `close` may raise `StorageError`; `DatabaseGone` is the kind of it that is final. Cancelling a read
+    is harmless; a cancelled `write` may land.
     """
 
     async def open(self) -> Ownership:

@@ -2,7 +2,7 @@
 
 Let it crash: whatever ends an incarnation, be it a database that went away or a bug in a background task, the
 cure is the same as after a kill: drop all memory, open the store again, read what is durable. Only the loss of
-ownership is final.
+ownership, or of the database's file, is final.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from actors.outcomes import Fact
 from actors.records import ReservationState, StockKey
 from actors.reply import Reply
 from actors.views import BasketCheck, ReservationPage, StockPage, StockView
-from storage.store import Ownership, OwnershipLost, StorageError, Store
+from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
 from supervisor.limits import Limits
 from supervisor.transactions.journal import shutting_down, storage_down
@@ -69,6 +69,7 @@ class Supervisor:
 
         Raises:
             OwnershipLost: another server owns the database; nothing more is written.
+            DatabaseGone: the database was removed or replaced while it was open.
             SchemaTooNew, StorageError: the store could not be opened at the start.
         """
         try:
@@ -176,7 +177,7 @@ class Supervisor:
         self._core = None
         self._on_serving(False)
         for cause in _causes(error):
-            if isinstance(cause, OwnershipLost):
+            if isinstance(cause, OwnershipLost | DatabaseGone):
                 raise cause
         self._report(error)
 
@@ -190,6 +191,8 @@ class Supervisor:
                 return None
             try:
                 return await self._store.open()
+            except DatabaseGone:
+                raise
             except StorageError as error:
                 self._report(error)
 

@@ -14,8 +14,13 @@ class LockFile:
     The file stays when the lock goes: removing it would let two processes lock two files of the same name.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int, *, is_new: bool) -> None:
+        self._path = path
         self._descriptor = descriptor
+        self.is_new = is_new  # no server has left it here: perhaps somebody removed the file that one still holds
+
+    def __repr__(self) -> str:
+        return f"<LockFile {self._path} is_new={self.is_new}>"
 
     @classmethod
     def acquire(cls, path: Path) -> Self:
@@ -25,7 +30,8 @@ class LockFile:
             OwnershipLost: another process, or another store in this one, has it.
             OSError: the file cannot be made or opened.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        is_new = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(descriptor, 0)
@@ -37,7 +43,7 @@ class LockFile:
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(descriptor)
+        return cls(path, descriptor, is_new=is_new)
 
     def release(self) -> None:
         """Give the lock back. Called once."""

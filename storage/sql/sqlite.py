@@ -7,6 +7,7 @@ A connection lives on a thread of its own (`ThreadLine`), or inline, where the c
 (`InlineLine`): the simulation has no threads, and runs under trio.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import aiosqlite
-from anyio import lowlevel
+from anyio import lowlevel, sleep
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
 from storage.sql.lock_file import LockFile
+from storage.sql.sqlite_files import Identity, SqliteFiles, gone, identity, lock_path
 from storage.sql.sqlite_session import (
     CONNECT_ARGUMENTS,
     SqliteSession,
@@ -30,7 +32,7 @@ from storage.sql.sqlite_session import (
     survives_many_connections,
 )
 from storage.sql.sqlite_thread import run_on_thread
-from storage.store import MovedOut, Ownership, StorageError
+from storage.store import LEASE_S, MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
@@ -124,6 +126,8 @@ class SqliteBackend:
         self._line: type[ThreadLine] | type[InlineLine] = InlineLine if inline else ThreadLine
         self._has_reader = survives_many_connections(sqlite3.sqlite_version_info) if reader is None else reader
         self._opened: AsyncExitStack | None = None
+        self._known: Identity | None = None  # the file that was opened first
+        self._files: SqliteFiles | None = None
         self._writer: Line | None = None
         self._reader: Line | None = None
 
@@ -140,11 +144,19 @@ class SqliteBackend:
         if problem := describe_path(self._path):
             raise StorageError(problem)
         stack = self._opened = AsyncExitStack()
-        lock = LockFile.acquire(self._path.with_name(f"{self._path.name}.lock"))
+        lock = LockFile.acquire(lock_path(self._path))
         stack.callback(lock.release)
+        if self._known is not None and identity(self._path) != self._known:
+            raise gone(self._path)
+        _make_private(self._path)
         self._writer = await self._connect(stack, reads_only=False)
         ownership = await self._writer.run(lambda session: session.take_over(owner))
+        self._files = SqliteFiles(self._path)
+        self._known = self._files.database
+        stack.push_async_callback(self._leave_no_wal, self._files, self._writer)
         self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
+        if ownership.epoch > 1 and lock.is_new:
+            await sleep(LEASE_S)  # whoever held a lock that was removed answers nobody after that
         return ownership
 
     async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> Line:
@@ -153,19 +165,36 @@ class SqliteBackend:
         return line
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
-        assert self._writer is not None
-        await self._writer.run(lambda session: session.write(epoch, transactions))
+        await self._run(self._writer, lambda session: session.write(epoch, transactions))
 
     async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
-        assert self._writer is not None
-        return await self._writer.run(lambda session: session.move_out(epoch, before_ms, rows_max))
+        return await self._run(self._writer, lambda session: session.move_out(epoch, before_ms, rows_max))
 
     async def read(self, function: Callable[[Connection], T]) -> T:
-        assert self._reader is not None
-        return await self._reader.run(lambda session: session.read(function))
+        return await self._run(self._reader, lambda session: session.read(function))
+
+    async def _run(self, line: Line | None, function: Callable[[SqliteSession], T]) -> T:
+        files = self._files
+        assert line is not None
+        assert files is not None
+
+        def run_and_look(session: SqliteSession) -> T:
+            value = function(session)
+            files.check()
+            return value
+
+        return await line.run(run_and_look)
+
+    async def _leave_no_wal(self, files: SqliteFiles, writer: Line) -> None:
+        await writer.run(lambda session: files.leave_no_wal(session.raw))
 
     async def close(self) -> None:
         stack, self._opened = self._opened, None
-        self._writer = self._reader = None
+        self._writer = self._reader = self._files = None
         if stack is not None:
             await stack.aclose()
+
+
+def _make_private(path: Path) -> None:
+    """Make a database that does not exist for its owner's eyes only. SQLite gives its WAL the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))

@@ -1,0 +1,60 @@
+"""The program whose SQLite file is removed or replaced: it acknowledges nothing more, says so and ends."""
+
+from pathlib import Path
+
+import anyio
+import grpc
+import pytest
+
+from tests.system.servers import ORGANIZATION, ServerProcess, audit, figures, line, run_cli, start_server
+
+pytestmark = pytest.mark.anyio
+
+NOTICED_S = 5  # the server notices within a second; the rest is for a machine that does something else
+
+
+def remove_all(directory: Path) -> None:
+    for file in directory.glob("x.db*"):
+        file.unlink()
+
+
+async def assert_ended(server: ServerProcess, sentence: str) -> None:
+    with anyio.fail_after(NOTICED_S):
+        assert await server.process.wait() == 1
+    assert [text for text in server.log.read_text().splitlines() if sentence in text] != []
+    assert "Traceback" not in server.log.read_text()
+
+
+async def test_a_server_whose_file_was_removed_ends_though_nobody_calls(tmp_path: Path) -> None:
+    server = await start_server(tmp_path / "x.db")
+    remove_all(tmp_path)
+    await assert_ended(server, "was removed or replaced while the server ran")
+
+
+async def test_no_call_is_acknowledged_into_a_removed_file(tmp_path: Path) -> None:
+    server = await start_server(tmp_path / "x.db")
+    async with server.client() as client:
+        await client.stock.import_stock([line("a", 5)])
+        (tmp_path / "x.db").unlink()
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 1}])
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+    await assert_ended(server, "was removed or replaced")
+
+
+async def test_a_backup_put_in_the_place_of_a_running_servers_file_is_served_whole_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    database, url = tmp_path / "x.db", f"sqlite+aiosqlite:///{tmp_path}/x.db"
+    server = await start_server(database)
+    async with server.client() as client:
+        await client.stock.import_stock([line("a", 5)])
+        assert (await run_cli("backup", str(tmp_path / "b.db"), "--database-url", url))[0] == 0
+        await client.stock.import_stock([line(f"v{number}", 1) for number in range(500)])
+        (tmp_path / "b.db").replace(database)
+    await assert_ended(server, "was removed or replaced")
+    audit(database)
+    server = await start_server(database)
+    async with server.client() as client:
+        assert await figures(client) == {("a", "w1"): (5, 0)}
+    assert await server.terminate() == 0
