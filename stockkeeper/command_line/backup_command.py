@@ -8,6 +8,8 @@ from sqlalchemy import make_url
 from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
 from stockkeeper.config import ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
+from storage.sql.lock_file import is_in_use
+from storage.sql.sqlite_files import files_of
 
 
 def backup(file: Path, database_url: str, *, replace: bool) -> int:
@@ -23,8 +25,10 @@ def backup(file: Path, database_url: str, *, replace: bool) -> int:
     source = Path(str(url.database)).resolve()
     if file.is_dir() or not file.parent.is_dir():
         raise ConfigurationError(f"{file} must be a file in a directory that exists.")
-    if file.exists() and file.samefile(source):
-        raise ConfigurationError(f"{file} is the database itself.")
+    if file.exists() and any(path.exists() and file.samefile(path) for path in files_of(source)):
+        raise ConfigurationError(f"{file} is the database itself, or belongs to it.")
+    if is_in_use(file):
+        raise ConfigurationError(f"{file} is a database that a server uses.")
     try:
         done = back_up(source, file, replace=replace)
     except FileExistsError:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from storage.sql.sqlite_files import lock_path
 from storage.store import OwnershipLost
 
 
@@ -49,3 +50,18 @@ class LockFile:
         """Give the lock back. Called once."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+def is_in_use(database: Path) -> bool:
+    """Whether a server holds the lock of a SQLite database now. Takes and changes nothing."""
+    try:
+        descriptor = os.open(lock_path(database.resolve()), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -29,6 +29,12 @@ def lock_path(database: Path) -> Path:
     return database.with_name(f"{database.name}.lock")
 
 
+def files_of(database: Path) -> tuple[Path, ...]:
+    """All files of a database that a server has open: itself, the WAL, the WAL's index, the lock."""
+    wal, index = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))
+    return database, wal, index, lock_path(database)
+
+
 class SqliteFiles:
     """What the names of a database and of its companions stand for while a connection has them open.
 
@@ -38,8 +44,7 @@ class SqliteFiles:
 
     def __init__(self, database: Path) -> None:
         self._database = database
-        self._wal, self._index = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-shm"))
-        self._opened = {path: identity(path) for path in (database, self._wal, self._index, lock_path(database))}
+        self._opened = {path: identity(path) for path in files_of(database)}
 
     def __repr__(self) -> str:
         return (
@@ -68,7 +73,8 @@ class SqliteFiles:
         if self._is_ours(self._database):
             return
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # whoever moved the file away has all of it
-        for path in (self._wal, self._index):
+        _, wal, index, _ = files_of(self._database)
+        for path in (wal, index):
             if self._is_ours(path):
                 with suppress(FileNotFoundError):
                     path.unlink()

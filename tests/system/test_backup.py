@@ -108,16 +108,42 @@ async def test_a_file_that_exists_is_replaced_only_when_told(killed: Path) -> No
         ("copy.db", "sqlite+aiosqlite:///{}/missing.db", "missing.db does not exist"),
         ("nowhere/copy.db", "sqlite+aiosqlite:///{}/stock.db", "in a directory that exists"),
         ("stock.db", "sqlite+aiosqlite:///{}/stock.db", "is the database itself"),
+        ("link.db", "sqlite+aiosqlite:///{}/stock.db", "is the database itself"),
+        ("stock.db", "sqlite+aiosqlite:///{}/link.db", "is the database itself"),
+        ("hard.db", "sqlite+aiosqlite:///{}/stock.db", "is the database itself"),
+        ("../{name}/stock.db", "sqlite+aiosqlite:///{}/stock.db", "is the database itself"),
+        ("stock.db-wal", "sqlite+aiosqlite:///{}/stock.db", "is the database itself, or belongs to it"),
+        ("stock.db-shm", "sqlite+aiosqlite:///{}/stock.db", "is the database itself, or belongs to it"),
+        ("stock.db.lock", "sqlite+aiosqlite:///{}/stock.db", "is the database itself, or belongs to it"),
     ],
 )
 async def test_what_cannot_be_meant_is_a_usage_error(killed: Path, name: str, database_url: str, sentence: str) -> None:
     directory = killed.parent
-    before = names(directory)
-    status, out, err = await run_cli("backup", str(directory / name), "--database-url", database_url.format(directory))
+    directory.joinpath("link.db").symlink_to(killed)
+    directory.joinpath("hard.db").hardlink_to(killed)
+    before, before_contents = names(directory), contents(killed)
+    target = str(directory / name.format(name=directory.name))
+    status, out, err = await run_cli("backup", target, "--replace", "--database-url", database_url.format(directory))
     assert (status, out) == (2, "")
     assert sentence in err
     assert len(err.splitlines()) == 1
     assert names(directory) == before
+    assert contents(killed) == before_contents
+
+
+async def test_a_database_that_another_server_uses_is_not_replaced(killed: Path, tmp_path: Path) -> None:
+    live = tmp_path / "live.db"
+    server = await start_server(live)
+    status, _, err = await run_cli("backup", str(live), "--replace", "--database-url", url(killed))
+    assert (status, err) == (2, f"{live} is a database that a server uses.\n")
+    assert await server.terminate() == 0
+    assert (await run_cli("backup", str(live), "--replace", "--database-url", url(killed)))[0] == 0
+
+
+async def test_a_copy_is_for_its_owners_eyes(killed: Path) -> None:
+    copy = killed.with_name("copy.db")
+    assert (await run_cli("backup", str(copy), "--database-url", url(killed)))[0] == 0
+    assert copy.stat().st_mode & 0o777 == 0o600
 
 
 def disagree(database: Path) -> None:
