@@ -18,7 +18,7 @@ from actors.outcomes import (
 from actors.records import OrderKey, ReservationRecord, Transaction
 from actors.stock_actor import StockState
 from storage.memory_store import Disk, MemoryStore
-from storage.store import DatabaseGone, OwnershipLost, StorageError
+from storage.store import OwnershipLost, StorageError
 from supervisor.limits import Limits
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 
@@ -149,49 +149,6 @@ async def test_a_server_that_lost_ownership_notices_also_when_nobody_calls(world
         async with world.core() as core:
             await bring(core, {("a", "w1"): 10})
             await MemoryStore(world.disk, takes_over=True).open()
-            await anyio.sleep_forever()
-
-
-class VanishingStore(MemoryStore):
-    """Fails in the way of a database whose file was removed, while it is open and when it is opened again."""
-
-    gone_when = ""
-
-    async def _before(self, operation: str) -> None:
-        await super()._before(operation)
-        if operation == self.gone_when:
-            raise DatabaseGone("it was removed")
-
-
-@pytest.mark.parametrize(("operation", "variant"), [("write", "a"), ("load_variants", "b")])
-async def test_a_server_whose_database_is_gone_answers_nobody_and_ends(
-    world: World, operation: str, variant: str
-) -> None:
-    store = VanishingStore(world.disk)
-    with pytest.RaisesGroup(DatabaseGone):
-        async with world.core(store) as core:
-            await bring(core, {("a", "w1"): 10})
-            store.gone_when = operation
-            with pytest.raises(Unavailable):
-                await reserve(core, "o1", (variant, "w1", 3))
-            await anyio.sleep_forever()
-    assert len(world.disk.transactions) == 1
-
-
-async def test_a_server_whose_database_is_gone_notices_also_when_nobody_calls(world: World) -> None:
-    store = VanishingStore(world.disk)
-    with pytest.RaisesGroup(DatabaseGone):
-        async with world.core(store):
-            store.gone_when = "check_ownership"
-            await anyio.sleep_forever()
-
-
-async def test_a_database_that_is_gone_when_it_is_opened_again_ends_the_server(world: World) -> None:
-    store = VanishingStore(world.disk)
-    with pytest.RaisesGroup(DatabaseGone):
-        async with world.core(store):
-            store.gone_when = "open"
-            await store.close()  # so that the next heartbeat fails
             await anyio.sleep_forever()
 
 
