@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bench.machine import describe
-from bench.measure import reserving
+from bench.measure import Contestant, reserving
 from bench.orders import HOT, SPREAD, SPREAD_ROWS
 from bench.processes import ROOT
 from bench.suites import rows
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12, help="of one second each")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        contestants = {}
+        contestants: dict[str, Contestant] = {}
         for state in options.states:
             variables = stack.enter_context(environment(state, Path(directory)))
             for system in options.systems:

@@ -117,7 +117,7 @@ def ladder() -> dict[str, dict[str, float]]:
 @contextmanager
 def _all(steps: dict[str, Callable[[Setting], Any]], directory: str) -> Iterator[dict[str, Running]]:
     with ExitStack() as stack:
-        running = {}
+        running: dict[str, Running] = {}
         for name, step in steps.items():
             place = Path(directory) / name.replace(" ", "_")
             place.mkdir()
@@ -193,6 +193,7 @@ async def stages(store: Store, written: Stopwatch) -> dict[str, float]:
                 request = pb.ReserveStockRequest.FromString(call.message)
                 watch.spent_ns["protobuf: parse"] += time.thread_time_ns() - begin
                 fact = await core.ask(validation.reserve(request, ()))
+                assert isinstance(fact, StockReserved)
                 answer = responses.reserved(fact)
                 begin = time.thread_time_ns()
                 answer.SerializeToString()

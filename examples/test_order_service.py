@@ -7,11 +7,14 @@ the cure.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import grpc
 import pytest
 from grpc.aio import AioRpcError
 from stockkeeper_client import InventoryClient, error_details
+
+from stockkeeper.testkit import Simulation, World
 
 # [checkout]
 SHOP = "org_1"
@@ -26,30 +29,35 @@ class Order:
     reservation_id: str = ""
 
 
-async def patiently(attempt):
+T = TypeVar("T")
+Pay = Callable[[Order], Awaitable[bool]]
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     """Try again what may or may not have happened."""
-    for number in range(ATTEMPTS_MAX):
+    for _ in range(ATTEMPTS_MAX - 1):
         try:
-            return await attempt(number)
+            return await attempt()
         except AioRpcError as error:
-            if error.code() not in IN_DOUBT or number == ATTEMPTS_MAX - 1:
+            if error.code() not in IN_DOUBT:
                 raise
+    return await attempt()
 
 
-async def checkout(inventory: InventoryClient, pay: Callable[[Order], Awaitable[bool]], order: Order) -> str:
+async def checkout(inventory: InventoryClient, pay: Pay, order: Order) -> str:
     """Reserve, take the money, confirm. Returns `sold`, `sold out` or `declined`."""
     items = [{"variant_id": "mug", "quantity": order.mugs}]
     try:
-        reserved = await patiently(lambda _: inventory.reserve_stock(SHOP, order.order_id, items))
+        reserved = await patiently(lambda: inventory.reserve_stock(SHOP, order.order_id, items))
     except AioRpcError as error:
         if error_details(error).reason == "INSUFFICIENT_STOCK":
             return "sold out"
         raise
     order.reservation_id = reserved.reservation_id
     if not await pay(order):
-        await patiently(lambda _: inventory.release_reservation(SHOP, order.reservation_id, "payment_failed"))
+        await patiently(lambda: inventory.release_reservation(SHOP, order.reservation_id, "payment_failed"))
         return "declined"
-    await patiently(lambda _: inventory.confirm_reservation(SHOP, order.reservation_id, order.order_id))
+    await patiently(lambda: inventory.confirm_reservation(SHOP, order.reservation_id, order.order_id))
     return "sold"
 
 
@@ -57,7 +65,7 @@ async def checkout(inventory: InventoryClient, pay: Callable[[Order], Awaitable[
 
 
 # [bug]
-async def checkout_with_a_bug(inventory, pay, order):
+async def checkout_with_a_bug(inventory: InventoryClient, pay: Pay, order: Order) -> str:
     """The same, written in a hurry: "the reservation timed out, so let us ask for a new one"."""
     items = [{"variant_id": "mug", "quantity": order.mugs}]
     asked = order.order_id
@@ -74,9 +82,9 @@ async def checkout_with_a_bug(inventory, pay, order):
         return "sold out"
     order.reservation_id = reserved.reservation_id
     if not await pay(order):
-        await patiently(lambda _: inventory.release_reservation(SHOP, order.reservation_id, "payment_failed"))
+        await patiently(lambda: inventory.release_reservation(SHOP, order.reservation_id, "payment_failed"))
         return "declined"
-    await patiently(lambda _: inventory.confirm_reservation(SHOP, order.reservation_id, asked))
+    await patiently(lambda: inventory.confirm_reservation(SHOP, order.reservation_id, asked))
     return "sold"
 
 
@@ -84,18 +92,21 @@ async def checkout_with_a_bug(inventory, pay, order):
 
 
 # [test]
-async def customers(checkout, world):
+Checkout = Callable[[InventoryClient, Pay, Order], Awaitable[str]]
+
+
+async def customers(checkout: Checkout, world: World) -> None:
     """Each client of the world is a customer who wants two mugs. There are eleven."""
     mugs = {"organization_id": SHOP, "variant_id": "mug", "warehouse_id": "main", "total_quantity": 11}
     with world.without_faults():
         await world.inventory.stock.import_stock([mugs])
 
-    async def pay(order):
+    async def pay(order: Order) -> bool:
         random = world.random(order.order_id)
         await world.sleep(random.uniform(1, 30))
         return random.random() < 0.8
 
-    async def buy(number):
+    async def buy(number: int) -> str:
         return await checkout(world.clients[number], pay, Order(f"order-{number}", mugs=2))
 
     ends = await world.in_parallel(buy, range(len(world.clients)))
@@ -105,11 +116,11 @@ async def customers(checkout, world):
     assert stock.reserved_quantity == 2 * ends.count("sold"), "mugs are held for nobody"
 
 
-def test_goods_are_held_for_who_has_paid(simulation):
+def test_goods_are_held_for_customers_that_have_paid(simulation: Simulation) -> None:
     simulation.run(partial(customers, checkout), clients=6, faults=["reply_lost"], seeds=range(50))
 
 
-def test_it_finds_the_bug(simulation):
+def test_it_finds_the_bug(simulation: Simulation) -> None:
     with pytest.raises(AssertionError, match="mugs are held for nobody"):
         simulation.run(partial(customers, checkout_with_a_bug), clients=6, faults=["reply_lost"], seeds=range(50))
 
@@ -117,7 +128,7 @@ def test_it_finds_the_bug(simulation):
 # [/test]
 
 
-def test_everything_else_that_may_go_wrong(simulation):
+def test_everything_else_that_may_go_wrong(simulation: Simulation) -> None:
     faults = [
         "request_lost",
         "reply_lost",
@@ -131,11 +142,11 @@ def test_everything_else_that_may_go_wrong(simulation):
 
 
 # [expiry]
-def test_a_reservation_that_expired_while_the_customer_typed_is_not_sold(simulation):
-    async def slow_customer(world):
+def test_a_reservation_that_expired_while_the_customer_typed_is_not_sold(simulation: Simulation) -> None:
+    async def slow_customer(world: World) -> None:
         await world.inventory.stock.receive_stock(SHOP, "mug", "main", 2)
 
-        async def pay(order):
+        async def pay(order: Order) -> bool:
             [reservation] = [it async for it in world.inventory.stock.list_reservations(SHOP, order_id=order.order_id)]
             await world.sleep_until_expired(reservation)  # fifteen minutes, and no time at all
             return True

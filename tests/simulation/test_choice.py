@@ -1,13 +1,14 @@
 """The contract's choice of warehouses, written twice."""
 
+from collections.abc import Sequence
 from random import Random
 
 from actors.commands import Line
 from actors.planner import place
-from simulation.audit.choice import LINES_TRIED_MAX, choose
+from simulation.audit.choice import LINES_TRIED_MAX, Free, choose
 
 
-def chosen(lines, free) -> list[str]:
+def chosen(lines: Sequence[Line], free: Free) -> list[str]:
     return [choice.warehouse_id if choice.fits else "" for choice in choose(lines, free)]
 
 

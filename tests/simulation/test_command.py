@@ -1,6 +1,7 @@
 """`simulate`, as a person uses it."""
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 from simulation.command import simulate
 
 
-def run(**arguments: object) -> tuple[int, str]:
+def run(**arguments: Any) -> tuple[int, str]:
     out = io.StringIO()
     status = simulate(**arguments, console=Console(file=out, width=200, soft_wrap=True))
     return status, out.getvalue()
@@ -42,5 +43,5 @@ def test_shrinking_leaves_a_handful_of_operations() -> None:
     "arguments",
     [{}, {"seeds": "five"}, {"seed": 1, "seeds": "0..2"}, {"seed": 1, "bug": "none"}, {"seed": 1, "options": "{"}],
 )
-def test_arguments_that_make_no_sense_are_refused(arguments) -> None:
+def test_arguments_that_make_no_sense_are_refused(arguments: dict[str, Any]) -> None:
     assert run(**arguments)[0] == 2

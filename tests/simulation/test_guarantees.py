@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from simulation.audit.auditor import audit
 from simulation.audit.linearizability import corrupted, is_linearizable
 from simulation.command import read_regressions
-from simulation.faults import calm, options_of
+from simulation.faults import Backend, calm, options_of
 from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt
 from simulation.runner import run_seed
 
@@ -34,7 +34,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_no_guarantee_breaks_in_thirty_worlds(backend) -> None:
+def test_no_guarantee_breaks_in_thirty_worlds(backend: Backend) -> None:
     for seed in range(30):
         assert run_seed(seed, backend=backend).violations == ()
 
@@ -53,7 +53,7 @@ def test_a_crash_at_any_step_breaks_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_planted_bug_is_caught_by_a_guarantee_that_it_breaks(name) -> None:
+def test_a_planted_bug_is_caught_by_a_guarantee_that_it_breaks(name: str) -> None:
     catch = hunt(BUGS[name], range(SEEDS_MAX))
     assert catch.seeds, name
 

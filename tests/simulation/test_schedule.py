@@ -7,16 +7,18 @@ import pytest
 
 from simulation.runner import run_virtually
 from simulation.schedule.asyncio_loop import LoopSchedule
-from simulation.schedule.trio_schedule import Schedule
+from simulation.schedule.trio_schedule import Mode, Schedule
 
 
 @pytest.mark.parametrize("kind", [Schedule, LoopSchedule])
 @pytest.mark.parametrize("mode", ["shuffle", "walk", "pct"])
-def test_a_stalled_task_stands_still_while_time_and_others_go_on(kind, mode) -> None:
+def test_a_stalled_task_stands_still_while_time_and_others_go_on(
+    kind: type[Schedule | LoopSchedule], mode: Mode
+) -> None:
     schedule = kind("seed", mode)
-    seen = []
+    seen: list[tuple[str, float]] = []
 
-    async def tick(name) -> None:
+    async def tick(name: str) -> None:
         for _ in range(4):
             await anyio.sleep(1)
             seen.append((name, schedule.now_s()))

@@ -4,12 +4,12 @@ import pytest
 from msgspec.structs import replace
 
 from simulation.disks.power_cut_database import PowerCutDatabase
-from simulation.faults import options_of
+from simulation.faults import DiskKind, options_of
 from simulation.runner import run_seed
 
 
 @pytest.mark.parametrize("disk", ["sqlite", "power-cut"])
-def test_real_sqlite_agrees_with_the_model_on_everything(disk) -> None:
+def test_real_sqlite_agrees_with_the_model_on_everything(disk: DiskKind) -> None:
     for seed in range(8):
         assert run_seed(seed, disk=disk).violations == ()
 
@@ -46,6 +46,6 @@ def test_a_torn_log_becomes_a_whole_state() -> None:
     assert cuts
 
 
-def test_a_missing_sync_is_noticed(monkeypatch) -> None:
+def test_a_missing_sync_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PowerCutDatabase, "synchronous", "NORMAL")
     assert any(run_seed(seed, disk="power-cut").violations for seed in range(8))

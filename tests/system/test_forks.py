@@ -16,7 +16,7 @@ async def test_grpc_lets_a_fork_become_its_program() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        nothing = channel.unary_unary("/no.Service/Method")
+        nothing: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/no.Service/Method")
 
         async def call_on_end() -> None:
             while True:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -191,7 +192,8 @@ async def test_a_stop_under_load_answers_everyone_and_leaves_no_process(tmp_path
         await client.stock.import_stock([line("a", 1_000_000)])
     async with stubs_at_each(server) as stubs:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
             shopping = Shopping(stubs, retries=False)
             await shopping.acknowledges(100)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -43,9 +44,15 @@ def hostile(dice: random.Random) -> tuple[str, bytes]:
     method = dice.choice(METHODS)
     if dice.random() < 0.4:
         return method, dice.randbytes(dice.randint(1, 300))
-    pick_id, pick_quantity = (lambda: dice.choice(IDS)), (lambda: dice.choice(QUANTITIES))
+
+    def pick_id() -> str:
+        return dice.choice(IDS)
+
+    def pick_quantity() -> int:
+        return dice.choice(QUANTITIES)
+
     organization = dice.choice([ORGANIZATION, *IDS])
-    message: object
+    message: Any
     match method.rpartition("/")[2]:
         case "CheckAvailability":
             message = pb.CheckAvailabilityRequest(
@@ -71,7 +78,7 @@ def hostile(dice: random.Random) -> tuple[str, bytes]:
             )
         case _:
             message = stock_pb2.ListStockRequest(organization_id=organization, variant_id=pick_id(), page_size=-1)
-    return method, message.SerializeToString()
+    return method, bytes(message.SerializeToString())
 
 
 async def test_hostile_requests_get_a_status_and_change_nothing(tmp_path: Path) -> None:
@@ -83,8 +90,9 @@ async def test_hostile_requests_get_a_status_and_change_nothing(tmp_path: Path) 
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=options) as channel:
 
             async def send(method: str, payload: bytes) -> None:
+                call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
                 try:
-                    await channel.unary_unary(method)(payload, timeout=20)
+                    await call(payload, timeout=20)
                     status = grpc.StatusCode.OK
                 except grpc.aio.AioRpcError as error:
                     status = error.code()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from unittest import mock
 
 from msgspec.structs import replace
 
@@ -30,6 +31,8 @@ def impatient_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]
 
 
 if __name__ == "__main__":
-    bootstrap.build_sources = hasty_sources
-    serve.build_supervisor = impatient_supervisor
-    main()
+    with (
+        mock.patch.object(bootstrap, "build_sources", hasty_sources),
+        mock.patch.object(serve, "build_supervisor", impatient_supervisor),
+    ):
+        main()

@@ -235,17 +235,17 @@ class Load:
                 if living:
                     yield f"order {order.order_id} was refused and has reservation {living[0].reservation_id}"
                 continue
-            reservation = by_id.get(order.reserved.reservation_id)
-            if reservation is None:
+            kept = by_id.get(order.reserved.reservation_id)
+            if kept is None:
                 yield f"reservation {order.reserved.reservation_id} was acknowledged and is lost"
                 continue
             states = {"expired", "active"} if order.refused else order.states()  # it may be due and not gone yet
-            if reservation.state not in states:
-                yield f"reservation {reservation.reservation_id} is {reservation.state}, not one of {states}"
-            if _lines(reservation.items) != _lines(order.reserved.reserved_items):
-                yield f"reservation {reservation.reservation_id} has other lines than were acknowledged"
-            if order.confirmed is not None and reservation.confirmed_at != order.confirmed.confirmed_at:
-                yield f"reservation {reservation.reservation_id} was confirmed at another time than was acknowledged"
+            if kept.state not in states:
+                yield f"reservation {kept.reservation_id} is {kept.state}, not one of {states}"
+            if _lines(kept.items) != _lines(order.reserved.reserved_items):
+                yield f"reservation {kept.reservation_id} has other lines than were acknowledged"
+            if order.confirmed is not None and kept.confirmed_at != order.confirmed.confirmed_at:
+                yield f"reservation {kept.reservation_id} was confirmed at another time than was acknowledged"
         known = {order.order_id for order in self.orders}
         unknown = [it for it in by_order if it.startswith(f"{self.name}-") and it not in known]
         yield from (f"nobody asked for order {order_id}" for order_id in unknown)

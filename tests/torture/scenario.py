@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from stockkeeper_client import InventoryClient
@@ -139,6 +140,6 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, patience
 
 async def is_serving(client: InventoryClient, expected: bool = True) -> bool:
     """Whether the health service says what is expected. Raises AioRpcError if nobody says anything."""
-    stub = health_pb2_grpc.HealthStub(client.channel)
+    stub: Any = health_pb2_grpc.HealthStub(client.channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
     return bool((answer.status == health_pb2.HealthCheckResponse.SERVING) is expected)
