@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: setup run demo test check proto simulate torture bench clean
+.PHONY: setup run demo test test-grpcio check proto simulate torture bench clean
 
 setup: .venv/.ready
 
@@ -21,6 +21,9 @@ demo: setup  ## a day of real orders against a server of its own
 
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
+
+test-grpcio: setup  ## the contract of the transports with both ends of grpcio's range
+	.ci/test_grpcio 1.82.1 1.85.3
 
 check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .
@@ -46,4 +49,4 @@ bench: setup  ## the service, its ceiling and its rivals, into bench/results and
 	$(if $(ARGS),,$(BIN)/python -m bench.startup)
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .grpcio .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -15,9 +15,9 @@ import uvloop
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stream_pb2
 
-from rpc.frame import Context
 from rpc.transport.addresses import free_addresses
-from rpc.transport.core_listener import Listener
+from rpc.transport.core_listener import CoreListener
+from rpc.transport.transport_port import Context
 
 RESERVED = pb.ReserveStockResponse(
     success=True,
@@ -83,7 +83,8 @@ class Bare:
 
 async def bare() -> None:
     [address] = free_addresses("127.0.0.1", 0)
-    Listener(Bare(), [address]).open()
+    listener = CoreListener(Bare(), [address])
+    await listener.open()
     print(f"noop listens on {address}", flush=True)  # noqa: T201
     await asyncio.Event().wait()
 

@@ -5,10 +5,10 @@ the reply of the core that the response will be made of (`Deferred`), which cost
 an async generator of responses, which runs in a task that is cancelled when the caller is gone.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, Generic, NamedTuple, Self
 
 import anyio
 import grpc
@@ -18,14 +18,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.in_flight import Load
+from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse
 from rpc.messages.problems import INTERNAL, StreamStalled, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem, details_bytes_max, to_status
-
-Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
+from rpc.transport.transport_port import Context
 
 UPLOADS_MAX = 4
 UPLOAD_STALL_TIMEOUT_S = 30.0
@@ -35,59 +34,6 @@ BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
 
 log = structlog.get_logger(__name__)
-
-
-class Context(Protocol):
-    """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the response or a status was given, or the caller is gone."""
-        ...
-
-    def invocation_metadata(self) -> Metadata:
-        """What the caller sent with it."""
-        ...
-
-    def when_over(self, listener: Callable[[], None]) -> None:
-        """Have `listener` called once, when the call is over. A call has one listener."""
-        ...
-
-    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run it in a task, which is cancelled when the caller is gone."""
-        ...
-
-    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
-        """Have it called with the caller's next message; with None if there is none any more."""
-        ...
-
-    async def read(self) -> bytes | None:
-        """The caller's next message; None when its stream has ended, or the caller is gone, or the message too long."""
-        ...
-
-    async def confirm(self) -> None:
-        """Send the headers. Returns if the caller is there to take them; if not, it waits to be cancelled."""
-        ...
-
-    async def write(self, message: bytes) -> None:
-        """Send a response of several; returns when the caller has room for the next. It waits as `confirm` does."""
-        ...
-
-    def answer(self, message: bytes) -> None:
-        """End with the one response."""
-        ...
-
-    def end(self) -> None:
-        """End after the last response of several."""
-        ...
-
-    def abort(self, status: grpc.Status) -> None:
-        """End with an error."""
-        ...
-
-    def cancel(self) -> None:
-        """Have the core end it as CANCELLED: the last resort of who cannot say anything better."""
-        ...
 
 
 class Deferred(NamedTuple):
@@ -127,10 +73,10 @@ class Frame:
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
     ) -> None:
-        self.calls = Load(calls_max, "calls")
-        self._uploads = Load(uploads_max, "imports")
-        self._streams = Load(streams_max, "streams")
-        self._uncounted = Load(None, "questions")
+        self.calls = InFlightLimit(calls_max, "calls")
+        self._uploads = InFlightLimit(uploads_max, "imports")
+        self._streams = InFlightLimit(streams_max, "streams")
+        self._uncounted = InFlightLimit(None, "questions")
         self._upload_stall_timeout_s = upload_stall_timeout_s
         self._methods: dict[str, Method] = {}
 
@@ -140,8 +86,8 @@ class Frame:
     def statistics(self) -> FrameStatistics:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
-            sum(load.under_way for load in counted),
-            sum(load.turned_away for load in (*counted, self._streams)),
+            sum(limit.under_way for limit in counted),
+            sum(limit.turned_away for limit in (*counted, self._streams)),
         )
 
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
@@ -154,8 +100,8 @@ class Frame:
         """
         for method in find_service(name).methods:
             path = f"/{serve_as or name}/{method.name}"
-            load = self._load_of(method) if is_counted else self._uncounted
-            self._methods[path] = self._method(path, method, getattr(servicer, method.name), load)
+            limit = self._limit_of(method) if is_counted else self._uncounted
+            self._methods[path] = self._method(path, method, getattr(servicer, method.name), limit)
 
     def serve(self, path: str, context: Context) -> None:
         """Serve a call that has just come. It is answered by way of its context, now or later."""
@@ -165,12 +111,12 @@ class Frame:
         else:
             method(context)
 
-    def _load_of(self, method: MethodDescriptor) -> Load:
+    def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if not method.client_streaming:
             return self.calls
         return self._streams if method.server_streaming else self._uploads
 
-    def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, load: Load) -> Method:
+    def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
 
@@ -179,14 +125,14 @@ class Frame:
 
         def take(context: Context, raw: bytes | None) -> None:
             if not context.is_over:
-                _begin(path, context, load, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
+                _begin(path, context, limit, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
                 requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
             else:
                 requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
-            _begin(path, context, load, lambda: respond(path, context, behaviour(requests, context)))
+            _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
 
         return serve_many if method.client_streaming else serve_one
 
@@ -197,10 +143,10 @@ def _one(kind: type[M], raw: bytes | None) -> M:
     return parse(kind, raw)
 
 
-def _begin(path: str, context: Context, load: Load, respond: Callable[[], None]) -> None:
+def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
     try:
-        load.enter()
-        context.when_over(load.leave)
+        limit.enter()
+        context.when_over(limit.leave)
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
@@ -263,6 +209,9 @@ class Requests(AsyncIterator[M], Generic[M]):
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
+
+    def __repr__(self) -> str:
+        return f"<Requests {self._kind.DESCRIPTOR.name} whole={self._whole} of {self._context}>"
 
     def __aiter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from grpc_reflection.v1alpha import reflection
@@ -13,8 +14,10 @@ from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
 from rpc.services.stock_service import StockServicer
-from rpc.transport.addresses import Address, ListenError, free_addresses
-from rpc.transport.core_listener import Listener
+from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
+from rpc.transport.transport_choice import build_listener, choose_transport
+from rpc.transport.transport_name import TransportName
+from rpc.transport.transport_port import Listener
 
 CALLS_MAX = 10_000
 LINGER_S = 0.2  # at the end, for the last answers to be written
@@ -44,6 +47,7 @@ class RpcServer:
         calls_max: how many calls, and requests of streams, may be under way; see `rpc.frame.Frame`,
         uploads_max, streams_max, upload_stall_timeout_s: too.
         requests_a_stream_max: how many of these may be of one ReservationStream.
+        transport: None chooses it by the installed grpcio.
     """
 
     def __init__(
@@ -57,7 +61,9 @@ class RpcServer:
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+        transport: TransportName | None = None,
     ) -> None:
+        self._transport = choose_transport(transport)
         self._host = host
         self._port = port
         self._inventory = inventory
@@ -95,23 +101,12 @@ class RpcServer:
         """
         self._health.set_serving(self._inventory.serving)
         if shared:
-            listener = Listener(self._frame, shared, is_shared=True)
-            listener.open()
-            self._listener, self._addresses = listener, shared
+            await self._listen(shared, is_shared=True)
             return shared
-        attempts = 5 if self._port == 0 else 1
-        while True:
-            attempts -= 1
-            addresses = await asyncio.to_thread(free_addresses, self._host, self._port)
-            listener = Listener(self._frame, addresses)
-            try:
-                listener.open()
-            except ListenError:
-                if attempts == 0:
-                    raise
-            else:
-                self._listener, self._addresses = listener, addresses
-                return addresses
+        for _ in range(0 if self._port else PORT_ATTEMPTS):
+            with suppress(ListenError):  # another program took the port just now
+                return await self._listen_where_it_is_free()
+        return await self._listen_where_it_is_free()
 
     def set_serving(self, serving: bool) -> None:
         """What the health service answers from now on. Call it in the loop's thread; after `stop` it does nothing."""
@@ -121,7 +116,7 @@ class RpcServer:
         """Health says NOT_SERVING, streams end, and the calls under way may finish. New ones are still taken.
 
         Args:
-            timeout_s: wait no longer than so many seconds for the calls.
+            timeout_s: how long to wait for the calls, in seconds.
         """
         self._health.end()
         self._streams.end()
@@ -134,12 +129,22 @@ class RpcServer:
         Cancelled, it leaves the server stopping; call it again. A second call does nothing.
 
         Args:
-            grace_s: after so many seconds the calls that still run are cancelled.
+            grace_s: how long the calls may go on, in seconds; then they are cancelled.
         """
         self._health.end()
         self._streams.end()
         if self._listener is not None:
             await self._listener.close(grace_s)
+
+    async def _listen_where_it_is_free(self) -> Sequence[Address]:
+        addresses = await asyncio.to_thread(free_addresses, self._host, self._port)
+        await self._listen(addresses, is_shared=False)
+        return addresses
+
+    async def _listen(self, addresses: Sequence[Address], *, is_shared: bool) -> None:
+        listener = build_listener(self._transport, self._frame, addresses, is_shared=is_shared)
+        await listener.open()
+        self._listener, self._addresses = listener, addresses
 
     def _add_services(self) -> None:
         frame = self._frame

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import structlog
 import uuid_utils
 
+from actors.exceptions import leaves
 from stockkeeper.config import ConfigurationError, ServeConfig
 from storage.sql.sql_store import SqlStore
 from storage.store import StorageError, Store
@@ -51,7 +52,7 @@ class FutureEvent:
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def set(self) -> None:
-        if not self._future.done():  # as it is when who waited was cancelled
+        if not self._future.done():  # it is, if the task that waited was cancelled
             self._future.set_result(None)
 
     def wait(self) -> "asyncio.Future[None]":
@@ -73,8 +74,7 @@ def _report_crash(actor: object, error: Exception) -> None:
 
 def _report(error: BaseException) -> None:
     """What ended an incarnation: a storage failure is one line, anything else is a bug and has its traceback."""
-    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
-    for one in errors:
+    for one in leaves(error):
         if isinstance(one, StorageError):
             log.warning("storage_failed", error=str(one))
         else:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from rpc.transport.transport_name import TransportName
 from supervisor.limits import Limits
 
 DEFAULT_PORT = 50_053
@@ -22,6 +23,7 @@ class ServeConfig(Struct, frozen=True):
         frontends: how many processes end gRPC; 0: this one does.
         grace_s: how long calls under way may go on after a SIGTERM, in seconds.
         sample: whether to load the sample stock if it was never loaded.
+        transport: what carries the calls; None leaves it to the installed grpcio.
         limits: the core's bounds.
     """
 
@@ -31,4 +33,5 @@ class ServeConfig(Struct, frozen=True):
     frontends: int = 0
     grace_s: float = 10.0
     sample: bool = False
+    transport: TransportName | None = None
     limits: Limits = Limits()

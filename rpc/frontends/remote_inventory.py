@@ -17,7 +17,7 @@ from actors.reply import Reply
 from actors.views import BasketCheck, ReservationPage, StockPage, StockView
 from rpc.frontends import link_messages as say
 from rpc.frontends.link import Link
-from rpc.in_flight import Load
+from rpc.in_flight import InFlightLimit
 from supervisor.transactions.journal import shutting_down
 
 LINES_A_PART = 500  # about 1 ms of work for the owner
@@ -34,7 +34,7 @@ class RemoteInventory:
 
     def __init__(self, requests_max: int) -> None:
         self._link: Link[say.FromOwner] = Link(say.FromOwner, self._hear, self._on_lost, waits_for_reader=False)
-        self._load = Load(requests_max, "calls")
+        self._load = InFlightLimit(requests_max, "calls")
         self._numbers = count(1)
         self._replies: dict[int, Reply[Any]] = {}
         self._greeted = asyncio.Event()

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator
 
 from grpc_health.v1 import health_pb2 as pb
 
-from rpc.frame import Context
 from rpc.messages.descriptors import Message
 from rpc.messages.problems import UnknownService
+from rpc.transport.transport_port import Context
 
 SERVICES = (
     "",

@@ -10,10 +10,11 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from actors.commands import Line
 from actors.views import BasketCheck
-from rpc.frame import Context, Deferred
+from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.descriptors import Message
+from rpc.transport.transport_port import Context
 
 
 class InventoryServicer:

@@ -24,12 +24,13 @@ from stockkeeper_client.v1 import stream_pb2 as pb
 from actors.bounds import ID_CHARACTERS_MAX
 from actors.outcomes import Fact, StockReserved, Unavailable
 from actors.reply import Reply
-from rpc.frame import Context, problem_of
-from rpc.in_flight import Load
+from rpc.frame import problem_of
+from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
+from rpc.transport.transport_port import Context
 from supervisor.transactions.journal import shutting_down
 
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
@@ -47,7 +48,9 @@ class ReservationStreamServicer:
         requests_a_stream_max: how many requests may be under way on one stream.
     """
 
-    def __init__(self, inventory: Inventory, calls: Load, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX) -> None:
+    def __init__(
+        self, inventory: Inventory, calls: InFlightLimit, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX
+    ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._requests_a_stream_max = requests_a_stream_max
@@ -100,7 +103,7 @@ class Stream:
         details_bytes_max: how many bytes of details a status may have.
     """
 
-    def __init__(self, inventory: Inventory, calls: Load, under_way_max: int, details_bytes_max: int) -> None:
+    def __init__(self, inventory: Inventory, calls: InFlightLimit, under_way_max: int, details_bytes_max: int) -> None:
         self._inventory = inventory
         self._calls = calls
         self._under_way_max = under_way_max

@@ -6,11 +6,12 @@ from anyio.lowlevel import checkpoint
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.outcomes import StockImported
-from rpc.frame import Context, Deferred
+from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.import_lines import ImportLines
 from rpc.messages.page_tokens import reservation_token, stock_token
+from rpc.transport.transport_port import Context
 
 
 class StockServicer:

@@ -1,17 +1,16 @@
-"""Where to listen: `localhost` means both of its addresses, and an address that is taken is found out before gRPC
-is asked.
-
-gRPC says of every failure to bind the same thing, with a stack trace of C++ on stderr; the operating system
-names the cause.
+"""Where to listen. gRPC says the same of every address that it cannot bind, with a stack trace of C++ on stderr; so
+each address is bound here first, where the operating system names the cause.
 """
 
 import errno
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 LOCALHOST_V4, LOCALHOST_V6 = "127.0.0.1", "::1"
-_ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+PORT_ATTEMPTS = 5  # to find one that is free on all addresses
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _CAUSES = {
     errno.EADDRINUSE: "is in use, another server may be running there",
     errno.EACCES: "may not be used by this user",
@@ -44,42 +43,25 @@ def free_addresses(host: str, port: int) -> Sequence[Address]:
     Raises:
         ListenError: there is no such host, or one of the addresses cannot be bound.
     """
-    hosts = _hosts(host)
-    for _ in range(20):
-        try:
-            return _probe(hosts, port)
-        except _TakenByChanceError:
-            continue
-    raise ListenError(f"No port is free on all of {', '.join(hosts)}.")
+    sockets = _bind_all(_hosts(host), port)
+    addresses = [Address(*bound.getsockname()[:2]) for bound in sockets]
+    for bound in sockets:
+        bound.close()
+    return addresses
 
 
 def shared_addresses(host: str, port: int) -> tuple[Sequence[Address], Sequence[socket.socket]]:
     """The addresses that `host` stands for, to be listened on by several processes of this user with SO_REUSEPORT.
 
-    The sockets hold them for as long as they are open: without listening, so that no connection comes to them. Others
-    are kept off by that, but for a server that begins to share the same port in the same instant.
+    The sockets hold the addresses for as long as they are open. They do not listen, so no connection comes to them. No
+    other server gets the port, except one that begins to share it in the same instant.
 
     Raises:
         ListenError: as `free_addresses`.
     """
-    for _ in range(20):
-        holders: list[socket.socket] = []
-        addresses = free_addresses(host, port)
-        try:
-            for address in addresses:
-                holders.append(_hold(address))
-        except OSError as error:
-            for holder in holders:
-                holder.close()
-            if port or error.errno != errno.EADDRINUSE:
-                raise _listen_error(address, error) from error
-        else:
-            return addresses, holders
-    raise ListenError(f"No port is free on host {host!r}.")
-
-
-class _TakenByChanceError(Exception):
-    """The port chosen on the first address is in use on another."""
+    addresses = free_addresses(host, port)  # another server that shares the port is found out here
+    holders = _bind_all([address.host for address in addresses], addresses[0].port, is_shared=True)
+    return addresses, holders
 
 
 def _hosts(host: str) -> Sequence[str]:
@@ -92,48 +74,41 @@ def _hosts(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _probe(hosts: Sequence[str], port: int) -> Sequence[Address]:
-    """Bind every address and let it go again."""
-    addresses: list[Address] = []
-    for host in hosts:
-        wanted = addresses[0].port if addresses else port
-        try:
-            addresses.append(Address(host, _bind(host, wanted)))
-        except OSError as error:
-            if host == LOCALHOST_V6 and addresses and error.errno in _ABSENT:
-                continue  # the machine has no IPv6
-            if port == 0 and error.errno == errno.EADDRINUSE and addresses:
-                raise _TakenByChanceError from error
-            raise _listen_error(Address(host, wanted), error) from error
-        except OverflowError as error:
-            raise ListenError(f"Port {port} does not exist, the last one is 65535.") from error
-    return addresses
+def _bind_all(hosts: Sequence[str], port: int, *, is_shared: bool = False) -> Sequence[socket.socket]:
+    """A socket bound to each address, all to one port."""
+    if not 0 <= port <= 65_535:
+        raise ListenError(f"Port {port} does not exist, the last one is 65535.")
+    for _ in range(0 if port else PORT_ATTEMPTS):
+        with suppress(ListenError):  # the port that was free on the first address may be in use on another
+            return _try_to_bind_all(hosts, port, is_shared)
+    return _try_to_bind_all(hosts, port, is_shared)
 
 
-def _listen_error(address: Address, error: OSError) -> ListenError:
-    cause = _CAUSES.get(error.errno or 0, f"cannot be bound: {error.strerror}")
-    return ListenError(f"Cannot listen on {address}: the address {cause}.")
+def _try_to_bind_all(hosts: Sequence[str], port: int, is_shared: bool) -> Sequence[socket.socket]:
+    sockets: list[socket.socket] = []
+    with ExitStack() as stack:
+        for host in hosts:
+            address = Address(host, sockets[0].getsockname()[1] if sockets else port)
+            try:
+                sockets.append(stack.enter_context(_bind(address, is_shared)))
+            except OSError as error:
+                if sockets and host == LOCALHOST_V6 and error.errno in _NO_IPV6:
+                    continue
+                cause = _CAUSES.get(error.errno or 0, f"cannot be bound: {error.strerror}")
+                raise ListenError(f"Cannot listen on {address}: the address {cause}.") from error
+        stack.pop_all()
+    return sockets
 
 
-def _hold(address: Address) -> socket.socket:
-    holder = _socket(address.host)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+def _bind(address: Address, is_shared: bool) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    # As gRPC sets it: connections of the last server that linger are no hindrance, a listening one is.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        holder.bind(address)
-    except OSError:
-        holder.close()
+        bound.bind(address)
+    except BaseException:
+        bound.close()
         raise
-    return holder
-
-
-def _socket(host: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-
-
-def _bind(host: str, port: int) -> int:
-    with _socket(host) as probe:
-        # As gRPC sets it: connections of the last server that linger are no hindrance, a listening one is.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])
+    return bound

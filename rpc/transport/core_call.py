@@ -2,7 +2,7 @@
 
 grpc.aio gives each call a task, three wake-ups and five writes to a socket that wakes its loop, which take three
 times as long as all that gRPC's core and its own binding do for the call (docs/performance.md). Here a call is what
-the core knows of it, and a response is given to it by whoever has it, on his stack; only coroutines and generators
+the core knows of it, and a response is given to the core on the stack that makes it; only coroutines and generators
 get a task. What is used of the binding is what grpc.Server uses of it, see `rpc.transport.core_listener`.
 """
 
@@ -13,24 +13,24 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
-from rpc.frame import Metadata
+from rpc.transport.transport_port import Metadata
 
 NO_FLAGS = 0
 OK = 0
 
 
-class Call:
-    """`rpc.frame.Context` over HTTP/2. It belongs to the loop's thread.
+class CoreCall:
+    """`rpc.transport.transport_port.Context` on gRPC's core. It belongs to the loop's thread.
 
     Args:
         core: the call, as gRPC's core has it.
         metadata: what the caller sent with it.
-        on_done: told once, when the response is written or the caller gone.
+        on_done: called once, when the response is written or the caller gone.
     """
 
     __slots__ = ("_core", "_has_begun", "_metadata", "_on_done", "_on_over", "_task", "is_over")
 
-    def __init__(self, core: Any, metadata: Metadata, on_done: Callable[["Call"], None]) -> None:
+    def __init__(self, core: Any, metadata: Metadata, on_done: Callable[["CoreCall"], None]) -> None:
         self._core = core
         self._metadata = metadata
         self._on_done = on_done
@@ -41,7 +41,7 @@ class Call:
         self._start((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
 
     def __repr__(self) -> str:
-        return f"<Call over={self.is_over} begun={self._has_begun}>"
+        return f"<CoreCall over={self.is_over} begun={self._has_begun}>"
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
@@ -68,7 +68,7 @@ class Call:
         arrived: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
         def take(message: bytes | None) -> None:
-            if not arrived.done():  # as it is once nobody waits any more
+            if not arrived.done():  # it is, if the reader was cancelled
                 arrived.set_result(message)
 
         self.receive(take)
@@ -104,7 +104,7 @@ class Call:
 
     def _start(self, operations: Sequence[Any], tag: Callable[[Any], None]) -> None:
         code = self._core.start_server_batch(operations, tag)
-        assert code == OK, (code, operations)  # otherwise nothing is begun, and `tag` never told
+        assert code == OK, (code, operations)  # otherwise nothing is begun, and `tag` is never called
 
     async def _send(self, operations: Sequence[Any]) -> None:
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from rpc.transport.transport_name import TransportName
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
 
 DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
@@ -44,6 +45,7 @@ def serve(
     port: Annotated[int, Parameter(env_var="GRPC_PORT", validator=Number(gte=0, lte=65_535))] = DEFAULT_PORT,
     database_url: Annotated[str, Parameter(env_var="DATABASE_URL")] = DEFAULT_DATABASE_URL,
     frontends: Annotated[int, Parameter(env_var="GRPC_FRONTENDS", validator=Number(gte=0, lte=64))] = 0,
+    transport: Annotated[TransportName | None, Parameter(env_var="STOCKKEEPER_TRANSPORT")] = None,
     grace_s: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0,
     keep_days: Annotated[int | None, Parameter(env_var="KEEP_DAYS", validator=Number(gte=1, lte=36_500))] = None,
     sample: Annotated[bool, Parameter(negative="")] = False,
@@ -61,6 +63,9 @@ def serve(
         Where stock is kept.
     frontends
         How many processes share the port and end gRPC, on a machine with cores to spare; 0 keeps it in this one.
+    transport
+        What carries the calls: gRPC's core or grpc.aio, which is slower; by default the core, if it was tried with the
+        installed grpcio.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
     keep_days
@@ -84,6 +89,7 @@ def serve(
             port=port,
             database_url=database_url,
             frontends=frontends,
+            transport=transport,
             grace_s=grace_s,
             sample=sample,
             limits=Limits(keep_days=keep_days or 0),

@@ -1,8 +1,8 @@
 """A front-end process: gRPC before an inventory that another process owns. `stockkeeper serve --frontends` starts it.
 
-It lives as long as its socket to the owner, whose end it sees as the end of the stream, however the owner ended.
-Signals are the owner's: those that a terminal or a service manager sends to all processes are ignored here, or
-the answers that the owner still gives would have no way out.
+It lives as long as its socket to the owner: however the owner ends, the stream ends with it. Signals are for the owner.
+Those that a terminal or a service manager sends to all processes are ignored here, or the answers that the owner still
+gives would not reach their callers.
 """
 
 import signal
@@ -17,8 +17,9 @@ from msgspec import Struct
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
+from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configure_logging
-from stockkeeper.serving.garbage_collection import collect_seldom, walk_through_all_at_times
+from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.process_end import end_process
 
 
@@ -30,12 +31,14 @@ class FrontendSettings(Struct, frozen=True):
         addresses: where to listen; the owner holds them.
         calls_max: how many calls may be under way here.
         log_level: debug, info, warning or error.
+        transport: what carries the calls.
     """
 
     descriptor: int
     addresses: tuple[Address, ...]
     calls_max: int
     log_level: str
+    transport: TransportName
 
 
 def main() -> NoReturn:
@@ -50,10 +53,12 @@ def main() -> NoReturn:
 
 
 async def _run(settings: FrontendSettings) -> None:
-    walk_through_all_at_times()
+    schedule_full_collections()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
-    server = RpcServer(owner, host=first.host, port=first.port, calls_max=settings.calls_max)
+    server = RpcServer(
+        owner, host=first.host, port=first.port, calls_max=settings.calls_max, transport=settings.transport
+    )
     owner.on_serving = server.set_serving
     try:
         await server.start(settings.addresses)

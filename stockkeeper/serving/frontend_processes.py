@@ -1,12 +1,12 @@
 """The front-end processes, as the owner of the database keeps them.
 
-Where ending gRPC is the limit and there are cores to spare, several processes share the port (SO_REUSEPORT: the
-kernel deals out connections) and hand the commands on in batches; see `rpc.frontends.link`. Each has one end of a
-pair of connected Unix sockets from its birth. A socket with a name would need a directory and permissions, could be
-found by others, and would be left behind by kill -9.
+Where gRPC takes most of a core and there are cores to spare, several processes share the port (SO_REUSEPORT: the
+kernel deals out connections) and hand the commands on in batches; see `rpc.frontends.link`. Each process inherits one
+end of a pair of connected Unix sockets. A socket with a name would need a directory and permissions, others could find
+it, and kill -9 would leave it behind.
 
 A front-end keeps nothing that was acknowledged: one that crashed is replaced, and its callers' retries find
-their reservations. Only at the start is a front-end that fails a failure of the whole.
+their reservations. Only at the start does a front-end that fails end the server.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ import structlog
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
 from rpc.transport.addresses import Address, ListenError, shared_addresses
+from rpc.transport.transport_name import TransportName
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
-HEALTHY_AFTER_S = 5.0  # what lived so long starts the pauses over
-ENDING_S = 2.0  # beyond its grace: one that was let go and has not ended by then is killed
+HEALTHY_AFTER_S = 5.0  # a front-end that has lived this long starts with the shortest pause again
+ENDING_S = 2.0  # beyond its grace; then a front-end that was asked to end is killed
 
 log = structlog.get_logger("stockkeeper")
 
@@ -40,14 +41,25 @@ class Frontends:
         host: what they listen on, and
         port: where; 0 chooses a free one.
         calls_max: how many calls may be under way in each.
+        transport: what carries the calls.
     """
 
-    def __init__(self, inventory: Inventory, *, processes: int, host: str, port: int, calls_max: int) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        *,
+        processes: int,
+        host: str,
+        port: int,
+        calls_max: int,
+        transport: TransportName = "core",
+    ) -> None:
         self._inventory = inventory
         self._processes = processes
         self._host = host
         self._port = port
         self._calls_max = calls_max
+        self._transport = transport
         self._addresses: Sequence[Address] = ()
         self._holders: Sequence[socket.socket] = ()
         self._keepers: list[asyncio.Task[None]] = []
@@ -121,16 +133,14 @@ class Frontends:
         with theirs, ExitStack() as stack:
             stack.enter_context(ours)  # closed if there is no process to talk to
             level = logging.getLevelName(logging.getLogger().level).lower()
-            settings = FrontendSettings(theirs.fileno(), tuple(self._addresses), self._calls_max, level)
+            settings = FrontendSettings(
+                theirs.fileno(), tuple(self._addresses), self._calls_max, level, self._transport
+            )
+            # -P: modules come from where this program is installed, and not from the working directory.
+            command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")
             process = await asyncio.create_subprocess_exec(
-                # -P: what lies in the working directory is not what is meant by `rpc` and `storage`.
-                *(
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "stockkeeper.serving.frontend_main",
-                    msgspec.json.encode(settings).decode(),
-                ),
+                *command,
+                msgspec.json.encode(settings).decode(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),

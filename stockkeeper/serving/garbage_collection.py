@@ -1,10 +1,10 @@
 """The garbage collector of a process that serves.
 
-A call makes a few hundred objects, next to none of them in cycles; what is left of it, in orders and rows, is kept for
-minutes. Python's collector walks all that is left again and again to find that it is still there: with its own
-thresholds 4 % of the CPU time under load, with higher ones still pauses of 30 ms every second and a tenth of the
-calls. Here each object is walked once, soon after it was made, and then left alone; what in the end is part of a
-cycle all the same is found by a walk through everything, every ten minutes.
+A call makes a few hundred objects, and next to none of them are in cycles. Its order and its rows stay in memory for
+minutes. Python's collector walks through all of them again and again to find that they are still there. With its own
+thresholds that takes 4 % of the CPU time under load; with higher ones it still makes pauses of 30 ms every second.
+Here each object is walked through once, soon after it was made, and then left alone. What has become part of a cycle
+since then is found by a walk through everything, every ten minutes.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 YOUNG_OBJECTS_MAX = 10_000  # walking them takes 2 ms
 NEVER = 1_000_000_000
-FULL_WALK_S = 600.0  # a million objects take about 0.3 s, in which nobody is served
+FULL_COLLECTION_S = 600.0  # a million objects take about 0.3 s, in which nobody is served
 
 
 def collect_seldom() -> None:
@@ -25,17 +25,17 @@ def collect_seldom() -> None:
     gc.callbacks.append(_leave_alone)
 
 
-def walk_through_all_at_times() -> None:
-    """Have everything walked through every `FULL_WALK_S` seconds, for as long as the running loop runs."""
+def schedule_full_collections() -> None:
+    """Walk through all objects every `FULL_COLLECTION_S` seconds, for as long as the running loop runs."""
 
-    def walk() -> None:
+    def collect() -> None:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        loop.call_later(FULL_WALK_S, walk)
+        loop.call_later(FULL_COLLECTION_S, collect)
 
     loop = asyncio.get_running_loop()
-    loop.call_later(FULL_WALK_S, walk)
+    loop.call_later(FULL_COLLECTION_S, collect)
 
 
 def _leave_alone(phase: str, info: Mapping[str, Any]) -> None:

@@ -2,21 +2,23 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
 import anyio
 from anyio.abc import TaskStatus
 
 from actors.commands import Import
+from actors.exceptions import leaves
 from rpc.messages.import_lines import counted_line
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
+from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.command_line.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.config import ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
-from stockkeeper.serving.garbage_collection import collect_seldom, walk_through_all_at_times
+from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.process_end import end_process
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
@@ -47,7 +49,7 @@ def serve(config: ServeConfig) -> NoReturn:
 
 async def _serve_and_end(config: ServeConfig) -> None:
     status = EXIT_OK
-    walk_through_all_at_times()
+    schedule_full_collections()
     try:
         await _serve(config)
     except Exception as error:
@@ -59,8 +61,9 @@ async def _serve_and_end(config: ServeConfig) -> None:
 
 
 async def _serve(config: ServeConfig) -> None:
-    supervisor = build_supervisor(config, lambda serving: network.set_serving(serving))
-    network = _build_network(config, supervisor)
+    announcement = _Announcement()
+    supervisor = build_supervisor(config, announcement.set_serving)
+    network = announcement.network = _build_network(config, supervisor)
     core_ended = anyio.Event()
 
     async def run_core(*, task_status: TaskStatus[None]) -> None:
@@ -89,11 +92,28 @@ async def _serve(config: ServeConfig) -> None:
                     await network.drain(LINGER_S)
 
 
+class _Announcement:
+    """Tells the network whether the inventory serves. The inventory is made first, and the network before it runs."""
+
+    def __init__(self) -> None:
+        self.network: Network | None = None
+
+    def __repr__(self) -> str:
+        return f"<_Announcement to {self.network}>"
+
+    def set_serving(self, serving: bool) -> None:
+        if self.network is not None:
+            self.network.set_serving(serving)
+
+
 def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
     host, port, calls_max = config.host, config.port, config.limits.calls_max
-    if config.frontends:
-        return Frontends(supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max)
-    return RpcServer(supervisor, host=host, port=port, calls_max=calls_max)
+    transport = choose_transport(config.transport)
+    if not config.frontends:
+        return RpcServer(supervisor, host=host, port=port, calls_max=calls_max, transport=transport)
+    return Frontends(
+        supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max, transport=transport
+    )
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
@@ -123,20 +143,12 @@ def _program() -> str:
 
 
 def _explain(error: Exception) -> int | None:
-    """Say what went wrong. Returns the exit status, or None for what only the program itself can have caused."""
-    for cause in _leaves(error):
+    """Say what went wrong. Returns the exit status, or None for a bug of this program."""
+    for cause in leaves(error):
         if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError)):
             sys.stderr.write(f"{cause}\n")
             return EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
     return None
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _say(line: str) -> None:

@@ -13,6 +13,7 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import RpcServer
+from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
 
@@ -44,9 +45,16 @@ async def session(fake: FakeInventory) -> AsyncIterator[tuple[RemoteInventory, F
     await remote.lost.wait()
 
 
+@pytest.fixture(params=["core", "grpc-aio"])
+def transport(request: pytest.FixtureRequest) -> TransportName:
+    """Callers see the same of both, so a test of what they see runs on both."""
+    name: TransportName = request.param
+    return name
+
+
 @pytest.fixture
-async def server(fake: FakeInventory) -> AsyncIterator[RpcServer]:
-    server = RpcServer(fake, host="127.0.0.1", port=0)
+async def server(fake: FakeInventory, transport: TransportName) -> AsyncIterator[RpcServer]:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     await server.start()
     yield server
     await server.stop(0)

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from rpc.messages.descriptors import find_service
 from rpc.rpc_server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
 from tests.rpc.fake_inventory import FakeInventory
+from tests.rpc.transport.answers import call_by_hand
 
 pytestmark = pytest.mark.anyio
 
@@ -195,8 +195,9 @@ async def test_a_bad_message_late_in_a_stream_is_called_so(channel: grpc.aio.Cha
     assert not fake.asked
 
 
+@pytest.mark.parametrize("transport", ["core"], indirect=True)
 async def test_a_path_that_is_not_utf8_is_a_method_that_is_not_known(channel: grpc.aio.Channel) -> None:
-    """The accept loop of grpc.aio's own server ends with such a call."""
+    """It ends the accept loop of grpc.aio's server: see `tests/rpc/transport/test_aio_transport.py`."""
     for _ in range(2):
         assert (await send(channel, b"/\xff\xfe", b""))[0] is StatusCode.UNIMPLEMENTED
     assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION)).stock_info
@@ -206,18 +207,7 @@ async def test_a_path_that_is_not_utf8_is_a_method_that_is_not_known(channel: gr
 async def test_metadata_that_is_not_text_is_invalid_or_a_key_like_others(server: RpcServer, value: bytes) -> None:
     """Sent by hand: gRPC's own clients refuse to."""
     reader, writer = await asyncio.open_connection(*server.addresses[0])
-    headers = {
-        b":method": b"POST",
-        b":scheme": b"http",
-        b":path": RESERVE.encode(),
-        b":authority": b"localhost",
-        b"content-type": b"application/grpc",
-        b"te": b"trailers",
-        b"idempotency-key": value,
-    }
-    block = b"".join(b"\x10" + bytes([len(name)]) + name + bytes([len(text)]) + text for name, text in headers.items())
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
-    writer.write(frame(1, 4, 1, block) + frame(0, 1, 1, b"\0" * 5))
+    writer.write(call_by_hand(RESERVE.encode(), b"", more={b"idempotency-key": value}))
     answer = b""
     while b"grpc-status" not in answer:
         read = await reader.read(4_096)
@@ -226,10 +216,6 @@ async def test_metadata_that_is_not_text_is_invalid_or_a_key_like_others(server:
     assert b"INVALID_REQUEST" in answer or b"grpc-status\x013" in answer
     writer.close()
     await writer.wait_closed()
-
-
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,6 +15,7 @@ from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.outcomes import StockImported
 from rpc.rpc_server import RpcServer
+from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +30,8 @@ async def uploads_under_way(server: RpcServer, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, calls_max=2)
+async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, transport: TransportName) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -58,8 +59,8 @@ async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory) -
     await server.stop(0)
 
 
-async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInventory) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, calls_max=1)
+async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInventory, transport: TransportName) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=1)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         fake.gate.clear()
@@ -74,8 +75,8 @@ async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInvento
     await server.stop(0)
 
 
-async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0)
+async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory, transport: TransportName) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)
@@ -99,9 +100,9 @@ async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory) -> 
 
 
 async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
-    fake: FakeInventory, caplog: pytest.LogCaptureFixture
+    fake: FakeInventory, transport: TransportName, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, uploads_max=1, upload_stall_timeout_s=0.5)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)

@@ -18,6 +18,7 @@ from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shor
 from actors.reply import Reply
 from rpc.rpc_server import RpcServer
 from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX
+from rpc.transport.transport_name import TransportName
 from supervisor.transactions.journal import shutting_down
 from tests.rpc.fake_inventory import FakeInventory
 
@@ -194,8 +195,8 @@ async def test_a_message_with_too_much_in_it_is_refused(stream: Any, fake: FakeI
 class Serving:
     """A server of a test's own."""
 
-    def __init__(self, inventory: FakeInventory, **limits: Any) -> None:
-        self.server = RpcServer(inventory, host="127.0.0.1", port=0, **limits)
+    def __init__(self, inventory: FakeInventory, transport: TransportName, **limits: Any) -> None:
+        self.server = RpcServer(inventory, host="127.0.0.1", port=0, transport=transport, **limits)
 
     async def __aenter__(self) -> grpc.aio.Channel:
         [address] = await self.server.start()
@@ -207,9 +208,9 @@ class Serving:
         await self.channel.close()
 
 
-async def test_replies_come_in_the_order_of_completion_also_for_one_order() -> None:
+async def test_replies_come_in_the_order_of_completion_also_for_one_order(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held) as channel:
+    async with Serving(held, transport) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(an_order(1, "order_1"), an_order(2, "order_1"), an_order(3)))
         await until(lambda: len(held.held) == 3)
@@ -219,9 +220,9 @@ async def test_replies_come_in_the_order_of_completion_also_for_one_order() -> N
         assert [(it.sequence, it.order_id) for it in await replies_of(call, 1)] == [(1, "order_1")]
 
 
-async def test_no_more_than_the_limit_is_under_way_on_a_stream() -> None:
+async def test_no_more_than_the_limit_is_under_way_on_a_stream(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held, requests_a_stream_max=3) as channel:
+    async with Serving(held, transport, requests_a_stream_max=3) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         other = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(*[an_order(n) for n in range(1, 8)]))
@@ -238,8 +239,8 @@ async def test_no_more_than_the_limit_is_under_way_on_a_stream() -> None:
         assert len(await replies_of(call, 6)) == 6
 
 
-async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventory) -> None:
-    async with Serving(fake) as channel:
+async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventory, transport: TransportName) -> None:
+    async with Serving(fake, transport) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         long = "😀" * 128
 
@@ -261,9 +262,9 @@ async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventor
         call.cancel()
 
 
-async def test_replies_are_many_in_a_message_but_no_message_grows_too_large() -> None:
+async def test_replies_are_many_in_a_message_but_no_message_grows_too_large(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held) as channel:
+    async with Serving(held, transport) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         long = "😀" * 128
         await call.write(message(*[an_order(n, long, organization_id=long) for n in range(1, 257)]))
@@ -279,9 +280,9 @@ async def test_replies_are_many_in_a_message_but_no_message_grows_too_large() ->
         assert max(sizes) < REPLIES_BYTES_MAX + 20_000
 
 
-async def test_requests_are_counted_as_calls_and_streams_are_not() -> None:
+async def test_requests_are_counted_as_calls_and_streams_are_not(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held, calls_max=2) as channel:
+    async with Serving(held, transport, calls_max=2) as channel:
         stub = ReservationStreamStub(channel)
         idle = [stub.ReserveStock() for _ in range(5)]
         for call in idle:
@@ -302,8 +303,8 @@ async def test_requests_are_counted_as_calls_and_streams_are_not() -> None:
         assert (await unary).success
 
 
-async def test_one_stream_too_many_is_to_be_tried_again(fake: FakeInventory) -> None:
-    async with Serving(fake, streams_max=1) as channel:
+async def test_one_stream_too_many_is_to_be_tried_again(fake: FakeInventory, transport: TransportName) -> None:
+    async with Serving(fake, transport, streams_max=1) as channel:
         stub = ReservationStreamStub(channel)
         first = stub.ReserveStock()
         await first.write(message(an_order(1)))
@@ -315,9 +316,9 @@ async def test_one_stream_too_many_is_to_be_tried_again(fake: FakeInventory) -> 
         assert error_details(raised.value).retry_delay_s == 0.5
 
 
-async def test_a_client_that_is_gone_leaves_no_count_behind() -> None:
+async def test_a_client_that_is_gone_leaves_no_count_behind(transport: TransportName) -> None:
     held = Held()
-    serving = Serving(held)
+    serving = Serving(held, transport)
     async with serving as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(*[an_order(n) for n in range(10)]))
@@ -330,9 +331,9 @@ async def test_a_client_that_is_gone_leaves_no_count_behind() -> None:
         assert serving.server.statistics().calls_under_way == 0
 
 
-async def test_at_a_stop_what_is_under_way_is_answered_and_then_the_stream_ends() -> None:
+async def test_at_a_stop_what_is_under_way_is_answered_and_then_the_stream_ends(transport: TransportName) -> None:
     held = Held()
-    serving = Serving(held)
+    serving = Serving(held, transport)
     async with serving as channel:
         call, idle = (ReservationStreamStub(channel).ReserveStock() for _ in range(2))
         await idle.write(message())
@@ -355,9 +356,9 @@ async def ended(call: Any) -> grpc.aio.AioRpcError:
     return raised.value
 
 
-async def test_a_core_that_stops_refuses_what_is_new_and_the_stream_ends() -> None:
+async def test_a_core_that_stops_refuses_what_is_new_and_the_stream_ends(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held) as channel:
+    async with Serving(held, transport) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(an_order(1)))
         await until(lambda: len(held.held) == 1)
@@ -370,9 +371,9 @@ async def test_a_core_that_stops_refuses_what_is_new_and_the_stream_ends() -> No
         assert (await ended(call)).code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_a_database_that_is_gone_does_not_end_the_stream() -> None:
+async def test_a_database_that_is_gone_does_not_end_the_stream(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held) as channel:
+    async with Serving(held, transport) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         held.refuses = Unavailable("STORAGE_DOWN", "The database is gone", 1_000)
         await call.write(message(an_order(1)))

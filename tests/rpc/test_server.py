@@ -16,6 +16,7 @@ from rpc.rpc_server import REFLECTION_V1, RpcServer
 from rpc.services.health_service import SERVICES
 from rpc.transport import addresses
 from rpc.transport.addresses import Address, ListenError, free_addresses
+from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio
@@ -33,8 +34,8 @@ async def ask(address: Address) -> pb.GetStockInfoResponse:
         return await InventoryServiceStub(channel).GetStockInfo(QUESTION)
 
 
-async def test_localhost_is_both_of_its_addresses_on_one_port(fake: FakeInventory) -> None:
-    server = RpcServer(fake, host="localhost", port=0)
+async def test_localhost_is_both_of_its_addresses_on_one_port(fake: FakeInventory, transport: TransportName) -> None:
+    server = RpcServer(fake, host="localhost", port=0, transport=transport)
     listening = await server.start()
     assert [address.host for address in listening] == ["127.0.0.1", "::1"][: 2 if has_ipv6() else 1]
     assert len({address.port for address in listening}) == 1
@@ -43,32 +44,34 @@ async def test_localhost_is_both_of_its_addresses_on_one_port(fake: FakeInventor
     await server.stop(0)
 
 
-async def test_a_machine_without_ipv6_serves_localhost(fake: FakeInventory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_without_ipv6_serves_localhost(
+    fake: FakeInventory, transport: TransportName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(addresses, "LOCALHOST_V6", "2001:db8::1")  # an address that no machine has
-    server = RpcServer(fake, host="localhost", port=0)
+    server = RpcServer(fake, host="localhost", port=0, transport=transport)
     [address] = await server.start()
     assert (await ask(address)).stock_info
     await server.stop(0)
 
 
 async def test_a_second_server_on_the_port_is_told_so(
-    server: RpcServer, fake: FakeInventory, capfd: pytest.CaptureFixture[str]
+    server: RpcServer, fake: FakeInventory, transport: TransportName, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for host in ("127.0.0.1", "localhost", "0.0.0.0"):
         with pytest.raises(ListenError, match=r"Cannot listen on [\d.:]+: the address is in use"):
-            await RpcServer(fake, host=host, port=server.addresses[0].port).start()
+            await RpcServer(fake, host=host, port=server.addresses[0].port, transport=transport).start()
     assert (await ask(server.addresses[0])).stock_info
     assert capfd.readouterr().err == ""
 
 
 async def test_a_port_that_is_taken_at_the_last_moment_is_reported_too(
-    server: RpcServer, fake: FakeInventory, monkeypatch: pytest.MonkeyPatch
+    server: RpcServer, fake: FakeInventory, transport: TransportName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = server.addresses
     monkeypatch.setattr("rpc.rpc_server.free_addresses", lambda host, port: taken)
     for port in (0, taken[0].port):
         with pytest.raises(ListenError, match="the address is in use"):
-            await RpcServer(fake, host="127.0.0.1", port=port).start()
+            await RpcServer(fake, host="127.0.0.1", port=port, transport=transport).start()
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6")
@@ -111,9 +114,11 @@ async def test_health_follows_the_inventory(server: RpcServer, channel: grpc.aio
     assert (await health.Check(request)).status == SERVING
 
 
-async def test_an_inventory_that_does_not_serve_yet_is_not_healthy(fake: FakeInventory) -> None:
+async def test_an_inventory_that_does_not_serve_yet_is_not_healthy(
+    fake: FakeInventory, transport: TransportName
+) -> None:
     fake.serving = False
-    server = RpcServer(fake, host="127.0.0.1", port=0)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address)) as channel:
         response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
@@ -132,6 +137,7 @@ async def test_health_of_an_unknown_service_is_not_found(channel: grpc.aio.Chann
     watch.cancel()
 
 
+@pytest.mark.skipif(not hasattr(health_pb2, "HealthListRequest"), reason="an older grpcio-health-checking")
 async def test_health_lists_all_services(channel: grpc.aio.Channel) -> None:
     response = await health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest())
     assert {name: status.status for name, status in response.statuses.items()} == dict.fromkeys(SERVICES, SERVING)
@@ -203,17 +209,17 @@ async def test_a_stop_cancels_what_does_not_finish_in_time(
     assert not caplog.records
 
 
-async def test_a_server_that_never_started_can_be_stopped(fake: FakeInventory) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0)
+async def test_a_server_that_never_started_can_be_stopped(fake: FakeInventory, transport: TransportName) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     await server.stop(0)
     assert "not started" in repr(server)
 
 
-async def test_the_port_is_free_again_after_a_stop(fake: FakeInventory) -> None:
-    first = RpcServer(fake, host="localhost", port=0)
+async def test_the_port_is_free_again_after_a_stop(fake: FakeInventory, transport: TransportName) -> None:
+    first = RpcServer(fake, host="localhost", port=0, transport=transport)
     port = (await first.start())[0].port
     await first.stop(0)
-    second = RpcServer(fake, host="localhost", port=port)
+    second = RpcServer(fake, host="localhost", port=port, transport=transport)
     assert await ask((await second.start())[0])
     await second.stop(0)
 

@@ -1,0 +1,169 @@
+"""One RPC on grpc.aio, in the task that grpc.aio gives it and cancels when the caller is gone.
+
+Every method is served as a stream of bytes in both directions. That leaves it to the frame what is a single message,
+and so one that is missing is answered; the handlers of grpc.aio for single messages leave such a caller without one.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, NoReturn
+
+import grpc
+import grpc.aio
+import structlog
+
+from rpc.transport.transport_port import Metadata
+
+CANCELLED = "The call was cancelled by the server"
+
+log = structlog.get_logger(__name__)
+
+
+class _LastWord(NamedTuple):
+    """What ends a call; without a code it ends well."""
+
+    message: bytes | None = None
+    code: grpc.StatusCode | None = None
+    details: str = ""
+    trailing_metadata: Any = ()
+
+
+class AioCall:
+    """`rpc.transport.transport_port.Context` on grpc.aio.
+
+    Args:
+        context: the call, as grpc.aio has it.
+        metadata: what the caller sent with it.
+    """
+
+    __slots__ = ("_context", "_coroutine", "_last_word", "_metadata", "_on_message", "_on_over", "is_over")
+
+    def __init__(self, context: Any, metadata: Metadata) -> None:
+        self._context = context
+        self._metadata = metadata
+        self._last_word: asyncio.Future[_LastWord] = asyncio.get_running_loop().create_future()
+        self._on_over: Callable[[], None] | None = None
+        self._on_message: Callable[[bytes | None], None] | None = None
+        self._coroutine: Coroutine[Any, Any, None] | None = None
+        self.is_over = False
+
+    def __repr__(self) -> str:
+        return f"<AioCall over={self.is_over}>"
+
+    async def live(self, serve: Callable[["AioCall"], None]) -> None:
+        """Serve the call and write what ends it. It is cancelled when the caller is gone."""
+        try:
+            await self._serve(serve)
+            await self._write_last(await self._last_word)
+        finally:
+            self._over()
+
+    def invocation_metadata(self) -> Metadata:
+        return self._metadata
+
+    def when_over(self, listener: Callable[[], None]) -> None:
+        self._on_over = listener
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+
+    # ---- what the caller sends --------------------------------------------------------------------------------------
+
+    def receive(self, on_message: Callable[[bytes | None], None]) -> None:
+        self._on_message = on_message
+
+    async def read(self) -> bytes | None:
+        if self.is_over:
+            return None
+        try:
+            message = await self._context.read()
+        except grpc.aio.BaseError:  # the server has ended
+            return None
+        return None if message is grpc.aio.EOF else message
+
+    # ---- what the caller gets ---------------------------------------------------------------------------------------
+
+    async def confirm(self) -> None:
+        await self._send(self._context.send_initial_metadata, ())
+
+    async def write(self, message: bytes) -> None:
+        await self._send(self._context.write, message)
+
+    def answer(self, message: bytes) -> None:
+        self._end(_LastWord(message))
+
+    def end(self) -> None:
+        self._end(_LastWord())
+
+    def abort(self, status: grpc.Status) -> None:
+        self._end(_LastWord(None, status.code, status.details or "", status.trailing_metadata))
+
+    def cancel(self) -> None:
+        self._end(_LastWord(None, grpc.StatusCode.CANCELLED, CANCELLED))
+
+    async def _serve(self, serve: Callable[["AioCall"], None]) -> None:
+        try:
+            serve(self)
+            await self._receive()
+        except Exception:
+            log.exception("grpc_event_failed")
+            self.cancel()
+        await self._run()
+
+    async def _receive(self) -> None:
+        on_message, self._on_message = self._on_message, None  # or they would keep each other
+        if on_message is None:
+            return
+        message = await self.read()
+        if message is None:
+            await self.confirm()  # or the caller is gone, or its message too long, and gRPC ends the call
+        on_message(message)
+
+    async def _run(self) -> None:
+        coroutine, self._coroutine = self._coroutine, None  # as above
+        if coroutine is None:
+            return
+        try:
+            await coroutine
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+        if not self.is_over:
+            self.cancel()  # it was cancelled, but not by the caller, which would wait for ever
+
+    async def _send(self, send: Callable[[Any], Coroutine[Any, Any, None]], what: object) -> None:
+        if self.is_over:
+            await _wait_to_be_cancelled()
+        try:
+            await send(what)
+        except grpc.aio.BaseError:
+            await _wait_to_be_cancelled()
+
+    async def _write_last(self, word: _LastWord) -> None:
+        if word.message is not None:
+            try:
+                await self._context.write(word.message)
+            except grpc.aio.BaseError:
+                await _wait_to_be_cancelled()
+        if word.code is not None:
+            self._context.set_code(word.code)
+            self._context.set_details(word.details)
+            self._context.set_trailing_metadata(tuple(word.trailing_metadata))
+
+    def _end(self, word: _LastWord) -> None:
+        if not self.is_over:
+            self._last_word.set_result(word)
+            self._over()
+
+    def _over(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            if self._on_over is not None:
+                self._on_over()
+
+
+async def _wait_to_be_cancelled() -> NoReturn:
+    """The caller is gone, and grpc.aio is about to say so."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError

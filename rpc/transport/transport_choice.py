@@ -1,0 +1,60 @@
+"""Which of the two transports carries the calls."""
+
+import re
+from collections.abc import Sequence
+
+import grpc
+import structlog
+
+from rpc.transport.addresses import Address
+from rpc.transport.transport_name import TransportName
+from rpc.transport.transport_port import CallHandler, Listener
+
+# The versions of grpcio that the transport on gRPC's core was tried with: from the first, below the second.
+# `make test-grpcio` runs the contract suite at both ends.
+GRPCIO_TRIED = ((1, 82, 1), (1, 86))
+
+log = structlog.get_logger("stockkeeper")
+
+
+def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__version__) -> TransportName:
+    """The transport to use: the one that is wanted; otherwise the core where the installed grpcio was tried with it.
+
+    A choice that is not the usual one is logged in one line.
+
+    Args:
+        wanted: None leaves the choice to the installed version.
+    """
+    if _is_tried(grpcio_version):
+        return wanted or "core"
+    if wanted is None:
+        log.warning("transport_chosen", transport="grpc-aio", reason=f"grpcio {grpcio_version} was not tried with core")
+        return "grpc-aio"
+    if wanted == "core":
+        log.warning("transport_untried", transport="core", grpcio=grpcio_version)
+    return wanted
+
+
+def build_listener(
+    transport: TransportName, handler: CallHandler, addresses: Sequence[Address], *, is_shared: bool = False
+) -> Listener:
+    """The transport's listener, not open yet.
+
+    Args:
+        addresses: numeric ones with a port each.
+        is_shared: whether other processes listen on them too.
+    """
+    # Only what is used is imported: the binding of the one may not exist in the grpcio that needs the other.
+    if transport == "core":
+        from rpc.transport.core_listener import CoreListener
+
+        return CoreListener(handler, addresses, is_shared=is_shared)
+    from rpc.transport.aio_listener import AioListener
+
+    return AioListener(handler, addresses, is_shared=is_shared)
+
+
+def _is_tried(grpcio_version: str) -> bool:
+    first, below = GRPCIO_TRIED
+    version = tuple(map(int, re.findall(r"\d+", grpcio_version)[:3]))
+    return first <= version < below
