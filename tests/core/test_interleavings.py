@@ -185,7 +185,7 @@ async def test_an_import_makes_no_row_on_an_activation_that_a_crash_took_away(
 async def test_who_waited_does_not_judge_by_what_a_crash_took_away_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusals: list[Refused | Unavailable] = []
+    refusals: list[Exception] = []
     async with world.core() as core:
 
         async def basket() -> None:

@@ -49,7 +49,7 @@ class GatedStore(MemoryStore):
 
 async def test_an_answer_waits_for_the_disk_and_readers_see_only_what_is_durable(world: World) -> None:
     store = GatedStore(world.disk)
-    answered = []
+    answered: list[ReservationRecord | None] = []
     async with world.core(store) as core:
         await bring(core, {("a", "w1"): 10})
         store.gate = anyio.Event()
@@ -331,7 +331,7 @@ async def test_rows_that_were_dropped_by_a_crash_are_loaded_only_after_their_cha
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = GatedStore(world.disk)
-    seen = []
+    seen: list[int] = []
     async with world.core(store) as core, anyio.create_task_group() as tests:
         await bring(core, {("a", "w1"): 10})
         store.gate, store.waiting = anyio.Event(), anyio.Event()

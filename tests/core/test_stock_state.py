@@ -112,7 +112,8 @@ def test_whatever_is_granted_can_commit_in_any_order(data: st.DataObject) -> Non
         )
         if state.prepare(transaction, change) is Verdict.GRANTED:
             undecided.append(transaction)
-        if undecided and data.draw(st.booleans()):
+        is_decided: bool = data.draw(st.booleans()) if undecided else False
+        if is_decided:
             decided = undecided.pop(data.draw(st.integers(0, len(undecided) - 1)))
             if data.draw(st.booleans()):
                 state.commit(decided)  # checks that no quantity is negative
