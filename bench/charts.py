@@ -1,4 +1,4 @@
-"""Bar charts as SVG, drawn by hand: a page of figures needs no library for it, and the files stay small."""
+"""Bar charts as SVG, without a library: the files stay small."""
 
 from collections.abc import Sequence
 from html import escape
@@ -35,7 +35,7 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, float, str]]) -> str:
 
 
 def figure(value: float) -> str:
-    """Three digits that count, and thousands apart."""
+    """Three significant digits, with thousands separated."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -27,7 +27,7 @@ ROUND_S, WARM_UP_S = 1.0, 1.0
 
 @contextmanager
 def environment(state: str, directory: Path) -> Iterator[Mapping[str, str]]:
-    """What has a program started with it run in this state."""
+    """The environment in which a program runs in this state."""
     place = directory / state.replace("/", "_")
     if "==" in state:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(place), state]
@@ -36,7 +36,7 @@ def environment(state: str, directory: Path) -> Iterator[Mapping[str, str]]:
         return
     subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(place), state], check=True, cwd=ROOT)
     try:
-        # Without the second, what lies in the working directory would come first: the present program.
+        # Without the second, the working directory would come first, and with it the present program.
         yield {"PYTHONPATH": str(place), "PYTHONSAFEPATH": "1"}
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(place)], check=True, cwd=ROOT)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis for the length of a measurement, durable: what they have acknowledged survives a power cut."""
+"""PostgreSQL and Redis for the length of a measurement, set to keep through a power cut what they acknowledged."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from pathlib import Path
 
 POSTGRES_SETTINGS = {
     "max_wal_size": "8GB",
-    "checkpoint_timeout": "30min",  # the time of a checkpoint is nobody's merit in a round of seconds
+    "checkpoint_timeout": "30min",  # a checkpoint in one of two short rounds would decide the comparison
 }
 REDIS_SETTINGS = {"appendonly": "yes", "appendfsync": "always", "save": "", "auto-aof-rewrite-percentage": "0"}
 READY_TIMEOUT_S = 30.0

@@ -1,4 +1,4 @@
-"""Much stock into a SQLite file with plain SQL, since making it through the service is not what is measured."""
+"""Fill a SQLite file with plain SQL: making many rows through the service would take long and is not measured."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ IMPORT_ROWS_MAX = 50_000  # more is filled in here
 
 
 def sqlite_file(file: Path, variants: Sequence[str]) -> None:
-    """PIECES of each variant, into tables that a server has made, which does not run."""
+    """Write PIECES of each variant into tables that a server has made. The server must not run."""
     connection = sqlite3.connect(file)
     with connection:
         connection.execute("INSERT INTO warehouse VALUES (?, ?, 'One')", (ORGANIZATION, WAREHOUSE))

@@ -37,18 +37,18 @@ class Call(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What came of a list of calls. Of every call the status was looked at, and whether the answer says true.
+    """What came of a list of calls. The generator checks the status of each, and whether the answer says true.
 
     Args:
         calls: how many were answered.
         in_time: how many of them before the time was over.
         elapsed_s: the time that those took.
-        latencies_s: of every call.
-        statuses: how often which gRPC status came; a status of OK with an answer of false counts as "false".
+        latencies_s: the latency of every call.
+        statuses: how often each gRPC status came; a status of OK with an answer of false counts as "false".
         accepted: the numbers of the orders whose reservation was acknowledged.
         released: the numbers of the orders whose reservation is acknowledged to have ended.
-        answers: those that were to be kept, each with the position of its call, in the order in which they came.
-        client_cpu_s: this thread's.
+        answers: the answers that are kept, each with the position of its call, in the order in which they came.
+        client_cpu_s: the CPU time of this thread.
     """
 
     calls: int = 0
@@ -80,11 +80,11 @@ def drive(
     connections: int = CONNECTIONS,
     keep_every: int = 200,
 ) -> Outcome:
-    """Make the calls, until they are all made or the time is over; then wait for what is under way.
+    """Make calls until all are made or the time is over, then wait for the calls under way.
 
     Args:
         duration_s: how long calls are made.
-        keep_every: of so many answers one is kept, to be looked at more closely.
+        keep_every: how many answers come for each one that is kept for a closer look.
 
     Raises:
         ConnectionError: the server went away.
@@ -92,7 +92,7 @@ def drive(
     """
     opened = [Connection(port) for _ in range(min(connections, callers))]
     collecting = gc.isenabled()
-    gc.disable()  # nothing here makes cycles, and a pause would be taken for the server's
+    gc.disable()  # nothing here makes cycles, and a pause would count as the server's
     try:
         return _Round(opened, calls, keep_every).run(callers, duration_s)
     finally:

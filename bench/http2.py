@@ -1,10 +1,9 @@
-"""The client's side of HTTP/2, as little of it as a load generator can do with.
+"""The client's side of HTTP/2, as much of it as a load generator needs.
 
-A generator that shares the machine with what it measures must be cheap. grpc's own clients take as much CPU a
-call as a server does; this takes a tenth of it, since nothing is built for a call: its header block is encoded
-once for a connection (all its fields are then in the server's table, as with a client of gRPC's), the message
-is encoded before the clock runs, and of an answer only the frames' heads are parsed, and the header blocks that
-were not met before.
+A generator that shares the machine with the server must be cheap. gRPC's own clients take as much CPU a call as a
+server does; this one takes a tenth of it, since it builds nothing for a call. It encodes a header block once for a
+connection (the server's table then has all its fields, as with gRPC's own clients), it encodes messages before the
+clock runs, and of an answer it parses the frames' heads and the header blocks that are new to it.
 """
 
 import socket
@@ -54,7 +53,7 @@ def prefixed(message: bytes) -> bytes:
 
 
 class HeaderBlocks:
-    """Header fields to bytes and back, each distinct list once, as long as the table that it refers to is the same."""
+    """Encodes and decodes header fields, each distinct list once for as long as the table that it refers to stays."""
 
     def __init__(self, authority: str) -> None:
         self._authority = authority
@@ -85,7 +84,7 @@ class HeaderBlocks:
             if _newest(self._encoder.header_table) is before:
                 self._encoded[path] = block
             else:
-                self._encoded.clear()  # what is in the table has moved
+                self._encoded.clear()  # the table's entries have moved
         return block
 
     def status(self, block: bytes) -> int:
@@ -141,7 +140,7 @@ class Connection:
         self._socket.close()
 
     def call(self, path: str, message: bytes, token: int) -> None:
-        """Queue a call with one message, whose answer will carry the token."""
+        """Queue a call with one message. Its answer carries the token."""
         stream = self._open(path, token)
         body = prefixed(message)
         if len(body) <= FRAME_BYTES_MAX and len(body) <= self._window and not self._waiting:
@@ -153,7 +152,7 @@ class Connection:
             self._send_waiting()
 
     def open_stream(self, path: str) -> int:
-        """Begin a call whose messages come one by one. Returns the stream's number."""
+        """Begin a call that sends its messages one by one. Returns the stream's number."""
         stream = self._open(path, token=-1)
         self._stream_windows[stream] = self._stream_window
         return stream
@@ -164,7 +163,7 @@ class Connection:
         self._send_waiting()
 
     def take_messages(self, stream: int) -> Sequence[bytes]:
-        """The messages that have come in a stream since this was asked last."""
+        """The messages that have come in a stream since the last call of this method."""
         data, begin, found = self._messages.get(stream, b""), 0, []
         while len(data) - begin >= PREFIX.size:
             end = begin + PREFIX.size + PREFIX.unpack_from(data, begin)[1]

@@ -1,4 +1,4 @@
-"""What stands beside every figure: the machine it was measured on, and the command."""
+"""The machine and the command that stand beside every figure."""
 
 import os
 import platform

@@ -45,9 +45,11 @@ class Contestant:
 
     Args:
         running: the system.
-        prepare: makes so many calls, with numbers of the system's.
-        workload: what the orders are; None for calls that reserve nothing.
-        streamed: over the bidirectional stream, with a number of callers of its own.
+        prepare: makes the given number of calls, numbered by the system.
+        workload: makes the orders; None for calls that reserve nothing.
+        callers: how many callers there are.
+        connections: how many connections they share.
+        streamed: whether the calls go over the bidirectional stream, which has a number of callers of its own.
     """
 
     def __init__(
@@ -73,12 +75,16 @@ class Contestant:
         return f"<Contestant {self.running.name} rounds={len(self.rounds)}>"
 
     def round(self, duration_s: float, *, counted: bool = True) -> Outcome:
-        """Drive it for so long.
+        """Drive the system for one round.
+
+        Args:
+            duration_s: how long calls are made.
+            counted: whether the round counts; a warm-up does not.
 
         Raises:
             AssertionError: a call was not answered as it should be.
         """
-        # Twice what it managed before is enough; the first time nobody knows.
+        # Twice the rate of the last round is enough; before the first round there is none.
         rate_max = STREAM_RATE_MAX if self._streamed else RATE_MAX
         rate = min(rate_max, self._rate * 2) if self._rate else rate_max
         calls = self._prepare(int(rate * duration_s) + self._callers)
@@ -114,7 +120,7 @@ class Contestant:
         return drive(port, calls, callers=self._callers, duration_s=duration_s, connections=self._connections)
 
     def medians(self) -> dict[str, float]:
-        """Of the rounds, figure by figure; of the calls their sum."""
+        """The median of each figure over the rounds, and the sum of the calls."""
         found = {name: statistics.median(one[name] for one in self.rounds) for name in self.rounds[0]}
         found["calls"] = sum(one["calls"] for one in self.rounds)
         found["calls_per_s_min"] = min(one["calls_per_s"] for one in self.rounds)
@@ -123,7 +129,7 @@ class Contestant:
 
 
 def _check_answers(workload: Workload, calls: Sequence[Call], outcome: Outcome) -> None:
-    """Those that were kept name a reservation, and in it the pieces that were ordered."""
+    """Check that each kept answer names a reservation, and in it the pieces that were ordered."""
     for token, message in outcome.answers:
         number = calls[token].number
         if number >= 0:

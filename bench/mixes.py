@@ -1,4 +1,4 @@
-"""Calls that are not all alike: checks, and what an Order Service asks in a day."""
+"""Calls of several kinds: checks, and the mix of an Order Service's day."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ PATTERN_STEP = 37  # has no divisor in common with 100
 
 
 def checking(running: Running, rows: int, *, callers: int) -> Contestant:
-    """CheckAvailability only, of so many rows."""
+    """CheckAvailability only, over the given number of rows."""
     return Contestant(running, lambda count: check_calls(range(count), rows), callers=callers)
 
 

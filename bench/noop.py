@@ -66,7 +66,7 @@ async def stream(requests: AsyncIterator[bytes], context: Any) -> None:
 
 
 class Bare:
-    """What the service's listener serves instead of a frame."""
+    """Stands in the place of the service's frame, behind its listener."""
 
     def __init__(self) -> None:
         self._answers = {

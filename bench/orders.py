@@ -1,6 +1,6 @@
-"""What is asked of the systems: orders by number, so that who knows a number knows what was taken.
+"""The orders, by number: the number of an acknowledged order says which goods it took.
 
-Numbers are never used twice on one system, and the same number is the same order on every system.
+No number is used twice on one system, and the same number is the same order on every system.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ class Workload:
 
     Args:
         name: in results and on the page.
-        lines: variants and quantities of the order with a number.
+        lines: returns the variants and quantities of the order with a given number.
         rows: how many stock rows there are; 0 where the variants have other names than `variant(n)`.
     """
 
@@ -63,7 +63,7 @@ def reserve_request(number: int, lines: Lines) -> bytes:
 
 
 def distinct_lines(rows: int, lines: int) -> Callable[[int], Lines]:
-    """Orders of so many lines, one piece each, scattered over the rows, no row twice in an order."""
+    """Orders of the given number of lines, one piece each, scattered over the rows, no row twice in an order."""
 
     def order(number: int) -> Lines:
         scattered = (number * SCATTER) % 2**64
@@ -99,7 +99,7 @@ DAY = Workload("day", day_lines)
 
 
 def check_calls(numbers: Iterable[int], rows: int) -> list[Call]:
-    """CheckAvailability of one row each, of so many rows."""
+    """CheckAvailability of one row each, over the given number of rows."""
     return [
         Call(
             "CheckAvailability",

@@ -37,8 +37,8 @@ COLUMNS = {
 }
 INTRODUCTION = """# Benchmarks
 
-What the service does beside a server that does nothing, and beside the usual ways to build the same. `make bench`
-measures all of it anew and writes this page; Redis takes part where `redis-server` is installed.
+The service beside a server that does nothing, and beside the usual ways to build the same. `make bench` measures all of
+it anew and writes this page; Redis takes part where `redis-server` is installed.
 
 ```sh
 make bench                # half an hour
@@ -47,23 +47,22 @@ make bench ARGS=--quick   # one short round of each, into build/bench; the page 
 """
 METHOD = """## How it is measured
 
-- One client drives every system: 64 closed-loop callers on 8 connections, HTTP/2 frames prepared before the clock
-  runs, no order sent twice. It shares the machine, so its own CPU is in the tables; it checks the status and the first
-  field of every answer.
-- Every system is a process of its own with a database of its own, on the same disk. All of a suite run at once and take
-  turns, {rounds} rounds of {round_s:g} s each; the tables show medians, and each ratio compares figures of one suite in
-  one run. After a suite its databases are read: reservations, items and reserved pieces must be those that were
-  acknowledged, row by row.
-- The no-op is a `grpc.aio` server that returns bytes prepared before: the ceiling for a Python server on that layer, on
-  which the rivals stand. The service stands on gRPC's core without it
-  ([core_call.py](../rpc/transport/core_call.py)), so a second no-op
-  shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}); grpc.aio was faster before 1.84, see
-  [performance.md](performance.md).
-- All reservations are durable before the answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and
+- One client drives every system: 64 closed-loop callers on 8 connections, with HTTP/2 frames that are prepared before
+  the clock runs. No order is sent twice. The client shares the machine, so the tables show its CPU too; it checks the
+  status and the first field of every answer.
+- Every system is a process of its own with a database of its own, on the same disk. The systems of a suite run
+  together and take turns, {rounds} rounds of {round_s:g} s each. The tables show medians, and each ratio compares
+  figures of one suite in one run. After a suite the databases are read: reservations, items and reserved pieces must be
+  those that were acknowledged, row by row.
+- The no-op is a `grpc.aio` server that returns prepared bytes: the ceiling for a Python server on that layer, which the
+  rivals use. The service stands on gRPC's core without it ([core_call.py](../rpc/transport/core_call.py)), and a second
+  no-op shows the ceiling there. All run on uvloop, with the same grpcio ({grpcio}); grpc.aio was faster before 1.84
+  (see [performance.md](performance.md)).
+- Every reservation is durable before its answer: SQLite with `synchronous=FULL`, PostgreSQL with `fsync` and
   `synchronous_commit`, Redis with `appendfsync always`. The rivals ([bench/rivals](../bench/rivals)) check all lines,
-  take all or nothing, store reservation and items and are idempotent on the order; they keep no ledger, choose no
-  warehouses and expire nothing. Connections of their pools, the best of those tried: {pools}.
-- CPU is the time of all processes of a system, its database's included, per 1,000 calls; memory is a suite's.
+  take all or nothing, store the reservation and its items, and are idempotent on the order. They keep no ledger, choose
+  no warehouses and expire nothing. Connections of their pools, the best of those tried: {pools}.
+- CPU is the time of all processes of a system, its database included, per 1,000 calls. Memory is that of a suite.
 """
 
 
@@ -98,7 +97,7 @@ def _method(run: Mapping[str, Any]) -> str:
 
 
 def _targets(results: Results) -> str:
-    lines = ["## Asked, reached", "", "| | asked | reached | | held by suite |", "|---|---|---|---|---|"]
+    lines = ["## Targets and results", "", "| | asked | reached | | held by suite |", "|---|---|---|---|---|"]
     for verdict in judge(results):
         target = verdict.target
         sign = "≥" if target.at_least else "≤"
@@ -128,7 +127,7 @@ def _one_caller(results: Results, pictures: Path) -> list[str]:
         return []
     rows = [(_label(name), figures["p50_ms"], _kind(name)) for name, figures in suite.items()]
     return [
-        *_picture("A caller who is alone", "p50 in ms", "one-caller", rows, pictures),
+        *_picture("One caller alone", "p50 in ms", "one-caller", rows, pictures),
         _table({_label(name): figures for name, figures in suite.items()}),
     ]
 
@@ -195,7 +194,7 @@ def _label(name: str) -> str:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """A system, and what sets it apart from others on the same picture."""
+    """The system, and the words that tell it from the others in the same picture."""
     system, _, rest = name.partition(" ")
     return system.rstrip(","), rest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-# All that serve gRPC do it as the service does: see stockkeeper/__main__.py.
+# Every program here serves gRPC as the service does: see stockkeeper/__main__.py.
 GRPC_ENVIRONMENT = {"GRPC_EXPERIMENTS": "-event_engine_listener"}
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ class Program:
         return self.process.pid
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL if that is not heard."""
+        """Send SIGTERM, and SIGKILL if the process does not end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

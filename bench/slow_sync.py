@@ -1,4 +1,4 @@
-"""A disk that syncs 2 ms slower: a library that is preloaded into whatever syncs, compiled when it is wanted."""
+"""A disk that syncs 2 ms slower: a library that is preloaded into the programs that sync, compiled on demand."""
 
 import shutil
 import subprocess
@@ -15,10 +15,10 @@ def is_possible() -> bool:
 
 
 def environment(directory: Path) -> Mapping[str, str]:
-    """What a program is started with so that its syncs, and those of its children, are slow.
+    """The environment that makes the syncs of a program, and of its children, slow.
 
     Args:
-        directory: where the library is put; every user must be able to read it, since Postgres has a user of its own.
+        directory: gets the library; it becomes readable for every user, since Postgres has a user of its own.
     """
     library = directory / "slow_sync.so"
     command = ("cc", "-shared", "-fPIC", "-O1", f"-DADDED_MS={ADDED_MS}", str(SOURCE), "-o", str(library), "-ldl")

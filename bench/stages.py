@@ -2,8 +2,8 @@
 
 Two views. The *ladder* is the CPU time of whole server processes under the same 64 callers, each with one stage more
 than the one before: gRPC alone, the service's network side on a core that answers at once, the core on a store that
-writes nothing, all of it on a file. The *stages* are the service's own functions, timed inside one process; what
-wraps them costs about a microsecond each, and an idle process has warmer caches than a server.
+writes nothing, all of it on a file. The *stages* are the service's own functions, timed inside one process; each
+wrapper costs about a microsecond, and an idle process has warmer caches than a server.
 
 Writes `bench/results/stages.json`.
 """
@@ -54,7 +54,7 @@ ID = "0199c3c1-1956-77cc-bc2a-b4530d51db33"
 
 
 class NothingWritten(MemoryStore):
-    """A store that keeps imports, and is through with any other batch at the next turn of the event loop."""
+    """A store that keeps imports, and ends any other batch at the next turn of the event loop."""
 
     async def write(self, transactions: Sequence[Transaction]) -> None:
         if transactions[0].kind == "import":
@@ -83,7 +83,7 @@ class AnswersAtOnce:
 
 
 async def serve(stage: str) -> None:
-    """Be one of the ladder's servers."""
+    """Serve as one of the ladder's servers."""
     async with anyio.create_task_group() as tasks:
         inventory: Any = AnswersAtOnce()
         if stage == "core":
@@ -148,7 +148,7 @@ class Stopwatch:
                 self._end(stage, begin)
 
         async def timed_coroutine(*arguments: Any, **named: Any) -> Any:
-            self._inside.append(0)  # it does not suspend: nobody waits for anybody here
+            self._inside.append(0)  # it does not suspend: the caller does not wait here
             begin = time.thread_time_ns()
             try:
                 return await function(*arguments, **named)

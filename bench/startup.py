@@ -1,7 +1,7 @@
-"""How fast a server is there, and how much memory it takes, with much in its file: `python -m bench.startup`.
+"""How fast a server starts on a large file, and how much memory it takes: `python -m bench.startup`.
 
 Writes `bench/results/startup.json`. A file with 1,000,000 stock rows and one with 100,000 active reservations
-are made with plain SQL, since making them through the service is not what is measured.
+are made with plain SQL, since the time to make them through the service is not measured.
 """
 
 import asyncio

@@ -1,5 +1,4 @@
-"""What the database's part costs, without the service: `python -m bench.storage`, on Postgres with a URL behind
-it.
+"""The cost of the database's part, without the service: `python -m bench.storage`, with a URL behind it on Postgres.
 
 Writes `bench/results/storage.json`: reservations of two lines a second by the size of the batch, through the
 store as the journal calls it (one caller, every batch synced), over 50 rows and over 20,000; and how long reads

@@ -1,6 +1,6 @@
 """What is measured: each suite starts what it compares, lets them take turns, and audits their databases.
 
-Whatever is put side by side was measured in one suite, in one run, in alternating rounds.
+Figures that stand side by side come from one suite, one run, and alternating rounds.
 """
 
 import sqlite3
@@ -76,7 +76,7 @@ def rows(count: int) -> list[str]:
 
 
 def pools(bench: Bench) -> Result:
-    """How many connections serve a rival best; the other suites use what is found here."""
+    """Find how many connections serve a rival best; the other suites use that number."""
     result: Result = {}
     for name in bench.rivals:
         for size in POOLS[name]:
@@ -122,7 +122,7 @@ def reserve_many_callers(bench: Bench) -> Result:
 
 
 def one_caller(bench: Bench) -> Result:
-    """A durable reservation of a caller who is alone, and what one commit of SQLite takes on the same disk."""
+    """A durable reservation of one caller alone, beside one commit of SQLite on the same disk."""
     names = [*OURS, *bench.rivals]
     with bench.running(names, rows(SPREAD_ROWS)) as systems:
         contestants = {name: reserving(running, SPREAD, callers=1, connections=1) for name, running in systems.items()}
@@ -139,7 +139,7 @@ def one_caller(bench: Bench) -> Result:
 
 
 def commit_ms(directory: Path) -> float:
-    """The median of durable commits of one row to a SQLite file, whose WAL has the size that it keeps."""
+    """The median of durable commits of one row to a SQLite file, after its WAL has grown to the size that it keeps."""
     connection = sqlite3.connect(directory / "commit.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -246,7 +246,11 @@ def long_run(bench: Bench) -> Result:
 
 
 def _step(running: Running, workload: Workload, reservations: int) -> tuple[float, float]:
-    """Make so many, in parts that are prepared one at a time. Returns the memory in MiB and calls a second."""
+    """Make the given number of reservations, in parts that are prepared one at a time.
+
+    Returns:
+        The memory in MiB, and calls a second.
+    """
     made, elapsed_s = 0, 0.0
     while made < reservations:
         calls = workload.calls(running.numbers(min(PART, reservations - made)))

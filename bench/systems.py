@@ -19,7 +19,7 @@ from bench.rivals import redis_lua, tables
 
 
 class Held(NamedTuple):
-    """What a database says that is held: reservations, the pieces of their items, the pieces of each variant's row."""
+    """What a database holds: reservations, the pieces of their items, the pieces of each variant's row."""
 
     reservations: int
     pieces: int
@@ -31,14 +31,14 @@ class Running:
     """A system that serves.
 
     Args:
-        name: in results and on the page.
+        name: its name in the results and on the page.
         server: the process that answers.
         database: the process of its database, if it has one of its own.
         held: reads the database; None for a system that keeps nothing.
-        next_number: of the next order; no order is sent twice.
-        accepted: the orders whose reservation was acknowledged.
-        released: those of them whose reservation has ended since.
-        peak_memory_mib: the server's, known when it has ended.
+        next_number: the number of the next order; no order is sent twice.
+        accepted: the orders that were acknowledged.
+        released: those of them whose end was acknowledged too.
+        peak_memory_mib: the server's most, known when it has ended.
         memory_mib: what the server and its database had in the end.
     """
 
@@ -57,12 +57,12 @@ class Running:
         return [self.server.pid] if self.database is None else [self.server.pid, self.database.pid]
 
     def numbers(self, count: int) -> range:
-        """Numbers of orders that were not sent yet."""
+        """Take numbers of orders that were not sent yet."""
         first, self.next_number = self.next_number, self.next_number + count
         return range(first, self.next_number)
 
     def audit(self) -> None:
-        """What was acknowledged is in the database, to the piece, and nothing else.
+        """Check that the database has what was acknowledged, to the piece, and nothing else.
 
         Raises:
             AssertionError: it is not.
@@ -86,7 +86,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a system is started with.
+    """The arguments that a system starts with.
 
     Args:
         directory: for its files; its own.
@@ -174,7 +174,7 @@ RIVALS: Mapping[str, System] = {
     "redis_coalesced": redis_coalesced,
 }
 SYSTEMS = {**OURS, "noop_bare": noop_bare, **RIVALS}
-# Connections to the database: the first is the default, and the best of them is what counts.
+# Connections to the database: the first is the default, and the best one counts.
 POOLS = {"orm": (16, 8, 32), "plpgsql": (8, 4, 16), "redis": (16, 64), "redis_coalesced": (1, 4, 16)}
 
 

@@ -1,4 +1,4 @@
-"""What was asked of the service, what was reached, and which figures say so."""
+"""The targets of the service, and the figures that say whether they are reached."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -7,10 +7,10 @@ Results = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 class Target(NamedTuple):
-    """A figure that is asked for.
+    """A figure that the service must reach.
 
     Args:
-        text: what it is.
+        text: its name for people.
         at_least: whether `asked` is the least or the most.
         asked: the limit.
         reached: the figure from the results.
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 
 def judge(results: Results) -> Sequence[Verdict]:
-    """Every target against the results of a run."""
+    """Compare every target with the results of a run."""
     verdicts = []
     for target in TARGETS:
         try:
@@ -51,7 +51,7 @@ def judge(results: Results) -> Sequence[Verdict]:
 
 
 def rate(suite: str, one: str, other: str) -> Callable[[Results], float]:
-    """Calls a second of one by those of another."""
+    """Returns a function that divides one system's calls a second by another's."""
     return lambda results: results[suite][one]["calls_per_s"] / results[suite][other]["calls_per_s"]
 
 

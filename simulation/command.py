@@ -1,4 +1,4 @@
-"""`stockkeeper simulate`: run seeds, tell what came of them, and make failures small."""
+"""`stockkeeper simulate`: run seeds, report what came of them, and make failures small."""
 
 import secrets
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a worker process tells of a seed."""
+    """What a worker process reports of a seed."""
 
     seed: int
     steps: int
@@ -85,11 +85,11 @@ def simulate(
 
     Args:
         seed: run this one and print its trace hash.
-        seeds: run a range, as `0..5000`; its end is not part of it.
-        fresh: run so many seeds from a random place, which is printed.
+        seeds: run a range such as `0..5000`; its end is not part of it.
+        fresh: how many seeds to run from a random place, which is printed.
         regressions: run every seed that ever failed.
         every_step: crash at every step of a small version of the seed.
-        shrink: make a failure small before it is told.
+        shrink: make a failure small before it is printed.
         jobs: processes for a range.
         backend: what the core runs on.
         disk: what it writes to.

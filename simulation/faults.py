@@ -1,9 +1,8 @@
-"""What may go wrong in one run, and how big the run is: all of it drawn from the seed, any of it can be
-overridden.
+"""What may go wrong in one run, and how big the run is. The seed draws all of it; a caller can override any of it.
 
 Swarm testing (Groce et al., 2012): each seed leaves some faults out altogether, since a run that has everything
-at once rarely gets far enough to meet the rare combination of two. Half of the seeds go to a corner where something
-particular happens all the time that elsewhere hardly ever does.
+at once rarely gets far enough to meet the rare combination of two. Half of the seeds go to a *corner*, where one
+particular thing happens all the time that elsewhere hardly ever happens.
 """
 
 from random import Random
@@ -37,37 +36,38 @@ RATES = (
 
 
 class Options(Struct, frozen=True):
-    """One run. Rates are probabilities: of an attempt for the network's faults, of a store operation for the store's.
+    """One run. A rate is a probability: per attempt for the network's faults, per operation for the store's.
 
     Args:
         clients: concurrent callers.
         operations: what each of them does, one after another.
         mode: how the next task is chosen.
-        dispatch: what rows with mail get: `inline` no task, `tasks` always one, or `mixed`: one by a coin.
-        late_coin: the part of row turns that get a task where dispatch is mixed.
+        dispatch: what a row with mail gets: `inline` no task, `tasks` always one, `mixed` one by a coin.
+        late_coin: the part of the rows' turns that get a task where dispatch is mixed.
         inline_orders: the part of the orders' turns that are tried without a task; in production 1.
         at_once: the part of the rows' turns that come without mail, where they can; in production 1.
-        stall: names of tasks contain this when they are stalled for a while; empty: none are.
+        stall: the tasks whose names contain this are stalled now and then; empty: none is.
         crash_steps: at these steps the process is killed.
         wall_jumps: how often the wall clock jumps.
         second_owners: how often another process takes the database over.
-        slow_turns: the part of the turns that begin late, as on a busy machine: so holds stay undecided for long.
+        slow_turns: the part of the turns that begin late, as on a busy machine, so that holds stay undecided for long.
         actor_crash: the part of the rows' turns that meet a bug.
-        slow_store_s, slow_network_s, slow_turn_s: how slow slow is, at most.
-        rounds_s: clients begin at multiples of this only, and so all at once; 0: whenever they like.
-        hurry: how often a client asks something else of an order before it has the answer to what it asked.
+        slow_store_s, slow_network_s, slow_turn_s: the longest delay of each kind.
+        rounds_s: clients begin at multiples of this only, and so together; 0: at any time.
+        hurry: how often a client asks something else of an order before its first question is answered.
         think_s: how long a client waits between operations, at most.
-        organizations, variants, warehouses, pieces: what there is; pieces at most in each row.
+        organizations, variants, warehouses: how many there are.
+        pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
         lines_min: lines of a basket at least; there are at most four.
         import_lines_max: rows that one import counts, at most.
-        ttl_minutes_max: reservations live from one minute to so many.
+        ttl_minutes_max: the longest life of a reservation; the shortest is one minute.
         variants_in_memory, orders_in_memory, mailbox, calls: bounds of the core.
         idle_timeout_s: when the core passivates.
-        heartbeat_s: how often the core asks the database whether it is still there, and looks for what is long over.
-        keep_s: what has been over for so long is moved out; 0: all is kept.
+        heartbeat_s: how often the core asks the database whether it is there, and does a step of housekeeping.
+        keep_s: housekeeping moves out what has been over for longer; 0: it keeps everything.
         skipped: operations (client, number) that are left out: a shrunk run.
         wishes: how often clients choose each kind of operation.
     """
@@ -180,7 +180,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
 
 
 def _rush(random: Random) -> dict[str, Any]:
-    """Everybody wants the same few things at the same moment, on a machine that is behind."""
+    """All clients want the same few goods at the same moment, on a machine that is behind."""
     return {
         "clients": random.choice((6, 12, 16)),
         "think_s": random.choice((0.0, 0.0, 0.02)),
@@ -197,8 +197,8 @@ def _rush(random: Random) -> dict[str, Any]:
 
 
 def _turns(random: Random, think_s: float) -> dict[str, Any]:
-    """Where turns are taken: at times as in production, mostly by coins and in a crowd, since those who meet at the
-    same instant find each other's messages in the mailboxes and each other's holds in the rows.
+    """Where turns are taken: in some seeds as in production, in most by coins and in a crowd. Clients that meet at one
+    instant find each other's messages in the mailboxes and each other's holds in the rows.
     """
     chosen: dict[str, Any] = {
         "inline_orders": random.choice((0.0, 0.2, 0.2, 0.5, 0.8)),
@@ -230,8 +230,8 @@ def _turns(random: Random, think_s: float) -> dict[str, Any]:
 
 
 def _keeping(random: Random) -> dict[str, Any]:
-    """Whether what is over is moved out after a while, mostly in a run that is long enough to see it twice: the same
-    orders and deliveries come again. The while is longer than any batch is under way, as a day is.
+    """Whether housekeeping moves out what is over, mostly in a run that is long enough for it to happen twice: the same
+    orders and deliveries come again. What is over is kept for longer than any batch is under way, as in production.
     """
     if random.random() < 0.7:
         return {}
@@ -247,8 +247,8 @@ def _keeping(random: Random) -> dict[str, Any]:
 
 
 def _last_pieces(random: Random) -> dict[str, Any]:
-    """A few baskets of several lines meet once on goods of which there is hardly any, in rows that are slow to answer:
-    some wait for a rival that then fails, and nothing comes later that would wake them by chance.
+    """A few baskets of several lines meet once, on goods of which hardly any are left, in rows that answer slowly: some
+    wait for a rival that then fails, and no later message wakes them by chance.
     """
     return {
         "clients": random.choice((16, 24, 40)),
@@ -272,8 +272,8 @@ def _last_pieces(random: Random) -> dict[str, Any]:
 
 
 def _little_memory(random: Random) -> dict[str, Any]:
-    """More goods and orders than fit in memory, in rows that are slow to answer: something is always passivated and
-    loaded again, and what is in use must stay.
+    """More goods and orders than fit in memory, in rows that answer slowly: the core passivates and loads all the time,
+    and must keep what is in use.
     """
     return {
         "clients": random.choice((6, 12)),
@@ -298,8 +298,8 @@ def _little_memory(random: Random) -> dict[str, Any]:
 
 
 def _onlookers(random: Random) -> dict[str, Any]:
-    """Lists, which the database answers, beside reads, which memory answers, and commits of which the database knows
-    long before memory does.
+    """Lists, which the database answers, beside reads, which memory answers. The database knows of a commit long before
+    memory does.
     """
     return {
         "clients": random.choice((6, 12)),
@@ -319,7 +319,7 @@ def _onlookers(random: Random) -> dict[str, Any]:
 
 
 def _bugs_in_rows(random: Random) -> dict[str, Any]:
-    """Rows meet bugs and are loaded again while what they did is still on its way to the disk."""
+    """Rows meet bugs and are loaded again while their changes are on the way to the disk."""
     return {
         "clients": random.choice((6, 12)),
         "think_s": random.choice((0.0, 0.02)),
@@ -339,7 +339,7 @@ def _bugs_in_rows(random: Random) -> dict[str, Any]:
 
 
 def _jigsaw(random: Random) -> dict[str, Any]:
-    """Baskets of many lines of one variant, in warehouses that hold hardly more: how they are packed decides."""
+    """Baskets of many lines of one variant, in warehouses that hold hardly more: packing decides whether they fit."""
     return {
         "clients": random.choice((6, 12)),
         "operations": random.choice((20, 30)),
@@ -357,8 +357,8 @@ def _jigsaw(random: Random) -> dict[str, Any]:
 
 
 def _two_owners(random: Random) -> dict[str, Any]:
-    """Another process takes over while everybody looks and, for the most part, hardly anybody writes, from which the
-    one that was driven out would notice it.
+    """Another process takes over while many clients read and hardly any writes: a write would tell the old process that
+    it was driven out.
     """
     return {
         "clients": random.choice((6, 12)),

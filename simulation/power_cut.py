@@ -1,5 +1,5 @@
 """Power cuts on real SQLite, again and again: journals of simulated runs, written with the server's own `write_batch`
-to a disk that loses power, and looked at after each cut.
+to a disk that loses power, and checked after each cut.
 """
 
 import sqlite3
@@ -26,11 +26,12 @@ class Report(Struct, frozen=True):
     """What came of many cuts.
 
     Args:
-        interrupted: how many came while a batch was being written.
-        kept: in how many of these the batch was there afterwards, though nobody had been told.
-        lost: how many took something that was acknowledged.
-        violations: what must not be whatever `synchronous` says: a broken file, half a batch, tables that are not
-            what the journal says.
+        cuts: how often the power went.
+        interrupted: how many cuts came while a batch was being written.
+        kept: in how many of these the batch was there afterwards, although it was not acknowledged.
+        lost: how many cuts took something that was acknowledged.
+        violations: what no setting of `synchronous` excuses: a broken file, half a batch, tables that are not what
+            the journal says.
     """
 
     cuts: int
@@ -135,7 +136,13 @@ class _Cutter:
 
 
 def cut_power(seed: int, cuts: int, synchronous: str = "FULL") -> Report:
-    """Write the journals of simulated runs, cut the power so many times, and look after each cut at what is left."""
+    """Write the journals of simulated runs to a disk that loses power, and check after each cut what is left.
+
+    Args:
+        seed: the first run's; the next runs have the seeds after it.
+        cuts: how often the power goes.
+        synchronous: SQLite's pragma; the server's is FULL.
+    """
     cutter = _Cutter(seed, synchronous)
     cutter.run(cuts)
     return cutter.report()

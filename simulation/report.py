@@ -1,4 +1,4 @@
-"""What a person is told of a run."""
+"""The report of a run, for people."""
 
 import msgspec
 

@@ -33,7 +33,8 @@ class Result(Struct, frozen=True):
     Args:
         trace_hash: of every step, every answer and the journal, in hex: two runs with the same one were the same run.
         violations: what was broken, the first first.
-        virtual_s, real_s: how long it took in the world, and of the processor.
+        virtual_s: how long it took in the world.
+        real_s: how much processor time it took.
     """
 
     seed: str
@@ -129,7 +130,7 @@ def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Sched
 
 @contextmanager
 def no_collector() -> Iterator[None]:
-    """The collector runs finalizers, and when it runs hangs on what ran before: not during a run."""
+    """Keep the garbage collector from running: when it runs finalizers depends on what ran before this run."""
     gc.collect(0)
     was_enabled = gc.isenabled()
     gc.disable()

@@ -1,6 +1,6 @@
 """Make a failure small: fewer faults, fewer clients, fewer operations, as long as the same guarantee is broken.
 
-A smaller world has another schedule, so each candidate gets a few salts before it is given up.
+A smaller world has another schedule, so each candidate gets a few salts before the search drops it.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +17,8 @@ Run = Callable[[Options, str], Result]
 
 
 class Shrunk(Struct, frozen=True):
+    """The smallest failure, the salt that it fails with, and how many runs it took to find."""
+
     result: Result
     salt: str
     runs: int
@@ -27,9 +29,9 @@ class Shrinker:
 
     Args:
         run: runs options with a salt.
-        guarantee: what must still be broken.
-        runs_max: how long to look.
-        progress: told of every success.
+        guarantee: must still be broken.
+        runs_max: bounds the search.
+        progress: called with every smaller failure.
     """
 
     def __init__(self, run: Run, guarantee: str, runs_max: int, progress: Callable[[Result], None]) -> None:
@@ -43,7 +45,7 @@ class Shrinker:
         return f"<Shrinker of {self._guarantee} runs={self._runs} of {self._runs_max}>"
 
     def shrink(self, failing: Result) -> Shrunk:
-        """The smallest that was found in the time."""
+        """The smallest failure that `runs_max` runs find."""
         best, salt = failing, ""
         for stage in (_without_faults, _fewer_clients, _fewer_operations, _without_operations, _smaller_shop):
             best, salt = self._stage(stage, best, salt)

@@ -1,4 +1,4 @@
-"""What all rivals share: the gRPC server around one function, the command line, and the answer's form."""
+"""The parts that all rivals share: a gRPC server around one function, the command line, the form of the answer."""
 
 from argparse import ArgumentParser, Namespace
 from collections import Counter
@@ -18,7 +18,7 @@ TTL_MINUTES = 15
 
 
 class InsufficientStock(Exception):
-    """A line asks for more than there is, or for what is not kept at all."""
+    """A line asks for more than there is, or for goods that the table does not have."""
 
 
 def arguments() -> Namespace:

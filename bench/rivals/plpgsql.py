@@ -1,4 +1,4 @@
-"""asyncpg and one call of a PL/pgSQL function: one round trip an order, and locks are held inside of it alone."""
+"""asyncpg and one call of a PL/pgSQL function: one round trip an order, which holds its locks inside it only."""
 
 import asyncpg  # type: ignore[import-untyped]
 from stockkeeper_client.v1 import inventory_pb2 as pb

@@ -54,8 +54,8 @@ def stock_key(organization_id: str, variant_id: str, warehouse_id: str) -> str:
 
 
 class Coalesced:
-    """Gathers what is asked in one turn of the event loop, and while the pipelines under way have no reply: one write,
-    one reply and one sync for many orders.
+    """Gathers orders in one turn of the event loop, and while no pipeline is free: one write, one reply and one sync
+    for many orders.
 
     Args:
         pipelines_max: how many may be under way.
@@ -141,7 +141,7 @@ async def main() -> None:
 
 
 def make(url: str, organization_id: str, warehouse_id: str, variants: Sequence[str], pieces: int) -> None:
-    """So many pieces of each variant."""
+    """Set the pieces of each variant."""
     with redis.Redis.from_url(url) as client:
         pipeline = client.pipeline(transaction=False)
         for variant_id in variants:

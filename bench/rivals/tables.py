@@ -64,7 +64,7 @@ END $$;
 
 
 def make(url: str, organization_id: str, warehouse_id: str, variants: Sequence[str], pieces: int) -> None:
-    """Make the tables and so many pieces of each variant."""
+    """Make the tables, and put the pieces of each variant into them."""
 
     async def run() -> None:
         connection = await asyncpg.connect(url)

@@ -1,9 +1,9 @@
 """Is there an order of all operations that explains every answer, and is it the journal's?
 
 The journal gives the order (`replay.py`). Each answer gets a *position*: the smallest one, not before anything
-that had been answered when the operation began, whose state explains the answer. If there is none, the answer
-was wrong. Taking the smallest is safe: a larger one could only leave less room for those that begin later. So
-one pass over the history suffices.
+that was answered when the operation began, whose state explains the answer. An answer without a position is wrong.
+Taking the smallest is safe: a larger one leaves less room for the operations that begin later. So one pass over the
+history suffices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -86,7 +86,7 @@ class _Audit:
             self._first_low.setdefault((key, fingerprint(request)), self._low)
 
     def _causeless(self) -> Iterator[GuaranteeViolation]:
-        """Entries of the journal that nobody had asked for when they were made."""
+        """Entries of the journal that no client had asked for when they were made."""
         for transaction in self._replay.transactions:
             cause = cause_in(transaction)
             if cause is None:
@@ -95,7 +95,7 @@ class _Audit:
             if low is None:
                 broken = "G2" if transaction.kind == "reserve" else "G4"
                 yield GuaranteeViolation(
-                    broken, f"LSN {transaction.lsn}: nobody asked for this {transaction.kind}", transaction.lsn
+                    broken, f"LSN {transaction.lsn}: no client asked for this {transaction.kind}", transaction.lsn
                 )
             elif low >= transaction.lsn:
                 sentence = (
@@ -126,7 +126,7 @@ class _Audit:
             raise Wrong(
                 "G3", f"was answered when only LSN {high} was durable, but it happened at {times[0][0]}", times[0][0]
             )
-        # What housekeeping made the service forget may happen again; each time ends the one before it.
+        # A request that the service forgot may be carried out again; each time ends the one before it.
         times = [
             one for one, after in zip_longest(times, times[1:]) if one[0] <= high and (not after or after[0] > low)
         ]
@@ -145,7 +145,7 @@ class _Audit:
         lsn, record = time
         if isinstance(answer, RequestIdReused):
             if record.fingerprint == fingerprint(request):
-                raise Wrong("G6", "was told that its id belongs to another request, but it is the same", lsn)
+                raise Wrong("G6", "got the answer that its id belongs to another request, but it is the same", lsn)
             return max(low, lsn)
         if record.fingerprint != fingerprint(request):
             raise Wrong("G6", "got an answer though its id belongs to another request", lsn)

@@ -1,5 +1,5 @@
-"""Which warehouse serves which line: the contract's sentence written a second time, so that the auditor does not
-believe the planner.
+"""Which warehouse serves which line: the contract's sentence written a second time, since the auditor must not believe
+the planner.
 
 "One warehouse that can serve all lines that name none, if there is one; else each line the one with the most; among
 equals the smaller id; a line is not split." Where several can serve all, the most decides as well. Lines of one
@@ -15,7 +15,7 @@ from actors.planner import place
 Free = Mapping[str, Mapping[str, int]]
 """Pieces by variant and warehouse."""
 
-LINES_TRIED_MAX = 6  # of one variant; beyond, trying everything out takes too long, and the planner is believed
+LINES_TRIED_MAX = 6  # of one variant; with more, trying every choice takes too long, and the planner is believed
 
 
 class Choice(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the service must say in a given state: written a second time, for the auditor."""
+"""What the service must answer in a given state, written a second time for the auditor."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -34,7 +34,7 @@ STATES_AFTER: dict[type, tuple[str, ...]] = {
 
 
 def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusal | None:
-    """What a basket is refused with in this state; None if it fits."""
+    """The refusal of a basket in this state; None if it fits."""
     choices = choose(lines, free)
     if all(choice.fits for choice in choices):
         return None
@@ -51,7 +51,7 @@ def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusa
 
 
 def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCheck:
-    """What a dry run says in this state."""
+    """The answer to a dry run in this state."""
     choices = choose(lines, free)
     return BasketCheck(
         all(choice.fits for choice in choices),
@@ -72,7 +72,7 @@ def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCh
 def is_refused(
     request: Confirm | Release | Fulfill, answer: object, record: ReservationRecord | None, answered_ms: int
 ) -> bool:
-    """Whether a reservation that stands so is refused so."""
+    """Whether this answer refuses a reservation that stands so."""
     match answer:
         case ReservationNotFound():
             return record is None
@@ -114,12 +114,12 @@ def _figures_after(line: CountedLine, before: StockRecord | None) -> list[int]:
 
 
 def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:
-    """The same of a request."""
+    """What a request asks for, sorted."""
     return sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
 
 
 def cause_of(request: Command) -> object:
-    """What a request may bring about, so that an entry of the journal can be traced to it."""
+    """What a command may bring about: an entry of the journal is traced to it."""
     match request:
         case Reserve():
             return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
@@ -137,7 +137,7 @@ def cause_of(request: Command) -> object:
 
 
 def cause_in(transaction: Transaction) -> object | None:
-    """What must have been asked for before this entry; None if nothing."""
+    """What a client must have asked for before this entry; None where no client asks."""
     reservation, request = transaction.reservation, transaction.request
     match transaction.kind:
         case "reserve":

@@ -1,4 +1,4 @@
-"""One answer: the smallest position, among those that it may have, whose state explains it."""
+"""The position of one answer: the smallest one that it may have and whose state explains it."""
 
 from collections.abc import Callable, Sequence
 from typing import assert_never
@@ -48,7 +48,7 @@ class Wrong(Exception):
 
 
 class Explainer:
-    """Explains answers by what the journal says.
+    """Finds for an answer the place in the journal that explains it.
 
     Args:
         replay: the journal.
@@ -152,7 +152,7 @@ class Explainer:
         return self._smallest(lsns, does_not_fit, low, high, "G5", answer)
 
     def _check_choice(self, operation: Operation, request: Reserve, made: ReservationRecord, lsn: int) -> None:
-        """Where nobody else held anything, the goods come from where the contract says; else holds may count."""
+        """Where no other command was under way, the goods come from where the contract says; else holds may count."""
         since = operation.undisturbed_since_lsn
         if not 0 <= since < lsn:
             return
@@ -187,7 +187,7 @@ class Explainer:
             record = timeline.at(lsn) if timeline is not None else None
             if is_refused(request, answer, record, operation.answered_ms):
                 return True
-            # As if it had never been; who remembers it may still answer as before.
+            # As if it had never been; an actor in memory may still answer as before.
             return is_refused(request, answer, None, operation.answered_ms) and self._is_moved(
                 request.organization_id, request.reservation_id, operation.moves
             )
@@ -294,7 +294,7 @@ class Explainer:
                 return [replay.reservation_lsns.get(organization, [])], is_list
 
     def _is_moved(self, organization_id: str, reservation_id: str, moves: int) -> bool:
-        """Whether the reservation was gone after so many moves."""
+        """Whether the reservation was gone after this number of moves."""
         return 0 < self._replay.moved.get((organization_id, reservation_id), 0) <= moves
 
     def _reservations(self, query: ListReservations, lsn: int, moves: int) -> list[ReservationRecord]:

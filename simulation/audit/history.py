@@ -51,19 +51,19 @@ class Operation(Struct):
     """One call of a client, with all its attempts.
 
     Args:
-        number: names it.
-        client: who called.
-        request: what was asked.
-        begin: its place among all beginnings and ends.
-        end: the same of its end; -1 while it is open.
-        answer: what the client got; None if it gave up, or got only errors: then nobody knows whether it happened.
+        number: its place among all operations.
+        client: the name of the caller.
+        request: what the client asked.
+        begin: the place of its beginning among all beginnings and ends.
+        end: the place of its end; -1 while it is open.
+        answer: what the client got; None if it gave up or got errors only, and it may or may not have happened.
         high_lsn: what was durable when the server gave the answer.
         answered_ms: service time at that moment.
-        attempts: how often it was sent.
-        undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if no other command
-            was carried out meanwhile; else -1.
-        moves_begun, moves: how many steps housekeeping had done when the answered attempt began, and when the answer
-            was given.
+        attempts: how often the client sent it.
+        undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if the server carried
+            out no other command meanwhile; else -1.
+        moves_begun: how many steps housekeeping had done when the answered attempt began.
+        moves: how many it had done when the server gave the answer.
     """
 
     number: int
@@ -81,7 +81,7 @@ class Operation(Struct):
 
 
 class Note(Struct, frozen=True, gc=False):
-    """Something that happened, for people to read."""
+    """An event, for people to read."""
 
     at_s: float
     step: int
@@ -131,7 +131,7 @@ class History:
         self.note("gets", operation)
 
     def note(self, what: str, about: Any = None) -> None:
-        """Remember something for the report of a failure."""
+        """Remember an event for the report of a failure."""
         self.notes.append(Note(self._now_s(), self._step(), what, about))
 
     def _next(self) -> int:

@@ -1,8 +1,9 @@
 """A second opinion on short histories: is there any order at all that explains the answers?
 
 The search of Wing and Gong (1993) with Lowe's memoisation (2017). It knows nothing of the journal and its LSNs, and
-its model of the service is written anew, so that a mistake in the auditor's would show as a disagreement. It is
-exponential in the worst case: histories of a few dozen operations. Time does not pass in it: no expiries.
+has a model of the service of its own, so a mistake in the auditor's model shows as a disagreement. Its time is
+exponential in the worst case: it takes histories of a few dozen operations. Time does not pass in its model: nothing
+expires.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ def is_linearizable(history: Sequence[Operation]) -> bool:
     """Whether some order that respects real time explains all answers.
 
     Raises:
-        TooLong: nobody knows.
+        TooLong: the search was given up without an answer.
     """
     operations = sorted(history, key=lambda operation: operation.begin)
     everything = (1 << len(operations)) - 1
@@ -333,7 +334,7 @@ def _put(items: tuple[Any, ...], key: Any, value: Any) -> tuple[Any, ...]:
 
 
 def corrupted(history: Sequence[Operation], random: Random) -> list[Operation]:
-    """The same history with one answer falsified, or one read moved behind everything that changed what it shows."""
+    """The same history with one answer falsified, or with one read moved behind every change of what it shows."""
     candidates = list(_corruptions(history))
     if not candidates:
         return list(history)

@@ -1,6 +1,6 @@
 """The journal, replayed by LSN: is every entry legal, and what was the state after each?
 
-It is written apart from the code that makes the entries and shares nothing with it but the records.
+It shares nothing but the records with the code that makes the entries.
 """
 
 from bisect import bisect_right
@@ -67,12 +67,12 @@ class ReplayStatistics(Struct, frozen=True):
 
 
 class Replay:
-    """Every state the service was ever in.
+    """Every state that the service was ever in.
 
     Args:
         transactions: the journal.
-        quiet_since_ms: from this service time on nothing went wrong, so expiry had no excuse.
-        moves: what housekeeping took away. The states stay whole: who remembers may answer with what is gone.
+        quiet_since_ms: from this service time on nothing went wrong, so expiry has no excuse.
+        moves: what housekeeping took away. The states stay whole: an actor in memory may answer with what is gone.
     """
 
     def __init__(self, transactions: Sequence[Transaction], quiet_since_ms: int, moves: Sequence[Move] = ()) -> None:
@@ -120,7 +120,7 @@ class Replay:
         return len(self.transactions)
 
     def free_at(self, organization_id: str, variant_ids: Sequence[str], lsn: int) -> dict[str, dict[str, int]]:
-        """Available pieces by variant and warehouse, as the planner wants them."""
+        """Available pieces by variant and warehouse, as the planner takes them."""
         free: dict[str, dict[str, int]] = {}
         for variant_id in variant_ids:
             rows = {}
@@ -279,7 +279,7 @@ class Replay:
     # ---- housekeeping -----------------------------------------------------------------------------------------------
 
     def _apply_moves(self, lsn: int) -> None:
-        """Those that were made when so much was durable."""
+        """Apply the moves that housekeeping made while this was the last durable LSN."""
         while self._moves_replayed < len(self.moves) and self.moves[self._moves_replayed].lsn <= lsn:
             move = self.moves[self._moves_replayed]
             self._moves_replayed += 1
@@ -314,7 +314,7 @@ class Replay:
 
 
 def items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
-    """What a reservation was asked for, in an order of its own."""
+    """What a reservation was asked for, sorted."""
     return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
 
 

@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 class Database(Protocol):
-    """What a file of SQLite's can be asked to do."""
+    """What the simulation does with a database file."""
 
     def reopen(self) -> None:
-        """As a new process does."""
+        """Open the file as a new process does."""
 
     def take_over(self, owner: str) -> Ownership:
-        """What `SqliteSession.take_over` does once the schema is up to date."""
+        """Raise the epoch, as `SqliteSession.take_over` does once the schema is up to date."""
 
     def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         """Write a batch: see `write_batch`."""
@@ -101,7 +101,7 @@ class PlainDatabase:
 
 @cache
 def empty_database() -> bytes:
-    """A migrated file: migrations take longer than a run."""
+    """A migrated file, made once: migrations take longer than a run."""
     with TemporaryDirectory(prefix="stockkeeper-") as directory:
         path = Path(directory) / "empty.db"
         session = SqliteSession(sqlite3.connect(path, **CONNECT_ARGUMENTS))

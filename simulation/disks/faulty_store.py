@@ -1,5 +1,5 @@
-"""The simulated disk with its faults. What a store does is the real adapter's; whether, when and how often is the
-seed's.
+"""A store with faults. The real adapter decides what an operation does; the seed decides whether, when and how often
+it happens.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,17 +20,18 @@ class InjectedError(StorageError):
 
 
 class FaultyStore(MemoryStore):
-    """A store that fails, dawdles and lies about failures.
+    """A store that fails, is slow, and reports failures of commits that landed.
 
     Args:
         disk: what it works on.
         name: names its streams of decisions, apart from every other store's.
         options: what may go wrong.
         is_calm: whether nothing may go wrong any more.
-        note: told of every fault.
-        later: runs a function after so many seconds, whatever has become of this store by then.
-        landed: told of every batch that is on the disk now, and of the epoch in which it was written.
-        refused: told why the disk refuses a batch: it guards its own integrity, and should have no reason to.
+        note: called with every fault, in words.
+        later: runs a function after a delay in seconds, even if this store is cut off by then.
+        landed: called with the epoch and the transactions of every batch that reaches the disk.
+        refused: called with the reason when the disk refuses a batch; it guards its own integrity and should never
+            have to.
         takes_over: whether it drives out another owner.
     """
 
@@ -72,11 +73,11 @@ class FaultyStore(MemoryStore):
 
     @property
     def is_superseded(self) -> bool:
-        """Another process owns the database, whether this one has noticed or not."""
+        """Whether another process owns the database, even if this one has not noticed yet."""
         return self._epoch not in (0, self.disk.epoch)
 
     def cut(self) -> None:
-        """The process is dead: nothing reaches the disk from here on but, perhaps, what is under way."""
+        """The process is dead: from now on nothing reaches the disk except, perhaps, what is under way."""
         if not self.is_cut:
             self.is_cut = True
             if self._moving is not None and self._is_fenced_in and self._stream("cut a move").random() < 0.5:
@@ -109,7 +110,7 @@ class FaultyStore(MemoryStore):
 
     @property
     def _is_fenced_in(self) -> bool:
-        """It owns the database: what it began may still happen."""
+        """Whether it owns the database, so that what it began may still happen."""
         return self._epoch == self.disk.epoch
 
     def land(self, transactions: Sequence[Transaction]) -> None:

@@ -14,8 +14,11 @@ from storage.sql.rows import COLUMNS, Row
 
 
 def check_file(connection: Connection, disk: WatchedDisk) -> str:
-    """What is wrong with the file: what SQLite says of it, what `stockkeeper check` says, and every table that is not
-    what the journal and housekeeping made of it. `ok` if nothing is.
+    """Check the file with SQLite's `integrity_check` and with `stockkeeper check`, and compare every table with what
+    the journal and housekeeping made of it.
+
+    Returns:
+        `ok`, or what is wrong.
     """
     said = str(connection.execute(text("PRAGMA integrity_check")).scalar())
     wrong = [] if said == "ok" else [said]
@@ -39,7 +42,10 @@ def tables_of(
 
     Args:
         moved: reservations that went to the archive.
-        movements_moved: how many lines of the ledger did. Of requests only the last answer under each key is given.
+        movements_moved: how many lines of the ledger went there.
+
+    Returns:
+        The rows by table; of requests only the last answer under each key.
     """
     if not journal:
         return {table: set() for table in COLUMNS}

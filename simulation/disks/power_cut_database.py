@@ -1,4 +1,4 @@
-"""A database of the server's on a disk that loses power. It needs apsw, which brings an SQLite of its own."""
+"""The server's database on a disk that loses power. It needs apsw, which brings an SQLite of its own."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ NAME = "simulated.db"
 
 
 class ApswResult:
-    """What a statement gave: its rows, all fetched, and how many it changed."""
+    """The result of a statement: its rows, all fetched, and how many rows it changed."""
 
     def __init__(self, names: list[str], found: list[Any], rowcount: int) -> None:
         self._names = names
@@ -51,10 +51,10 @@ class ApswConnection:
 
     Args:
         synchronous: the server's is FULL.
-        checkpoint_pages: after how many pages in the log they are copied to the database file.
+        checkpoint_pages: SQLite copies the log to the database file when it has this many pages.
 
     Raises:
-        PowerCut: by every method; once the power is off, whatever SQLite says.
+        PowerCut: by every method once the power is off, even if SQLite reports success.
         sqlite3.Error: by every method.
     """
 
@@ -62,7 +62,7 @@ class ApswConnection:
         self._disk = disk
         self.raw = apsw.Connection(NAME, vfs=disk.vfs_name, statementcachesize=256)
         try:
-            # First of all: a log without shared memory, which this disk has not.
+            # This comes first: the log needs no shared memory then, which this disk does not have.
             self.execute("PRAGMA locking_mode = EXCLUSIVE")
             changed = {"synchronous": synchronous, "wal_autocheckpoint": checkpoint_pages}
             for name, value in {**PRAGMAS, **changed}.items():
@@ -150,12 +150,12 @@ class ApswSession:
 
 
 class PowerCutDatabase:
-    """A database of the server's on a `PowerCutDisk`, for the simulation: every process begins after a power cut.
+    """The server's database on a `PowerCutDisk`, for the simulation: every process begins after a power cut.
 
     Reads go to a copy in memory of what SQLite sees, since SQLAlchemy speaks to Python's own SQLite only.
 
     Args:
-        random: when the power goes, and what it leaves.
+        random: decides when the power goes and what it leaves.
     """
 
     synchronous = "FULL"
@@ -164,7 +164,7 @@ class PowerCutDatabase:
         self._random = random
         self._disk = PowerCutDisk({NAME: empty_database()}, random)
         self._connection = self._connect()
-        # One engine, whose compiled statements all copies share.
+        # One engine: all copies share its compiled statements.
         self._engine = create_engine(
             "sqlite://", creator=self._copied, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
@@ -177,7 +177,7 @@ class PowerCutDatabase:
         return f"<PowerCutDatabase on {self._disk!r}>"
 
     def _connect(self) -> ApswConnection:
-        # Seldom the server's own number: a run is too short for it.
+        # Mostly smaller than the server's own number, which a run is too short to reach.
         pages = self._random.choice((10, 100, 4_000))
         return ApswConnection(self._disk, synchronous=self.synchronous, checkpoint_pages=pages)
 

@@ -1,9 +1,9 @@
 """A disk that loses power: a VFS for SQLite, in memory, that keeps nothing but what was synced.
 
-What is written is volatile until `xSync`. When the power goes, every 512-byte sector of every write since then is
-there or not, as the seed says, and so is every truncation, creation and deletion that no sync has made durable.
-The power can go at any write, truncation, sync or deletion, so that a sync that is missing, or comes too early,
-loses what was acknowledged.
+What is written is volatile until `xSync`. When the power goes, the seed decides for every 512-byte sector
+written since then whether it is there, and for every truncation, creation and deletion that no sync has made durable.
+The power can go at any write, truncation, sync or deletion, so a sync that is missing, or comes too early, loses what
+was acknowledged.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ _numbers = count(1)
 
 
 class PowerCut(sqlite3.OperationalError):
-    """The power went during this call. What it was to do may be done, or done in part."""
+    """The power went during this call. Its work may be done, done in part, or not done."""
 
 
 class SimulatedFile:
@@ -102,12 +102,12 @@ class PowerCutDiskStatistics(Struct, frozen=True):
 class PowerCutDisk:
     """A directory of files, and the power that they run on.
 
-    After a cut a process goes on with what it saw, so that it can be closed; nothing it does is kept. The next one
-    starts after `switch_on`.
+    After a cut the process still sees its files, so that it can be closed; the disk keeps nothing that it does. The
+    next process starts after `switch_on`.
 
     Args:
-        files: what is durable at first, by name.
-        random: what a cut leaves.
+        files: the durable contents at the start, by name.
+        random: decides what a cut leaves.
     """
 
     def __init__(self, files: dict[str, bytes], random: Random) -> None:
@@ -116,8 +116,8 @@ class PowerCutDisk:
         self.is_on = True
         self._random = random
         self._files = {name: SimulatedFile(durable) for name, durable in files.items()}
-        self._linked = set(self._files)  # whose directory entries are durable
-        self._deleted: dict[str, SimulatedFile] = {}  # durable entries whose deletion is not
+        self._linked = set(self._files)  # the files with a durable directory entry
+        self._deleted: dict[str, SimulatedFile] = {}  # deleted, but the deletion is not durable yet
         self._survivors: dict[str, SimulatedFile] = {}
         self._cut_at: int | None = None
         self._cuts = 0
@@ -130,7 +130,7 @@ class PowerCutDisk:
         return PowerCutDiskStatistics(self.calls, self._cuts, len(self._files))
 
     def cut_after(self, calls: int) -> None:
-        """Cut the power at the call with this number from now on; 1 is the next one."""
+        """Cut the power at a later call, counted from now: 1 is the next one."""
         self._cut_at = self.calls + calls
 
     def cut_no_more(self) -> None:
@@ -138,7 +138,7 @@ class PowerCutDisk:
         self._cut_at = None
 
     def cut(self) -> None:
-        """Decide what is left."""
+        """Cut the power, and decide what is left."""
         assert self.is_on
         self.is_on, self._cut_at = False, None
         self._cuts += 1
@@ -152,7 +152,7 @@ class PowerCutDisk:
                 self._survivors[name] = file.after_cut(self._random, kept)
 
     def switch_on(self) -> None:
-        """Every process of before has to be gone."""
+        """Switch the power on again. The processes of before must be closed."""
         assert not self.is_on
         self.is_on = True
         self._files, self._linked, self._deleted = self._survivors, set(self._survivors), {}
@@ -164,7 +164,7 @@ class PowerCutDisk:
         return self._files.setdefault(name, SimulatedFile())
 
     def sync(self, name: str, file: SimulatedFile) -> None:
-        """As SQLite does on Unix, the first sync of a new file is one of its directory entry too."""
+        """Make a file durable; the first sync of a new file syncs its directory entry too, as SQLite does on Unix."""
         self.count_call()
         file.sync()
         self._linked.add(name)
@@ -180,7 +180,7 @@ class PowerCutDisk:
             self._deleted.pop(name, None)
 
     def count_call(self) -> None:
-        """Called once in every call that changes something: here the power goes."""
+        """Count a call that changes something. Raises PowerCut if the power goes at this one."""
         self.calls += 1
         if self.is_on and self.calls == self._cut_at:
             self.cut()
@@ -217,7 +217,7 @@ class _Vfs(apsw.VFS):
 
 
 class _OpenFile:
-    """What SQLite holds. A temporary file has no disk, and no calls of its are counted."""
+    """An open file, as SQLite holds it. A temporary file has no disk, and its calls are not counted."""
 
     def __init__(self, disk: PowerCutDisk | None, name: str, file: SimulatedFile) -> None:
         self._disk = disk

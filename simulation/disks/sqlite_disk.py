@@ -26,7 +26,7 @@ class SqliteFile:
 
     Args:
         is_torn_by_cuts: whether the file is on a disk that loses power; this needs apsw.
-        random: when it does, and what is left.
+        random: decides when the power goes and what is left.
     """
 
     def __init__(self, *, is_torn_by_cuts: bool, random: Random) -> None:
@@ -51,7 +51,7 @@ def _power_cut_database(random: Random) -> Database:
 
 
 class SqliteDisk(WatchedDisk):
-    """The model, and the file that must agree with it."""
+    """The model, and the database file that must agree with it."""
 
     def __init__(self, file: SqliteFile) -> None:
         super().__init__()
@@ -69,6 +69,6 @@ class SqliteDisk(WatchedDisk):
         return moved
 
     def move_out_torn(self, before_ms: int, rows_max: int) -> None:
-        """A step that the power is cut in: what became of it is the file's to say."""
+        """Cut the power in the middle of a step; the file says whether the step happened."""
         if self.file.database.move_out_torn(self.epoch, before_ms, rows_max):
             super().move_out(before_ms, rows_max)

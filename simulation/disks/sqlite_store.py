@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class SqliteStore(FaultyStore):
-    """A faulty store whose reads and writes are SQLite's."""
+    """A faulty store that reads and writes SQLite, and compares it with the model."""
 
     disk: SqliteDisk
 

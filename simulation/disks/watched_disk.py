@@ -1,7 +1,7 @@
 """A disk that remembers what housekeeping took away, for the auditor.
 
-The real disk in memory forgets it, and has no ledger apart from its journal; here the ledger's old end moves out
-with the rest, counted as a database counts it, so that a run takes the same steps on both.
+The disk in memory forgets it, and has no ledger beside its journal. This one also moves the old end of the ledger
+out and counts it as a database does, so a run takes the same steps on both.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ class Move(Struct, frozen=True):
     """One step of housekeeping that took something away.
 
     Args:
-        lsn: what was durable then.
-        old_ms: whatever was over before this service time may go: the auditor's own reckoning.
-        requests: idempotency keys that were forgotten.
-        reservations: as the disk had them.
-        movements: lines of the ledger.
+        lsn: the last durable LSN at that moment.
+        old_ms: what was over before this service time may go, as the simulation computes it.
+        requests: the idempotency keys that the service forgot.
+        reservations: those that went, as the disk had them.
+        movements: how many lines of the ledger went.
     """
 
     lsn: int

@@ -1,7 +1,7 @@
-"""The same worlds on asyncio: an event loop in virtual time whose next callback the seed chooses.
+"""The same worlds on asyncio: an event loop in virtual time, in which the seed chooses the next callback.
 
-It is trio's scheduling, roughly: `shuffle` runs what is ready in a random order, the other modes one random
-callback at a time. Whatever anyio keeps in sets is hashed by creation, since addresses differ from run to run.
+It schedules roughly as trio does: `shuffle` runs what is ready in a random order, the other modes run one random
+callback at a time. What anyio keeps in sets is hashed by creation, since addresses differ from run to run.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class _NumberedTask(asyncio.Task):  # type: ignore[type-arg]
 
 
 class _NoSelector(selectors.SelectSelector):
-    """Waits for nothing: time jumps instead."""
+    """Waits for nothing: it lets time jump instead."""
 
     def __init__(self, jump: Callable[[float], None]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _NoSelector(selectors.SelectSelector):
 
 
 class LoopSchedule:
-    """What `simulation.schedule.trio_schedule.Schedule` is for trio."""
+    """Decides the order of steps on asyncio, as `Schedule` does on trio."""
 
     def __init__(self, seed: str, mode: Mode) -> None:
         self.mode = mode
@@ -84,12 +84,12 @@ class LoopSchedule:
         self._held = []
 
     def released(self) -> list[Any]:
-        """What was held back and may run now."""
+        """Take the callbacks that were held back and may run now."""
         released, self._released = self._released, []
         return released
 
     def hold_back(self, ready: list[Any]) -> list[Any]:
-        """What of this may run; the rest is kept until `resume`."""
+        """Return the callbacks that may run; the rest stays until `resume`."""
         is_stalled = self._is_stalled
         if is_stalled is None:
             return ready
@@ -102,12 +102,12 @@ class LoopSchedule:
         return blake2b(self.trace.tobytes(), digest_size=16).digest()
 
     def sound_alarms(self) -> None:
-        """Whatever they schedule is ready afterwards."""
+        """Call what is due at this step. What the calls schedule is ready afterwards."""
         while self._alarms and self._alarms[0][0] <= self.steps:
             self._alarms.pop(0)[1]()
 
     def choose(self, ready: list[Any]) -> int:
-        """Put what runs next first; returns how many of them run."""
+        """Put the callbacks that run next first, and return how many run."""
         if self.mode == "shuffle":
             self.random.shuffle(ready)
             chosen = len(ready) if not self._alarms else min(len(ready), self._alarms[0][0] - self.steps)
@@ -123,7 +123,7 @@ class LoopSchedule:
 
 
 def _name_of(handle: Any) -> str:
-    """Of the task that the callback belongs to; empty if it is none's."""
+    """The name of the task that the callback belongs to; empty if it belongs to none."""
     task = getattr(handle._callback, "__self__", None)
     return task.get_name() if isinstance(task, _NumberedTask) else ""
 

@@ -1,13 +1,12 @@
-"""Who runs next: the one place that knows trio's private names.
+"""Which task runs next: the one place that knows trio's private names.
 
 With `_ALLOW_DETERMINISTIC_SCHEDULING` set, trio sorts each tick's runnable tasks by creation and asks
 `_r.shuffle` for an order; it then runs them from the end of the list. A `random.Random` in place of `_r`
-therefore decides everything: it may run the whole batch in some order, or one task and hand the rest back to
-the run queue, or hold some back for a while. Cancellation does not reach a task that is in the run queue
-already, so holding one back is as if the machine had been busy elsewhere.
+therefore decides everything: it can run the whole batch in some order, or run one task and hand the rest back to
+the run queue, or hold some back for a while. Cancellation does not reach a task that is in the run queue already, so
+a task that is held back behaves as if the machine were busy elsewhere.
 
-Turned down: an event loop of our own (then it would not be trio that is tested); instruments (they may look,
-not decide).
+Turned down: an event loop of our own (the tests would not run on trio then); instruments (they can look, not decide).
 """
 
 import math
@@ -36,18 +35,18 @@ PCT_STEPS = 6_000  # about as long as a small scenario is
 class VirtualClock(trio.abc.Clock):
     """A clock that stands still while anything can run, and then jumps to the next deadline.
 
-    trio asks for the time to sleep only when nothing can run. `MockClock` does the same with an idle tick before each
-    jump and arithmetic for a clock that also runs by itself; without them a run takes a tenth less.
+    trio asks for the time to sleep only when nothing can run. `MockClock` does the same, with an idle tick before each
+    jump and arithmetic for a clock that also runs by itself; a run without them takes a tenth less time.
 
-    It wakes those who sleep as well: trio's own sleep is a cancel scope with a deadline that cancels whoever sleeps,
-    and takes four times as long.
+    The clock wakes sleeping tasks as well: trio's own sleep is a cancel scope with a deadline, and takes four times as
+    long.
     """
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._numbers = count()
         self._sleeping: list[tuple[float, int, trio.lowlevel.Task]] = []
-        self._awake: set[int] = set()  # numbers of those who were cancelled
+        self._awake: set[int] = set()  # numbers of sleeps that were cancelled
 
     def __repr__(self) -> str:
         return f"<VirtualClock now_s={self._now_s} sleeping={len(self._sleeping) - len(self._awake)}>"
@@ -77,7 +76,7 @@ class VirtualClock(trio.abc.Clock):
         return 0.0
 
     async def sleep(self, delay_s: float) -> None:
-        """What `trio.sleep` does."""
+        """Sleep as `trio.sleep` does."""
         if delay_s <= 0:
             await trio.lowlevel.checkpoint()
             return
@@ -150,16 +149,16 @@ class Schedule(random.Random):
         return ScheduleStatistics(self.steps, len(self._held), len(self._alarms))
 
     def now_s(self) -> float:
-        """Virtual time, also where no task runs."""
+        """Virtual time; it can be asked outside of tasks too."""
         return self.clock.current_time()
 
     def at_step(self, step: int, do: Callable[[], None]) -> None:
-        """Call `do` between the tasks that are about to be steps `step - 1` and `step`. It must not suspend."""
+        """Call `do`, which must not suspend, between the tasks that become steps `step - 1` and `step`."""
         self._alarms.append((step, do))
         self._alarms.sort(key=lambda alarm: alarm[0])
 
     def stall(self, is_stalled: Callable[[str], bool]) -> None:
-        """From now on, do not run tasks with such a name."""
+        """From now on, hold back the tasks with such a name."""
         self._is_stalled = is_stalled
 
     def resume(self) -> None:
@@ -169,7 +168,7 @@ class Schedule(random.Random):
         trio._core._run.GLOBAL_RUN_CONTEXT.runner.runq.extend(held)
 
     def digest(self) -> bytes:
-        """Tells one schedule from another."""
+        """A hash of the schedule so far."""
         return blake2b(self.trace.tobytes(), digest_size=16).digest()
 
     def shuffle(self, x: Any) -> None:
@@ -249,7 +248,7 @@ def decided_by(schedule: random.Random) -> Iterator[None]:
 @contextmanager
 def plain_tasks() -> Iterator[None]:
     """Within this block, anyio's task groups on trio start tasks as trio does: without the handle, the event and the
-    cancel scope that anyio gives to each, which nobody here asks for.
+    cancel scope that anyio gives to each and that nothing here uses.
     """
 
     def start_soon(self: Any, func: Any, *args: Any, name: object = None) -> None:
@@ -260,10 +259,10 @@ def plain_tasks() -> Iterator[None]:
 
 
 def check_hooks() -> None:
-    """Say at once whether this trio still obeys.
+    """Check that this trio still lets the simulation decide.
 
     Raises:
-        HooksBroken: it does not, and why.
+        HooksBroken: it does not; the message says why.
     """
     missing = [name for name in ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING") if not hasattr(trio._core._run, name)]
     if missing:

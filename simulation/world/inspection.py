@@ -22,11 +22,11 @@ FILTER_BITS = 1 << 11
 
 @contextmanager
 def small_scale() -> Iterator[None]:
-    """Filters of known keys so small that they are often wrong, which is to cost a read and nothing else; steps so
-    small that others have their turn in the middle of every import; housekeeping in steps as small, for which a
-    day is a second; and a journal for which three callers are a crowd.
+    """Within this block the core works on a small scale, so that rare cases happen often.
 
-    The real filters take 2 ms to make, more than everything else in an incarnation.
+    Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports and
+    housekeeping go in steps of a few rows, with others' turns between them. A day of housekeeping is a second. Three
+    callers are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an incarnation.)
     """
     small_filters = partial(KnownKeys, bits=FILTER_BITS, hash_key=_stable_hash)
     with (
@@ -41,12 +41,12 @@ def small_scale() -> Iterator[None]:
 
 
 def _stable_hash(key: tuple[str, str]) -> int:
-    """The same in every process, so that the same seed is wrong about the same keys."""
+    """The same in every process: one seed has the same false positives everywhere."""
     return int.from_bytes(blake2b("\0".join(key).encode(), digest_size=8).digest(), "little")
 
 
 def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[str]:
-    """What is wrong in memory while nothing is under way, a sentence each."""
+    """Look at a server's memory while nothing is under way. Yields a sentence for each thing that is wrong."""
     core = supervisor._core
     if core is None:
         yield "the server does not serve"

@@ -1,7 +1,7 @@
 """The network between clients and the service: calls arrive late, twice or never, and so do their answers.
 
-Each attempt of a call is a task of its own. A client that gives up cancels it, as the server gives up a call whose
-caller is gone.
+Each attempt of a call is a task of its own. A client that gives up cancels the task, as the server ends a call when
+its caller is gone.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
 ATTEMPTS_MAX = 6
 DEADLINE_S = 5.0
-CALL_S_MAX = 30.0  # in a server that lives: longer than stalls, slow disks and all who may be before one in a queue
+CALL_S_MAX = 30.0  # in a living server: longer than stalls, slow disks and the longest queue together
 
 
 class Slot:
-    """Where an attempt's answer comes back to."""
+    """The place that an attempt's answer comes back to."""
 
     __slots__ = (
         "answer",
@@ -69,7 +69,7 @@ class NetworkStatistics(Struct, frozen=True):
     Args:
         attempts: how often clients sent something; those that the network doubles are not counted.
         commands: how many of them, doubled ones too, reached a server and were no queries.
-        under_way: attempts that nobody has answered yet.
+        under_way: attempts without an answer yet.
     """
 
     attempts: int
@@ -84,10 +84,10 @@ class SimulatedNetwork:
         seed: names the streams of decisions.
         options: what may go wrong.
         is_calm: whether nothing may go wrong any more.
-        server: who serves now; None while nobody does.
+        server: returns the server that gets the next call; None while none serves.
         history: where operations are noted.
         tasks: where handlers run.
-        fail: told of a handler that met a bug, or took far too long: a guarantee and a sentence.
+        fail: called with a guarantee and a sentence when a handler meets a bug or takes far too long.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SimulatedNetwork:
         return NetworkStatistics(self._attempts, self._commands, self.under_way)
 
     async def call(self, client: str, request: Request, attempts_max: int = ATTEMPTS_MAX) -> Operation:
-        """Do one operation, trying again with the same ids after errors as the clients' retry rule says."""
+        """Do one operation, and try again with the same ids after errors, as the clients' retry rule says."""
         operation = self._history.begin(client, request)
         for attempt in range(attempts_max):
             operation.attempts += 1
@@ -139,7 +139,7 @@ class SimulatedNetwork:
         return operation
 
     async def _attempt(self, operation: Operation, slot: Slot, random: Random) -> bool:
-        """Send once and wait. True if the client wants to hear no more of it."""
+        """Send once and wait. Returns whether the client gives the operation up."""
         if self._is_calm():
             self._tasks.start_soon(self._handle, operation, slot, 0.0)
             await slot.arrived.wait()
@@ -227,7 +227,7 @@ class SimulatedNetwork:
 
 
 async def ask(server: SimulatedServer, request: Request) -> Answer:
-    """What a servicer does once it has translated a request."""
+    """Do what a servicer does once it has translated a request."""
     core = server.supervisor
     match request:
         case Check():

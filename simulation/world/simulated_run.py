@@ -1,8 +1,8 @@
 """A run of one seed: a world, its clients, and the phases that they go through.
 
-*Chaos*, in which clients work and all that the seed wants goes wrong; *quiet*, in which nothing goes wrong any more,
-so that everything must come to an end; a look into the server's memory, before a restart could hide what leaked; a
-*crash*; the same look again; retries of what was answered before; and an orderly stop.
+*Chaos*: clients work, and everything goes wrong that the seed wants. *Quiet*: nothing goes wrong any more, and every
+call must end. Then the run looks into the server's memory, before a restart can hide a leak; kills the server; looks
+again; repeats what was answered before; and stops the server in order.
 """
 
 from functools import partial
@@ -41,7 +41,7 @@ class SimulatedRun(SimulatedWorld):
         self.chaos_steps = 0
 
     async def run(self) -> None:
-        """All phases."""
+        """Go through all phases."""
         with anyio.move_on_after(RUN_S_MAX) as whole:
             self.schedule.at_step(STEPS_MAX, whole.cancel)
             async with self.open():
@@ -61,7 +61,7 @@ class SimulatedRun(SimulatedWorld):
                 self.fail("G10", f"the run does not end; {len(stuck)} calls are open: {stuck[:2]!r}")
 
     async def chaos(self) -> None:
-        """Clients work while everything goes wrong that the seed wants."""
+        """Let clients work while everything goes wrong that the seed wants."""
         options = self.options
         self.is_calm = False
         began = self.schedule.steps
@@ -81,7 +81,7 @@ class SimulatedRun(SimulatedWorld):
         self.chaos_steps = self.schedule.steps - began
 
     async def ask_again(self) -> None:
-        """After a restart: reads of everything, and retries of what was answered before."""
+        """Read everything, and repeat some of the requests that were answered before the restart."""
         random = Random(f"{self.seed}/again")
         answered = [
             operation
@@ -99,7 +99,7 @@ class SimulatedRun(SimulatedWorld):
                 await self.network.call("again", Check(organization, (Line(variant, "", 1),)))
 
     async def stop(self) -> None:
-        """An orderly stop while calls are under way: all of them must get an answer."""
+        """Stop the server while calls are under way: each of them must get an answer."""
         assert self.server is not None
         server = self.server
         async with anyio.create_task_group() as calls:

@@ -25,10 +25,10 @@ class InjectedCrash(Exception):
 
 
 class SeededDispatcher:
-    """Lets turns be taken at once, or gives them a task, now or late, as the seed says.
+    """Takes a turn on the caller's stack, or in a task, now or late, as the seed says.
 
-    What is taken at once leaves no moment in which a hold is undecided and somebody else runs; a task does, and
-    messages queue behind it if it is late. In production all turns are taken at once that can be.
+    A turn on the stack leaves no moment in which a hold is undecided and another task runs. A task does, and messages
+    queue behind a late one. Production takes every turn on the stack that can be taken there.
     """
 
     def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
@@ -42,7 +42,7 @@ class SeededDispatcher:
         return f"<SeededDispatcher {self._options.dispatch} slow_rows={self._slow_rows}>"
 
     def takes_turn_at_once(self, actor: Runnable) -> bool:
-        """More rows do while some row is slow to answer, since then those who wait for it hold others."""
+        """Rows do so more often while some row is slow: the orders that wait for it hold other rows then."""
         coin, options = self._random.random(), self._options
         if not isinstance(actor, StockActor):
             return coin < options.inline_orders
@@ -71,7 +71,7 @@ class SeededDispatcher:
 
 
 def _run_now(turn_of_row: Coroutine[Any, Any, None]) -> None:
-    """A row's turn never suspends."""
+    """Run a row's turn on this stack: it never suspends."""
     try:
         turn_of_row.send(None)
     except StopIteration:
@@ -88,7 +88,7 @@ async def _crash(actor: Runnable) -> None:
 
 
 class ExpectedTime:
-    """What service time must be: written a second time, for the service's clock to be wrong against."""
+    """What service time must be, computed a second time: the service's clock is compared with it."""
 
     def __init__(self, wall_ms: Callable[[], int], now_s: Callable[[], float]) -> None:
         self._wall_ms = wall_ms
@@ -107,7 +107,7 @@ class ExpectedTime:
         return self._start_ms + int((self._now_s() - self._start_s) * 1_000)
 
     def monotonic_s_at(self, at_ms: int) -> float:
-        """When service time will be that."""
+        """The monotonic time at which service time is `at_ms`."""
         return self._start_s + (at_ms - self._start_ms) / 1_000
 
 
@@ -129,15 +129,15 @@ class SimulatedServer:
     """A process.
 
     Args:
-        name: tells it from the others of this run.
-        store: its disk.
-        options: how it is tuned.
+        name: tells it from the other processes of this run.
+        store: its access to the disk.
+        options: bounds and faults.
         wall_ms: the wall clock.
         now_s: the monotonic one.
         new_id: fresh ids.
         is_calm: whether nothing may go wrong any more.
-        fail: told, in a sentence, of a bug that the service met.
-        note: told of what happens, for people.
+        fail: called with a sentence when the service meets a bug.
+        note: called with what happens, for people.
     """
 
     def __init__(
@@ -179,17 +179,17 @@ class SimulatedServer:
 
     @property
     def calls_under_way(self) -> int:
-        """Commands, also those whose callers have gone."""
+        """Commands that are under way, even if their callers have gone."""
         statistics = self.supervisor.statistics()
         return statistics.calls_under_way if statistics is not None else 0
 
     @property
     def _is_of_no_account(self) -> bool:
-        """It is dead, or was driven out and reads what another process writes: it may trip, but writes nothing more."""
+        """Whether its bugs do not count: it is dead, or it was driven out and reads what another process writes."""
         return self.is_dead or self.store.is_superseded
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Live until stopped, killed or driven out. Says that it has started even if it dies before."""
+        """Live until stopped, killed or driven out. `task_status` is told of a start even if the process dies first."""
         once = _Once(task_status)
         try:
             with self._scope:
@@ -201,10 +201,10 @@ class SimulatedServer:
                         self._note(f"{self.name} lost the database and exits")
                         break
                     except StorageError:
-                        # The database was down when the process started: whoever watches over it starts it again.
+                        # The database was down when the process started: its supervisor starts it again.
                         await anyio.sleep(0.1)
         except Exception:
-            if not self.is_dead:  # whatever a process says while it is being killed, nobody hears it
+            if not self.is_dead:  # no one hears what a process says while it is being killed
                 raise
         finally:
             self.is_dead = True
@@ -212,7 +212,7 @@ class SimulatedServer:
             once.started()
 
     def kill(self) -> None:
-        """As by kill -9: nothing more goes out, to the disk or to a caller. Its tasks learn of it soon after."""
+        """Kill it as by kill -9: nothing more reaches the disk or a caller. Its tasks are cancelled soon after."""
         if not self.is_dead:
             self.is_dead = True
             self.store.cut()

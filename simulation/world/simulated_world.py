@@ -1,6 +1,6 @@
 """A world for one seed: a disk, processes that come and go, a wall clock that jumps, and a network.
 
-Clients bring what is derived from it: `simulated_run.py`, and the test kit's engine for code of the user's own.
+It has no clients: `simulated_run.py` adds simulated ones, and the test kit's engine adds the user's own code.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -46,12 +46,12 @@ class WorldStatistics(Struct, frozen=True):
 
 
 class SimulatedWorld:
-    """Everything there is, for one seed.
+    """Everything that exists in a run but its clients.
 
     Args:
         seed: the number of the run, perhaps with a salt.
         options: what may happen.
-        schedule: who decides about steps.
+        schedule: decides about steps.
         disk: what outlives the processes.
     """
 
@@ -88,12 +88,12 @@ class SimulatedWorld:
         return EPOCH_MS + int(self.schedule.now_s() * 1_000) + self._wall_offset_ms
 
     def _old_ms(self) -> int:
-        """What was over before this service time may be moved out."""
+        """Housekeeping may move out what was over before this service time."""
         owner = next(server for server in self.servers if server.store is self.disk.owner)
         return owner.time.now_ms() - self.options.keep_s * 1_000
 
     def fail(self, guarantee: str, sentence: str) -> None:
-        """Something is wrong that needs no audit."""
+        """Note a broken guarantee that shows without the audit."""
         self.violations.append(GuaranteeViolation(guarantee, sentence))
         self.history.note(f"VIOLATION of {guarantee}: {sentence}")
 
@@ -113,7 +113,7 @@ class SimulatedWorld:
         return server if server is not None and server.serving else None
 
     def _reached(self) -> SimulatedServer | None:
-        """Who gets a call: one that was driven out and does not know it yet may still have its callers."""
+        """The server that gets a call: a server that was driven out and has not noticed may still have callers."""
         driven_out = [server for server in self.servers if server.serving and server is not self.server]
         if driven_out and Random(f"{self.seed}/reached/{self.schedule.steps}").random() < 0.5:
             return driven_out[-1]
@@ -139,9 +139,9 @@ class SimulatedWorld:
     # ---- processes --------------------------------------------------------------------------------------------------
 
     async def start_server(self, *, takes_over: bool = False) -> SimulatedServer:
-        """A new process, which serves when this returns."""
+        """Start a process. It serves when this returns, unless it died on the way."""
         if any(server.is_dead and server.store is self.disk.owner for server in self.servers):
-            self.disk.release()  # as the kernel does for whoever dies, also one that died while it started
+            self.disk.release()  # as the kernel does for a dead process, even for one that died as it started
         name = f"{self.seed}/server-{len(self.servers) + 1}"
         kind = SqliteStore if isinstance(self.disk, SqliteDisk) else FaultyStore
         store = kind(
@@ -175,12 +175,12 @@ class SimulatedWorld:
         return server
 
     def _living_owner(self) -> SimulatedServer | None:
-        """Who owns the database: perhaps one that was driven out once and came back."""
+        """The owner of the database: perhaps a server that was driven out once and came back."""
         owners = [server for server in self.servers if server.store is self.disk.owner and not server.is_dead]
         return owners[0] if owners else None
 
     async def kill_server(self) -> None:
-        """Kill whoever serves, and have the kernel clean up."""
+        """Kill the server, and clean up as the kernel does."""
         server = self.server
         if server is not None:
             self._cut(server)
@@ -200,7 +200,7 @@ class SimulatedWorld:
     # ---- quiet ------------------------------------------------------------------------------------------------------
 
     async def heal(self) -> None:
-        """Nothing goes wrong any more: every call must end, and everything overdue must go."""
+        """End the chaos: every call must end, and everything overdue must go."""
         self.is_calm = True
         self.schedule.resume()
         server = self.server
@@ -233,7 +233,7 @@ class SimulatedWorld:
             await self._see_what_is_kept()
 
     async def _see_what_is_kept(self) -> None:
-        """What was long over when a step was due must have gone."""
+        """Check that housekeeping moved out everything that was old enough when its step was due."""
         patience_s = max(self.options.heartbeat_s, RETRY_S) + SETTLE_S
         old_ms = self._old_ms()
         await anyio.sleep(patience_s)
@@ -243,7 +243,7 @@ class SimulatedWorld:
                 self.fail("what is over goes", f"{what} should have been moved out {late_ms} ms ago and is still there")
 
     def look(self, when: str) -> None:
-        """Nothing is under way: memory must be empty of holds and agree with the disk."""
+        """Check the memory while nothing is under way: it must have no holds and agree with the disk."""
         assert self.server is not None
         for sentence in look_at(self.server.supervisor, self.disk):
             self.fail("G2" if "hold" in sentence else "G3", f"{when}, {sentence}")
@@ -252,7 +252,7 @@ class SimulatedWorld:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["SimulatedWorld"]:
-        """A running world with nobody in it."""
+        """Run the world, without clients, within this block."""
         async with anyio.create_task_group() as self._tasks:
             self.network = SimulatedNetwork(
                 self.seed,

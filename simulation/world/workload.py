@@ -22,7 +22,7 @@ SleepUntilMs = Callable[[int], Awaitable[None]]
 
 
 class Shop:
-    """What all clients know: the goods, the orders, and the reservations that somebody has heard of."""
+    """What all clients know: the goods, the orders, and the reservations in answers that came back."""
 
     def __init__(self, seed: str, options: Options) -> None:
         self.seed = seed
@@ -38,7 +38,7 @@ class Shop:
         return f"<Shop {goods} reservations={len(self.reservations)} asked={len(self.asked)}>"
 
     def opening_stock(self) -> Import:
-        """The first import: every row but, perhaps, one or two that deliveries make later."""
+        """The first import: every row, perhaps without one or two that deliveries make later."""
         random = Random(f"{self.seed}/stock")
         lines = [
             CountedLine(org, variant, warehouse, f"Warehouse {warehouse}", total, 0, 0, 0, 0, 0)
@@ -50,7 +50,7 @@ class Shop:
         return Import(tuple(_numbered(lines)), "opening")
 
     def heard(self, operation: Operation) -> None:
-        """An answer came back to somebody."""
+        """Note an answer that came back to a client."""
         self.asked.append(operation.request)
         match operation.answer:
             case StockReserved(reservation) | ReservationConfirmed(reservation):
@@ -81,7 +81,7 @@ class Client:
         return f"<Client {self._number} reservations={len(self._mine)}>"
 
     async def run(self) -> None:
-        """All of its operations."""
+        """Do all of its operations."""
         options = self._shop.options
         for number in range(options.operations):
             if (self._number, number) in options.skipped:
@@ -133,7 +133,7 @@ class Client:
         return operation
 
     def _besides(self, request: Reserve | Confirm | Release, random: Random, name: str) -> Request:
-        """What somebody in a hurry asks of the same order at the same time: often something else."""
+        """What a client in a hurry asks of the same order at the same time: often something else."""
         if isinstance(request, Reserve):
             lines = self._lines(random) if random.random() < 0.7 else request.lines
             return Reserve(request.organization_id, request.order_id, lines, request.ttl_minutes, "")
@@ -153,7 +153,7 @@ class Client:
         shop = self._shop
         order = random.randrange(shop.options.orders)
         organization = random.choice(shop.organizations)
-        # An order has one basket, or sometimes another: the same order comes from several clients.
+        # Several clients send the same order, mostly with the same basket and sometimes with another.
         which = 0 if random.random() < 0.8 else 1
         lines = self._lines(Random(f"{shop.seed}/basket/{order}/{which}"))
         ttl = Random(f"{shop.seed}/ttl/{order}").randint(1, shop.options.ttl_minutes_max)
@@ -173,7 +173,7 @@ class Client:
         )
 
     def _reservation(self, random: Random) -> tuple[str, str, str]:
-        """Organization, reservation and order: one's own, anybody's, or one that does not exist."""
+        """Organization, reservation and order: the client's own, another's, or one that does not exist."""
         shop = self._shop
         known = self._mine if self._mine and random.random() < 0.6 else shop.reservations
         if not known or random.random() < 0.02:
@@ -200,7 +200,7 @@ class Client:
     def _receive(self, random: Random, name: str) -> Request:
         shop = self._shop
         delivery = random.randrange(6)
-        same = Random(f"{shop.seed}/delivery/{delivery}")  # some deliveries are reported by several clients
+        same = Random(f"{shop.seed}/delivery/{delivery}")  # several clients report some of the deliveries
         if random.random() < 0.5:
             same, name = random, f"{name}-own"
         else:
@@ -236,7 +236,7 @@ class Client:
         return Import(tuple(_numbered(whole)), f"import-{name}") if whole else self._receive(random, name)
 
     def _again(self, random: Random, name: str) -> Request:
-        """What somebody asked before, word for word."""
+        """What a client asked before, word for word."""
         asked = self._shop.asked
         return asked[int(random.random() * len(asked))] if asked else self._check(random, name)
 

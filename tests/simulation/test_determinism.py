@@ -13,17 +13,17 @@ from simulation.schedule.trio_schedule import HooksBroken, Schedule, check_hooks
 SEED = 8
 
 
-def test_the_canary_is_content_with_this_trio() -> None:
+def test_the_canary_passes_with_this_trio() -> None:
     check_hooks()
 
 
-def test_the_canary_says_so_when_trio_does_not_ask_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_canary_fails_when_trio_does_not_ask_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(trio._core._run, "_ALLOW_DETERMINISTIC_SCHEDULING")
     with pytest.raises(HooksBroken, match="_ALLOW_DETERMINISTIC_SCHEDULING"):
         check_hooks()
 
 
-def test_what_was_changed_in_trio_is_restored() -> None:
+def test_the_patches_of_trio_are_undone() -> None:
     before = trio._core._run._r, trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING
     with pytest.raises(ZeroDivisionError), decided_by(Schedule("x")):
         raise ZeroDivisionError

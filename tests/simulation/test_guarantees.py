@@ -58,7 +58,7 @@ def test_a_planted_bug_is_caught_by_a_guarantee_that_it_breaks(name: str) -> Non
     assert catch.seeds, name
 
 
-def test_nothing_of_a_planted_bug_stays() -> None:
+def test_a_planted_bug_is_removed_completely() -> None:
     before = [(target, name, getattr(target, name)) for bug in BUGS.values() for target, name, _ in bug.patches()]
     for bug in BUGS.values():
         with bug.planted():

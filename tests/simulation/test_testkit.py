@@ -38,7 +38,7 @@ def test_the_trace_is_the_same_in_another_process_with_other_hashes() -> None:
     assert done.stdout.strip() == str([run.trace for run in runs_of_busy()]), done.stderr
 
 
-def test_every_fault_makes_itself_felt() -> None:
+def test_every_fault_has_an_effect() -> None:
     def traces(faults: Iterable[str]) -> set[str]:
         return {run.trace for run in Simulation().run(busy, seeds=range(8), clients=3, faults=faults)}
 
@@ -70,7 +70,7 @@ def test_a_fault_is_what_its_name_says_and_is_absent_unless_asked_for(fault: Fau
     assert not seen({})
 
 
-def test_what_makes_no_sense_is_said_at_once() -> None:
+def test_arguments_that_make_no_sense_are_refused_before_any_run() -> None:
     simulation = Simulation()
     with pytest.raises(ValueError, match="there is no fault 'fire'; there are request_lost, "):
         simulation.run(busy, faults=["fire"])
@@ -110,7 +110,7 @@ def test_a_month_passes_in_no_time() -> None:
     assert run.steps < 20_000
 
 
-def test_who_waits_for_the_end_of_what_does_not_end_is_told_so() -> None:
+def test_waiting_for_a_reservation_that_does_not_expire_is_an_error() -> None:
     async def scenario(world: World) -> None:
         await lay_in(world)
         reserved = await world.inventory.reserve_stock(ORG, "o1", [of("mug", 1)])
@@ -213,7 +213,7 @@ def test_a_broken_guarantee_fails_the_standard_workload_with_its_seed() -> None:
         Simulation().run(seeds=range(100))
 
 
-def test_a_scenario_that_never_ends_is_said_to_be_one() -> None:
+def test_a_scenario_that_never_ends_is_reported() -> None:
     async def scenario(world: World) -> None:
         await anyio.sleep_forever()
 
@@ -222,7 +222,7 @@ def test_a_scenario_that_never_ends_is_said_to_be_one() -> None:
     assert "again with:\n  simulation.run(..., seed=0)" in failed.value.__notes__[0]
 
 
-def test_what_a_scenario_raises_comes_out_as_it_was_also_from_a_task() -> None:
+def test_an_exception_of_a_scenario_comes_out_unchanged_also_from_a_task() -> None:
     async def scenario(world: World) -> None:
         async def fail(number: int) -> None:
             await world.sleep(number)

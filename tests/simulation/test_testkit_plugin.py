@@ -54,7 +54,7 @@ def test_a_failing_seed_is_named_with_the_command_that_runs_it_again(pytester: p
 
 
 @pytest.mark.parametrize("seeds", ["8..4", "4", "a..b"])
-def test_a_range_of_seeds_that_is_none_is_refused(pytester: pytest.Pytester, seeds: str) -> None:
+def test_a_malformed_range_of_seeds_is_refused(pytester: pytest.Pytester, seeds: str) -> None:
     pytester.makepyfile(A_FAILING_TEST)
     result = pytester.runpytest("--simulation-seeds", seeds)
     assert f"--simulation-seeds looks like 0..500, not '{seeds}'" in result.stdout.str() + result.stderr.str()

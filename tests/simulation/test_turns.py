@@ -44,7 +44,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return seen
 
 
-def test_turns_come_on_stacks_and_in_tasks_and_with_others_behind_them(seen: Counter[str]) -> None:
+def test_turns_are_taken_on_stacks_and_in_tasks_with_messages_behind_them(seen: Counter[str]) -> None:
     worlds: Counter[str] = Counter()
     for seed in range(SEEDS):
         seen.clear()

@@ -173,7 +173,7 @@ async def audited(url: str, damage: str = "") -> Audit:
         await engine.dispose()
 
 
-async def test_where_all_agrees_nothing_is_found(url: str) -> None:
+async def test_an_audit_of_a_sound_database_finds_nothing(url: str) -> None:
     found = await audited(url)
     assert found.disagreements == ()
     assert found.summary == "2 stock rows, 2 movements, 2 reservations; archived: 6 movements, 1 reservations"

@@ -197,7 +197,7 @@ class TestWhatCannotBeOpened:
             await store.open()
         assert query(path, "SELECT epoch FROM ownership") == [(1,)]
 
-    async def test_what_failed_to_open_is_opened_by_the_next_try(self, path: Path, tmp_path: Path) -> None:
+    async def test_a_store_that_failed_to_open_opens_at_the_next_try(self, path: Path, tmp_path: Path) -> None:
         store = SqlStore(backend=SqliteBackend(tmp_path / "later" / "x.db"))
         with pytest.raises(StorageError):
             await store.open()
@@ -259,10 +259,12 @@ class TestConnections:
             ((4, 0, 0), True),
         ],
     )
-    def test_the_version_decides_how_many(self, version: tuple[int, ...], safe: bool) -> None:
+    def test_the_sqlite_version_decides_whether_several_connections_are_safe(
+        self, version: tuple[int, ...], safe: bool
+    ) -> None:
         assert survives_many_connections(version) is safe
 
-    def test_the_choice_shows(self, path: Path) -> None:
+    def test_the_store_tells_how_many_connections_it_uses(self, path: Path) -> None:
         two = survives_many_connections(sqlite3.sqlite_version_info)
         assert SqlStore(f"sqlite:///{path}").connections == ("one writes, one reads" if two else "one for everything")
 
@@ -270,7 +272,7 @@ class TestConnections:
     @pytest.mark.parametrize(
         ("version", "said", "opened"), [((3, 40, 1), "one for everything", 1), ((3, 53, 0), "one writes, one reads", 2)]
     )
-    async def test_the_file_is_opened_as_often_as_is_said(
+    async def test_the_file_is_opened_as_often_as_the_store_tells(
         self, path: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], said: str, opened: int
     ) -> None:
         monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
@@ -366,7 +368,7 @@ class TestThread:
         assert (await store.open()).last_lsn == 2
         await store.close()
 
-    async def test_what_comes_too_late_meets_an_error_of_the_database(self) -> None:
+    async def test_a_call_after_the_end_gets_an_error_of_the_database(self) -> None:
         connection = await aiosqlite.connect(":memory:")
         assert await run_on_thread(connection, lambda raw: raw.in_transaction) is False
         await connection.close()

@@ -117,7 +117,9 @@ async def test_a_file_that_exists_is_replaced_only_when_told(killed: Path) -> No
         ("stock.db.lock", "sqlite+aiosqlite:///{}/stock.db", "is the database itself, or belongs to it"),
     ],
 )
-async def test_what_cannot_be_meant_is_a_usage_error(killed: Path, name: str, database_url: str, sentence: str) -> None:
+async def test_a_copy_to_the_database_itself_is_a_usage_error(
+    killed: Path, name: str, database_url: str, sentence: str
+) -> None:
     directory = killed.parent
     directory.joinpath("link.db").symlink_to(killed)
     directory.joinpath("hard.db").hardlink_to(killed)

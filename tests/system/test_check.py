@@ -43,7 +43,7 @@ async def test_each_kind_of_damage_is_named(tmp_path: Path, damage: str, sentenc
     assert sentence in err
 
 
-async def test_a_database_that_is_none_is_refused(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("not a database, " * 100)
     for name, status in (("missing.db", 2), ("text.db", 1)):
         got, _, err = await run_cli("check", "--database-url", f"sqlite+aiosqlite:///{tmp_path / name}")

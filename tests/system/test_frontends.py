@@ -261,7 +261,9 @@ async def test_g9_a_server_that_lost_ownership_ends_with_its_front_ends_and_stat
     assert len(server.log.read_text().splitlines()) == 1
 
 
-async def test_what_keeps_a_front_end_from_starting_is_said_and_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_that_keeps_a_front_end_from_starting_is_reported_and_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def no_memory(*command: str, **named: object) -> None:
         raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
 
