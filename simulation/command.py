@@ -141,8 +141,10 @@ def _chosen(seed: int | None, seeds: str, fresh: int, regressions: bool, console
         console.print(f"fresh seeds {begin}..{begin + fresh}")
         return range(begin, begin + fresh)
     begin_text, dots, end_text = seeds.partition("..")
-    if not dots or not begin_text.isdigit() or not end_text.isdigit():
+    if not dots or not all(text.isascii() and text.isdecimal() for text in (begin_text, end_text)):
         raise ValueError(f"a range of seeds looks like 0..5000, not {seeds!r}")
+    if int(begin_text) >= int(end_text):
+        raise ValueError(f"the range of seeds {seeds} is empty: its end is not part of it")
     return range(int(begin_text), int(end_text))
 
 

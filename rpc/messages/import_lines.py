@@ -4,12 +4,11 @@ from collections.abc import Iterator
 
 from stockkeeper_client.v1 import stock_pb2
 
-from actors.bounds import IMPORT_LINES_MAX
+from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
 from actors.commands import CountedLine, Import
 from actors.outcomes import ImportRejected, LineError, Refused
 from rpc.messages.rules import FIGURE_RULE, ID_RULE, NOTE_RULE, Invalid, Violation, is_id, is_note
 
-ERRORS_MAX = 1_000
 LINES_A_TURN = 500  # about 2 ms of work
 
 
@@ -88,7 +87,7 @@ class ImportLines:
 
     def _refuse(self, line_number: int, reason: str) -> None:
         self._errors_total += 1
-        if len(self._errors) < ERRORS_MAX:
+        if len(self._errors) < LINE_ERRORS_MAX:
             self._errors.append(LineError(line_number, reason))
 
 

@@ -2,21 +2,34 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from sqlalchemy import make_url
 
 from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
-from stockkeeper.config import ConfigurationError
+from stockkeeper.command_line.parameters import DatabaseUrl
+from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
 from storage.sql.lock_file import is_in_use
 from storage.sql.sqlite_files import files_of
 
 
-def backup(file: Path, database_url: str, *, replace: bool) -> int:
-    """Write the copy and say what is in it. Returns 0 if it is there and all in it agrees, else 1.
+def backup(
+    file: Path,
+    /,
+    *,
+    database_url: DatabaseUrl = DEFAULT_DATABASE_URL,
+    replace: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Copy a SQLite database into one file and check the copy. A server may be using the database meanwhile.
 
-    Raises:
-        ConfigurationError: the URL is not one of a SQLite file that exists, or there is a file of that name already.
+    Parameters
+    ----------
+    file
+        Where the copy goes.
+    replace
+        Replace the file if it exists.
     """
     require_database(database_url)
     url = make_url(database_url)

@@ -9,7 +9,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from stockkeeper.bootstrap import build_store
-from stockkeeper.config import ConfigurationError
+from stockkeeper.command_line.parameters import DatabaseUrl
+from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
 from storage.sql.audit import Audit, audit
 from storage.sql.snapshot import read_snapshot
 from storage.store import SchemaTooNew, SchemaTooOld
@@ -17,12 +18,8 @@ from storage.store import SchemaTooNew, SchemaTooOld
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
 
-def check(database_url: str) -> int:
-    """Print what was found. Returns 0 if all agrees, 1 if something does not or the database cannot be read.
-
-    Raises:
-        ConfigurationError: the URL is not one of a database that is supported.
-    """
+def check(*, database_url: DatabaseUrl = DEFAULT_DATABASE_URL) -> int:
+    """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile."""
     require_database(database_url)
     try:
         found = anyio.run(read_snapshot, database_url, audit)

@@ -52,4 +52,4 @@ async def test_the_program_prints_a_thousand_bad_lines_and_how_many_there_are(
 def test_the_files_own_check_counts_all_bad_lines() -> None:
     rows = [f"org_1,v{number},w1,-1\n" for number in range(1_500)]
     counted = read_counted_lines([HEADER, *rows, "org_1,x,w1,many\n", "org_1,y,w1,1\n"])
-    assert (len(counted.errors), counted.errors_total) == (1_001, 1_501)
+    assert (len(counted.errors), counted.errors_total) == (1_000, 1_501)

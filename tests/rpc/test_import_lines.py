@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import astuple
 from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 
-from actors.bounds import IMPORT_LINES_MAX, INT32_MAX
+from actors.bounds import IMPORT_LINES_MAX, INT32_MAX, LINE_ERRORS_MAX
 from actors.commands import CountedLine, Import
 from actors.outcomes import ImportRejected, Refused
-from rpc.messages.import_lines import ERRORS_MAX, LINES_A_TURN, ImportLines
+from rpc.messages.import_lines import LINES_A_TURN, ImportLines
 from rpc.messages.rules import Invalid
 
 
@@ -101,9 +101,9 @@ def test_the_second_line_of_a_row_is_bad() -> None:
 
 
 def test_at_most_1000_bad_lines_are_named_but_all_are_counted() -> None:
-    refusal = rejection(*[line(number, total_quantity=-1) for number in range(1, ERRORS_MAX + 3)])
-    assert len(refusal.errors) == ERRORS_MAX
-    assert refusal.errors_total == ERRORS_MAX + 2
+    refusal = rejection(*[line(number, total_quantity=-1) for number in range(1, LINE_ERRORS_MAX + 3)])
+    assert len(refusal.errors) == LINE_ERRORS_MAX
+    assert refusal.errors_total == LINE_ERRORS_MAX + 2
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """`stockkeeper import` against a real server: what a file sets, what it leaves, and what is said of a bad one."""
 
+import asyncio
+import json
+import sys
 from pathlib import Path
 
 import pytest
 from stockkeeper_client import InventoryClient
 
-from tests.system.servers import run_cli, running_server
+from stockkeeper.command_line.stock_csv import read_counted_lines
+from tests.system.servers import ROOT, run_cli, running_server
 
 pytestmark = pytest.mark.anyio
 
@@ -36,3 +40,88 @@ async def test_what_a_file_does_not_say_stays_as_it_is(tmp_path: Path) -> None:
         assert (await run_cli("import", str(file), *target))[0] == 0
         assert await row(client) == (110, 60, 20, 30, 10, 0, "Madrid")
         assert await row(client, "cup") == (5, 5, 0, 0, 0, 0, "Madrid")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'organization_id;variant_id;warehouse_id;total_quantity;warehouse_name\nshop;cup;madrid;12;"Madrid; south"\n',
+        f"{NEEDED},warehouse_name\nshop,cup,madrid,12,Madrid; south\n".replace(",", "\t"),
+        f'\ufeff"warehouse_name",{NEEDED}\r\nMadrid; south,shop,cup,madrid,12\r\n',
+        f"{NEEDED},warehouse_name,,\nshop,cup,madrid,12,Madrid; south,,\n,,,,,,\n  ,,\n\n",
+        f"{NEEDED},warehouse_name\n shop , cup , madrid , 12 , Madrid; south ,,,\n",
+    ],
+    ids=["semicolons", "tabs", "BOM before a quote", "blank rows and trailing separators", "blanks around values"],
+)
+async def test_a_file_as_spreadsheets_write_it_is_read(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_bytes(text.encode())
+    with file.open(newline="", encoding="utf-8") as opened:
+        counted = read_counted_lines(opened)
+    assert not counted.errors
+    [line] = counted.lines
+    assert (line.organization_id, line.variant_id, line.warehouse_id) == ("shop", "cup", "madrid")
+    assert (line.total_quantity, line.warehouse_name, line.HasField("damaged_quantity")) == (12, "Madrid; south", False)
+
+
+def errors_of(text: str) -> list[tuple[int, str]]:
+    return [(error.line_number, error.reason) for error in read_counted_lines(text.splitlines(keepends=True)).errors]
+
+
+@pytest.mark.parametrize(
+    "quantity", ["1_000", "5.5", "0x10", "²", "+5", "-1", "1,000", "2147483648", "9" * 5_000, "1e3"]
+)
+def test_a_quantity_is_digits_and_what_was_read_is_said(quantity: str) -> None:
+    [(number, reason)] = errors_of(f'{NEEDED}\nshop,a,m,5\nshop,b,m,"{quantity}"\n')
+    assert number == 3
+    assert reason == (
+        f"total_quantity must be a whole number from 0 to 2,147,483,647 in digits alone, not '{quantity}'"
+    )
+
+
+def test_the_total_of_a_line_is_needed() -> None:
+    assert [number for number, _ in errors_of(f"{NEEDED}\nshop,a,m,\n")] == [2]
+
+
+def test_a_record_is_named_by_its_first_line() -> None:
+    text = f'{NEEDED},warehouse_name\nshop,a,m,5,"Mad\nrid"\n\nshop,b,m,x,"Mad\nrid"\nshop,c,m,y,\n'
+    assert [number for number, _ in errors_of(text)] == [2, 5, 7]
+
+
+def test_a_quote_that_is_not_closed_is_named_where_it_opens() -> None:
+    text = f'{NEEDED},warehouse_name\nshop,a,m,5,M\nshop,b,m,5,"Madrid\nshop,c,m,5,M\n'
+    assert errors_of(text) == [(3, "a quote is opened in this record and never closed")]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("organization_id,variant_id\n", "warehouse_id, total_quantity are missing"),
+        ("", "must name its columns"),
+        (f"{NEEDED},colour\n", "columns that are not known: 'colour'"),
+        (f"{NEEDED},total_quantity\n", "names a column twice"),
+        ("x" * 200_000 + "\n", "line 1: a value has more than 131,072 characters"),
+        (f"{NEEDED}\n" + "".join(f"shop,s{n},m,1\n" for n in range(200_001)), "more than 200,000 records"),
+    ],
+    ids=["columns", "empty", "unknown", "twice", "long", "many"],
+)
+async def test_a_file_that_is_no_stock_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "stock.csv"
+    file.write_text(text)
+    status, out, err = await run_cli("import", str(file), "--target", "localhost:1")
+    assert (status, out) == (1, "")
+    assert sentence in err
+    assert len(err.splitlines()) == 1
+
+
+async def test_an_import_reads_a_pipe(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stockkeeper", "import", "-", "--json", "--target", f"localhost:{server.port}"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        out, _ = await process.communicate(f"\ufeff{NEEDED}\nshop,mug,madrid,5\n".encode())
+        assert json.loads(out)["rows_created"] == 1
+        assert await row(client) == (5, 5, 0, 0, 0, 0, "madrid")

@@ -1,0 +1,40 @@
+"""The parameters that several commands have. Every number is read by `whole_number`."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter, Token
+
+from actors.bounds import INT32_MAX
+from stockkeeper.command_line.whole_number import whole_number
+from stockkeeper.config import DEFAULT_PORT
+
+DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
+
+
+def whole(minimum: int, maximum: int = INT32_MAX) -> Parameter:
+    """A whole number in digits."""
+
+    def convert(_: Any, tokens: Sequence[Token]) -> int:
+        return whole_number(tokens[0].value, minimum, maximum)
+
+    return Parameter(converter=convert)
+
+
+def _seconds(_: Any, tokens: Sequence[Token]) -> float:
+    text = tokens[0].value
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        raise ValueError(f"must be seconds in digits, such as 10 or 2.5, not {text!r}")
+    return float(text)
+
+
+SECONDS = Parameter(converter=_seconds)
+
+DatabaseUrl = Annotated[str, Parameter(help="Where stock is kept.", env_var="DATABASE_URL")]
+Target = Annotated[str, Parameter(help="The server, as host:port.", env_var="STOCKKEEPER_TARGET")]
+RequestId = Annotated[
+    str, Parameter(help="Names the request, so that repeating the command changes nothing twice; random by default.")
+]
+RowsMax = Annotated[int, whole(1), Parameter(help="How many rows at most.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, one object a line.")]

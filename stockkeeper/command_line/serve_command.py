@@ -1,0 +1,65 @@
+"""`stockkeeper serve`: runs the server."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from rpc.transport.transport_name import TransportName
+from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
+from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
+from stockkeeper.logs import configure_logging
+from supervisor.limits import Limits
+
+
+def serve(
+    *,
+    host: Annotated[str, Parameter(env_var="GRPC_HOST")] = "localhost",
+    port: Annotated[int, whole(0, 65_535), Parameter(env_var="GRPC_PORT")] = DEFAULT_PORT,
+    database_url: DatabaseUrl = DEFAULT_DATABASE_URL,
+    frontends: Annotated[int, whole(0, 64), Parameter(env_var="GRPC_FRONTENDS")] = 0,
+    transport: Annotated[TransportName | None, Parameter(env_var="STOCKKEEPER_TRANSPORT")] = None,
+    grace_s: Annotated[float, SECONDS] = 10.0,
+    keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
+    sample: Annotated[bool, Parameter(negative="")] = False,
+    log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
+) -> None:
+    """Serve the inventory until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    host
+        What to listen on; localhost means IPv4 and IPv6.
+    port
+        Where to listen; 0 chooses a free port.
+    frontends
+        How many processes share the port and end gRPC, on a machine with cores to spare; 0 keeps it in this one.
+    transport
+        What carries the calls: gRPC's core or grpc.aio, which is slower; by default the core, if it was tried with the
+        installed grpcio.
+    grace_s
+        How many seconds calls under way may go on after a SIGTERM.
+    keep_days
+        Move reservations that ended, ledger lines and idempotency keys out when they are older than this many days;
+        all are kept by default.
+    sample
+        Load a sample stock if there is none.
+    log_level
+        debug, info, warning or error.
+    """
+    from stockkeeper.serving.serve import serve as run
+
+    if log_level.lower() not in ("debug", "info", "warning", "error"):
+        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
+    configure_logging(log_level)
+    run(
+        ServeConfig(
+            host=host,
+            port=port,
+            database_url=database_url,
+            frontends=frontends,
+            transport=transport,
+            grace_s=grace_s,
+            sample=sample,
+            limits=Limits(keep_days=keep_days or 0),
+        )
+    )
