@@ -4,6 +4,7 @@ to a disk that loses power, and checked after each cut.
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from typing import cast
@@ -41,6 +42,25 @@ class Report(Struct, frozen=True):
     violations: tuple[str, ...]
 
 
+@dataclass
+class _Written:
+    """How far one journal is written, in LSNs.
+
+    Args:
+        disk: what it is written to.
+        connection: the current one; a cut ends it.
+        acknowledged: the end of the last batch that was acknowledged.
+        in_flight: the end of the batch under way; 0 while there is none.
+        ends: where batches ended, or would have.
+    """
+
+    disk: PowerCutDisk
+    connection: ApswConnection
+    acknowledged: int = 0
+    in_flight: int = 0
+    ends: set[int] = field(default_factory=lambda: {0})
+
+
 class _Cutter:
     """One journal after the other, each on a disk of its own."""
 
@@ -65,54 +85,64 @@ class _Cutter:
                 return
 
     def _run_journal(self, name: str, journal: Sequence[Transaction], cuts: int) -> None:
-        random = self._random
-        disk = PowerCutDisk({NAME: empty_database()}, random)
-        connection = self._connect(disk)
-        acknowledged, ends = 0, {0}  # LSNs; where a batch ended, or would have
-        violations = len(self.violations)
+        disk = PowerCutDisk({NAME: empty_database()}, self._random)
+        written = _Written(disk, self._connect(disk))
         disk.cut_after(self._moment())
-        while acknowledged < len(journal) and self.cuts < cuts:
-            batch = journal[acknowledged : acknowledged + random.choice((1, 1, 2, 4, 16))]
-            in_flight = 0
-            try:
-                if random.random() < 0.05:
-                    connection.close()
-                    if disk.is_on:
-                        connection = self._connect(disk)
-                if disk.is_on:
-                    in_flight = batch[-1].lsn
-                    ends.add(in_flight)
-                    write_batch(cast(sqlite3.Connection, connection), 0, batch)
-                    acknowledged = in_flight
-            except PowerCut:
-                pass
-            except (sqlite3.Error, StorageError) as error:
-                self.violations.append(f"{name}, after cut {self.cuts}: {error!r}")
+        while written.acknowledged < len(journal) and self.cuts < cuts and self._write(name, journal, written):
+            if not disk.is_on and not self._look(name, journal, written):
                 break
-            if not disk.is_on:
-                self.cuts += 1
-                self.interrupted += in_flight > acknowledged
-                where = f"{name}, cut {self.cuts}"
-                connection.close()
-                disk.switch_on()
-                try:
-                    connection = self._connect(disk)
-                    found = self._check(where, connection, journal)
-                except sqlite3.Error as error:
-                    self.violations.append(f"{where}: {error!r}")
-                    break
-                self.kept += acknowledged < found == in_flight
-                self.lost += found < acknowledged
-                if found not in ends or found > max(acknowledged, in_flight):
-                    self.violations.append(f"{where}: LSN {found} after {acknowledged}, with {in_flight} in flight")
-                if len(self.violations) > violations:
-                    break  # no use in writing on
-                acknowledged = found
-                ends = {end for end in ends if end <= found}
-                disk.cut_after(self._moment())
         disk.cut_no_more()
-        connection.close()
+        written.connection.close()
         disk.close()
+
+    def _write(self, name: str, journal: Sequence[Transaction], written: _Written) -> bool:
+        """Write the next batch. Returns False if SQLite refuses it though the power is on."""
+        random, begin = self._random, written.acknowledged
+        batch = journal[begin : begin + random.choice((1, 1, 2, 4, 16))]
+        written.in_flight = 0
+        try:
+            if random.random() < 0.05:
+                written.connection.close()
+                if written.disk.is_on:
+                    written.connection = self._connect(written.disk)
+            if written.disk.is_on:
+                written.in_flight = batch[-1].lsn
+                written.ends.add(written.in_flight)
+                write_batch(cast(sqlite3.Connection, written.connection), 0, batch)
+                written.acknowledged = written.in_flight
+        except PowerCut:
+            pass
+        except (sqlite3.Error, StorageError) as error:
+            self.violations.append(f"{name}, after cut {self.cuts}: {error!r}")
+            return False
+        return True
+
+    def _look(self, name: str, journal: Sequence[Transaction], written: _Written) -> bool:
+        """Open the database after a cut, and check what is left. Returns False if it is no use to write on."""
+        violations = len(self.violations)
+        self.cuts += 1
+        self.interrupted += written.in_flight > written.acknowledged
+        where = f"{name}, cut {self.cuts}"
+        written.connection.close()
+        written.disk.switch_on()
+        try:
+            written.connection = self._connect(written.disk)
+            found = self._check(where, written.connection, journal)
+        except sqlite3.Error as error:
+            self.violations.append(f"{where}: {error!r}")
+            return False
+        self._count(where, found, written)
+        written.acknowledged = found
+        written.ends = {end for end in written.ends if end <= found}
+        written.disk.cut_after(self._moment())
+        return len(self.violations) == violations
+
+    def _count(self, where: str, found: int, written: _Written) -> None:
+        acknowledged, in_flight = written.acknowledged, written.in_flight
+        self.kept += acknowledged < found == in_flight
+        self.lost += found < acknowledged
+        if found not in written.ends or found > max(acknowledged, in_flight):
+            self.violations.append(f"{where}: LSN {found} after {acknowledged}, with {in_flight} in flight")
 
     def _moment(self) -> int:
         return self._random.randint(1, self._random.choice((10, 40, 160)))

@@ -1,6 +1,7 @@
 """The position of one answer: the smallest one that it may have and whose state explains it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import assert_never
 
 from actors.bounds import INT32_MAX
@@ -98,58 +99,71 @@ class Explainer:
 
     def _explain_reserve(self, operation: Operation, request: Reserve, answer: object, low: int, high: int) -> int:
         order = OrderKey(request.organization_id, request.order_id)
-        replay = self._replay
-        orders = replay.latest.get(order)
+        orders = self._replay.latest.get(order)
         lsns: list[Sequence[int]] = [orders.lsns] if orders is not None else []
         if isinstance(answer, StockReserved):
-            timeline = self._timeline(answer.reservation, high)
-            if answer.reservation.order != order:
-                raise Wrong("G11", f"got the reservation of {answer.reservation.order}")
-            if items_asked(answer.reservation) != lines_asked(request.lines):
-                raise Wrong("G2", f"got {answer!r}: not what it asked for")
-            self._check_choice(operation, request, answer.reservation, timeline.first_lsn)
-
-            def is_theirs(lsn: int) -> bool:
-                return (
-                    replay.latest_at(order, lsn) == answer.reservation
-                    and answer.reservation.state in STATES_OF_A_REPEAT
-                )
-
-            return self._smallest([*lsns, timeline.lsns], is_theirs, low, high, "G4", answer)
+            return self._explain_reserved(operation, request, answer, lsns, low, high)
         if orders is not None:
-            lsns += [replay.reservations[order.organization_id, one].lsns for one in orders.values]
+            lsns += [self._replay.reservations[order.organization_id, one].lsns for one in orders.values]
         if isinstance(answer, ReservationExists):
-
-            def exists(lsn: int) -> bool:
-                latest = replay.latest_at(order, lsn)
-                return (
-                    latest is not None
-                    and latest.reservation_id == answer.reservation_id
-                    and latest.holds_stock
-                    and items_asked(latest) != lines_asked(request.lines)
-                )
-
-            return self._smallest(lsns, exists, low, high, "G6", answer)
+            return self._smallest(lsns, partial(self._exists, request, answer), low, high, "G6", answer)
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
         lsns += self._row_lsns(request.organization_id, variants)
+        return self._smallest(
+            lsns, partial(self._does_not_fit, operation, request, answer, variants), low, high, "G5", answer
+        )
 
-        def does_not_fit(lsn: int) -> bool:
-            latest = replay.latest_at(order, lsn)
-            if latest is not None and (
-                latest.holds_stock
-                or (
-                    latest.state == "fulfilled"
-                    and items_asked(latest) == lines_asked(request.lines)
-                    and not self._is_moved(order.organization_id, latest.reservation_id, operation.moves)
-                )
-            ):
-                return False
-            expected = refusal_of(request.lines, replay.free_at(request.organization_id, variants, lsn))
-            if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
-                return answer.shortages == expected.shortages
-            return answer == expected
+    def _explain_reserved(
+        self,
+        operation: Operation,
+        request: Reserve,
+        answer: StockReserved,
+        lsns: Sequence[Sequence[int]],
+        low: int,
+        high: int,
+    ) -> int:
+        made, order = answer.reservation, OrderKey(request.organization_id, request.order_id)
+        timeline = self._timeline(made, high)
+        if made.order != order:
+            raise Wrong("G11", f"got the reservation of {made.order}")
+        if items_asked(made) != lines_asked(request.lines):
+            raise Wrong("G2", f"got {answer!r}: not what it asked for")
+        self._check_choice(operation, request, made, timeline.first_lsn)
 
-        return self._smallest(lsns, does_not_fit, low, high, "G5", answer)
+        def is_theirs(lsn: int) -> bool:
+            return self._replay.latest_at(order, lsn) == made and made.state in STATES_OF_A_REPEAT
+
+        return self._smallest([*lsns, timeline.lsns], is_theirs, low, high, "G4", answer)
+
+    def _exists(self, request: Reserve, answer: ReservationExists, lsn: int) -> bool:
+        """Whether the order has that reservation in this state, for other lines."""
+        latest = self._replay.latest_at(OrderKey(request.organization_id, request.order_id), lsn)
+        return (
+            latest is not None
+            and latest.reservation_id == answer.reservation_id
+            and latest.holds_stock
+            and items_asked(latest) != lines_asked(request.lines)
+        )
+
+    def _does_not_fit(
+        self, operation: Operation, request: Reserve, answer: object, variants: Sequence[str], lsn: int
+    ) -> bool:
+        """Whether the basket is refused in this state as the answer says."""
+        latest = self._replay.latest_at(OrderKey(request.organization_id, request.order_id), lsn)
+        if latest is not None and (latest.holds_stock or self._is_repeated(operation, request, latest)):
+            return False
+        expected = refusal_of(request.lines, self._replay.free_at(request.organization_id, variants, lsn))
+        if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
+            return answer.shortages == expected.shortages
+        return answer == expected
+
+    def _is_repeated(self, operation: Operation, request: Reserve, latest: ReservationRecord) -> bool:
+        """Whether this is the basket of an order that was shipped, and the service still knows it."""
+        return (
+            latest.state == "fulfilled"
+            and items_asked(latest) == lines_asked(request.lines)
+            and not self._is_moved(request.organization_id, latest.reservation_id, operation.moves)
+        )
 
     def _check_choice(self, operation: Operation, request: Reserve, made: ReservationRecord, lsn: int) -> None:
         """Where no other command was under way, the goods come from where the contract says; else holds may count."""
