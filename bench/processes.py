@@ -9,8 +9,7 @@ from pathlib import Path
 
 import psutil
 
-# Every program here serves gRPC as the service does: see stockkeeper/__main__.py.
-GRPC_ENVIRONMENT = {"GRPC_EXPERIMENTS": "-event_engine_listener"}
+from stockkeeper.serving.grpc_settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_TIMEOUT_S = 60.0
@@ -36,7 +35,7 @@ class Program:
                 stderr=stderr,
                 text=True,
                 cwd=ROOT,
-                env={**os.environ, **GRPC_ENVIRONMENT, **(environment or {})},
+                env={**os.environ, **SETTINGS, **(environment or {})},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

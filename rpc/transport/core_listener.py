@@ -3,7 +3,7 @@
 The core tells what happens through a completion queue. A thread waits there for as long as nothing happens. Then the
 event loop takes what there is, all of a burst in one turn, and the thread waits again. So the two do not hand Python's
 lock to each other for each event, which takes a sixth of a call's CPU time. The core reads the sockets in whichever
-of the two asks for events (with its event engine off, as `stockkeeper.__main__` has it).
+of the two asks for events (with its event engine off, as `stockkeeper.serving.grpc_settings` has it).
 
 grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public. It
 has been the same for years; `rpc.transport.transport_choice` uses it only with versions of grpcio that were tried.
