@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from grpc_reflection.v1alpha import reflection
-
 from rpc.frame import STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
-from rpc.messages.descriptors import pool_of
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
+from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
@@ -26,8 +24,6 @@ INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
 STREAM = "inventory.v1.ReservationStream"
 HEALTH = "grpc.health.v1.Health"
-REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
-REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages; newer tools ask for it first
 
 
 class RpcServerStatistics(NamedTuple):
@@ -152,7 +148,6 @@ class RpcServer:
         frame.add_service(STOCK, StockServicer(self._inventory))
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)
-        names = [INVENTORY, STOCK, STREAM, HEALTH, REFLECTION, REFLECTION_V1]
-        reflector = reflection.aio.ReflectionServicer(names, pool_of([INVENTORY, STOCK, STREAM, HEALTH, REFLECTION]))
-        frame.add_service(REFLECTION, reflector, is_counted=False)
-        frame.add_service(REFLECTION, reflector, serve_as=REFLECTION_V1, is_counted=False)
+        reflector = reflection_servicer([INVENTORY, STOCK, STREAM, HEALTH])
+        frame.add_service(REFLECTION_V1ALPHA, reflector, is_counted=False)
+        frame.add_service(REFLECTION_V1ALPHA, reflector, serve_as=REFLECTION_V1, is_counted=False)

@@ -17,7 +17,8 @@ from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.messages.descriptors import find_service
-from rpc.rpc_server import HEALTH, INVENTORY, REFLECTION, STOCK, RpcServer
+from rpc.rpc_server import HEALTH, INVENTORY, STOCK, RpcServer
+from rpc.services.reflection_service import REFLECTION_V1ALPHA
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.transport.answers import call_by_hand
 
@@ -31,7 +32,7 @@ RESERVE = f"/{INVENTORY}/ReserveStock"
 
 METHODS = {
     f"/{service}/{method.name}": method
-    for service in (INVENTORY, STOCK, HEALTH, REFLECTION)
+    for service in (INVENTORY, STOCK, HEALTH, REFLECTION_V1ALPHA)
     for method in find_service(service).methods
 }
 
@@ -98,7 +99,7 @@ async def test_bytes_that_are_no_message_are_called_so(channel: grpc.aio.Channel
 @pytest.mark.parametrize("path", METHODS)
 async def test_an_empty_message_is_answered(channel: grpc.aio.Channel, path: str) -> None:
     code, _ = await send(channel, path, b"")
-    takes_anything = path.startswith((f"/{HEALTH}/", f"/{REFLECTION}/"))
+    takes_anything = path.startswith((f"/{HEALTH}/", f"/{REFLECTION_V1ALPHA}/"))
     assert code is (StatusCode.OK if takes_anything else StatusCode.INVALID_ARGUMENT)
 
 

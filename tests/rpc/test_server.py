@@ -1,4 +1,4 @@
-"""Where the server listens, what health and reflection say, and how it stops."""
+"""Where the server listens, what health says, and how it stops."""
 
 import asyncio
 import socket
@@ -7,12 +7,11 @@ from typing import Any
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from stockkeeper_client.errors import error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
-from rpc.rpc_server import REFLECTION_V1, RpcServer
+from rpc.rpc_server import RpcServer
 from rpc.services.health_service import SERVICES
 from rpc.transport import addresses
 from rpc.transport.addresses import Address, ListenError, free_addresses
@@ -103,6 +102,16 @@ def test_addresses_are_written_as_grpc_reads_them() -> None:
     assert str(Address("::1", 50053)) == "[::1]:50053"
 
 
+def test_health_knows_the_services_by_their_names_and_the_server_by_none() -> None:
+    assert set(SERVICES) == {
+        "",
+        "InventoryService",
+        "inventory.v1.InventoryService",
+        "inventory.v1.StockService",
+        "inventory.v1.ReservationStream",
+    }
+
+
 @pytest.mark.parametrize("service", SERVICES)
 async def test_health_follows_the_inventory(server: RpcServer, channel: grpc.aio.Channel, service: str) -> None:
     health = health_pb2_grpc.HealthStub(channel)
@@ -154,24 +163,6 @@ async def test_a_watcher_sees_the_changes_and_then_the_end(server: RpcServer, ch
     assert (await watch.read()).status == NOT_SERVING
     assert await watch.read() is grpc.aio.EOF
     await stopping  # at once: the watch does not hold it up
-
-
-@pytest.mark.parametrize("name", ["grpc.reflection.v1alpha.ServerReflection", REFLECTION_V1])
-async def test_reflection_tells_of_both_services(channel: grpc.aio.Channel, name: str) -> None:
-    request = reflection_pb2.ServerReflectionRequest
-    call = channel.stream_stream(
-        f"/{name}/ServerReflectionInfo", request.SerializeToString, reflection_pb2.ServerReflectionResponse.FromString
-    )(iter([request(list_services=""), request(file_containing_symbol="inventory.v1.StockService")]))
-    services = {service.name for service in (await call.read()).list_services_response.service}
-    assert {"inventory.v1.InventoryService", "inventory.v1.StockService", "grpc.health.v1.Health", name} <= services
-    assert (await call.read()).file_descriptor_response.file_descriptor_proto
-    assert await call.read() is grpc.aio.EOF
-
-
-async def test_the_reflection_stub_of_the_package_works(channel: grpc.aio.Channel) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    [response] = [it async for it in stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest()]))]
-    assert response.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 
 async def test_a_stop_lets_calls_finish_and_takes_no_more(server: RpcServer, fake: FakeInventory) -> None:
