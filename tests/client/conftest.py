@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import grpc.aio
 import pytest
@@ -21,15 +21,25 @@ from stockkeeper_client.v1 import (
     stream_pb2_grpc,
 )
 
+Connect = Callable[..., InventoryClient]
+
+
+class Context(Protocol):
+    """As much of a call's context as the service uses, for calls and for requests in a stream."""
+
+    def invocation_metadata(self) -> Any: ...
+
+    async def abort(self, code: grpc.StatusCode, message: str, trailers: Any) -> Any: ...
+
 
 @dataclass
 class Refusal:
     code: grpc.StatusCode
     message: str = "refused"
-    details: tuple[Message, ...] = ()
+    details: tuple[Any, ...] = ()
     trailers: tuple[tuple[str, str | bytes], ...] = ()
 
-    async def abort(self, context: grpc.aio.ServicerContext) -> None:
+    async def abort(self, context: Context) -> NoReturn:
         trailers = list(self.trailers)
         if self.details:
             status = status_pb2.Status(code=self.code.value[0], message=self.message)
@@ -39,6 +49,7 @@ class Refusal:
                 status.details.append(packed)
             trailers.append(("grpc-status-details-bin", status.SerializeToString()))
         await context.abort(self.code, self.message, tuple(trailers))
+        raise AssertionError("abort raises")
 
 
 class Hang:
@@ -69,7 +80,7 @@ class ScriptedService:
 
     port: int = 0
     server: grpc.aio.Server | None = None
-    script: deque[Refusal | Hang | Message] = field(default_factory=deque)
+    script: deque[Any] = field(default_factory=deque)
     calls: list[Call] = field(default_factory=list)
     streams: list[Any] = field(default_factory=list)
     messages: list[int] = field(default_factory=list)
@@ -86,17 +97,19 @@ class ScriptedService:
         self.server = server
 
     async def stop(self) -> None:
+        assert self.server is not None
         await self.server.stop(None)
 
-    def play(self, *steps: Refusal | Hang | Message) -> None:
+    def play(self, *steps: Any) -> None:
+        """Each a refusal, a hang, or the answer itself."""
         self.script.extend(steps)
 
-    async def answer(self, method: str, request: Any, context: grpc.aio.ServicerContext, empty: Message) -> Message:
+    async def answer(self, method: str, request: Any, context: Context, empty: Any) -> Any:
         self.calls.append(Call(method, request, dict(context.invocation_metadata() or ())))
         step = self.script.popleft() if self.script else empty
         if isinstance(step, Refusal):
             await step.abort(context)
-        elif isinstance(step, Hang):
+        if isinstance(step, Hang):
             await step.wait()
             return empty
         return step
@@ -121,7 +134,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
         for name in ("ReceiveStock", "FulfillReservation", "ListStock", "ListReservations"):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
 
-    async def ImportStock(self, request_iterator, context):
+    async def ImportStock(self, request_iterator: AsyncIterator[Any], context: Context) -> Any:
         chunks = []
         async for chunk in request_iterator:
             chunks.append(chunk)
@@ -136,7 +149,7 @@ class Reservations(stream_pb2_grpc.ReservationStreamServicer):
     def __init__(self, service: ScriptedService) -> None:
         self.service = service
 
-    async def ReserveStock(self, request_iterator, context):
+    async def ReserveStock(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # type: ignore[override]
         self.service.streams.append(context)
         one_at_a_time = asyncio.Lock()
         async with asyncio.TaskGroup() as answering:
@@ -151,7 +164,7 @@ class Reservations(stream_pb2_grpc.ReservationStreamServicer):
             if code is not grpc.StatusCode.OK:
                 await context.abort(code, "broken")
 
-    async def answer(self, streamed, context, one_at_a_time):
+    async def answer(self, streamed: Any, context: Any, one_at_a_time: asyncio.Lock) -> None:
         reply = stream_pb2.ReserveStockReply(sequence=streamed.sequence)
         try:
             empty = inventory_pb2.ReserveStockResponse()
@@ -173,10 +186,10 @@ class StreamedContext:
     def __init__(self, idempotency_key: str) -> None:
         self.idempotency_key = idempotency_key
 
-    def invocation_metadata(self):
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         return (("idempotency-key", self.idempotency_key),)
 
-    async def abort(self, code, message, trailers):
+    async def abort(self, code: grpc.StatusCode, message: str, trailers: Any) -> None:
         packed = dict(trailers).get("grpc-status-details-bin")
         raise Aborted(
             status_pb2.Status.FromString(packed) if packed else status_pb2.Status(code=code.value[0], message=message)
@@ -184,7 +197,7 @@ class StreamedContext:
 
 
 def scripted(service: ScriptedService, name: str, response: type[Message]) -> Callable[..., Any]:
-    async def handler(request, context):
+    async def handler(request: Any, context: Context) -> Any:
         return await service.answer(name, request, context, response())
 
     return handler
@@ -196,7 +209,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-async def event_loop_of_the_module(anyio_backend) -> AsyncIterator[None]:
+async def event_loop_of_the_module(anyio_backend: str) -> AsyncIterator[None]:
     """Keeps one event loop for all tests of a module.
 
     gRPC has one completion queue for the whole process. What is left in it of a cancelled call, when the loop of that
@@ -212,7 +225,7 @@ async def event_loop_of_the_module(anyio_backend) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def service(event_loop_of_the_module) -> AsyncIterator[ScriptedService]:
+async def service(event_loop_of_the_module: None) -> AsyncIterator[ScriptedService]:
     scripted_service = ScriptedService()
     await scripted_service.start()
     yield scripted_service
@@ -220,8 +233,8 @@ async def service(event_loop_of_the_module) -> AsyncIterator[ScriptedService]:
 
 
 @pytest.fixture
-async def connect(service: ScriptedService) -> AsyncIterator[Callable[..., InventoryClient]]:
-    """Makes clients of `service`, whose retries come as soon as may be unless told otherwise, and closes them."""
+async def connect(service: ScriptedService) -> AsyncIterator[Connect]:
+    """Makes clients of `service`, whose retries come at once unless told otherwise, and closes them."""
     clients = []
 
     def open_client(**options: Any) -> InventoryClient:
@@ -236,7 +249,7 @@ async def connect(service: ScriptedService) -> AsyncIterator[Callable[..., Inven
 
 @pytest.fixture(params=[False, True], ids=["unary", "stream"])
 def streaming(request: pytest.FixtureRequest) -> bool:
-    """Which way reservations go; what a test says of them has to hold for both."""
+    """Whether reservations go over the stream; what a test says of them has to hold for both ways."""
     return bool(request.param)
 
 

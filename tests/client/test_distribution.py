@@ -11,31 +11,33 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ROOT / "client/stockkeeper_client/v1"
 
 
-def test_the_given_contract_is_as_it_was_given():
+def found(match: re.Match[str] | None) -> re.Match[str]:
+    assert match is not None
+    return match
+
+
+def test_the_given_contract_is_as_it_was_given() -> None:
     given = ROOT / "proto/baseline/inventory/v1/inventory.proto"
     assert (ROOT / "proto/inventory/v1/inventory.proto").read_bytes() == given.read_bytes()
 
 
-def test_the_client_requires_no_less_than_its_generated_code_does():
-    required = dict(
-        re.fullmatch(r"([\w-]+)>=([\d.]+),<\d+", line).groups()
-        for line in tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-8"))["project"][
-            "dependencies"
-        ]
-    )
+def test_the_client_requires_no_less_than_its_generated_code_does() -> None:
+    project = tomllib.loads((ROOT / "client/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    matches = [found(re.fullmatch(r"([\w-]+)>=([\d.]+),<\d+", line)) for line in project["dependencies"]]
+    required = {match[1]: match[2] for match in matches}
     for path in GENERATED.glob("*_pb2_grpc.py"):
-        assert re.search(r"GRPC_GENERATED_VERSION = '(.+)'", path.read_text())[1] == required["grpcio"]
+        assert found(re.search(r"GRPC_GENERATED_VERSION = '(.+)'", path.read_text()))[1] == required["grpcio"]
     for path in GENERATED.glob("*_pb2.py"):
-        assert re.search(r"Protobuf Python Version: (.+)", path.read_text())[1] == required["protobuf"]
+        assert found(re.search(r"Protobuf Python Version: (.+)", path.read_text()))[1] == required["protobuf"]
 
 
-def test_the_client_imports_nothing_that_it_does_not_require():
+def test_the_client_imports_nothing_that_it_does_not_require() -> None:
     allowed = {"stockkeeper_client", "grpc", "google"}
     for path in (ROOT / "client/stockkeeper_client").glob("*.py"):
         imported = set(re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert imported <= allowed | set(sys.stdlib_module_names), path
 
 
-def test_it_is_typed_and_exports_what_it_names():
+def test_it_is_typed_and_exports_what_it_names() -> None:
     assert (ROOT / "client/stockkeeper_client/py.typed").exists()
     assert all(hasattr(stockkeeper_client, name) for name in stockkeeper_client.__all__)

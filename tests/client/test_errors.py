@@ -4,19 +4,30 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, Help, PreconditionFailure, RetryInfo
-from stockkeeper_client import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
+from stockkeeper_client import (
+    ErrorDetails,
+    FieldViolation,
+    InventoryClient,
+    LineError,
+    PreconditionViolation,
+    error_details,
+)
 from stockkeeper_client.v1 import stock_pb2
+
+from tests.client.conftest import Connect, Refusal, ScriptedService
 
 pytestmark = pytest.mark.anyio
 
 
-async def caught_from(client) -> grpc.aio.AioRpcError:
+async def caught_from(client: InventoryClient) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.reserve_stock("org_1", "order_1", [])
     return caught.value
 
 
-async def test_every_kind_of_detail_is_read(service, connect, refusal, streaming):
+async def test_every_kind_of_detail_is_read(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(
         refusal(
             grpc.StatusCode.FAILED_PRECONDITION,
@@ -44,24 +55,32 @@ async def test_every_kind_of_detail_is_read(service, connect, refusal, streaming
     )
 
 
-async def test_an_error_without_details_gives_empty_ones(service, connect, refusal, streaming):
+async def test_an_error_without_details_gives_empty_ones(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(refusal(grpc.StatusCode.INTERNAL))
     assert error_details(await caught_from(connect(streaming=streaming))) == ErrorDetails()
 
 
-async def test_an_error_that_no_service_made_gives_empty_ones(service, connect, streaming):
+async def test_an_error_that_no_service_made_gives_empty_ones(
+    service: ScriptedService, connect: Connect, streaming: bool
+) -> None:
     await service.stop()
     error = await caught_from(connect(retry=None, streaming=streaming))
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert error_details(error) == ErrorDetails()
 
 
-async def test_garbage_in_place_of_details_gives_empty_ones(service, connect, refusal):
+async def test_garbage_in_place_of_details_gives_empty_ones(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     service.play(refusal(grpc.StatusCode.NOT_FOUND, trailers=(("grpc-status-details-bin", b"\xff\xff\xff"),)))
     assert error_details(await caught_from(connect())) == ErrorDetails()
 
 
-async def test_a_thousand_line_errors_arrive(service, connect, refusal, streaming):
+async def test_a_thousand_line_errors_arrive(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     """More than the 8 KiB that gRPC takes by itself, and then the caller would see RESOURCE_EXHAUSTED instead."""
     errors = [stock_pb2.ImportLineError(line_number=n, reason="total_quantity is less than 0") for n in range(1_000)]
     service.play(

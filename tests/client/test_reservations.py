@@ -1,11 +1,14 @@
 """What is the stream's own: one for all callers, opened again when it broke, and nobody left waiting."""
 
 import asyncio
+from typing import Any
 
 import grpc.aio
 import pytest
 from stockkeeper_client import RetryPolicy
 from stockkeeper_client.v1 import inventory_pb2
+
+from tests.client.conftest import Connect, Hang, ScriptedService
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +20,9 @@ def reserved(reservation_id: str) -> inventory_pb2.ReserveStockResponse:
     return inventory_pb2.ReserveStockResponse(success=True, reservation_id=reservation_id)
 
 
-async def test_all_callers_share_one_stream_and_their_requests_one_message(service, connect):
+async def test_all_callers_share_one_stream_and_their_requests_one_message(
+    service: ScriptedService, connect: Connect
+) -> None:
     client = connect(streaming=True)
     await client.reserve_stock("org_1", "order_0", BASKET)
     service.messages.clear()
@@ -26,7 +31,9 @@ async def test_all_callers_share_one_stream_and_their_requests_one_message(servi
     assert service.messages == [100]
 
 
-async def test_each_caller_gets_the_own_answer_also_for_one_order(service, connect, hang):
+async def test_each_caller_gets_the_own_answer_also_for_one_order(
+    service: ScriptedService, connect: Connect, hang: Hang
+) -> None:
     client = connect(streaming=True)
     service.play(hang, reserved("second"))
     first = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
@@ -37,17 +44,19 @@ async def test_each_caller_gets_the_own_answer_also_for_one_order(service, conne
     assert (await first).reservation_id == ""
 
 
-async def test_other_calls_do_not_go_over_the_stream(service, connect):
+async def test_other_calls_do_not_go_over_the_stream(service: ScriptedService, connect: Connect) -> None:
     await connect(streaming=True).get_stock_info("org_1", "var_1")
     assert not service.streams
 
 
-async def test_the_clients_metadata_goes_with_the_stream(service, connect):
+async def test_the_clients_metadata_goes_with_the_stream(service: ScriptedService, connect: Connect) -> None:
     await connect(streaming=True, metadata=[("authorization", "token")]).reserve_stock("org_1", "order_1", BASKET)
     assert ("authorization", "token") in service.streams[0].invocation_metadata()
 
 
-async def test_a_stream_that_breaks_is_opened_again_and_its_requests_are_sent_again(service, connect, hang):
+async def test_a_stream_that_breaks_is_opened_again_and_its_requests_are_sent_again(
+    service: ScriptedService, connect: Connect, hang: Hang
+) -> None:
     client = connect(streaming=True, retry=RetryPolicy())
     service.play(*[hang] * 10)
     calls = [asyncio.ensure_future(client.reserve_stock("org_1", f"order_{n}", BASKET)) for n in range(10)]
@@ -61,20 +70,25 @@ async def test_a_stream_that_breaks_is_opened_again_and_its_requests_are_sent_ag
     assert sorted(call.request.order_id for call in service.calls[10:]) == [f"order_{n}" for n in range(10)]
 
 
-async def test_a_stream_that_breaks_is_unavailable_to_one_who_does_not_retry(service, connect, hang):
+async def test_a_stream_that_breaks_is_unavailable_to_one_who_does_not_retry(
+    service: ScriptedService, connect: Connect, hang: Hang
+) -> None:
     client = connect(streaming=True, retry=None)
     service.play(hang, hang)
     calls = [asyncio.ensure_future(client.reserve_stock("org_1", f"order_{n}", BASKET)) for n in range(2)]
     await hang.arrived.wait()
     await service.stop()
-    one, other = await asyncio.gather(*calls, return_exceptions=True)
+    outcomes: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+    one, other = outcomes
     assert one.code() is other.code() is grpc.StatusCode.UNAVAILABLE
     assert one is not other
     await service.start()
 
 
 @pytest.mark.parametrize("code", [OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN])
-async def test_however_a_stream_breaks_its_requests_are_sent_again(service, connect, code):
+async def test_however_a_stream_breaks_its_requests_are_sent_again(
+    service: ScriptedService, connect: Connect, code: grpc.StatusCode
+) -> None:
     """A stop that cancels it, a write that failed: nothing of that is an answer to a request."""
     service.ends_of_streams.append(code)
     await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
@@ -82,7 +96,7 @@ async def test_however_a_stream_breaks_its_requests_are_sent_again(service, conn
     assert len(service.calls) == 1
 
 
-async def test_a_stream_that_is_refused_refuses_its_requests(service, connect):
+async def test_a_stream_that_is_refused_refuses_its_requests(service: ScriptedService, connect: Connect) -> None:
     service.ends_of_streams.append(grpc.StatusCode.PERMISSION_DENIED)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
@@ -90,14 +104,18 @@ async def test_a_stream_that_is_refused_refuses_its_requests(service, connect):
     assert len(service.streams) == 1
 
 
-async def test_a_large_basket_goes_as_a_call_and_so_spoils_no_message(service, connect):
+async def test_a_large_basket_goes_as_a_call_and_so_spoils_no_message(
+    service: ScriptedService, connect: Connect
+) -> None:
     basket = [{"variant_id": f"{n:0128}", "quantity": 1} for n in range(1_000)]
     await connect(streaming=True).reserve_stock("org_1", "order_1", basket)
     assert not service.streams
     assert len(service.calls) == 1
 
 
-async def test_a_service_without_the_stream_says_so(connect, service, monkeypatch):
+async def test_a_service_without_the_stream_says_so(
+    connect: Connect, service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stockkeeper_client.reservations.ReservationStreamStub", Elsewhere)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connect(streaming=True).reserve_stock("org_1", "order_1", BASKET)
@@ -106,10 +124,10 @@ async def test_a_service_without_the_stream_says_so(connect, service, monkeypatc
 
 class Elsewhere:
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self.ReserveStock = channel.stream_stream("/inventory.v1.Nowhere/ReserveStock")
+        self.ReserveStock: Any = channel.stream_stream("/inventory.v1.Nowhere/ReserveStock")
 
 
-async def test_a_caller_who_gives_up_disturbs_no_other(service, connect, hang):
+async def test_a_caller_who_gives_up_disturbs_no_other(service: ScriptedService, connect: Connect, hang: Hang) -> None:
     client = connect(streaming=True)
     service.play(hang)
     call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
@@ -122,7 +140,9 @@ async def test_a_caller_who_gives_up_disturbs_no_other(service, connect, hang):
     assert len(service.streams) == 1
 
 
-async def test_closing_lets_requests_finish_and_then_cancels_them(service, connect, hang):
+async def test_closing_lets_requests_finish_and_then_cancels_them(
+    service: ScriptedService, connect: Connect, hang: Hang
+) -> None:
     client = connect(streaming=True)
     service.play(hang)
     call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
@@ -135,7 +155,7 @@ async def test_closing_lets_requests_finish_and_then_cancels_them(service, conne
         await client.reserve_stock("org_1", "order_1", BASKET)
 
 
-async def test_closing_at_once_cancels_them(service, connect, hang):
+async def test_closing_at_once_cancels_them(service: ScriptedService, connect: Connect, hang: Hang) -> None:
     client = connect(streaming=True)
     service.play(hang)
     call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))

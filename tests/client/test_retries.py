@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -11,13 +12,17 @@ from stockkeeper_client import RetryPolicy
 from stockkeeper_client.channel import service_config
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
+from tests.client.conftest import Connect, Hang, Refusal, ScriptedService
+
 pytestmark = pytest.mark.anyio
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 BASKET = [{"variant_id": "var_1", "quantity": 2}]
 
 
-async def test_an_unavailable_service_is_asked_again_with_the_same_request(service, connect, refusal, streaming):
+async def test_an_unavailable_service_is_asked_again_with_the_same_request(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(
         refusal(UNAVAILABLE), refusal(UNAVAILABLE), inventory_pb2.ReserveStockResponse(success=True, reservation_id="r")
     )
@@ -28,7 +33,9 @@ async def test_an_unavailable_service_is_asked_again_with_the_same_request(servi
     assert {call.metadata["idempotency-key"] for call in service.calls} == {"key_1"}
 
 
-async def test_a_request_id_is_made_once_for_all_attempts_and_anew_for_each_call(service, connect, refusal):
+async def test_a_request_id_is_made_once_for_all_attempts_and_anew_for_each_call(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     client = connect()
     service.play(refusal(UNAVAILABLE), stock_pb2.ReceiveStockResponse(), stock_pb2.ReceiveStockResponse())
     await client.stock.receive_stock("org_1", "var_1", "wh_1", 5)
@@ -37,7 +44,9 @@ async def test_a_request_id_is_made_once_for_all_attempts_and_anew_for_each_call
     assert first == again != other
 
 
-async def test_five_attempts_are_made_and_no_more(service, connect, refusal, streaming):
+async def test_five_attempts_are_made_and_no_more(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(*[refusal(UNAVAILABLE, f"attempt {number}") for number in range(1, 10)])
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connect(streaming=streaming).reserve_stock("org_1", "order_1", BASKET)
@@ -46,7 +55,9 @@ async def test_five_attempts_are_made_and_no_more(service, connect, refusal, str
 
 
 @pytest.mark.parametrize("code", sorted(set(grpc.StatusCode) - {grpc.StatusCode.OK, UNAVAILABLE}, key=str))
-async def test_nothing_else_is_asked_again(service, connect, refusal, streaming, code):
+async def test_nothing_else_is_asked_again(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool, code: grpc.StatusCode
+) -> None:
     service.play(refusal(code))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connect(streaming=streaming).reserve_stock("org_1", "order_1", BASKET)
@@ -54,41 +65,53 @@ async def test_nothing_else_is_asked_again(service, connect, refusal, streaming,
     assert len(service.calls) == 1
 
 
-async def test_no_retries_when_they_are_switched_off(service, connect, refusal, streaming):
+async def test_no_retries_when_they_are_switched_off(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(refusal(UNAVAILABLE))
     with pytest.raises(grpc.aio.AioRpcError):
         await connect(retry=None, streaming=streaming).reserve_stock("org_1", "order_1", BASKET)
     assert len(service.calls) == 1
 
 
-async def test_the_service_sets_the_delay_with_a_pushback_trailer(service, connect, refusal):
+async def test_the_service_sets_the_delay_with_a_pushback_trailer(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     service.play(refusal(UNAVAILABLE, trailers=(("grpc-retry-pushback-ms", "20"),)))
     client = connect(retry=RetryPolicy(backoff_s=1_000.0, backoff_s_max=1_000.0))
     await client.reserve_stock("org_1", "order_1", BASKET)
     assert len(service.calls) == 2
 
 
-async def test_the_service_forbids_a_retry_with_a_negative_pushback(service, connect, refusal):
+async def test_the_service_forbids_a_retry_with_a_negative_pushback(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     service.play(refusal(UNAVAILABLE, trailers=(("grpc-retry-pushback-ms", "-1"),)))
     with pytest.raises(grpc.aio.AioRpcError):
         await connect().reserve_stock("org_1", "order_1", BASKET)
     assert len(service.calls) == 1
 
 
-async def test_grpc_does_not_read_retry_info(service, connect, refusal):
+async def test_grpc_does_not_read_retry_info(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     service.play(refusal(UNAVAILABLE, details=(RetryInfo(retry_delay=Duration(seconds=1_000)),)))
     await connect().reserve_stock("org_1", "order_1", BASKET)
     assert len(service.calls) == 2
 
 
-async def test_the_largest_basket_is_retried_too(service, connect, refusal, streaming):
+async def test_the_largest_basket_is_retried_too(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     basket = [{"variant_id": f"{n:0128}", "warehouse_id": "w" * 128, "quantity": 1} for n in range(1_000)]
     service.play(refusal(UNAVAILABLE))
     await connect(streaming=streaming).reserve_stock("org_1", "order_1", basket)
     assert [len(call.request.items) for call in service.calls] == [1_000, 1_000]
 
 
-async def test_a_call_outlives_the_restart_of_the_service(service, connect, streaming):
+async def test_a_call_outlives_the_restart_of_the_service(
+    service: ScriptedService, connect: Connect, streaming: bool
+) -> None:
     client = connect(retry=RetryPolicy(), streaming=streaming)
     await client.reserve_stock("org_1", "order_1", BASKET)
     await service.stop()
@@ -98,7 +121,9 @@ async def test_a_call_outlives_the_restart_of_the_service(service, connect, stre
     assert len(service.calls) == 2
 
 
-async def test_the_deadline_holds_for_all_attempts_together(service, connect, refusal, streaming):
+async def test_the_deadline_holds_for_all_attempts_together(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
+) -> None:
     service.play(*[refusal(UNAVAILABLE)] * 5)
     client = connect(timeout_s=0.2, streaming=streaming, retry=RetryPolicy(backoff_s=1_000.0, backoff_s_max=1_000.0))
     with pytest.raises(grpc.aio.AioRpcError):
@@ -107,7 +132,14 @@ async def test_the_deadline_holds_for_all_attempts_together(service, connect, re
 
 
 @pytest.mark.parametrize(("timeout_s", "call_timeout_s"), [(0.05, None), (60.0, 0.05)])
-async def test_a_call_ends_at_its_deadline(service, connect, hang, streaming, timeout_s, call_timeout_s):
+async def test_a_call_ends_at_its_deadline(
+    service: ScriptedService,
+    connect: Connect,
+    hang: Hang,
+    streaming: bool,
+    timeout_s: float,
+    call_timeout_s: float | None,
+) -> None:
     service.play(hang)
     client = connect(streaming=streaming, timeout_s=timeout_s)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -118,7 +150,7 @@ async def test_a_call_ends_at_its_deadline(service, connect, hang, streaming, ti
     assert len(service.calls) == 1
 
 
-def test_the_policy_covers_both_services_by_name():
+def test_the_policy_covers_both_services_by_name() -> None:
     config = json.loads(json.dumps(service_config(RetryPolicy())))
     method, streamed = config["methodConfig"]
     assert streamed == {"name": [{"service": "inventory.v1.StockService", "method": "ImportStock"}]}
@@ -129,6 +161,6 @@ def test_the_policy_covers_both_services_by_name():
 @pytest.mark.parametrize(
     "wrong", [{"attempts_max": 1}, {"attempts_max": 6}, {"backoff_s": 0.001}, {"backoff_factor": 0.0}]
 )
-def test_a_policy_that_grpc_would_not_follow_is_refused(wrong):
+def test_a_policy_that_grpc_would_not_follow_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="to be"):
         RetryPolicy(**wrong)

@@ -1,16 +1,20 @@
 """StockService through the client: request ids, an import that streams, lists that page."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import grpc.aio
 import pytest
 from stockkeeper_client import LineError, error_details
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
+from tests.client.conftest import Connect, Refusal, ScriptedService
+
 pytestmark = pytest.mark.anyio
 
 
-def line(number: int) -> dict[str, object]:
+def line(number: int) -> dict[str, Any]:
     return {
         "organization_id": "org_1",
         "variant_id": f"var_{number}",
@@ -20,7 +24,7 @@ def line(number: int) -> dict[str, object]:
     }
 
 
-async def test_receiving_and_fulfilling_send_what_they_are_given(service, connect):
+async def test_receiving_and_fulfilling_send_what_they_are_given(service: ScriptedService, connect: Connect) -> None:
     stock = connect().stock
     await stock.receive_stock("org_1", "var_1", "wh_1", 5, reason="purchase", reference="PO-1", request_id="request_1")
     await stock.fulfill_reservation("org_1", "res_1", reference="SHIP-1", request_id="request_2")
@@ -39,13 +43,15 @@ async def test_receiving_and_fulfilling_send_what_they_are_given(service, connec
     )
 
 
-async def lines_of(count: int):
+async def lines_of(count: int) -> AsyncIterator[dict[str, Any]]:
     for number in range(count):
         yield line(number)
 
 
 @pytest.mark.parametrize("source", [lambda: lines_of(5), lambda: map(line, range(5))], ids=["async", "plain"])
-async def test_an_import_sends_its_lines_in_chunks_under_one_request_id(service, connect, source):
+async def test_an_import_sends_its_lines_in_chunks_under_one_request_id(
+    service: ScriptedService, connect: Connect, source: Callable[[], Any]
+) -> None:
     service.play(stock_pb2.ImportStockResponse(lines=5))
     answer = await connect().stock.import_stock(source(), chunk_lines=2)
     assert answer.lines == 5
@@ -58,12 +64,14 @@ async def test_an_import_sends_its_lines_in_chunks_under_one_request_id(service,
     assert chunks[0].request_id
 
 
-async def test_an_empty_import_is_sent_too(service, connect):
+async def test_an_empty_import_is_sent_too(service: ScriptedService, connect: Connect) -> None:
     await connect().stock.import_stock([], request_id="request_1")
     assert service.calls[0].request == [stock_pb2.ImportStockRequest(request_id="request_1", lines_total=0)]
 
 
-async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_request_id(service, connect, refusal):
+async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_request_id(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     service.play(refusal(grpc.StatusCode.UNAVAILABLE))
     client = connect()
     with pytest.raises(grpc.aio.AioRpcError) as unavailable:
@@ -74,8 +82,10 @@ async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_re
     assert [len(chunk.lines) for chunk in service.calls[1].request] == [2, 2, 1]
 
 
-async def test_a_refusal_ends_an_import_whose_lines_never_end(service, connect, refusal):
-    async def endless():
+async def test_a_refusal_ends_an_import_whose_lines_never_end(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
+    async def endless() -> AsyncIterator[dict[str, Any]]:
         while True:
             yield line(1)
             await asyncio.sleep(0)
@@ -87,7 +97,9 @@ async def test_a_refusal_ends_an_import_whose_lines_never_end(service, connect, 
     assert caught.value.details() == "line 1: no such thing"
 
 
-async def test_a_refusal_is_not_lost_to_the_write_that_it_breaks(service, connect, refusal):
+async def test_a_refusal_is_not_lost_to_the_write_that_it_breaks(
+    service: ScriptedService, connect: Connect, refusal: type[Refusal]
+) -> None:
     """gRPC by itself gives INTERNAL once in a hundred such calls: the last write fails after the status has come."""
     imports = 300
     details = stock_pb2.ImportErrors(errors=[{"line_number": 1, "reason": "no"}], errors_total=1)
@@ -101,7 +113,9 @@ async def test_a_refusal_is_not_lost_to_the_write_that_it_breaks(service, connec
 
 
 @pytest.mark.parametrize("bad", [{"quantitty": 1}, {"total_quantity": "many"}, {"total_quantity": 2**31}])
-async def test_a_line_that_is_no_import_line_cancels_the_import(service, connect, bad):
+async def test_a_line_that_is_no_import_line_cancels_the_import(
+    service: ScriptedService, connect: Connect, bad: dict[str, object]
+) -> None:
     with pytest.raises((ValueError, TypeError)):
         await connect().stock.import_stock([line(1), {**line(2), **bad}], chunk_lines=1)
     assert service.calls == []
@@ -110,8 +124,10 @@ async def test_a_line_that_is_no_import_line_cancels_the_import(service, connect
 @pytest.mark.parametrize(
     "error", [OSError("disk gone"), grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE)], ids=["local", "rpc"]
 )
-async def test_what_the_lines_raise_reaches_the_caller_and_is_not_the_service_s_fault(service, connect, error):
-    async def broken():
+async def test_what_the_lines_raise_reaches_the_caller_and_is_not_the_service_s_fault(
+    service: ScriptedService, connect: Connect, error: Exception
+) -> None:
+    async def broken() -> AsyncIterator[dict[str, Any]]:
         yield line(1)
         raise error
 
@@ -120,10 +136,11 @@ async def test_what_the_lines_raise_reaches_the_caller_and_is_not_the_service_s_
         await client.stock.import_stock(broken(), chunk_lines=1)
     assert service.calls == []
     assert caught.value is error
+    assert client.breaker is not None
     assert client.breaker.failures == 0
 
 
-async def test_listing_stock_follows_the_pages(service, connect):
+async def test_listing_stock_follows_the_pages(service: ScriptedService, connect: Connect) -> None:
     service.play(
         stock_pb2.ListStockResponse(stock_info=[{"stock_id": "1"}, {"stock_id": "2"}], next_page_token="after 2"),
         stock_pb2.ListStockResponse(next_page_token="after nothing"),
@@ -135,7 +152,7 @@ async def test_listing_stock_follows_the_pages(service, connect):
     assert {(call.request.variant_id, call.request.page_size) for call in service.calls} == {("var_1", 2)}
 
 
-async def test_listing_reservations_follows_the_pages(service, connect):
+async def test_listing_reservations_follows_the_pages(service: ScriptedService, connect: Connect) -> None:
     service.play(
         stock_pb2.ListReservationsResponse(reservations=[{"reservation_id": "2"}], next_page_token="after 2"),
         stock_pb2.ListReservationsResponse(reservations=[{"reservation_id": "1"}]),
