@@ -1,6 +1,7 @@
 """The client is called as the contract's sample code calls it, by name and by position."""
 
 import asyncio
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -8,20 +9,22 @@ from google.protobuf.json_format import MessageToDict
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
+from tests.client.conftest import Connect, Hang, ScriptedService
+
 pytestmark = pytest.mark.anyio
 
 
-def as_dict(message) -> dict:
-    return MessageToDict(message, preserving_proto_field_name=True)
+def as_dict(message: Any) -> dict[str, Any]:
+    return dict(MessageToDict(message, preserving_proto_field_name=True))
 
 
-async def test_the_sample_works_as_it_is_written(service, connect):
+async def test_the_sample_works_as_it_is_written(service: ScriptedService, connect: Connect) -> None:
     client = connect()
     service.play(
         pb.CheckAvailabilityResponse(available=True, available_quantity=7),
         pb.ReserveStockResponse(success=True, reservation_id="res_1", expires_at="2026-01-01T00:15:00Z"),
     )
-    response = await client.check_availability(
+    response: Any = await client.check_availability(
         organization_id="org_123", variant_id="var_789", warehouse_id="wh_101", quantity=5
     )
     assert (response.available, response.available_quantity) == (True, 7)
@@ -57,7 +60,7 @@ async def test_the_sample_works_as_it_is_written(service, connect):
     ]
 
 
-async def test_arguments_go_by_position_in_the_sample_s_order(service, connect):
+async def test_arguments_go_by_position_in_the_sample_s_order(service: ScriptedService, connect: Connect) -> None:
     client = connect()
     await client.check_availability("org_123", "var_789", "wh_101", 5)
     await client.reserve_stock("org_123", "order_456", [{"variant_id": "var_789", "quantity": 2}], 30)
@@ -79,13 +82,13 @@ async def test_arguments_go_by_position_in_the_sample_s_order(service, connect):
     assert info == {"organization_id": "org_123", "variant_id": "var_789", "warehouse_id": "wh_101"}
 
 
-async def test_a_reservation_lives_15_minutes_unless_told_otherwise(service, connect):
+async def test_a_reservation_lives_15_minutes_unless_told_otherwise(service: ScriptedService, connect: Connect) -> None:
     await connect().reserve_stock("org_123", "order_456", [])
     assert service.calls[0].request.ttl_minutes == 15
     assert "idempotency-key" not in service.calls[0].metadata
 
 
-async def test_items_are_mappings_or_messages_and_need_no_warehouse(service, connect):
+async def test_items_are_mappings_or_messages_and_need_no_warehouse(service: ScriptedService, connect: Connect) -> None:
     await connect().reserve_stock(
         "org_123",
         "order_456",
@@ -100,13 +103,13 @@ async def test_items_are_mappings_or_messages_and_need_no_warehouse(service, con
     ]
 
 
-async def test_an_item_without_a_quantity_is_not_sent(service, connect):
+async def test_an_item_without_a_quantity_is_not_sent(service: ScriptedService, connect: Connect) -> None:
     with pytest.raises(KeyError, match="quantity"):
         await connect().reserve_stock("org_123", "order_456", [{"variant_id": "var_1"}])
     assert service.calls == []
 
 
-async def test_metadata_of_the_client_goes_with_every_call(service, connect):
+async def test_metadata_of_the_client_goes_with_every_call(service: ScriptedService, connect: Connect) -> None:
     client = connect(metadata=[("authorization", "Bearer token")])
     await client.reserve_stock("org_123", "order_456", [], idempotency_key="key_1")
     await client.stock.import_stock([])
@@ -114,18 +117,18 @@ async def test_metadata_of_the_client_goes_with_every_call(service, connect):
     assert service.calls[0].metadata["idempotency-key"] == "key_1"
 
 
-def test_a_client_is_made_outside_of_any_event_loop_and_closed_unused():
+def test_a_client_is_made_outside_of_any_event_loop_and_closed_unused() -> None:
     client = InventoryClient(host="localhost", port=50053)
     assert repr(client) == "<InventoryClient localhost:50053 breaker=<CircuitBreaker closed failures=0/5>>"
     asyncio.run(client.close())
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
-def test_a_host_may_be_an_ipv6_address(host):
+def test_a_host_may_be_an_ipv6_address(host: str) -> None:
     assert "[::1]:50053" in repr(InventoryClient(host))
 
 
-async def test_a_closed_client_says_so(service, connect):
+async def test_a_closed_client_says_so(service: ScriptedService, connect: Connect) -> None:
     async with connect() as client:
         await client.get_stock_info("org_123", "var_789")
     with pytest.raises(RuntimeError, match="closed"):
@@ -133,13 +136,13 @@ async def test_a_closed_client_says_so(service, connect):
     await client.close()
 
 
-async def test_messages_may_have_50_mb(service, connect):
+async def test_messages_may_have_50_mb(service: ScriptedService, connect: Connect) -> None:
     service.play(pb.GetStockInfoResponse(stock_info=[pb.StockInfo(stock_id="s" * 20_000_000)]))
     answer = await connect().get_stock_info("org_123", "v" * 20_000_000, timeout_s=30.0)
     assert len(answer.stock_info[0].stock_id) == len(service.calls[0].request.variant_id) == 20_000_000
 
 
-async def test_cancelling_a_method_cancels_the_call(service, connect, hang):
+async def test_cancelling_a_method_cancels_the_call(service: ScriptedService, connect: Connect, hang: Hang) -> None:
     service.play(hang)
     call = asyncio.ensure_future(connect().get_stock_info("org_123", "var_789"))
     await hang.arrived.wait()
@@ -149,7 +152,7 @@ async def test_cancelling_a_method_cancels_the_call(service, connect, hang):
     await hang.cancelled.wait()
 
 
-async def test_channel_and_stub_are_there_as_in_the_sample(service, connect):
+async def test_channel_and_stub_are_there_as_in_the_sample(service: ScriptedService, connect: Connect) -> None:
     client = connect()
     await client.stub.GetStockInfo(pb.GetStockInfoRequest(organization_id="org_123"))
     assert isinstance(client.channel, grpc.aio.Channel)

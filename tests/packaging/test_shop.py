@@ -41,7 +41,9 @@ def port(shop: Environment) -> Iterator[int]:
     assert server.stdout is not None
     with server:
         line = server.stdout.readline()
-        yield int(re.search(r" listens on \S*:(\d+)", line)[1])
+        listens = re.search(r" listens on \S*:(\d+)", line)
+        assert listens is not None
+        yield int(listens[1])
         server.send_signal(signal.SIGTERM)
         server.stdout.read()
     assert server.returncode == 0
@@ -58,7 +60,9 @@ def test_the_command_line_serves_and_calls(shop: Environment, port: int) -> None
 
 def test_the_client_s_sample_runs(shop: Environment, port: int) -> None:
     document = (ROOT / "README.md").read_text(encoding="utf-8")
-    sample = re.search(r"^```python\n(.*?)^```", document, re.MULTILINE | re.DOTALL)[1]
+    found = re.search(r"^```python\n(.*?)^```", document, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    sample = found[1]
     assert "50053" in sample
     assert shop.run("python", "-c", sample.replace("50053", str(port))) == "Reservation confirmed\n"
 

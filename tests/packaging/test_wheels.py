@@ -38,7 +38,7 @@ def test_no_module_of_the_wheel_imports_a_bare_room(wheels: Path) -> None:
             imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 imported = [node.module or ""]
-            assert not {it.partition(".")[0] for it in imported} & {*ROOMS, "inventory"}, f"{name}:{node.lineno}"
+            assert not {it.partition(".")[0] for it in imported} & {*ROOMS, "inventory"}, f"{name}: {ast.unparse(node)}"
 
 
 def test_no_text_of_the_wheel_names_a_module_by_a_bare_room(wheels: Path) -> None:
