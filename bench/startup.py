@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grpc
 import psutil
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 
 from bench.machine import describe
 
@@ -98,7 +98,7 @@ async def measure_rows(database: Path) -> dict[str, float]:
         figures["first_answer_s"] = time.perf_counter() - begin
         for rows in (1_000, 10_000, 50_000):
             for first in range(0, rows, 1_000):
-                lines = [
+                lines: list[Item] = [
                     {"variant_id": f"v{n:07}", "warehouse_id": "w1", "quantity": 1} for n in range(first, first + 1_000)
                 ]
                 await client.check_bulk_availability(ORGANIZATION, lines)

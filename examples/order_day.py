@@ -5,6 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from stockkeeper_client import StockLine
+
 DAY = Path(__file__).parent / "data" / "online-retail" / "2010-12-01.csv"
 ORGANIZATION = "online-retail"
 WAREHOUSES = {"north": "North", "south": "South"}
@@ -66,13 +68,13 @@ def read_day(path: Path = DAY) -> Day:
     return Day(tuple(orders), tuple(cancellations))
 
 
-def stock_below_demand(day: Day) -> list[dict[str, object]]:
+def stock_below_demand(day: Day) -> list[StockLine]:
     """What is in stock in the morning, in two warehouses, as lines of an import.
 
     Of what is popular there is half of what will be asked for, of the rest just enough: a part must be refused.
     """
     popular = day.popular()
-    lines: list[dict[str, object]] = []
+    lines: list[StockLine] = []
     for code, wanted in sorted(day.demand().items()):
         north, south = (wanted // 4, wanted // 4) if code in popular else (wanted, 0)
         for warehouse_id, quantity in (("north", north), ("south", south)):

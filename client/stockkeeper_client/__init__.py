@@ -4,6 +4,7 @@ from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
 from stockkeeper_client.client import InventoryClient
 from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
+from stockkeeper_client.items import Item, StockLine
 from stockkeeper_client.stock import StockClient
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "ErrorDetails",
     "FieldViolation",
     "InventoryClient",
+    "Item",
     "LineError",
     "PreconditionViolation",
     "RetryPolicy",
     "StockClient",
+    "StockLine",
     "error_details",
 ]

@@ -1,14 +1,15 @@
 """The client that an Order Service uses: InventoryService, one method for each call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc.aio
 
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker
 from stockkeeper_client.connection import Connection, Metadata
+from stockkeeper_client.items import Item, to_messages
 from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
@@ -131,14 +132,12 @@ class InventoryClient:
     async def check_bulk_availability(
         self,
         organization_id: str,
-        items: Iterable[Mapping[str, Any] | pb.AvailabilityItem],
+        items: Iterable[Item | pb.AvailabilityItem],
         *,
         timeout_s: float | None = None,
     ) -> pb.CheckBulkAvailabilityResponse:
         """Whether all of `items` could be reserved together now. Items are as for `reserve_stock`."""
-        lines = [
-            item if isinstance(item, pb.AvailabilityItem) else pb.AvailabilityItem(**_line(item)) for item in items
-        ]
+        lines = to_messages(pb.AvailabilityItem, items)
         request = pb.CheckBulkAvailabilityRequest(organization_id=organization_id, items=lines)
         return await self._connection.call(self.stub.CheckBulkAvailability, request, timeout_s=timeout_s)
 
@@ -146,7 +145,7 @@ class InventoryClient:
         self,
         organization_id: str,
         order_id: str,
-        items: Iterable[Mapping[str, Any] | pb.ReservationItem],
+        items: Iterable[Item | pb.ReservationItem],
         ttl_minutes: int = 15,
         *,
         idempotency_key: str | None = None,
@@ -154,15 +153,16 @@ class InventoryClient:
     ) -> pb.ReserveStockResponse:
         """Reserves all of `items` for `ttl_minutes`, or nothing.
 
-        An item is a ReservationItem, or a mapping with `variant_id`, `quantity` and perhaps `warehouse_id`; what else
-        the mapping has is ignored. Without a warehouse the service chooses.
+        An item is a ReservationItem, or a mapping with `variant_id`, `quantity` and perhaps `warehouse_id`. Without a
+        warehouse the service chooses.
 
         The same order and items again give the same reservation, which is what makes retries safe. A refusal is tried
         afresh, since stock may have come back; under an `idempotency_key` a repetition gets the refusal that was given.
 
-        Raises KeyError for a mapping that lacks a key.
+        Raises TypeError for a mapping that has an unknown key, lacks one or has a value of another type, and ValueError
+        for a number that is too large for any message: before anything is sent, and with the item's place.
         """
-        lines = [item if isinstance(item, pb.ReservationItem) else pb.ReservationItem(**_line(item)) for item in items]
+        lines = to_messages(pb.ReservationItem, items)
         request = pb.ReserveStockRequest(
             organization_id=organization_id, order_id=order_id, items=lines, ttl_minutes=ttl_minutes
         )
@@ -197,14 +197,6 @@ class InventoryClient:
             organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id
         )
         return await self._connection.call(self.stub.GetStockInfo, request, timeout_s=timeout_s)
-
-
-def _line(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "variant_id": item["variant_id"],
-        "warehouse_id": item.get("warehouse_id") or "",
-        "quantity": item["quantity"],
-    }
 
 
 def _target(host: str, port: int) -> str:

@@ -1,16 +1,16 @@
 """The client of StockService: goods come in and go out. Reached as `InventoryClient.stock`."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from contextlib import aclosing
-from typing import Any
 from uuid import uuid4
 
 from stockkeeper_client.connection import Connection
+from stockkeeper_client.items import StockLine, to_message
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
-Line = Mapping[str, Any] | pb.ImportLine
+_Given = StockLine | pb.ImportLine
 
 # A client with gRPC's own limit takes 8 KiB, some 50 bad lines; this one's channel takes 1 MiB.
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
@@ -79,7 +79,7 @@ class StockClient:
 
     async def import_stock(
         self,
-        lines: Iterable[Line] | AsyncIterable[Line],
+        lines: Iterable[_Given] | AsyncIterable[_Given],
         *,
         request_id: str | None = None,
         chunk_lines: int = 500,
@@ -87,9 +87,9 @@ class StockClient:
     ) -> pb.ImportStockResponse:
         """Sets counted totals, all of `lines` or nothing. They are read as they are sent, `chunk_lines` a message.
 
-        A line is a mapping with fields of ImportLine, or an ImportLine. A refusal names every bad line: see
-        `ErrorDetails.line_errors`. What `lines` raises, as well as a ValueError or TypeError for a line that is no
-        ImportLine, cancels the import and is passed on.
+        A line is a StockLine, which is a mapping with fields of ImportLine, or an ImportLine. A refusal names every bad
+        line: see `ErrorDetails.line_errors`. What `lines` raises, as well as the TypeError or ValueError for a line
+        that is none, cancels the import and is passed on.
 
         It is never retried by itself, since gRPC may replay a stream in part. After UNAVAILABLE, import the same lines
         again under the same `request_id`.
@@ -148,13 +148,13 @@ class StockClient:
 
 
 async def _import_requests(
-    lines: Iterable[Line] | AsyncIterable[Line], request_id: str, chunk_lines: int
+    lines: Iterable[_Given] | AsyncIterable[_Given], request_id: str, chunk_lines: int
 ) -> AsyncGenerator[pb.ImportStockRequest, None]:
     """At least one request, so that an empty import has its request_id too. The last one tells how many lines came."""
     request = pb.ImportStockRequest(request_id=request_id)
     lines_total = 0
     async for line in _each(lines):
-        request.lines.append(line if isinstance(line, pb.ImportLine) else pb.ImportLine(**line))
+        request.lines.append(to_message(pb.ImportLine, line, f"lines[{lines_total}]"))
         lines_total += 1
         if len(request.lines) >= chunk_lines:
             yield request
@@ -163,7 +163,7 @@ async def _import_requests(
     yield request
 
 
-async def _each(lines: Iterable[Line] | AsyncIterable[Line]) -> AsyncIterator[Line]:
+async def _each(lines: Iterable[_Given] | AsyncIterable[_Given]) -> AsyncIterator[_Given]:
     if isinstance(lines, AsyncIterable):
         async for line in lines:
             yield line

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.v1.stock_pb2 import Reservation
 
 from actors.bounds import TTL_MINUTES_MAX
@@ -100,7 +100,7 @@ def reserve(
     return call(target, run)
 
 
-def parse_line(line: str) -> dict[str, object]:
+def parse_line(line: str) -> Item:
     """The item that `variant:quantity` or `variant:quantity@warehouse` names.
 
     Raises:

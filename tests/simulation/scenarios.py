@@ -5,20 +5,24 @@ from typing import Any
 
 import pytest
 from grpc.aio import AioRpcError
-from stockkeeper_client import CircuitOpenError, InventoryClient
+from stockkeeper_client import CircuitOpenError, InventoryClient, Item, StockLine
 
 from stockkeeper.testkit import Fault, Run, Simulation, World
 
 ORG = "org_1"
 
 
-def of(variant_id: str, quantity: int, warehouse_id: str = "") -> dict[str, Any]:
+def of(variant_id: str, quantity: int, warehouse_id: str = "") -> Item:
     return {"variant_id": variant_id, "quantity": quantity, "warehouse_id": warehouse_id}
 
 
-def counted(variant_id: str, total: int, warehouse_id: str = "w1") -> dict[str, Any]:
-    ids = {"organization_id": ORG, "variant_id": variant_id, "warehouse_id": warehouse_id}
-    return {**ids, "total_quantity": total}
+def counted(variant_id: str, total: int, warehouse_id: str = "w1") -> StockLine:
+    return {
+        "organization_id": ORG,
+        "variant_id": variant_id,
+        "warehouse_id": warehouse_id,
+        "total_quantity": total,
+    }
 
 
 async def lay_in(world: World, pieces: int = 10) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import grpc
 import pytest
-from stockkeeper_client import CircuitBreaker, CircuitOpenError, error_details
+from stockkeeper_client import CircuitBreaker, CircuitOpenError, StockLine, error_details
 
 from simulation.planted.bugs import BUGS
 from stockkeeper.testkit import Fault, Simulation, SimulationFailed, World
@@ -157,11 +157,11 @@ def test_deadlines_and_the_breaker_go_by_virtual_time() -> None:
 
 def test_an_import_ends_at_its_deadline_and_passes_on_what_its_lines_raise() -> None:
     async def scenario(world: World) -> None:
-        async def slow_lines() -> AsyncIterator[dict[str, Any]]:
+        async def slow_lines() -> AsyncIterator[StockLine]:
             yield counted("mug", 1)
             await world.sleep(100)
 
-        async def broken_lines() -> AsyncIterator[dict[str, Any]]:
+        async def broken_lines() -> AsyncIterator[StockLine]:
             yield counted("mug", 1)
             raise OSError("the file is gone")
 

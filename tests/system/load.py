@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import grpc
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 
 from tests.system.servers import ORGANIZATION, ServerProcess, line
 
@@ -53,7 +53,10 @@ async def _shop(client: InventoryClient, load: Load, name: str) -> None:
     with contextlib.suppress(grpc.aio.AioRpcError):
         for number in range(1_000_000):
             order_id = f"{name}-{number}"
-            items = [{"variant_id": VARIANTS[number % 5], "quantity": 1}, {"variant_id": "v0", "quantity": 1}]
+            items: list[Item] = [
+                {"variant_id": VARIANTS[number % 5], "quantity": 1},
+                {"variant_id": "v0", "quantity": 1},
+            ]
             reserved = await client.reserve_stock(ORGANIZATION, order_id, items)
             load.note(order_id, reserved.reservation_id)
             if number % 3 == 0:

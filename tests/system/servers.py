@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, StockLine
 
 ORGANIZATION = "org_1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,9 +99,7 @@ async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None)
     return process.returncode, out.decode(), err.decode()
 
 
-def line(
-    variant_id: str, total: int, warehouse_id: str = "w1", organization_id: str = ORGANIZATION
-) -> dict[str, object]:
+def line(variant_id: str, total: int, warehouse_id: str = "w1", organization_id: str = ORGANIZATION) -> StockLine:
     """A line of an import."""
     return {
         "organization_id": organization_id,

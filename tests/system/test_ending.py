@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 
 from tests.system.servers import ORGANIZATION, ServerProcess, line, start_server
 
@@ -24,7 +24,7 @@ async def test_callers_hear_unavailable_and_nothing_else(tmp_path: Path, options
     server = await start_server(file, *options)
     heard: Counter[str] = Counter()
     enough = asyncio.Event()
-    items = [{"variant_id": "a", "quantity": 1}]
+    items: list[Item] = [{"variant_id": "a", "quantity": 1}]
     async with InventoryClient("127.0.0.1", server.port, timeout_s=30, retry=None, breaker=False) as client:
         await client.stock.import_stock([line("a", 1_000_000)])
 

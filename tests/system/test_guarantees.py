@@ -7,7 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from stockkeeper_client.errors import error_details
+from stockkeeper_client import Item, error_details
 
 from tests.system.servers import ORGANIZATION, ROOT, audit, figures, line, running_server
 
@@ -69,7 +69,7 @@ async def test_g2_g5_opposed_orders_leave_every_row_as_it_began(tmp_path: Path) 
 
         async def order(number: int) -> None:
             chosen = seed.sample(sorted(rows), seed.randint(1, 5))
-            items = [
+            items: list[Item] = [
                 {"variant_id": v, "warehouse_id": w if number % 2 else "", "quantity": 1 + number % 3}
                 for v, w in chosen
             ]
@@ -103,7 +103,7 @@ async def test_g5_orders_that_fit_together_are_never_refused(tmp_path: Path) -> 
 async def test_g6_fifty_concurrent_tries_of_one_order_make_one_reservation_also_after_a_restart(
     tmp_path: Path,
 ) -> None:
-    items = [{"variant_id": "a", "quantity": 2}]
+    items: list[Item] = [{"variant_id": "a", "quantity": 2}]
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         await client.stock.import_stock([line("a", 100)])
         answers = await asyncio.gather(*(client.reserve_stock(ORGANIZATION, "o1", items) for _ in range(50)))
@@ -116,7 +116,7 @@ async def test_g6_fifty_concurrent_tries_of_one_order_make_one_reservation_also_
 
 
 async def test_g6_a_remembered_refusal_is_given_again_after_stock_came_and_after_a_restart(tmp_path: Path) -> None:
-    items = [{"variant_id": "a", "quantity": 2}]
+    items: list[Item] = [{"variant_id": "a", "quantity": 2}]
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         await client.stock.import_stock([line("a", 1)])
         with pytest.raises(grpc.aio.AioRpcError) as first:
@@ -139,7 +139,7 @@ async def test_g2_two_lines_on_one_row_are_summed_and_an_order_of_592_lines_work
         details = error_details(refused.value)
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
         assert "6" in details.precondition_violations[0].description
-        items = [{"variant_id": f"v{n}", "quantity": 1 + n % 5} for n in range(592)]
+        items: list[Item] = [{"variant_id": f"v{n}", "quantity": 1 + n % 5} for n in range(592)]
         reserved = await client.reserve_stock(ORGANIZATION, "o2", items)
         assert len(reserved.reserved_items) == 592
         released = await client.release_reservation(ORGANIZATION, reserved.reservation_id, "test")
@@ -151,7 +151,7 @@ async def test_g10_a_client_that_gives_up_at_any_instant_leaves_no_hold(tmp_path
     seed = random.Random(3)
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         await client.stock.import_stock([line("a", 10), line("b", 10)])
-        items = [{"variant_id": v, "quantity": 10} for v in "ab"]
+        items: list[Item] = [{"variant_id": v, "quantity": 10} for v in "ab"]
         for number in range(150):
             call = asyncio.create_task(client.reserve_stock(ORGANIZATION, f"o{number}", items))
             for _ in range(seed.randint(0, 12)):

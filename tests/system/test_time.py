@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import grpc
 import pytest
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.errors import error_details
 
 from rpc.rpc_server import RpcServer
@@ -80,7 +80,7 @@ async def test_g7_what_became_due_while_the_server_was_down_returns_after_the_st
         await client.stock.import_stock([line("a", 1_000)])
         async with anyio.create_task_group() as tasks:
             for number in range(1_000):
-                items = [{"variant_id": "a", "quantity": 1}]
+                items: list[Item] = [{"variant_id": "a", "quantity": 1}]
                 tasks.start_soon(client.reserve_stock, ORGANIZATION, f"o{number}", items, 1)
     clock.wall_ms += 61_000
     async with server_with(clock, tmp_path / "stock.db") as client:

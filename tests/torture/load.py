@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item, StockLine
 from stockkeeper_client.errors import error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
@@ -31,7 +31,7 @@ class Order:
     """An order, and what its client knows of it."""
 
     order_id: str
-    items: list[dict[str, Any]]
+    items: list[Item]
     ttl_minutes: int
     wish: str  # active, confirmed or released: what its client asks for after the reservation
     reserved: pb.ReserveStockResponse | None = None
@@ -67,7 +67,7 @@ class Import:
     """A count of rows of its own."""
 
     request_id: str
-    lines: list[dict[str, Any]]
+    lines: list[StockLine]
     answer: stock_pb2.ImportStockResponse | None = None
 
 

@@ -1,7 +1,7 @@
 """A COMMIT that has landed and looks failed, since its answer is lost on the way."""
 
 import grpc
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.errors import error_details
 
 from tests.system.servers import ORGANIZATION, line
@@ -50,7 +50,7 @@ async def _lose_one(proxy: CommitProxy, client: InventoryClient) -> None:
 
 async def _lose_a_lone_one(proxy: CommitProxy, client: InventoryClient, order_id: str, before: int) -> list[str]:
     proxy.lose = 1
-    items = [{"variant_id": "alone", "quantity": 1}]
+    items: list[Item] = [{"variant_id": "alone", "quantity": 1}]
     try:
         await client.reserve_stock(ORGANIZATION, order_id, items)
     except grpc.aio.AioRpcError as error:

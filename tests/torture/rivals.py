@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import grpc
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from tests.system.servers import ORGANIZATION, START_TIMEOUT_S, ServerProcess, figures, line
@@ -111,7 +111,7 @@ async def sleeper_wakes_after_a_takeover(database: Database, rounds: int, findin
 
 def _calls(client: InventoryClient, prefix: str, held: pb.ReserveStockResponse) -> list[Coroutine[Any, Any, object]]:
     """What a sleeper must not answer: each of these would be wrong from its memory."""
-    items = [{"variant_id": prefix, "quantity": 4}]
+    items: list[Item] = [{"variant_id": prefix, "quantity": 4}]
     return [
         client.get_stock_info(ORGANIZATION, prefix),
         client.check_availability(ORGANIZATION, prefix, "", 6),
