@@ -23,7 +23,7 @@ import grpc
 from order_day import ORGANIZATION, Cancellation, Day, Order, read_day, stock_below_demand
 from rich.console import Console
 from rich.table import Table
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.errors import error_details
 
 CONCURRENT_ORDERS = 64
@@ -68,7 +68,7 @@ class OrderService:
         """Reserve, pay, confirm and ship one order, or give its goods back."""
         books, client = self.books, self.client
         books.asked += 1
-        items = [{"variant_id": code, "quantity": quantity} for code, quantity in order.lines]
+        items: list[Item] = [{"variant_id": code, "quantity": quantity} for code, quantity in order.lines]
         try:
             reserved = await client.reserve_stock(ORGANIZATION, order.order_id, items)
             if answer_gets_lost(order):

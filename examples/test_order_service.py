@@ -12,7 +12,7 @@ from typing import TypeVar
 import grpc
 import pytest
 from grpc.aio import AioRpcError
-from stockkeeper_client import InventoryClient, error_details
+from stockkeeper_client import InventoryClient, Item, StockLine, error_details
 
 from stockkeeper.testkit import Simulation, World
 
@@ -46,7 +46,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
 
 async def checkout(inventory: InventoryClient, pay: Pay, order: Order) -> str:
     """Reserve, take the money, confirm. Returns `sold`, `sold out` or `declined`."""
-    items = [{"variant_id": "mug", "quantity": order.mugs}]
+    items: list[Item] = [{"variant_id": "mug", "quantity": order.mugs}]
     try:
         reserved = await patiently(lambda: inventory.reserve_stock(SHOP, order.order_id, items))
     except AioRpcError as error:
@@ -67,7 +67,7 @@ async def checkout(inventory: InventoryClient, pay: Pay, order: Order) -> str:
 # [bug]
 async def checkout_with_a_bug(inventory: InventoryClient, pay: Pay, order: Order) -> str:
     """The same, written in a hurry: "the reservation timed out, so let us ask for a new one"."""
-    items = [{"variant_id": "mug", "quantity": order.mugs}]
+    items: list[Item] = [{"variant_id": "mug", "quantity": order.mugs}]
     asked = order.order_id
     try:
         for number in range(ATTEMPTS_MAX):
@@ -97,7 +97,7 @@ Checkout = Callable[[InventoryClient, Pay, Order], Awaitable[str]]
 
 async def customers(checkout: Checkout, world: World) -> None:
     """Each client of the world is a customer who wants two mugs. There are eleven."""
-    mugs = {"organization_id": SHOP, "variant_id": "mug", "warehouse_id": "main", "total_quantity": 11}
+    mugs: StockLine = {"organization_id": SHOP, "variant_id": "mug", "warehouse_id": "main", "total_quantity": 11}
     with world.without_faults():
         await world.inventory.stock.import_stock([mugs])
 

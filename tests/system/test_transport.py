@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
+from stockkeeper_client import Item
 
 from tests.system.servers import ORGANIZATION, line, start_server
 
@@ -35,7 +36,7 @@ async def test_the_program_serves_on_the_transport_that_is_chosen(
     try:
         async with server.client() as client:
             await client.stock.import_stock([line("mug", 5)], request_id="first")
-            items = [{"variant_id": "mug", "quantity": 2}]
+            items: list[Item] = [{"variant_id": "mug", "quantity": 2}]
             reserved = await client.reserve_stock(ORGANIZATION, "order_1", items)
             assert reserved.success
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
