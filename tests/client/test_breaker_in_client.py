@@ -4,7 +4,7 @@ import asyncio
 
 import grpc.aio
 import pytest
-from stockkeeper_client import CircuitBreaker, CircuitOpenError, CircuitState, InventoryClient
+from stockkeeper_client import CircuitBreaker, CircuitOpenError, CircuitState, InventoryClient, Item
 
 from tests.client.conftest import Connect, Hang, Refusal, ScriptedService
 
@@ -16,7 +16,7 @@ FAILURES = {
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
 }
-BASKET = [{"variant_id": "var_1", "quantity": 2}]
+BASKET: list[Item] = [{"variant_id": "var_1", "quantity": 2}]
 REFUSALS = set(grpc.StatusCode) - FAILURES - {grpc.StatusCode.OK, grpc.StatusCode.CANCELLED}
 
 

@@ -105,7 +105,7 @@ async def test_items_are_mappings_or_messages_and_need_no_warehouse(service: Scr
 
 async def test_an_item_without_a_quantity_is_not_sent(service: ScriptedService, connect: Connect) -> None:
     with pytest.raises(TypeError, match=r"items\[0\] has no quantity"):
-        await connect().reserve_stock("org_123", "order_456", [{"variant_id": "var_1"}])
+        await connect().reserve_stock("org_123", "order_456", [{"variant_id": "var_1"}])  # type: ignore[list-item]
     assert service.calls == []
 
 

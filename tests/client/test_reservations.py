@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from stockkeeper_client import RetryPolicy
+from stockkeeper_client import Item, RetryPolicy
 from stockkeeper_client.v1 import inventory_pb2
 
 from tests.client.conftest import Connect, Hang, ScriptedService
@@ -13,7 +13,7 @@ from tests.client.conftest import Connect, Hang, ScriptedService
 pytestmark = pytest.mark.anyio
 
 OK = grpc.StatusCode.OK
-BASKET = [{"variant_id": "var_1", "quantity": 2}]
+BASKET: list[Item] = [{"variant_id": "var_1", "quantity": 2}]
 
 
 def reserved(reservation_id: str) -> inventory_pb2.ReserveStockResponse:
@@ -107,7 +107,7 @@ async def test_a_stream_that_is_refused_refuses_its_requests(service: ScriptedSe
 async def test_a_large_basket_goes_as_a_call_and_so_spoils_no_message(
     service: ScriptedService, connect: Connect
 ) -> None:
-    basket = [{"variant_id": f"{n:0128}", "quantity": 1} for n in range(1_000)]
+    basket: list[Item] = [{"variant_id": f"{n:0128}", "quantity": 1} for n in range(1_000)]
     await connect(streaming=True).reserve_stock("org_1", "order_1", basket)
     assert not service.streams
     assert len(service.calls) == 1

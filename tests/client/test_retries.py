@@ -8,7 +8,7 @@ import grpc.aio
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
-from stockkeeper_client import RetryPolicy
+from stockkeeper_client import Item, RetryPolicy
 from stockkeeper_client.channel import service_config
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
@@ -17,7 +17,7 @@ from tests.client.conftest import Connect, Hang, Refusal, ScriptedService
 pytestmark = pytest.mark.anyio
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-BASKET = [{"variant_id": "var_1", "quantity": 2}]
+BASKET: list[Item] = [{"variant_id": "var_1", "quantity": 2}]
 
 
 async def test_an_unavailable_service_is_asked_again_with_the_same_request(
@@ -103,7 +103,7 @@ async def test_grpc_does_not_read_retry_info(
 async def test_the_largest_basket_is_retried_too(
     service: ScriptedService, connect: Connect, refusal: type[Refusal], streaming: bool
 ) -> None:
-    basket = [{"variant_id": f"{n:0128}", "warehouse_id": "w" * 128, "quantity": 1} for n in range(1_000)]
+    basket: list[Item] = [{"variant_id": f"{n:0128}", "warehouse_id": "w" * 128, "quantity": 1} for n in range(1_000)]
     service.play(refusal(UNAVAILABLE))
     await connect(streaming=streaming).reserve_stock("org_1", "order_1", basket)
     assert [len(call.request.items) for call in service.calls] == [1_000, 1_000]

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from stockkeeper_client import LineError, error_details
+from stockkeeper_client import LineError, StockLine, error_details
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from tests.client.conftest import Connect, Refusal, ScriptedService
@@ -14,7 +14,7 @@ from tests.client.conftest import Connect, Refusal, ScriptedService
 pytestmark = pytest.mark.anyio
 
 
-def line(number: int) -> dict[str, Any]:
+def line(number: int) -> StockLine:
     return {
         "organization_id": "org_1",
         "variant_id": f"var_{number}",
@@ -43,7 +43,7 @@ async def test_receiving_and_fulfilling_send_what_they_are_given(service: Script
     )
 
 
-async def lines_of(count: int) -> AsyncIterator[dict[str, Any]]:
+async def lines_of(count: int) -> AsyncIterator[StockLine]:
     for number in range(count):
         yield line(number)
 
@@ -85,7 +85,7 @@ async def test_an_import_is_not_retried_by_grpc_and_may_be_repeated_under_its_re
 async def test_a_refusal_ends_an_import_whose_lines_never_end(
     service: ScriptedService, connect: Connect, refusal: type[Refusal]
 ) -> None:
-    async def endless() -> AsyncIterator[dict[str, Any]]:
+    async def endless() -> AsyncIterator[StockLine]:
         while True:
             yield line(1)
             await asyncio.sleep(0)
@@ -114,7 +114,7 @@ async def test_a_refusal_is_not_lost_to_the_write_that_it_breaks(
 
 @pytest.mark.parametrize("bad", [{"quantitty": 1}, {"total_quantity": "many"}, {"total_quantity": 2**31}])
 async def test_a_line_that_is_no_import_line_cancels_the_import(
-    service: ScriptedService, connect: Connect, bad: dict[str, object]
+    service: ScriptedService, connect: Connect, bad: Any
 ) -> None:
     with pytest.raises((ValueError, TypeError)):
         await connect().stock.import_stock([line(1), {**line(2), **bad}], chunk_lines=1)
@@ -127,7 +127,7 @@ async def test_a_line_that_is_no_import_line_cancels_the_import(
 async def test_what_the_lines_raise_reaches_the_caller_and_is_not_the_service_s_fault(
     service: ScriptedService, connect: Connect, error: Exception
 ) -> None:
-    async def broken() -> AsyncIterator[dict[str, Any]]:
+    async def broken() -> AsyncIterator[StockLine]:
         yield line(1)
         raise error
 
