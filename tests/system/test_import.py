@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -125,3 +126,61 @@ async def test_an_import_reads_a_pipe(tmp_path: Path) -> None:
         out, _ = await process.communicate(f"\ufeff{NEEDED}\nshop,mug,madrid,5\n".encode())
         assert json.loads(out)["rows_created"] == 1
         assert await row(client) == (5, 5, 0, 0, 0, 0, "madrid")
+
+
+async def interrupted(tmp_path: Path, reads: str, how: str) -> tuple[int, str]:
+    """Interrupt an import, or kill its server, once the server has read one message or all of them.
+
+    Returns the program's exit status and what it said.
+    """
+    file = tmp_path / "stock.csv"
+    # More than gRPC sends without being read, so that a server that reads one message holds the rest up.
+    lines = 100_000 if reads == "one" else 3
+    file.write_text(f"{NEEDED}\n" + "".join(f"shop,variant-number-{number},madrid,1\n" for number in range(lines)))
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.system.silent_server", reads), stdout=asyncio.subprocess.PIPE, cwd=ROOT
+    )
+    assert server.stdout is not None
+    try:
+        port = int(await asyncio.wait_for(server.stdout.readline(), 30))
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stockkeeper", "import", str(file)),
+            *("--target", f"localhost:{port}", "--request-id", "count-7"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert await asyncio.wait_for(server.stdout.readline(), 30) == b"has read\n"
+        if how == "SIGINT":
+            program.send_signal(signal.SIGINT)
+        else:
+            server.kill()
+        out, err = await asyncio.wait_for(program.communicate(), 30)
+        assert (out, program.returncode is not None) == (b"", True)
+        return program.returncode or 0, err.decode().replace(str(file), "FILE").replace(str(port), "PORT")
+    finally:
+        if server.returncode is None:
+            server.kill()
+        await server.wait()
+
+
+MAY_HAPPEN = (
+    "All lines were sent: the server may have imported them, or may still do so. To find out, run it again under the "
+    "same request id, which changes nothing twice:\n"
+    "  stockkeeper import FILE --request-id count-7 --target localhost:PORT\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("reads", "how", "status", "said"),
+    [
+        ("one", "SIGINT", 130, "Interrupted. Nothing was imported: not all lines were sent.\n"),
+        ("all", "SIGINT", 130, f"Interrupted. {MAY_HAPPEN}"),
+        ("one", "kill", 1, "The server does not answer any more. Nothing was imported: not all lines were sent.\n"),
+        ("all", "kill", 1, f"The server does not answer any more. {MAY_HAPPEN}"),
+    ],
+)
+async def test_an_import_that_is_cut_off_says_whether_it_can_still_happen(
+    tmp_path: Path, reads: str, how: str, status: int, said: str
+) -> None:
+    assert await interrupted(tmp_path, reads, how) == (status, said)

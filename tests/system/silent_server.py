@@ -1,0 +1,45 @@
+"""A server that takes an import and never answers: `python -m tests.system.silent_server one|all`.
+
+It reads one message of the import, or all of them, and says so on stdout. Whoever runs it decides what happens next.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import grpc.aio
+from stockkeeper_client.v1 import stock_pb2 as pb
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceServicer, add_StockServiceServicer_to_server
+
+
+class SilentServicer(StockServiceServicer):
+    """ListStock is answered, so that a client knows somebody is there."""
+
+    def __init__(self, *, reads_all: bool) -> None:
+        self._reads_all = reads_all
+
+    async def ListStock(self, request: pb.ListStockRequest, context: object) -> pb.ListStockResponse:
+        return pb.ListStockResponse()
+
+    async def ImportStock(
+        self, requests: AsyncIterator[pb.ImportStockRequest], context: object
+    ) -> pb.ImportStockResponse:
+        async for _ in requests:
+            if not self._reads_all:
+                break
+        print("has read", flush=True)  # noqa: T201
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets that event")
+
+
+async def main() -> None:
+    server = grpc.aio.server()
+    add_StockServiceServicer_to_server(SilentServicer(reads_all=sys.argv[1] == "all"), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)  # noqa: T201
+    await server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
