@@ -7,7 +7,17 @@ from stockkeeper_client.v1 import stock_pb2
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
 from actors.commands import CountedLine, Import
 from actors.outcomes import ImportRejected, LineError, Refused
-from rpc.messages.rules import FIGURE_RULE, ID_RULE, NOTE_RULE, Invalid, Violation, is_id, is_note
+from rpc.messages.rules import (
+    FIGURE_RULE,
+    ID_RULE,
+    NEW_ID_RULE,
+    NOTE_RULE,
+    Invalid,
+    Violation,
+    is_id,
+    is_new_id,
+    is_note,
+)
 
 LINES_A_TURN = 500  # about 2 ms of work
 
@@ -108,12 +118,12 @@ def counted_line(line: stock_pb2.ImportLine, line_number: int) -> CountedLine:
 
 
 def _faults(line: stock_pb2.ImportLine) -> Iterator[str]:
-    if not is_id(line.organization_id):
-        yield f"organization_id {ID_RULE}"
-    if not is_id(line.variant_id):
-        yield f"variant_id {ID_RULE}"
-    if not is_id(line.warehouse_id):
-        yield f"warehouse_id {ID_RULE}"
+    if not is_new_id(line.organization_id):
+        yield f"organization_id {NEW_ID_RULE}"
+    if not is_new_id(line.variant_id):
+        yield f"variant_id {NEW_ID_RULE}"
+    if not is_new_id(line.warehouse_id):
+        yield f"warehouse_id {NEW_ID_RULE}"
     if not is_note(line.warehouse_name):
         yield f"warehouse_name {NOTE_RULE}"
     yield from _figure_faults(line)

@@ -4,6 +4,7 @@ A check here costs a fraction of a microsecond where the value is good: `str.isp
 real id in one call to C, and only what it turns down is looked at character by character.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from actors.bounds import ID_CHARACTERS_MAX, INT32_MAX, NOTE_CHARACTERS_MAX
 
 ID_RULE = f"must have 1 to {ID_CHARACTERS_MAX} characters and no control characters"
+NEW_ID_RULE = f"must have 1 to {ID_CHARACTERS_MAX} characters, none of them invisible, and no blank at either end"
 OPTIONAL_ID_RULE = f"must be empty, or have at most {ID_CHARACTERS_MAX} characters and no control characters"
 NOTE_RULE = f"must have at most {NOTE_CHARACTERS_MAX} characters and no control characters"
 QUANTITY_RULE = f"must be 1 to {INT32_MAX}"
@@ -44,6 +46,15 @@ def is_id(text: str) -> bool:
     return 0 < len(text) <= ID_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))
 
 
+def is_new_id(text: str) -> bool:
+    """Whether a row may be made under this id, which nobody can mistake for another: no blanks at its ends, and nothing
+    that is not seen.
+
+    Only what makes rows asks this: whatever was made under an older rule can still be named.
+    """
+    return is_id(text) and text == text.strip() and (text.isascii() or not any(map(_is_invisible, text)))
+
+
 def is_optional_id(text: str) -> bool:
     return not text or is_id(text)
 
@@ -51,6 +62,18 @@ def is_optional_id(text: str) -> bool:
 def is_note(text: str) -> bool:
     """Whether it is at most 512 characters, possibly none, without control characters."""
     return len(text) <= NOTE_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))
+
+
+# Letters, marks and symbols that are blank or not drawn at all (Unicode's Default_Ignorable_Code_Point, and Braille's
+# blank); all other invisible characters have a category of their own.
+_NOT_DRAWN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+
+def _is_invisible(character: str) -> bool:
+    is_blank = character != " " and unicodedata.category(character) in ("Cf", "Zs", "Zl", "Zp")
+    return is_blank or _NOT_DRAWN.match(character) is not None
 
 
 def _is_clean(text: str) -> bool:

@@ -18,12 +18,14 @@ from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_st
 from rpc.messages.rules import (
     FIGURE_RULE,
     ID_RULE,
+    NEW_ID_RULE,
     NOTE_RULE,
     OPTIONAL_ID_RULE,
     QUANTITY_RULE,
     Invalid,
     Violation,
     is_id,
+    is_new_id,
     is_note,
     is_optional_id,
 )
@@ -142,10 +144,10 @@ def stock_info(request: inventory_pb2.GetStockInfoRequest) -> None:
 
 def receive(request: stock_pb2.ReceiveStockRequest) -> Receive:
     faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
+    _check_new_id(faults, "organization_id", request.organization_id)
     _check_id(faults, "request_id", request.request_id)
-    _check_id(faults, "variant_id", request.variant_id)
-    _check_id(faults, "warehouse_id", request.warehouse_id)
+    _check_new_id(faults, "variant_id", request.variant_id)
+    _check_new_id(faults, "warehouse_id", request.warehouse_id)
     if request.quantity < 1:
         faults.append(Violation("quantity", QUANTITY_RULE))
     _check_note(faults, "reason", request.reason)
@@ -251,6 +253,11 @@ def _page_size(faults: list[Violation], page_size: int) -> int:
 def _check_id(faults: list[Violation], field: str, text: str) -> None:
     if not is_id(text):
         faults.append(Violation(field, ID_RULE))
+
+
+def _check_new_id(faults: list[Violation], field: str, text: str) -> None:
+    if not is_new_id(text):
+        faults.append(Violation(field, NEW_ID_RULE))
 
 
 def _check_optional_id(faults: list[Violation], field: str, text: str) -> None:

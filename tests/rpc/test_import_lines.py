@@ -61,6 +61,8 @@ def test_a_line_without_a_number_is_named_by_its_place_in_the_stream() -> None:
         ({"organization_id": ""}, "organization_id must have"),
         ({"variant_id": "v\n"}, "variant_id must have"),
         ({"warehouse_id": "w" * 129}, "warehouse_id must have"),
+        ({"variant_id": "mug "}, "variant_id must have 1 to 128 characters, none of them invisible, and no blank"),
+        ({"organization_id": "shop\u200b"}, "organization_id must have"),
         ({"warehouse_name": "n" * 513}, "warehouse_name must have"),
         ({"total_quantity": -1}, "total_quantity must be 0 to 2147483647"),
         ({"damaged_quantity": -1}, "damaged_quantity must be"),

@@ -11,7 +11,7 @@ from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
 from actors.records import StockKey
 from rpc.messages import validation
 from rpc.messages.page_tokens import reservation_token, stock_token
-from rpc.messages.rules import ID_RULE, Invalid, is_id, is_note
+from rpc.messages.rules import ID_RULE, Invalid, is_id, is_new_id, is_note
 
 ORG = {"organization_id": "org_123"}
 INT32_MIN = -(2**31)
@@ -111,6 +111,27 @@ def test_ids_may_have_any_characters_but_control_characters(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "x" * 129, "a\0", "\x1f", "\x7f", "\x85", "a\nb", "\ud800"])
 def test_bad_ids_are_refused(text: str) -> None:
     assert not is_id(text)
+
+
+@pytest.mark.parametrize("text", ["mug", "a b", "ñandú", "茶", "é", "😀", "x" * 128])
+def test_a_row_may_be_made_under_an_id_that_is_seen_as_it_is(text: str) -> None:
+    assert is_new_id(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", " mug", "mug ", "mug\u00a0", "mu\u00a0g", "mug\u200b", "mu\u200dg", "\ufeffmug", "mug\u2060"),
+        *("mu\u00adg", "mug\ufe0f", "mug\u3164", "mug\u2800", "mug\u034f", "mug\u2028", "mug\U000e0101", "mug\u202e"),
+        *("mug\n", "x" * 129),
+    ],
+)
+def test_no_row_is_made_under_an_id_that_looks_like_another(text: str) -> None:
+    assert not is_new_id(text)
+    ids = {"organization_id": "org_1", "variant_id": "mug", "warehouse_id": "w1"}
+    for field in ids:
+        request = stock_pb2.ReceiveStockRequest(**{**ids, field: text}, request_id="r", quantity=1)
+        assert fields(validation.receive, request) == [field]
 
 
 @settings(deadline=None)  # a busy machine is no failure
