@@ -10,7 +10,6 @@ their reservations. Only at the start does a front-end that fails end the server
 """
 
 import asyncio
-import logging
 import socket
 import sys
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.transport_name import TransportName
+from stockkeeper.logs import configured_level
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -132,7 +132,7 @@ class Frontends:
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
             stack.enter_context(ours)  # closed if there is no process to talk to
-            level = logging.getLevelName(logging.getLogger().level).lower()
+            level = configured_level()
             settings = FrontendSettings(
                 theirs.fileno(), tuple(self._addresses), self._calls_max, level, self._transport
             )

@@ -1,5 +1,7 @@
 """Bringing the schema up to date, on a connection that is already open."""
 
+import logging
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -7,6 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from storage.store import SchemaTooNew, SchemaTooOld
+
+log = logging.getLogger(__name__)
 
 
 def migrate(connection: Connection) -> None:
@@ -17,8 +21,13 @@ def migrate(connection: Connection) -> None:
     """
     config = _config()
     config.attributes["connection"] = connection
-    if not _is_current(connection, ScriptDirectory.from_config(config)):
+    script = ScriptDirectory.from_config(config)
+    if not _is_current(connection, script):
+        before = _revisions(connection)
         command.upgrade(config, "head")
+        if before:  # a new database has nothing to be upgraded
+            values = {"from_revision": ", ".join(before), "to_revision": script.get_current_head()}
+            log.info("schema_upgraded", extra=values)
 
 
 def check_schema(connection: Connection) -> None:
@@ -41,8 +50,12 @@ def _config() -> Config:
     return config
 
 
+def _revisions(connection: Connection) -> tuple[str, ...]:
+    return MigrationContext.configure(connection).get_current_heads()
+
+
 def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
-    current = set(MigrationContext.configure(connection).get_current_heads())
+    current = set(_revisions(connection))
     known = {revision.revision for revision in script.walk_revisions()}
     if unknown := current - known:
         raise SchemaTooNew(

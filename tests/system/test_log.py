@@ -1,0 +1,67 @@
+"""What the server's log says: one JSON object a line in a pipe, colours for a person, and nothing of libraries."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+
+from storage.sql import migrate
+from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server
+
+pytestmark = pytest.mark.anyio
+
+
+def entries(server: ServerProcess) -> list[dict[str, object]]:
+    """The log so far."""
+    return [json.loads(text) for text in server.log.read_text().splitlines()]
+
+
+async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db", "--log-level", "debug") as server, server.client() as client:
+        await client.stock.import_stock([line("a", 5)])
+        await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 1}])
+    loggers = {str(entry.get("logger", "stockkeeper")).split(".")[0] for entry in entries(server)}
+    assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc"}
+    assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
+
+
+def test_lines_of_libraries_are_json_too_from_warning_on() -> None:
+    program = (
+        "import logging, structlog; from stockkeeper.logs import configure_logging, configured_level\n"
+        "configure_logging('debug')\n"
+        "logging.getLogger('aiosqlite').debug('executing')\n"
+        "logging.getLogger('aiosqlite').warning('slow %s', 'disk')\n"
+        "logging.getLogger('storage.sql').debug('batch', extra={'entries': 3})\n"
+        "structlog.get_logger('rpc').debug('call', method='Reserve')\n"
+        "configure_logging('error')\n"
+        "structlog.get_logger('rpc').warning('hidden')\n"
+        "logging.getLogger('storage.sql').warning('hidden')\n"
+        "logging.getLogger('aiosqlite').warning('hidden')\n"
+        "print(configured_level())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    got = [json.loads(text) for text in done.stderr.splitlines()]
+    assert [(it["event"], it["level"]) for it in got] == [
+        ("slow disk", "warning"),
+        ("batch", "debug"),
+        ("call", "debug"),
+    ]
+    assert (got[1]["entries"], got[2]["method"], done.stdout) == (3, "Reserve", "error\n")
+
+
+async def test_an_upgrade_of_the_schema_is_told_and_a_new_database_is_none(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "new.db") as server:
+        pass
+    assert "schema_upgraded" not in server.log.read_text()
+    with create_engine(f"sqlite:///{tmp_path}/old.db").begin() as connection:
+        config = migrate._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    async with running_server(tmp_path / "old.db") as server:
+        pass
+    [told] = [entry for entry in entries(server) if entry["event"] == "schema_upgraded"]
+    assert told["from_revision"] == "0001"
