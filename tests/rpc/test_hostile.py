@@ -58,7 +58,7 @@ async def quiet(
     assert "Traceback" not in output.err + output.out
 
 
-async def send(channel: grpc.aio.Channel, path: str | bytes, raw: bytes, **options: Any) -> tuple[StatusCode, str]:
+async def send(channel: Any, path: str | bytes, raw: bytes, **options: Any) -> tuple[StatusCode, str]:
     """One message, as a stream where the method takes one; then what became of it."""
     method = METHODS.get(path) if isinstance(path, str) else None
     client_streams = method is not None and method.client_streaming
@@ -128,7 +128,7 @@ async def test_a_message_of_millions_of_lines_is_refused_unread(channel: grpc.ai
     "text", ["", "x" * 129, "x" * MEGABYTE, "a\0b", "\n", "\x7f", "\u0085", "😀" * 129], ids=lambda text: repr(text[:9])
 )
 async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel, text: str) -> None:
-    ids = {"organization_id": text, "variant_id": text, "warehouse_id": text or "\n"}
+    ids: dict[str, Any] = {"organization_id": text, "variant_id": text, "warehouse_id": text or "\n"}
     requests = {
         RESERVE: pb.ReserveStockRequest(
             organization_id=text, order_id=text, items=[pb.ReservationItem(variant_id=text, quantity=1)]
@@ -168,7 +168,8 @@ async def test_a_quantity_beyond_int32_is_what_protobuf_makes_of_it(
         + b"\x20\x85\x80\x80\x80\x10"
     )
     assert (await send(channel, f"/{INVENTORY}/CheckAvailability", raw))[0] is StatusCode.OK
-    [(_, line)] = fake.asked
+    asked: list[Any] = fake.asked
+    [(_, line)] = asked
     assert line.quantity == 5
 
 
@@ -190,8 +191,9 @@ async def test_a_stream_without_a_message_is_invalid(channel: grpc.aio.Channel) 
 
 async def test_a_bad_message_late_in_a_stream_is_called_so(channel: grpc.aio.Channel, fake: FakeInventory) -> None:
     good = stock_pb2.ImportStockRequest(request_id="req_1").SerializeToString()
+    upload: Any = channel.stream_unary(f"/{STOCK}/ImportStock")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await channel.stream_unary(f"/{STOCK}/ImportStock")(iter([good, b"\xff"]))
+        await upload(iter([good, b"\xff"]))
     assert raised.value.details() == "The request is not a valid ImportStockRequest message"
     assert not fake.asked
 

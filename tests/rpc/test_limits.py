@@ -34,13 +34,12 @@ async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, t
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(3)]
         for watch in watches:
             assert (await watch.read()).status == 1
-        reflections: list[Any] = [
-            reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo() for _ in "12"
-        ]
+        reflection_stub: Any = reflection_pb2_grpc.ServerReflectionStub
+        reflections = [reflection_stub(channel).ServerReflectionInfo() for _ in "12"]
         for asking in reflections:
             await asking.write(reflection_pb2.ServerReflectionRequest(list_services=""))
             assert (await asking.read()).list_services_response.service
@@ -68,7 +67,7 @@ async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInvento
         await fake.arrived.wait()
         with pytest.raises(grpc.aio.AioRpcError, match="Too many calls"):
             await InventoryServiceStub(channel).GetStockInfo(QUESTION)
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
         fake.gate.set()
         await waiting

@@ -110,8 +110,8 @@ async def test_what_is_unknown_is_not_found_and_the_stream_goes_on(channel: grpc
 
 
 async def test_the_reflection_stub_of_the_package_works(channel: grpc.aio.Channel) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    [response] = [it async for it in stub.ServerReflectionInfo(iter([Ask()]))]
+    reflection_stub: Any = reflection_pb2_grpc.ServerReflectionStub
+    [response] = [it async for it in reflection_stub(channel).ServerReflectionInfo(iter([Ask()]))]
     assert response.error_response.error_code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
 

@@ -130,7 +130,7 @@ async def test_a_refusal_is_what_the_call_fails_with(
     assert (status.code, status.message) == (raised.value.code().value[0], raised.value.details())
     assert details(status, ErrorInfo).reason == error_details(raised.value).reason
     trailers = dict(raised.value.trailing_metadata() or ())
-    assert Status.FromString(trailers["grpc-status-details-bin"]) == status  # type: ignore[arg-type]
+    assert Status.FromString(trailers["grpc-status-details-bin"]) == status
     details(status, kind)
     assert second.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
 
@@ -162,7 +162,7 @@ async def test_a_malformed_message_ends_the_stream_after_what_is_under_way(
     channel: grpc.aio.Channel, fake: FakeInventory
 ) -> None:
     fake.gate.clear()
-    call = channel.stream_stream(
+    call: Any = channel.stream_stream(
         "/inventory.v1.ReservationStream/ReserveStock",
         response_deserializer=stream_pb2.ReserveStockReplies.FromString,
     )()
@@ -241,7 +241,7 @@ async def test_no_more_than_the_limit_is_under_way_on_a_stream(transport: Transp
 
 async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventory, transport: TransportName) -> None:
     async with Serving(fake, transport) as channel:
-        call = ReservationStreamStub(channel).ReserveStock()
+        call: Any = ReservationStreamStub(channel).ReserveStock()
         long = "😀" * 128
 
         async def write() -> None:
@@ -255,7 +255,8 @@ async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventor
             await asyncio.sleep(0.3)
         assert not writing.done()
         assert 256 <= seen < 20_000
-        assert (await channel.unary_unary("/grpc.health.v1.Health/Check")(b"")) is not None
+        health: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+        assert (await health(b"")) is not None
         await replies_of(call, seen)  # once it reads, it goes on
         await until(lambda: len(fake.asked) > seen)
         writing.cancel()
@@ -265,7 +266,7 @@ async def test_a_client_that_reads_no_replies_is_read_no_more(fake: FakeInventor
 async def test_replies_are_many_in_a_message_but_no_message_grows_too_large(transport: TransportName) -> None:
     held = Held()
     async with Serving(held, transport) as channel:
-        call = ReservationStreamStub(channel).ReserveStock()
+        call: Any = ReservationStreamStub(channel).ReserveStock()
         long = "😀" * 128
         await call.write(message(*[an_order(n, long, organization_id=long) for n in range(1, 257)]))
         await until(lambda: len(held.held) == 256)

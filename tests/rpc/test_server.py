@@ -24,6 +24,11 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
 QUESTION = pb.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
 
 
+def health_of(channel: grpc.aio.Channel) -> Any:
+    """A stub; the types of it know none of its methods."""
+    return health_pb2_grpc.HealthStub(channel)
+
+
 def has_ipv6() -> bool:
     return len(free_addresses("localhost", 0)) == 2
 
@@ -114,7 +119,7 @@ def test_health_knows_the_services_by_their_names_and_the_server_by_none() -> No
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_health_follows_the_inventory(server: RpcServer, channel: grpc.aio.Channel, service: str) -> None:
-    health = health_pb2_grpc.HealthStub(channel)
+    health = health_of(channel)
     request = health_pb2.HealthCheckRequest(service=service)
     assert (await health.Check(request)).status == SERVING
     server.set_serving(False)
@@ -130,13 +135,13 @@ async def test_an_inventory_that_does_not_serve_yet_is_not_healthy(
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address)) as channel:
-        response = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        response = await health_of(channel).Check(health_pb2.HealthCheckRequest())
         assert response.status == NOT_SERVING
     await server.stop(0)
 
 
 async def test_health_of_an_unknown_service_is_not_found(channel: grpc.aio.Channel) -> None:
-    health = health_pb2_grpc.HealthStub(channel)
+    health = health_of(channel)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await health.Check(health_pb2.HealthCheckRequest(service="Other"))
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
@@ -148,12 +153,13 @@ async def test_health_of_an_unknown_service_is_not_found(channel: grpc.aio.Chann
 
 @pytest.mark.skipif(not hasattr(health_pb2, "HealthListRequest"), reason="an older grpcio-health-checking")
 async def test_health_lists_all_services(channel: grpc.aio.Channel) -> None:
-    response = await health_pb2_grpc.HealthStub(channel).List(health_pb2.HealthListRequest())
+    request: Any = getattr(health_pb2, "HealthListRequest")()  # noqa: B009 - an older package has none
+    response = await health_of(channel).List(request)
     assert {name: status.status for name, status in response.statuses.items()} == dict.fromkeys(SERVICES, SERVING)
 
 
 async def test_a_watcher_sees_the_changes_and_then_the_end(server: RpcServer, channel: grpc.aio.Channel) -> None:
-    watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+    watch = health_of(channel).Watch(health_pb2.HealthCheckRequest())
     assert (await watch.read()).status == SERVING
     server.set_serving(False)
     assert (await watch.read()).status == NOT_SERVING
@@ -170,7 +176,7 @@ async def test_a_stop_lets_calls_finish_and_takes_no_more(server: RpcServer, fak
         fake.gate.clear()
         waiting = asyncio.ensure_future(InventoryServiceStub(channel).GetStockInfo(QUESTION))
         await fake.arrived.wait()
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        watch = health_of(channel).Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == SERVING
         stopping = asyncio.create_task(server.stop(60))
         assert (await watch.read()).status == NOT_SERVING

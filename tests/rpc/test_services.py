@@ -37,7 +37,7 @@ from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_vie
 
 pytestmark = pytest.mark.anyio
 
-ORG = {"organization_id": "org_123"}
+ORG: Any = {"organization_id": "org_123"}
 EMOJI = "😀" * 128
 
 
@@ -62,7 +62,7 @@ def an_order(**fields: Any) -> pb.ReserveStockRequest:
 
 
 def a_counted_line(number: int, total: int = 10) -> stock_pb2.ImportLine:
-    ids = {**ORG, "variant_id": "var_789", "warehouse_id": f"wh_{number}"}
+    ids: Any = {**ORG, "variant_id": "var_789", "warehouse_id": f"wh_{number}"}
     return stock_pb2.ImportLine(**ids, total_quantity=total, line_number=number)
 
 
@@ -368,11 +368,11 @@ async def test_one_call_too_many_is_to_be_tried_again(fake: FakeInventory) -> No
         inventory = InventoryServiceStub(channel)
         fake.gate.clear()
         waiting = [asyncio.ensure_future(inventory.ReserveStock(an_order())) for _ in range(3)]
-        [turned_away], waiting = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        [turned_away], others = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         code, _, details = await refused(turned_away)
         assert (code, details.reason) == (grpc.StatusCode.UNAVAILABLE, "OVERLOADED")
         assert details.retry_delay_s
         assert server.statistics().calls_turned_away == 1
         fake.gate.set()
-        assert all(response.success for response in await asyncio.gather(*waiting))
+        assert all(response.success for response in await asyncio.gather(*others))
     await server.stop(0)

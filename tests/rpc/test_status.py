@@ -2,6 +2,8 @@
 
 import base64
 import urllib.parse
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -35,19 +37,26 @@ from rpc.messages.status import (
 EMOJI = "😀" * 128
 
 
-def unpacked(status: grpc.Status, kind):
+def details_of(status: grpc.Status) -> bytes:
+    assert status.trailing_metadata is not None
+    [(_, details)] = status.trailing_metadata
+    assert isinstance(details, bytes)
+    return details
+
+
+def unpacked(status: grpc.Status, kind: Callable[[], Any]) -> Any:
     detail = kind()
-    rich = Status.FromString(status.trailing_metadata[0][1])
+    rich = Status.FromString(details_of(status))
     assert rich.code == status.code.value[0]
     assert rich.message == status.details
     return detail if any(packed.Unpack(detail) for packed in rich.details) else None
 
 
 def trailers_bytes(status: grpc.Status) -> int:
-    return len(urllib.parse.quote(status.details)) + len(base64.b64encode(status.trailing_metadata[0][1]))
+    return len(urllib.parse.quote(status.details)) + len(base64.b64encode(details_of(status)))
 
 
-def problem(**values) -> Problem:
+def problem(**values: Any) -> Problem:
     return Problem(grpc.StatusCode.FAILED_PRECONDITION, "A_REASON", "A message", **values)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -79,7 +80,7 @@ async def test_a_hot_row_is_sold_to_exactly_zero_over_streams_and_calls(tmp_path
 async def test_two_requests_of_one_order_on_one_stream_get_one_reservation(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         await client.stock.import_stock([line("a", 10)])
-        call = ReservationStreamStub(client.channel).ReserveStock()
+        call: Any = ReservationStreamStub(client.channel).ReserveStock()
         await call.write(
             stream_pb2.ReserveStockRequests(
                 requests=[an_order(1, "order_1"), an_order(2, "order_1"), an_order(3, "order_1", quantity=2)]

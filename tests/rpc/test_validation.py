@@ -1,5 +1,8 @@
 """Requests become commands; what breaks a rule is named by its field, all of it at once."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +16,7 @@ from rpc.messages import validation
 from rpc.messages.page_tokens import reservation_token, stock_token
 from rpc.messages.rules import ID_RULE, Invalid, is_id, is_new_id, is_note
 
-ORG = {"organization_id": "org_123"}
+ORG: Any = {"organization_id": "org_123"}
 INT32_MIN = -(2**31)
 
 
@@ -25,7 +28,7 @@ def order(*items: pb.ReservationItem, ttl_minutes: int = 0, **ids: str) -> pb.Re
     return pb.ReserveStockRequest(**{**ORG, "order_id": "order_456", **ids}, items=items, ttl_minutes=ttl_minutes)
 
 
-def fields(function, *arguments) -> list[str]:
+def fields(function: Callable[..., object], *arguments: object) -> list[str]:
     with pytest.raises(Invalid) as raised:
         function(*arguments)
     return [violation.field for violation in raised.value.violations]
@@ -52,7 +55,7 @@ def test_the_idempotency_key_is_taken_from_the_metadata() -> None:
         (("idempotency-key", b"a"),),
     ],
 )
-def test_a_bad_idempotency_key_is_refused(metadata) -> None:
+def test_a_bad_idempotency_key_is_refused(metadata: Any) -> None:
     assert fields(validation.reserve, order(item()), metadata) == ["idempotency-key"]
 
 
