@@ -26,6 +26,7 @@ from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem, details_bytes_max, to_status
 from rpc.transport.transport_port import Context
 
+CALLS_MAX = 10_000
 UPLOADS_MAX = 4
 UPLOAD_STALL_TIMEOUT_S = 30.0
 STREAMS_MAX = 1_000

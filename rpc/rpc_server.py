@@ -5,25 +5,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from rpc.frame import STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
+from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
+from rpc.services.service_names import HEALTH, INVENTORY, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.transport_choice import build_listener, choose_transport
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Listener
 
-CALLS_MAX = 10_000
 LINGER_S = 0.2  # at the end, for the last answers to be written
-
-INVENTORY = "inventory.v1.InventoryService"
-STOCK = "inventory.v1.StockService"
-STREAM = "inventory.v1.ReservationStream"
-HEALTH = "grpc.health.v1.Health"
 
 
 class RpcServerStatistics(NamedTuple):

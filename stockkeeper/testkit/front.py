@@ -17,9 +17,9 @@ from actors.outcomes import Fact, Refused
 from actors.records import ReservationState, StockKey
 from actors.reply import Reply as CoreReply
 from actors.views import BasketCheck, ReservationPage, StockPage, StockView
-from rpc.frame import Frame
-from rpc.rpc_server import CALLS_MAX, INVENTORY, STOCK
+from rpc.frame import CALLS_MAX, Frame
 from rpc.services.inventory_service import InventoryServicer
+from rpc.services.service_names import INVENTORY, STOCK
 from rpc.services.stock_service import StockServicer
 from simulation.audit.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
 from simulation.world.simulated_server import SimulatedServer

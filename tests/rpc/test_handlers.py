@@ -9,7 +9,7 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.frame import Deferred, Frame, Requests
-from rpc.rpc_server import INVENTORY
+from rpc.services.service_names import INVENTORY
 
 pytestmark = pytest.mark.anyio
 PATH = f"/{INVENTORY}/GetStockInfo"

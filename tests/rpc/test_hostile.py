@@ -17,8 +17,9 @@ from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.messages.descriptors import find_service
-from rpc.rpc_server import HEALTH, INVENTORY, STOCK, RpcServer
+from rpc.rpc_server import RpcServer
 from rpc.services.reflection_service import REFLECTION_V1ALPHA
+from rpc.services.service_names import HEALTH, INVENTORY, STOCK
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.transport.answers import call_by_hand
 

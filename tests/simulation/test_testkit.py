@@ -245,3 +245,27 @@ async def _gives_up(world: World) -> None:
 
 async def _is_interrupted(world: World) -> None:
     raise KeyboardInterrupt
+
+
+LOADED_BY_THE_KIT = """
+import sys
+import grpc.aio
+before = set(sys.modules)
+import stockkeeper.testkit
+from stockkeeper.testkit import Simulation
+
+async def scenario(world):
+    await world.inventory.stock.receive_stock("shop", "mug", "main", 1)
+
+Simulation().run(scenario)
+print("\\n".join(set(sys.modules) - before))
+"""
+
+
+def test_the_kit_loads_neither_the_server_s_transport_nor_grpc_s_binding() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED_BY_THE_KIT], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith("rpc.transport.")} == {"rpc.transport.transport_port"}
+    assert not loaded & {"rpc.rpc_server", "stockkeeper.bootstrap", "uvloop"}
+    assert not {name for name in loaded if name.startswith("grpc.") and "_cython" in name}
+    assert not {name for name in loaded if name.startswith(("stockkeeper.serving", "stockkeeper.command_line"))}

@@ -1,0 +1,6 @@
+"""The full names of the services, as they stand on the wire."""
+
+INVENTORY = "inventory.v1.InventoryService"
+STOCK = "inventory.v1.StockService"
+STREAM = "inventory.v1.ReservationStream"
+HEALTH = "grpc.health.v1.Health"
