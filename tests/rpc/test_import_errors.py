@@ -4,7 +4,7 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from stockkeeper_client import InventoryClient, error_details
+from stockkeeper_client import InventoryClient, StockLine, error_details
 
 from actors.outcomes import ImportRejected, LineError, Refused
 from rpc.rpc_server import RpcServer
@@ -23,7 +23,7 @@ def rejected(count: int) -> Refused:
 
 
 async def test_the_client_is_told_of_a_thousand_bad_lines(server: RpcServer, fake: FakeInventory) -> None:
-    bad = [
+    bad: list[StockLine] = [
         {"organization_id": "org_1", "variant_id": f"v{number}", "warehouse_id": "w1", "total_quantity": -1}
         for number in range(1_500)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from stockkeeper_client import InventoryClient, RetryPolicy, error_details
+from stockkeeper_client import InventoryClient, Item, RetryPolicy, error_details
 from stockkeeper_client.v1 import inventory_pb2, stream_pb2
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
@@ -15,7 +15,7 @@ from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, audit, figur
 
 pytestmark = pytest.mark.anyio
 
-BASKET = [{"variant_id": "a", "quantity": 1}, {"variant_id": "b", "quantity": 1}]
+BASKET: list[Item] = [{"variant_id": "a", "quantity": 1}, {"variant_id": "b", "quantity": 1}]
 
 PATIENCE = RetryPolicy(backoff_s=1.0, backoff_s_max=10.0)  # for a server that takes its time to start
 
@@ -101,7 +101,7 @@ async def test_two_requests_of_one_order_on_one_stream_get_one_reservation(tmp_p
 async def test_a_refusal_under_an_idempotency_key_is_remembered(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server, streaming(server) as client:
         await client.stock.import_stock([line("a", 1), line("b", 1)])
-        basket = [{"variant_id": "a", "quantity": 2}]
+        basket: list[Item] = [{"variant_id": "a", "quantity": 2}]
         for total in (1, 10):
             await client.stock.import_stock([line("a", total)])
             with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -146,15 +146,14 @@ async def test_a_client_killed_in_mid_stream_leaves_whole_reservations_and_no_ho
         assert await asyncio.wait_for(process.stdout.readline(), 30) == b"sending\n"
         process.kill()
         await process.wait()
-        everything = [{"variant_id": name, "quantity": 1_000} for name in "ab"]
         async with asyncio.timeout(60):
             while True:  # until what was under way is done; then what it did not reserve is free to the last piece
                 reserved = len([it async for it in client.stock.list_reservations(ORGANIZATION)])
-                everything = [{"variant_id": name, "quantity": 1_000 - reserved} for name in "ab"]
-                if (await client.check_bulk_availability(ORGANIZATION, everything)).all_available:
+                rest: list[Item] = [{"variant_id": name, "quantity": 1_000 - reserved} for name in "ab"]
+                if (await client.check_bulk_availability(ORGANIZATION, rest)).all_available:
                     break
         assert reserved
-        assert (await client.reserve_stock(ORGANIZATION, "the rest", everything)).success
+        assert (await client.reserve_stock(ORGANIZATION, "the rest", rest)).success
         assert await figures(client) == {("a", "w1"): (0, 1_000), ("b", "w1"): (0, 1_000)}
     audit(tmp_path / "stock.db")
 
