@@ -6,11 +6,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from storage.store import SchemaTooNew, SchemaTooOld
 
 log = logging.getLogger(__name__)
+
+VERSION_TABLE = "stockkeeper_schema_version"
+OLD_VERSION_TABLE = "alembic_version"  # Alembic's default, which another program may use in the same database
 
 
 def migrate(connection: Connection) -> None:
@@ -19,6 +22,8 @@ def migrate(connection: Connection) -> None:
     Raises:
         SchemaTooNew: the schema has a revision that this program does not know.
     """
+    if _version_table(connection) == OLD_VERSION_TABLE:
+        connection.execute(text(f"ALTER TABLE {OLD_VERSION_TABLE} RENAME TO {VERSION_TABLE}"))
     config = _config()
     config.attributes["connection"] = connection
     script = ScriptDirectory.from_config(config)
@@ -50,8 +55,16 @@ def _config() -> Config:
     return config
 
 
+def _version_table(connection: Connection) -> str:
+    """The table that has our version; the old name's is ours only where our other tables are."""
+    there = set(inspect(connection).get_table_names())
+    is_old = VERSION_TABLE not in there and {OLD_VERSION_TABLE, "ownership", "stock_movement"} <= there
+    return OLD_VERSION_TABLE if is_old else VERSION_TABLE
+
+
 def _revisions(connection: Connection) -> tuple[str, ...]:
-    return MigrationContext.configure(connection).get_current_heads()
+    context = MigrationContext.configure(connection, opts={"version_table": _version_table(connection)})
+    return context.get_current_heads()
 
 
 def _is_current(connection: Connection, script: ScriptDirectory) -> bool:

@@ -15,6 +15,7 @@ from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
+from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
 from storage.store import MovedOut
@@ -45,7 +46,7 @@ def history(session: SqliteSession) -> Scribe:
 
 def definitions(connection: sqlite3.Connection) -> dict[str, str]:
     rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
-    return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
+    return {name: " ".join(sql.split()) for name, sql in rows if name != "stockkeeper_schema_version"}
 
 
 class TestMigrations:
@@ -58,7 +59,10 @@ class TestMigrations:
 
     def test_alembic_finds_no_difference(self, session: SqliteSession) -> None:
         def difference(connection: Connection) -> Any:
-            return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+            return compare_metadata(
+                MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE}),
+                metadata,
+            )
 
         assert session.read(difference) == []
 

@@ -192,7 +192,7 @@ class TestWhatCannotBeOpened:
     async def test_a_newer_schema(self, path: Path, store: SqlStore) -> None:
         await store.open()
         await store.close()
-        execute(path, "UPDATE alembic_version SET version_num = '9999'")
+        execute(path, "UPDATE stockkeeper_schema_version SET version_num = '9999'")
         with pytest.raises(SchemaTooNew, match="has the schema 9999"):
             await store.open()
         assert query(path, "SELECT epoch FROM ownership") == [(1,)]

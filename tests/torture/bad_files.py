@@ -87,7 +87,7 @@ def cut_short(file: Path) -> Iterator[Sequence[str]]:
 @contextmanager
 def from_the_future(file: Path) -> Iterator[Sequence[str]]:
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE stockkeeper_schema_version SET version_num = '9999'")
     yield ()
 
 

@@ -2,8 +2,11 @@
 
 from alembic import context
 
+from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE
+)
 with context.begin_transaction():
     context.run_migrations()
