@@ -54,5 +54,5 @@ def configured_level() -> str:
 
 def _rendering() -> list[structlog.typing.Processor]:
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # shows no locals
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
