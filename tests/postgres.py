@@ -52,14 +52,25 @@ class EmbeddedPostgres(PostgresServer):
         return Path(self._server.get_postmaster_info().socket_path)
 
     @property
+    def directory(self) -> Path:
+        """Where its data and its socket are, for no other user."""
+        return Path(self._server.pgdata)
+
+    def run_beside(self, *command: str) -> "subprocess.Popen[bytes]":
+        """Start a program as the user that the server runs as, in its directory."""
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, user=self._server.system_user, cwd=self.directory, stdout=quiet, stderr=quiet)
+
+    @property
     def log(self) -> str:
         """What it has written there."""
         return Path(self._server.log).read_text()
 
-    def start(self) -> None:
-        """Start it on its data; returns when it takes connections."""
+    def start(self, *, port: int = 0) -> None:
+        """Start it on its data, on a port of 127.0.0.1 too if one is given; returns when it takes connections."""
         directory = self._server.pgdata
-        options = ["-o", '-h ""', "-o", f"-k {directory}", "-l", str(self._server.log)]
+        network = f"-h 127.0.0.1 -p {port}" if port else '-h ""'
+        options = ["-o", network, "-o", f"-k {directory}", "-l", str(self._server.log)]
         self._control("-w", *options, "start")
 
     def stop_immediately(self) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from sqlalchemy import make_url
 
 from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
 from stockkeeper.command_line.parameters import DatabaseUrl
 from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
+from storage.sql.database_url import parse_url
 from storage.sql.lock_file import is_in_use
 from storage.sql.sqlite_files import files_of
 
@@ -32,7 +32,7 @@ def backup(
         Replace the file if it exists.
     """
     require_database(database_url)
-    url = make_url(database_url)
+    url = parse_url(database_url)
     if url.get_backend_name() != "sqlite":
         raise ConfigurationError("This backs up SQLite files only; use pg_dump for a Postgres database.")
     source = Path(str(url.database)).resolve()

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import anyio
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from stockkeeper.bootstrap import build_store
 from stockkeeper.command_line.parameters import DatabaseUrl
 from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
 from storage.sql.audit import Audit, audit
+from storage.sql.database_url import parse_url
 from storage.sql.snapshot import read_snapshot
 from storage.store import SchemaTooNew, SchemaTooOld
 
@@ -36,7 +36,7 @@ def check(*, database_url: DatabaseUrl = DEFAULT_DATABASE_URL) -> int:
 def require_database(database_url: str) -> None:
     """Raise ConfigurationError where the URL names no database that is supported, or no file that exists."""
     build_store(database_url)  # says what is wrong with the URL
-    url = make_url(database_url)
+    url = parse_url(database_url)
     if url.get_backend_name() == "sqlite" and not (path := Path(str(url.database)).resolve()).exists():
         raise ConfigurationError(f"{path} does not exist.")
 

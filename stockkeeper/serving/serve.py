@@ -20,6 +20,7 @@ from stockkeeper.config import ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.process_end import end_process
+from storage.sql.database_url import show_url
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
@@ -118,7 +119,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
     where = " and ".join(str(address) for address in addresses)
-    _say(f"stockkeeper listens on {where}, stock is kept in {config.database_url}")
+    _say(f"stockkeeper listens on {where}, stock is kept in {show_url(config.database_url)}")
     if config.sample:
         port = addresses[0].port
         target = "" if port == 50_053 else f" --target localhost:{port}"

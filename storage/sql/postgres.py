@@ -11,14 +11,16 @@ from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 from anyio import move_on_after, sleep
-from sqlalchemy import URL, Connection, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.migrate import migrate
+from storage.sql.postgres_address import PostgresAddress
+from storage.sql.postgres_session import check_sessions, connect, set_up
 from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
@@ -27,34 +29,12 @@ READERS_MAX = 4
 LOCK_KEY = int.from_bytes(b"stockkpr")  # any number, as long as it is always the same; locks are per database
 # A server that was killed a moment ago may not be gone yet for Postgres.
 LOCK_WAIT_MS = 2_000
-CONNECT_TIMEOUT_S = 10
-COMMAND_TIMEOUT_S = 60
 CLOSE_TIMEOUT_S = 2
-
-SESSION_SETTINGS = {
-    "application_name": "stockkeeper",
-    "timezone": "UTC",
-    # Every statement here follows an index. Over a small table the planner would not, nor care which index it is, and
-    # would keep that plan while the table grows. Compiling such a plan would cost more than running it.
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "jit": "off",
-    "plan_cache_mode": "force_custom_plan",
-    # A server that falls asleep in the middle of a batch must not keep the ownership row from its successor.
-    "idle_in_transaction_session_timeout": "5000",
-    # The lock's connection is idle for months: notice within half a minute if the other side is gone.
-    "tcp_keepalives_idle": "15",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-}
 
 # A step that a crash loses is done again, so it need not keep the journal's batches waiting, at the fence, for a sync.
 # An operator who locks the archive for long makes a step fail, and nothing else.
 HOUSEKEEPING_SETTINGS = ("synchronous_commit = off", "lock_timeout = 2000")
 
-# Weaker settings than `on` that an administrator chose knowingly (`local`, `remote_write`) keep what was acknowledged
-# over a crash of this machine's Postgres; `off` does not.
-SYNCHRONOUS = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 HOLDER = """
     SELECT activity.application_name, coalesce(host(activity.client_addr), 'this machine'), activity.pid
     FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
@@ -62,57 +42,48 @@ HOLDER = """
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
-def driver_url(url: URL) -> URL:
-    """The URL as asyncpg's dialect takes it, whichever driver it names."""
-    query = dict(url.query)
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    return url.set(drivername="postgresql+asyncpg", query=query)
-
-
 class PostgresBackend:
     """A Postgres database, which it shares with no other server.
 
     Args:
-        url: of SQLAlchemy's kind. `sslmode` is understood as libpq does.
+        address: where it is.
     """
 
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
-    def __init__(self, url: URL) -> None:
-        self._url = driver_url(url)
+    def __init__(self, address: PostgresAddress) -> None:
+        self._address = address
         self._engine: AsyncEngine | None = None
-        self._held: list[AsyncConnection] = []
         self._holder: asyncpg.Connection | None = None
         self._writer: asyncpg.Connection | None = None
         self._batches = 0
 
+    def __repr__(self) -> str:
+        return f"<PostgresBackend {self.name} open={self._engine is not None} batches={self._batches}>"
+
     @property
     def name(self) -> str:
-        return self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        return self._address.name
 
     @property
     def connections(self) -> str:
         return f"one holds the lock, one writes, {READERS_MAX} read"
 
     async def open(self, owner: str) -> Ownership:
-        self._engine = create_async_engine(
-            self._url,
-            pool_size=READERS_MAX + 2,
-            max_overflow=0,
-            isolation_level="AUTOCOMMIT",
-            connect_args={
-                "timeout": CONNECT_TIMEOUT_S,
-                "command_timeout": COMMAND_TIMEOUT_S,
-                "server_settings": SESSION_SETTINGS,
-            },
-        )
-        self._holder = await self._hold(self._engine)
-        await self._lock(self._holder)
-        self._writer = await self._hold(self._engine)
-        await self._writer.execute(SYNCHRONOUS)
+        self._holder = await connect(self._address)
+        self._writer = await connect(self._address)
+        await check_sessions(self._holder, self._writer)
+        await self._lock(await set_up(self._holder))
+        await set_up(self._writer)
         await self._writer.execute("SET plan_cache_mode = auto")
         self._batches = 0
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect_reader,
+            pool_size=READERS_MAX,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+        )
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
@@ -156,24 +127,20 @@ class PostgresBackend:
 
     async def close(self) -> None:
         engine, self._engine = self._engine, None
-        held, self._held = self._held, []
+        held = [connection for connection in (self._writer, self._holder) if connection is not None]
         self._holder = self._writer = None
-        if engine is None:
-            return
         # A server that does not answer must not keep us: its side of the connections ends by its own keepalives.
-        with move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            for connection in reversed(held):
+        if engine is not None:
+            with move_on_after(CLOSE_TIMEOUT_S, shield=True):
+                await engine.dispose()
+        for connection in held:  # the lock's last
+            with move_on_after(CLOSE_TIMEOUT_S / 2, shield=True) as scope:
                 await connection.close()
-        with move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            await engine.dispose()
+            if scope.cancelled_caught:
+                connection.terminate()
 
-    async def _hold(self, engine: AsyncEngine) -> asyncpg.Connection:
-        """A connection of the driver's, taken out of the pool until the backend closes."""
-        connection = await engine.connect()
-        self._held.append(connection)
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, asyncpg.Connection)
-        return driver
+    async def _connect_reader(self) -> asyncpg.Connection:
+        return await set_up(await connect(self._address))
 
     async def _lock(self, connection: asyncpg.Connection) -> None:
         try:

@@ -20,10 +20,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection, create_engine, make_url
+from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from storage.sql.database_url import parse_url
+from storage.sql.postgres_address import read_address
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS
 
 T = TypeVar("T")
@@ -63,16 +65,17 @@ async def read_snapshot(database_url: str, function: Callable[[Connection], T]) 
     Raises:
         SQLAlchemyError, sqlite3.Error, OSError: the database cannot be read.
     """
-    url = make_url(database_url)
+    url = parse_url(database_url)
     if url.get_backend_name() == "sqlite":
         return read_file(Path(str(url.database)), function)
     return await _read_postgres(url, function)
 
 
 async def _read_postgres(url: URL, function: Callable[[Connection], T]) -> T:
-    from storage.sql.postgres import driver_url
+    from storage.sql.postgres_session import connect
 
-    engine = create_async_engine(driver_url(url), poolclass=NullPool)
+    address = read_address(url)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(address), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

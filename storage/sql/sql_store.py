@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from alembic.util import CommandError
 from anyio import CancelScope
-from sqlalchemy import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.records import (
     OrderKey,
@@ -26,7 +26,9 @@ from actors.records import (
 )
 from storage.sql import reads
 from storage.sql.backend import Backend
+from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
+from storage.sql.postgres_address import read_address
 from storage.sql.sqlite import SqliteBackend
 from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
 
@@ -41,17 +43,14 @@ def backend_for(url: str, *, inline: bool = False) -> Backend:
     Raises:
         ValueError: no database is meant by it, in a sentence for the person who wrote it.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError("the database URL cannot be read; sqlite+aiosqlite:///stockkeeper.db is one") from None
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         if parsed.database in (None, "", ":memory:") or parsed.query:
             raise ValueError("the database URL must name a file and nothing else after sqlite+aiosqlite:///")
         return SqliteBackend(Path(str(parsed.database)), inline=inline)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         return _postgres(parsed)
-    raise ValueError(f"no support for {parsed.get_backend_name()} databases, only for sqlite and postgresql")
+    raise ValueError("the database URL must begin with sqlite or postgresql")
 
 
 def _postgres(url: URL) -> Backend:
@@ -59,7 +58,7 @@ def _postgres(url: URL) -> Backend:
         from storage.sql.postgres import PostgresBackend
     except ModuleNotFoundError as error:  # an extra, which most installations do without
         raise ValueError(f"the database URL needs {error.name}: install stockkeeper[postgres]") from None
-    return PostgresBackend(url)
+    return PostgresBackend(read_address(url))
 
 
 class SqlStore:
@@ -208,4 +207,6 @@ class SqlStore:
 
 def _first_line(error: BaseException | None) -> str:
     lines = str(error).splitlines()
+    if isinstance(error, TimeoutError) and not lines:
+        return "it did not answer in time"
     return lines[0] if lines else type(error).__name__

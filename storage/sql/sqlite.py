@@ -10,7 +10,7 @@ A connection lives on a thread of its own (`ThreadLine`), or inline, where the c
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -197,4 +197,5 @@ class SqliteBackend:
 
 def _make_private(path: Path) -> None:
     """Make a database that does not exist for its owner's eyes only. SQLite gives its WAL the same mode."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # follows no link

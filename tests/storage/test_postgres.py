@@ -15,6 +15,7 @@ from sqlalchemy import Connection, event
 from actors.records import OrderKey, VariantKey
 from storage.sql import reads
 from storage.sql.batch_postgres import compose
+from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 from storage.sql.sql_store import SqlStore, backend_for
 from storage.store import LEASE_S, Ownership, OwnershipLost, SchemaTooNew, StorageError
@@ -25,6 +26,7 @@ from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
+postgres_session = pytest.importorskip("storage.sql.postgres_session")
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,7 @@ class TestOwner:
     async def test_a_batch_whose_server_sleeps_does_not_keep_a_successor_out(
         self, store: SqlStore, url: str, psql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(postgres.SESSION_SETTINGS, "idle_in_transaction_session_timeout", "500")
+        monkeypatch.setitem(postgres_session.SESSION_SETTINGS, "idle_in_transaction_session_timeout", "500")
         await store.open()
         await store._backend._writer.execute("BEGIN; UPDATE ownership SET last_lsn = 1")  # type: ignore[attr-defined]
         psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
@@ -257,7 +259,7 @@ class TestFailures:
     async def test_a_newer_schema(self, store: SqlStore, psql: Callable[[str], str]) -> None:
         await store.open()
         await store.close()
-        psql("UPDATE alembic_version SET version_num = '9999'")
+        psql("UPDATE stockkeeper_schema_version SET version_num = '9999'")
         with pytest.raises(SchemaTooNew, match="has the schema 9999"):
             await store.open()
         assert "1" in psql("SELECT epoch FROM ownership")
@@ -279,7 +281,10 @@ class TestFailures:
 class TestSchema:
     async def test_alembic_finds_no_difference(self, store: SqlStore) -> None:
         def difference(connection: Connection) -> Any:
-            return compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+            return compare_metadata(
+                MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE}),
+                metadata,
+            )
 
         await store.open()
         assert await store._backend.read(difference) == []
@@ -346,7 +351,7 @@ FILL_RESERVATIONS = """
     ("given", "shown"),
     [
         ("postgresql://u:secret@h:5433/d", "postgresql://u:***@h:5433/d"),
-        ("postgres://u@h/d?sslmode=require", "postgresql://u@h/d?ssl=require"),
+        ("postgres://u@h/d?sslmode=require", "postgresql://u@h/d?sslmode=require"),
         ("postgresql+asyncpg://h/d", "postgresql://h/d"),
     ],
 )

@@ -1,8 +1,10 @@
 """The program on a real PostgreSQL: what is true on SQLite is true there."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.postgres import PostgresServer, running_postgres
@@ -35,3 +37,22 @@ async def test_a_second_server_exits_with_3_and_harms_nobody(tmp_path: Path, url
             assert await figures(client) == {("a", "w1"): (4, 1)}
     finally:
         assert await server.terminate() == 0
+
+
+async def test_the_password_is_shown_nowhere(tmp_path: Path, url: str) -> None:
+    secret_url = url.replace("postgres@", "postgres:@").replace("postgres:@", "postgres:s3cret@", 1)
+    assert "s3cret" in secret_url
+    options = ("--port", "0", "--log-level", "debug", "--database-url", secret_url)
+    async with await anyio.open_process((sys.executable, "-m", "stockkeeper", "serve", *options)) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        said = (await server.stdout.receive()).decode()
+        assert "stock is kept in postgresql+asyncpg://postgres:***@" in said
+        arguments = (await anyio.Path(f"/proc/{server.pid}/cmdline").read_bytes()).decode()
+        server.terminate()
+        log = b"".join([chunk async for chunk in server.stderr]).decode()
+    assert "s3cret" not in said + log + arguments
+    for name in ("check", "serve"):
+        wrong = secret_url.replace("postgres:s3cret@", "postgres:s3@cret@")
+        _, out, err = await run_cli(name, "--database-url", wrong)
+        assert "cret" not in out + err

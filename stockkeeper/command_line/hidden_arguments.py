@@ -1,0 +1,36 @@
+"""Keeps a password out of `ps`: other users of a machine see a program's arguments, and not its environment."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+OPTION, VARIABLE = "--database-url", "DATABASE_URL"
+
+
+def hide_password() -> None:
+    """If the command line has a database URL with a password, start the program anew with the URL in its environment.
+
+    It is the same process afterwards. The password was to be seen for the moment that Python takes to start.
+    """
+    url, rest = split(sys.orig_argv)
+    if "@" in url:
+        os.execve(sys.executable, rest, {**os.environ, VARIABLE: url})
+
+
+def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The URL that the arguments name last, empty if none, and the other arguments.
+
+    >>> split(["python", "-m", "stockkeeper", "serve", "--database-url=postgresql://u:s3cret@h/d"])
+    ('postgresql://u:s3cret@h/d', ['python', '-m', 'stockkeeper', 'serve'])
+    """
+    url, rest, is_value = "", [], False
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if is_value or (name == OPTION and value):
+            url = argument if is_value else value
+            is_value = False
+        elif argument == OPTION:
+            is_value = True
+        else:
+            rest.append(argument)
+    return url, rest

@@ -1,0 +1,86 @@
+"""A Postgres URL as libpq takes it, made into what asyncpg takes.
+
+asyncpg reads most of libpq's parameters from a URL by itself, and sends every other one to the server as a setting,
+which refuses it. So the ones that it reads are listed here, the settings that libpq sends too, and the few that need
+a translation; any other is refused by name, before anything connects.
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+from sqlalchemy import URL
+
+from storage.sql.database_url import show_url
+
+CONNECT_TIMEOUT_S = 10.0
+
+READ_BY_ASYNCPG = {
+    *("host", "port", "dbname", "user", "password", "passfile", "service", "target_session_attrs"),
+    *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"),
+    *("ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname", "gsslib"),
+}
+SETTINGS = {"application_name", "options"}
+# What libpq would do and asyncpg cannot; these values allow going without.
+DISPENSABLE = {
+    "channel_binding": ("prefer", "disable"),
+    "gssencmode": ("prefer", "disable"),
+    "client_encoding": ("utf8", "auto"),
+}
+
+
+class PostgresAddress(Struct, frozen=True):
+    """Where a Postgres database is and how to reach it.
+
+    Args:
+        name: for messages, without passwords.
+        dsn: for asyncpg, with them.
+        connect_timeout_s: for all of connecting.
+        settings: that the session has from its first moment.
+    """
+
+    name: str
+    dsn: str
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<PostgresAddress {self.name}>"
+
+
+def read_address(url: URL) -> PostgresAddress:
+    """The address that a URL stands for.
+
+    Raises:
+        ValueError: it has a parameter that is not known here or cannot be kept, in a sentence that names it.
+    """
+    query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
+    if "ssl" in query:  # SQLAlchemy's name for it
+        query["sslmode"] = query.pop("ssl")
+    settings = {name: query.pop(name) for name in SETTINGS & query.keys()}
+    connect_timeout_s = _seconds(query.pop("connect_timeout", "0")) or CONNECT_TIMEOUT_S
+    for name in DISPENSABLE.keys() & query.keys():
+        _dispense_with(name, query.pop(name))
+    if not query.get("port", "0").replace(",", "").isdecimal():
+        raise ValueError("the database URL's parameter port must be a number")
+    for name in sorted(query.keys() - READ_BY_ASYNCPG):
+        raise ValueError(f"the database URL's parameter {name} is not supported")
+    plain = url.set(drivername="postgresql", query={})
+    return PostgresAddress(
+        name=show_url(plain.set(query=url.query).render_as_string(hide_password=False)),
+        dsn=plain.set(query=query).render_as_string(hide_password=False),
+        connect_timeout_s=connect_timeout_s,
+        settings={"application_name": "stockkeeper", **settings},
+    )
+
+
+def _seconds(value: str) -> int:
+    if not value.isascii() or not value.isdigit():
+        raise ValueError("the database URL's parameter connect_timeout must be a number of seconds")
+    return int(value)
+
+
+def _dispense_with(name: str, value: str) -> None:
+    if value.lower().replace("-", "") not in DISPENSABLE[name]:
+        allowed = " or ".join(DISPENSABLE[name])
+        raise ValueError(f"the database URL's parameter {name} must be {allowed}: its driver knows no other way")

@@ -1,0 +1,93 @@
+"""One session of Postgres: connected, set up, and found to be a session of our own.
+
+Settings go by SQL and not with the connection's start: a pooler in session mode passes them on that way, and nobody
+has to list them in its configuration.
+"""
+
+import asyncpg  # type: ignore[import-untyped]
+
+from storage.sql.postgres_address import PostgresAddress
+from storage.store import StorageError
+
+COMMAND_TIMEOUT_S = 60
+POOLER_TRIES = 5
+
+SESSION_SETTINGS = {
+    "timezone": "UTC",
+    # Every statement here follows an index. Over a small table the planner would not, nor care which index it is, and
+    # would keep that plan while the table grows. Compiling such a plan would cost more than running it.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_custom_plan",
+    # A server that falls asleep in the middle of a batch must not keep the ownership row from its successor.
+    "idle_in_transaction_session_timeout": "5000",
+    # The lock's connection is idle for months: notice within half a minute if the other side is gone.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+# What an administrator set for everybody else: it would end the session that holds the lock, or a large batch. Not
+# every version of Postgres has all of them.
+TIMEOUTS = ("idle_session_timeout", "transaction_timeout", "statement_timeout", "lock_timeout")
+
+# Weaker settings than `on` that an administrator chose knowingly (`local`, `remote_write`) keep what was acknowledged
+# over a crash of this machine's Postgres; `off` does not.
+SYNCHRONOUS = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+NO_TIMEOUTS = f"""
+    SELECT set_config(name, '0', false) FROM unnest(ARRAY{list(TIMEOUTS)}) AS name
+    WHERE current_setting(name, true) <> '0'"""
+
+
+async def connect(address: PostgresAddress) -> asyncpg.Connection:
+    """A connection without settings.
+
+    Raises:
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: there is none.
+        TimeoutError: it took longer than the address allows.
+    """
+    return await asyncpg.connect(
+        address.dsn,
+        timeout=address.connect_timeout_s,
+        command_timeout=COMMAND_TIMEOUT_S,
+        server_settings=dict(address.settings),
+    )
+
+
+async def set_up(connection: asyncpg.Connection) -> asyncpg.Connection:
+    """Give a session the settings of ours."""
+    settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION_SETTINGS.items())
+    await connection.execute(f"SELECT {settings}; {NO_TIMEOUTS}; {SYNCHRONOUS}")
+    return connection
+
+
+async def check_sessions(one: asyncpg.Connection, other: asyncpg.Connection) -> None:
+    """See that each connection has a session to itself. It changes nothing, which would stay in a shared one.
+
+    A pooler in transaction mode lends a session to whoever has a transaction: settings reach others, a lock stays with
+    a session that nobody can name, and the owner cannot see whether it still has it.
+
+    Raises:
+        StorageError: there is such a pooler between us and Postgres.
+    """
+    try:
+        shared = await _are_shared(one, other)
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        shared = True  # a statement was prepared in one session and asked for in the next
+    if shared:
+        raise StorageError(
+            "a pooler in transaction mode (PgBouncer's pool_mode) stands before the database, and nobody can keep the"
+            " lock of an owner through it: connect to Postgres itself, or through a pooler in session mode"
+        )
+
+
+async def _are_shared(one: asyncpg.Connection, other: asyncpg.Connection) -> bool:
+    process = await one.fetchval("SELECT pg_backend_pid()")
+    if process == one.get_server_pid():
+        return False  # Postgres itself introduced the session; a pooler makes the number up
+    for _ in range(POOLER_TRIES):
+        async with other.transaction():  # takes the session that was given back last
+            rival = await other.fetchval("SELECT pg_backend_pid()")
+            if rival == process or await one.fetchval("SELECT pg_backend_pid()") != process:
+                return True
+    return False

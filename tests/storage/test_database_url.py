@@ -1,0 +1,98 @@
+"""What a database URL may say, and that nothing shows its password."""
+
+import doctest
+
+import pytest
+
+from storage.sql import database_url
+from storage.sql.database_url import show_url
+from storage.sql.postgres_address import read_address
+from storage.sql.sql_store import SqlStore, backend_for
+
+pytest.importorskip("asyncpg")
+
+HOST = "postgresql://u:s3cret@db.example:5433/stock"
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(database_url).attempted == 2
+    assert doctest.testmod(database_url).failed == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        HOST,
+        "postgresql+asyncpg://u:s3cret@/stock?host=/tmp",
+        "postgres://u@h/d?password=s3cret",
+        "postgresql://u@h/d?sslpassword=s3cret&sslcert=c&sslmode=require",
+        "postgresql://u:s3cret%40with%2Fall%3A@h/d",
+        "postgresql://u:%73%33cret@h/d",
+        "postgresql://u:s3cret?s3cret#s3cret/s3cret:s3cret@h/d",
+    ],
+)
+def test_what_is_shown_of_a_url_has_no_password(url: str) -> None:
+    for shown in (show_url(url), repr(SqlStore(url)), repr(backend_for(url)), backend_for(url).name):
+        assert "3cret" not in shown
+        assert "u" in shown
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:s3@cret@h/d",  # SQLAlchemy takes the host for cret@h
+        "postgresql://u:@s3cret@h/d",
+        "postgresql://u:s3cret/d",
+        "postgresql://u:s3cret@h:s3cret/d",
+        "postgresql://u:s3@cret?s3=cret@h/d",
+        "s3cret",
+        "s3cret://u:s3cret@h/d",
+        "postgresql://u:s3cret@h/d?connect_timeout=s3cret",
+        "postgresql://u:s3cret@h/d?port=s3cret",
+        "postgresql://u:s3cret@h/d?channel_binding=s3cret",
+    ],
+)
+def test_a_url_that_is_refused_is_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="the database URL") as refusal:
+        SqlStore(url)
+    assert "cret" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "dsn"),
+    [
+        ("sslmode=verify-full&sslrootcert=/r.crt", f"{HOST}?sslmode=verify-full&sslrootcert=%2Fr.crt"),
+        ("ssl=require", f"{HOST}?sslmode=require"),
+        ("channel_binding=prefer&gssencmode=disable&client_encoding=UTF-8", HOST),
+        ("target_session_attrs=read-write", f"{HOST}?target_session_attrs=read-write"),
+        ("application_name=shop&options=-csearch_path%3Dinv&connect_timeout=3", HOST),
+        ("host=a:1&host=b:2", f"{HOST}?host=a%3A1%2Cb%3A2"),
+    ],
+)
+def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str) -> None:
+    address = read_address(database_url.parse_url(f"{HOST}?{parameters}"))
+    assert address.dsn == dsn
+    assert address.connect_timeout_s == (3 if "connect_timeout" in parameters else 10)
+    assert address.settings == (
+        {"application_name": "shop", "options": "-csearch_path=inv"}
+        if "options" in parameters
+        else {"application_name": "stockkeeper"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sentence"),
+    [
+        ("channel_binding=require", "parameter channel_binding must be prefer or disable"),
+        ("gssencmode=require", "parameter gssencmode must be prefer or disable"),
+        ("hostaddr=10.0.0.1", "parameter hostaddr is not supported"),
+        ("statement_cache_size=0", "parameter statement_cache_size is not supported"),
+        ("connect_timeout=soon", "parameter connect_timeout must be a number of seconds"),
+        ("connect_timeout=-1", "parameter connect_timeout must be a number of seconds"),
+        ("port=x", "parameter port must be a number"),
+    ],
+)
+def test_a_parameter_that_cannot_be_kept_is_refused_by_name(parameter: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"the database URL's {sentence}"):
+        SqlStore(f"{HOST}?{parameter}")
