@@ -110,12 +110,9 @@ def simulate(
         plan.options_of(chosen[0] if chosen else 0)
         if bug and bug not in BUGS:
             raise ValueError(f"there is no bug named {bug!r}; there are {', '.join(BUGS)}")
-    except HooksBroken as broken:
-        console.print(str(broken), markup=False)
-        return 1
-    except (ValueError, msgspec.MsgspecError) as error:
+    except (HooksBroken, ValueError, msgspec.MsgspecError) as error:
         console.print(str(error), markup=False)
-        return 2
+        return 1 if isinstance(error, HooksBroken) else 2
     if seed is not None and every_step:
         return _every_step(plan, seed, console)
     if seed is not None:

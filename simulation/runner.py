@@ -1,7 +1,7 @@
 """From a seed to a result."""
 
 import gc
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
@@ -77,31 +77,11 @@ def run_seed(
         BaseException: a bug of the simulation itself.
     """
     options = options or options_of(int(seed))
-    kind = Schedule if backend == "trio" else LoopSchedule
-    schedule = kind(f"{seed}/schedule/{salt}", options.mode)
-    worlds: list[SimulatedRun] = []
-    ended_s = 0.0
-    on_sqlite = None
-    if disk != "memory":
-        sectors = Random(f"{seed}/sectors/{options.crash_steps}")
-        on_sqlite = SqliteDisk(SqliteFile(is_torn_by_cuts=disk == "power-cut", random=sectors))
-
-    async def main() -> None:
-        nonlocal ended_s
-        worlds.append(SimulatedRun(str(seed), options, schedule, on_sqlite or WatchedDisk()))
-        await worlds[0].run()
-        ended_s = anyio.current_time()
-
+    schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
     with no_collector(), small_scale(), plain_tasks():
-        run_virtually(main, schedule)
-        [world] = worlds
-        journal, moves = world.disk.transactions, world.disk.moves
-        violations = (*world.violations, *audit(world.history.operations, journal, world.quiet_since_ms, moves))
-    if on_sqlite is not None:
-        if (said := on_sqlite.file.read(partial(check_file, disk=on_sqlite))) != "ok":
-            violations = (*violations, GuaranteeViolation("G3", f"SQLite finds its file broken: {said}"))
-        on_sqlite.file.close()
+        world, ended_s = _run_to_its_end(str(seed), options, schedule, _disk_of(seed, options, disk))
+        violations = (*world.violations, *_audited(world))
     return Result(
         str(seed),
         options,
@@ -112,11 +92,46 @@ def run_seed(
         world.disk.last_lsn,
         ended_s,
         process_time() - began_s,
-        violations,
+        (*violations, *_checked_file(world.disk)),
         world.history,
-        journal,
-        moves,
+        world.disk.transactions,
+        world.disk.moves,
     )
+
+
+def _disk_of(seed: int | str, options: Options, disk: DiskKind) -> WatchedDisk:
+    if disk == "memory":
+        return WatchedDisk()
+    sectors = Random(f"{seed}/sectors/{options.crash_steps}")
+    return SqliteDisk(SqliteFile(is_torn_by_cuts=disk == "power-cut", random=sectors))
+
+
+def _run_to_its_end(
+    seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk
+) -> tuple[SimulatedRun, float]:
+    """Run a world. Returns it, and the virtual time at its end."""
+    ended: list[tuple[SimulatedRun, float]] = []
+
+    async def main() -> None:
+        world = SimulatedRun(seed, options, schedule, disk)
+        await world.run()
+        ended.append((world, anyio.current_time()))
+
+    run_virtually(main, schedule)
+    [result] = ended
+    return result
+
+
+def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
+    return audit(world.history.operations, world.disk.transactions, world.quiet_since_ms, world.disk.moves)
+
+
+def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:
+    """Check the database file, if there is one, and close it."""
+    if isinstance(disk, SqliteDisk):
+        if (said := disk.file.read(partial(check_file, disk=disk))) != "ok":
+            yield GuaranteeViolation("G3", f"SQLite finds its file broken: {said}")
+        disk.file.close()
 
 
 def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Schedule | LoopSchedule) -> None:
