@@ -7,6 +7,7 @@ from random import Random
 
 import anyio
 from anyio import lowlevel
+from msgspec import Struct
 
 from actors.records import Transaction
 from simulation.disks.watched_disk import WatchedDisk
@@ -17,6 +18,20 @@ from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 
 class InjectedError(StorageError):
     """A storage failure that the seed wanted."""
+
+
+class StoreStatistics(Struct, frozen=True):
+    """Counts since the store was made.
+
+    Args:
+        operations: calls that reached the store.
+        faults: how many of them it let fail.
+        batches: how many batches reached the disk.
+    """
+
+    operations: int
+    faults: int
+    batches: int
 
 
 class FaultyStore(MemoryStore):
@@ -63,6 +78,7 @@ class FaultyStore(MemoryStore):
         self._in_flight_batch: tuple[Sequence[Transaction], int] = ((), 0)
         self._moving: tuple[int, int] | None = None  # the arguments of a step of housekeeping that is under way
         self._down_until_s = 0.0
+        self._operations = self._faults = self._batches = 0
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
 
@@ -70,6 +86,9 @@ class FaultyStore(MemoryStore):
         state = "cut" if self.is_cut else "superseded" if self.is_superseded else "open"
         writing = " writing" if self._in_flight else ""
         return f"<{type(self).__name__} {self._name} {state}{writing} of {self.disk!r}>"
+
+    def statistics(self) -> StoreStatistics:
+        return StoreStatistics(self._operations, self._faults, self._batches)
 
     @property
     def is_superseded(self) -> bool:
@@ -95,7 +114,7 @@ class FaultyStore(MemoryStore):
             if not self._is_calm() and random.random() < options.lands_late:
                 self._note("commit fails and lands late")
                 self._later(random.random() * 0.3, self._in_flight)
-                raise InjectedError("the connection broke during COMMIT")
+                raise self._fault("the connection broke during COMMIT")
         finally:
             self._in_flight = None
         self.land(batch)
@@ -119,6 +138,7 @@ class FaultyStore(MemoryStore):
         except AssertionError as refusal:
             self._refused(str(refusal))
             raise InjectedError("the database refuses the batch") from refusal
+        self._batches += 1
         self._landed(self._epoch, transactions)
 
     def _land_late(self, transactions: Sequence[Transaction], epoch: int) -> None:
@@ -139,7 +159,12 @@ class FaultyStore(MemoryStore):
         self.opened(ownership)
         return ownership
 
+    def _fault(self, sentence: str) -> InjectedError:
+        self._faults += 1
+        return InjectedError(sentence)
+
     async def _before(self, operation: str) -> None:
+        self._operations += 1
         self._die_if_cut()
         if self._is_calm():
             await lowlevel.checkpoint()
@@ -147,12 +172,12 @@ class FaultyStore(MemoryStore):
             options, random = self._options, self._stream(operation)
             await self._dawdle(random, options.slow_store)
             if anyio.current_time() < self._down_until_s:
-                raise InjectedError(f"{operation} failed: the database is down")
+                raise self._fault(f"{operation} failed: the database is down")
             if random.random() < options.store_error * (1.0 if operation == "write" else 0.2):
                 self._note(f"{operation} fails")
                 if random.random() < 0.5:
                     self._down_until_s = anyio.current_time() + random.random() * 0.3
-                raise InjectedError(f"{operation} failed")
+                raise self._fault(f"{operation} failed")
         self._die_if_cut()
 
     async def _after(self, operation: str) -> None:
@@ -163,7 +188,7 @@ class FaultyStore(MemoryStore):
             random = self._stream(operation)
             if operation in ("write", "move_out") and random.random() < self._options.landed_although_failed:
                 self._note(f"{operation} lands and fails")
-                raise InjectedError("no answer to COMMIT")
+                raise self._fault("no answer to COMMIT")
             if random.random() < 0.5:
                 await self._dawdle(random, self._options.slow_store)
             self._die_if_cut()

@@ -2,7 +2,7 @@
 
 from simulation.audit.replay import Replay
 from simulation.disks.watched_disk import WatchedDisk
-from simulation.faults import calm, options_of
+from simulation.faults import Options, calm, options_of
 from simulation.runner import run_seed, run_virtually
 from simulation.schedule.trio_schedule import Schedule
 from simulation.world.inspection import small_scale
@@ -11,9 +11,8 @@ from simulation.world.simulated_run import SimulatedRun
 SEED = 3
 
 
-def a_calm_run() -> SimulatedRun:
-    """One that has run to its end, with nothing going wrong."""
-    options = calm(options_of(SEED, keep_s=0))
+def a_run(options: Options) -> SimulatedRun:
+    """One that has come to its end."""
     schedule = Schedule(f"{SEED}/schedule/", options.mode)
     worlds: list[SimulatedRun] = []
 
@@ -27,7 +26,7 @@ def a_calm_run() -> SimulatedRun:
 
 
 def test_what_a_world_counts_agrees_with_what_happened_in_it() -> None:
-    world = a_calm_run()
+    world = a_run(calm(options_of(SEED, keep_s=0)))
     counts, sent = world.history.statistics(), world.network.statistics()
     assert counts.operations == len(world.history.operations) > 0
     assert (counts.open, sent.under_way) == (0, 0)
@@ -46,3 +45,12 @@ def test_a_replay_counts_what_the_journal_made() -> None:
     assert counts.transactions == result.transactions == len(result.journal)
     assert counts.rows == len({change.after.key for one in result.journal for change in one.changes})
     assert repr(replay) == f"<Replay last_lsn={result.transactions} rows={counts.rows} violations=0>"
+
+
+def test_a_store_counts_its_faults_and_the_batches_that_reached_the_disk() -> None:
+    world = a_run(options_of(SEED, store_error=0.5, keep_s=0))
+    counts = [server.store.statistics() for server in world.servers]
+    faults = [note for note in world.history.notes if note.what.endswith(" fails")]
+    assert sum(one.faults for one in counts) >= len(faults) > 0
+    assert all(one.faults <= one.operations for one in counts)
+    assert 0 < sum(one.batches for one in counts) <= world.disk.last_lsn
