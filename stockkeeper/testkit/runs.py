@@ -8,6 +8,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+from actors.exceptions import leaves
 from simulation import report
 from simulation.faults import Backend
 from simulation.runner import no_collector, run_seed, run_virtually
@@ -22,6 +23,7 @@ Scenario = Callable[[World], Awaitable[object]]
 
 STEPS_MAX = 200_000
 STEPS_TOLD = 30
+ASYNCIO_HINT = "This code needs asyncio, and the simulation runs on trio: simulation.run(..., backend='asyncio')."
 
 
 class SimulationFailed(AssertionError):
@@ -136,6 +138,8 @@ class Simulation:
             trace = attempt.trace(schedule)
         if failure is not None:
             failure.add_note(self._note(seed, attempt.engine.events))
+            if backend == "trio" and any(map(_needs_asyncio, leaves(failure))):
+                failure.add_note(ASYNCIO_HINT)
             raise failure
         return Run(seed, trace, schedule.steps, attempt.ended_s, tuple(attempt.engine.events))
 
@@ -144,6 +148,10 @@ class Simulation:
         left_out = [f"  ({len(events) - len(steps)} earlier ones)"] if len(events) > len(steps) else []
         lines = [f"simulation seed {seed} failed; its last steps:", *left_out, *steps, "again with:"]
         return "\n".join([*lines, f"  {self._again(seed)}"])
+
+
+def _needs_asyncio(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and str(error) in ("no running event loop", "no current event loop")
 
 
 class _Attempt:

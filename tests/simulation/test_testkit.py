@@ -1,5 +1,6 @@
 """The test kit keeps its promises about seeds and time, and finds bugs."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -269,3 +270,15 @@ def test_the_kit_loads_neither_the_server_s_transport_nor_grpc_s_binding() -> No
     assert not loaded & {"rpc.rpc_server", "stockkeeper.bootstrap", "uvloop"}
     assert not {name for name in loaded if name.startswith("grpc.") and "_cython" in name}
     assert not {name for name in loaded if name.startswith(("stockkeeper.serving", "stockkeeper.command_line"))}
+
+
+def test_a_scenario_that_needs_asyncio_is_told_so_once() -> None:
+    async def scenario(world: World) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(asyncio.sleep, 0.1)
+
+    with pytest.raises(BaseExceptionGroup) as raised:
+        Simulation().run(scenario)
+    assert "".join(raised.value.__notes__).count("simulation.run(..., backend='asyncio')") == 1
+    assert len(Simulation().run(scenario, backend="asyncio")) == 1
