@@ -10,9 +10,8 @@ import sys
 
 from cyclopts import App, CoercionError, CycloptsError
 
+from stockkeeper.command_line.exit_status import EXIT_BROKEN_PIPE, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE
 from stockkeeper.config import ConfigurationError
-
-EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
 
 # Each command is imported when it runs: `serve` and `--version` do without the client and its tables.
 COMMANDS = {

@@ -23,6 +23,7 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.errors import LineError, error_details
 from stockkeeper_client.v1 import stock_pb2 as pb
 
+from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
 from stockkeeper.command_line.server_call import explain, parse_target, refuse_lines
@@ -31,7 +32,6 @@ from stockkeeper.command_line.stock_csv import BadFile, CountedLines, read_count
 CONNECT_TIMEOUT_S = 10.0
 TIMEOUT_S = 600.0
 LINES_A_STEP = 500
-EXIT_INTERRUPTED = 130
 
 _UNAVAILABLE = grpc.StatusCode.UNAVAILABLE  # the server's own word for it may still mean "perhaps"
 

@@ -1,6 +1,7 @@
 """Reservations: made, looked at, confirmed, released and shipped."""
 
 from typing import Annotated
+from uuid import uuid4
 
 from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.v1.stock_pb2 import Reservation
@@ -8,7 +9,7 @@ from stockkeeper_client.v1.stock_pb2 import Reservation
 from actors.bounds import TTL_MINUTES_MAX
 from stockkeeper.command_line.output import Column, counted, print_list, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
-from stockkeeper.command_line.server_call import call
+from stockkeeper.command_line.server_call import REPEATABLE, call, under_request_id
 from stockkeeper.command_line.whole_number import whole_number
 from stockkeeper.config import ConfigurationError
 
@@ -97,7 +98,7 @@ def reserve(
         sentences.append(f"Reservation {answer.reservation_id} holds until {answer.expires_at}.")
         return show(answer, sentences, as_json=json)
 
-    return call(target, run)
+    return call(target, run, again=REPEATABLE)
 
 
 def parse_line(line: str) -> Item:
@@ -131,7 +132,7 @@ def confirm(
         answer = await client.confirm_reservation(organization_id, reservation_id, order_id)
         return show(answer, [f"{answer.message} at {answer.confirmed_at}."], as_json=json)
 
-    return call(target, run)
+    return call(target, run, again=REPEATABLE)
 
 
 def release(
@@ -156,7 +157,7 @@ def release(
         items, pieces = counted(answer.items_released, "item"), counted(answer.total_quantity_released, "piece")
         return show(answer, [f"{answer.message}: {items}, {pieces} went back."], as_json=json)
 
-    return call(target, run)
+    return call(target, run, again=REPEATABLE)
 
 
 def fulfill(
@@ -176,12 +177,13 @@ def fulfill(
     reference
         The shipment's number or other paper, for the ledger.
     """
+    request_id = request_id or str(uuid4())
 
     async def run(client: InventoryClient) -> int:
         answer = await client.stock.fulfill_reservation(
-            organization_id, reservation_id, reference=reference, request_id=request_id or None
+            organization_id, reservation_id, reference=reference, request_id=request_id
         )
         items, pieces = counted(answer.items_fulfilled, "item"), counted(answer.total_quantity_fulfilled, "piece")
         return show(answer, [f"{items}, {pieces} left at {answer.fulfilled_at}."], as_json=json)
 
-    return call(target, run)
+    return call(target, run, again=under_request_id(request_id))

@@ -19,6 +19,8 @@ from rich.markup import escape
 from rich.table import Table
 from stockkeeper_client.v1.protobuf import Message
 
+from stockkeeper.command_line.exit_status import EXIT_FAILURE
+
 TABLE_ROWS_MAX = 1_000
 LINES_A_WRITE = 500
 SPACES_BETWEEN = 2  # columns, as the table below has it
@@ -50,7 +52,7 @@ def say(line: str) -> None:
 def fail(sentence: str) -> int:
     """Say on stderr what went wrong. Returns the exit status 1."""
     sys.stderr.write(f"{sentence}\n")
-    return 1
+    return EXIT_FAILURE
 
 
 def counted(number: int, noun: str) -> str:

@@ -7,43 +7,91 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 import grpc
 from stockkeeper_client import InventoryClient
+from stockkeeper_client.channel import is_on_this_machine
 from stockkeeper_client.errors import ErrorDetails, LineError, error_details
 
 from actors.bounds import LINE_ERRORS_MAX
+from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail
 from stockkeeper.config import ConfigurationError
 
 TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+
+MAY_BE_DONE = "It may have been done all the same. To find out, run it again"
+REPEATABLE = f"{MAY_BE_DONE}: it changes nothing twice."
+
+# What gRPC itself says when no answer came.
+NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+FAILURES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)  # of the server, which may come after the change
 
 Call = Callable[[InventoryClient], Awaitable[int]]
 
 
-def call(target: str, run: Call) -> int:
+def call(target: str, run: Call, *, again: str = "") -> int:
     """Run a command against the server. Returns its exit status, or 1 with a sentence on stderr.
+
+    Args:
+        target: the server, as host:port.
+        run: makes the calls and prints their answers.
+        again: of a command that changes something: how to find out whether it did.
 
     Raises:
         ConfigurationError: the target is none.
     """
     host, port = parse_target(target)
+    doubt = ""  # what is to be said if the answer is lost
 
     async def connected() -> int:
+        nonlocal doubt
         async with InventoryClient(host, port, timeout_s=TIMEOUT_S, breaker=False) as client:
+            if await _connects(client.channel):
+                doubt = again
             return await run(client)
 
     try:
         return anyio.run(connected)
     except grpc.aio.AioRpcError as error:
-        return explain(error, target)
+        return explain(error, target, doubt)
+    except KeyboardInterrupt:
+        if doubt:
+            sys.stderr.write(f"Interrupted. {doubt}\n")
+        return EXIT_INTERRUPTED
 
 
-def explain(error: grpc.aio.AioRpcError, target: str) -> int:
-    """Say on stderr why the server turned a call down. Returns the exit status 1."""
+async def _connects(channel: grpc.aio.Channel) -> bool:
+    """Whether the first attempt to connect succeeds: if it does not, nothing was sent."""
+    state = channel.get_state(try_to_connect=True)
+    with anyio.move_on_after(CONNECT_TIMEOUT_S):
+        while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
+            await channel.wait_for_state_change(state)
+            state = channel.get_state(try_to_connect=True)
+    return state is grpc.ChannelConnectivity.READY
+
+
+def explain(error: grpc.aio.AioRpcError, target: str, doubt: str = "") -> int:
+    """Say on stderr why there is no answer, or an unwelcome one. Returns the exit status 1.
+
+    Args:
+        error: how the call ended.
+        target: the server that was called.
+        doubt: what is said if the call may have been carried out all the same.
+    """
     details = error_details(error)
     if details.line_errors:
         return refuse_lines(details.line_errors, details.line_errors_total)
-    if error.code() is grpc.StatusCode.UNAVAILABLE and not details.reason:
-        return fail(f"No server answers at {target}. Start one with: stockkeeper serve")
-    return fail("\n".join(_sentences(error, details)))
+    if error.code() in NO_ANSWER and not details.reason:
+        return fail(_no_answer(error, target, doubt))
+    in_doubt = [doubt] if doubt and error.code() in FAILURES and details.reason != "OVERLOADED" else []
+    return fail("\n".join([*_sentences(error, details), *in_doubt]))
+
+
+def _no_answer(error: grpc.aio.AioRpcError, target: str, doubt: str) -> str:
+    if doubt:
+        return f"The server at {target} does not answer any more. {doubt}"
+    if is_on_this_machine(target):
+        return f"No server answers at {target}. Start one with: stockkeeper serve"
+    return f"No server answers at {target}: {error.details() or error.code().name}"
 
 
 def _sentences(error: grpc.aio.AioRpcError, details: ErrorDetails) -> list[str]:
@@ -74,3 +122,8 @@ def parse_target(target: str) -> tuple[str, int]:
     if not host or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65_535:
         raise ConfigurationError(f"The target must be host:port, with a port from 1 to 65535, not {target!r}.")
     return host.strip("[]"), int(port)
+
+
+def under_request_id(request_id: str) -> str:
+    """How to find out about a change that carries a request id."""
+    return f"{MAY_BE_DONE}, with --request-id {request_id}: it changes nothing twice."

@@ -1,13 +1,14 @@
 """What is in stock, and goods that come in."""
 
 from typing import Annotated
+from uuid import uuid4
 
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
 from stockkeeper.command_line.output import Column, print_list, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
-from stockkeeper.command_line.server_call import call
+from stockkeeper.command_line.server_call import call, under_request_id
 
 PAGE_ROWS_MAX = 1_000
 
@@ -91,6 +92,7 @@ def receive(
     reference
         The delivery note or other paper, for the ledger.
     """
+    request_id = request_id or str(uuid4())
 
     async def run(client: InventoryClient) -> int:
         answer = await client.stock.receive_stock(
@@ -100,11 +102,11 @@ def receive(
             quantity,
             reason=reason,
             reference=reference,
-            request_id=request_id or None,
+            request_id=request_id,
         )
         sentence = (
             f"{answer.available_quantity} {variant_id} are available in {warehouse_id}, {answer.total_quantity} in all."
         )
         return show(answer, [sentence], as_json=json)
 
-    return call(target, run)
+    return call(target, run, again=under_request_id(request_id))

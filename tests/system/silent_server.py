@@ -1,6 +1,7 @@
-"""A server that takes an import and never answers: `python -m tests.system.silent_server one|all`.
+"""A server that takes changes and never answers: `python -m tests.system.silent_server one|all`.
 
-It reads one message of the import, or all of them, and says so on stdout. Whoever runs it decides what happens next.
+Of an import it reads one message, or all of them. It says on stdout what it has read, and the test decides what
+happens next.
 """
 
 import asyncio
@@ -27,9 +28,16 @@ class SilentServicer(StockServiceServicer):
         async for _ in requests:
             if not self._reads_all:
                 break
+        await self._keep_silent()
+        raise AssertionError("nothing ends that")
+
+    async def ReceiveStock(self, request: pb.ReceiveStockRequest, context: object) -> pb.ReceiveStockResponse:
+        await self._keep_silent()
+        raise AssertionError("nothing ends that")
+
+    async def _keep_silent(self) -> None:
         print("has read", flush=True)  # noqa: T201
         await asyncio.Event().wait()
-        raise AssertionError("nothing sets that event")
 
 
 async def main() -> None:

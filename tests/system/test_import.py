@@ -128,15 +128,20 @@ async def test_an_import_reads_a_pipe(tmp_path: Path) -> None:
         assert await row(client) == (5, 5, 0, 0, 0, 0, "madrid")
 
 
-async def interrupted(tmp_path: Path, reads: str, how: str) -> tuple[int, str]:
-    """Interrupt an import, or kill its server, once the server has read one message or all of them.
-
-    Returns the program's exit status and what it said.
-    """
+async def import_interrupted(tmp_path: Path, reads: str, how: str) -> tuple[int, str]:
     file = tmp_path / "stock.csv"
     # More than gRPC sends without being read, so that a server that reads one message holds the rest up.
     lines = 100_000 if reads == "one" else 3
     file.write_text(f"{NEEDED}\n" + "".join(f"shop,variant-number-{number},madrid,1\n" for number in range(lines)))
+    status, said = await interrupted(how, reads, "import", str(file), "--request-id", "count-7")
+    return status, said.replace(str(file), "FILE")
+
+
+async def interrupted(how: str, reads: str, *arguments: str) -> tuple[int, str]:
+    """Interrupt the program, or kill its server, once the server has read what it reads.
+
+    Returns the program's exit status and what it said.
+    """
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.system.silent_server", reads), stdout=asyncio.subprocess.PIPE, cwd=ROOT
     )
@@ -144,8 +149,7 @@ async def interrupted(tmp_path: Path, reads: str, how: str) -> tuple[int, str]:
     try:
         port = int(await asyncio.wait_for(server.stdout.readline(), 30))
         program = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "stockkeeper", "import", str(file)),
-            *("--target", f"localhost:{port}", "--request-id", "count-7"),
+            *(sys.executable, "-m", "stockkeeper", *arguments, "--target", f"localhost:{port}"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
@@ -157,7 +161,7 @@ async def interrupted(tmp_path: Path, reads: str, how: str) -> tuple[int, str]:
             server.kill()
         out, err = await asyncio.wait_for(program.communicate(), 30)
         assert (out, program.returncode is not None) == (b"", True)
-        return program.returncode or 0, err.decode().replace(str(file), "FILE").replace(str(port), "PORT")
+        return program.returncode or 0, err.decode().replace(str(port), "PORT")
     finally:
         if server.returncode is None:
             server.kill()
@@ -183,4 +187,14 @@ MAY_HAPPEN = (
 async def test_an_import_that_is_cut_off_says_whether_it_can_still_happen(
     tmp_path: Path, reads: str, how: str, status: int, said: str
 ) -> None:
-    assert await interrupted(tmp_path, reads, how) == (status, said)
+    assert await import_interrupted(tmp_path, reads, how) == (status, said)
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "said"),
+    [("SIGINT", 130, "Interrupted."), ("kill", 1, "The server at localhost:PORT does not answer any more.")],
+)
+async def test_a_change_whose_answer_is_lost_says_how_to_find_out(how: str, status: int, said: str) -> None:
+    again = "It may have been done all the same. To find out, run it again, with --request-id d-7: it changes nothing"
+    arguments = ("receive", "shop", "mug", "madrid", "5", "--request-id", "d-7")
+    assert await interrupted(how, "all", *arguments) == (status, f"{said} {again} twice.\n")
