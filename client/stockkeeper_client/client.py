@@ -8,7 +8,7 @@ import grpc.aio
 
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker
-from stockkeeper_client.connection import Connection, Metadata
+from stockkeeper_client.connection import Connection, ConnectionSettings, Metadata
 from stockkeeper_client.items import Item, to_messages
 from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations
 from stockkeeper_client.stock import StockClient
@@ -42,8 +42,6 @@ class InventoryClient:
     Cancelling a method cancels the call, and leaves it open whether the service has carried it out.
     """
 
-    _reservations: Reservations | None = None
-
     def __init__(
         self,
         host: str = "localhost",
@@ -57,19 +55,18 @@ class InventoryClient:
         metadata: Metadata = (),
         options: Sequence[ChannelOption] = (),
     ) -> None:
-        self._connection = Connection(
-            _target(host, port),
+        settings = ConnectionSettings(
             timeout_s=timeout_s,
             retry=retry,
             breaker=breaker if isinstance(breaker, CircuitBreaker) else CircuitBreaker() if breaker else None,
             credentials=credentials,
-            metadata=metadata,
-            options=options,
+            metadata=tuple(metadata),
+            options=tuple(options),
         )
+        self._connection = self._connect(_target(host, port), settings)
+        self._reservations = self._stream_reservations() if streaming else None
         self._stub: InventoryServiceStub | None = None
         self._stock: StockClient | None = None
-        if streaming:
-            self._reservations = Reservations(self._connection, retry=retry, metadata=metadata)
 
     def __repr__(self) -> str:
         return f"<InventoryClient {self._connection.target} breaker={self.breaker}>"
@@ -90,6 +87,13 @@ class InventoryClient:
         if self._reservations is not None:
             await self._reservations.close(grace_s)
         await self._connection.close(grace_s)
+
+    def _connect(self, target: str, settings: ConnectionSettings) -> Connection:
+        """How the service is reached. The test kit's client goes another way."""
+        return Connection(target, settings)
+
+    def _stream_reservations(self) -> Reservations:
+        return Reservations(self._connection)
 
     @property
     def channel(self) -> grpc.aio.Channel:

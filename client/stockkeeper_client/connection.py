@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc.aio
@@ -30,29 +31,38 @@ SERVICE_FAILURES = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """What InventoryClient is given for its connection, and means there."""
+
+    timeout_s: float
+    retry: RetryPolicy | None
+    breaker: CircuitBreaker | None
+    credentials: grpc.ChannelCredentials | None
+    metadata: Metadata
+    options: Sequence[ChannelOption]
+
+    def __post_init__(self) -> None:
+        if not self.timeout_s > 0:
+            raise ValueError(f"timeout_s={self.timeout_s} has to be positive")
+
+
 class Connection:
-    def __init__(
-        self,
-        target: str,
-        *,
-        timeout_s: float,
-        retry: RetryPolicy | None,
-        breaker: CircuitBreaker | None,
-        credentials: grpc.ChannelCredentials | None,
-        metadata: Metadata,
-        options: Sequence[ChannelOption],
-    ) -> None:
-        if not timeout_s > 0:
-            raise ValueError(f"{timeout_s=} has to be positive")
+    """The way to one target. Its channel is opened by the first call."""
+
+    def __init__(self, target: str, settings: ConnectionSettings) -> None:
         self.target = target
-        self.timeout_s = timeout_s
-        self.breaker = breaker
-        self._retry = retry
-        self._credentials = credentials
-        self._metadata = tuple(metadata)
-        self._options = tuple(options)
+        self.settings = settings
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "new" if self._channel is None else "open"
+        return f"<Connection {self.target} {state} breaker={self.breaker}>"
+
+    @property
+    def breaker(self) -> CircuitBreaker | None:
+        return self.settings.breaker
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -62,8 +72,9 @@ class Connection:
         """
         self._require_open()
         if self._channel is None:
+            settings = self.settings
             self._channel = open_channel(
-                self.target, retry=self._retry, credentials=self._credentials, options=self._options
+                self.target, retry=settings.retry, credentials=settings.credentials, options=settings.options
             )
         return self._channel
 
@@ -83,9 +94,8 @@ class Connection:
     ) -> Response:
         """Sends `request` and returns the answer. Raises AioRpcError and CircuitOpenError."""
         self._require_open()
-        deadline_s = self.timeout_s if timeout_s is None else timeout_s
         with guarded(self.breaker):
-            return await method(request, timeout=deadline_s, metadata=[*self._metadata, *metadata])
+            return await method(request, timeout=self.time_limit_s(timeout_s), metadata=self.with_own(metadata))
 
     async def upload(
         self,
@@ -98,7 +108,7 @@ class Connection:
         """Sends all of `requests` and returns the answer. Raises as `call` does, and what `requests` raises."""
         self._require_open()
         with guarded(self.breaker) as permit:
-            call = method(timeout=timeout_s, metadata=[*self._metadata, *metadata])
+            call = method(timeout=timeout_s, metadata=self.with_own(metadata))
             status = FirstStatus(call)
             try:
                 await write_all(call, requests)
@@ -108,6 +118,14 @@ class Connection:
                     permit.abandoned()
                 raise
             return await status.answer(call)
+
+    def time_limit_s(self, timeout_s: float | None) -> float:
+        """What a method was given, or the connection's own limit."""
+        return self.settings.timeout_s if timeout_s is None else timeout_s
+
+    def with_own(self, metadata: Metadata) -> Metadata:
+        """The metadata of one call after those of all."""
+        return [*self.settings.metadata, *metadata]
 
     def _require_open(self) -> None:
         if self._closed:

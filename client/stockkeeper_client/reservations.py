@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
 
 import grpc.aio
 
 from stockkeeper_client.channel import RetryPolicy
-from stockkeeper_client.connection import Connection, Metadata, guarded
+from stockkeeper_client.connection import Connection, guarded
 from stockkeeper_client.errors import DETAILS_KEY, error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stream_pb2
@@ -41,26 +42,23 @@ _BROKEN = frozenset({grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusC
 
 
 class Reservations:
-    """Makes reservations over the stream, which is opened by the first and opened again when it broke.
+    """Makes reservations over the stream, which is opened by the first and opened again when it broke."""
 
-    `retry` and `metadata` are those of the connection's calls.
-    """
-
-    def __init__(self, connection: Connection, *, retry: RetryPolicy | None, metadata: Metadata) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._retry = retry
-        self._metadata = tuple(metadata)
-        self._stream: _Stream | None = None
+        self._stream: ReservationChannel | None = None
+
+    def __repr__(self) -> str:
+        return f"<Reservations of {self._connection.target} over {self._stream or 'no stream yet'}>"
 
     async def reserve(
         self, request: pb.ReserveStockRequest, *, idempotency_key: str, timeout_s: float | None
     ) -> pb.ReserveStockResponse:
         """As the unary call. Cancelling it gives up the wait: what was sent may be carried out."""
         connection = self._connection
-        deadline_s = connection.timeout_s if timeout_s is None else timeout_s
         with guarded(connection.breaker):
             try:
-                async with asyncio.timeout(deadline_s):
+                async with self._time_limit(connection.time_limit_s(timeout_s)):
                     return await self._attempt(request, idempotency_key)
             except TimeoutError:
                 raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
@@ -71,25 +69,53 @@ class Reservations:
             await self._stream.close(grace_s)
 
     async def _attempt(self, request: pb.ReserveStockRequest, idempotency_key: str) -> pb.ReserveStockResponse:
-        retry, attempt = self._retry, 0
+        retry, attempt = self._connection.settings.retry, 0
         while True:
             attempt += 1
-            outcome = await self._open_stream().ask(request, idempotency_key)
+            outcome = await self._usable_stream().ask(request, idempotency_key)
             if isinstance(outcome, pb.ReserveStockResponse):
                 return outcome
             if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
                 raise outcome
-            await asyncio.sleep(_delay_s(outcome, retry, attempt))
+            await self._rest(_delay_s(outcome, retry, attempt, self._jitter()))
 
-    def _open_stream(self) -> _Stream:
+    def _usable_stream(self) -> ReservationChannel:
         channel = self._connection.channel  # raises if the client was closed
         if self._stream is None or self._stream.is_over:
-            self._stream = _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._metadata))
+            self._stream = self._open_stream(channel)
         return self._stream
 
+    # What follows is asyncio's and gRPC's; the test kit has others.
 
-class _Stream:
+    def _open_stream(self, channel: grpc.aio.Channel) -> ReservationChannel:
+        return _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._connection.with_own(())))
+
+    def _time_limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+    async def _rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def _jitter(self) -> float:
+        return random.uniform(0.8, 1.2)
+
+
+class ReservationChannel(Protocol):
     """One stream, from its first request to its end."""
+
+    is_over: bool
+
+    async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
+        """The answer, or the error: which is not raised, since nobody may be there to hear it."""
+        ...
+
+    async def close(self, grace_s: float | None) -> None:
+        """Lets requests run for `grace_s` seconds more, then cancels them."""
+        ...
+
+
+class _Stream(ReservationChannel):
+    """A stream of grpc.aio."""
 
     def __init__(
         self, call: grpc.aio.StreamStreamCall[stream_pb2.ReserveStockRequests, stream_pb2.ReserveStockReplies]
@@ -104,8 +130,10 @@ class _Stream:
         self._writing = asyncio.create_task(self._write())
         self._reading = asyncio.create_task(self._read())
 
+    def __repr__(self) -> str:
+        return f"<_Stream waiting={len(self._waiting)} unsent={len(self._unsent)} over={self.is_over}>"
+
     async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
-        """The answer, or the error: which is not raised, since nobody may be there to hear it."""
         self._sequence += 1
         sequence = self._sequence
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -164,16 +192,14 @@ class _Stream:
                 if not isinstance(message, stream_pb2.ReserveStockReplies):
                     return  # the end
                 for reply in message.replies:
-                    self._give(reply.sequence, _outcome(reply))
+                    self._give(reply.sequence, outcome_of(reply))
         except grpc.aio.AioRpcError as ended:
-            error = ended
-            if ended.code() in _BROKEN:
-                error = _error(grpc.StatusCode.UNAVAILABLE, f"The stream broke: {ended.details()}")
+            error = broken(ended)
         finally:
             self.is_over = True
             self._writing.cancel()
             for sequence in list(self._waiting):
-                self._give(sequence, _copy(error))
+                self._give(sequence, copy_of(error))
 
     def _give(self, sequence: int, outcome: Outcome) -> None:
         answer = self._waiting.pop(sequence, None)
@@ -181,7 +207,7 @@ class _Stream:
             answer.set_result(outcome)
 
 
-def _outcome(reply: stream_pb2.ReserveStockReply) -> Outcome:
+def outcome_of(reply: stream_pb2.ReserveStockReply) -> Outcome:
     if reply.HasField("status"):
         status = reply.status
         return _error(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, status)
@@ -202,8 +228,15 @@ def _error(code: grpc.StatusCode, message: str, status: Status | None = None) ->
     )
 
 
-def _copy(error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
-    """One for each who raises it: an exception keeps the traceback of every raise."""
+def broken(ended: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+    """What the stream's end is to those that still wait: their requests may be sent again, unless it says otherwise."""
+    if ended.code() in _BROKEN:
+        return _error(grpc.StatusCode.UNAVAILABLE, f"The stream broke: {ended.details()}")
+    return ended
+
+
+def copy_of(error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+    """One for each caller that raises it: an exception keeps the traceback of every raise."""
     return grpc.aio.AioRpcError(
         error.code(),
         initial_metadata=error.initial_metadata(),
@@ -213,10 +246,10 @@ def _copy(error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
     )
 
 
-def _delay_s(error: grpc.aio.AioRpcError, retry: RetryPolicy, attempt: int) -> float:
-    """How long to wait before the next attempt, in seconds."""
+def _delay_s(error: grpc.aio.AioRpcError, retry: RetryPolicy, attempt: int, jitter: float) -> float:
+    """How long to wait before the next attempt, in seconds. `jitter` spreads what gRPC would spread, around 1."""
     told_s = error_details(error).retry_delay_s
     if told_s is not None:
         return told_s
     backoff_s = min(retry.backoff_s * retry.backoff_factor ** (attempt - 1), retry.backoff_s_max)
-    return backoff_s * random.uniform(0.8, 1.2)
+    return backoff_s * jitter

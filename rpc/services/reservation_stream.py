@@ -85,8 +85,8 @@ class ReservationStreamServicer:
             reading.cancel()
 
 
-class _Answered(NamedTuple):
-    """Not the request itself: it would keep the whole message that it came with."""
+class Answered(NamedTuple):
+    """A request by its ids, and what the core replied. The request itself would keep the message that it came with."""
 
     sequence: int
     organization_id: str
@@ -109,7 +109,7 @@ class Stream:
         self._under_way_max = under_way_max
         self._details_bytes_max = details_bytes_max
         self._under_way = 0
-        self._answered: list[_Answered] = []
+        self._answered: list[Answered] = []
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
         self._is_over = False
@@ -162,7 +162,7 @@ class Stream:
             await self._has_news.wait()
         message, size, count = pb.ReserveStockReplies(), 0, 0
         while count < len(self._answered) and size < REPLIES_BYTES_MAX:
-            size += self._fill(message.replies.add(), self._answered[count])
+            size += fill(message.replies.add(), self._answered[count], self._details_bytes_max)
             count += 1
         del self._answered[:count]
         return message
@@ -187,30 +187,33 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
             reply.fail(error)
-            self._note(_Answered(streamed.sequence, *ids, reply))
+            self._note(Answered(streamed.sequence, *ids, reply))
             if isinstance(error, Unavailable) and error.reason == shutting_down().reason:
                 self.end(error)
         else:
-            reply.when_done(partial(self._on_answer, _Answered(streamed.sequence, *ids, reply)))
+            reply.when_done(partial(self._on_answer, Answered(streamed.sequence, *ids, reply)))
 
-    def _on_answer(self, answered: _Answered) -> None:
+    def _on_answer(self, answered: Answered) -> None:
         self._calls.leave()
         self._note(answered)
 
-    def _note(self, answered: _Answered) -> None:
+    def _note(self, answered: Answered) -> None:
         self._answered.append(answered)
         self._has_news.set()
 
-    def _fill(self, message: pb.ReserveStockReply, answered: _Answered) -> int:
-        """Put the answer into words. Returns the message's size in bytes."""
-        message.sequence, message.organization_id, message.order_id, reply = answered
-        try:
-            fact = reply.result()
-            assert isinstance(fact, StockReserved), fact
-            message.response.CopyFrom(responses.reserved(fact))
-        except Exception as error:  # noqa: BLE001 - the request's, not the stream's
-            # By its bytes: the message in the stream is of the contract's own pool.
-            message.status.ParseFromString(
-                to_message(problem_of(PATH, error), self._details_bytes_max).SerializeToString()
-            )
-        return message.ByteSize()
+
+def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: int) -> int:
+    """Put a reply of the core into a reply of the stream. Returns the message's size in bytes.
+
+    Args:
+        details_bytes_max: how many bytes of details a status may have.
+    """
+    message.sequence, message.organization_id, message.order_id, reply = answered
+    try:
+        fact = reply.result()
+        assert isinstance(fact, StockReserved), fact
+        message.response.CopyFrom(responses.reserved(fact))
+    except Exception as error:  # noqa: BLE001 - the request's, not the stream's
+        # By its bytes: the message in the stream is of the contract's own pool.
+        message.status.ParseFromString(to_message(problem_of(PATH, error), details_bytes_max).SerializeToString())
+    return message.ByteSize()

@@ -19,10 +19,11 @@ from actors.reply import Reply as CoreReply
 from actors.views import BasketCheck, ReservationPage, StockPage, StockView
 from rpc.frame import CALLS_MAX, Frame
 from rpc.services.inventory_service import InventoryServicer
-from rpc.services.service_names import INVENTORY, STOCK
+from rpc.services.service_names import INVENTORY, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from simulation.audit.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
 from simulation.world.simulated_server import SimulatedServer
+from stockkeeper.testkit.streamed_service import StreamedServicer
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 A = TypeVar("A", bound=Answer)
@@ -56,6 +57,7 @@ class Front:
         inventory = _Recorded(server, history)
         self._frame.add_service(INVENTORY, InventoryServicer(inventory))
         self._frame.add_service(STOCK, StockServicer(inventory))
+        self._frame.add_service(STREAM, StreamedServicer(inventory))
 
     async def serve(self, path: str, messages: Sequence[bytes], metadata: Metadata) -> Reply:
         """One RPC. Cancelling it is the caller's going away."""
@@ -72,7 +74,7 @@ class Front:
 
 
 class _Context:
-    """`rpc.frame.Context` of a call that came in one piece and has one response."""
+    """`rpc.frame.Context` of a call that came in one piece and has one response, if over a stream."""
 
     def __init__(self, messages: Sequence[bytes], metadata: Metadata) -> None:
         self._unread = list(messages)
@@ -80,6 +82,7 @@ class _Context:
         self._on_over: Callable[[], None] = lambda: None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._reply: Reply | None = None
+        self._written = b""
         self._replied = Event()
         self.is_over = False
 
@@ -115,10 +118,11 @@ class _Context:
         await checkpoint()
 
     async def write(self, message: bytes) -> None:
-        raise NotImplementedError("no stream of responses passes here")
+        await checkpoint()
+        self._written = message
 
     def end(self) -> None:
-        raise NotImplementedError("no stream of responses passes here")
+        self._end(Reply(grpc.StatusCode.OK, self._written))
 
     def answer(self, message: bytes) -> None:
         self._end(Reply(grpc.StatusCode.OK, message))

@@ -8,8 +8,10 @@ import grpc.aio
 from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker
 from stockkeeper_client.client import InventoryClient
-from stockkeeper_client.connection import Connection, Metadata, guarded
+from stockkeeper_client.connection import Connection, ConnectionSettings, Metadata, guarded
+from stockkeeper_client.reservations import Reservations
 
+from stockkeeper.testkit.in_process_reservations import InProcessReservations
 from stockkeeper.testkit.wire import DEADLINE_EXCEEDED, Wire
 
 Request = TypeVar("Request")
@@ -17,22 +19,13 @@ Response = TypeVar("Response")
 
 
 class InProcessClient(InventoryClient):
-    """An InventoryClient in a simulated world. Only how it is made is different.
+    """An InventoryClient in a simulated world. Only how it reaches the service is different.
 
     It runs on trio as well as on asyncio, and its time is the world's.
-    """
-
-    def __init__(self, connection: "InProcessConnection") -> None:
-        self._connection = connection
-        self._stub = None
-        self._stock = None
-
-
-class InProcessConnection(Connection):
-    """Deadlines, metadata and breaker are the client's own; the channel leads to a Wire.
 
     Args:
         name: who calls, for people.
+        timeout_s, streaming, retry, breaker, metadata: those of InventoryClient.
     """
 
     def __init__(
@@ -41,14 +34,30 @@ class InProcessConnection(Connection):
         name: str,
         *,
         timeout_s: float,
+        streaming: bool,
         retry: RetryPolicy | None,
-        breaker: CircuitBreaker | None,
+        breaker: CircuitBreaker | bool,
         metadata: Metadata,
     ) -> None:
+        self._wire = wire
+        self._name = name
         super().__init__(
-            name, timeout_s=timeout_s, retry=retry, breaker=breaker, credentials=None, metadata=metadata, options=()
+            name, timeout_s=timeout_s, streaming=streaming, retry=retry, breaker=breaker, metadata=metadata
         )
-        self._in_process = _Channel(wire, name, retry)
+
+    def _connect(self, target: str, settings: ConnectionSettings) -> Connection:
+        return InProcessConnection(self._wire, self._name, settings)
+
+    def _stream_reservations(self) -> Reservations:
+        return InProcessReservations(self._connection, self._wire)
+
+
+class InProcessConnection(Connection):
+    """Deadlines, metadata and breaker are the client's own; the channel leads to a Wire."""
+
+    def __init__(self, wire: Wire, name: str, settings: ConnectionSettings) -> None:
+        super().__init__(name, settings)
+        self._in_process = _Channel(wire, name, settings.retry)
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -73,7 +82,7 @@ class InProcessConnection(Connection):
             if gathered is None:
                 raise DEADLINE_EXCEEDED.error()
             remaining_s = ends_s - anyio.current_time()
-            return await method(gathered, timeout=remaining_s, metadata=[*self._metadata, *metadata])
+            return await method(gathered, timeout=remaining_s, metadata=self.with_own(metadata))
 
 
 class _Channel:

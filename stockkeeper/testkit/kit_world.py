@@ -18,7 +18,7 @@ from actors.records import ReservationRecord
 from simulation.audit.auditor import audit
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from stockkeeper.testkit.engine import Engine
-from stockkeeper.testkit.in_process_client import InProcessClient, InProcessConnection
+from stockkeeper.testkit.in_process_client import InProcessClient
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -66,6 +66,7 @@ class World:
         name: str = "",
         *,
         timeout_s: float = 5.0,
+        streaming: bool = False,
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
         breaker: CircuitBreaker | bool = True,
         metadata: Metadata = (),
@@ -75,19 +76,15 @@ class World:
         Give a breaker of your own `world.now` for a clock.
         """
         self._made += 1
-        if not isinstance(breaker, CircuitBreaker):
-            made = CircuitBreaker(clock=self.now) if breaker else None
-        else:
-            made = breaker
-        connection = InProcessConnection(
+        return InProcessClient(
             self._engine.wire,
             name or f"client-{self._made}",
             timeout_s=timeout_s,
+            streaming=streaming,
             retry=retry,
-            breaker=made,
+            breaker=CircuitBreaker(clock=self.now) if breaker is True else breaker,
             metadata=metadata,
         )
-        return InProcessClient(connection)
 
     async def in_parallel(
         self, function: Callable[[Argument], Awaitable[Result]], arguments: Iterable[Argument]
@@ -99,15 +96,23 @@ class World:
         given = list(arguments)
         results: dict[int, Result] = {}
 
+        raised: list[BaseException] = []
+
         async def one(place: int, argument: Argument) -> None:
-            results[place] = await function(argument)
+            try:
+                results[place] = await function(argument)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                raised.append(error)
+                raise
 
         try:
             async with anyio.create_task_group() as tasks:
                 for place, argument in enumerate(given):
                     tasks.start_soon(one, place, argument)
         except BaseExceptionGroup as group:
-            raise only_cause(group) from None
+            raise (raised[0] if raised else only_cause(group)) from None
         return [results[place] for place in range(len(given))]
 
     # ---- time -------------------------------------------------------------------------------------------------------

@@ -151,7 +151,9 @@ class Simulation:
 
 
 def _needs_asyncio(error: BaseException) -> bool:
-    return isinstance(error, RuntimeError) and str(error) in ("no running event loop", "no current event loop")
+    """Whether asyncio says that it does not run here, or trio that it was given a future of asyncio."""
+    words = ("no running event loop", "no current event loop", "some other framework like asyncio")
+    return isinstance(error, RuntimeError | TypeError) and any(it in str(error) for it in words)
 
 
 class _Attempt:

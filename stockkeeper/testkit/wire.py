@@ -101,6 +101,13 @@ class Wire:
         self._numbers = count(1)
         self.under_way = 0
 
+    def __repr__(self) -> str:
+        return f"<Wire under_way={self.under_way}>"
+
+    def random_of(self, name: str) -> Random:
+        """A stream of random numbers of that name, which the seed decides."""
+        return Random(f"{self._seed}/{name}")
+
     async def call(
         self,
         client: str,
@@ -110,17 +117,19 @@ class Wire:
         timeout_s: float | None,
         metadata: Metadata,
         retry: RetryPolicy | None,
+        gives_up_s: float | None = None,
     ) -> bytes:
         """Send a request and return the answer. Cancelling it leaves open whether the server has carried it out.
 
         Args:
             timeout_s: for all attempts together; None: whatever it takes.
             retry: when UNAVAILABLE is sent again.
+            gives_up_s: when a caller without a timeout cancels it, on the virtual clock.
 
         Raises:
             AioRpcError: the answer is an error, or there was none.
         """
-        deadline_s = None if timeout_s is None else anyio.current_time() + timeout_s
+        deadline_s = gives_up_s if timeout_s is None else anyio.current_time() + timeout_s
         number = next(self._numbers)
         call = Call(
             number, f"{client} {path.rpartition('/')[2]} #{number}", path, tuple(messages), metadata, deadline_s

@@ -282,3 +282,25 @@ def test_a_scenario_that_needs_asyncio_is_told_so_once() -> None:
         Simulation().run(scenario)
     assert "".join(raised.value.__notes__).count("simulation.run(..., backend='asyncio')") == 1
     assert len(Simulation().run(scenario, backend="asyncio")) == 1
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a coroutine of gather that nobody awaits
+def test_a_scenario_that_hands_a_future_of_asyncio_to_trio_is_told_so() -> None:
+    async def scenario(world: World) -> None:
+        await asyncio.gather(world.inventory.get_stock_info(ORG, "mug"))
+
+    with pytest.raises(TypeError) as raised:
+        Simulation().run(scenario)
+    assert "backend='asyncio'" in "".join(raised.value.__notes__)
+    assert len(Simulation().run(scenario, backend="asyncio")) == 1
+
+
+def test_the_first_of_many_exceptions_is_passed_on() -> None:
+    async def fail(number: int) -> None:
+        raise ValueError(f"number {number}")
+
+    async def scenario(world: World) -> None:
+        await world.in_parallel(fail, range(8))
+
+    with pytest.raises(ValueError, match=r"^number \d\n?"):
+        Simulation().run(scenario)

@@ -151,7 +151,7 @@ def blurred(value: object) -> str:
 
 
 @asynccontextmanager
-async def server_on_a_socket(ahead_s: Callable[[], float]) -> AsyncIterator[InventoryClient]:
+async def server_on_a_socket(ahead_s: Callable[[], float], streaming: bool) -> AsyncIterator[InventoryClient]:
     numbers = count(1)
     clock = ServiceClock(lambda: 1_767_225_600_000, lambda: anyio.current_time() + ahead_s())
     sources = Sources(clock, lambda: f"id-{next(numbers):06}", lambda actor, error: None)
@@ -160,13 +160,13 @@ async def server_on_a_socket(ahead_s: Callable[[], float]) -> AsyncIterator[Inve
     async with anyio.create_task_group() as tasks:
         await tasks.start(supervisor.run)
         [address] = await server.start()
-        async with InventoryClient("127.0.0.1", address.port, breaker=False) as client:
+        async with InventoryClient("127.0.0.1", address.port, breaker=False, streaming=streaming) as client:
             yield client
         supervisor.stop()
         await server.stop(1)
 
 
-def heard_over_a_socket() -> list[object]:
+def heard_over_a_socket(streaming: bool) -> list[object]:
     async def main() -> list[object]:
         ahead_s = 0.0
 
@@ -177,22 +177,23 @@ def heard_over_a_socket() -> list[object]:
                 while (await client.get_stock_info(ORG, "jug")).stock_info[0].reserved_quantity:  # noqa: ASYNC110
                     await anyio.sleep(0.01)
 
-        async with server_on_a_socket(lambda: ahead_s) as client:
+        async with server_on_a_socket(lambda: ahead_s, streaming) as client:
             return await Conversation(client, expire).hold()
 
     return anyio.run(main)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_the_kit_says_what_a_server_on_a_socket_says_call_by_call(backend: Any) -> None:
+def test_the_kit_says_what_a_server_on_a_socket_says_call_by_call(backend: Any, streaming: bool) -> None:
     heard: list[object] = []
 
     async def scenario(world: World) -> None:
-        client = world.client(breaker=False)
+        client = world.client(breaker=False, streaming=streaming)
         heard.extend(await Conversation(client, world.sleep_until_expired).hold())
 
     Simulation().run(scenario, backend=backend)
-    expected = heard_over_a_socket()
+    expected = heard_over_a_socket(streaming)
     assert len(expected) > 60
     for number, (mine, real) in enumerate(zip(heard, expected, strict=True)):
         assert mine == real, number
