@@ -14,7 +14,7 @@ WAREHOUSES = {"north": "North", "south": "South"}
 
 @dataclass(frozen=True)
 class Order:
-    """An invoice: who wants how much of what. Lines on one stock code stay apart, as they were entered."""
+    """An invoice: a customer's lines. Lines on one stock code stay apart, as they were entered."""
 
     order_id: str
     customer_id: str

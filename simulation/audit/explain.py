@@ -62,13 +62,21 @@ class Explainer:
         return f"<Explainer of {self._replay!r}>"
 
     def query(self, operation: Operation, query: Query, low: int, high: int) -> int:
-        """The position of an answer to a question. Raises Wrong."""
+        """The position of an answer to a question.
+
+        Raises:
+            Wrong: it has none.
+        """
         answer = operation.answer
         lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
     def command(self, operation: Operation, command: Command, low: int, high: int) -> int:
-        """The position of an answer to a command. Raises Wrong."""
+        """The position of an answer to a command.
+
+        Raises:
+            Wrong: it has none.
+        """
         answer = operation.answer
         match command:
             case Reserve():

@@ -180,7 +180,11 @@ class PowerCutDisk:
             self._deleted.pop(name, None)
 
     def count_call(self) -> None:
-        """Count a call that changes something. Raises PowerCut if the power goes at this one."""
+        """Count a call that changes something.
+
+        Raises:
+            PowerCut: the power goes at this one.
+        """
         self.calls += 1
         if self.is_on and self.calls == self._cut_at:
             self.cut()

@@ -39,7 +39,7 @@ of it again and writes this page; `make test` does a few rounds of each. The sce
 
 
 def main() -> int:
-    """Exit status 0: nothing was found; 1: something was."""
+    """Run the scenarios. Exits with 0 if they found nothing, else with 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="of the rounds, for a shorter run; rounded up")
     parser.add_argument("--only", default="", help="scenarios whose name contains this; the others keep their rows")
@@ -97,7 +97,7 @@ def _print_table(console: Console, findings: list[tuple[Entry, int, Finding]]) -
 
 
 def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
-    """What was not done now keeps its row, if it was done on the same machine with the same software."""
+    """Keep the rows of scenarios that did not run now, if they ran on the same machine with the same software."""
     old = DOCUMENT.read_text(encoding="utf-8").splitlines() if DOCUMENT.exists() else []
     rows = []
     for entry in PLAN:

@@ -1,4 +1,4 @@
-"""SQLite on a disk that is full, or a file that is locked by somebody else, read-only, corrupt or from the future."""
+"""SQLite on a full disk, or in a file that is locked, read-only, corrupt or of a newer version."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ MET_IT = "UNAVAILABLE STORAGE_DOWN"
 
 
 async def disk_fills_up(database: Database, rounds: int, finding: Finding) -> None:
-    """A file system without room, under load, and room again."""
+    """Fill the file system under load, and make room again."""
     with small_disk(database.directory / "small") as mounted:
         small = replace(database, directory=mounted)
         load = Load()
@@ -47,7 +47,7 @@ async def disk_fills_up(database: Database, rounds: int, finding: Finding) -> No
 
 
 async def file_is_locked(database: Database, rounds: int, finding: Finding) -> None:
-    """Another program has the file under BEGIN EXCLUSIVE for longer than SQLite waits, under load."""
+    """Let another program hold the file under BEGIN EXCLUSIVE for longer than SQLite waits, under load."""
     load = Load()
     server = await database.serve(HASTY)
     async with server.client() as client:
@@ -70,7 +70,7 @@ async def file_is_locked(database: Database, rounds: int, finding: Finding) -> N
 
 
 async def away(server: ServerProcess, load: Load, what: str) -> list[str]:
-    """Wait until calls and health have met it; what is wrong with how they are answered."""
+    """Wait until calls and health have met the failure. Returns what is wrong with their answers."""
     load.statuses.clear()
     await until(lambda: load.statuses[MET_IT] > 0, f"a call that meets {what}")
     async with server.client() as client:
@@ -84,7 +84,7 @@ async def away(server: ServerProcess, load: Load, what: str) -> list[str]:
 
 
 async def back(server: ServerProcess) -> float:
-    """Wait until it serves again. Returns the seconds that took."""
+    """Wait until the server serves again. Returns how long that took, in seconds."""
     async with server.client() as client:
         return await until(lambda: is_serving(client), "health says SERVING again")
 
@@ -98,7 +98,7 @@ def tell(load: Load, backs_s: list[float]) -> str:
 
 @contextmanager
 def small_disk(directory: Path) -> Iterator[Path]:
-    """A file system of its own that can really be full. Only root can make one: others skip the test."""
+    """A file system of its own that can really be full. Only root can make one; without root the test is skipped."""
     if os.geteuid() != 0 or sys.platform != "linux":
         pytest.skip("a file system to fill up can be mounted by root on Linux only")
     directory.mkdir()

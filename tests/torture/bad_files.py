@@ -1,4 +1,4 @@
-"""Files that cannot be served from, at a start and while a server runs."""
+"""Files that a server cannot use, at its start and while it runs."""
 
 import asyncio
 import os
@@ -17,12 +17,12 @@ from tests.torture.scenario import Database, Finding
 Spoiled = Callable[[Path], AbstractContextManager[Sequence[str]]]  # gives what must stand before the command
 
 PAGE_BYTES = 4_096
-# Root may write what nobody may; this takes that away from it.
+# Root may write read-only files; this takes that right away.
 WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
 async def bad_files_are_refused(database: Database, rounds: int, finding: Finding) -> None:
-    """One sentence that names the cause, exit status 1, and no traceback."""
+    """Check that a start ends with one sentence that names the cause, exit status 1, and no traceback."""
     server = await database.serve()
     async with server.client() as client:
         await client.stock.import_stock([line(f"v{number}", 5) for number in range(500)])
@@ -48,7 +48,11 @@ async def _refused(database: Database, good: Path, spoiled: Spoiled, sentence: s
 
 
 async def _start(database: Database, prefix: Sequence[str]) -> tuple[int | None, str, str]:
-    """Status, stdout and stderr of a server that should not start; one that does is stopped after its first line."""
+    """Start a server that should not start, and stop it after its first line if it does.
+
+    Returns:
+        Its status, stdout and stderr.
+    """
     process = await asyncio.create_subprocess_exec(
         *(*prefix, sys.executable, "-m", "stockkeeper", "serve", "--port", "0", "--database-url", database.url),
         stdout=asyncio.subprocess.PIPE,

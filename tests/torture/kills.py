@@ -5,7 +5,7 @@ from tests.torture.scenario import HASTY, Database, Finding, acknowledged, take_
 
 
 async def kill_the_server(database: Database, rounds: int, finding: Finding) -> None:
-    """Reserve, confirm, release, receive, import and expire; kill; start again; ask everything again."""
+    """Kill a server under a mixed load, start it again, and repeat every question."""
     load = Load()
     server = await database.serve(HASTY)
     async with server.client() as client:

@@ -1,4 +1,4 @@
-"""Clients that do everything at once, remember what they were told, and find out whether it is still true.
+"""Clients that use the whole API together, remember every answer, and check whether it is still true.
 
 What was not acknowledged is asked again with the same order or request id: it must have happened once when that is
 answered, whether or not it had happened before.
@@ -28,7 +28,7 @@ REPEATED_MAX = 25
 
 @dataclass
 class Order:
-    """An order, and what its client knows of it."""
+    """An order, and the answers that its client got."""
 
     order_id: str
     items: list[Item]
@@ -42,7 +42,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Something was asked for and not answered."""
+        """Whether a question about it has no answer."""
         if self.refused:
             return False
         if self.reserved is None:
@@ -50,7 +50,7 @@ class Order:
         return self.has_asked and self.confirmed is None and not self.is_released
 
     def states(self) -> set[str]:
-        """In which of them it may be found."""
+        """The states in which it may be found."""
         if self.confirmed is not None:
             return {"confirmed"}
         if self.is_released:
@@ -64,7 +64,7 @@ class Order:
 
 @dataclass
 class Import:
-    """A count of rows of its own."""
+    """An import of rows that no other import counts."""
 
     request_id: str
     lines: list[StockLine]
@@ -73,7 +73,7 @@ class Import:
 
 @dataclass
 class Load:
-    """All that was asked of one database, through any number of servers."""
+    """Every question to one database, through any number of servers, and its answer."""
 
     name: str = "load"
     orders: list[Order] = field(default_factory=list)
@@ -136,7 +136,7 @@ class Load:
             await self._carry_on(client, order)
 
     async def _carry_on(self, client: InventoryClient, order: Order) -> None:
-        """The next calls of an order, up to its wish."""
+        """Make the next calls of an order, up to the state that it wants."""
         try:
             if order.reserved is None:
                 order.reserved = await client.reserve_stock(
@@ -178,7 +178,11 @@ class Load:
         return False
 
     async def settle(self, client: InventoryClient) -> None:
-        """Ask again whatever had no answer. Raises AioRpcError if it has none now."""
+        """Ask again what had no answer.
+
+        Raises:
+            AioRpcError: there is no answer this time either.
+        """
         for order in self.orders:
             if order.is_open:
                 self.settled += 1
@@ -199,7 +203,11 @@ class Load:
         return False
 
     async def problems(self, client: InventoryClient) -> list[str]:
-        """What is not as it was acknowledged; call it when all is settled. An empty list is the wish of everybody."""
+        """Compare the database with what was acknowledged, once nothing is under way.
+
+        Returns:
+            A sentence for each difference.
+        """
         found = [r async for r in client.stock.list_reservations(ORGANIZATION, page_size=1000)]
         rows = {row.variant_id: row async for row in client.stock.list_stock(ORGANIZATION)}
         self.expired = sum(reservation.state == "expired" for reservation in found)
@@ -251,7 +259,7 @@ class Load:
         yield from (f"nobody asked for order {order_id}" for order_id in unknown)
 
     async def _repetitions(self, client: InventoryClient) -> Any:
-        """Some of the newest calls again: each must be answered as it was."""
+        """Repeat some of the newest calls: each must be answered as it was."""
         for order in [o for o in self.orders if o.confirmed is not None][-REPEATED_MAX:]:
             assert order.reserved is not None
             again = await client.confirm_reservation(ORGANIZATION, order.reserved.reservation_id, order.order_id)

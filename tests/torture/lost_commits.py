@@ -13,7 +13,7 @@ PIECES = 1_000
 
 
 async def commits_lose_their_answer(database: Database, rounds: int, finding: Finding) -> None:
-    """A lone reservation, and then whole batches under load: the retry has to find what has landed."""
+    """Lose the answer to a lone reservation's COMMIT, then to batches under load: a retry must find what has landed."""
     assert database.postgres is not None
     proxy = CommitProxy(database.postgres.socket)
     port = await proxy.start()

@@ -17,7 +17,7 @@ FALLS: tuple[Callable[[EmbeddedPostgres], None], ...] = (EmbeddedPostgres.kill, 
 
 
 async def postgres_falls(database: Database, rounds: int, finding: Finding) -> None:
-    """kill -9 of all of Postgres and `pg_ctl stop -m immediate` in turn, then a start on the same data."""
+    """Kill all of Postgres, or stop it with `-m immediate`, in turn; then start it on the same data."""
     postgres = database.postgres
     assert postgres is not None
     load = Load()
@@ -48,7 +48,7 @@ async def postgres_falls(database: Database, rounds: int, finding: Finding) -> N
 
 
 async def postgres_hangs(database: Database, rounds: int, finding: Finding) -> None:
-    """SIGSTOP of all of Postgres, for longer than the server has patience, then SIGCONT."""
+    """Stop all of Postgres by SIGSTOP for longer than the server waits, then send SIGCONT."""
     postgres = database.postgres
     assert postgres is not None
     load = Load()
@@ -81,7 +81,7 @@ async def postgres_hangs(database: Database, rounds: int, finding: Finding) -> N
 
 
 async def refusal_problems(server: ServerProcess) -> list[str]:
-    """What is wrong with the answers of a server whose database is away: each has to be UNAVAILABLE with RetryInfo."""
+    """Check the answers of a server whose database is away: each must be UNAVAILABLE with RetryInfo."""
     problems = []
     async with InventoryClient("127.0.0.1", server.port, timeout_s=15, retry=None, breaker=False) as client:
         for name, call in (

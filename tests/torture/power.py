@@ -9,7 +9,7 @@ CUTS_A_ROUND = 50
 
 
 async def power_is_cut(database: Database, rounds: int, finding: Finding) -> None:
-    """With the server's synchronous=FULL nothing acknowledged is lost; with NORMAL the same cuts lose something."""
+    """Cut the power: with synchronous=FULL nothing acknowledged is lost; with NORMAL the same cuts lose something."""
     kept = lost_with_normal = 0
     for seed in range(1, rounds + 1):
         full = await asyncio.to_thread(cut_power, seed, CUTS_A_ROUND)

@@ -1,4 +1,4 @@
-"""A TCP proxy before Postgres that can lose the answer to a COMMIT: the batch has landed, and nobody is told.
+"""A TCP proxy before Postgres that can lose the answer to a COMMIT: the batch lands, unknown to the server.
 
 It knows as much of the protocol as that takes. What the server sends to Postgres is, after an untyped startup
 message, a byte of type, four of length and the rest; asyncpg ends a transaction by the simple query `COMMIT;`.

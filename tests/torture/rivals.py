@@ -20,7 +20,7 @@ ALL_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE appl
 
 
 async def two_start_at_once(database: Database, rounds: int, finding: Finding) -> None:
-    """On a new database and on one with stock: one serves, the other exits with 3 and one sentence."""
+    """Start two servers at once, on a new database and on one with stock: one serves, the other exits with 3."""
     while finding.rounds < rounds:
         if finding.rounds % 2 == 0:
             _empty(database)
@@ -64,7 +64,7 @@ async def _refusal_problems(process: asyncio.subprocess.Process) -> list[str]:
 
 
 async def sleeper_wakes_after_a_takeover(database: Database, rounds: int, finding: Finding) -> None:
-    """SIGSTOP, a successor that changes everything, calls that queue at the sleeper, SIGCONT."""
+    """Stop a server, let a successor change everything while calls queue at the sleeper, and wake it."""
     postgres = database.postgres
     assert postgres is not None
     load = Load()
@@ -110,7 +110,7 @@ async def sleeper_wakes_after_a_takeover(database: Database, rounds: int, findin
 
 
 def _calls(client: InventoryClient, prefix: str, held: pb.ReserveStockResponse) -> list[Coroutine[Any, Any, object]]:
-    """What a sleeper must not answer: each of these would be wrong from its memory."""
+    """Calls that a sleeper must not answer: each answer from its memory would be wrong."""
     items: list[Item] = [{"variant_id": prefix, "quantity": 4}]
     return [
         client.get_stock_info(ORGANIZATION, prefix),
@@ -136,7 +136,7 @@ def _waking_problems(answers: list[Any], status: int, sleeper: ServerProcess) ->
 
 
 async def sleeper_keeps_its_file(database: Database, rounds: int, finding: Finding) -> None:
-    """SIGSTOP on SQLite: the kernel keeps a sleeper's lock, so a successor is refused; SIGCONT: it goes on."""
+    """Stop a server on SQLite: the kernel keeps its lock, so a successor is refused; woken, it goes on."""
     load = Load()
     server = await database.serve()
     async with server.client() as client:

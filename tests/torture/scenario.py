@@ -1,4 +1,4 @@
-"""What all scenarios share: the database they run on, how progress and findings are told, and the usual questions."""
+"""The parts that all scenarios share: a database, progress and findings, and the usual questions."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ PATIENCE_S = 30.0  # a machine may be busy: what is measured is told, and assert
 
 @dataclass
 class Finding:
-    """What a scenario has done and found."""
+    """The progress and the findings of a scenario."""
 
     rounds: int = 0
     problems: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Database:
-    """Where a scenario's stock is kept."""
+    """The database of a scenario."""
 
     directory: Path
     postgres: EmbeddedPostgres | None = None
@@ -55,13 +55,18 @@ class Database:
         return self.postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://")
 
     async def serve(self, program: str = "stockkeeper", *, log: str = "server", url: str = "") -> ServerProcess:
-        """A server that listens. `log` names its log; `url` leads to the database some other way."""
+        """Start a server, and wait until it listens.
+
+        Args:
+            log: names its log.
+            url: another way to the database.
+        """
         server = await start_server(self.directory / log, database_url=url or self.url, program=program)
         self.processes.append(server.process)
         return server
 
     async def start(self) -> asyncio.subprocess.Process:
-        """A server of which nothing is known yet."""
+        """Start a server, and do not wait."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "stockkeeper", "serve", "--port", "0", "--database-url", self.url),
             stdout=asyncio.subprocess.PIPE,
@@ -72,7 +77,7 @@ class Database:
         return process
 
     async def audit(self) -> list[str]:
-        """What `stockkeeper check` has to say against it."""
+        """Run `stockkeeper check`. Returns what it finds wrong."""
         status, _, err = await run_cli("check", "--database-url", self.url)
         return [] if status == 0 else [f"stockkeeper check exits with {status}: {err.strip()}"]
 
@@ -112,7 +117,7 @@ async def under_load(load: Load, server: ServerProcess, *, goes_on: bool = False
 
 
 async def acknowledged(load: Load, more: int) -> None:
-    """Wait until so many more answers were given."""
+    """Wait until the given number of further answers came."""
     wanted = load.acknowledged + more
     await until(lambda: load.acknowledged >= wanted, f"{more} more answers")
 
@@ -139,7 +144,11 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], what: str, patience
 
 
 async def is_serving(client: InventoryClient, expected: bool = True) -> bool:
-    """Whether the health service says what is expected. Raises AioRpcError if nobody says anything."""
+    """Whether the health service says what is expected.
+
+    Raises:
+        AioRpcError: it does not answer.
+    """
     stub: Any = health_pb2_grpc.HealthStub(client.channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
     return bool((answer.status == health_pb2.HealthCheckResponse.SERVING) is expected)
