@@ -51,6 +51,7 @@ class _Check(Struct, frozen=True):
 
 _QUANTITIES = ("available", "reserved", "damaged", "in_transit")
 _ROW = "organization_id, variant_id, warehouse_id"
+_MOVED_ROW = "m.organization_id, m.variant_id, m.warehouse_id"
 
 _IN_ROW_ORDER = f"OVER (PARTITION BY {_ROW} ORDER BY lsn, position)"
 
@@ -140,9 +141,15 @@ _RESERVATIONS: Sequence[_Check] = (
     _Check(
         "reservations without movements",
         "SELECT r.organization_id, r.reservation_id, r.lsn FROM reservation r"
-        " LEFT JOIN stock_movement m ON m.lsn = r.lsn WHERE m.lsn IS NULL"
+        " LEFT JOIN stock_movement m ON m.lsn = r.lsn AND m.reservation_id = r.reservation_id WHERE m.lsn IS NULL"
         " AND r.lsn > (SELECT coalesce(max(lsn), 0) FROM stock_opening) ORDER BY r.lsn",
-        "reservation {1} of {0} was made by LSN {2}, which moved nothing",
+        "reservation {1} of {0} was made by LSN {2}, which moved nothing for it",
+    ),
+    _Check(
+        "orders of movements",
+        f"SELECT {_MOVED_ROW}, m.lsn, m.order_id, m.reservation_id, r.order_id FROM stock_movement m"
+        " JOIN reservation r USING (organization_id, reservation_id) WHERE m.order_id <> r.order_id ORDER BY m.lsn",
+        "{0}/{1}@{2}: LSN {3} is of order {4}, but its reservation {5} is of order {6}",
     ),
 )
 

@@ -21,7 +21,8 @@ COLUMNS = {
     " quantity stock_before stock_after",
     "stock_movement": "lsn position at kind organization_id variant_id warehouse_id"
     " available_before reserved_before damaged_before in_transit_before"
-    " available_after reserved_after damaged_after in_transit_after reference reason",
+    " available_after reserved_after damaged_after in_transit_after reference reason"
+    " reservation_id order_id",
     "request": "scope request_id fingerprint outcome lsn at",
 }
 
@@ -102,6 +103,8 @@ def moved_reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
 def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
     for transaction in batch.transactions:
         at = instant(transaction.at_ms)
+        reservation = transaction.reservation
+        belongs_to = ("", "") if reservation is None else (reservation.reservation_id, reservation.order_id)
         for position, change in enumerate(transaction.changes):
             before, after = change.before, change.after
             yield (
@@ -122,6 +125,7 @@ def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
                 after.in_transit,
                 transaction.reference,
                 transaction.reason,
+                *belongs_to,
             )
 
 

@@ -134,6 +134,8 @@ def _movement_columns() -> list[Column[Any]]:
         *_quantities("_after"),
         Column("reference", Text, nullable=False),
         Column("reason", Text, nullable=False),
+        Column("reservation_id", KEY, nullable=False, server_default=""),  # empty: of none
+        Column("order_id", KEY, nullable=False, server_default=""),
     ]
 
 

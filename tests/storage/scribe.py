@@ -85,9 +85,7 @@ class Scribe:
             self.at_ms + ttl_ms,
             tuple(items),
         )
-        return self._transaction(
-            "reserve", changes=tuple(changes), reservation=reservation, request=request, reference=order
-        )
+        return self._transaction("reserve", changes=tuple(changes), reservation=reservation, request=request)
 
     def reserve_after_receiving(self, *, ttl_ms: int = 15 * MINUTE_MS) -> list[Transaction]:
         return [self.receive(), self.reserve(ttl_ms=ttl_ms)]
@@ -106,7 +104,7 @@ class Scribe:
         return self._move("expire", reservation, "expired", Delta(1, -1))
 
     def fulfill(self, reservation: ReservationRecord | None) -> Transaction:
-        return self._move("fulfill", reservation, "fulfilled", Delta(0, -1), request="ship")
+        return self._move("fulfill", reservation, "fulfilled", Delta(0, -1), request="ship", reference="SHIP-1")
 
     def remember(self, request_id: str, *, organization: str = ORGANIZATION) -> Transaction:
         return self._transaction("remember", request=self.request(request_id, organization=organization))
@@ -148,6 +146,7 @@ class Scribe:
         sign: Delta | None,
         reason: str = "",
         request: str = "",
+        reference: str = "",
     ) -> Transaction:
         assert reservation is not None
         self.at_ms += 1
@@ -159,7 +158,7 @@ class Scribe:
             request=self.request(f"{request}-{self.lsn}", organization=reservation.organization_id)
             if request
             else None,
-            reference=reservation.order_id,
+            reference=reference,
             reason=reason,
         )
 

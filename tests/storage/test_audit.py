@@ -80,7 +80,17 @@ DAMAGES = [
     (
         "reservations without movements",
         "DELETE FROM stock_movement WHERE lsn = 4",
-        "reservation reservation-000004 of org_1 was made by LSN 4, which moved nothing",
+        "reservation reservation-000004 of org_1 was made by LSN 4, which moved nothing for it",
+    ),
+    (
+        "reservations without movements",
+        "UPDATE stock_movement SET reservation_id = ''",
+        "reservation reservation-000004 of org_1 was made by LSN 4, which moved nothing for it",
+    ),
+    (
+        "orders of movements",
+        "UPDATE stock_movement SET order_id = 'SHIP-1' WHERE lsn = 4",
+        "org_1/a@w: LSN 4 is of order SHIP-1, but its reservation reservation-000004 is of order active",
     ),
     *(
         (

@@ -1,25 +1,18 @@
-"""What housekeeping moves is in the archive as it was, beside batches that go on, and in a database that was older."""
+"""What housekeeping moves is in the archive as it was, also beside batches that go on."""
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from alembic import command
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, text
 
 from storage.memory_store import Disk, MemoryStore
-from storage.sql import migrate
 from storage.sql.audit import audit
-from storage.sql.backup import back_up
-from storage.sql.batch_sqlite import write_batch
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS
-from storage.store import MovedOut, SchemaTooOld
+from storage.store import MovedOut
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import contents, steps_of
 from tests.storage.scribe import MINUTE_MS, Scribe
@@ -134,26 +127,28 @@ async def test_steps_run_beside_batches(store: SqlStore, url: str) -> None:
     assert found.archived_movements > 100
 
 
-async def test_a_database_of_the_schema_before_is_brought_up_to_date_with_its_contents(tmp_path: Path) -> None:
-    url = f"sqlite+aiosqlite:///{tmp_path}/x.db"
-    raw = sqlite3.connect(tmp_path / "x.db", **CONNECT_ARGUMENTS)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
-    with engine.begin() as connection:
-        config = migrate._config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    history = Scribe().random_history(seed=5, length=300)
-    write_batch(raw, 0, history)
-    raw.close()
-    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0002, which a start of the server makes"):
-        await read_snapshot(url, audit)
-    saved = back_up(tmp_path / "x.db", tmp_path / "before the upgrade.db")
-    assert (saved.audit, saved.last_lsn) == (None, 300)
-    model, store = MemoryStore(Disk()), SqlStore(url)
-    await model.open()
-    await model.write(history)
-    await store.open()
-    assert await contents(store) == await contents(model)
-    assert (await store.move_out(history[-1].at_ms, 500)).rows == 500
+async def test_the_ledger_names_reservation_order_and_reference_of_each_movement(store: SqlStore, url: str) -> None:
+    def read(connection: Connection) -> list[Any]:
+        columns = "kind, reference, reason, reservation_id, order_id"
+        tables = ("stock_movement_archive", "stock_movement")
+        union = " UNION ALL ".join(f"SELECT lsn, {columns} FROM {table}" for table in tables)
+        return [tuple(row)[1:] for row in connection.execute(text(f"{union} ORDER BY lsn"))]
+
+    scribe = Scribe()
+    first, second = scribe.receive(), scribe.reserve("order", reservation_id="r1")
+    shipped = [scribe.confirm(second.reservation), scribe.fulfill(scribe.only_reservation())]
+    third = scribe.reserve("order", reservation_id="r2")
+    history = [first, second, *shipped, third, scribe.release(third.reservation), scribe.receive()]
+    expected = [
+        ("receive", "delivery note 7", "goods in", "", ""),
+        ("reserve", "", "", "r1", "order"),
+        ("fulfill", "SHIP-1", "", "r1", "order"),
+        ("reserve", "", "", "r2", "order"),
+        ("release", "", "payment failed", "r2", "order"),
+        ("receive", "delivery note 7", "goods in", "", ""),
+    ]
+    await store.write(history)
+    assert await read_snapshot(url, read) == expected
+    assert (await store.move_out(scribe.at_ms, 8)).movements == 4
+    assert await read_snapshot(url, read) == expected
     assert (await read_snapshot(url, audit)).disagreements == ()
-    await store.close()

@@ -159,8 +159,10 @@ class TestLedger:
             "reserved_after": 1,
             "damaged_after": 0,
             "in_transit_after": 0,
-            "reference": "order",
+            "reference": "",
             "reason": "",
+            "reservation_id": "reservation-000002",
+            "order_id": "order",
         }
 
 
