@@ -6,11 +6,10 @@
     half_open ─ the probe fails ───────────────────────▶ open
 
 It is a state machine and nothing else: no I/O, no task, no timer, and the clock is an argument. `admit` decides
-and returns a permit; whoever made the call tells the permit how it went. That a permit belongs to the state it
-was given in is what keeps stragglers harmless: a call that started before the breaker opened, and fails after
-it closed again, says nothing of the service as it is now. A wrapper that awaits the call itself, as breakers
-usually are, has its state spread over awaits, and lets every caller through as a probe that arrives before the
-first one is answered.
+and returns a permit; the caller tells the permit how the call went. A permit belongs to the state it was given in,
+so stragglers do no harm: a call that started before the breaker opened, and fails after it closed again, says
+nothing of the service as it is now. Turned down: a wrapper that awaits the call itself, as most breakers do. Its
+state is spread over awaits, and it lets through, as a probe, every call that comes before the first is answered.
 
 Not thread-safe: a breaker belongs to one event loop, as a channel does. Clients on that loop may share one.
 """
@@ -18,6 +17,7 @@ Not thread-safe: a breaker belongs to one event loop, as a channel does. Clients
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
 _PROBE_PATIENCE_S = 1.0
 
@@ -31,8 +31,8 @@ class CircuitState(StrEnum):
 class CircuitOpenError(Exception):
     """The call was not made: the service failed lately.
 
-    `retry_after_s`, in seconds, is when a call may be made again. While a probe is under way nobody knows, and it is a
-    second, or less if the breaker opens for less.
+    `retry_after_s`, in seconds, is when a call may be made again. While a probe is under way that is unknown: then it
+    is a second, or less if the breaker opens for less.
     """
 
     def __init__(self, retry_after_s: float) -> None:
@@ -48,6 +48,9 @@ class Permit:
         self._period = period
         self._settled = False
 
+    def __repr__(self) -> str:
+        return f"<Permit {'settled' if self._settled else 'in use'} of {self._breaker}>"
+
     def succeeded(self) -> None:
         """The service answered, be it with a refusal."""
         if self._settle():
@@ -59,7 +62,7 @@ class Permit:
             self._breaker._on_failure()
 
     def abandoned(self) -> None:
-        """The caller gave up, so nothing was learnt. A probe's place becomes free for the next caller."""
+        """The caller gave up, which tells nothing of the service. A probe's place becomes free for the next caller."""
         if self._settle():
             self._breaker._on_abandon()
 
@@ -70,10 +73,23 @@ class Permit:
         return counts
 
 
+class CircuitStatistics(NamedTuple):
+    """What a breaker has seen: failures in a row until now, how often it opened, and how many calls it refused."""
+
+    failures: int
+    times_opened: int
+    calls_refused: int
+
+
 class CircuitBreaker:
     """Opens after `failure_threshold` failures in a row, and lets one call through after `open_s` seconds.
 
     `clock` returns seconds and never goes back. Raises ValueError for a threshold or a time that is not positive.
+
+    >>> breaker = CircuitBreaker(failure_threshold=1)
+    >>> breaker.admit().failed()
+    >>> breaker
+    <CircuitBreaker open failures=1/1>
     """
 
     def __init__(
@@ -87,11 +103,16 @@ class CircuitBreaker:
         self._failures = 0
         self._opened_at_s: float | None = None
         self._probing = False
-        # Counts the state changes: what is reported of a call that began in an earlier period is not heard.
+        # Counts the state changes: a report on a call that began in an earlier period does not count.
         self._period = 0
+        self._opened = 0
+        self._refused = 0
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.state} failures={self._failures}/{self.failure_threshold}>"
+
+    def statistics(self) -> CircuitStatistics:
+        return CircuitStatistics(self._failures, self._opened, self._refused)
 
     @property
     def state(self) -> CircuitState:
@@ -108,10 +129,9 @@ class CircuitBreaker:
         """Leave to make a call now. Raises CircuitOpenError if there is none."""
         if self._opened_at_s is not None:
             remaining_s = self._remaining_s(self._opened_at_s)
-            if remaining_s > 0:
-                raise CircuitOpenError(remaining_s)
-            if self._probing:
-                raise CircuitOpenError(min(_PROBE_PATIENCE_S, self.open_s))
+            if remaining_s > 0 or self._probing:
+                self._refused += 1
+                raise CircuitOpenError(remaining_s if remaining_s > 0 else min(_PROBE_PATIENCE_S, self.open_s))
             self._probing = True
         return Permit(self, self._period)
 
@@ -128,6 +148,7 @@ class CircuitBreaker:
         self._failures += 1
         if self._opened_at_s is not None or self._failures >= self.failure_threshold:
             self._opened_at_s = self._clock()
+            self._opened += 1
             self._enter_period()
 
     def _on_abandon(self) -> None:

@@ -22,7 +22,7 @@ class InventoryClient:
     It is made anywhere, connects with its first call, and belongs to the event loop of that call. Close it with `close`
     or use it as `async with`.
 
-    `timeout_s`: every call ends within so many seconds, its retries included. Each method takes a `timeout_s` too.
+    `timeout_s`: every call ends within this time, in seconds, retries included. Each method takes a `timeout_s` too.
     `streaming`: True sends reservations over one stream that stays open, at a fraction of the cost of a call each: for
     many at a time. Everything else is as it is without, to the errors and the retries.
     `retry`: when gRPC sends a call again that failed with UNAVAILABLE; None: never.
@@ -40,6 +40,10 @@ class InventoryClient:
     Every method may be called again with the same arguments after any failure, DEADLINE_EXCEEDED too, whose call may
     have succeeded unseen: the service answers the repetition as it answered, or would have answered, the first.
     Cancelling a method cancels the call, and leaves it open whether the service has carried it out.
+
+        async with InventoryClient("localhost", 50053) as client:
+            reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+            await client.confirm_reservation("shop", reserved.reservation_id, "order-1")
     """
 
     def __init__(

@@ -61,14 +61,19 @@ class ErrorDetails:
     field_violations: tuple[FieldViolation, ...] = ()
     precondition_violations: tuple[PreconditionViolation, ...] = ()
     retry_delay_s: float | None = None
-    """The service expects that the same request can succeed after so many seconds."""
+    """In how many seconds the service expects that the same request can succeed."""
     line_errors: tuple[LineError, ...] = ()
     line_errors_total: int = 0
     """How many lines of an import are bad: `line_errors` has only the first 1,000."""
 
 
 def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
-    """The details in `error`, whoever made it. Never raises: what is missing or cannot be read is left empty."""
+    """The details in `error`, be it this service's or another's. Never raises: what cannot be read is left empty.
+
+    >>> error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+    >>> error_details(error).reason
+    ''
+    """
     packed = _packed_details(error)
     info = _unpack(packed, ErrorInfo)
     request = _unpack(packed, BadRequest)

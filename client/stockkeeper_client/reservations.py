@@ -1,12 +1,12 @@
-"""ReserveStock over one stream that all callers share, each of whom sees a call of their own.
+"""ReserveStock over one stream that all callers share; each of them sees a call of its own.
 
-What goes out is gathered while the last message is written, and what comes back is handed to whoever waits for
-it. So the price of a call, most of which is HTTP/2's, is paid once for all that are made at a time.
+Requests are gathered while the last message is written, and each reply is handed to the caller that waits for it. So
+the price of a call, most of which is HTTP/2's, is paid once for all that are made at a time.
 
 The stream's end is not the callers': those under way see UNAVAILABLE, the next attempt opens another, and the
 order finds the reservation that it may have already. gRPC's own retries do not reach into a stream, and could
 only replay it whole, so what `channel.py` says of them is done here for each request: UNAVAILABLE alone,
-at most so many attempts, a delay spread by 20 % or as long as the service says, one deadline for all.
+a number of attempts, a delay spread by 20 % or as long as the service says, one deadline for all.
 """
 
 # The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
@@ -106,7 +106,7 @@ class ReservationChannel(Protocol):
     is_over: bool
 
     async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
-        """The answer, or the error: which is not raised, since nobody may be there to hear it."""
+        """The answer, or the error, which is returned because its caller may be gone."""
         ...
 
     async def close(self, grace_s: float | None) -> None:

@@ -22,11 +22,18 @@ class StockClient:
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
     nothing twice. One is made for each method call, so that gRPC's retries carry the same. Give one of your own to call
     a method again after a failure, or after a restart.
+
+        await client.stock.receive_stock("shop", "mug", "madrid", 12, reference="delivery 7")
+        async for row in client.stock.list_stock("shop"):
+            print(row.variant_id, row.available_quantity)
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stub: StockServiceStub | None = None
+
+    def __repr__(self) -> str:
+        return f"<StockClient of {self._connection}>"
 
     @property
     def stub(self) -> StockServiceStub:

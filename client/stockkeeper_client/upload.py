@@ -46,6 +46,9 @@ class FirstStatus:
         self._error: grpc.aio.AioRpcError | None = None
         call.add_done_callback(self._on_done)
 
+    def __repr__(self) -> str:
+        return f"<FirstStatus {'none yet' if self._error is None else self._error.code().name}>"
+
     async def answer(self, call: grpc.aio.StreamUnaryCall[Any, Response]) -> Response:
         """The answer to `call`. Raises AioRpcError."""
         try:

@@ -7,7 +7,7 @@ the disk, the clocks and the order in which tasks run. So no text and no status 
 production says; a test compares the two call by call all the same.
 
 Turned down: a fake of InventoryClient with rules of its own (it would be wrong where it matters, at the edges);
-grpc.aio over a socket (it knows real time and asyncio only, and its threads decide who runs next).
+grpc.aio over a socket (it knows real time and asyncio only, and its threads decide what runs next).
 """
 
 from stockkeeper.testkit.kit_world import World

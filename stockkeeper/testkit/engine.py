@@ -26,7 +26,7 @@ class Engine(SimulatedWorld):
         seed: names its streams of decisions.
         options: what may happen at the servers.
         rates: every fault that was asked for.
-        schedule: who decides about steps.
+        schedule: decides which task runs next.
     """
 
     def __init__(self, seed: str, options: Options, rates: Rates, schedule: Schedule | LoopSchedule) -> None:
@@ -46,7 +46,7 @@ class Engine(SimulatedWorld):
         """Run it in trouble, then wait for quiet and look whether the server has everything in order.
 
         Args:
-            scenario: returns whether it came to its end: if not, nobody looks.
+            scenario: returns whether it came to its end; if not, nothing is looked at.
         """
         async with self.open():
             self.wire = Wire(
@@ -93,7 +93,7 @@ class Engine(SimulatedWorld):
             self.schedule.resume()
 
     async def crash(self, down_s: float) -> None:
-        """kill -9, and another process so much later."""
+        """kill -9, and another process `down_s` seconds later."""
         async with self._restarts:
             self.tell("the server is killed")
             await self._bring_up(down_s)

@@ -29,7 +29,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 A = TypeVar("A", bound=Answer)
 
 
-class Reply(NamedTuple):
+class WireReply(NamedTuple):
     """What a call ends with, wherever it ended."""
 
     code: grpc.StatusCode
@@ -59,7 +59,10 @@ class Front:
         self._frame.add_service(STOCK, StockServicer(inventory))
         self._frame.add_service(STREAM, StreamedServicer(inventory))
 
-    async def serve(self, path: str, messages: Sequence[bytes], metadata: Metadata) -> Reply:
+    def __repr__(self) -> str:
+        return f"<Front {self._frame} operations={len(self._history.operations)}>"
+
+    async def serve(self, path: str, messages: Sequence[bytes], metadata: Metadata) -> WireReply:
         """One RPC. Cancelling it is the caller's going away."""
         context = _Context(messages, metadata)
         begun = len(self._history.operations)
@@ -81,12 +84,15 @@ class _Context:
         self._metadata = metadata
         self._on_over: Callable[[], None] = lambda: None
         self._coroutine: Coroutine[Any, Any, None] | None = None
-        self._reply: Reply | None = None
+        self._reply: WireReply | None = None
         self._written = b""
         self._replied = Event()
         self.is_over = False
 
-    async def reply(self) -> Reply:
+    def __repr__(self) -> str:
+        return f"<_Context unread={len(self._unread)} over={self.is_over} {self._reply or 'no reply yet'}>"
+
+    async def reply(self) -> WireReply:
         """What the call ends with. Cancelling it is the caller's going away."""
         try:
             if self._coroutine is not None:
@@ -122,18 +128,18 @@ class _Context:
         self._written = message
 
     def end(self) -> None:
-        self._end(Reply(grpc.StatusCode.OK, self._written))
+        self._end(WireReply(grpc.StatusCode.OK, self._written))
 
     def answer(self, message: bytes) -> None:
-        self._end(Reply(grpc.StatusCode.OK, message))
+        self._end(WireReply(grpc.StatusCode.OK, message))
 
     def abort(self, status: Any) -> None:
-        self._end(Reply(status.code, b"", status.details, tuple(status.trailing_metadata)))
+        self._end(WireReply(status.code, b"", status.details, tuple(status.trailing_metadata)))
 
     def cancel(self) -> None:
-        self._end(Reply(grpc.StatusCode.CANCELLED))
+        self._end(WireReply(grpc.StatusCode.CANCELLED))
 
-    def _end(self, reply: Reply) -> None:
+    def _end(self, reply: WireReply) -> None:
         if not self.is_over:
             self._reply = reply
             self._replied.set()
@@ -151,6 +157,9 @@ class _Recorded:
         self._server = server
         self._core = server.supervisor
         self._history = history
+
+    def __repr__(self) -> str:
+        return f"<_Recorded {self._server}>"
 
     @property
     def serving(self) -> bool:

@@ -24,7 +24,7 @@ class InProcessClient(InventoryClient):
     It runs on trio as well as on asyncio, and its time is the world's.
 
     Args:
-        name: who calls, for people.
+        name: what people are told of its calls.
         timeout_s, streaming, retry, breaker, metadata: those of InventoryClient.
     """
 
@@ -92,6 +92,9 @@ class _Channel:
         self._wire = wire
         self._name = name
         self._retry = retry
+
+    def __repr__(self) -> str:
+        return f"<_Channel of {self._name} over {self._wire}>"
 
     def unary_unary(
         self,

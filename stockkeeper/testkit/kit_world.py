@@ -162,7 +162,7 @@ class World:
     async def crash_server(self, down_s: float = 0.0) -> None:
         """kill -9, and a new process `down_s` seconds later, which serves when this returns.
 
-        What was under way ends with UNAVAILABLE, after which nobody knows whether it was done; what was answered stays.
+        What was under way ends with UNAVAILABLE, done or not; what was answered stays.
         """
         await self._engine.crash(down_s)
 

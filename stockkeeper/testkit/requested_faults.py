@@ -48,7 +48,7 @@ RATES: Rates = {
 
 SLOW_STORE_S = 0.5
 SLOW_NETWORK_S = 1.0
-HEARTBEAT_S = 3_600.0  # nobody else wants the database, and a scenario may sleep for a month
+HEARTBEAT_S = 3_600.0  # no other server wants the database, and a scenario may sleep for a month
 IDLE_TIMEOUT_S = 600.0  # likewise
 CRASHES_OF_A_RUN = 3
 WALL_JUMPS_OF_A_RUN = 3

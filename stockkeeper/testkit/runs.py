@@ -37,7 +37,7 @@ class Run(Struct, frozen=True):
         trace: of every step, every call and every change, in hex: two runs with the same one were the same run.
         steps: how often a task ran.
         virtual_s: how long it took in the world.
-        events: what happened to whom, in the order in which it did; of a scenario only.
+        events: what happened, and to which client, in order; of a scenario only.
     """
 
     seed: int
@@ -169,6 +169,9 @@ class _Attempt:
         self._world: World
         self.engine: Engine
         self.ended_s = 0.0
+
+    def __repr__(self) -> str:
+        return f"<_Attempt seed={self._seed} clients={self._clients} {self._raised or 'nothing raised'}>"
 
     async def run(self, engine: Engine) -> None:
         self.engine = engine

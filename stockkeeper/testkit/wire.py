@@ -16,19 +16,19 @@ from anyio.abc import TaskGroup
 from stockkeeper_client.channel import RetryPolicy
 
 from simulation.world.simulated_server import SimulatedServer
-from stockkeeper.testkit.front import Front, Metadata, Reply
+from stockkeeper.testkit.front import Front, Metadata, WireReply
 from stockkeeper.testkit.requested_faults import SLOW_NETWORK_S, Fault, Rates
 
-UNREACHABLE = Reply(grpc.StatusCode.UNAVAILABLE, details="failed to connect to all addresses")
-CONNECTION_LOST = Reply(grpc.StatusCode.UNAVAILABLE, details="Socket closed")
-DEADLINE_EXCEEDED = Reply(grpc.StatusCode.DEADLINE_EXCEEDED, details="Deadline Exceeded")
+UNREACHABLE = WireReply(grpc.StatusCode.UNAVAILABLE, details="failed to connect to all addresses")
+CONNECTION_LOST = WireReply(grpc.StatusCode.UNAVAILABLE, details="Socket closed")
+DEADLINE_EXCEEDED = WireReply(grpc.StatusCode.DEADLINE_EXCEEDED, details="Deadline Exceeded")
 
 _PUSHBACK = "grpc-retry-pushback-ms"
 _LATE_DUPLICATE_S_MAX = 40.0
 _CRASH_STEPS_MAX = 60  # a call takes some 10 to 30 steps at the server
 
 
-class Call(NamedTuple):
+class WireCall(NamedTuple):
     """A call of a client, with all its attempts.
 
     Args:
@@ -64,6 +64,9 @@ class _Exchange:
         self.reply = CONNECTION_LOST
         self.scope = anyio.CancelScope()
 
+    def __repr__(self) -> str:
+        return f"<_Exchange {self.reply.code.name if self.arrived.is_set() else 'waits'}>"
+
 
 class Wire:
     """Carries calls.
@@ -72,9 +75,9 @@ class Wire:
         seed: names the streams of decisions.
         rates: what may go wrong, and how often.
         is_calm: whether nothing may go wrong now.
-        server: who serves now; None while nobody does.
+        server: the server that serves now; None while there is none.
         front: the front of a server.
-        crash: kills a server so many steps from now, should it still serve then.
+        crash: kills a server, after a number of steps, if it still serves then.
         tasks: where the servers' side of calls runs.
         note: told of everything that happens to a call.
     """
@@ -131,7 +134,7 @@ class Wire:
         """
         deadline_s = gives_up_s if timeout_s is None else anyio.current_time() + timeout_s
         number = next(self._numbers)
-        call = Call(
+        call = WireCall(
             number, f"{client} {path.rpartition('/')[2]} #{number}", path, tuple(messages), metadata, deadline_s
         )
         self._note(f"{call.name} is sent")
@@ -144,7 +147,7 @@ class Wire:
             raise reply.error()
         return reply.body
 
-    async def _attempts(self, call: Call, retry: RetryPolicy | None) -> Reply:
+    async def _attempts(self, call: WireCall, retry: RetryPolicy | None) -> WireReply:
         for attempt in count(1):
             random = Random(f"{self._seed}/call/{call.number}/{attempt}")
             reply = await self._attempt(call, self._plan(call, random))
@@ -158,7 +161,7 @@ class Wire:
             self._note(f"{call.name} is sent again after UNAVAILABLE: {reply.details}")
         return reply
 
-    def _plan(self, call: Call, random: Random) -> _Plan:
+    def _plan(self, call: WireCall, random: Random) -> _Plan:
         coin = random.random
         delay_s = coin() * 0.001
         if self._is_calm():
@@ -183,7 +186,7 @@ class Wire:
             1 + steps % _CRASH_STEPS_MAX if happens[Fault.SERVER_CRASH] else None,
         )
 
-    async def _attempt(self, call: Call, plan: _Plan) -> Reply:
+    async def _attempt(self, call: WireCall, plan: _Plan) -> WireReply:
         if plan.is_request_lost:
             self._note(f"{call.name}: the request is lost{' with its connection' if plan.breaks else ''}")
             return await self._nothing(plan)
@@ -202,7 +205,7 @@ class Wire:
         finally:
             exchange.scope.cancel()  # the server gives up a call whose caller is gone
 
-    async def _nothing(self, plan: _Plan) -> Reply:
+    async def _nothing(self, plan: _Plan) -> WireReply:
         """What comes when nothing comes."""
         if not plan.breaks:
             await anyio.sleep_forever()
@@ -210,7 +213,7 @@ class Wire:
         return CONNECTION_LOST
 
     async def _deliver(
-        self, call: Call, exchange: _Exchange, delay_s: float, crash_after_steps: int | None, is_duplicate: bool
+        self, call: WireCall, exchange: _Exchange, delay_s: float, crash_after_steps: int | None, is_duplicate: bool
     ) -> None:
         self.under_way += 1
         try:
@@ -223,7 +226,7 @@ class Wire:
         finally:
             self.under_way -= 1
 
-    async def _serve(self, call: Call, crash_after_steps: int | None) -> Reply:
+    async def _serve(self, call: WireCall, crash_after_steps: int | None) -> WireReply:
         server = self._server()
         if server is None:
             return UNREACHABLE

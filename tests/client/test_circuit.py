@@ -151,3 +151,16 @@ def test_limits_have_to_be_positive(arguments: dict[str, Any]) -> None:
 def test_its_repr_tells_the_state(breaker: CircuitBreaker) -> None:
     fail(breaker, 3)
     assert repr(breaker) == "<CircuitBreaker open failures=3/3>"
+
+
+def test_its_statistics_count_what_it_refused_and_how_often_it_opened(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    for _ in range(2):
+        with pytest.raises(CircuitOpenError):
+            breaker.admit()
+    clock.now_s += 60.0
+    probe = breaker.admit()
+    with pytest.raises(CircuitOpenError):
+        breaker.admit()
+    probe.failed()
+    assert breaker.statistics() == (4, 2, 3)
