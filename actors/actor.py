@@ -1,31 +1,31 @@
 """Actors: a mailbox, and one message at a time.
 
-An actor has no task of its own. Most turns need not suspend (a stock row only does arithmetic, an order whose rows
-are in memory and free does no more), and a task that is woken for one costs more than the turn. So a message that
-meets an idle actor is first offered to it *at once*, on the poster's stack; only what the actor cannot finish there
-goes into the mailbox, for which the *dispatcher* starts a task in the supervisor's task group. The simulation's
-dispatcher lets turns be taken at once, or not, as the seed says: all that the actors rely on is that one message is
-handled at a time and in order.
+An actor has no task of its own. Most turns need not wait (a stock row only does arithmetic, an order whose rows are
+in memory and free does no more), and a task that is woken for one costs more than the turn. So a message that meets
+an idle actor is handled on the poster's stack, until its turn needs something that is not there (`actors/turn.py`);
+then, and for the messages that queue up meanwhile, the *dispatcher* starts a task in the supervisor's task group. The
+simulation's dispatcher lets turns begin on the poster's stack, or not, as the seed says: all that the actors rely on is
+that one message is handled at a time and in order.
 
 Turned down: a task for each activation (4 to 5 KB each, two wake-ups a message); a memory stream as the mailbox
 (8 KB, and a message already handed to a receiving task is lost by a native cancellation); asking an actor first
-whether it would suspend (it looked up everything twice).
+whether it would have to wait (it looked up everything twice).
 """
 
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from actors.outcomes import ActorCrashed, Refused, Unavailable
+from actors.outcomes import ActorCrashed, Refused
 from actors.reply import Reply
+from actors.turn import Need, Turn, finish, resume
+from actors.unavailable import Unavailable, mailbox_full, restarting
 
 M = TypeVar("M")
 R = TypeVar("R")
 
 StartSoon = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Starts a task, in the background."""
-
-RETRY_AFTER_OVERLOAD_MS = 200
 
 
 class Envelope(NamedTuple, Generic[M, R]):
@@ -35,19 +35,27 @@ class Envelope(NamedTuple, Generic[M, R]):
     reply: Reply[R]
 
 
+class Stopped(NamedTuple, Generic[M, R]):
+    """A turn that waits for something, and the message that it is about."""
+
+    envelope: Envelope[M, R]
+    turn: Turn[None]
+    need: Need
+
+
 class Runnable(Protocol):
     """What a dispatcher needs to know of an actor."""
 
     async def drain(self) -> None:
-        """Handle messages until the mailbox is empty."""
+        """Finish the turn that waits, then handle messages until the mailbox is empty."""
         ...
 
 
 class Dispatcher(Protocol):
-    """Decides where an actor with mail takes its turns."""
+    """Decides where an actor takes its turns."""
 
-    def takes_turn_at_once(self, actor: Runnable) -> bool:
-        """Whether this actor, which is idle, may handle a message on its poster's stack, if it can."""
+    def begins_inline(self, actor: Runnable) -> bool:
+        """Whether this actor, which is idle, may begin a turn on the stack of the poster."""
         ...
 
     def dispatch(self, actor: Runnable) -> None:
@@ -56,7 +64,7 @@ class Dispatcher(Protocol):
 
 
 class InlineDispatcher:
-    """Lets turns be taken at once, and gives every other one a task.
+    """Lets turns begin on the poster's stack, and gives a task to an actor that has more to do.
 
     Args:
         start_soon: starts a task in the supervisor's task group, where no caller's cancellation reaches it.
@@ -65,7 +73,10 @@ class InlineDispatcher:
     def __init__(self, start_soon: StartSoon) -> None:
         self._start_soon = start_soon
 
-    def takes_turn_at_once(self, actor: Runnable) -> bool:
+    def __repr__(self) -> str:
+        return "<InlineDispatcher>"
+
+    def begins_inline(self, actor: Runnable) -> bool:
         return True
 
     def dispatch(self, actor: Runnable) -> None:
@@ -73,7 +84,7 @@ class InlineDispatcher:
 
 
 class Actor(Generic[M, R]):
-    """Base of all actors. A subclass gives `receive`, and its state is touched nowhere else.
+    """Base of all actors. A subclass gives `handle`, and its state is touched nowhere else.
 
     Args:
         dispatcher: runs the turns.
@@ -81,7 +92,7 @@ class Actor(Generic[M, R]):
         mailbox_messages_max: what the mailbox holds before it says so.
     """
 
-    __slots__ = ("_dispatcher", "_has_turn", "_mailbox", "_mailbox_messages_max", "_on_crash", "is_retired")
+    __slots__ = ("_dispatcher", "_has_turn", "_mailbox", "_mailbox_messages_max", "_on_crash", "_stopped", "is_retired")
 
     def __init__(
         self,
@@ -93,8 +104,12 @@ class Actor(Generic[M, R]):
         self._on_crash = on_crash
         self._mailbox: deque[Envelope[M, R]] | None = None  # made when first needed: most actors never need one
         self._mailbox_messages_max = mailbox_messages_max
+        self._stopped: Stopped[M, R] | None = None
         self._has_turn = False
         self.is_retired = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} idle={self.is_idle} retired={self.is_retired}>"
 
     @property
     def is_idle(self) -> bool:
@@ -116,51 +131,34 @@ class Actor(Generic[M, R]):
             reply = Reply()
         if self._has_turn:
             if self._mailbox is not None and len(self._mailbox) >= self._mailbox_messages_max:
-                raise overloaded()
+                raise mailbox_full()
             self._post(message, reply)
             return reply
         self._has_turn = True  # whatever is posted meanwhile queues up
-        if not (self._dispatcher.takes_turn_at_once(self) and self._take_turn_at_once(message, reply)):
+        if self._dispatcher.begins_inline(self):
+            self._stopped = self._begin(Envelope(message, reply))
+        else:
             self._post(message, reply)
-        if self._mailbox:
+        if self._mailbox or self._stopped is not None:
             self._dispatcher.dispatch(self)
         else:
             self._has_turn = False
         return reply
 
-    def _post(self, message: M, reply: Reply[R]) -> None:
-        if self._mailbox is None:
-            self._mailbox = deque()
-        self._mailbox.append(Envelope(message, reply))
-
-    def _take_turn_at_once(self, message: M, reply: Reply[R]) -> bool:
-        try:
-            return self.receive_at_once(message, reply)
-        except Exception as error:  # noqa: BLE001 - as in `drain`
-            self._fail(reply, error)
-            return True
-
     async def drain(self) -> None:
-        """Handle messages, one at a time, until the mailbox is empty. Runs in a dispatcher's turn only."""
+        """Finish the turn that waits, then handle messages until the mailbox is empty. Called by a dispatcher only."""
         try:
-            while self._mailbox:
-                envelope = self._mailbox.popleft()
+            while (stopped := self._stopped or self._next()) is not None:
+                self._stopped = None
                 try:
-                    await self.receive(envelope)
+                    await finish(stopped.turn, stopped.need)
                 except Exception as error:  # noqa: BLE001 - a bug in one actor must not take the others along
-                    self._fail(envelope.reply, error)
+                    self._fail(stopped.envelope.reply, error)
         finally:
             self._has_turn = False
 
-    def receive_at_once(self, message: M, reply: Reply[R]) -> bool:
-        """Handle one message, if that needs no waiting; else return False, and nothing has happened.
-
-        Raises: as `receive`.
-        """
-        return False
-
-    async def receive(self, envelope: Envelope[M, R]) -> None:
-        """Handle one message: answer it, or keep the envelope to answer it later.
+    def handle(self, envelope: Envelope[M, R]) -> Turn[None]:
+        """The turn for one message: it answers the message, or keeps the envelope to be answered later.
 
         Raises:
             Refused, Unavailable: becomes the answer.
@@ -170,17 +168,41 @@ class Actor(Generic[M, R]):
         raise NotImplementedError
 
     def held_envelopes(self) -> list[Envelope[M, R]]:
-        """Messages taken from the mailbox that are still to be answered; a subclass that keeps any gives them here."""
+        """Messages whose turn is over that are still to be answered; a subclass that keeps any gives them here."""
         return []
 
     def retire(self) -> None:
-        """End this activation: whoever waits for it is told to try again, and nobody can post to it any more."""
+        """End this activation: its callers are told to try again, and nobody can post to it any more."""
         self.is_retired = True
         others = [*self.held_envelopes(), *(self._mailbox or ())]
         self._mailbox = None
         for other in others:
             if not other.reply.is_done:
                 other.reply.fail(restarting())
+
+    def _post(self, message: M, reply: Reply[R]) -> None:
+        if self._mailbox is None:
+            self._mailbox = deque()
+        self._mailbox.append(Envelope(message, reply))
+
+    def _next(self) -> Stopped[M, R] | None:
+        """Take turns up to the first that has to wait; None if the mailbox is empty by then."""
+        while self._mailbox:
+            stopped = self._begin(self._mailbox.popleft())
+            if stopped is not None:
+                return stopped
+        return None
+
+    def _begin(self, envelope: Envelope[M, R]) -> Stopped[M, R] | None:
+        """Begin a turn; None if that was all of it."""
+        try:
+            turn = self.handle(envelope)
+            return Stopped(envelope, turn, resume(turn, None))
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - as in `drain`
+            self._fail(envelope.reply, error)
+        return None
 
     def _fail(self, reply: Reply[R], error: Exception) -> None:
         if isinstance(error, (Refused, Unavailable, ActorCrashed)):
@@ -191,23 +213,9 @@ class Actor(Generic[M, R]):
                 reply.fail(crash)
 
     def _crash(self, error: Exception) -> ActorCrashed:
-        """End this activation after a bug. Returns the answer to whoever met it."""
+        """End this activation after a bug. Returns the answer to the caller that met it."""
         self.retire()
         self._on_crash(self, error)
         crash = ActorCrashed(f"{self!r} crashed")
         crash.__cause__ = error
         return crash
-
-
-def restarting() -> Unavailable:
-    """The answer to those whose message met an activation that a crash took away."""
-    return Unavailable(
-        "ACTOR_RESTARTED", "The service is restarting a part of itself, try again.", RETRY_AFTER_OVERLOAD_MS
-    )
-
-
-def overloaded() -> Unavailable:
-    """The answer to those whose message met a full mailbox."""
-    return Unavailable(
-        "OVERLOADED", "Too many requests wait for the same goods or order, try again.", RETRY_AFTER_OVERLOAD_MS
-    )

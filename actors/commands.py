@@ -1,12 +1,8 @@
-"""Commands: what callers ask of the service. Imperative, immutable, and already validated at the door
-(`rpc/messages/validation.py`).
+"""Commands: what callers want done. Imperative, immutable, and already validated at the door
+(`rpc/messages/validation.py`). Their tags name them on the link to a front-end and in fingerprints.
 """
 
-from typing import NamedTuple
-
 from msgspec import Struct
-
-from actors.records import Delta, StockRecord
 
 
 class Line(Struct, frozen=True, gc=False):
@@ -17,7 +13,7 @@ class Line(Struct, frozen=True, gc=False):
     quantity: int
 
 
-class Reserve(Struct, frozen=True):
+class Reserve(Struct, frozen=True, tag=True):
     """Hold these lines for an order, all or none, for `ttl_minutes`."""
 
     organization_id: str
@@ -27,7 +23,7 @@ class Reserve(Struct, frozen=True):
     request_id: str = ""  # the idempotency key, if the caller gave one
 
 
-class Confirm(Struct, frozen=True):
+class Confirm(Struct, frozen=True, tag=True):
     """The payment succeeded: the time limit goes, the goods stay reserved until they are shipped."""
 
     organization_id: str
@@ -35,7 +31,7 @@ class Confirm(Struct, frozen=True):
     order_id: str
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, tag=True):
     """The payment failed or the order was cancelled: the goods go back."""
 
     organization_id: str
@@ -43,7 +39,7 @@ class Release(Struct, frozen=True):
     reason: str
 
 
-class Fulfill(Struct, frozen=True):
+class Fulfill(Struct, frozen=True, tag=True):
     """The goods of a confirmed reservation were shipped: they leave `reserved` and the total."""
 
     organization_id: str
@@ -52,14 +48,14 @@ class Fulfill(Struct, frozen=True):
     reference: str = ""
 
 
-class Expire(Struct, frozen=True):
+class Expire(Struct, frozen=True, tag=True):
     """The time limit of the order's reservation may have passed: look, and give the goods back if so."""
 
     organization_id: str
     order_id: str
 
 
-class Receive(Struct, frozen=True):
+class Receive(Struct, frozen=True, tag=True):
     """Goods arrived: add them to a row, which is made if it does not exist."""
 
     organization_id: str
@@ -86,66 +82,20 @@ class CountedLine(Struct, frozen=True, gc=False):
     line_number: int
 
 
-class Import(Struct, frozen=True):
+class Import(Struct, frozen=True, tag=True):
     """Set rows to counted totals, all or none."""
 
     lines: tuple[CountedLine, ...]
     request_id: str
 
 
-OrderCommand = Reserve | Confirm | Release | Fulfill | Expire
+Ending = Release | Fulfill | Expire
+"""What takes a reservation's goods out of `reserved`."""
+
+OrderCommand = Reserve | Confirm | Ending
+"""What the actor of an order carries out."""
+
+KeyedCommand = Reserve | Fulfill | Receive | Import
+"""What has an idempotency key; a `Reserve` without one has an empty one."""
+
 Command = OrderCommand | Receive | Import
-
-
-class Count(Struct, frozen=True, gc=False):
-    """A row's change that sets absolute figures: its delta is known only when nothing else on the row is undecided.
-
-    A figure that is None stays as it is, and is 0 on a new row.
-    """
-
-    total: int | None
-    damaged: int | None
-    in_transit: int | None
-    min_stock: int | None
-    max_stock: int | None
-
-
-class Figures(NamedTuple):
-    """What a count says about a row, after the row has said what the count leaves open."""
-
-    total: int
-    damaged: int
-    in_transit: int
-    min_stock: int
-    max_stock: int
-
-    @property
-    def levels_agree(self) -> bool:
-        """Whether the minimum is at most the maximum; a maximum of 0 is none."""
-        return self.max_stock == 0 or self.min_stock <= self.max_stock
-
-
-def figures_of(record: StockRecord) -> Figures:
-    """The figures that a count can set."""
-    return Figures(record.total, record.damaged, record.in_transit, record.min_stock, record.max_stock)
-
-
-def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
-    """The figures that the row has after the count."""
-    return Figures(
-        record.total if count.total is None else count.total,
-        record.damaged if count.damaged is None else count.damaged,
-        record.in_transit if count.in_transit is None else count.in_transit,
-        record.min_stock if count.min_stock is None else count.min_stock,
-        record.max_stock if count.max_stock is None else count.max_stock,
-    )
-
-
-Change = Delta | Count
-
-
-class Prepare(Struct, frozen=True):
-    """First phase: hold what the change would take from this row, for this transaction, or say why not."""
-
-    transaction_id: int
-    change: Change

@@ -168,21 +168,5 @@ class Refused(Exception):
         self.refusal = refusal
 
 
-class Unavailable(Exception):
-    """The service cannot serve this now, and changed nothing that the caller may not find again by a retry.
-
-    Args:
-        reason: one word in capitals for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN or ACTOR_RESTARTED.
-        message: one sentence for people.
-        retry_after_ms: when to try again, in milliseconds.
-    """
-
-    def __init__(self, reason: str, message: str, retry_after_ms: int) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
-        self.retry_after_ms = retry_after_ms
-
-
 class ActorCrashed(Exception):
     """A bug in an actor's code met this message. The cause is in the log, never in the answer."""

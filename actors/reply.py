@@ -6,7 +6,7 @@ quadratic: 100,000 of them took 21 seconds.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
 
@@ -17,7 +17,7 @@ class Event(Protocol):
     """What one task waits for."""
 
     def set(self) -> None:
-        """Wake who waits. May be called again."""
+        """Wake the task that waits. May be called again."""
         ...
 
     def wait(self) -> Awaitable[object]:
@@ -59,6 +59,13 @@ class Reply(Generic[T]):
         self._error = error
         self._wake()
 
+    def settle(self, value: Any, error: Exception | None) -> None:
+        """Give the error as the answer if there is one, else the value."""
+        if error is not None:
+            self.fail(error)
+        else:
+            self.set(value)
+
     def result(self) -> T:
         """The answer, which must be there.
 
@@ -87,7 +94,7 @@ class Reply(Generic[T]):
     def when_done(self, listener: Callable[[], None]) -> None:
         """Have `listener` called when the answer is there, at once if it is. It must neither raise nor take long.
 
-        For one who waits for many replies and wants no task for each. A reply has one listener.
+        It spares a caller that waits for many replies a task for each. A reply has one listener.
         """
         if self._is_done:
             listener()

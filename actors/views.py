@@ -1,4 +1,4 @@
-"""Answers to questions. They are taken from durable state only: nobody ever sees what a crash could take back."""
+"""Views: the answers to queries. They show durable state only: nobody ever sees what a crash could take back."""
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ class Availability(Struct, frozen=True):
     fits: bool
 
 
-class BasketCheck(Struct, frozen=True):
+class BasketCheck(Struct, frozen=True, tag=True):
     """A dry run of a basket: `all_available` says that reserving it would succeed now."""
 
     all_available: bool
@@ -37,15 +37,24 @@ class StockView(Struct, frozen=True):
     warehouse_name: str
 
 
-class StockPage(Struct, frozen=True):
+class StockRows(Struct, frozen=True, tag=True):
+    """A variant's rows by warehouse id."""
+
+    stock: tuple[StockView, ...]
+
+
+class StockPage(Struct, frozen=True, tag=True):
     """`next_key` is None on the last page."""
 
     stock: tuple[StockView, ...]
     next_key: StockKey | None
 
 
-class ReservationPage(Struct, frozen=True):
+class ReservationPage(Struct, frozen=True, tag=True):
     """`next_before` is empty on the last page."""
 
     reservations: tuple[ReservationRecord, ...]
     next_before: str
+
+
+View = BasketCheck | StockRows | StockPage | ReservationPage

@@ -23,7 +23,7 @@ import anyio
 import uvloop
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
-import supervisor.order_actor
+import actors.order_actor
 from actors.commands import CountedLine, Import, Reserve
 from actors.outcomes import StockReserved
 from actors.records import ReservationItem, ReservationRecord, Transaction
@@ -170,8 +170,8 @@ async def stages(store: Store, written: Stopwatch) -> dict[str, float]:
     for owner, name, stage in (
         (validation, "reserve", "validation"),
         (Incarnation, "submit", "order: mailbox, activation, the rest"),
-        (supervisor.order_actor, "plan", "plan"),
-        (Coordinator, "prepare_at_once", "prepare: a hold on each row"),
+        (actors.order_actor, "plan", "plan"),
+        (Coordinator, "prepare", "prepare: a hold on each row"),
         (Coordinator, "decide", "decide: rows, LSN, journal"),
         (StockDirectory, "publish", "publish"),
         (responses, "reserved", "protobuf: answer"),

@@ -16,7 +16,6 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
@@ -40,7 +39,7 @@ log = structlog.get_logger(__name__)
 class Deferred(NamedTuple):
     """A response that is made of what the core replies, as soon as it does."""
 
-    reply: Reply[Fact]
+    reply: Reply[Any]
     response: Callable[[Any], Message]
 
 

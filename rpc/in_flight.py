@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-from actors.outcomes import Unavailable
-
-RETRY_AFTER_OVERLOAD_MS = 500
+from actors.unavailable import too_many
 
 
 class InFlightStatistics(NamedTuple):
@@ -36,7 +34,7 @@ class InFlightLimit:
         """Raises `Unavailable` at the limit."""
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
             self.turned_away += 1
-            raise Unavailable("OVERLOADED", f"Too many {self._things} are under way", RETRY_AFTER_OVERLOAD_MS)
+            raise too_many(self._things)
         self.under_way += 1
 
     def leave(self) -> None:

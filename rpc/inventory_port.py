@@ -1,13 +1,13 @@
 """The port between the shell and the core: what the servicers ask of the supervisor."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from actors.commands import Command, Line
+from actors.commands import Command
 from actors.outcomes import Fact
-from actors.records import ReservationState, StockKey
+from actors.queries import Query
 from actors.reply import Reply
-from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+
+V = TypeVar("V")
 
 
 class Inventory(Protocol):
@@ -42,44 +42,10 @@ class Inventory(Protocol):
         """
         ...
 
-    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
-        """What `check` returns, if everything that it needs is at hand; otherwise None.
+    def answer(self, query: Query[V]) -> Reply[V]:
+        """Answer a validated query. The reply is there at once if all that is needed is at hand.
 
-        Raises:
-            Unavailable: not now; the caller may try again.
-        """
-        ...
-
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        """What would come of reserving these lines now. A quantity of 0 asks for the figure only.
-
-        Raises:
-            Unavailable: not now; the caller may try again.
-        """
-        ...
-
-    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
-        """A variant's rows by warehouse id, of one warehouse or, if that is empty, of all.
-
-        Raises:
-            Unavailable: not now; the caller may try again.
-        """
-        ...
-
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> StockPage:
-        """At most `limit` of an organization's rows, in key order, beginning after `after`. Empty filters mean all.
-
-        Raises:
-            Unavailable: not now; the caller may try again.
-        """
-        ...
-
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> ReservationPage:
-        """At most `limit` of an organization's reservations, newest first, beginning before the id `before`.
+        It fails with `Unavailable`.
 
         Raises:
             Unavailable: not now; the caller may try again.

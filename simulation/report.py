@@ -3,9 +3,10 @@
 import msgspec
 
 from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
 from simulation.audit.guarantee_violation import GuaranteeViolation
-from simulation.audit.history import Check, Note, Operation, StockInfo
+from simulation.audit.history import Note, Operation
 from simulation.faults import Options, options_of
 from simulation.runner import Result
 
@@ -83,7 +84,9 @@ def _matters(note: Note, about: Operation | None, words: set[str]) -> bool:
     if about is None or note.about is None or note.about is about:
         return True
     if isinstance(note.about, Operation):
-        return bool(words & _words_of(note.about.request)) and not isinstance(note.about.request, Check | StockInfo)
+        return bool(words & _words_of(note.about.request)) and not isinstance(
+            note.about.request, CheckBasket | GetStock
+        )
     touched: set[str] = set()
     for transaction in note.about:
         touched |= {change.after.variant_id for change in transaction.changes}

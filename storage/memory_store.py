@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from anyio import lowlevel, sleep
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
     ReservationRecord,
-    ReservationState,
     StockKey,
     StockRecord,
     Transaction,
@@ -280,29 +280,26 @@ class MemoryStore:
         disk = await self._read("active_reservations")
         return [disk.reservations[entry[1:]] for entry in disk.active[:limit]]
 
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> Sequence[StockRecord]:
+    async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
         disk = await self._read("list_stock")
-        if variant_id:
-            rows = disk.rows_by_variant.get(VariantKey(organization_id, variant_id), [])
+        if query.variant_id:
+            rows = disk.rows_by_variant.get(VariantKey(query.organization_id, query.variant_id), [])
         else:
-            rows = disk.rows_by_organization.get(organization_id, [])
-        begin = 0 if after is None else bisect_right(rows, after)
-        wanted = (rows[i] for i in range(begin, len(rows)) if warehouse_id in ("", rows[i].warehouse_id))
-        return disk.load(islice(wanted, limit))
+            rows = disk.rows_by_organization.get(query.organization_id, [])
+        begin = 0 if query.after is None else bisect_right(rows, query.after)
+        wanted = (rows[i] for i in range(begin, len(rows)) if query.warehouse_id in ("", rows[i].warehouse_id))
+        return disk.load(islice(wanted, query.limit))
 
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> Sequence[ReservationRecord]:
+    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
         disk = await self._read("list_reservations")
-        if order_id:
-            ids = sorted(disk.reservations_by_order.get(OrderKey(organization_id, order_id), ()))
+        organization_id = query.organization_id
+        if query.order_id:
+            ids = sorted(disk.reservations_by_order.get(OrderKey(organization_id, query.order_id), ()))
         else:
             ids = disk.reservation_ids.get(organization_id, [])
-        end = bisect_left(ids, before) if before else len(ids)
+        end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
-        return list(islice((record for record in records if state in (None, record.state)), limit))
+        return list(islice((record for record in records if query.state in (None, record.state)), query.limit))
 
     async def close(self) -> None:
         self._epoch = 0

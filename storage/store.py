@@ -9,13 +9,12 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
     ReservationRecord,
-    ReservationState,
-    StockKey,
     StockRecord,
     Transaction,
     VariantKey,
@@ -172,19 +171,12 @@ class Store(Protocol):
         """The active reservations that expire soonest, at most `limit`."""
         ...
 
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> Sequence[StockRecord]:
-        """An organization's rows in key order, beginning after `after`. An empty variant or warehouse means all."""
+    async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
+        """The rows that the query asks for."""
         ...
 
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> Sequence[ReservationRecord]:
-        """An organization's reservations, newest id first, beginning before the id `before` (empty: at the newest).
-
-        An empty order or a state of None means all.
-        """
+    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+        """The reservations that the query asks for."""
         ...
 
     async def close(self) -> None:

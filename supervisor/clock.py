@@ -22,6 +22,9 @@ class ServiceClock:
         self._start_ms = 0
         self._start_s = monotonic_s()
 
+    def __repr__(self) -> str:
+        return f"<ServiceClock now_ms={self.now_ms()}>"
+
     def start(self, last_at_ms: int) -> None:
         """Begin, or go on after a failure, not before the time of the last durable record."""
         self._start_ms = max(self._wall_ms(), last_at_ms, self.now_ms())

@@ -6,56 +6,54 @@ it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what 
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from typing import TypeVar, assert_never
+from typing import TypeVar, cast
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
-from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
-from actors.idempotency import remember
-from actors.outcomes import ActorCrashed, Fact, Refused, ReservationNotFound, Unavailable
-from actors.records import (
-    OrderKey,
-    RequestKey,
-    Transaction,
-)
+from actors.commands import Command
+from actors.order_actor import OrderServices
+from actors.outcomes import ActorCrashed, Fact, Refused
+from actors.queries import AnyQuery, Query
+from actors.records import Transaction
 from actors.reply import Event, Reply
+from actors.turn import begin
+from actors.unavailable import Unavailable, database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
 from supervisor.activations.directory import DirectoryStatistics
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.activations.store_reader import Reader
-from supervisor.answering import Views
 from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.background.housekeeping import Housekeeping
+from supervisor.background.learning import Learning
 from supervisor.clock import ServiceClock
+from supervisor.executor import Executor
 from supervisor.limits import Limits
-from supervisor.open_call import Call
-from supervisor.order_actor import OrderServices
-from supervisor.ownership.heartbeat import Pulse
+from supervisor.open_call import OpenCall, OpenCalls
+from supervisor.ownership.heartbeat import Heartbeat
 from supervisor.ownership.lease import Lease
-from supervisor.transactions.coordinator import NOTHING_PREPARED, Coordinator
-from supervisor.transactions.journal import Journal, JournalStatistics, shutting_down, storage_down
-from supervisor.transactions.receiving import Goods
+from supervisor.query_turns import QueryTurns
+from supervisor.router import Router
+from supervisor.store_reader import StoreReader
+from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.journal import Journal, JournalStatistics
+from supervisor.transactions.receiving import Receiving
 
-T = TypeVar("T")
-
-KEYS_A_PAGE = 1_000  # small enough that adding a page to a filter does not hold up anybody
+V = TypeVar("V")
 
 
 class Sources(Struct, frozen=True):
-    """Where time, ids and dispatch come from; given by whoever starts the core.
+    """Where time, ids and dispatch come from; given by the composition root.
 
     Args:
         clock: the service clock.
         new_id: a fresh unique id that sorts by time (UUID version 7).
         dispatcher: makes the dispatcher from the function that starts a task.
-        monotonic_s: a clock in seconds that goes on while the process is stopped; the event loop's is one, though dear.
+        monotonic_s: a clock in seconds that goes on while the process is stopped.
         report_crash: told of an actor that met a bug.
         event: makes what a caller waits for.
     """
@@ -72,6 +70,7 @@ class Statistics(Struct, frozen=True):
     """What is in memory and what was done in this incarnation."""
 
     calls_under_way: int
+    queries_under_way: int
     journal: JournalStatistics
     variants: DirectoryStatistics
     orders: DirectoryStatistics
@@ -104,57 +103,77 @@ class Incarnation:
         self._sources = sources
         self._limits = limits
         self._tasks = tasks
-        self._open_calls: dict[Reply[Fact], None] = {}
+        self._open_calls: OpenCalls = {}
+        self._open_queries: OpenCalls = {}
         self._is_ending = False
-        dispatcher = sources.dispatcher(tasks.start_soon)
+        self._failure: Reply[None] = Reply()
         self._clock = sources.clock
-        self.lease = Lease(store.check_ownership, sources.monotonic_s, tasks.start_soon, lambda: self._is_over)
-        self.journal = Journal(store, ownership, self._publish, limits.gather_s, sources.monotonic_s)
-        self.pulse = Pulse(
+        self._build_writing(ownership, on_stalled)
+        self._build_activations(sources.dispatcher(tasks.start_soon))
+        self._build_background()
+
+    def __repr__(self) -> str:
+        return f"<Incarnation {self.journal!r} calls={len(self._open_calls)} over={self._is_over}>"
+
+    def _build_writing(self, ownership: Ownership, on_stalled: Callable[[bool], None]) -> None:
+        store, limits, monotonic_s = self._store, self._limits, self._sources.monotonic_s
+        self.lease = Lease(store.check_ownership, monotonic_s, self._tasks.start_soon, lambda: self._is_over)
+        self.journal = Journal(store, ownership, self._publish, self.lease.give, limits.gather_s, monotonic_s)
+        self.heartbeat = Heartbeat(
             store.check_ownership,
             lambda: self.journal.batch_began_s,
-            sources.monotonic_s,
+            monotonic_s,
             limits.heartbeat_s,
             limits.stall_s,
             on_stalled,
         )
-        self._reader = Reader(store, self.journal, self._break, lambda: self._is_over)
+        self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
+
+    def _build_activations(self, dispatcher: Dispatcher) -> None:
+        sources, limits, journal = self._sources, self._limits, self.journal
+        reader = StoreReader(self._store, journal, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
-            self._reader.variants,
-            self.journal.wait_durable,
+            reader.variants,
+            journal.wait_durable,
             dispatcher,
             sources.new_id,
             sources.report_crash,
             activations_max=limits.variants_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        self.views = Views(store, self._reader, self.stock, self.lease, lambda: self._is_over)
-        self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
         self._hints = ExpiryHints()
-        services = OrderServices(self._clock, self._coordinator, self._hints, self.journal, self.stock, sources.new_id)
         self.orders = OrderDirectory(
-            services,
-            self._reader.orders,
-            self._reader.find_reservation,
+            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id),
+            reader.orders,
+            reader.find_reservation,
+            journal.wait_durable,
             dispatcher,
             sources.report_crash,
             activations_max=limits.orders_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
+        receiving = Receiving(self._clock, self._coordinator, journal, self.stock)
+        executor = Executor(self.orders, receiving, self._coordinator, journal, self._clock)
         self.requests = RequestDirectory(
-            self.journal,
-            self._reader.load_request,
-            self._carry_out,
+            journal,
+            reader.load_request,
+            executor.carry_out,
+            self.lease.give,
             dispatcher,
             sources.report_crash,
             activations_max=limits.requests_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        self._goods = Goods(self._clock, self._coordinator, self.journal, self.stock)
+        self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
+        self._queries = QueryTurns(self._store, reader, self.stock, self.lease)
+
+    def _build_background(self) -> None:
+        store, limits = self._store, self._limits
         self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
         self.housekeeping = Housekeeping(
-            self._clock, store.move_out, sources.report_crash, limits.keep_days, limits.heartbeat_s
+            self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s
         )
+        self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
 
     async def ask(self, command: Command) -> Fact:
         """Have a command carried out; returns when its outcome is durable.
@@ -174,32 +193,43 @@ class Incarnation:
         Raises:
             Unavailable: overloaded, or storage failed; nothing was begun.
         """
-        if self._is_over:
-            raise storage_down()
-        if len(self._open_calls) >= self._limits.calls_max:
-            raise Unavailable("OVERLOADED", "Too many calls are being served, try again.", 500)
+        self._admit(self._open_calls)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
-            raise Unavailable("OVERLOADED", "The database is behind, try again.", 500)
-        reply = Call(self._open_calls, self.lease, self._sources.event)
+            raise database_behind()
+        reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event)
         try:
-            self._submit(command, reply)
+            self._router.route(command, reply)
         except BaseException:
             self._open_calls.pop(reply, None)
             raise
+        return reply
+
+    def answer(self, query: Query[V]) -> Reply[V]:
+        """Have a query answered. The reply is there at once if all that it needs is in memory.
+
+        It fails with `Unavailable`.
+
+        Raises:
+            Unavailable: overloaded, or storage failed.
+        """
+        self._admit(self._open_queries)
+        reply: OpenCall[V] = OpenCall(self._open_queries, self._sources.event)
+        begin(self._queries.turn(cast(AnyQuery, query)), reply, self._tasks.start_soon)
         return reply
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
         self.stock.add_warehouses(await self._store.load_warehouses())
         for run in (
+            self._failure.wait,
             self.journal.run,
             self.stock.loader.run,
             self.orders.loader.run,
             self.expiry.run,
-            self.pulse.beat,
-            self.pulse.watch,
+            self.heartbeat.beat,
+            self.heartbeat.watch,
             self._sweep,
-            self._learn,
+            self._learning.run,
         ):
             self._tasks.start_soon(run)
         if self._limits.keep_days:
@@ -207,25 +237,27 @@ class Incarnation:
 
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""
-        for reply in list(self._open_calls):
+        for reply in [*self._open_calls, *self._open_queries]:
             with suppress(Refused, Unavailable, ActorCrashed):  # it goes to its caller, not to us
                 await reply.wait()
         await self.journal.wait_durable()
-        await self.lease.hold()
+        if not self.lease.holds:
+            await self.lease.next_proof().wait()
 
-    def end(self, error: Exception) -> None:
+    def end(self, *, is_stop: bool) -> None:
         """Leave no caller waiting, and take no more. Called when nothing of this incarnation runs any more."""
         self._is_ending = True
+        error = shutting_down() if is_stop else outcome_unknown()
         self.journal.fail_answers(error)
         self.lease.fail(error)
         self.stock.fail_loads(error)
-        for reply in list(self._open_calls):
-            if not reply.is_done:
-                reply.fail(error)
+        _fail_all(self._open_calls, error)
+        _fail_all(self._open_queries, shutting_down() if is_stop else database_down())
 
     def statistics(self) -> Statistics:
         return Statistics(
             len(self._open_calls),
+            len(self._open_queries),
             self.journal.statistics(),
             self.stock.statistics(),
             self.orders.statistics(),
@@ -233,75 +265,11 @@ class Incarnation:
             self.expiry.expired,
         )
 
-    # ---- routing ------------------------------------------------------------------------------------------------
-
-    def _submit(self, command: Command, reply: Reply[Fact]) -> None:
-        match command:
-            case Reserve(request_id=""):
-                self._reserve(command, reply)
-            case Reserve() | Fulfill() | Receive() | Import():
-                self.requests.ask(command, reply)
-            case Confirm() | Release():
-                key = self.orders.order_in_memory(command.organization_id, command.reservation_id)
-                if key is not None:
-                    self.orders.ask(key, command, reply)
-                else:
-                    self._tasks.start_soon(self._find_and_ask, command, reply)
-            case Expire():
-                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
-            case _ as never:
-                assert_never(never)
-
-    def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
-        """A new order is taken up when its rows are in memory: one that waits for them itself needs a task to do it."""
-        key = OrderKey(command.organization_id, command.order_id)
-        variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
-        if self.stock.ready(command.organization_id, variant_ids) is None and self.orders.is_new(key):
-            self.stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, key, command, reply))
-        else:
-            self.orders.ask(key, command, reply)
-
-    def _take_up(self, key: OrderKey, command: Reserve, reply: Reply[Fact]) -> None:
-        if reply.is_done:
-            return  # the incarnation is ending and has answered
-        try:
-            self.orders.ask(key, command, reply)
-        except Unavailable as error:
-            reply.fail(error)
-
-    async def _carry_out(self, command: Command, reply: Reply[Fact]) -> None:
-        """The part of a command that comes after its idempotency key was seen to."""
-        match command:
-            case Reserve():
-                self.orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
-            case Fulfill():
-                await self._find_and_ask(command, reply)
-            case Receive():
-                await self._goods.receive(command, reply)
-            case Import():
-                await self._goods.import_stock(command, reply)
-            case _:
-                raise AssertionError(f"{command!r} has no idempotency key")
-
-    async def _find_and_ask(self, command: Confirm | Release | Fulfill, reply: Reply[Fact]) -> None:
-        try:
-            key = await self.orders.find(command.organization_id, command.reservation_id)
-            if reply.is_done:
-                return  # the incarnation is ending and has answered
-            if key is None:
-                self._answer_not_found(command, reply)
-            else:
-                self.orders.ask(key, command, reply)
-        except Unavailable as error:
-            if not reply.is_done:
-                reply.fail(error)
-
-    def _answer_not_found(self, command: Confirm | Release | Fulfill, reply: Reply[Fact]) -> None:
-        refusal = ReservationNotFound(command.reservation_id)
-        request = remember(command, refusal)
-        if request is not None:
-            self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
-        self.journal.answer(reply, error=Refused(refusal))
+    def _admit(self, under_way: OpenCalls) -> None:
+        if self._is_over:
+            raise database_down()
+        if len(under_way) >= self._limits.calls_max:
+            raise too_many("calls")
 
     # ---- what the parts tell --------------------------------------------------------------------------------------
 
@@ -327,16 +295,9 @@ class Incarnation:
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""
-        if self._is_over:
-            return  # a caller may hear of a failure when there is no task group any more to end
         self._is_ending = True
-
-        async def end() -> None:
-            raise error
-
-        self._tasks.start_soon(end)
-
-    # ---- background -----------------------------------------------------------------------------------------------
+        if not self._failure.is_done:
+            self._failure.fail(error)  # a task of the group waits for it and raises it
 
     async def _sweep(self) -> None:
         while True:
@@ -345,19 +306,11 @@ class Incarnation:
             self.orders.passivate_idle()
             self.requests.passivate_idle()
 
-    async def _learn(self) -> None:
-        """Fill, from the database, what makes work cheaper but nothing waits for."""
-        order: OrderKey | None = None
-        while orders := await self._store.orders_after(order, KEYS_A_PAGE):
-            for order in orders:
-                self.orders.known.add(order)
-        self.orders.known.is_filled = True
-        request: RequestKey | None = None
-        while requests := await self._store.requests_after(request, KEYS_A_PAGE):
-            for request in requests:
-                self.requests.known.add(request)
-        self.requests.known.is_filled = True
-        self._hints.learn(await self._store.active_reservations(KEYS_A_PAGE))
+
+def _fail_all(calls: OpenCalls, error: Exception) -> None:
+    for reply in list(calls):
+        if not reply.is_done:
+            reply.fail(error)
 
 
 @asynccontextmanager
@@ -370,14 +323,14 @@ async def incarnation(
 ) -> AsyncIterator[Incarnation]:
     """A running core, ended with the block."""
     core = None
-    error = storage_down()
+    is_stop = False
     try:
         async with anyio.create_task_group() as tasks:
             core = Incarnation(store, ownership, sources, limits, tasks, on_stalled)
             await core.serve()
             yield core
-            error = shutting_down()
+            is_stop = True
             tasks.cancel_scope.cancel()
     finally:
         if core is not None:
-            core.end(error)
+            core.end(is_stop=is_stop)

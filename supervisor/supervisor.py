@@ -5,20 +5,22 @@ cure is the same as after a kill: drop all memory, open the store again, read wh
 ownership, or of the database's file, is final.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
 
-from actors.commands import Command, Line
+from actors.commands import Command
 from actors.outcomes import Fact
-from actors.records import ReservationState, StockKey
+from actors.queries import Query
 from actors.reply import Reply
-from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+from actors.unavailable import database_down, shutting_down
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
 from supervisor.limits import Limits
-from supervisor.transactions.journal import shutting_down, storage_down
+
+V = TypeVar("V")
 
 REOPEN_PAUSE_MIN_S = 0.05
 REOPEN_PAUSE_MAX_S = 1.0
@@ -60,7 +62,7 @@ class Supervisor:
     @property
     def serving(self) -> bool:
         """Whether calls are served now."""
-        return self._core is not None and not self._core.pulse.is_stalled and not self._stop_requested.is_set()
+        return self._core is not None and not self._core.heartbeat.is_stalled and not self._stop_requested.is_set()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
@@ -124,33 +126,15 @@ class Supervisor:
         """
         return self._serving_core().submit(command)
 
-    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
-        """A dry run of a basket, if everything that it needs is in memory; otherwise None. Raises Unavailable."""
-        return self._serving_core().views.check_at_once(organization_id, lines)
+    def answer(self, query: Query[V]) -> Reply[V]:
+        """Have a query answered: the reply is there at once if all that it needs is in memory.
 
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        """A dry run of a basket. Raises Unavailable; cancelling it changes nothing."""
-        return await self._serving_core().views.check(organization_id, lines)
+        It fails with `Unavailable`.
 
-    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
-        """A variant's rows by warehouse id; an empty warehouse means all. Raises Unavailable."""
-        return await self._serving_core().views.stock_info(organization_id, variant_id, warehouse_id)
-
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> StockPage:
-        """A page of an organization's rows in key order. Raises Unavailable."""
-        return await self._serving_core().views.list_stock(
-            organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit
-        )
-
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> ReservationPage:
-        """A page of an organization's reservations, newest first. Raises Unavailable."""
-        return await self._serving_core().views.list_reservations(
-            organization_id, state=state, order_id=order_id, before=before, limit=limit
-        )
+        Raises:
+            Unavailable: overloaded, storage down, or shutting down.
+        """
+        return self._serving_core().answer(query)
 
     def statistics(self) -> Statistics | None:
         """What is in memory and was done; None while nothing runs."""
@@ -159,8 +143,8 @@ class Supervisor:
     def _serving_core(self) -> Incarnation:
         if self._stop_requested.is_set():
             raise shutting_down()
-        if self._core is None or self._core.pulse.is_stalled:
-            raise storage_down()
+        if self._core is None or self._core.heartbeat.is_stalled:
+            raise database_down()
         return self._core
 
     def _begin(self, core: Incarnation) -> None:

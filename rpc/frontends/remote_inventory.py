@@ -8,21 +8,20 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any, Self, TypeAlias, assert_never
+from typing import Any, Self, TypeVar, assert_never, cast
 
-from actors.commands import Command, Confirm, CountedLine, Expire, Fulfill, Import, Line, Receive, Release, Reserve
-from actors.outcomes import ActorCrashed, Fact, Refused, Unavailable
-from actors.records import ReservationState, StockKey
+from actors.commands import Command, CountedLine, Import
+from actors.outcomes import ActorCrashed, Fact, Refusal, Refused
+from actors.queries import AnyQuery, Query
 from actors.reply import Reply
-from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+from actors.unavailable import Unavailable, shutting_down
 from rpc.frontends import link_messages as say
 from rpc.frontends.link import Link
 from rpc.in_flight import InFlightLimit
-from supervisor.transactions.journal import shutting_down
 
 LINES_A_PART = 500  # about 1 ms of work for the owner
 
-Request: TypeAlias = "say.CommandRequest | say.AskImport | say.Query"
+V = TypeVar("V")
 
 
 class RemoteInventory:
@@ -74,58 +73,21 @@ class RemoteInventory:
         return await self.submit(command).wait()
 
     def submit(self, command: Command) -> Reply[Fact]:
-        match command:
-            case Reserve():
-                return self._ask(say.AskReserve(next(self._numbers), command))
-            case Confirm():
-                return self._ask(say.AskConfirm(next(self._numbers), command))
-            case Release():
-                return self._ask(say.AskRelease(next(self._numbers), command))
-            case Fulfill():
-                return self._ask(say.AskFulfill(next(self._numbers), command))
-            case Receive():
-                return self._ask(say.AskReceive(next(self._numbers), command))
-            case Import() | Expire():
-                raise AssertionError(f"{type(command).__name__} cannot be submitted from here")
-            case _:
-                assert_never(command)
+        assert not isinstance(command, Import), "an import goes in parts: ask for it"
+        return self._send(next(self._numbers), command)
 
-    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> None:
-        return None  # the rows are the owner's
-
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        request = say.AskCheck(next(self._numbers), organization_id, tuple(lines))
-        checked: BasketCheck = await self._ask(request).wait()
-        return checked
-
-    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
-        request = say.AskStockInfo(next(self._numbers), organization_id, variant_id, warehouse_id)
-        views: Sequence[StockView] = await self._ask(request).wait()
-        return views
-
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> StockPage:
-        request = say.AskStockPage(next(self._numbers), organization_id, variant_id, warehouse_id, after, limit)
-        page: StockPage = await self._ask(request).wait()
-        return page
-
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> ReservationPage:
-        request = say.AskReservationPage(next(self._numbers), organization_id, state, order_id, before, limit)
-        page: ReservationPage = await self._ask(request).wait()
-        return page
+    def answer(self, query: Query[V]) -> Reply[V]:
+        return self._send(next(self._numbers), cast(AnyQuery, query))
 
     # ---- the owner --------------------------------------------------------------------------------------------------
 
-    def _ask(self, request: Request) -> Reply[Any]:
+    def _send(self, number: int, request: Command | AnyQuery) -> Reply[Any]:
         if not self._link.is_open:
             raise shutting_down()
         self._load.enter()
         reply: Reply[Any] = Reply()
-        self._replies[request.number] = reply
-        self._link.send(request)
+        self._replies[number] = reply
+        self._link.send(say.Ask(number, request))
         return reply
 
     async def _import(self, command: Import) -> Fact:
@@ -136,12 +98,11 @@ class RemoteInventory:
                 await self._link.wait_for_room()
                 self._link.send(say.ImportPart(number, part))
                 await asyncio.sleep(0)
-            reply = self._ask(say.AskImport(number, command.request_id))
+            reply: Reply[Fact] = self._send(number, Import((), command.request_id))
         except BaseException:
             self._link.send(say.DropImport(number))
             raise
-        fact: Fact = await reply.wait()
-        return fact
+        return await reply.wait()
 
     def _hear(self, message: say.FromOwner) -> None:
         match message:
@@ -172,13 +133,14 @@ def _parts(lines: Sequence[CountedLine]) -> Sequence[tuple[CountedLine, ...]]:
 
 def _settle(reply: Reply[Any], answer: say.Answer) -> None:
     match answer:
-        case say.RefusalGiven(refusal=refusal):
-            reply.fail(Refused(refusal))
+        case say.Given(value=value):
+            if isinstance(value, Refusal):
+                reply.fail(Refused(value))
+            else:
+                reply.set(value)
         case say.NotNow(reason=reason, message=message, retry_after_ms=retry_after_ms):
             reply.fail(Unavailable(reason, message, retry_after_ms))
         case say.Crashed():
             reply.fail(ActorCrashed())
-        case say.FactGiven() | say.BasketChecked() | say.StockShown() | say.StockListed() | say.ReservationsListed():
-            reply.set(answer.value)
         case _:
             assert_never(answer)

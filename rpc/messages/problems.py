@@ -28,8 +28,8 @@ from actors.outcomes import (
     ReservationWasFulfilled,
     ReservationWasReleased,
     StockNotFound,
-    Unavailable,
 )
+from actors.unavailable import Unavailable
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem
 

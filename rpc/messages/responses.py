@@ -15,7 +15,8 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import ReservationRecord, StockRecord
-from actors.views import Availability, BasketCheck, StockView
+from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
+from rpc.messages.page_tokens import reservation_token, stock_token
 
 
 def timestamp(at_ms: int) -> str:
@@ -37,7 +38,11 @@ def stock_status(record: StockRecord) -> str:
     return "low_stock" if record.available <= record.min_stock else "in_stock"
 
 
-def availability(line: Availability) -> inventory_pb2.CheckAvailabilityResponse:
+def availability(check: BasketCheck) -> inventory_pb2.CheckAvailabilityResponse:
+    """Args:
+    check: of a basket of one line.
+    """
+    (line,) = check.lines
     return inventory_pb2.CheckAvailabilityResponse(
         available=line.fits,
         available_quantity=line.available,
@@ -144,6 +149,21 @@ def stock_info(views: Iterable[StockView]) -> list[inventory_pb2.StockInfo]:
         for view in views
         for record in (view.record,)
     ]
+
+
+def stock_rows(view: StockRows) -> inventory_pb2.GetStockInfoResponse:
+    return inventory_pb2.GetStockInfoResponse(stock_info=stock_info(view.stock))
+
+
+def stock_page(page: StockPage) -> stock_pb2.ListStockResponse:
+    return stock_pb2.ListStockResponse(stock_info=stock_info(page.stock), next_page_token=stock_token(page.next_key))
+
+
+def reservation_page(organization_id: str, page: ReservationPage) -> stock_pb2.ListReservationsResponse:
+    return stock_pb2.ListReservationsResponse(
+        reservations=[reservation(record) for record in page.reservations],
+        next_page_token=reservation_token(organization_id, page.next_before),
+    )
 
 
 def reservation(record: ReservationRecord) -> stock_pb2.Reservation:

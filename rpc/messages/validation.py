@@ -1,4 +1,4 @@
-"""Requests become commands, or `Invalid` with everything that is wrong with them.
+"""Requests become commands and queries, or `Invalid` with everything that is wrong with them.
 
 Each function makes one pass: it reads a field once, checks it, and notes a violation where there is one.
 Nothing is built for the sake of an error before there is an error, since ReserveStock comes through here
@@ -8,11 +8,11 @@ thousands of times a second.
 from collections.abc import Iterable, Sequence
 from typing import Protocol, get_args
 
-from msgspec import Struct
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
 from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationState, StockKey
 from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_stock_token
 from rpc.messages.rules import (
@@ -35,26 +35,6 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_SIZE_MAX = 1_000
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
-
-
-class StockList(Struct, frozen=True):
-    """A checked ListStockRequest."""
-
-    organization_id: str
-    variant_id: str
-    warehouse_id: str
-    after: StockKey | None
-    limit: int
-
-
-class ReservationList(Struct, frozen=True):
-    """A checked ListReservationsRequest."""
-
-    organization_id: str
-    state: ReservationState | None
-    order_id: str
-    before: str
-    limit: int
 
 
 class _Item(Protocol):
@@ -115,7 +95,7 @@ def release(request: inventory_pb2.ReleaseReservationRequest) -> Release:
     return Release(request.organization_id, request.reservation_id, request.reason)
 
 
-def check_availability(request: inventory_pb2.CheckAvailabilityRequest) -> Line:
+def check_availability(request: inventory_pb2.CheckAvailabilityRequest) -> CheckBasket:
     faults: list[Violation] = []
     _check_id(faults, "organization_id", request.organization_id)
     _check_id(faults, "variant_id", request.variant_id)
@@ -123,23 +103,24 @@ def check_availability(request: inventory_pb2.CheckAvailabilityRequest) -> Line:
     if request.quantity < 0:
         faults.append(Violation("quantity", FIGURE_RULE))
     _raise_if_any(faults)
-    return Line(request.variant_id, request.warehouse_id, request.quantity)
+    return CheckBasket(request.organization_id, (Line(request.variant_id, request.warehouse_id, request.quantity),))
 
 
-def check_bulk_availability(request: inventory_pb2.CheckBulkAvailabilityRequest) -> Sequence[Line]:
+def check_bulk_availability(request: inventory_pb2.CheckBulkAvailabilityRequest) -> CheckBasket:
     faults: list[Violation] = []
     _check_id(faults, "organization_id", request.organization_id)
     lines = _lines(faults, request.items, quantity_min=0)
     _raise_if_any(faults)
-    return lines
+    return CheckBasket(request.organization_id, lines)
 
 
-def stock_info(request: inventory_pb2.GetStockInfoRequest) -> None:
+def stock_info(request: inventory_pb2.GetStockInfoRequest) -> GetStock:
     faults: list[Violation] = []
     _check_id(faults, "organization_id", request.organization_id)
     _check_id(faults, "variant_id", request.variant_id)
     _check_optional_id(faults, "warehouse_id", request.warehouse_id)
     _raise_if_any(faults)
+    return GetStock(request.organization_id, request.variant_id, request.warehouse_id)
 
 
 def receive(request: stock_pb2.ReceiveStockRequest) -> Receive:
@@ -174,7 +155,7 @@ def fulfill(request: stock_pb2.FulfillReservationRequest) -> Fulfill:
     return Fulfill(request.organization_id, request.reservation_id, request.request_id, request.reference)
 
 
-def list_stock(request: stock_pb2.ListStockRequest) -> StockList:
+def list_stock(request: stock_pb2.ListStockRequest) -> ListStock:
     faults: list[Violation] = []
     _check_id(faults, "organization_id", request.organization_id)
     _check_optional_id(faults, "variant_id", request.variant_id)
@@ -187,10 +168,10 @@ def list_stock(request: stock_pb2.ListStockRequest) -> StockList:
         except ValueError:
             faults.append(Violation("page_token", TOKEN_RULE))
     _raise_if_any(faults)
-    return StockList(request.organization_id, request.variant_id, request.warehouse_id, after, limit)
+    return ListStock(request.organization_id, request.variant_id, request.warehouse_id, after, limit)
 
 
-def list_reservations(request: stock_pb2.ListReservationsRequest) -> ReservationList:
+def list_reservations(request: stock_pb2.ListReservationsRequest) -> ListReservations:
     faults: list[Violation] = []
     _check_id(faults, "organization_id", request.organization_id)
     _check_optional_id(faults, "order_id", request.order_id)
@@ -205,7 +186,7 @@ def list_reservations(request: stock_pb2.ListReservationsRequest) -> Reservation
         except ValueError:
             faults.append(Violation("page_token", TOKEN_RULE))
     _raise_if_any(faults)
-    return ReservationList(request.organization_id, state, request.order_id, before, limit)
+    return ListReservations(request.organization_id, state, request.order_id, before, limit)
 
 
 def _lines(faults: list[Violation], items: Sequence[_Item], quantity_min: int) -> tuple[Line, ...]:

@@ -22,8 +22,9 @@ from typing import NamedTuple
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX
-from actors.outcomes import Fact, StockReserved, Unavailable
+from actors.outcomes import Fact, StockReserved
 from actors.reply import Reply
+from actors.unavailable import Unavailable, shutting_down
 from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
@@ -31,7 +32,6 @@ from rpc.messages import responses, validation
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.transport.transport_port import Context
-from supervisor.transactions.journal import shutting_down
 
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
 REQUESTS_A_STREAM_MAX = 256

@@ -11,11 +11,12 @@ from itertools import zip_longest
 
 from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
+from actors.queries import Query
 from actors.records import RequestKey, RequestRecord, Transaction
 from simulation.audit.expected import cause_in, cause_of
 from simulation.audit.explain import Explainer, Wrong
 from simulation.audit.guarantee_violation import GuaranteeViolation
-from simulation.audit.history import Operation, Query
+from simulation.audit.history import Operation
 from simulation.audit.replay import Replay
 from simulation.disks.watched_disk import Move
 

@@ -18,8 +18,9 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
+from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
-from actors.views import ReservationPage, StockPage
+from actors.views import ReservationPage, StockPage, StockRows
 from simulation.audit.choice import choose
 from simulation.audit.expected import (
     STATES_AFTER,
@@ -31,7 +32,7 @@ from simulation.audit.expected import (
     lines_asked,
     refusal_of,
 )
-from simulation.audit.history import Check, ListReservations, ListStock, Operation, Query, StockInfo
+from simulation.audit.history import Operation
 from simulation.audit.replay import Replay, Timeline, between, items_asked
 
 Explains = Callable[[int], bool]
@@ -61,7 +62,7 @@ class Explainer:
     def __repr__(self) -> str:
         return f"<Explainer of {self._replay!r}>"
 
-    def query(self, operation: Operation, query: Query, low: int, high: int) -> int:
+    def query(self, operation: Operation, query: AnyQuery, low: int, high: int) -> int:
         """The position of an answer to a question.
 
         Raises:
@@ -270,21 +271,22 @@ class Explainer:
 
     # ---- queries ----------------------------------------------------------------------------------------------------
 
-    def _query(self, operation: Operation, query: Query, answer: object) -> tuple[list[Sequence[int]], Explains]:
+    def _query(self, operation: Operation, query: AnyQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
         match query:
-            case Check(lines=lines):
+            case CheckBasket(lines=lines):
                 variants = list(dict.fromkeys(line.variant_id for line in lines))
                 return self._row_lsns(
                     organization, variants
                 ), lambda lsn: answer == check_of(lines, replay.free_at(organization, variants, lsn))
-            case StockInfo():
+            case GetStock():
                 keys = replay.rows_of_variant.get(VariantKey(organization, query.variant_id), [])
                 keys = [key for key in keys if query.warehouse_id in ("", key.warehouse_id)]
                 return (
                     [replay.rows[key].lsns for key in keys],
                     lambda lsn: (
-                        isinstance(answer, tuple) and [view.record for view in answer] == self._records(keys, lsn)
+                        isinstance(answer, StockRows)
+                        and [view.record for view in answer.stock] == self._records(keys, lsn)
                     ),
                 )
             case ListStock():

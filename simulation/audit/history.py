@@ -5,46 +5,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from actors.commands import Command, Line
-from actors.outcomes import Fact, Refusal
-from actors.records import ReservationState, StockKey
-from actors.views import BasketCheck, ReservationPage, StockPage, StockView
+from actors.commands import Command
+from actors.outcomes import Outcome
+from actors.queries import AnyQuery
+from actors.views import View
 
-
-class Check(Struct, frozen=True):
-    """CheckAvailability and CheckBulkAvailability."""
-
-    organization_id: str
-    lines: tuple[Line, ...]
-
-
-class StockInfo(Struct, frozen=True):
-    """GetStockInfo."""
-
-    organization_id: str
-    variant_id: str
-    warehouse_id: str
-
-
-class ListStock(Struct, frozen=True):
-    organization_id: str
-    variant_id: str
-    warehouse_id: str
-    after: StockKey | None
-    limit: int
-
-
-class ListReservations(Struct, frozen=True):
-    organization_id: str
-    state: ReservationState | None
-    order_id: str
-    before: str
-    limit: int
-
-
-Query = Check | StockInfo | ListStock | ListReservations
-Request = Command | Query
-Answer = Fact | Refusal | BasketCheck | StockPage | ReservationPage | tuple[StockView, ...]
+Request = Command | AnyQuery
+Answer = Outcome | View
 
 
 class Operation(Struct):

@@ -34,7 +34,8 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from simulation.audit.history import Check, ListReservations, ListStock, Operation, StockInfo
+from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
+from simulation.audit.history import Operation
 
 Row = tuple[int, int, int, int]  # available, reserved, damaged, in transit
 RowKey = tuple[str, str, str]
@@ -117,9 +118,9 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _receive(model, request, answer)
         case Import():
             return _import(model, request, answer)
-        case Check():
+        case CheckBasket():
             return model if _is_checked(model, request, answer) else None
-        case StockInfo() | ListStock():
+        case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
         case ListReservations():
             return model if _are_reservations(model, request, answer) else None
@@ -253,7 +254,7 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
     return model._replace(rows=tuple(sorted(rows.items()))) if answer.rows_created == created else None
 
 
-def _is_checked(model: Model, request: Check, answer: Any) -> bool:
+def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
     rows = dict(model.rows)
     fits = all(_exists(rows, request.organization_id, line) for line in request.lines)
     fits = fits and _fits(rows, request.organization_id, request.lines)
@@ -265,7 +266,7 @@ def _is_checked(model: Model, request: Check, answer: Any) -> bool:
     )
 
 
-def _is_listed(model: Model, request: StockInfo | ListStock, answer: Any) -> bool:
+def _is_listed(model: Model, request: GetStock | ListStock, answer: Any) -> bool:
     expected = [
         (key, row)
         for key, row in model.rows
@@ -274,10 +275,9 @@ def _is_listed(model: Model, request: StockInfo | ListStock, answer: Any) -> boo
         and request.warehouse_id in ("", key[2])
         and (not isinstance(request, ListStock) or request.after is None or key > request.after)
     ]
-    views = answer if isinstance(request, StockInfo) else answer.stock
     if isinstance(request, ListStock):
         expected = expected[: request.limit]
-    records = [view.record for view in views]
+    records = [view.record for view in answer.stock]
     return expected == [(tuple(r.key), (r.available, r.reserved, r.damaged, r.in_transit)) for r in records]
 
 
@@ -348,7 +348,7 @@ def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]
     for operation in history:
         answer: Any = operation.answer
         match operation.request:
-            case Check():
+            case CheckBasket():
                 line = answer.lines[0]
                 wrong = replace(line, available=line.available + 1)
                 yield operation.number, replace(operation, answer=replace(answer, lines=(wrong, *answer.lines[1:])))
@@ -356,9 +356,11 @@ def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]
                     operation.number,
                     replace(operation, answer=replace(answer, all_available=not answer.all_available)),
                 )
-            case StockInfo() if answer:
-                record = replace(answer[0].record, available=answer[0].record.available + 1)
-                yield operation.number, replace(operation, answer=(replace(answer[0], record=record), *answer[1:]))
+            case GetStock() if answer.stock:
+                first, *others = answer.stock
+                record = replace(first.record, available=first.record.available + 1)
+                stock = (replace(first, record=record), *others)
+                yield operation.number, replace(operation, answer=replace(answer, stock=stock))
                 late = replace(operation, begin=last + 1, end=last + 2, high_lsn=high_lsn)
                 yield operation.number, late
             case Reserve() if isinstance(answer, InsufficientStock):

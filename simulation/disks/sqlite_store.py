@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
     ReservationRecord,
-    ReservationState,
-    StockKey,
     StockRecord,
     Transaction,
     VariantKey,
@@ -132,19 +131,10 @@ class SqliteStore(FaultyStore):
         wanted = await super().active_reservations(limit)
         return await self._ask("active_reservations", wanted, partial(reads.active_reservations, limit=limit))
 
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> Sequence[StockRecord]:
-        named: Any = {"variant_id": variant_id, "warehouse_id": warehouse_id, "after": after, "limit": limit}
-        wanted = await super().list_stock(organization_id, **named)
-        return await self._ask(
-            "list_stock", wanted, partial(reads.list_stock, organization_id=organization_id, **named)
-        )
+    async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
+        wanted = await super().list_stock(query)
+        return await self._ask("list_stock", wanted, partial(reads.list_stock, query=query))
 
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> Sequence[ReservationRecord]:
-        named: Any = {"state": state, "order_id": order_id, "before": before, "limit": limit}
-        wanted = await super().list_reservations(organization_id, **named)
-        find = partial(reads.list_reservations, organization_id=organization_id, **named)
-        return await self._ask("list_reservations", wanted, find)
+    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+        wanted = await super().list_reservations(query)
+        return await self._ask("list_reservations", wanted, partial(reads.list_reservations, query=query))

@@ -1,33 +1,39 @@
 """Planted bugs of holds, warehouses, orders, time limits and retries."""
 
+from functools import partial
 from typing import Any
 
 import anyio
 
+import actors.basket
+import actors.order_actor
 import actors.planner
-import actors.stock_actor
-import supervisor.basket
-import supervisor.order_actor
+import actors.stock_state
 import supervisor.transactions.coordinator
 import supervisor.transactions.receiving
-from actors.actor import Envelope, restarting
-from actors.commands import Command, Expire, Figures, Prepare
+from actors.actor import Envelope
+from actors.commands import Expire, KeyedCommand
+from actors.order_actor import OrderActor
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.planner import place
 from actors.records import Delta, OrderKey, StockRecord
 from actors.reply import Reply
+from actors.request_actor import RequestActor
 from actors.reservation import confirm, release
-from actors.stock_actor import StockActor, StockState, Verdict
+from actors.row_changes import Figures, Prepare
+from actors.stock_actor import StockActor
+from actors.stock_state import StockState, Verdict
+from actors.turn import Doing
+from actors.two_phase import Prepared
+from actors.unavailable import restarting
+from actors.variant_stock import Pinned, VariantStock
 from simulation.planted.planting import Patches, bug
-from supervisor.activations.bloom_filter import KnownKeys
+from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.order_directory import OrderDirectory
-from supervisor.activations.request_directory import RequestActor
-from supervisor.activations.stock_directory import Pinned, VariantStock
 from supervisor.background.expiry import Expiry
 from supervisor.clock import ServiceClock
-from supervisor.incarnation import Incarnation
-from supervisor.order_actor import OrderActor
-from supervisor.transactions.coordinator import Coordinator, Prepared
+from supervisor.executor import Executor
+from supervisor.transactions.coordinator import Coordinator
 
 # ---- two phases -----------------------------------------------------------------------------------------------------
 
@@ -44,11 +50,11 @@ def leaked_hold() -> Patches:
 
 @bug("a basket gets what there is, and not all or nothing", "G2")
 def non_atomic_basket() -> Patches:
-    async def prepare(self: Coordinator, changes: Any) -> Any:
+    def prepare(self: Coordinator, changes: Any) -> Any:
         transaction_id = next(self._transaction_ids)
         granted: list[StockActor] = []
         for row, change in sorted(changes, key=supervisor.transactions.coordinator._key_of):
-            if await row.ask(Prepare(transaction_id, change)).wait() is Verdict.GRANTED:
+            if (yield row.ask(Prepare(transaction_id, change))) is Verdict.GRANTED:
                 granted.append(row)
         if changes and not granted:
             raise restarting()  # to plan again would give the same, in a turn without a step between
@@ -60,9 +66,8 @@ def non_atomic_basket() -> Patches:
             return right_plan(lines, variants)
         return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
 
-    right_plan = supervisor.basket.plan
-    at_once = (Coordinator, "prepare_at_once", lambda self, changes: None)
-    return [at_once, (Coordinator, "prepare", prepare), (supervisor.order_actor, "plan", plan)]
+    right_plan = actors.basket.plan
+    return [(Coordinator, "prepare", prepare), (actors.order_actor, "plan", plan)]
 
 
 @bug("holds are not counted when a row judges", "G1")
@@ -98,7 +103,7 @@ def lines_on_one_row_not_summed() -> Patches:
         wanted = {row: line.quantity for line, row in zip(lines, rows, strict=True)}
         return [(row, Delta(-quantity, quantity)) for row, quantity in wanted.items()]
 
-    return [(supervisor.order_actor, "reserving", reserving)]
+    return [(actors.order_actor, "reserving", reserving)]
 
 
 @bug("only one warehouse is tried though others have it", "G5")
@@ -108,7 +113,7 @@ def only_first_warehouse_tried() -> Patches:
         open_lines = all(not line.warehouse_id for line in lines)
         return place(lines, first if open_lines else free)
 
-    return [(supervisor.basket, "place", first_only)]
+    return [(actors.basket, "place", first_only)]
 
 
 # ---- warehouses -----------------------------------------------------------------------------------------------------
@@ -155,49 +160,30 @@ def orders_not_serialized() -> Patches:
 
     def load_of(self: OrderDirectory, key: OrderKey) -> Any:
         async def load() -> Any:
-            await self._services.journal.wait_durable()
+            await self.loader._wait_durable()
             return (await self.loader._read([key])).get(key, [])
 
-        return load
+        return lambda: Doing(load)
 
     return [(OrderDirectory, "activate", activate), (OrderDirectory, "_load_of", load_of)]
 
 
 @bug("the same order again is refused: the shopper is blocked by the own hold", "G6")
 def blocked_by_own_hold() -> Patches:
-    return [(supervisor.order_actor, "asks_for_the_same", lambda reservation, lines: False)]
+    return [(actors.order_actor, "asks_for_the_same", lambda reservation, lines: False)]
 
 
 @bug("a reservation past its time can be confirmed", "G7")
 def confirm_after_expiry() -> Patches:
-    return [
-        (supervisor.order_actor, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))
-    ]
+    return [(actors.order_actor, "confirm", lambda reservation, order_id, now_ms: confirm(reservation, order_id, 0))]
 
 
-@bug(
-    "an order reuses the rows that it looked up for a turn at once, in a later turn",
-    "no bug is met",
-    "G5",
-    "G8",
-)
-def looked_up_for_another_turn() -> Patches:
-    right_attempt, right_pinned = OrderActor._reserve_at_once, OrderActor._pinned
-    looked_up: dict[OrderActor, Any] = {}
+@bug("a turn that waits for a rival does not pin its rows", "no bug is met", "G1", "G3", "G4", "G8")
+def rows_not_pinned() -> Patches:
+    def enter(self: Pinned) -> dict[str, VariantStock]:
+        return self._variants
 
-    def reserve_at_once(self: OrderActor, command: Any) -> Any:
-        variants = self._services.stock.ready(
-            self.key.organization_id, supervisor.order_actor._variants_of(command.lines)
-        )
-        if variants is not None:
-            looked_up[self] = variants
-        return right_attempt(self, command)
-
-    async def pinned(self: OrderActor, wanted: Any) -> Pinned:
-        variants = looked_up.pop(self, None)  # still there if the turn that it was for ended early
-        return await right_pinned(self, wanted) if variants is None else Pinned(variants)
-
-    return [(OrderActor, "_reserve_at_once", reserve_at_once), (OrderActor, "_pinned", pinned)]
+    return [(Pinned, "__enter__", enter), (Pinned, "__exit__", lambda self, *_: None)]
 
 
 @bug("expiry does not queue with the order's other requests", "G7", "G8", "no bug is met")
@@ -225,7 +211,7 @@ def given_back_twice() -> Patches:
             return reservation.moved("released", now_ms, reason)
         return release(reservation, reason, now_ms)
 
-    return [(supervisor.order_actor, "release", wrong)]
+    return [(actors.order_actor, "release", wrong)]
 
 
 @bug("time limits follow the wall clock, wherever it jumps", "G7")
@@ -256,10 +242,10 @@ def expiry_not_woken() -> Patches:
 
 @bug("goods that were shipped come back", "G8")
 def shipped_goods_come_back() -> Patches:
-    right = supervisor.basket.giving_back
+    right = actors.basket.giving_back
     return [
         (
-            supervisor.order_actor,
+            actors.order_actor,
             "giving_back",
             lambda items, variants, *, shipped: right(items, variants, shipped=False),
         )
@@ -270,11 +256,11 @@ def shipped_goods_come_back() -> Patches:
 def unchanged_let_go_early() -> Patches:
     right = supervisor.transactions.receiving._divided
 
-    async def divided(lines: Any, rows: Any) -> Any:
-        changed, unchanged = await right(lines, rows)
+    def divided(lines: Any, rows: Any) -> Any:
+        changed, unchanged = yield from right(lines, rows)
         for row in unchanged:
             row.abort(next(iter(row.state.holds)))
-        await anyio.sleep(0.5)  # as long as a large import may take
+        yield Doing(partial(anyio.sleep, 0.5))  # as long as a large import may take
         return changed, unchanged
 
     return [(supervisor.transactions.receiving, "_divided", divided)]
@@ -299,7 +285,7 @@ def open_figure_becomes_0() -> Patches:
     def counted(count: Any, record: Any) -> Figures:
         return Figures(*[getattr(count, figure) or 0 for figure in Figures._fields])
 
-    return [(actors.stock_actor, "counted", counted), (supervisor.transactions.receiving, "counted", counted)]
+    return [(actors.stock_state, "counted", counted), (supervisor.transactions.receiving, "counted", counted)]
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------
@@ -307,31 +293,30 @@ def open_figure_becomes_0() -> Patches:
 
 @bug("a repeated request is carried out again", "G6")
 def request_carried_out_twice() -> Patches:
-    async def receive(self: RequestActor, envelope: Envelope[Command, Fact]) -> None:
-        done: Reply[Fact] = Reply()
-        await self._carry_out(envelope.message, done)
-        envelope.reply.set(await done.wait())
+    def handle(self: RequestActor, envelope: Envelope[KeyedCommand, Fact]) -> Any:
+        fact = yield from self._carry_out(envelope.message)
+        envelope.reply.set(fact)
 
-    return [(RequestActor, "receive", receive)]
+    return [(RequestActor, "handle", handle)]
 
 
 @bug("after a restart the filters say that they know nothing", "G6")
 def forgotten_after_a_restart() -> Patches:
-    right = KnownKeys.__init__
+    right = BloomFilter.__init__
 
-    def init(self: KnownKeys, *args: Any, **named: Any) -> None:
+    def init(self: BloomFilter, *args: Any, **named: Any) -> None:
         right(self, *args, **named)
         self.is_filled = True
 
-    return [(KnownKeys, "__init__", init)]
+    return [(BloomFilter, "__init__", init)]
 
 
 @bug("a refusal under an idempotency key is not remembered", "G3", "G6")
 def refusal_not_remembered() -> Patches:
-    def answer(self: Incarnation, command: Any, reply: Reply[Fact]) -> None:
-        self.journal.answer(reply, error=Refused(ReservationNotFound(command.reservation_id)))
+    def not_found(self: Executor, command: Any) -> Reply[Fact]:
+        return self._journal.answered(error=Refused(ReservationNotFound(command.reservation_id)))
 
-    return [(Incarnation, "_answer_not_found", answer)]
+    return [(Executor, "_not_found", not_found)]
 
 
 @bug("another organization's reservation can be reached by its id", "G11")

@@ -12,7 +12,9 @@ from actors.commands import Command, Reserve
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord, StockRecord
 from actors.reply import Reply
-from actors.stock_actor import StockState
+from actors.stock_state import StockState
+from actors.unavailable import outcome_unknown
+from actors.variant_stock import VariantStock
 from simulation.planted.planting import Patches, bug
 from storage import memory_store
 from storage.memory_store import Disk, MemoryStore
@@ -20,12 +22,11 @@ from storage.sql import archive
 from storage.sql.instants import Instant
 from storage.store import StorageError
 from supervisor.activations.loader import Loader
-from supervisor.activations.stock_directory import VariantStock
-from supervisor.activations.store_reader import Reader
 from supervisor.background.housekeeping import RETRY_S, Housekeeping
 from supervisor.incarnation import Incarnation
 from supervisor.ownership.lease import Lease
-from supervisor.transactions.journal import Journal, storage_down
+from supervisor.store_reader import StoreReader
+from supervisor.transactions.journal import Journal
 
 # ---- durability -----------------------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def failed_batch_dropped() -> Patches:
         except StorageError:
             self.last_lsn = self.durable_lsn
             self._entries.clear()
-            self.fail_answers(storage_down())
+            self.fail_answers(outcome_unknown())
 
     return [(Journal, "_write_batch", write_batch)]
 
@@ -123,7 +124,7 @@ def passivated_while_in_use() -> Patches:
 
 @bug("lists come from the database, ahead of what memory shows", "G4")
 def list_ahead_of_memory() -> Patches:
-    return [(Reader, "published", Reader.read)]
+    return [(StoreReader, "published", StoreReader.read)]
 
 
 # ---- housekeeping ---------------------------------------------------------------------------------------------------
@@ -207,19 +208,19 @@ def work_in_the_callers_scope() -> Patches:
 
 @bug("callers whose answers waited for a failed batch are told nothing", "G10")
 def callers_left_waiting() -> Patches:
-    def end(self: Incarnation, error: Exception) -> None:
+    def end(self: Incarnation, *, is_stop: bool) -> None:
         self._is_ending = True
-        self.stock.fail_loads(error)
+        self.stock.fail_loads(outcome_unknown())
 
     return [(Incarnation, "end", end), (Journal, "fail_answers", lambda self, error: None)]
 
 
 @bug("a storage failure in an actor's turn is taken for a bug", "no bug is met")
 def storage_failure_taken_for_a_bug() -> Patches:
-    async def load(self: Reader, key: Any) -> Any:
+    async def load(self: StoreReader, key: Any) -> Any:
         return await self._store.load_request(key)
 
-    return [(Reader, "load_request", load)]
+    return [(StoreReader, "load_request", load)]
 
 
 @bug("a caller that hears of a failure last breaks what has ended already", "no bug is met")

@@ -11,10 +11,10 @@ import supervisor.activations.request_directory
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
 import supervisor.transactions.journal
+from actors.order_actor import OrderActor
+from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
-from supervisor.activations.bloom_filter import KnownKeys
-from supervisor.activations.stock_directory import VariantStock
-from supervisor.order_actor import OrderActor
+from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.supervisor import Supervisor
 
 FILTER_BITS = 1 << 11
@@ -28,11 +28,11 @@ def small_scale() -> Iterator[None]:
     housekeeping go in steps of a few rows, with others' turns between them. A day of housekeeping is a second. Three
     callers are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an incarnation.)
     """
-    small_filters = partial(KnownKeys, bits=FILTER_BITS, hash_key=_stable_hash)
+    small_filters = partial(BloomFilter, bits=FILTER_BITS, hash_key=_stable_hash)
     with (
-        mock.patch.object(supervisor.activations.order_directory, "KnownKeys", small_filters),
-        mock.patch.object(supervisor.activations.request_directory, "KnownKeys", small_filters),
-        mock.patch.object(supervisor.transactions.chunks, "ROWS_A_STEP", 2),
+        mock.patch.object(supervisor.activations.order_directory, "BloomFilter", small_filters),
+        mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
+        mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", 3),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
@@ -53,6 +53,8 @@ def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[str]:
         return
     if core._open_calls:
         yield f"{len(core._open_calls)} calls are still open"
+    if core._open_queries:
+        yield f"{len(core._open_queries)} queries are still open"
     if core.journal.undurable_entries:
         yield f"{core.journal!r} has undurable entries"
     for variant in core.stock._directory.activations():

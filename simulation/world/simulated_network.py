@@ -6,24 +6,18 @@ its caller is gone.
 
 from collections.abc import Callable
 from random import Random
+from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from actors.commands import Reserve
-from actors.outcomes import Refused, Unavailable
-from simulation.audit.history import (
-    Answer,
-    Check,
-    History,
-    ListReservations,
-    ListStock,
-    Operation,
-    Query,
-    Request,
-    StockInfo,
-)
+from actors.outcomes import Refused
+from actors.queries import Query
+from actors.reply import Reply
+from actors.unavailable import Unavailable
+from simulation.audit.history import Answer, History, Operation, Request
 from simulation.faults import Options
 from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
@@ -229,26 +223,7 @@ class SimulatedNetwork:
 async def ask(server: SimulatedServer, request: Request) -> Answer:
     """Do what a servicer does once it has translated a request."""
     core = server.supervisor
-    match request:
-        case Check():
-            return await core.check(request.organization_id, request.lines)
-        case StockInfo():
-            return tuple(await core.stock_info(request.organization_id, request.variant_id, request.warehouse_id))
-        case ListStock():
-            return await core.list_stock(
-                request.organization_id,
-                variant_id=request.variant_id,
-                warehouse_id=request.warehouse_id,
-                after=request.after,
-                limit=request.limit,
-            )
-        case ListReservations():
-            return await core.list_reservations(
-                request.organization_id,
-                state=request.state,
-                order_id=request.order_id,
-                before=request.before,
-                limit=request.limit,
-            )
-        case _:
-            return await core.ask(request)
+    if isinstance(request, Query):
+        view: Reply[Any] = core.answer(cast(Query[Any], request))
+        return cast(Answer, await view.wait())
+    return await core.ask(request)

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 
 from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
-from simulation.audit.history import Check, ListStock, StockInfo
+from actors.queries import CheckBasket, GetStock, ListStock
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
 from simulation.schedule.asyncio_loop import LoopSchedule
@@ -95,8 +95,8 @@ class SimulatedRun(SimulatedWorld):
         for organization in self.shop.organizations:
             await self.network.call("again", ListStock(organization, "", "", None, 1_000))
             for variant in self.shop.variants:
-                await self.network.call("again", StockInfo(organization, variant, ""))
-                await self.network.call("again", Check(organization, (Line(variant, "", 1),)))
+                await self.network.call("again", GetStock(organization, variant, ""))
+                await self.network.call("again", CheckBasket(organization, (Line(variant, "", 1),)))
 
     async def stop(self) -> None:
         """Stop the server while calls are under way: each of them must get an answer."""

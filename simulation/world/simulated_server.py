@@ -28,7 +28,7 @@ class SeededDispatcher:
     """Takes a turn on the caller's stack, or in a task, now or late, as the seed says.
 
     A turn on the stack leaves no moment in which a hold is undecided and another task runs. A task does, and messages
-    queue behind a late one. Production takes every turn on the stack that can be taken there.
+    queue behind a late one. Production begins every turn on the stack.
     """
 
     def __init__(self, start_soon: StartSoon, random: Random, options: Options, is_calm: Callable[[], bool]) -> None:
@@ -41,7 +41,7 @@ class SeededDispatcher:
     def __repr__(self) -> str:
         return f"<SeededDispatcher {self._options.dispatch} slow_rows={self._slow_rows}>"
 
-    def takes_turn_at_once(self, actor: Runnable) -> bool:
+    def begins_inline(self, actor: Runnable) -> bool:
         """Rows do so more often while some row is slow: the orders that wait for it hold other rows then."""
         coin, options = self._random.random(), self._options
         if not isinstance(actor, StockActor):
@@ -203,7 +203,7 @@ class SimulatedServer:
                     except StorageError:
                         # The database was down when the process started: its supervisor starts it again.
                         await anyio.sleep(0.1)
-        except Exception:
+        except* Exception:  # a cancellation that comes with it passes
             if not self.is_dead:  # no one hears what a process says while it is being killed
                 raise
         finally:

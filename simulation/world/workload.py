@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import ReservationConfirmed, ReservationExists, StockReserved
+from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationRecord, ReservationState, StockKey
 from actors.views import ReservationPage, StockPage
-from simulation.audit.history import Check, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.audit.history import Operation, Request
 from simulation.faults import Options
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
@@ -120,14 +121,10 @@ class Client:
                 self._mine.append(reservation)
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock)
-                again = operation.request
-                await self._do(ListStock(again.organization_id, again.variant_id, again.warehouse_id, key, again.limit))
+                await self._do(replace(operation.request, after=key))
             case ReservationPage(next_before=before) if before:
                 assert isinstance(operation.request, ListReservations)
-                asked = operation.request
-                await self._do(
-                    ListReservations(asked.organization_id, asked.state, asked.order_id, before, asked.limit)
-                )
+                await self._do(replace(operation.request, before=before))
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
@@ -241,12 +238,12 @@ class Client:
         return asked[int(random.random() * len(asked))] if asked else self._check(random, name)
 
     def _check(self, random: Random, name: str) -> Request:
-        return Check(random.choice(self._shop.organizations), self._lines(random))
+        return CheckBasket(random.choice(self._shop.organizations), self._lines(random))
 
     def _stock_info(self, random: Random, name: str) -> Request:
         shop = self._shop
         warehouse = random.choice(shop.warehouses) if random.random() < 0.3 else ""
-        return StockInfo(random.choice(shop.organizations), random.choice(shop.variants), warehouse)
+        return GetStock(random.choice(shop.organizations), random.choice(shop.variants), warehouse)
 
     def _list_stock(self, random: Random, name: str) -> Request:
         shop = self._shop

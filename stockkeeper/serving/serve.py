@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 
 from actors.commands import Import
 from actors.exceptions import leaves
+from actors.queries import ListStock
 from rpc.messages.import_lines import counted_line
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
@@ -130,7 +131,7 @@ def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bo
 
 async def _load_sample(supervisor: Supervisor) -> bool:
     """Load the sample stock the first time: the import's request id makes every other time a repetition."""
-    page = await supervisor.list_stock(SAMPLE_ORGANIZATION, variant_id="", warehouse_id="", after=None, limit=1)
+    page = await supervisor.answer(ListStock(SAMPLE_ORGANIZATION, limit=1)).wait()
     if page.stock:
         return False
     with sample_file().open(encoding="utf-8") as file:

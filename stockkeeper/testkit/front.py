@@ -4,29 +4,30 @@
 that, so a small context stands in for HTTP/2.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar, cast
 
 import grpc
 import grpc.aio
 from anyio import Event
 from anyio.lowlevel import checkpoint
 
-from actors.commands import Command, Line
+from actors.commands import Command
 from actors.outcomes import Fact, Refused
-from actors.records import ReservationState, StockKey
+from actors.queries import AnyQuery, Query
 from actors.reply import Reply as CoreReply
-from actors.views import BasketCheck, ReservationPage, StockPage, StockView
 from rpc.frame import CALLS_MAX, Frame
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.service_names import INVENTORY, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
-from simulation.audit.history import Answer, Check, History, ListReservations, ListStock, Operation, Request, StockInfo
+from simulation.audit.history import Answer, History, Operation, Request
 from simulation.world.simulated_server import SimulatedServer
 from stockkeeper.testkit.streamed_service import StreamedServicer
 
 Metadata = tuple[tuple[str, str | bytes], ...]
-A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 class WireReply(NamedTuple):
@@ -166,73 +167,34 @@ class _Recorded:
         return self._server.serving
 
     async def ask(self, command: Command) -> Fact:
-        return await self._record(command, self._core.ask(command))
+        return await self.submit(command).wait()
 
     def submit(self, command: Command) -> CoreReply[Fact]:
-        operation = self._history.begin("client", command)
+        return self._record(command, partial(self._core.submit, command))
+
+    def answer(self, query: Query[V]) -> CoreReply[V]:
+        return self._record(cast(AnyQuery, query), partial(self._core.answer, query))
+
+    def _record(self, request: Request, begin: Callable[[], CoreReply[T]]) -> CoreReply[T]:
+        operation = self._history.begin("client", request)
         try:
-            reply = self._core.submit(command)
+            reply = begin()
         except BaseException:
             self._history.end(operation)
             raise
-        told: CoreReply[Fact] = CoreReply()
+        told: CoreReply[T] = CoreReply()
         reply.when_done(lambda: self._tell(operation, reply, told))
         return told
 
-    def check_at_once(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck | None:
-        check = self._core.check_at_once(organization_id, lines)
-        if check is not None:
-            operation = self._history.begin("client", Check(organization_id, tuple(lines)))
-            self._end(operation, check)
-        return check
-
-    async def check(self, organization_id: str, lines: Sequence[Line]) -> BasketCheck:
-        return await self._record(Check(organization_id, tuple(lines)), self._core.check(organization_id, lines))
-
-    async def stock_info(self, organization_id: str, variant_id: str, warehouse_id: str) -> Sequence[StockView]:
-        async def look() -> tuple[StockView, ...]:
-            return tuple(await self._core.stock_info(organization_id, variant_id, warehouse_id))
-
-        return await self._record(StockInfo(organization_id, variant_id, warehouse_id), look())
-
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> StockPage:
-        answer = self._core.list_stock(
-            organization_id, variant_id=variant_id, warehouse_id=warehouse_id, after=after, limit=limit
-        )
-        return await self._record(ListStock(organization_id, variant_id, warehouse_id, after, limit), answer)
-
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> ReservationPage:
-        answer = self._core.list_reservations(
-            organization_id, state=state, order_id=order_id, before=before, limit=limit
-        )
-        return await self._record(ListReservations(organization_id, state, order_id, before, limit), answer)
-
-    async def _record(self, request: Request, answering: Awaitable[A]) -> A:
-        operation = self._history.begin("client", request)
-        answer: Answer | None = None
+    def _tell(self, operation: Operation, reply: CoreReply[T], told: CoreReply[T]) -> None:
         try:
-            answered = await answering
-            answer = answered
-            return answered
-        except Refused as refused:
-            answer = refused.refusal
-            raise
-        finally:
-            self._end(operation, answer)
-
-    def _tell(self, operation: Operation, reply: CoreReply[Fact], told: CoreReply[Fact]) -> None:
-        try:
-            fact = reply.result()
+            answer: Any = reply.result()
         except Exception as error:  # noqa: BLE001 - goes to the caller
             self._end(operation, error.refusal if isinstance(error, Refused) else None)
             told.fail(error)
         else:
-            self._end(operation, fact)
-            told.set(fact)
+            self._end(operation, answer)
+            told.set(answer)
 
     def _end(self, operation: Operation, answer: Answer | None) -> None:
         if operation.end >= 0:

@@ -23,14 +23,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
     ReservationItem,
     ReservationRecord,
-    ReservationState,
-    StockKey,
     StockRecord,
     VariantKey,
     WarehouseRecord,
@@ -128,23 +127,15 @@ def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequenc
     return _stock(VARIANTS.execute(connection, keys))
 
 
-def list_stock(
-    connection: Connection,
-    organization_id: str,
-    *,
-    variant_id: str,
-    warehouse_id: str,
-    after: StockKey | None,
-    limit: int,
-) -> Sequence[StockRecord]:
-    statement = SELECT_STOCK.where(stock.c.organization_id == organization_id).limit(limit)
-    if variant_id:
-        statement = statement.where(stock.c.variant_id == variant_id)
-    if warehouse_id:
-        statement = statement.where(stock.c.warehouse_id == warehouse_id)
-    if after is not None:
-        assert after.organization_id == organization_id, after
-        statement = statement.where(tuple_(stock.c.variant_id, stock.c.warehouse_id) > tuple_(*after[1:]))
+def list_stock(connection: Connection, query: ListStock) -> Sequence[StockRecord]:
+    statement = SELECT_STOCK.where(stock.c.organization_id == query.organization_id).limit(query.limit)
+    if query.variant_id:
+        statement = statement.where(stock.c.variant_id == query.variant_id)
+    if query.warehouse_id:
+        statement = statement.where(stock.c.warehouse_id == query.warehouse_id)
+    if query.after is not None:
+        assert query.after.organization_id == query.organization_id, query
+        statement = statement.where(tuple_(stock.c.variant_id, stock.c.warehouse_id) > tuple_(*query.after[1:]))
     return _stock(connection.execute(statement))
 
 
@@ -211,23 +202,15 @@ def orders_after(connection: Connection, key: OrderKey | None, limit: int) -> Se
     return [OrderKey(*row) for row in connection.execute(statement)]
 
 
-def list_reservations(
-    connection: Connection,
-    organization_id: str,
-    *,
-    state: ReservationState | None,
-    order_id: str,
-    before: str,
-    limit: int,
-) -> Sequence[ReservationRecord]:
-    chosen = SELECT_RESERVATIONS.where(reservation.c.organization_id == organization_id)
-    if state is not None:
-        chosen = chosen.where(reservation.c.state == state)
-    if order_id:
-        chosen = chosen.where(reservation.c.order_id == order_id)
-    if before:
-        chosen = chosen.where(reservation.c.reservation_id < before)
-    chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(limit)
+def list_reservations(connection: Connection, query: ListReservations) -> Sequence[ReservationRecord]:
+    chosen = SELECT_RESERVATIONS.where(reservation.c.organization_id == query.organization_id)
+    if query.state is not None:
+        chosen = chosen.where(reservation.c.state == query.state)
+    if query.order_id:
+        chosen = chosen.where(reservation.c.order_id == query.order_id)
+    if query.before:
+        chosen = chosen.where(reservation.c.reservation_id < query.before)
+    chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(query.limit)
     return list(_reservations(connection.execute(_with_items(chosen, "reservation_id", newest_first=True))))
 
 

@@ -12,13 +12,12 @@ from anyio import CancelScope
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
     ReservationRecord,
-    ReservationState,
-    StockKey,
     StockRecord,
     Transaction,
     VariantKey,
@@ -147,33 +146,11 @@ class SqlStore:
     async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
         return await self._read(partial(reads.active_reservations, limit=limit))
 
-    async def list_stock(
-        self, organization_id: str, *, variant_id: str, warehouse_id: str, after: StockKey | None, limit: int
-    ) -> Sequence[StockRecord]:
-        return await self._read(
-            partial(
-                reads.list_stock,
-                organization_id=organization_id,
-                variant_id=variant_id,
-                warehouse_id=warehouse_id,
-                after=after,
-                limit=limit,
-            )
-        )
+    async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
+        return await self._read(partial(reads.list_stock, query=query))
 
-    async def list_reservations(
-        self, organization_id: str, *, state: ReservationState | None, order_id: str, before: str, limit: int
-    ) -> Sequence[ReservationRecord]:
-        return await self._read(
-            partial(
-                reads.list_reservations,
-                organization_id=organization_id,
-                state=state,
-                order_id=order_id,
-                before=before,
-                limit=limit,
-            )
-        )
+    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+        return await self._read(partial(reads.list_reservations, query=query))
 
     async def close(self) -> None:
         self._epoch = 0

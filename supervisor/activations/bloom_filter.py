@@ -10,8 +10,8 @@ from collections.abc import Callable
 BITS = 1 << 26  # 8 MiB: one wrong answer in 50,000 at 2 million keys, in 100 at 7 million
 
 
-class KnownKeys:
-    """A set that forgets nothing and sometimes imagines something.
+class BloomFilter:
+    """A set that forgets nothing, and may take a key that was never added for one that was.
 
     Args:
         bits: size of the filter, a power of two up to 2^32.
@@ -24,6 +24,9 @@ class KnownKeys:
         self._bits = bytearray(bits // 8)
         self._hash_key = hash_key
         self.is_filled = False
+
+    def __repr__(self) -> str:
+        return f"<BloomFilter bits={self._mask + 1} filled={self.is_filled}>"
 
     def add(self, key: tuple[str, str]) -> None:
         bits = self._bits

@@ -47,6 +47,9 @@ class Directory(Generic[K, A]):
         self._old: dict[K, A] = {}
         self._passivated = 0
 
+    def __repr__(self) -> str:
+        return f"<Directory young={len(self._young)} old={len(self._old)}>"
+
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 

@@ -40,6 +40,9 @@ class Loader(Generic[K, V]):
         self._follows_a_crash = False
         self.reads = 0
 
+    def __repr__(self) -> str:
+        return f"<Loader wanted={len(self._wanted)} reads={self.reads}>"
+
     def want(self, key: K) -> None:
         """Have this key read and delivered soon."""
         self._wanted[key] = None
@@ -53,7 +56,7 @@ class Loader(Generic[K, V]):
         """Read until cancelled.
 
         Raises:
-            StorageError: a read failed. Those who wait are told by whoever ends this incarnation.
+            StorageError: a read failed. The end of the incarnation tells those that wait.
         """
         while True:
             await self._has_wanted.wait()

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from actors.actor import Actor, Dispatcher
 from actors.commands import OrderCommand
+from actors.order_actor import OrderActor, OrderServices
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply
-from supervisor.activations.bloom_filter import KnownKeys
+from actors.turn import Doing, Turn
+from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.directory import Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
-from supervisor.order_actor import OrderActor, OrderServices
 
 
 class OrderDirectory:
@@ -20,6 +21,7 @@ class OrderDirectory:
         services: what order actors work with.
         read: reads the reservations of up to 500 orders.
         find: the order of a reservation, from the database.
+        wait_durable: returns when everything decided so far is in the database.
         dispatcher: runs the actors' turns.
         report_crash: told of an actor that met a bug, after its activation was dropped.
         activations_max: orders in memory.
@@ -31,6 +33,7 @@ class OrderDirectory:
         services: OrderServices,
         read: Callable[[Sequence[OrderKey]], Awaitable[Mapping[OrderKey, list[ReservationRecord]]]],
         find: Callable[[str, str], Awaitable[OrderKey | None]],
+        wait_durable: Callable[[], Awaitable[None]],
         dispatcher: Dispatcher,
         report_crash: Callable[[object, Exception], None],
         *,
@@ -45,8 +48,11 @@ class OrderDirectory:
         self._directory: Directory[OrderKey, OrderActor] = Directory(activations_max)
         self._loading: dict[OrderKey, Reply[list[ReservationRecord]]] = {}
         self._order_of_reservation: dict[tuple[str, str], OrderKey] = {}
-        self.loader = Loader(read, services.journal.wait_durable, self._deliver)
-        self.known = KnownKeys()
+        self.loader = Loader(read, wait_durable, self._deliver)
+        self.known = BloomFilter()
+
+    def __repr__(self) -> str:
+        return f"<OrderDirectory {self._directory!r} loading={len(self._loading)}>"
 
     def is_new(self, key: OrderKey) -> bool:
         """Nobody has heard of this order: it is not in memory, and certainly not in the database."""
@@ -81,16 +87,13 @@ class OrderDirectory:
         """The reservation's order, if it is in memory."""
         return self._order_of_reservation.get((organization_id, reservation_id))
 
-    async def find(self, organization_id: str, reservation_id: str) -> OrderKey | None:
-        """The reservation's order, from the database if need be; None if the organization has no such reservation.
-
-        Cancelling it changes nothing.
-        """
+    def find(self, organization_id: str, reservation_id: str) -> Turn[OrderKey | None]:
+        """The reservation's order, from the database if need be; None if the organization has no such reservation."""
         key = self.order_in_memory(organization_id, reservation_id)
-        if key is not None:
-            return key
-        # What was decided but is not durable yet is in memory, and it was not: the database knows it or nobody does.
-        return await self._find(organization_id, reservation_id)
+        if key is None:
+            # What is decided but not durable is in memory, and this was not: the database knows it or nobody does.
+            key = yield Doing(lambda: self._find(organization_id, reservation_id))
+        return key
 
     def passivate_idle(self) -> None:
         """Drop what was not used since the last time."""
@@ -99,13 +102,13 @@ class OrderDirectory:
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()
 
-    def _load_of(self, key: OrderKey) -> Callable[[], Awaitable[list[ReservationRecord]]]:
-        async def load() -> list[ReservationRecord]:
+    def _load_of(self, key: OrderKey) -> Callable[[], Reply[list[ReservationRecord]]]:
+        def load() -> Reply[list[ReservationRecord]]:
             reply = self._loading.get(key)
             if reply is None:
                 reply = self._loading[key] = Reply()
                 self.loader.want(key)
-            return await reply.wait()
+            return reply
 
         return load
 

@@ -2,98 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-from msgspec import Struct
-
-from actors.actor import Actor, Dispatcher, restarting
-from actors.commands import Prepare
+from actors.actor import Actor, Dispatcher
 from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
-from actors.reply import Reply
-from actors.stock_actor import StockActor, StockState, Verdict
+from actors.row_changes import Prepare
+from actors.stock_actor import StockActor
+from actors.stock_state import StockState, Verdict
+from actors.turn import Turn
+from actors.unavailable import restarting
+from actors.variant_stock import LoadListener, Pinned, VariantStock
 from supervisor.activations.directory import Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
-
-
-class _Wait(Struct):
-    """Somebody who waits for several loads, and is called by the last of them."""
-
-    missing: int
-    listener: Callable[[], None]
-
-
-class VariantStock:
-    """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
-
-    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows", "waits")
-
-    def __init__(self, key: VariantKey) -> None:
-        self.key = key
-        self.rows: dict[str, StockActor] = {}
-        self.loaded: Reply[None] = Reply()
-        self.waits: list[_Wait] = []  # until then
-        self.pins = 0
-        self.has_unmade_rows = False
-
-    def __repr__(self) -> str:
-        return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
-
-    @property
-    def is_quiet(self) -> bool:
-        return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
-
-    def drop_unmade_rows(self) -> None:
-        """Forget rows that were to be made and were not. Nobody may work with them: nothing is pinned."""
-        self.rows = {warehouse_id: row for warehouse_id, row in self.rows.items() if row.state.record.exists}
-        self.has_unmade_rows = False
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether some transaction holds something here, so that others may have to wait."""
-        for row in self.rows.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long
-            if row.state.holds or not row.is_idle:
-                return True
-        return False
-
-    def free(self) -> dict[str, int]:
-        """Pieces by warehouse that no transaction holds, decided or not."""
-        return {
-            warehouse_id: row.state.record.available - row.state.held
-            for warehouse_id, row in self.rows.items()
-            if row.state.record.version
-        }
-
-    def free_if_rivals_abort(self) -> dict[str, int]:
-        """Pieces by warehouse that no decided transaction took."""
-        return {
-            warehouse_id: row.state.record.available
-            for warehouse_id, row in self.rows.items()
-            if row.state.record.version
-        }
-
-    def free_durably(self) -> dict[str, int]:
-        """Pieces by warehouse as the database has them."""
-        return {
-            warehouse_id: row.state.durable.available
-            for warehouse_id, row in self.rows.items()
-            if row.state.durable.version
-        }
-
-
-class Pinned:
-    """Keeps activations in memory for as long as a transaction or a read works with them."""
-
-    def __init__(self, variants: dict[str, VariantStock]) -> None:
-        self._variants = variants
-
-    def __enter__(self) -> dict[str, VariantStock]:
-        for variant in self._variants.values():
-            variant.pins += 1
-        return self._variants
-
-    def __exit__(self, *_: object) -> None:
-        for variant in self._variants.values():
-            variant.pins -= 1
-            if variant.has_unmade_rows and not variant.pins:
-                variant.drop_unmade_rows()
 
 
 class StockDirectory:
@@ -129,6 +47,9 @@ class StockDirectory:
         self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
         self._decided_names: dict[tuple[str, str], str] = {}
 
+    def __repr__(self) -> str:
+        return f"<StockDirectory {self._directory!r} warehouses={len(self._names)}>"
+
     def ready(self, organization_id: str, variant_ids: Collection[str]) -> dict[str, VariantStock] | None:
         """These variants, if all are in memory; else None."""
         variants = {}
@@ -146,22 +67,22 @@ class StockDirectory:
         """
         asked = [self._activate(VariantKey(organization_id, variant_id)) for variant_id in variant_ids]
         missing = [variant for variant in asked if not variant.loaded.is_done]
-        wait = _Wait(len(missing), listener)
+        wait = LoadListener(len(missing), listener)
         for variant in missing:
             variant.waits.append(wait)
 
-    async def pinned(self, organization_id: str, variant_ids: Collection[str]) -> Pinned:
+    def pin(self, organization_id: str, variant_ids: Collection[str]) -> Turn[Pinned]:
         """These variants, loaded where need be, as a context manager that keeps them in memory.
 
-        Does not suspend if all are in memory. Cancelling it pins nothing.
+        Waits for nothing if all are in memory. Closed before its end, it pins nothing.
         """
         variants = self.ready(organization_id, variant_ids)
         while variants is None:
             asked = {v: self._activate(VariantKey(organization_id, v)) for v in variant_ids}
             with Pinned(asked):
                 for variant in asked.values():
-                    await variant.loaded.wait()
-            # Between the load and this task's turn a crash may have dropped one of them.
+                    yield variant.loaded
+            # Between the load and this turn a crash may have dropped one of them.
             variants = self.ready(organization_id, variant_ids)
         return Pinned(variants)
 
@@ -220,7 +141,7 @@ class StockDirectory:
         return tuple(new.values())
 
     def fail_loads(self, error: Exception) -> None:
-        """Leave nobody waiting for a load that will not come."""
+        """Tell all that wait for a load that it will not come."""
         for variant in self._directory.activations():
             if not variant.loaded.is_done:
                 variant.loaded.fail(error)

@@ -13,9 +13,10 @@ from functools import partial
 import anyio
 
 from actors.commands import Expire
-from actors.outcomes import ActorCrashed, ExpiryHandled, Fact, Unavailable
+from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
+from actors.unavailable import Unavailable
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
@@ -54,6 +55,9 @@ class Expiry:
         self._failed: dict[OrderKey, int] = {}  # and when to try them again
         self._under_way: dict[OrderKey, Reply[Fact]] = {}
         self.expired = 0
+
+    def __repr__(self) -> str:
+        return f"<Expiry expired={self.expired} under_way={len(self._under_way)} failed={len(self._failed)}>"
 
     def note(self, expires_at_ms: int) -> None:
         """A reservation was made that is due then. Wakes the loop if it would sleep longer."""

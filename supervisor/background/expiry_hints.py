@@ -33,6 +33,9 @@ class ExpiryHints:
         self._count = 0
         self._changed: set[tuple[str, str]] | None = set()  # while the database's are still to be learned
 
+    def __repr__(self) -> str:
+        return f"<ExpiryHints claims={self._count}/{self._claims_max}>"
+
     def __len__(self) -> int:
         return self._count
 

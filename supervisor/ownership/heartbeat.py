@@ -1,7 +1,7 @@
-"""Whether the database is still there, still ours, and still answers.
+"""The heartbeat: whether the database is still there, still ours, and still answers.
 
-One that fails ends the incarnation. One that hangs does not fail, and everybody would queue behind it until their
-deadlines: so after a while without an answer calls are turned away, and taken again as soon as it answers.
+One that fails ends the incarnation. One that hangs does not fail, and every call would queue behind it until its
+deadline: so after a while without an answer calls are turned away, and taken again as soon as it answers.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 
-class Pulse:
+class Heartbeat:
     """Asks the database, and knows how long it has been asked in vain.
 
     Args:
@@ -17,7 +17,7 @@ class Pulse:
         batch_began_s: since when a batch is being written; None if none is.
         monotonic_s: the clock of that, in seconds.
         heartbeat_s: the pause between two looks.
-        stall_s: after so long without an answer it hangs.
+        stall_s: after this long without an answer it hangs, in seconds.
         on_stalled: told True when it hangs and False when it answers again.
     """
 
@@ -38,6 +38,9 @@ class Pulse:
         self._on_stalled = on_stalled
         self._beat_began_s: float | None = None
         self.is_stalled = False
+
+    def __repr__(self) -> str:
+        return f"<Heartbeat stalled={self.is_stalled}>"
 
     async def beat(self) -> None:
         """Notice a database that went away, or that has another owner, also while nobody calls. Until cancelled.

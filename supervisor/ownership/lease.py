@@ -1,4 +1,4 @@
-"""Nobody is answered from the memory of a server that another one has followed.
+"""The lease on answers: no caller is answered from the memory of a server that another one has followed.
 
 A batch proves its epoch, an answer from memory proves nothing: a process that was stopped, or that lost its
 connection, may wake with memory that was right once. So an answer is given only while the last proof of ownership
@@ -13,11 +13,14 @@ each of them a round trip where now one in a quarter of a second waits for it.
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from actors.actor import StartSoon
+from actors.outcomes import Refused
 from actors.reply import Reply
+from actors.turn import Turn
+from actors.unavailable import Unavailable, database_down
 from storage.store import LEASE_S
-from supervisor.transactions.journal import storage_down
 
 
 class Lease:
@@ -44,6 +47,9 @@ class Lease:
         self._until_s = -math.inf
         self._waiting: deque[Reply[None]] = deque()
 
+    def __repr__(self) -> str:
+        return f"<Lease holds={self.holds} waiting={len(self._waiting)}>"
+
     @property
     def holds(self) -> bool:
         """Whether an answer may be given now."""
@@ -53,20 +59,31 @@ class Lease:
         """The database has confirmed that it was ours at that time, or later."""
         self._until_s = max(self._until_s, asked_at_s + LEASE_S)
 
-    async def hold(self) -> None:
-        """Return when what was read from memory before this call may be answered. Cancelling it changes nothing.
+    def give(self, reply: Reply[Any], value: Any, error: Exception | None) -> None:
+        """Give a durable answer now if the lease holds, else after the next proof of ownership.
+
+        Only an outcome needs the lease. That something failed is true whoever owns the database.
+        """
+        if self.holds or (error is not None and not isinstance(error, Refused)):
+            reply.settle(value, error)
+        else:
+            proof = self.next_proof()
+            proof.when_done(lambda: _give_after(proof, reply, value, error))
+
+    def hold(self) -> Turn[None]:
+        """End when what was read from memory before may be answered.
 
         Raises:
             Unavailable: the incarnation ended before that was certain.
         """
         if not self.holds:
-            await self.next_proof().wait()
+            yield self.next_proof()
 
     def next_proof(self) -> Reply[None]:
         """Given at the next proof of ownership; fails as `hold` does."""
         reply: Reply[None] = Reply()
         if self._is_over():
-            reply.fail(storage_down())
+            reply.fail(database_down())
         else:
             self._waiting.append(reply)
             if len(self._waiting) == 1:
@@ -74,7 +91,7 @@ class Lease:
         return reply
 
     def fail(self, error: Exception) -> None:
-        """Give this error to everyone who waits."""
+        """Give this error to all that wait for a proof."""
         while self._waiting:
             self._waiting.popleft().fail(error)
 
@@ -85,3 +102,14 @@ class Lease:
             self.prove(asked_at_s)
             for _ in range(waiting):
                 self._waiting.popleft().set(None)
+
+
+def _give_after(proof: Reply[None], reply: Reply[Any], value: Any, error: Exception | None) -> None:
+    if reply.is_done:
+        return  # the incarnation has ended meanwhile, and has said so
+    try:
+        proof.result()
+    except Unavailable as lost:
+        reply.fail(lost)
+    else:
+        reply.settle(value, error)

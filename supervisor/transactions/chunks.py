@@ -1,4 +1,4 @@
-"""Long work in steps, so that others have their turn in between."""
+"""Long work in chunks, so that others have their turn in between."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -6,11 +6,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-ROWS_A_STEP = 500  # a few milliseconds of work
+ROWS_MAX = 500  # a few milliseconds of work
 
 
-def steps(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, `ROWS_A_STEP` at a time."""
+def chunked(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items, `ROWS_MAX` at a time."""
     left = iter(items)
-    while step := list(islice(left, ROWS_A_STEP)):
-        yield step
+    while chunk := list(islice(left, ROWS_MAX)):
+        yield chunk

@@ -22,39 +22,29 @@ from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count
 
-from anyio.lowlevel import checkpoint
-from msgspec import Struct
-
-from actors.actor import restarting
-from actors.commands import Change, Prepare
 from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
-from actors.stock_actor import StockActor, Verdict
-from supervisor.transactions.chunks import steps
+from actors.reply import Reply
+from actors.row_changes import Change
+from actors.stock_actor import StockActor
+from actors.stock_state import Verdict
+from actors.turn import OTHERS_FIRST, Turn
+from actors.two_phase import Prepared, TurnedDown
+from actors.unavailable import restarting
+from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
 
-class Prepared(Struct, frozen=True):
-    """A transaction that every row has granted."""
-
-    transaction_id: int
-    rows: Sequence[StockActor]
-
-
-class TurnedDown(Struct, frozen=True):
-    """A transaction that a row refused; all its holds are gone."""
-
-    verdict: Verdict
-    row: StockActor
-
-
 class Holding:
-    """See `Coordinator.holding`. A class, since a generator costs every order several times as much."""
+    """See `Coordinator.holding`. A class: a generator's context manager costs every order several times as much."""
 
     __slots__ = ("_coordinator", "_prepared")
 
     def __init__(self, coordinator: "Coordinator", prepared: Prepared) -> None:
         self._coordinator = coordinator
         self._prepared = prepared
+
+    def __repr__(self) -> str:
+        return f"<Holding {self._prepared!r}>"
 
     def __enter__(self) -> None:
         pass
@@ -84,7 +74,10 @@ class Coordinator:
         self._on_broken = on_broken
         self._transaction_ids = count(1)
 
-    async def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
+    def __repr__(self) -> str:
+        return f"<Coordinator {self._journal!r}>"
+
+    def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[Prepared | TurnedDown]:
         """Take a hold on every row.
 
         Args:
@@ -93,61 +86,28 @@ class Coordinator:
         Raises:
             Unavailable: a mailbox is full or an activation is gone; all holds are gone.
 
-        Does not suspend if no row has to wait. Cancelling it lets all holds go.
+        Waits only for rows that have to, and lets others have their turn in between where the rows are very many.
+        Closed before its end, it lets all holds go.
         """
-        ordered = sorted(changes, key=_key_of) if len(changes) > 1 else changes
-        prepared = self._begin(ordered)
+        is_small = len(changes) <= chunks.ROWS_MAX
+        ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
+        prepared = Prepared(next(self._transaction_ids), [row for row, _ in ordered])
         with self.holding(prepared):
-            return await self._hold(prepared, ordered) or prepared
-
-    def prepare_at_once(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | None:
-        """As `prepare`, if every row grants its hold at once; None if one does not, and then nothing is held.
-
-        Raises:
-            Unavailable: an activation is gone; all holds are gone.
-        """
-        ordered = sorted(changes, key=_key_of) if len(changes) > 1 else changes
-        prepared = self._begin(ordered)
-        with self.holding(prepared):
-            for row, change in ordered:
-                if row.prepare_at_once(prepared.transaction_id, change) is not Verdict.GRANTED:
-                    self.abort(prepared)
-                    return None
+            for number, (row, change) in enumerate(ordered, start=1):
+                verdict = row.prepare(prepared.transaction_id, change)
+                if isinstance(verdict, Reply):
+                    verdict = yield verdict
+                if verdict is not Verdict.GRANTED:
+                    return self._turn_down(prepared, verdict, row)
+                if number % chunks.ROWS_MAX == 0 and number < len(ordered):
+                    yield OTHERS_FIRST
         return prepared
 
-    async def prepare_in_steps(self, changes: Sequence[tuple[StockActor, Change]]) -> Prepared | TurnedDown:
-        """As `prepare`, for very many rows: others have their turn between the steps."""
-        parts = []
-        for part in steps(changes):
-            parts.append(sorted(part, key=_key_of))
-            await checkpoint()
-        ordered: list[tuple[StockActor, Change]] = []
-        for part in steps(merge(*parts, key=_key_of)):
-            ordered += part
-            await checkpoint()
-        prepared = self._begin(ordered)
-        with self.holding(prepared):
-            for part in steps(ordered):
-                turned_down = await self._hold(prepared, part)
-                if turned_down is not None:
-                    return turned_down
-                await checkpoint()
-        return prepared
-
-    def _begin(self, ordered: Sequence[tuple[StockActor, Change]]) -> Prepared:
-        return Prepared(next(self._transaction_ids), [row for row, _ in ordered])
-
-    async def _hold(self, prepared: Prepared, changes: Sequence[tuple[StockActor, Change]]) -> TurnedDown | None:
-        for row, change in changes:
-            verdict = row.prepare_at_once(prepared.transaction_id, change) if row.takes_turn_at_once else None
-            if verdict is None:
-                verdict = await row.ask(Prepare(prepared.transaction_id, change)).wait()
-            if verdict is not Verdict.GRANTED:
-                if any(row.is_retired for row in prepared.rows):
-                    raise restarting()  # whoever looks again would look at what a crash took away meanwhile
-                self.abort(prepared)
-                return TurnedDown(verdict, row)
-        return None
+    def _turn_down(self, prepared: Prepared, verdict: Verdict, row: StockActor) -> TurnedDown:
+        if any(row.is_retired for row in prepared.rows):
+            raise restarting()  # another look would be at what a crash took away meanwhile
+        self.abort(prepared)
+        return TurnedDown(verdict, row)
 
     def abort(self, prepared: Prepared) -> None:
         """Let every hold of the transaction go."""
@@ -201,8 +161,16 @@ class Coordinator:
         return transaction
 
 
-NOTHING_PREPARED = Prepared(0, ())
-"""For transactions that change no row: a confirmation, a remembered answer."""
+def _sorted_in_chunks(changes: Sequence[tuple[StockActor, Change]]) -> Turn[list[tuple[StockActor, Change]]]:
+    parts = []
+    for part in chunks.chunked(changes):
+        parts.append(sorted(part, key=_key_of))
+        yield OTHERS_FIRST
+    ordered: list[tuple[StockActor, Change]] = []
+    for part in chunks.chunked(merge(*parts, key=_key_of)):
+        ordered += part
+        yield OTHERS_FIRST
+    return ordered
 
 
 def _key_of(change: tuple[StockActor, Change]) -> tuple[str, str, str]:

@@ -1,6 +1,6 @@
 """A whole core on a simulated disk, on both backends of anyio."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -9,7 +9,9 @@ import pytest
 
 from actors.commands import CountedLine, Import, Line, Reserve
 from actors.outcomes import StockReserved
+from actors.queries import CheckBasket, GetStock, ListStock
 from actors.records import ReservationRecord
+from actors.views import BasketCheck, StockView
 from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
 from supervisor.clock import ServiceClock
@@ -98,8 +100,16 @@ async def reserve(
 
 async def available(core: Supervisor) -> Stock:
     """Available pieces by variant and warehouse, as readers see them."""
-    page = await core.list_stock(ORGANIZATION, variant_id="", warehouse_id="", after=None, limit=1000)
+    page = await core.answer(ListStock(ORGANIZATION, limit=1000)).wait()
     return {(v.record.variant_id, v.record.warehouse_id): v.record.available for v in page.stock}
+
+
+async def rows_of(core: Supervisor, variant_id: str, warehouse_id: str = "") -> Sequence[StockView]:
+    return (await core.answer(GetStock(ORGANIZATION, variant_id, warehouse_id)).wait()).stock
+
+
+async def check(core: Supervisor, *lines: Line) -> BasketCheck:
+    return await core.answer(CheckBasket(ORGANIZATION, lines)).wait()
 
 
 Reporter = Callable[[BaseException], None]

@@ -6,8 +6,10 @@ import anyio
 import pytest
 
 from actors.commands import Line, Reserve
-from actors.outcomes import StockReserved, Unavailable
+from actors.outcomes import StockReserved
+from actors.queries import CheckBasket
 from actors.records import StockRecord, VariantKey
+from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from storage.store import StorageError
 from tests.core.conftest import ORGANIZATION, World, bring, reserve
@@ -98,14 +100,15 @@ async def test_a_stop_waits_for_an_order_that_waits(world: World, store: SlowRea
     assert isinstance(reply.result(), StockReserved)
 
 
-async def test_a_check_is_answered_at_once_where_the_rows_are_in_memory(world: World, store: SlowReads) -> None:
-    lines = [Line("b", "w1", 3)]
+async def test_a_check_is_answered_without_a_wait_where_the_rows_are_in_memory(world: World, store: SlowReads) -> None:
+    query = CheckBasket(ORGANIZATION, (Line("b", "w1", 3),))
     async with world.core(store) as core:
         await anyio.wait_all_tasks_blocked()
-        assert core.check_at_once(ORGANIZATION, lines) is None
+        first = core.answer(query)
+        assert not first.is_done
         store.lets_through.release()
-        checked = await core.check(ORGANIZATION, lines)
-        assert core.check_at_once(ORGANIZATION, lines) == checked
+        checked = await first.wait()
+        assert core.answer(query).result() == checked
         core.stop()
         with pytest.raises(Unavailable):
-            core.check_at_once(ORGANIZATION, lines)
+            core.answer(query)

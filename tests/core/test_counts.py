@@ -4,6 +4,7 @@ import pytest
 
 from actors.commands import CountedLine, Import, Receive
 from actors.outcomes import ImportRejected, LineError, Refused, StockImported
+from actors.queries import ListStock
 from actors.views import StockView
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World
@@ -25,7 +26,7 @@ def line(
 
 
 async def shown(core: Supervisor) -> list[StockView]:
-    page = await core.list_stock(ORGANIZATION, variant_id="", warehouse_id="", after=None, limit=100)
+    page = await core.answer(ListStock(ORGANIZATION)).wait()
     return list(page.stock)
 
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from actors.outcomes import Unavailable
+from actors.unavailable import Unavailable
 from storage.memory_store import MemoryStore
 from storage.store import DatabaseGone
 from tests.core.conftest import World, bring, reserve

@@ -1,29 +1,28 @@
 """Interleavings that once went wrong: crashes while something is loaded, written or given up."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import anyio
 import pytest
 
-from actors.commands import Confirm, Count, CountedLine, Fulfill, Import, Line, Receive, Release
-from actors.outcomes import (
-    ActorCrashed,
-    InsufficientStock,
-    Refused,
-    ReservationConfirmed,
-    Shortage,
-    Unavailable,
-)
+from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release
+from actors.outcomes import ActorCrashed, InsufficientStock, Refused, ReservationConfirmed, Shortage
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
-from actors.stock_actor import StockState
+from actors.row_changes import Count
+from actors.stock_state import StockState
+from actors.turn import Turn, resume
+from actors.two_phase import Prepared
+from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.limits import Limits
-from supervisor.transactions.coordinator import Prepared
-from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
 from tests.core.test_lifecycle import GatedStore
 
 pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
 
 
 class SteppedStore(MemoryStore):
@@ -63,6 +62,14 @@ def crash_once(monkeypatch: pytest.MonkeyPatch, variant_id: str) -> None:
     monkeypatch.setattr(StockState, "prepare", prepare)
 
 
+def finish_now(turn: Turn[T]) -> T:
+    """Run a turn that has nothing to wait for."""
+    with pytest.raises(StopIteration) as end:
+        resume(turn, None)
+    outcome: T = end.value.value
+    return outcome
+
+
 async def test_a_variant_that_crashes_while_the_loader_waits_is_loaded_with_all_that_was_decided(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +90,7 @@ async def test_a_variant_that_crashes_while_the_loader_waits_is_loaded_with_all_
         async with anyio.create_task_group() as tasks:
             for start in (
                 lambda: tasks.start_soon(one, "o1", ("b", "w1", 1)),  # is being written
-                lambda: tasks.start_soon(core.check, ORGANIZATION, [Line("x", "", 1)]),  # the loader waits for it
+                lambda: tasks.start_soon(check, core, Line("x", "", 1)),  # the loader waits for it
                 lambda: tasks.start_soon(one, "o2", ("a", "w1", 8)),  # behind it
                 lambda: crash_once(monkeypatch, "a"),
                 lambda: tasks.start_soon(one, "o3", ("a", "w1", 1)),  # takes the activation of "a" away
@@ -177,12 +184,12 @@ async def test_an_import_makes_no_row_on_an_activation_that_a_crash_took_away(
             tasks.start_soon(reserve, core, "o1", ("a", "w1", 1))
             await anyio.wait_all_tasks_blocked()
             store.gate.set()
-        assert [v.record.warehouse_id for v in await core.stock_info(ORGANIZATION, "a", "")] == ["w1", "w2"]
+        assert [v.record.warehouse_id for v in await rows_of(core, "a")] == ["w1", "w2"]
         await core.ask(Receive(ORGANIZATION, "a", "w2", 1, "r1"))
         assert world.reports == []
 
 
-async def test_who_waited_does_not_judge_by_what_a_crash_took_away_meanwhile(
+async def test_an_order_that_waited_does_not_judge_by_what_a_crash_took_away_meanwhile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals: list[Exception] = []
@@ -198,7 +205,7 @@ async def test_who_waited_does_not_judge_by_what_a_crash_took_away_meanwhile(
         coordinator = core._core._coordinator
         variants = core._core.stock.ready(ORGANIZATION, ["a"])
         assert variants is not None
-        rival = await coordinator.prepare([(variants["a"].rows["w1"], Delta(-10))])
+        rival = finish_now(coordinator.prepare([(variants["a"].rows["w1"], Delta(-10))]))
         assert isinstance(rival, Prepared)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(basket)
@@ -279,7 +286,7 @@ async def test_an_order_that_asks_for_other_goods_behind_a_release_that_waits(wo
         assert core._core is not None
         variants = core._core.stock.ready(ORGANIZATION, ["a"])
         assert variants is not None
-        rival = await core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))])
+        rival = finish_now(core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))]))
         assert isinstance(rival, Prepared)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(core.ask, Release(ORGANIZATION, first.reservation_id, ""))
@@ -298,7 +305,7 @@ async def test_an_expiry_that_waits_for_a_row_keeps_no_other_waiting(world: Worl
         assert core._core is not None
         variants = core._core.stock.ready(ORGANIZATION, ["a"])
         assert variants is not None
-        rival = await core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))])
+        rival = finish_now(core._core._coordinator.prepare([(variants["a"].rows["w1"], Count(20, 0, 0, 0, 0))]))
         assert isinstance(rival, Prepared)
         for now_s, stock in ((61, 5), (121, 10)):
             world.time.now_s = now_s

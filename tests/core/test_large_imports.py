@@ -5,15 +5,17 @@ import anyio.lowlevel
 import pytest
 
 from actors.commands import CountedLine, Import, Line, Receive
-from actors.outcomes import StockImported, Unavailable
+from actors.outcomes import StockImported
+from actors.turn import Turn
+from actors.unavailable import Unavailable
 from supervisor.limits import Limits
 from supervisor.transactions import receiving
-from supervisor.transactions.chunks import ROWS_A_STEP
-from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+from supervisor.transactions.chunks import ROWS_MAX
+from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve
 
 pytestmark = pytest.mark.anyio
 
-OTHERS = 3 * ROWS_A_STEP
+OTHERS = 3 * ROWS_MAX
 
 
 def lines_of(x: int, others: int) -> tuple[CountedLine, ...]:
@@ -35,7 +37,7 @@ async def test_others_have_their_turn_while_an_import_goes_on(world: World) -> N
             answered.append("import")
 
         async def check_and_reserve() -> None:
-            await core.check(ORGANIZATION, [Line("c", "", 1)])
+            await check(core, Line("c", "", 1))
             answered.append("check")
             await reserve(core, "o1", ("c", "w", 1))
             answered.append("reservation")
@@ -78,11 +80,11 @@ async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
     world: World, monkeypatch: pytest.MonkeyPatch, x: int, after: str
 ) -> None:
     """The first time the row is unchanged, the second time too little is counted for what is reserved."""
-    owner = receiving if after == "_divided" else receiving.Goods
+    owner = receiving if after == "_divided" else receiving.Receiving
     right = getattr(owner, after)
 
-    async def crashing(*arguments: object) -> object:
-        found = await right(*arguments)
+    def crashing(*arguments: object) -> Turn[object]:
+        found = yield from right(*arguments)
         rows = found if after == "_pin" else found[1]
         rows[0]._on_crash(rows[0], ZeroDivisionError())
         return found

@@ -6,12 +6,13 @@ import anyio
 import pytest
 
 from actors.commands import Confirm, Line
-from actors.outcomes import Unavailable
+from actors.queries import ListReservations
+from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from storage.store import LEASE_S, OwnershipLost
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
-from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -31,12 +32,10 @@ class WatchedStore(MemoryStore):
 
 
 CALLS: dict[str, Callable[[Supervisor, str], Awaitable[object]]] = {
-    "stock_info": lambda core, reservation_id: core.stock_info(ORGANIZATION, "a", ""),
-    "check": lambda core, reservation_id: core.check(ORGANIZATION, [Line("a", "", 1)]),
+    "stock_info": lambda core, reservation_id: rows_of(core, "a"),
+    "check": lambda core, reservation_id: check(core, Line("a", "", 1)),
     "list_stock": lambda core, reservation_id: available(core),
-    "list_reservations": lambda core, reservation_id: core.list_reservations(
-        ORGANIZATION, state=None, order_id="", before="", limit=10
-    ),
+    "list_reservations": lambda core, reservation_id: core.answer(ListReservations(ORGANIZATION)).wait(),
     "reserve": lambda core, reservation_id: reserve(core, "o2", ("a", "w1", 1)),
     "reserve again": lambda core, reservation_id: reserve(core, "o1", ("a", "w1", 3)),
     "reserve again by key": lambda core, reservation_id: reserve(core, "o3", ("a", "w1", 1), request_id="key"),
@@ -68,11 +67,11 @@ async def test_many_answers_share_one_proof_and_a_batch_is_one(world: World) -> 
         await anyio.sleep(LEASE_S)
         async with anyio.create_task_group() as tasks:
             for _ in range(100):
-                tasks.start_soon(core.stock_info, ORGANIZATION, "a", "")
+                tasks.start_soon(rows_of, core, "a")
         assert store.looks == looks + 1
         await anyio.sleep(LEASE_S)
         await reserve(core, "o1", ("a", "w1", 1))
-        await core.stock_info(ORGANIZATION, "a", "")
+        await rows_of(core, "a")
         assert store.looks == looks + 1
 
 
@@ -85,9 +84,9 @@ async def test_a_caller_that_gives_up_takes_the_proof_from_nobody(world: World) 
 
             async def impatient() -> None:
                 with scope:
-                    await core.stock_info(ORGANIZATION, "a", "")
+                    await rows_of(core, "a")
 
             tasks.start_soon(impatient)
-            tasks.start_soon(core.stock_info, ORGANIZATION, "a", "")
+            tasks.start_soon(rows_of, core, "a")
             await anyio.lowlevel.checkpoint()
             scope.cancel()

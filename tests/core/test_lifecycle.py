@@ -6,21 +6,14 @@ import anyio
 import pytest
 
 from actors.commands import Confirm, CountedLine, Import, Line, Receive, Release
-from actors.outcomes import (
-    ActorCrashed,
-    ImportRejected,
-    LineError,
-    Refused,
-    RequestIdReused,
-    StockImported,
-    Unavailable,
-)
+from actors.outcomes import ActorCrashed, ImportRejected, LineError, Refused, RequestIdReused, StockImported
 from actors.records import OrderKey, ReservationRecord, Transaction
-from actors.stock_actor import StockState
+from actors.stock_state import StockState
+from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from storage.store import OwnershipLost, StorageError
 from supervisor.limits import Limits
-from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -68,9 +61,9 @@ async def test_an_answer_waits_for_the_disk_and_readers_see_only_what_is_durable
             tasks.start_soon(refused)
             await anyio.wait_all_tasks_blocked()
             assert answered == []
-            [view] = await core.stock_info(ORGANIZATION, "a", "")
+            [view] = await rows_of(core, "a")
             assert view.record.available == 10
-            [line] = (await core.check(ORGANIZATION, [Line("a", "", 8)])).lines
+            [line] = (await check(core, Line("a", "", 8))).lines
             assert (line.fits, line.available) == (True, 10)
             store.gate.set()
         assert len(answered) == 2
@@ -89,7 +82,7 @@ async def test_calls_are_turned_away_while_the_disk_hangs_and_taken_when_it_answ
                     await anyio.sleep(0.005)
             assert [str(report) for report in world.reports] == ["the database has not answered for 0.05 s"]
             with pytest.raises(Unavailable) as refused:
-                await core.stock_info(ORGANIZATION, "a", "")
+                await rows_of(core, "a")
             assert refused.value.reason == "STORAGE_DOWN"
             with pytest.raises(Unavailable):
                 await reserve(core, "o2", ("a", "w1", 3))
@@ -307,7 +300,7 @@ async def test_activation_is_lazy(world: World) -> None:
         assert statistics is not None
         assert statistics.variants.activations == 0
         await reserve(core, "o1", ("v1", "w1", 1), ("v2", "", 1))
-        await core.check(ORGANIZATION, [Line("v3", "", 1)])
+        await check(core, Line("v3", "", 1))
         statistics = core.statistics()
         assert statistics is not None
         assert statistics.variants.activations == 3
@@ -322,7 +315,7 @@ async def test_rows_are_loaded_while_a_batch_is_being_written(world: World) -> N
         tests.start_soon(reserve, core, "o1", ("a", "w1", 1))
         await store.waiting.wait()
         with anyio.fail_after(5):
-            views = await core.stock_info(ORGANIZATION, "b", "w1")
+            views = await rows_of(core, "b", "w1")
         assert [view.record.available for view in views] == [10]
         store.gate.set()
 
@@ -343,7 +336,7 @@ async def test_rows_that_were_dropped_by_a_crash_are_loaded_only_after_their_cha
                 await reserve(core, "o2", ("a", "w1", 1))
 
         async def look() -> None:
-            seen.extend(view.record.available for view in await core.stock_info(ORGANIZATION, "a", "w1"))
+            seen.extend(view.record.available for view in await rows_of(core, "a", "w1"))
 
         tests.start_soon(look)
         await anyio.wait_all_tasks_blocked()

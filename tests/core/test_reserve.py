@@ -17,7 +17,7 @@ from actors.outcomes import (
     StockNotFound,
     StockReceived,
 )
-from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
+from tests.core.conftest import ORGANIZATION, World, available, bring, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_the_life_of_a_reservation(world: World) -> None:
         fulfilled = await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1"))
         assert isinstance(fulfilled, ReservationFulfilled)
         assert await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1")) == fulfilled
-        [view] = await core.stock_info(ORGANIZATION, "a", "")
+        [view] = await rows_of(core, "a")
         assert (view.record.total, view.record.available, view.record.reserved) == (7, 7, 0)
         with pytest.raises(Refused) as refused:
             await core.ask(Confirm("org_2", reservation.reservation_id, "o1"))

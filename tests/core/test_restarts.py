@@ -6,8 +6,8 @@ import anyio
 import pytest
 import trio.testing
 
-from actors.outcomes import Unavailable
 from actors.records import Transaction
+from actors.unavailable import Unavailable
 from storage.memory_store import MemoryStore
 from storage.store import StorageError
 from supervisor.limits import Limits

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from actors.actor import InlineDispatcher
 from actors.bounds import INT32_MAX
-from actors.commands import Count, Prepare
-from actors.outcomes import Unavailable
 from actors.records import Delta, StockRecord
-from actors.stock_actor import StockActor, StockState, Verdict
+from actors.row_changes import Count, Prepare
+from actors.stock_actor import StockActor
+from actors.stock_state import StockState, Verdict
+from actors.unavailable import Unavailable
 
 
 def row(available: int = 10, reserved: int = 0) -> StockState:

@@ -99,7 +99,7 @@ def test_imported() -> None:
     [(True, True, "Available"), (True, False, "Insufficient stock"), (False, False, "Stock not found")],
 )
 def test_availability(found: bool, fits: bool, message: str) -> None:
-    response = responses.availability(a_line(found, fits, available=3))
+    response = responses.availability(BasketCheck(fits, (a_line(found, fits, available=3),)))
     assert (response.available, response.available_quantity, response.message) == (fits, 3, message)
     assert response.warehouse_id == ("wh_101" if found else "")
 

@@ -24,8 +24,8 @@ from actors.outcomes import (
     ReservationWasReleased,
     Shortage,
     StockNotFound,
-    Unavailable,
 )
+from actors.unavailable import Unavailable
 from rpc.messages.problems import INTERNAL, UnknownService, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem

@@ -16,6 +16,8 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
+from actors.commands import Line
+from actors.queries import CheckBasket
 from rpc.messages.descriptors import find_service
 from rpc.rpc_server import RpcServer
 from rpc.services.reflection_service import REFLECTION_V1ALPHA
@@ -169,9 +171,7 @@ async def test_a_quantity_beyond_int32_is_what_protobuf_makes_of_it(
         + b"\x20\x85\x80\x80\x80\x10"
     )
     assert (await send(channel, f"/{INVENTORY}/CheckAvailability", raw))[0] is StatusCode.OK
-    asked: list[Any] = fake.asked
-    [(_, line)] = asked
-    assert line.quantity == 5
+    assert fake.asked == [CheckBasket("o", (Line("v", "", 5),))]
 
 
 async def test_three_thousand_violations_fit_into_a_status(channel: grpc.aio.Channel) -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from actors.commands import CountedLine, Import, Line, Reserve
-from actors.outcomes import ActorCrashed, Refusal, Refused, StockImported, StockReserved, Unavailable
+from actors.outcomes import ActorCrashed, Refusal, Refused, StockImported, StockReserved
+from actors.queries import CheckBasket, Query
 from actors.records import ReservationItem, ReservationRecord
+from actors.unavailable import Unavailable
 from rpc.frontends import link_messages as say
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.frontends.link import LENGTH_BYTES
@@ -19,6 +21,8 @@ from tests.rpc.fake_inventory import FakeInventory, a_reservation
 from tests.rpc.test_errors import CASES
 
 pytestmark = pytest.mark.anyio
+
+V = TypeVar("V")
 
 Session = tuple[RemoteInventory, FrontendSession]
 
@@ -72,6 +76,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+def asks_for(message: object, kind: type[object]) -> bool:
+    return isinstance(message, say.Ask) and isinstance(message.request, kind)
+
+
+async def look(remote: RemoteInventory, query: Query[V]) -> V:
+    return await remote.answer(query).wait()
+
+
 async def failure(call: Awaitable[object]) -> Exception:
     with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever it is, it is looked at
         await call
@@ -110,8 +122,8 @@ async def test_what_is_asked_in_one_turn_goes_out_in_one_frame() -> None:
     remote, owner = await a_front_end()
     replies = [remote.submit(ORDER) for _ in range(100)]
     asked = await owner.receive()
-    assert [message.command for message in asked] == [ORDER] * 100
-    await owner.send(*(say.FactGiven(message.number, StockReserved(a_reservation())) for message in asked))
+    assert [message.request for message in asked] == [ORDER] * 100
+    await owner.send(*(say.Given(message.number, StockReserved(a_reservation())) for message in asked))
     await until(lambda: all(reply.is_done for reply in replies))
     owner.close()
     await remote.lost.wait()
@@ -122,7 +134,7 @@ async def test_what_is_answered_in_one_turn_comes_back_in_one_frame(fake: FakeIn
     session, frontend = await FrontendSession.connect(ours, fake, lambda: None), Peer(theirs, say.FromOwner)
     assert await frontend.receive() == [say.Serving(True)]
     fake.gate.clear()
-    await frontend.send(*(say.AskReserve(number, ORDER) for number in range(100)))
+    await frontend.send(*(say.Ask(number, ORDER) for number in range(100)))
     await until(lambda: len(fake.asked) == 100)
     fake.gate.set()
     assert sorted(answer.number for answer in await frontend.receive()) == list(range(100))
@@ -134,15 +146,15 @@ async def test_one_request_too_many_is_refused_until_another_was_answered() -> N
     remote, owner = await a_front_end(requests_max=3)
     calls = [asyncio.create_task(remote.ask(ORDER)) for _ in range(3)]
     asked = await owner.receive()
-    calls[0].cancel()  # who gives up leaves the request with the owner
+    calls[0].cancel()  # a caller that gives up leaves the request with the owner
     error = await failure(remote.ask(ORDER))
     assert isinstance(error, Unavailable)
     assert error.reason == "OVERLOADED"
-    await owner.send(say.FactGiven(asked[0].number, StockReserved(a_reservation())))
+    await owner.send(say.Given(asked[0].number, StockReserved(a_reservation())))
     await until(lambda: "waiting=2" in repr(remote))
     fourth = asyncio.create_task(remote.ask(ORDER))
     [request] = await owner.receive()
-    await owner.send(say.FactGiven(request.number, StockReserved(a_reservation())))
+    await owner.send(say.Given(request.number, StockReserved(a_reservation())))
     assert await fourth == StockReserved(a_reservation())
     owner.close()
     for call in calls[1:]:
@@ -162,9 +174,9 @@ async def test_what_others_ask_overtakes_a_large_import() -> None:
     assert isinstance((await owner.receive())[0], say.ImportPart)
     remote.submit(ORDER)
     frames = [await owner.receive()]
-    while not isinstance(frames[-1][-1], say.AskImport):
+    while not asks_for(frames[-1][-1], Import):
         frames.append(await owner.receive())
-    place = next(place for place, frame in enumerate(frames) if any(isinstance(it, say.AskReserve) for it in frame))
+    place = next(place for place, frame in enumerate(frames) if any(asks_for(it, Reserve) for it in frame))
     assert place < 90
     assert max(map(len, frames)) <= 2  # a part, and what another asked
     owner.close()
@@ -178,7 +190,7 @@ async def test_an_import_waits_for_an_owner_that_does_not_read() -> None:
     for _ in range(1_000):
         await asyncio.sleep(0)
     assert "waiting=0" in repr(remote)  # most of its parts are still to be sent
-    while not isinstance((await owner.receive())[-1], say.AskImport):
+    while not asks_for((await owner.receive())[-1], Import):
         pass
     owner.close()
     assert isinstance(await failure(importing), Unavailable)
@@ -207,7 +219,7 @@ async def test_of_a_front_end_that_does_not_read_no_more_is_read(fake: FakeInven
 
     async def send_all() -> None:
         for number in range(100):
-            await frontend.send(say.AskReserve(number, large))
+            await frontend.send(say.Ask(number, large))
 
     sending = asyncio.create_task(send_all())
     await until(lambda: "held_up=True" in repr(session))
@@ -232,7 +244,8 @@ async def test_when_the_owner_is_gone_every_caller_is_told_to_try_again() -> Non
     waiting = asyncio.create_task(remote.ask(ORDER))
     await owner.receive()
     owner.close()
-    for error in (await failure(waiting), await failure(remote.ask(ORDER)), await failure(remote.check("org_1", []))):
+    questions = (waiting, remote.ask(ORDER), look(remote, CheckBasket("org_1", ())))
+    for error in [await failure(question) for question in questions]:
         assert isinstance(error, Unavailable)
         assert error.reason == "SHUTTING_DOWN"
     assert told == [False]
@@ -252,10 +265,9 @@ async def test_what_a_front_end_asked_before_it_died_is_finished(fake: FakeInven
     ours, theirs = socket.socketpair()
     session, frontend = await FrontendSession.connect(ours, fake, lambda: None), Peer(theirs, say.FromOwner)
     fake.gate.clear()
-    await frontend.send(say.AskReserve(1, ORDER), say.AskCheck(2, "org_123", ORDER.lines))
+    await frontend.send(say.Ask(1, ORDER), say.Ask(2, CheckBasket("org_123", ORDER.lines)))
     await until(lambda: len(fake.asked) == 2)
     frontend.close()
-    await fake.gave_up.wait()  # the question; the order goes on
     fake.gate.set()
     await until(lambda: not fake.tasks)
     assert "open=False" in repr(session)

@@ -14,12 +14,12 @@ from stockkeeper_client.v1.status_pb2 import Status
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.commands import Command, Line, Reserve
-from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shortage, StockNotFound, Unavailable
+from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shortage, StockNotFound
 from actors.reply import Reply
+from actors.unavailable import Unavailable, shutting_down
 from rpc.rpc_server import RpcServer
 from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX
 from rpc.transport.transport_name import TransportName
-from supervisor.transactions.journal import shutting_down
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio
@@ -78,7 +78,7 @@ class Held(FakeInventory):
             while len(self.held) < count:  # noqa: ASYNC110 - it does not tell
                 await asyncio.sleep(0.005)
 
-    def answer(self, places: Iterable[int]) -> None:
+    def give(self, places: Iterable[int]) -> None:
         assert not isinstance(self.outcome, Exception)
         for place in places:
             self.held[place][1].set(self.outcome)
@@ -214,9 +214,9 @@ async def test_replies_come_in_the_order_of_completion_also_for_one_order(transp
         call = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(an_order(1, "order_1"), an_order(2, "order_1"), an_order(3)))
         await until(lambda: len(held.held) == 3)
-        held.answer([2, 1])
+        held.give([2, 1])
         assert [(it.sequence, it.order_id) for it in await replies_of(call, 2)] == [(3, "order_3"), (2, "order_1")]
-        held.answer([0])
+        held.give([0])
         assert [(it.sequence, it.order_id) for it in await replies_of(call, 1)] == [(1, "order_1")]
 
 
@@ -229,13 +229,13 @@ async def test_no_more_than_the_limit_is_under_way_on_a_stream(transport: Transp
         await until(lambda: len(held.held) == 3)
         await other.write(message(an_order(100)))
         await until(lambda: len(held.held) == 4)  # and not 5: of the first stream nothing more was taken
-        held.answer([0])
+        held.give([0])
         assert [reply.sequence for reply in await replies_of(call, 1)] == [1]
         await until(lambda: len(held.held) == 5)
         while len(held.held) < 8:
-            held.answer(place for place in range(len(held.held)) if not held.held[place][1].is_done)
+            held.give(place for place in range(len(held.held)) if not held.held[place][1].is_done)
             await asyncio.sleep(0)
-        held.answer(place for place in range(8) if not held.held[place][1].is_done)
+        held.give(place for place in range(8) if not held.held[place][1].is_done)
         assert len(await replies_of(call, 6)) == 6
 
 
@@ -296,11 +296,11 @@ async def test_requests_are_counted_as_calls_and_streams_are_not(transport: Tran
         assert details(refused.status, RetryInfo).retry_delay.nanos == 500_000_000
         with pytest.raises(grpc.aio.AioRpcError, match="Too many calls"):
             await InventoryServiceStub(channel).ReserveStock(an_order(4).request)
-        held.answer([0, 1])
+        held.give([0, 1])
         await replies_of(busy, 2)
         unary = asyncio.ensure_future(InventoryServiceStub(channel).ReserveStock(an_order(4).request))
         await held.holds(3)
-        held.answer([2])
+        held.give([2])
         assert (await unary).success
 
 
@@ -328,7 +328,7 @@ async def test_a_client_that_is_gone_leaves_no_count_behind(transport: Transport
         call.cancel()
         await until(lambda: "streams=0" in repr(serving.server._streams))
         assert serving.server.statistics().calls_under_way == 10  # the core has them
-        held.answer(range(10))
+        held.give(range(10))
         assert serving.server.statistics().calls_under_way == 0
 
 
@@ -343,7 +343,7 @@ async def test_at_a_stop_what_is_under_way_is_answered_and_then_the_stream_ends(
         stopping = asyncio.create_task(serving.server.stop(60))
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await idle.read()
-        held.answer([0])
+        held.give([0])
         assert (await replies_of(call, 1))[0].response.success
         for error in (raised.value, await ended(call)):
             assert error.code() is grpc.StatusCode.UNAVAILABLE
@@ -367,7 +367,7 @@ async def test_a_core_that_stops_refuses_what_is_new_and_the_stream_ends(transpo
         await call.write(message(an_order(2), an_order(3)))
         refused = await replies_of(call, 2)
         assert {details(reply.status, ErrorInfo).reason for reply in refused} == {"SHUTTING_DOWN"}
-        held.answer([0])
+        held.give([0])
         assert (await replies_of(call, 1))[0].response.success
         assert (await ended(call)).code() is grpc.StatusCode.UNAVAILABLE
 
@@ -382,5 +382,5 @@ async def test_a_database_that_is_gone_does_not_end_the_stream(transport: Transp
         held.refuses = None
         await call.write(message(an_order(2)))
         await until(lambda: len(held.held) == 1)
-        held.answer([0])
+        held.give([0])
         assert (await replies_of(call, 1))[0].response.success

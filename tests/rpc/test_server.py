@@ -201,7 +201,7 @@ async def test_a_stop_cancels_what_does_not_finish_in_time(
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await waiting
         assert raised.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    await fake.gave_up.wait()
+    fake.gate.set()
     await server.stop(0)
     assert not caplog.records
 

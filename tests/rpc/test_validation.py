@@ -11,6 +11,7 @@ from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
 from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
 from rpc.messages import validation
 from rpc.messages.page_tokens import reservation_token, stock_token
@@ -178,15 +179,15 @@ def test_release() -> None:
 
 def test_a_check_may_ask_for_nothing_but_not_for_less() -> None:
     request = pb.CheckAvailabilityRequest(**ORG, variant_id="var_789")
-    assert validation.check_availability(request) == Line("var_789", "", 0)
+    assert validation.check_availability(request) == CheckBasket("org_123", (Line("var_789", "", 0),))
     request.quantity = -1
     assert fields(validation.check_availability, request) == ["quantity"]
 
 
 def test_a_bulk_check_has_the_rules_of_an_order_but_for_the_quantity_0() -> None:
     items = [pb.AvailabilityItem(variant_id="var_789"), pb.AvailabilityItem(variant_id="", quantity=-1)]
-    assert validation.check_bulk_availability(pb.CheckBulkAvailabilityRequest(**ORG, items=items[:1])) == (
-        Line("var_789", "", 0),
+    assert validation.check_bulk_availability(pb.CheckBulkAvailabilityRequest(**ORG, items=items[:1])) == CheckBasket(
+        "org_123", (Line("var_789", "", 0),)
     )
     bad = pb.CheckBulkAvailabilityRequest(**ORG, items=items)
     assert fields(validation.check_bulk_availability, bad) == ["items[1].variant_id", "items[1].quantity"]
@@ -194,7 +195,8 @@ def test_a_bulk_check_has_the_rules_of_an_order_but_for_the_quantity_0() -> None
 
 
 def test_stock_info() -> None:
-    validation.stock_info(pb.GetStockInfoRequest(**ORG, variant_id="var_789"))
+    asked = validation.stock_info(pb.GetStockInfoRequest(**ORG, variant_id="var_789"))
+    assert asked == GetStock("org_123", "var_789")
     bad = pb.GetStockInfoRequest(warehouse_id="\n")
     assert fields(validation.stock_info, bad) == ["organization_id", "variant_id", "warehouse_id"]
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from actors.order_actor import OrderActor
 from actors.stock_actor import StockActor
+from actors.stock_state import Verdict
 from simulation.runner import run_seed
-from supervisor.order_actor import OrderActor
 
 SEEDS = 100  # of 40 a single world more or less would decide
 
@@ -17,30 +18,36 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """What happened since it was last cleared."""
     seen: Counter[str] = Counter()
     had_a_task: dict[int, bool] = {}
-    at_once, drain, prepare = OrderActor.receive_at_once, OrderActor.drain, StockActor.prepare_at_once
+    begin, drain, prepare = OrderActor._begin, OrderActor.drain, StockActor.prepare
 
-    def note_at_once(self: OrderActor, message: Any, reply: Any) -> bool:
-        is_done = at_once(self, message, reply)
-        seen["on a stack"] += is_done
-        seen["on a stack after a task"] += is_done and had_a_task.get(id(self), False)
-        seen["tried on a stack, and then in a task"] += not is_done
-        had_a_task[id(self)] = not is_done
-        return is_done
+    def note_begin(self: OrderActor, envelope: Any) -> Any:
+        is_inline = id(self) not in draining
+        stopped = begin(self, envelope)
+        seen["on a stack"] += is_inline and stopped is None
+        seen["on a stack after a task"] += is_inline and stopped is None and had_a_task.get(id(self), False)
+        seen["begun on a stack, and ended in a task"] += is_inline and stopped is not None
+        had_a_task[id(self)] = stopped is not None
+        return stopped
 
     async def note_drain(self: OrderActor) -> None:
-        seen["a task with others behind"] += len(self._mailbox or ()) >= 2
+        seen["a task with others behind"] += (self._stopped is not None) + len(self._mailbox or ()) >= 2
         had_a_task[id(self)] = True
-        await drain(self)
+        draining.add(id(self))
+        try:
+            await drain(self)
+        finally:
+            draining.discard(id(self))
 
     def note_prepare(self: StockActor, transaction_id: int, change: Any) -> Any:
         has_rivals = bool(self.state.holds)
         verdict = prepare(self, transaction_id, change)
-        seen["at once beside rivals"] += verdict is not None and has_rivals
+        seen["judged beside rivals, without the mail"] += isinstance(verdict, Verdict) and has_rivals
         return verdict
 
-    monkeypatch.setattr(OrderActor, "receive_at_once", note_at_once)
+    draining: set[int] = set()
+    monkeypatch.setattr(OrderActor, "_begin", note_begin)
     monkeypatch.setattr(OrderActor, "drain", note_drain)
-    monkeypatch.setattr(StockActor, "prepare_at_once", note_prepare)
+    monkeypatch.setattr(StockActor, "prepare", note_prepare)
     return seen
 
 
@@ -54,6 +61,6 @@ def test_turns_are_taken_on_stacks_and_in_tasks_with_messages_behind_them(seen: 
     assert worlds["on a stack"] > SEEDS * 0.6
     assert worlds["a task with others behind"] > SEEDS * 0.6
     assert worlds["on a stack after a task"] > SEEDS * 0.5
-    assert worlds["tried on a stack, and then in a task"] > SEEDS * 0.5
-    assert worlds["at once beside rivals"] > SEEDS * 0.1
+    assert worlds["begun on a stack, and ended in a task"] > SEEDS * 0.5
+    assert worlds["judged beside rivals, without the mail"] > SEEDS * 0.1
     assert worlds["no order on a stack"] > 0

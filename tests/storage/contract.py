@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -32,10 +33,7 @@ async def contents(store: Store) -> dict[str, Any]:
     """Everything that the port can tell."""
     orders = await store.orders_after(None, 500)
     organizations = sorted({key.organization_id for key in orders} | {ORGANIZATION})
-    stock = {
-        name: await store.list_stock(name, variant_id="", warehouse_id="", after=None, limit=999)
-        for name in organizations
-    }
+    stock = {name: await store.list_stock(ListStock(name, limit=999)) for name in organizations}
     return {
         "warehouses": list(await store.load_warehouses()),
         "orders": list(orders),
@@ -51,13 +49,11 @@ async def contents(store: Store) -> dict[str, Any]:
 
 
 async def newest(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> Sequence[ReservationRecord]:
-    arguments = {"state": None, "order_id": "", "before": "", "limit": 500} | filters
-    return await store.list_reservations(organization_id, **arguments)
+    return await store.list_reservations(ListReservations(organization_id, **{"limit": 500} | filters))
 
 
 async def rows(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> list[StockKey]:
-    arguments = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 500} | filters
-    return [row.key for row in await store.list_stock(organization_id, **arguments)]
+    return [row.key for row in await store.list_stock(ListStock(organization_id, **{"limit": 500} | filters))]
 
 
 @pytest.mark.anyio
@@ -461,7 +457,7 @@ async def steps_of(store: Store, before_ms: int, rows_max: int) -> list[MovedOut
 
 
 async def stock(store: Store, organization_id: str = ORGANIZATION) -> Any:
-    return await store.list_stock(organization_id, variant_id="", warehouse_id="", after=None, limit=500)
+    return await store.list_stock(ListStock(organization_id, limit=500))
 
 
 def stale(transaction: Transaction) -> Transaction:

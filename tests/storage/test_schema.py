@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import StaticPool
 
+from actors.queries import ListReservations, ListStock
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import reads
 from storage.sql.archive import move_out
@@ -166,9 +167,9 @@ class TestLedger:
         }
 
 
-STOCK: dict[str, Any] = {"variant_id": "", "warehouse_id": "", "after": None, "limit": 5}
+STOCK: dict[str, Any] = {"limit": 5}
 AFTER = StockKey(ORGANIZATION, "v", "w")
-NEWEST: dict[str, Any] = {"state": None, "order_id": "", "before": "", "limit": 5}
+NEWEST: dict[str, Any] = {"limit": 5}
 
 # Each read, and the beginning of every step of its plan that touches a table. SCAN stands only where the read goes
 # along an index in order and stops at its limit, or where it wants all there is.
@@ -203,52 +204,55 @@ PLANS: list[tuple[Any, set[str]]] = [
         lambda c: reads.requests_after(c, RequestKey("a", "b"), 5),
         {"SEARCH request USING PRIMARY KEY ((scope,request_id)>(?,?))"},
     ),
-    (lambda c: reads.list_stock(c, ORGANIZATION, **STOCK), {"SEARCH stock USING PRIMARY KEY (organization_id=?)"}),
     (
-        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"after": AFTER}),
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK)),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=?)"},
+    ),
+    (
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"after": AFTER})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND (variant_id,warehouse_id)>(?,?))"},
     ),
     (
-        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"variant_id": "v"}),
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v"})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"variant_id": "v", "after": AFTER}),
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v", "after": AFTER})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"warehouse_id": "w"}),
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w"})),
         {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ORGANIZATION, **STOCK | {"warehouse_id": "w", "after": AFTER}),
+        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w", "after": AFTER})),
         {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=? AND variant_id>?)"},
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST)),
         {"SEARCH reservation USING PRIMARY KEY (organization_id=?)", "ITEMS"},
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST | {"before": "r"}),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST | {"before": "r"})),
         {"SEARCH reservation USING PRIMARY KEY (organization_id=? AND reservation_id<?)", "ITEMS"},
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST | {"state": "active"}),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST | {"state": "active"})),
         {"SEARCH reservation USING INDEX reservation_by_state (organization_id=? AND state=?)", "ITEMS"},
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST | {"state": "active", "before": "r"}),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST | {"state": "active", "before": "r"})),
         {
             "SEARCH reservation USING INDEX reservation_by_state (organization_id=? AND state=? AND reservation_id<?)",
             "ITEMS",
         },
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST | {"order_id": "o"}),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST | {"order_id": "o"})),
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
     ),
     (
-        lambda c: reads.list_reservations(c, "a", **NEWEST | {"order_id": "o", "state": "active"}),
+        lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST | {"order_id": "o", "state": "active"})),
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
     ),
 ]

@@ -19,8 +19,8 @@ def churn():
     return [[number] for number in range(3 * garbage_collection.YOUNG_OBJECTS_MAX)]
 
 async def main():
-    garbage_collection.FULL_WALK_S = 0.01
-    garbage_collection.walk_through_all_at_times()
+    garbage_collection.FULL_COLLECTION_S = 0.01
+    garbage_collection.schedule_full_collections()
     young = cycle()
     kept = churn()
     assert young() is None, "an early walk finds it"
@@ -40,6 +40,6 @@ asyncio.run(main())
 """
 
 
-def test_a_cycle_is_found_soon_or_with_the_next_walk_through_all() -> None:
+def test_a_cycle_is_found_soon_or_with_the_next_full_collection() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.commands import Change, Line
+from actors.commands import Line
 from actors.outcomes import InsufficientStock, Refused, Shortage, StockNotFound
 from actors.planner import Placement, place
 from actors.records import Delta, ReservationItem, StockKey
+from actors.row_changes import Change
 from actors.stock_actor import StockActor
-from supervisor.activations.stock_directory import VariantStock
+from actors.variant_stock import VariantStock
 
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least so many pieces back to a row, in service milliseconds."""
@@ -113,7 +114,7 @@ def _refusal(
     for line, placement in zip(lines, placements, strict=True):
         if not placement.found:
             return StockNotFound(line.variant_id, line.warehouse_id)
-    # Whatever the basket asks of a row was judged together and is named together.
+    # All that the basket asks of a row was judged together and is named together.
     asked: dict[tuple[str, str], int] = {}
     for line, placement in zip(lines, placements, strict=True):
         row = (line.variant_id, placement.warehouse_id)

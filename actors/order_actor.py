@@ -4,13 +4,17 @@ Whatever is asked of an order queues here: a retry waits for the first try and f
 confirm, release and expiry of one reservation meet here instead of racing. A turn ends when its transaction is
 decided, not when it is durable; the answer waits for that in the journal. So the next message builds on what
 was decided, which is safe because the database only ever holds a prefix of the journal.
+
+A turn waits where it must: for the order's history, for rows that are not in memory, and in the first phase for a
+rival's decision. It keeps its rows pinned and its holds meanwhile, so nobody can take what it was granted.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, assert_never
 
 from actors.actor import Actor, Dispatcher, Envelope
-from actors.commands import Confirm, Expire, Fulfill, Line, OrderCommand, Release, Reserve
+from actors.basket import giving_back, items_of, plan, reserving, with_hint
+from actors.commands import Confirm, Ending, Expire, Fulfill, Line, OrderCommand, Release, Reserve
 from actors.idempotency import remember
 from actors.outcomes import (
     ExpiryHandled,
@@ -25,41 +29,71 @@ from actors.outcomes import (
     ReservationReleased,
     StockReserved,
 )
-from actors.records import OrderKey, ReservationItem, ReservationRecord, TransactionKind
+from actors.records import OrderKey, ReservationItem, ReservationRecord, StockKey, TransactionKind
 from actors.reply import Reply
 from actors.reservation import asks_for_the_same, confirm, fulfill, release
 from actors.stock_actor import StockActor
-from supervisor.activations.stock_directory import Pinned, StockDirectory, VariantStock
-from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.basket import giving_back, items_of, plan, reserving, with_hint
-from supervisor.clock import ServiceClock
-from supervisor.transactions.coordinator import NOTHING_PREPARED, Coordinator, Prepared
-from supervisor.transactions.journal import Journal
+from actors.turn import Turn
+from actors.two_phase import NOTHING_PREPARED, Prepared, TwoPhase
+from actors.variant_stock import Pinned, VariantStock
 
-Ending = Release | Fulfill | Expire
-"""What takes a reservation's goods out of `reserved`."""
+
+class Clock(Protocol):
+    """Service time."""
+
+    def now_ms(self) -> int: ...
+
+
+class Answers(Protocol):
+    """The journal, as the end of a turn sees it."""
+
+    @property
+    def durable_lsn(self) -> int: ...
+
+    def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        """Give the answer as soon as everything decided so far is durable."""
+        ...
+
+
+class Rows(Protocol):
+    """The stock rows in memory."""
+
+    def pin(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[Pinned]:
+        """These variants, loaded where need be, as a context manager that keeps them in memory."""
+        ...
+
+
+class Hints(Protocol):
+    """When stock may come back."""
+
+    def add(self, reservation: ReservationRecord) -> None: ...
+    def discard(self, reservation: ReservationRecord) -> None: ...
+    def freed_at_ms(self, key: StockKey, quantity: int) -> int | None: ...
 
 
 class OrderServices:
     """What every order actor of an incarnation works with."""
 
-    __slots__ = ("clock", "coordinator", "hints", "journal", "new_reservation_id", "stock")
+    __slots__ = ("answers", "clock", "hints", "new_reservation_id", "rows", "two_phase")
 
     def __init__(
         self,
-        clock: ServiceClock,
-        coordinator: Coordinator,
-        hints: ExpiryHints,
-        journal: Journal,
-        stock: StockDirectory,
+        clock: Clock,
+        two_phase: TwoPhase,
+        hints: Hints,
+        answers: Answers,
+        rows: Rows,
         new_reservation_id: Callable[[], str],
     ) -> None:
         self.clock = clock
-        self.coordinator = coordinator
+        self.two_phase = two_phase
         self.hints = hints
-        self.journal = journal
-        self.stock = stock
+        self.answers = answers
+        self.rows = rows
         self.new_reservation_id = new_reservation_id
+
+    def __repr__(self) -> str:
+        return f"<OrderServices {self.answers!r} {self.rows!r}>"
 
 
 class OrderActor(Actor[OrderCommand, Fact]):
@@ -77,7 +111,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         self,
         key: OrderKey,
         services: OrderServices,
-        load: Callable[[], Awaitable[list[ReservationRecord]]] | None,
+        load: Callable[[], Reply[list[ReservationRecord]]] | None,
         dispatcher: Dispatcher,
         on_crash: Callable[[Actor[OrderCommand, Fact], Exception], None],
         mailbox_messages_max: int,
@@ -97,87 +131,66 @@ class OrderActor(Actor[OrderCommand, Fact]):
     @property
     def is_quiet(self) -> bool:
         """The activation may be dropped."""
-        return self.is_idle and self._last_lsn <= self._services.journal.durable_lsn
+        return self.is_idle and self._last_lsn <= self._services.answers.durable_lsn
 
-    def receive_at_once(self, message: OrderCommand, reply: Reply[Fact]) -> bool:
-        """Carry out a command if the order and all rows it needs are in memory, and no rival has to be waited for."""
-        if self._load is not None:
-            return False
-        try:
-            fact = self._handle_at_once(message)
-        except Refused as refused:
-            self._refuse(message, reply, refused)
-            return True
-        if fact is None:
-            return False
-        self._services.journal.answer(reply, fact)
-        return True
-
-    async def receive(self, envelope: Envelope[OrderCommand, Fact]) -> None:
+    def handle(self, envelope: Envelope[OrderCommand, Fact]) -> Turn[None]:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
         if self._load is not None:
-            for reservation in await self._load():
+            for reservation in (yield self._load()):
                 self.reservations[reservation.reservation_id] = reservation
             self._load = None
         try:
-            fact = await self._handle(envelope.message)
+            fact = yield from self._carry_out(envelope.message)
         except Refused as refused:
-            self._refuse(envelope.message, envelope.reply, refused)
+            self._remember(envelope.message, refused.refusal)
+            self._services.answers.answer(envelope.reply, error=refused)
         else:
-            self._services.journal.answer(envelope.reply, fact)
+            self._services.answers.answer(envelope.reply, fact)
 
-    def _refuse(self, command: OrderCommand, reply: Reply[Fact], refused: Refused) -> None:
-        self._remember(command, refused.refusal)
-        self._services.journal.answer(reply, error=refused)
-
-    def _handle_at_once(self, command: OrderCommand) -> Fact | None:
+    def _carry_out(self, command: OrderCommand) -> Turn[Fact]:
         match command:
             case Reserve():
-                return self._reserve_at_once(command)
+                return (yield from self._reserve(command))
             case Confirm():
                 return self._confirm(command)
-            case _:
-                return self._end_at_once(command)
-
-    async def _handle(self, command: OrderCommand) -> Fact:
-        match command:
-            case Reserve():
-                return await self._reserve(command)
-            case Confirm():
-                return self._confirm(command)
-            case _:
-                return await self._end(command)
+            case Release() | Fulfill() | Expire():
+                return (yield from self._end(command))
+            case _ as never:
+                assert_never(never)
 
     # ---- a new reservation ----------------------------------------------------------------------------------------
 
-    def _reserve_at_once(self, command: Reserve) -> Fact | None:
+    def _reserve(self, command: Reserve) -> Turn[Fact]:
         if self._latest is not None:
-            return None
-        variants = self._services.stock.ready(command.organization_id, _variants_of(command.lines))
-        if variants is None:
-            return None
-        rows = self._plan(command, variants)
-        prepared = self._services.coordinator.prepare_at_once(reserving(command.lines, rows))
-        return None if prepared is None else self._reserved(command, rows, prepared)
-
-    async def _reserve(self, command: Reserve) -> Fact:
-        if self._latest is not None:
-            await self._end(Expire(command.organization_id, command.order_id))
-        latest = self._latest
-        if latest is not None and latest.state in ("active", "confirmed", "fulfilled"):
-            if asks_for_the_same(latest, command.lines):
-                fact = StockReserved(latest)
-                self._remember(command, fact)
-                return fact
-            if latest.holds_stock:
-                raise Refused(ReservationExists(latest.reservation_id))
-        with await self._pinned(command.lines) as variants:
+            yield from self._end(Expire(command.organization_id, command.order_id))
+            repeated = self._repeated(command)
+            if repeated is not None:
+                return repeated
+        services = self._services
+        with (yield from services.rows.pin(command.organization_id, _variants_of(command.lines))) as variants:
             while True:
                 rows = self._plan(command, variants)
-                prepared = await self._services.coordinator.prepare(reserving(command.lines, rows))
+                prepared = yield from services.two_phase.prepare(reserving(command.lines, rows))
                 if isinstance(prepared, Prepared):
                     return self._reserved(command, rows, prepared)
                 # A rival's decision took what the plan had counted on: look again.
+
+    def _repeated(self, command: Reserve) -> Fact | None:
+        """The answer for an order that has its reservation already; None if it may have a new one.
+
+        Raises:
+            Refused: it holds other lines.
+        """
+        latest = self._latest
+        if latest is None or latest.state not in ("active", "confirmed", "fulfilled"):
+            return None
+        if asks_for_the_same(latest, command.lines):
+            fact = StockReserved(latest)
+            self._remember(command, fact)
+            return fact
+        if latest.holds_stock:
+            raise Refused(ReservationExists(latest.reservation_id))
+        return None
 
     def _plan(self, command: Reserve, variants: Mapping[str, VariantStock]) -> list[StockActor]:
         try:
@@ -187,7 +200,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
 
     def _reserved(self, command: Reserve, rows: Sequence[StockActor], prepared: Prepared) -> Fact:
         services = self._services
-        with services.coordinator.holding(prepared):
+        with services.two_phase.holding(prepared):
             now_ms = services.clock.now_ms()
             reservation = ReservationRecord(
                 services.new_reservation_id(),
@@ -214,42 +227,25 @@ class OrderActor(Actor[OrderCommand, Fact]):
             self._services.hints.discard(confirmed)
         return ReservationConfirmed(confirmed)
 
-    def _end_at_once(self, command: Ending) -> Fact | None:
-        reservation = self._ending(command)
-        if not isinstance(reservation, ReservationRecord):
-            return reservation
-        variants = self._services.stock.ready(self.key.organization_id, _variants_of(reservation.items))
-        if variants is None:
-            return None
-        changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
-        prepared = self._services.coordinator.prepare_at_once(changes)
-        return None if prepared is None else self._ended(command, reservation, prepared)
-
-    async def _end(self, command: Ending) -> Fact:
-        """Take the reservation's goods out of `reserved`."""
-        reservation = self._ending(command)
-        if not isinstance(reservation, ReservationRecord):
-            return reservation
-        with await self._pinned(reservation.items) as variants:
-            changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
-            prepared = await self._services.coordinator.prepare(changes)
-            assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"
-            return self._ended(command, reservation, prepared)
-
-    def _ending(self, command: Ending) -> ReservationRecord | Fact:
-        """The reservation that the command ends; if it ends none, the answer."""
+    def _end(self, command: Ending) -> Turn[Fact]:
+        """Take the reservation's goods out of `reserved`, if the command ends one."""
         reservation = self._latest if isinstance(command, Expire) else self._reservation(command.reservation_id)
         if reservation is None:
             return ExpiryHandled(0)
-        if _moved(command, reservation, self._services.clock.now_ms()) is not reservation:
-            return reservation
-        fact = _fact_of(command, reservation, 0)
-        self._remember(command, fact)
-        return fact
+        if _moved(command, reservation, self._services.clock.now_ms()) is reservation:
+            fact = _fact_of(command, reservation, 0)
+            self._remember(command, fact)
+            return fact
+        services = self._services
+        with (yield from services.rows.pin(self.key.organization_id, _variants_of(reservation.items))) as variants:
+            changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
+            prepared = yield from services.two_phase.prepare(changes)
+            assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"
+            return self._ended(command, reservation, prepared)
 
     def _ended(self, command: Ending, reservation: ReservationRecord, prepared: Prepared) -> Fact:
         services = self._services
-        with services.coordinator.holding(prepared):
+        with services.two_phase.holding(prepared):
             now_ms = services.clock.now_ms()
             ended = _moved(command, reservation, now_ms)
             fact = _fact_of(command, ended, 1)
@@ -266,7 +262,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         command: OrderCommand | None = None,
         fact: Fact | None = None,
     ) -> None:
-        transaction = self._services.coordinator.decide(
+        transaction = self._services.two_phase.decide(
             prepared,
             kind,
             now_ms,
@@ -283,7 +279,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         request = remember(command, outcome)
         if request is not None:
             services = self._services
-            services.coordinator.decide(NOTHING_PREPARED, "remember", services.clock.now_ms(), request=request)
+            services.two_phase.decide(NOTHING_PREPARED, "remember", services.clock.now_ms(), request=request)
 
     def _hinted(self, refused: Refused) -> Refused:
         if not isinstance(refused.refusal, InsufficientStock):
@@ -302,9 +298,6 @@ class OrderActor(Actor[OrderCommand, Fact]):
     def _latest(self) -> ReservationRecord | None:
         """Only an order's latest reservation can hold stock."""
         return next(reversed(self.reservations.values()), None)
-
-    async def _pinned(self, wanted: Sequence[Line] | Sequence[ReservationItem]) -> Pinned:
-        return await self._services.stock.pinned(self.key.organization_id, _variants_of(wanted))
 
 
 _KIND_OF_STATE: dict[str, TransactionKind] = {"released": "release", "expired": "expire", "fulfilled": "fulfill"}

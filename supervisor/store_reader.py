@@ -4,14 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
-from actors.reply import Reply
+from actors.unavailable import database_down
 from storage.store import StorageError, Store
-from supervisor.transactions.journal import Journal, storage_down
+from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
 
 
-class Reader:
+class StoreReader:
     """Asks the database.
 
     Args:
@@ -29,6 +29,9 @@ class Reader:
         self._fail = fail
         self._is_over = is_over
 
+    def __repr__(self) -> str:
+        return f"<StoreReader {self._journal!r}>"
+
     async def read(self, reading: Awaitable[T]) -> T:
         """A read in a caller's task or in an actor's turn: if storage fails there, it fails for all.
 
@@ -39,7 +42,7 @@ class Reader:
             return await reading
         except StorageError as error:
             self._fail(error)
-            raise storage_down() from error
+            raise database_down() from error
 
     async def published(self, reading: Awaitable[T]) -> T:
         """A caller's read of what the database has, given when memory shows as much: a batch that has landed but not
@@ -50,10 +53,8 @@ class Reader:
         """
         value = await self.read(reading)
         if self._is_over():
-            raise storage_down()
-        reply: Reply[T] = Reply()
-        self._journal.answer(reply, value)
-        return await reply.wait()
+            raise database_down()
+        return await self._journal.answered(value).wait()
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         """The order that a reservation belongs to. Raises Unavailable."""

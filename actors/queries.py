@@ -1,0 +1,59 @@
+"""Queries: what callers want to know. Immutable, already validated at the door, and answered from durable state.
+
+Each names the type of its view: `answer(query: Query[V])` gives a `V`. A new query is one value here, one view in
+`actors/views.py`, one validation in `rpc/messages/validation.py` and, if the database is asked, one function in
+`storage/sql/reads.py`.
+"""
+
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from actors.commands import Line
+from actors.records import ReservationState, StockKey
+from actors.views import BasketCheck, ReservationPage, StockPage, StockRows
+
+V = TypeVar("V")
+
+
+class Query(Struct, Generic[V], frozen=True):
+    """A question about one organization, to which the answer is a `V`."""
+
+    organization_id: str
+
+
+class CheckBasket(Query[BasketCheck], frozen=True, tag=True):
+    """What would come of reserving these lines now? A quantity of 0 asks for the figure only."""
+
+    lines: tuple[Line, ...]
+
+
+class GetStock(Query[StockRows], frozen=True, tag=True):
+    """A variant's rows, of one warehouse or, if that is empty, of all."""
+
+    variant_id: str
+    warehouse_id: str = ""
+
+
+class ListStock(Query[StockPage], frozen=True, tag=True):
+    """At most `limit` rows in key order, beginning after `after`. An empty variant or warehouse means all."""
+
+    variant_id: str = ""
+    warehouse_id: str = ""
+    after: StockKey | None = None
+    limit: int = 100
+
+
+class ListReservations(Query[ReservationPage], frozen=True, tag=True):
+    """At most `limit` reservations, newest first, beginning before the id `before` (empty: at the newest).
+
+    An empty order or a state of None means all.
+    """
+
+    state: ReservationState | None = None
+    order_id: str = ""
+    before: str = ""
+    limit: int = 100
+
+
+AnyQuery = CheckBasket | GetStock | ListStock | ListReservations

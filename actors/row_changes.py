@@ -1,0 +1,62 @@
+"""What a transaction asks of one stock row."""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from actors.commands import CountedLine
+from actors.records import Delta, StockRecord
+
+
+class Count(Struct, frozen=True, gc=False):
+    """A row's change that sets absolute figures: its delta is known only when nothing else on the row is undecided.
+
+    A figure that is None stays as it is, and is 0 on a new row.
+    """
+
+    total: int | None
+    damaged: int | None
+    in_transit: int | None
+    min_stock: int | None
+    max_stock: int | None
+
+
+class Figures(NamedTuple):
+    """What a count says about a row, after the row has said what the count leaves open."""
+
+    total: int
+    damaged: int
+    in_transit: int
+    min_stock: int
+    max_stock: int
+
+    @property
+    def levels_agree(self) -> bool:
+        """Whether the minimum is at most the maximum; a maximum of 0 is none."""
+        return self.max_stock == 0 or self.min_stock <= self.max_stock
+
+
+def figures_of(record: StockRecord) -> Figures:
+    """The figures that a count can set."""
+    return Figures(record.total, record.damaged, record.in_transit, record.min_stock, record.max_stock)
+
+
+def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
+    """The figures that the row has after the count."""
+    return Figures(
+        record.total if count.total is None else count.total,
+        record.damaged if count.damaged is None else count.damaged,
+        record.in_transit if count.in_transit is None else count.in_transit,
+        record.min_stock if count.min_stock is None else count.min_stock,
+        record.max_stock if count.max_stock is None else count.max_stock,
+    )
+
+
+Change = Delta | Count
+
+
+class Prepare(Struct, frozen=True):
+    """First phase: hold what the change would take from this row, for this transaction, or say why not."""
+
+    transaction_id: int
+    change: Change

@@ -1,0 +1,164 @@
+"""Turns: how a message or a query is handled, written once, whether or not it has to wait.
+
+A turn is a generator. It runs on the stack of its caller for as long as everything that it needs is there. Where
+something is missing (rows that must be loaded, a rival's decision, a read of the database) it yields that *need* and
+stops; it goes on with the need's value, or with its error, when that has come. What the generator returns is the
+outcome. So the rules stand in one dialect: no function exists once for the case that waits and once for the other.
+
+Nothing else runs between two yields, so a rule may look and change without a lock. Nothing is certain across a yield
+but what the turn holds: pins and holds are released by the `with` blocks of the turn, also when it is closed.
+
+A turn that stopped goes on in a task, and never on the stack of the reply that it waited for: a row that decides
+must not find itself in the middle of another order's turn.
+
+Turned down: coroutines (a scope of anyio needs a task, and a task costs more than most turns); trying first and
+starting over with the slow way if something is missing (everything was written, and looked up, twice).
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from anyio.lowlevel import checkpoint
+
+from actors.reply import Reply
+
+T = TypeVar("T")
+
+
+class Need(Protocol):
+    """What a turn waits for. A `Reply` is one."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is there, so that `result` may be asked for."""
+        ...
+
+    def result(self) -> Any:
+        """The value. Raises the error that came in its place."""
+        ...
+
+    def wait(self) -> Awaitable[Any]:
+        """Returns the value when it has come. Raises the error that came in its place."""
+        ...
+
+
+Turn: TypeAlias = Generator[Need, Any, T]
+
+
+class Doing(Generic[T]):
+    """The need for what a coroutine returns, such as a read of the database. It begins when the turn waits for it."""
+
+    __slots__ = ("_begin",)
+    is_done = False
+
+    def __init__(self, begin: Callable[[], Awaitable[T]]) -> None:
+        self._begin = begin
+
+    def __repr__(self) -> str:
+        return f"<Doing {self._begin!r}>"
+
+    def result(self) -> T:
+        raise AssertionError("it has not begun")
+
+    def wait(self) -> Awaitable[T]:
+        """Begin, and return what it returns."""
+        return self._begin()
+
+
+OTHERS_FIRST: Need = Doing(checkpoint)
+"""The need of a long turn to let others have theirs."""
+
+
+def awaited(reply: Reply[T]) -> Turn[T]:
+    """Wait for a reply: its value, with its type."""
+    value: T = yield reply
+    return value
+
+
+def resume(turn: Turn[T], need: Need | None) -> Need:
+    """Run a turn up to the next need that is not there yet.
+
+    Args:
+        turn: not running.
+        need: what it waited for, done by now; None at its beginning.
+
+    Returns:
+        What it waits for next.
+
+    Raises:
+        StopIteration: the turn has ended; `value` is its outcome.
+        Exception: what the turn raised.
+    """
+    need = turn.send(None) if need is None else _hand_over(turn, need)
+    while need.is_done:
+        need = _hand_over(turn, need)
+    return need
+
+
+def _hand_over(turn: Turn[T], need: Need) -> Need:
+    try:
+        value = need.result()
+    except Exception as error:  # noqa: BLE001 - it is the turn's
+        return turn.throw(error)
+    return turn.send(value)
+
+
+async def finish(turn: Turn[T], need: Need) -> T:
+    """Run a turn that waits for `need` to its end. Cancelling it closes the turn, which lets go of all that it holds.
+
+    Raises:
+        Exception: what the turn raised.
+    """
+    try:
+        while True:
+            try:
+                value = await need.wait()
+            except Exception as error:  # noqa: BLE001 - it is the turn's
+                need = turn.throw(error)
+            else:
+                need = turn.send(value)
+            while need.is_done:
+                need = _hand_over(turn, need)
+    except StopIteration as end:
+        outcome: T = end.value
+        return outcome
+    finally:
+        turn.close()
+
+
+def begin(
+    turn: Turn[T],
+    reply: Reply[T],
+    start_soon: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
+    give: Callable[[Reply[Any], Any, Exception | None], None] = Reply.settle,
+) -> None:
+    """Run a turn that belongs to no actor: at once, or to its end in a task if it has to wait.
+
+    Args:
+        reply: where the outcome goes; before this returns if all that the turn needs is there. If somebody else has
+            answered by then, that stays.
+        start_soon: starts a task.
+        give: gives the outcome, or an error in its place.
+    """
+    try:
+        need = resume(turn, None)
+    except StopIteration as end:
+        give(reply, end.value, None)
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        give(reply, None, error)
+    else:
+        start_soon(partial(_finish_into, turn, need, reply, give))
+
+
+async def _finish_into(
+    turn: Turn[T], need: Need, reply: Reply[T], give: Callable[[Reply[Any], Any, Exception | None], None]
+) -> None:
+    outcome: T | None = None
+    error: Exception | None = None
+    try:
+        outcome = await finish(turn, need)
+    except Exception as raised:  # noqa: BLE001 - it is the caller's
+        error = raised
+    if not reply.is_done:
+        give(reply, outcome, error)

@@ -1,0 +1,67 @@
+"""Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
+
+`reason` is for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN or ACTOR_RESTARTED.
+"""
+
+RETRY_SOON_MS = 200  # what is in the way is a matter of moments
+RETRY_OVERLOAD_MS = 500
+RETRY_RESTART_MS = 1_000  # a database or a server has to come back
+
+
+class Unavailable(Exception):
+    """The service cannot serve this now, and changed nothing that the caller may not find again by a retry.
+
+    Args:
+        reason: one word in capitals for machines.
+        message: one sentence for people.
+        retry_after_ms: when to try again, in milliseconds.
+    """
+
+    def __init__(self, reason: str, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after_ms = retry_after_ms
+
+
+def restarting() -> Unavailable:
+    """The caller's message met an activation that a crash took away."""
+    return Unavailable("ACTOR_RESTARTED", "The service is restarting a part of itself, try again.", RETRY_SOON_MS)
+
+
+def mailbox_full() -> Unavailable:
+    """Too many messages wait for one row, order or idempotency key."""
+    return Unavailable("OVERLOADED", "Too many requests wait for the same goods or order, try again.", RETRY_SOON_MS)
+
+
+def too_many(things: str) -> Unavailable:
+    """A limit on what may be under way is reached.
+
+    Args:
+        things: what there are too many of, in the plural.
+    """
+    return Unavailable("OVERLOADED", f"Too many {things} are under way, try again.", RETRY_OVERLOAD_MS)
+
+
+def database_behind() -> Unavailable:
+    """Too many decided transactions wait to be written."""
+    return Unavailable("OVERLOADED", "The database is behind, try again.", RETRY_OVERLOAD_MS)
+
+
+def database_down() -> Unavailable:
+    """The database failed before anything was begun for the caller, or the caller only asked."""
+    return Unavailable("STORAGE_DOWN", "The database is not available, try again.", RETRY_RESTART_MS)
+
+
+def outcome_unknown() -> Unavailable:
+    """The database failed while the caller's command was under way."""
+    return Unavailable(
+        "STORAGE_DOWN",
+        "The database is not available, try again. What was asked may or may not have been done.",
+        RETRY_RESTART_MS,
+    )
+
+
+def shutting_down() -> Unavailable:
+    """The caller's request met a stop."""
+    return Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", RETRY_RESTART_MS)

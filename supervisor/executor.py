@@ -1,0 +1,76 @@
+"""How commands with an idempotency key are carried out, and how a reservation's order is found."""
+
+from typing import assert_never
+
+from actors.commands import Confirm, Fulfill, Import, KeyedCommand, OrderCommand, Receive, Release, Reserve
+from actors.idempotency import remember
+from actors.outcomes import Fact, Refused, ReservationNotFound
+from actors.records import OrderKey
+from actors.reply import Reply
+from actors.turn import Turn, awaited
+from actors.two_phase import NOTHING_PREPARED
+from supervisor.activations.order_directory import OrderDirectory
+from supervisor.clock import ServiceClock
+from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.journal import Journal
+from supervisor.transactions.receiving import Receiving
+
+
+class Executor:
+    """Makes turns that end when the outcome of a command is durable.
+
+    Args:
+        orders: who carries out what belongs to an order.
+        receiving: carries out what belongs to none.
+        coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
+    """
+
+    def __init__(
+        self,
+        orders: OrderDirectory,
+        receiving: Receiving,
+        coordinator: Coordinator,
+        journal: Journal,
+        clock: ServiceClock,
+    ) -> None:
+        self._orders = orders
+        self._receiving = receiving
+        self._coordinator = coordinator
+        self._journal = journal
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<Executor {self._orders!r}>"
+
+    def carry_out(self, command: KeyedCommand) -> Turn[Fact]:
+        """The turn of a command whose idempotency key is new. Raises `Refused` and `Unavailable` when it runs."""
+        match command:
+            case Reserve():
+                return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
+            case Fulfill():
+                return self.ask_owner(command)
+            case Receive():
+                return self._receiving.receive(command)
+            case Import():
+                return self._receiving.import_stock(command)
+            case _ as never:
+                assert_never(never)
+
+    def ask_owner(self, command: Confirm | Release | Fulfill) -> Turn[Fact]:
+        """Find the order that has the reservation, and ask it."""
+        key = yield from self._orders.find(command.organization_id, command.reservation_id)
+        if key is None:
+            return (yield from awaited(self._not_found(command)))
+        return (yield from self._ask_order(key, command))
+
+    def _ask_order(self, key: OrderKey, command: OrderCommand) -> Turn[Fact]:
+        answer: Reply[Fact] = Reply()
+        self._orders.ask(key, command, answer)
+        return (yield from awaited(answer))
+
+    def _not_found(self, command: Confirm | Release | Fulfill) -> Reply[Fact]:
+        refusal = ReservationNotFound(command.reservation_id)
+        request = remember(command, refusal)
+        if request is not None:
+            self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
+        return self._journal.answered(error=Refused(refusal))

@@ -1,0 +1,111 @@
+"""How queries are answered: from rows in memory, or by a read of the database, and always from durable state."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, assert_never
+
+from msgspec.structs import replace
+
+from actors.commands import Line
+from actors.planner import place
+from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
+from actors.records import StockRecord
+from actors.turn import Doing, Turn
+from actors.variant_stock import VariantStock
+from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
+from storage.store import Store
+from supervisor.activations.stock_directory import StockDirectory
+from supervisor.ownership.lease import Lease
+from supervisor.store_reader import StoreReader
+
+T = TypeVar("T")
+
+
+class QueryTurns:
+    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends.
+
+    Args:
+        store: what lists are read from.
+        reader: reads them.
+        stock: the rows in memory.
+        lease: says when answers from memory may be given.
+    """
+
+    def __init__(self, store: Store, reader: StoreReader, stock: StockDirectory, lease: Lease) -> None:
+        self._store = store
+        self._reader = reader
+        self._stock = stock
+        self._lease = lease
+
+    def __repr__(self) -> str:
+        return f"<QueryTurns {self._stock!r} {self._lease!r}>"
+
+    def turn(self, query: AnyQuery) -> Turn[Any]:
+        """The turn that answers a query with its view."""
+        view = yield from self._view_turn(query)
+        if not self._lease.holds:
+            yield self._lease.next_proof()
+        return view
+
+    def _view_turn(self, query: AnyQuery) -> Turn[Any]:
+        match query:
+            case CheckBasket():
+                return self._check(query)
+            case GetStock():
+                return self._rows(query)
+            case ListStock():
+                return self._stock_page(query)
+            case ListReservations():
+                return self._reservation_page(query)
+            case _ as never:
+                assert_never(never)
+
+    def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
+        variant_ids = dict.fromkeys([line.variant_id for line in query.lines])
+        with (yield from self._stock.pin(query.organization_id, variant_ids)) as variants:
+            return _basket_check(query.lines, variants)
+
+    def _rows(self, query: GetStock) -> Turn[StockRows]:
+        with (yield from self._stock.pin(query.organization_id, (query.variant_id,))) as variants:
+            rows = variants[query.variant_id].rows
+            durable = [rows[key].state.durable for key in sorted(rows) if query.warehouse_id in ("", key)]
+            return StockRows(tuple([self._show(record) for record in durable if record.exists]))
+
+    def _stock_page(self, query: ListStock) -> Turn[StockPage]:
+        one_more = replace(query, limit=query.limit + 1)
+        records = yield from self._published(lambda: self._store.list_stock(one_more))
+        page = tuple([self._show(record) for record in records[: query.limit]])
+        return StockPage(page, page[-1].record.key if len(records) > query.limit else None)
+
+    def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
+        one_more = replace(query, limit=query.limit + 1)
+        reservations = yield from self._published(lambda: self._store.list_reservations(one_more))
+        page = tuple(reservations[: query.limit])
+        return ReservationPage(page, page[-1].reservation_id if len(reservations) > query.limit else "")
+
+    def _published(self, read: Callable[[], Awaitable[T]]) -> Turn[T]:
+        found: T = yield Doing(lambda: self._reader.published(read()))
+        return found
+
+    def _show(self, record: StockRecord) -> StockView:
+        return StockView(record, self._stock.name_of(record.key))
+
+
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> BasketCheck:
+    free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+    placements = place(lines, free)
+    return BasketCheck(
+        all(placement.fits for placement in placements),
+        tuple(
+            [
+                Availability(
+                    line.variant_id,
+                    placement.warehouse_id if placement.found else "",
+                    line.quantity,
+                    placement.available,
+                    placement.found,
+                    placement.fits,
+                )
+                for line, placement in zip(lines, placements, strict=True)
+            ]
+        ),
+    )

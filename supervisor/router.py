@@ -1,0 +1,86 @@
+"""Which actor a command goes to."""
+
+from functools import partial
+from typing import assert_never
+
+from actors.actor import StartSoon
+from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
+from actors.outcomes import Fact
+from actors.records import OrderKey
+from actors.reply import Reply
+from actors.turn import begin
+from actors.unavailable import Unavailable
+from supervisor.activations.order_directory import OrderDirectory
+from supervisor.activations.request_directory import RequestDirectory
+from supervisor.activations.stock_directory import StockDirectory
+from supervisor.executor import Executor
+from supervisor.ownership.lease import Lease
+
+
+class Router:
+    """Sends commands to their actors.
+
+    Args:
+        orders, stock, requests: the activations.
+        executor: finds the order of a reservation that is not in memory.
+        lease: says when an answer may be given.
+        start_soon: starts a task of the incarnation.
+    """
+
+    def __init__(
+        self,
+        orders: OrderDirectory,
+        stock: StockDirectory,
+        requests: RequestDirectory,
+        executor: Executor,
+        lease: Lease,
+        start_soon: StartSoon,
+    ) -> None:
+        self._orders = orders
+        self._stock = stock
+        self._requests = requests
+        self._executor = executor
+        self._lease = lease
+        self._start_soon = start_soon
+
+    def __repr__(self) -> str:
+        return f"<Router {self._orders!r} {self._requests!r}>"
+
+    def route(self, command: Command, reply: Reply[Fact]) -> None:
+        """Have a command carried out; the reply is given when its outcome is durable.
+
+        Raises:
+            Unavailable: a mailbox is full; nothing was begun.
+        """
+        match command:
+            case Reserve(request_id=""):
+                self._reserve(command, reply)
+            case Reserve() | Fulfill() | Receive() | Import():
+                self._requests.ask(command, reply)
+            case Confirm() | Release():
+                key = self._orders.order_in_memory(command.organization_id, command.reservation_id)
+                if key is not None:
+                    self._orders.ask(key, command, reply)
+                else:
+                    begin(self._executor.ask_owner(command), reply, self._start_soon, self._lease.give)
+            case Expire():
+                self._orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            case _ as never:
+                assert_never(never)
+
+    def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
+        """A new order is taken up when its rows are in memory: a turn that waits for them itself needs a task."""
+        key = OrderKey(command.organization_id, command.order_id)
+        variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
+        if self._stock.ready(command.organization_id, variant_ids) is None and self._orders.is_new(key):
+            self._stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, key, command, reply))
+        else:
+            self._orders.ask(key, command, reply)
+
+    def _take_up(self, key: OrderKey, command: Reserve, reply: Reply[Fact]) -> None:
+        if reply.is_done:
+            return  # the incarnation is ending and has answered
+        try:
+            self._orders.ask(key, command, reply)
+        except Unavailable as error:
+            reply.fail(error)
