@@ -48,7 +48,9 @@ def simulation(request: pytest.FixtureRequest) -> "Simulation":
     except ModuleNotFoundError as error:
         if error.name != "trio":
             raise
-        raise pytest.UsageError("the fixture `simulation` needs trio: pip install 'stockkeeper[simulation]'") from None
+        raise pytest.UsageError(
+            "the fixture `simulation` needs trio: install stockkeeper[simulation]"
+        ) from None
     seed: int | None = getattr(request, "param", None)
     nodeid = request.node.nodeid
 

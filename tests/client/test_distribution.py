@@ -41,3 +41,16 @@ def test_the_client_imports_nothing_that_it_does_not_require() -> None:
 def test_it_is_typed_and_exports_what_it_names() -> None:
     assert (ROOT / "client/stockkeeper_client/py.typed").exists()
     assert all(hasattr(stockkeeper_client, name) for name in stockkeeper_client.__all__)
+
+
+def test_the_server_and_its_test_kit_ask_for_no_other_versions_than_the_client() -> None:
+    def requirements(path: Path) -> dict[str, str]:
+        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
+        lines = [*project["dependencies"], *project.get("optional-dependencies", {}).get("simulation", ())]
+        found = [re.match(r"([\w-]+)(.*)", line) for line in lines]
+        return {match[1]: match[2] for match in found if match is not None}
+
+    client, server = requirements(ROOT / "client/pyproject.toml"), requirements(ROOT / "pyproject.toml")
+    both = client.keys() & server.keys()
+    assert "grpcio" in both
+    assert {name: server[name] for name in both} == {name: client[name] for name in both}

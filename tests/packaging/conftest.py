@@ -36,6 +36,12 @@ def shop(shared: Path) -> Environment:
 
 
 @pytest.fixture(scope="session")
+def operator(shared: Path) -> Environment:
+    """The program alone, as an operator installs it."""
+    return make_environment(shared / "operator", "docs/operations.md")
+
+
+@pytest.fixture(scope="session")
 def caller(shared: Path) -> Environment:
     """An Order Service that has the client and checks its types, without a stub of protobuf or gRPC."""
     return make_environment(shared / "caller", "client/README.md", "mypy>=2,<3")

@@ -13,6 +13,7 @@ from tests.packaging.environments import ROOT, SHOPS_PACKAGES, Environment
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import stockkeeper, stockkeeper_client
+shops, extras = sys.argv[1 : sys.argv.index("-")], sys.argv[sys.argv.index("-") + 1 :]
 programs = ("__main__", "migrations.env", "frontend_main")
 for package in (stockkeeper, stockkeeper_client):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
@@ -20,41 +21,41 @@ for package in (stockkeeper, stockkeeper_client):
             if not module.name.endswith(programs):
                 importlib.import_module(module.name)
         except ModuleNotFoundError as error:
-            if error.name != "asyncpg":  # the extra `postgres`
+            if error.name not in extras:
                 raise
-shops = sys.argv[1:]
 assert not {name.partition(".")[0] for name in sys.modules} & set(shops)
 assert all(importlib.import_module(name).__doc__ == "The shop's own." for name in shops)
 """
 
 
 @pytest.fixture
-def port(shop: Environment) -> Iterator[int]:
-    """A server of the installed program, with front-ends, in the shop's folder."""
+def port(operator: Environment) -> Iterator[int]:
+    """A server as an operator installs it, with front-ends, in the folder of a shop's own code."""
     server = subprocess.Popen(
-        [shop.program("stockkeeper"), "serve", "--sample", "--port", "0", "--frontends", "1"],
-        cwd=shop.shop,
-        env={**shop.variables, "DATABASE_URL": "sqlite+aiosqlite:///served.db"},
+        [operator.program("stockkeeper"), "serve", "--sample", "--port", "0", "--frontends", "1"],
+        cwd=operator.shop,
+        env={**operator.variables, "DATABASE_URL": "sqlite+aiosqlite:///served.db"},
         stdout=subprocess.PIPE,
         text=True,
     )
     assert server.stdout is not None
     with server:
         line = server.stdout.readline()
-        listens = re.search(r" listens on \S*:(\d+)", line)
-        assert listens is not None
-        yield int(listens[1])
+        found = re.search(r" listens on \S*:(\d+)", line)
+        assert found is not None, line
+        yield int(found[1])
         server.send_signal(signal.SIGTERM)
         server.stdout.read()
     assert server.returncode == 0
 
 
-def test_every_module_can_be_imported_beside_the_shop_s_own_packages(shop: Environment) -> None:
-    shop.run("python", "-c", IMPORT_ALL, *SHOPS_PACKAGES)
+def test_every_module_can_be_imported_beside_a_shop_s_own_packages(shop: Environment, operator: Environment) -> None:
+    shop.run("python", "-c", IMPORT_ALL, *SHOPS_PACKAGES, "-", "asyncpg")
+    operator.run("python", "-c", IMPORT_ALL, *SHOPS_PACKAGES, "-", "trio", "apsw", "pytest")
 
 
-def test_the_command_line_serves_and_calls(shop: Environment, port: int) -> None:
-    said = shop.run("stockkeeper", "reserve", "demo", "order-1", "mug:2", "--target", f"localhost:{port}")
+def test_the_command_line_serves_and_calls(operator: Environment, port: int) -> None:
+    said = operator.run("stockkeeper", "reserve", "demo", "order-1", "mug:2", "--target", f"localhost:{port}")
     assert "Reservation " in said
 
 
