@@ -48,9 +48,7 @@ def simulation(request: pytest.FixtureRequest) -> "Simulation":
     except ModuleNotFoundError as error:
         if error.name != "trio":
             raise
-        raise pytest.UsageError(
-            "the fixture `simulation` needs trio: install stockkeeper[simulation]"
-        ) from None
+        raise pytest.UsageError("the fixture `simulation` needs trio: install stockkeeper[simulation]") from None
     seed: int | None = getattr(request, "param", None)
     nodeid = request.node.nodeid
 
