@@ -49,4 +49,4 @@ bench: setup  ## the service, its ceiling and its rivals, into bench/results and
 	$(if $(ARGS),,$(BIN)/python -m bench.startup)
 
 clean:
-	rm -rf .venv .grpcio .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .grpcio .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

@@ -38,6 +38,11 @@ class BrokenGuarantee(AssertionError):
 class World:
     """An inventory service with its clients, in virtual time.
 
+        async def scenario(world):
+            ends = await world.in_parallel(buy, world.clients)  # your code, once for each client
+            await world.settle()
+            [stock] = (await world.inventory.get_stock_info("shop", "mug")).stock_info
+
     Args:
         engine: what it is made of.
         seed: the number of this run.

@@ -50,6 +50,14 @@ class Run(Struct, frozen=True):
 class Simulation:
     """The fixture `simulation`.
 
+        def test_a_mug_is_held_for_its_order(simulation):
+            async def scenario(world):
+                await world.inventory.stock.receive_stock("shop", "mug", "main", 1)
+                mug = {"variant_id": "mug", "quantity": 1}
+                assert (await world.inventory.reserve_stock("shop", "order-1", [mug])).success
+
+            simulation.run(scenario, faults=["reply_lost"], seeds=range(10))
+
     Args:
         seeds: what `run` takes unless it is told otherwise.
         only_seeds: what it takes whatever it is told: what the command line says.
