@@ -17,6 +17,7 @@ from stockkeeper_client.v1 import stream_pb2
 
 from rpc.transport.addresses import free_addresses
 from rpc.transport.core_listener import CoreListener
+from rpc.transport.server_options import server_options
 from rpc.transport.transport_port import Context
 
 RESERVED = pb.ReserveStockResponse(
@@ -83,7 +84,7 @@ class Bare:
 
 async def bare() -> None:
     [address] = free_addresses("127.0.0.1", 0)
-    listener = CoreListener(Bare(), [address])
+    listener = CoreListener(Bare(), [address], server_options())
     await listener.open()
     print(f"noop listens on {address}", flush=True)  # noqa: T201
     await asyncio.Event().wait()

@@ -14,6 +14,7 @@ from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationSt
 from rpc.services.service_names import HEALTH, INVENTORY, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
+from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
 from rpc.transport.transport_choice import build_listener, choose_transport
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Listener
@@ -39,6 +40,7 @@ class RpcServer:
         uploads_max, streams_max, upload_stall_timeout_s: too.
         requests_a_stream_max: how many of these may be of one ReservationStream.
         transport: None chooses it by the installed grpcio.
+        message_bytes_max: how long a caller's message may be, also after it was decompressed.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class RpcServer:
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
         transport: TransportName | None = None,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
+        self._message_bytes_max = message_bytes_max
         self._transport = choose_transport(transport)
         self._host = host
         self._port = port
@@ -133,7 +137,12 @@ class RpcServer:
         return addresses
 
     async def _listen(self, addresses: Sequence[Address], *, is_shared: bool) -> None:
-        listener = build_listener(self._transport, self._frame, addresses, is_shared=is_shared)
+        listener = build_listener(
+            self._transport,
+            self._frame,
+            addresses,
+            server_options(is_shared=is_shared, message_bytes_max=self._message_bytes_max),
+        )
         await listener.open()
         self._listener, self._addresses = listener, addresses
 

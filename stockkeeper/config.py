@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from supervisor.limits import Limits
 
@@ -24,6 +25,7 @@ class ServeConfig(Struct, frozen=True):
         grace_s: how long calls under way may go on after a SIGTERM, in seconds.
         sample: whether to load the sample stock if it was never loaded.
         transport: what carries the calls; None leaves it to the installed grpcio.
+        message_bytes_max: how long a caller's message may be, also after it was decompressed.
         limits: the core's bounds.
     """
 
@@ -34,4 +36,5 @@ class ServeConfig(Struct, frozen=True):
     grace_s: float = 10.0
     sample: bool = False
     transport: TransportName | None = None
+    message_bytes_max: int = MESSAGE_BYTES_MAX
     limits: Limits = Limits()

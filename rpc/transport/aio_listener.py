@@ -19,7 +19,7 @@ from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
-from rpc.transport.server_options import server_options
+from rpc.transport.server_options import Options
 from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metadata
 
 ENDING_S = 5.0  # for calls that were cancelled
@@ -34,12 +34,12 @@ class AioListener:
     Args:
         handler: what serves the calls.
         addresses: numeric ones with a port each.
-        is_shared: whether other processes listen on them too.
+        options: gRPC's; see `rpc.transport.server_options`.
     """
 
-    def __init__(self, handler: CallHandler, addresses: Sequence[Address], *, is_shared: bool = False) -> None:
+    def __init__(self, handler: CallHandler, addresses: Sequence[Address], options: Options) -> None:
         self._addresses = addresses
-        self._is_shared = is_shared
+        self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
         self._methods = _AnyMethod(handler, self._calls)
         self._server: grpc.aio.Server | None = None
@@ -68,7 +68,7 @@ class AioListener:
         await asyncio.shield(self._closing)
 
     async def _start_server(self) -> grpc.aio.Server:
-        server = grpc.aio.server(handlers=(self._methods,), options=server_options(is_shared=self._is_shared))
+        server = grpc.aio.server(handlers=(self._methods,), options=self._options)
         for address in self._addresses:
             try:
                 port = server.add_insecure_port(str(address))

@@ -22,7 +22,7 @@ from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.core_call import CoreCall
-from rpc.transport.server_options import server_options
+from rpc.transport.server_options import Options
 from rpc.transport.transport_port import CallHandler, ListenerStatistics
 
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
@@ -38,13 +38,13 @@ class CoreListener:
     Args:
         handler: what serves the calls.
         addresses: numeric ones with a port each.
-        is_shared: whether other processes listen on them too.
+        options: gRPC's; see `rpc.transport.server_options`.
     """
 
-    def __init__(self, handler: CallHandler, addresses: Sequence[Address], *, is_shared: bool = False) -> None:
+    def __init__(self, handler: CallHandler, addresses: Sequence[Address], options: Options) -> None:
         self._handler = handler
         self._addresses = addresses
-        self._server = cygrpc.Server(server_options(is_shared=is_shared), False)
+        self._server = cygrpc.Server(options, False)
         self._queue = cygrpc.CompletionQueue()
         self._server.register_completion_queue(self._queue)
         self._loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ import grpc
 import structlog
 
 from rpc.transport.addresses import Address
+from rpc.transport.server_options import Options
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import CallHandler, Listener
 
@@ -36,22 +37,22 @@ def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__
 
 
 def build_listener(
-    transport: TransportName, handler: CallHandler, addresses: Sequence[Address], *, is_shared: bool = False
+    transport: TransportName, handler: CallHandler, addresses: Sequence[Address], options: Options
 ) -> Listener:
     """The transport's listener, not open yet.
 
     Args:
         addresses: numeric ones with a port each.
-        is_shared: whether other processes listen on them too.
+        options: gRPC's own.
     """
     # Only what is used is imported: the binding of the one may not exist in the grpcio that needs the other.
     if transport == "core":
         from rpc.transport.core_listener import CoreListener
 
-        return CoreListener(handler, addresses, is_shared=is_shared)
+        return CoreListener(handler, addresses, options)
     from rpc.transport.aio_listener import AioListener
 
-    return AioListener(handler, addresses, is_shared=is_shared)
+    return AioListener(handler, addresses, options)
 
 
 def _is_tried(grpcio_version: str) -> bool:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
@@ -18,6 +19,9 @@ def serve(
     database_url: DatabaseUrl = DEFAULT_DATABASE_URL,
     frontends: Annotated[int, whole(0, 64), Parameter(env_var="GRPC_FRONTENDS")] = 0,
     transport: Annotated[TransportName | None, Parameter(env_var="STOCKKEEPER_TRANSPORT")] = None,
+    message_bytes_max: Annotated[
+        int, whole(1_024, MESSAGE_BYTES_MAX), Parameter(env_var="MESSAGE_BYTES_MAX")
+    ] = MESSAGE_BYTES_MAX,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
     sample: Annotated[bool, Parameter(negative="")] = False,
@@ -36,6 +40,8 @@ def serve(
     transport
         What carries the calls: gRPC's core or grpc.aio, which is slower; by default the core, if it was tried with the
         installed grpcio.
+    message_bytes_max
+        How many bytes a caller's message may have, also after it was decompressed.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
     keep_days
@@ -58,6 +64,7 @@ def serve(
             database_url=database_url,
             frontends=frontends,
             transport=transport,
+            message_bytes_max=message_bytes_max,
             grace_s=grace_s,
             sample=sample,
             limits=Limits(keep_days=keep_days or 0),

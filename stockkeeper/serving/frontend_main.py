@@ -32,6 +32,7 @@ class FrontendSettings(Struct, frozen=True):
         calls_max: how many calls may be under way here.
         log_level: debug, info, warning or error.
         transport: what carries the calls.
+        message_bytes_max: how long a caller's message may be.
     """
 
     descriptor: int
@@ -39,6 +40,7 @@ class FrontendSettings(Struct, frozen=True):
     calls_max: int
     log_level: str
     transport: TransportName
+    message_bytes_max: int
 
 
 def main() -> NoReturn:
@@ -57,7 +59,12 @@ async def _run(settings: FrontendSettings) -> None:
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(
-        owner, host=first.host, port=first.port, calls_max=settings.calls_max, transport=settings.transport
+        owner,
+        host=first.host,
+        port=first.port,
+        calls_max=settings.calls_max,
+        transport=settings.transport,
+        message_bytes_max=settings.message_bytes_max,
     )
     owner.on_serving = server.set_serving
     try:

@@ -21,6 +21,7 @@ import structlog
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
 from rpc.transport.addresses import Address, ListenError, shared_addresses
+from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configured_level
 from stockkeeper.serving.frontend_main import FrontendSettings
@@ -42,6 +43,7 @@ class Frontends:
         port: where; 0 chooses a free one.
         calls_max: how many calls may be under way in each.
         transport: what carries the calls.
+        message_bytes_max: how long a caller's message may be.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Frontends:
         port: int,
         calls_max: int,
         transport: TransportName = "core",
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
     ) -> None:
         self._inventory = inventory
         self._processes = processes
@@ -60,6 +63,7 @@ class Frontends:
         self._port = port
         self._calls_max = calls_max
         self._transport = transport
+        self._message_bytes_max = message_bytes_max
         self._addresses: Sequence[Address] = ()
         self._holders: Sequence[socket.socket] = ()
         self._keepers: list[asyncio.Task[None]] = []
@@ -134,7 +138,12 @@ class Frontends:
             stack.enter_context(ours)  # closed if there is no process to talk to
             level = configured_level()
             settings = FrontendSettings(
-                theirs.fileno(), tuple(self._addresses), self._calls_max, level, self._transport
+                theirs.fileno(),
+                tuple(self._addresses),
+                self._calls_max,
+                level,
+                self._transport,
+                self._message_bytes_max,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

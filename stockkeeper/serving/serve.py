@@ -2,7 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn, Protocol
 
 import anyio
@@ -20,6 +21,7 @@ from stockkeeper.command_line.stock_csv import SAMPLE_ORGANIZATION, read_counted
 from stockkeeper.config import ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
 from storage.sql.database_url import show_url
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
@@ -44,6 +46,7 @@ def serve(config: ServeConfig) -> NoReturn:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
+    raise_open_files_limit()
     collect_seldom()
     anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
@@ -109,12 +112,17 @@ class _Announcement:
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
-    host, port, calls_max = config.host, config.port, config.limits.calls_max
-    transport = choose_transport(config.transport)
-    if not config.frontends:
-        return RpcServer(supervisor, host=host, port=port, calls_max=calls_max, transport=transport)
-    return Frontends(
-        supervisor, processes=config.frontends, host=host, port=port, calls_max=calls_max, transport=transport
+    if config.frontends:
+        build: Callable[..., Network] = partial(Frontends, processes=config.frontends)
+    else:
+        build = RpcServer
+    return build(
+        supervisor,
+        host=config.host,
+        port=config.port,
+        calls_max=config.limits.calls_max,
+        transport=choose_transport(config.transport),
+        message_bytes_max=config.message_bytes_max,
     )
 
 

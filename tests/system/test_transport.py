@@ -55,3 +55,18 @@ async def test_the_program_serves_on_the_transport_that_is_chosen(
 async def test_a_transport_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="did not start"):
         await start_server(tmp_path / "stock.db", "--transport", "http3")
+
+
+@pytest.mark.parametrize("frontends", ["0", "1"])
+async def test_the_operator_bounds_messages(tmp_path: Path, frontends: str) -> None:
+    options = ("--message-bytes-max", "4096", "--frontends", frontends)
+    server = await start_server(tmp_path / "stock.db", *options)
+    try:
+        async with server.client() as client:
+            with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as raised:
+                await client.reserve_stock("o", "x" * 5_000, [{"variant_id": "v", "quantity": 1}])
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await server.terminate() == 0
+    finally:
+        if server.process.returncode is None:
+            await server.kill()

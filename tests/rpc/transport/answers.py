@@ -15,6 +15,7 @@ from actors.reply import Reply
 from rpc.frame import Deferred, Frame
 from rpc.services.service_names import INVENTORY
 from rpc.transport.addresses import Address, free_addresses
+from rpc.transport.server_options import server_options
 from rpc.transport.transport_choice import build_listener
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Listener
@@ -68,11 +69,16 @@ class Listening(NamedTuple):
 
 
 @asynccontextmanager
-async def listening(answers: Answers, transport: TransportName) -> AsyncIterator[Listening]:
+async def listening(
+    answers: Answers, transport: TransportName, options: Mapping[str, int] | None = None
+) -> AsyncIterator[Listening]:
+    """A listener on an address of its own. `options` replace those of gRPC's that the server has."""
     frame = Frame(calls_max=10_000)
     frame.add_service(INVENTORY, answers)
     [address] = free_addresses("127.0.0.1", 0)
-    listener = build_listener(transport, frame, [address])
+    listener = build_listener(
+        transport, frame, [address], tuple((dict(server_options()) | dict(options or {})).items())
+    )
     await listener.open()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         try:

@@ -11,6 +11,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from rpc.frame import Frame
 from rpc.transport.addresses import Address, ListenError, free_addresses
+from rpc.transport.server_options import server_options
 from rpc.transport.transport_choice import build_listener
 from rpc.transport.transport_name import TransportName
 from tests.rpc.transport.answers import QUESTION, RESERVATION, Answers, code_of, listening, until
@@ -88,7 +89,7 @@ async def test_a_listener_that_closes_takes_no_more_calls(transport: TransportNa
 async def test_where_one_address_is_taken_the_others_are_free_again(transport: TransportName) -> None:
     [free] = free_addresses("127.0.0.1", 0)
     with socket.create_server(("127.0.0.1", 0)) as other:
-        listener = build_listener(transport, Frame(1), [free, Address(*other.getsockname())])
+        listener = build_listener(transport, Frame(1), [free, Address(*other.getsockname())], server_options())
         with pytest.raises(ListenError, match="the address is in use"):
             await listener.open()
         socket.create_server(free).close()

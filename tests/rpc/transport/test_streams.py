@@ -10,6 +10,7 @@ import pytest
 
 from rpc.messages.status import Problem, to_status
 from rpc.transport.addresses import free_addresses
+from rpc.transport.server_options import server_options
 from rpc.transport.transport_choice import build_listener
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Context
@@ -46,7 +47,7 @@ class Served:
 @asynccontextmanager
 async def serving(handler: Any, transport: TransportName) -> AsyncIterator[Any]:
     [address] = free_addresses("127.0.0.1", 0)
-    listener = build_listener(transport, handler, [address])
+    listener = build_listener(transport, handler, [address], server_options())
     await listener.open()
     async with grpc.aio.insecure_channel(str(address)) as channel:
         try:
