@@ -122,7 +122,7 @@ class Options(Struct, frozen=True):
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
 
 
-STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_find_and_ask", "handle", "Client.run")
+STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_into", "handle", "Client.run")
 
 
 def options_of(seed: int, **overrides: Any) -> Options:

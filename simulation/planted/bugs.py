@@ -77,7 +77,7 @@ def main(path: str = "docs/planted-bugs.md") -> int:
 PAGE = """# Planted bugs
 
 A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the
-real code while the simulation runs (`bugs_of_storage.py` and `bugs_of_rules.py` in `simulation/`; the service has
+real code while the simulation runs (`bugs_of_storage.py`, `bugs_of_rules.py` in `simulation/planted/`; the service has
 none of it), and has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from
 seed 0; *caught* says how many of the seeds that were run find it. Where a disk is named, the bug
 shows on that one only.

@@ -27,7 +27,7 @@ QUICK = (
     "basket_split_needlessly",
     "passivated_while_in_use",
     "waiting_forgotten_after_abort",
-    "looked_up_for_another_turn",
+    "rows_not_pinned",
     "moved_out_early",
     "items_left_behind",
 )

@@ -1,11 +1,13 @@
 """Stalls: a task that stands still while time goes on."""
 
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
 
-from simulation.runner import run_virtually
+from simulation.faults import STALLS
+from simulation.runner import run_seed, run_virtually
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Mode, Schedule
 
@@ -35,3 +37,17 @@ def test_a_stalled_task_stands_still_while_time_and_others_go_on(
     run_virtually(main, schedule)
     assert [at for name, at in seen if name == "quick"] == pytest.approx([1, 2, 3, 4])
     assert [at for name, at in seen if name == "slow"] == pytest.approx([1, 6.5, 7.5, 8.5])
+
+
+def test_every_stall_meets_tasks_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: set[str] = set()
+    shuffle = Schedule.shuffle
+
+    def note(self: Schedule, batch: list[Any]) -> None:
+        names.update(task.name for task in batch)
+        shuffle(self, batch)
+
+    monkeypatch.setattr(Schedule, "shuffle", note)
+    for seed in range(5):
+        run_seed(seed)
+    assert not [stall for stall in STALLS if not any(stall in name for name in names)]
