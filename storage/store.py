@@ -36,7 +36,7 @@ class DatabaseGone(StorageError):
 
 
 class OwnershipLost(Exception):
-    """Another server owns the database, now or since a moment ago: this one must write nothing more."""
+    """Another server owns the database: this one must write nothing more."""
 
 
 class SchemaTooNew(Exception):
@@ -77,6 +77,16 @@ class MovedOut(Struct, frozen=True):
 
 class Store(Protocol):
     """A database with one owner.
+
+    >>> import asyncio
+    >>> from storage.memory_store import Disk, MemoryStore
+    >>> async def open_and_write(store: Store, transactions):
+    ...     ownership = await store.open()
+    ...     await store.write(transactions)  # their LSNs begin at ownership.last_lsn + 1
+    ...     await store.close()
+    ...     return ownership
+    >>> asyncio.run(open_and_write(MemoryStore(Disk()), [Transaction(lsn=1, at_ms=0, kind="remember")])).epoch
+    1
 
     Every method but `close` may raise `StorageError`; `DatabaseGone` is the kind of it that is final. Cancelling a read
     is harmless; a cancelled `write` may land.

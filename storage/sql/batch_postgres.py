@@ -2,8 +2,7 @@
 
 The one statement has a part for every table that the batch touches, each an `unnest` of one array a column; a
 statement for each table would cost a round trip more for each. All parts read from the fence, so a server that
-lost ownership finds no row to write from, and waits at the row lock of whoever is taking over before it writes
-anything.
+lost ownership finds no row to write from, and waits at the row lock of its successor before it writes anything.
 
 asyncpg keeps the statement prepared. There are as many texts as combinations of parts, of which a dozen are
 common.

@@ -2,22 +2,19 @@
 
 It is what the service does most. It is written for the driver itself: tuples, and SQL text that never changes,
 which the driver keeps prepared. The same through SQLAlchemy Core costs half the throughput, and a thread hop
-for each statement a fifth. Rows go in 32 at a time: the driver lets go of the interpreter's lock and takes it
-again for every execution, and beside a busy event loop that made a batch four times slower than its SQL.
+for each statement a fifth.
 """
 
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
 
 from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_text
+from storage.sql.many_rows import ManyRows
 from storage.sql.rows import Row
 from storage.store import OwnershipLost, StorageError
-
-ROWS_AT_ONCE = 32  # more gains nothing more
 
 FENCE = "UPDATE ownership SET last_lsn = ?, last_at = ? WHERE epoch = ? AND last_lsn = ?"
 
@@ -28,32 +25,6 @@ WRITE_WAREHOUSE = """
 UPDATE_RESERVATION = """
     UPDATE reservation SET state = ?, confirmed_at = ?, ended_at = ?, reason = ?
     WHERE organization_id = ? AND reservation_id = ?"""
-
-
-class ManyRows:
-    """A statement in sizes of 1, 2, 4 … `ROWS_AT_ONCE` rows, so that any number of rows takes few executions.
-
-    Args:
-        columns: how many values a row has.
-        before, after: the statement around its VALUES.
-    """
-
-    def __init__(self, columns: int, before: str, after: str = "") -> None:
-        row = f"({', '.join('?' * columns)})"
-        self._sizes = [
-            (size, f"{before} VALUES {', '.join([row] * size)} {after}")
-            for size in (ROWS_AT_ONCE >> shift for shift in range(ROWS_AT_ONCE.bit_length()))
-        ]
-
-    def __call__(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
-        """Returns how many rows of the table were written."""
-        begin = written = 0
-        for size, sql in self._sizes:
-            while begin + size <= len(rows):
-                values = list(chain.from_iterable(rows[begin : begin + size]))
-                written += connection.execute(sql, values).rowcount
-                begin += size
-        return written
 
 
 def _insert(table: str) -> ManyRows:

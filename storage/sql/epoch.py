@@ -1,4 +1,4 @@
-"""The ownership row: taking the database over from whoever had it."""
+"""The ownership row: taking the database over from its last owner."""
 
 from sqlalchemy import Connection, select, update
 
@@ -7,7 +7,7 @@ from storage.store import Ownership, OwnershipLost
 
 
 def read_epoch(connection: Connection) -> tuple[int, str]:
-    """The epoch in force, and who began it."""
+    """The epoch in force, and the owner that began it."""
     epoch, owner = connection.execute(select(ownership.c.epoch, ownership.c.owner)).one()
     return epoch, owner
 
@@ -16,7 +16,7 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     """Fence off every earlier owner, then say where the journal ends. The caller commits before it reads anything else.
 
     Args:
-        owner: who takes over, for a person who looks at the database.
+        owner: the new owner, as a person who looks at the database sees it.
     """
     statement = (
         update(ownership)
@@ -28,10 +28,10 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
 
 
 def pass_fence(connection: Connection, epoch: int) -> None:
-    """Whoever takes over waits from here on until the transaction ends, or has done so already and ends it here.
+    """Make sure that the transaction commits under this epoch. A takeover waits from here on until it ends.
 
-    It may as well come last in a transaction: nothing is visible before the commit. On Postgres it should, since the
-    journal's batches wait for the same row.
+    The fence may come last in a transaction, since nothing is visible before the commit. On Postgres it should come
+    last: the journal's batches wait for the same row.
 
     Raises:
         OwnershipLost: the epoch in force is another one.

@@ -22,20 +22,28 @@ def _second_text(second: int) -> str:
 
 
 def ms_to_text(at_ms: int) -> str:
+    """An instant as SQLite keeps it.
+
+    >>> ms_to_text(1_790_000_000_125)
+    '2026-09-21T14:13:20.125Z'
+    """
     second, milliseconds = divmod(at_ms, 1000)
     return f"{_second_text(second)}.{milliseconds:03d}Z"
 
 
 @lru_cache(maxsize=4096)  # a reservation's times come again with each of its items
 def text_to_ms(text: str) -> int:
+    """An instant that SQLite kept, in milliseconds."""
     return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
 
 
 def ms_to_datetime(at_ms: int) -> datetime:
+    """An instant as Postgres takes it."""
     return EPOCH + at_ms * MILLISECOND
 
 
 def datetime_to_ms(at: datetime) -> int:
+    """An instant that Postgres kept, in milliseconds."""
     return (at - EPOCH) // MILLISECOND
 
 

@@ -32,7 +32,7 @@ LOCK_WAIT_MS = 2_000
 CLOSE_TIMEOUT_S = 2
 
 # A step that a crash loses is done again, so it need not keep the journal's batches waiting, at the fence, for a sync.
-# An operator who locks the archive for long makes a step fail, and nothing else.
+# A lock that an operator holds on the archive makes a step fail, and nothing else.
 HOUSEKEEPING_SETTINGS = ("synchronous_commit = off", "lock_timeout = 2000")
 
 HOLDER = """
@@ -148,5 +148,5 @@ class PostgresBackend:
             await connection.execute(f"SELECT pg_advisory_lock({LOCK_KEY})")
         except asyncpg.LockNotAvailableError:
             holder = await connection.fetchrow(HOLDER, LOCK_KEY)
-            who = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
-            raise OwnershipLost(f"another server owns the database: {who} holds its lock") from None
+            session = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
+            raise OwnershipLost(f"another server owns the database: {session} holds its lock") from None

@@ -43,7 +43,7 @@ async def connect(address: PostgresAddress) -> asyncpg.Connection:
     """A connection without settings.
 
     Raises:
-        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: there is none.
+        asyncpg.PostgresError, asyncpg.InterfaceError, OSError: it cannot be made.
         TimeoutError: it took longer than the address allows.
     """
     return await asyncpg.connect(
@@ -55,7 +55,7 @@ async def connect(address: PostgresAddress) -> asyncpg.Connection:
 
 
 async def set_up(connection: asyncpg.Connection) -> asyncpg.Connection:
-    """Give a session the settings of ours."""
+    """Give a session the settings that the store relies on. Returns the connection."""
     settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in SESSION_SETTINGS.items())
     await connection.execute(f"SELECT {settings}; {NO_TIMEOUTS}; {SYNCHRONOUS}")
     return connection
@@ -64,8 +64,8 @@ async def set_up(connection: asyncpg.Connection) -> asyncpg.Connection:
 async def check_sessions(one: asyncpg.Connection, other: asyncpg.Connection) -> None:
     """See that each connection has a session to itself. It changes nothing, which would stay in a shared one.
 
-    A pooler in transaction mode lends a session to whoever has a transaction: settings reach others, a lock stays with
-    a session that nobody can name, and the owner cannot see whether it still has it.
+    A pooler in transaction mode lends a session for the length of a transaction. Settings reach other programs, and a
+    lock stays with a session that its owner cannot ask for it.
 
     Raises:
         StorageError: there is such a pooler between us and Postgres.

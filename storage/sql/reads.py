@@ -98,6 +98,9 @@ class KeyList:
         listed = func.unnest(*columns).table_valued("first", "second", name="wanted").render_derived()
         self._postgres = build(listed, listed.c.first, listed.c.second)
 
+    def __repr__(self) -> str:
+        return f"<KeyList {self._sqlite}>"
+
     def execute(self, connection: Connection, keys: Iterable[tuple[str, str]]) -> Iterable[Any]:
         wanted = sorted(set(keys))
         assert len(wanted) <= KEYS_MAX, len(wanted)

@@ -28,12 +28,13 @@ COLUMNS = {
 
 
 def warehouses(batch: Batch) -> Iterator[Row]:
+    """The warehouses that are new or have a new name."""
     for key, warehouse in batch.warehouses.items():
         yield (*key, warehouse.name)
 
 
 def stock(batch: Batch) -> tuple[list[Row], list[Row]]:
-    """New rows, and changed ones; these have one more value, the version that the database has of them."""
+    """New stock rows, and changed ones. A changed one has one more value: the version that the database has of it."""
     new: list[Row] = []
     changed: list[Row] = []
     for key, change in batch.stock.items():
@@ -58,6 +59,7 @@ def stock(batch: Batch) -> tuple[list[Row], list[Row]]:
 
 
 def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """The reservations that the batch makes, in their last state."""
     for key, reservation in batch.reserved.items():
         yield (
             *key,
@@ -73,6 +75,7 @@ def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
 
 
 def items(batch: Batch) -> Iterator[Row]:
+    """The items of the reservations that the batch makes."""
     for key, reservation in batch.reserved.items():
         for line, item in enumerate(reservation.items):
             yield (
@@ -89,7 +92,7 @@ def items(batch: Batch) -> Iterator[Row]:
 
 
 def moved_reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
-    """What a transition changes, and then the key."""
+    """Of each reservation that was made earlier: what its transition changes, and then its key."""
     for key, reservation in batch.moved.items():
         yield (
             reservation.state,
@@ -101,6 +104,7 @@ def moved_reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
 
 
 def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """A line of the ledger for each row that a transaction changes."""
     for transaction in batch.transactions:
         at = instant(transaction.at_ms)
         reservation = transaction.reservation
@@ -130,6 +134,7 @@ def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
 
 
 def requests(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """The answers that are remembered under idempotency keys."""
     for transaction in batch.transactions:
         if (request := transaction.request) is not None:
             yield (

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from alembic.util import CommandError
 from anyio import CancelScope
+from msgspec import Struct
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -60,12 +61,32 @@ def _postgres(url: URL) -> Backend:
     return PostgresBackend(read_address(url))
 
 
+class SqlStoreStatistics(Struct, frozen=True):
+    """Counts since a store was made, over all its openings."""
+
+    batches: int
+    transactions: int
+    reads: int
+    failures: int
+
+
 class SqlStore:
     """The Store port on the database at `url`.
 
+    >>> import asyncio
+    >>> async def next_expiry_ms(url):
+    ...     store = SqlStore(url, owner="an example")
+    ...     await store.open()
+    ...     try:
+    ...         return await store.next_expiry_ms()
+    ...     finally:
+    ...         await store.close()
+    >>> print(asyncio.run(next_expiry_ms("sqlite+aiosqlite:///stockkeeper.db")))
+    None
+
     Args:
         url: for example `sqlite+aiosqlite:///stockkeeper.db`.
-        owner: who opens it, for a person who looks at the `ownership` table.
+        owner: the server, as a person who looks at the table `ownership` sees it.
         inline: SQLite only: no threads, any backend of anyio, and the caller's event loop waits for the disk.
         backend: in place of what the URL says.
 
@@ -77,9 +98,14 @@ class SqlStore:
         self._backend = backend_for(url, inline=inline) if backend is None else backend
         self._owner = owner
         self._epoch = 0  # 0: not open
+        self._batches = self._transactions = self._reads = self._failures = 0
 
     def __repr__(self) -> str:
         return f"<SqlStore {self._backend.name} epoch={self._epoch}>"
+
+    def statistics(self) -> SqlStoreStatistics:
+        """Counts since the store was made."""
+        return SqlStoreStatistics(self._batches, self._transactions, self._reads, self._failures)
 
     @property
     def connections(self) -> str:
@@ -102,6 +128,8 @@ class SqlStore:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
             await self._backend.write(self._epoch, transactions)
+            self._batches += 1
+            self._transactions += len(transactions)
 
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         self._check_open()
@@ -160,11 +188,12 @@ class SqlStore:
     async def _close_backend(self) -> None:
         try:
             await self._backend.close()
-        except Exception:  # nobody could do anything about it
+        except Exception:  # the caller could do nothing about it
             log.warning("closing %s failed", self._backend.name, exc_info=True)
 
     async def _read(self, function: Callable[[Connection], T]) -> T:
         self._check_open()
+        self._reads += 1
         with self._translated("cannot read"):
             return await self._backend.read(function)
 
@@ -177,7 +206,11 @@ class SqlStore:
         failures: tuple[type[Exception], ...] = (SQLAlchemyError, CommandError, OSError, *self._backend.errors)
         try:
             yield
+        except StorageError:
+            self._failures += 1
+            raise
         except failures as error:
+            self._failures += 1
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise StorageError(f"{what_failed} the database {self._backend.name}: {_first_line(cause)}") from error
 

@@ -40,9 +40,13 @@ T = TypeVar("T")
 class Line(Protocol):
     """The way to one connection: functions go in one after the other, and each runs whole."""
 
-    async def run(self, function: Callable[[SqliteSession], T]) -> T: ...
+    async def run(self, function: Callable[[SqliteSession], T]) -> T:
+        """Run a function on the connection, after all that was asked before. Cancelling it stops the waiting only."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close the connection, after all that was asked before."""
+        ...
 
 
 class ThreadLine:
@@ -53,6 +57,9 @@ class ThreadLine:
         self._connection = connection
         self._driver = driver
         self._session: SqliteSession | None = None
+
+    def __repr__(self) -> str:
+        return f"<ThreadLine {self._driver}>"
 
     @classmethod
     async def connect(cls, path: Path, *, reads_only: bool) -> Self:
@@ -91,6 +98,9 @@ class InlineLine:
 
     def __init__(self, session: SqliteSession) -> None:
         self._session = session
+
+    def __repr__(self) -> str:
+        return f"<InlineLine {self._session}>"
 
     @classmethod
     async def connect(cls, path: Path, *, reads_only: bool) -> Self:
@@ -131,6 +141,9 @@ class SqliteBackend:
         self._writer: Line | None = None
         self._reader: Line | None = None
 
+    def __repr__(self) -> str:
+        return f"<SqliteBackend {self._path} open={self._writer is not None}>"
+
     @property
     def name(self) -> str:
         return str(self._path)
@@ -156,7 +169,7 @@ class SqliteBackend:
         stack.push_async_callback(self._leave_no_wal, self._files, self._writer)
         self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
         if ownership.epoch > 1 and lock.is_new:
-            await sleep(LEASE_S)  # whoever held a lock that was removed answers nobody after that
+            await sleep(LEASE_S)  # an owner whose lock was removed answers nobody after that
         return ownership
 
     async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> Line:

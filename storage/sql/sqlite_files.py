@@ -72,7 +72,7 @@ class SqliteFiles:
         """
         if self._is_ours(self._database):
             return
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # whoever moved the file away has all of it
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # so that a file that was moved away has all of it
         _, wal, index, _ = files_of(self._database)
         for path in (wal, index):
             if self._is_ours(path):

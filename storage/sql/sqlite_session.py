@@ -1,4 +1,4 @@
-"""One SQLite connection, as the driver has it and as SQLAlchemy has it. Plain code: whoever calls it waits for it."""
+"""One SQLite connection, as the driver has it and as SQLAlchemy has it. Plain code, which its caller waits for."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
-FREE_BYTES_MIN = 1 << 20  # less is full: opening may work where the next batch cannot, and would be tried for ever
+FREE_BYTES_MIN = 1 << 20  # less is full: a store that opens but cannot write would be opened again for ever
 
 OLDEST_VERSION = (3, 37, 0)  # the first with STRICT tables
 
@@ -61,6 +61,9 @@ class SqliteSession:
         except BaseException:
             self.close()
             raise
+
+    def __repr__(self) -> str:
+        return f"<SqliteSession in_transaction={self.raw.in_transaction}>"
 
     def _set(self, name: str, value: str | int) -> None:
         self.raw.execute(f"PRAGMA {name} = {value}").close()
@@ -114,6 +117,7 @@ class SqliteSession:
             self._connection.rollback()
 
     def close(self) -> None:
+        """Close SQLAlchemy's connection. The driver's stays open."""
         self._connection.close()
 
 

@@ -1,7 +1,5 @@
 """What a database URL may say, and that nothing shows its password."""
 
-import doctest
-
 import pytest
 
 from storage.sql import database_url
@@ -12,11 +10,6 @@ from storage.sql.sql_store import SqlStore, backend_for
 pytest.importorskip("asyncpg")
 
 HOST = "postgresql://u:s3cret@db.example:5433/stock"
-
-
-def test_the_examples_are_true() -> None:
-    assert doctest.testmod(database_url).attempted == 2
-    assert doctest.testmod(database_url).failed == 0
 
 
 @pytest.mark.parametrize(

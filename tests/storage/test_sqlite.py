@@ -339,3 +339,17 @@ class TestFailures:
         other.close()
         await store.write(batch)
         await store.close()
+
+
+@pytest.mark.anyio
+async def test_a_store_tells_its_state_and_counts(store: SqlStore, path: Path, scribe: Scribe) -> None:
+    assert repr(store) == f"<SqlStore {path} epoch=0>"
+    await store.open()
+    await store.write([scribe.receive(), scribe.receive()])
+    await store.check_ownership()
+    with pytest.raises(StorageError):
+        await store.write([replace(scribe.receive(), lsn=9)])
+    counts = store.statistics()
+    assert (counts.batches, counts.transactions, counts.reads, counts.failures) == (1, 2, 1, 1)
+    assert repr(store) == f"<SqlStore {path} epoch=1>"
+    await store.close()
