@@ -18,7 +18,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from actors.outcomes import ActorCrashed, Refused
 from actors.reply import Reply
-from actors.turn import Need, Turn, finish, resume
+from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import Unavailable, mailbox_full, restarting
 
 M = TypeVar("M")
@@ -195,11 +195,11 @@ class Actor(Generic[M, R]):
 
     def _begin(self, envelope: Envelope[M, R]) -> Stopped[M, R] | None:
         """Begin a turn; None if that was all of it."""
+        turn = self.handle(envelope)
         try:
-            turn = self.handle(envelope)
-            return Stopped(envelope, turn, resume(turn, None))
-        except StopIteration:
-            pass
+            need = first_need(turn)
+            if need is not None:
+                return Stopped(envelope, turn, need)
         except Exception as error:  # noqa: BLE001 - as in `drain`
             self._fail(envelope.reply, error)
         return None

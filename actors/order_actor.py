@@ -58,8 +58,12 @@ class Answers(Protocol):
 class Rows(Protocol):
     """The stock rows in memory."""
 
-    def pin(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[Pinned]:
-        """These variants, loaded where need be, as a context manager that keeps them in memory."""
+    def ready(self, organization_id: str, variant_ids: Mapping[str, None]) -> dict[str, VariantStock] | None:
+        """These variants, if all are in memory; else None."""
+        ...
+
+    def load(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[dict[str, VariantStock]]:
+        """These variants, loaded where need be."""
         ...
 
 
@@ -139,24 +143,23 @@ class OrderActor(Actor[OrderCommand, Fact]):
             for reservation in (yield self._load()):
                 self.reservations[reservation.reservation_id] = reservation
             self._load = None
+        command = envelope.message
+        fact: Fact
         try:
-            fact = yield from self._carry_out(envelope.message)
+            match command:
+                case Reserve():
+                    fact = yield from self._reserve(command)
+                case Confirm():
+                    fact = self._confirm(command)
+                case Release() | Fulfill() | Expire():
+                    fact = yield from self._end(command)
+                case _ as never:
+                    assert_never(never)
         except Refused as refused:
-            self._remember(envelope.message, refused.refusal)
+            self._remember(command, refused.refusal)
             self._services.answers.answer(envelope.reply, error=refused)
         else:
             self._services.answers.answer(envelope.reply, fact)
-
-    def _carry_out(self, command: OrderCommand) -> Turn[Fact]:
-        match command:
-            case Reserve():
-                return (yield from self._reserve(command))
-            case Confirm():
-                return self._confirm(command)
-            case Release() | Fulfill() | Expire():
-                return (yield from self._end(command))
-            case _ as never:
-                assert_never(never)
 
     # ---- a new reservation ----------------------------------------------------------------------------------------
 
@@ -167,12 +170,13 @@ class OrderActor(Actor[OrderCommand, Fact]):
             if repeated is not None:
                 return repeated
         services = self._services
-        with (yield from services.rows.pin(command.organization_id, _variants_of(command.lines))) as variants:
+        rows, wanted = services.rows, (command.organization_id, _variants_of(command.lines))
+        with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                rows = self._plan(command, variants)
-                prepared = yield from services.two_phase.prepare(reserving(command.lines, rows))
+                chosen = self._plan(command, variants)
+                prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
-                    return self._reserved(command, rows, prepared)
+                    return self._reserved(command, chosen, prepared)
                 # A rival's decision took what the plan had counted on: look again.
 
     def _repeated(self, command: Reserve) -> Fact | None:
@@ -237,7 +241,8 @@ class OrderActor(Actor[OrderCommand, Fact]):
             self._remember(command, fact)
             return fact
         services = self._services
-        with (yield from services.rows.pin(self.key.organization_id, _variants_of(reservation.items))) as variants:
+        rows, wanted = services.rows, (self.key.organization_id, _variants_of(reservation.items))
+        with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
             prepared = yield from services.two_phase.prepare(changes)
             assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"

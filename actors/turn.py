@@ -15,8 +15,7 @@ Turned down: coroutines (a scope of anyio needs a task, and a task costs more th
 starting over with the slow way if something is missing (everything was written, and looked up, twice).
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from functools import partial
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from anyio.lowlevel import checkpoint
@@ -76,24 +75,20 @@ def awaited(reply: Reply[T]) -> Turn[T]:
     return value
 
 
-def resume(turn: Turn[T], need: Need | None) -> Need:
-    """Run a turn up to the next need that is not there yet.
-
-    Args:
-        turn: not running.
-        need: what it waited for, done by now; None at its beginning.
-
-    Returns:
-        What it waits for next.
+def first_need(turn: Turn[None]) -> Need | None:
+    """Run a turn from its beginning up to the first need that is not there yet; None if there is none: it has ended.
 
     Raises:
-        StopIteration: the turn has ended; `value` is its outcome.
         Exception: what the turn raised.
     """
-    need = turn.send(None) if need is None else _hand_over(turn, need)
-    while need.is_done:
-        need = _hand_over(turn, need)
-    return need
+    for need in turn:  # a loop spares the turn that needs nothing a StopIteration, which costs as much as the turn
+        try:
+            while need.is_done:
+                need = _hand_over(turn, need)
+        except StopIteration:
+            return None
+        return need
+    return None
 
 
 def _hand_over(turn: Turn[T], need: Need) -> Need:
@@ -105,7 +100,7 @@ def _hand_over(turn: Turn[T], need: Need) -> Need:
 
 
 async def finish(turn: Turn[T], need: Need) -> T:
-    """Run a turn that waits for `need` to its end. Cancelling it closes the turn, which lets go of all that it holds.
+    """Run a turn that stopped at `need` to its end. Cancelling it closes the turn, which lets go of all that it holds.
 
     Raises:
         Exception: what the turn raised.
@@ -127,38 +122,15 @@ async def finish(turn: Turn[T], need: Need) -> T:
         turn.close()
 
 
-def begin(
-    turn: Turn[T],
-    reply: Reply[T],
-    start_soon: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
-    give: Callable[[Reply[Any], Any, Exception | None], None] = Reply.settle,
-) -> None:
-    """Run a turn that belongs to no actor: at once, or to its end in a task if it has to wait.
+async def run(turn: Turn[T]) -> T:
+    """Run a turn that belongs to no actor, from its beginning to its end. Cancelling it closes the turn.
 
-    Args:
-        reply: where the outcome goes; before this returns if all that the turn needs is there. If somebody else has
-            answered by then, that stays.
-        start_soon: starts a task.
-        give: gives the outcome, or an error in its place.
+    Raises:
+        Exception: what the turn raised.
     """
     try:
-        need = resume(turn, None)
+        need = turn.send(None)
     except StopIteration as end:
-        give(reply, end.value, None)
-    except Exception as error:  # noqa: BLE001 - it is the caller's
-        give(reply, None, error)
-    else:
-        start_soon(partial(_finish_into, turn, need, reply, give))
-
-
-async def _finish_into(
-    turn: Turn[T], need: Need, reply: Reply[T], give: Callable[[Reply[Any], Any, Exception | None], None]
-) -> None:
-    outcome: T | None = None
-    error: Exception | None = None
-    try:
-        outcome = await finish(turn, need)
-    except Exception as raised:  # noqa: BLE001 - it is the caller's
-        error = raised
-    if not reply.is_done:
-        give(reply, outcome, error)
+        outcome: T = end.value
+        return outcome
+    return await finish(turn, need)

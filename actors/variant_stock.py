@@ -77,6 +77,8 @@ class VariantStock:
 class Pinned:
     """Keeps activations in memory for as long as a transaction or a read works with them."""
 
+    __slots__ = ("_variants",)
+
     def __init__(self, variants: dict[str, VariantStock]) -> None:
         self._variants = variants
 

@@ -19,7 +19,7 @@ from actors.outcomes import ActorCrashed, Fact, Refused
 from actors.queries import AnyQuery, Query
 from actors.records import Transaction
 from actors.reply import Event, Reply
-from actors.turn import begin
+from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import Unavailable, database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
 from supervisor.activations.directory import DirectoryStatistics
@@ -213,9 +213,25 @@ class Incarnation:
             Unavailable: overloaded, or storage failed.
         """
         self._admit(self._open_queries)
-        reply: OpenCall[V] = OpenCall(self._open_queries, self._sources.event)
-        begin(self._queries.turn(cast(AnyQuery, query)), reply, self._tasks.start_soon)
+        reply: Reply[V] = Reply()
+        turn = self._queries.answer(cast(AnyQuery, query), reply)
+        try:
+            need = first_need(turn)
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            reply.fail(error)
+        else:
+            if need is not None:
+                self._open_queries[reply] = None
+                self._tasks.start_soon(self._finish_query, turn, need, reply)
         return reply
+
+    async def _finish_query(self, turn: Turn[None], need: Need, reply: Reply[V]) -> None:
+        try:
+            await finish(turn, need)
+        except Exception as error:  # noqa: BLE001 - as above
+            if not reply.is_done:
+                reply.fail(error)
+        self._open_queries.pop(reply, None)  # one that is cancelled stays: the end of the incarnation answers it
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""

@@ -9,9 +9,10 @@ from actors.commands import Line
 from actors.planner import place
 from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import StockRecord
+from actors.reply import Reply
 from actors.turn import Doing, Turn
 from actors.variant_stock import VariantStock
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
+from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, View
 from storage.store import Store
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.ownership.lease import Lease
@@ -39,36 +40,35 @@ class QueryTurns:
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
 
-    def turn(self, query: AnyQuery) -> Turn[Any]:
+    def answer(self, query: AnyQuery, reply: Reply[Any]) -> Turn[None]:
         """The turn that answers a query with its view."""
-        view = yield from self._view_turn(query)
-        if not self._lease.holds:
-            yield self._lease.next_proof()
-        return view
-
-    def _view_turn(self, query: AnyQuery) -> Turn[Any]:
+        view: View
         match query:
             case CheckBasket():
-                return self._check(query)
+                view = yield from self._check(query)
             case GetStock():
-                return self._rows(query)
+                view = yield from self._rows(query)
             case ListStock():
-                return self._stock_page(query)
+                view = yield from self._stock_page(query)
             case ListReservations():
-                return self._reservation_page(query)
+                view = yield from self._reservation_page(query)
             case _ as never:
                 assert_never(never)
+        if not self._lease.holds:
+            yield self._lease.next_proof()
+        reply.set(view)
 
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
-        variant_ids = dict.fromkeys([line.variant_id for line in query.lines])
-        with (yield from self._stock.pin(query.organization_id, variant_ids)) as variants:
-            return _basket_check(query.lines, variants)
+        wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
+        variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
+        return _basket_check(query.lines, variants)
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
-        with (yield from self._stock.pin(query.organization_id, (query.variant_id,))) as variants:
-            rows = variants[query.variant_id].rows
-            durable = [rows[key].state.durable for key in sorted(rows) if query.warehouse_id in ("", key)]
-            return StockRows(tuple([self._show(record) for record in durable if record.exists]))
+        wanted = query.organization_id, (query.variant_id,)
+        variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
+        rows = variants[query.variant_id].rows
+        durable = [rows[key].state.durable for key in sorted(rows) if query.warehouse_id in ("", key)]
+        return StockRows(tuple([self._show(record) for record in durable if record.exists]))
 
     def _stock_page(self, query: ListStock) -> Turn[StockPage]:
         one_more = replace(query, limit=query.limit + 1)

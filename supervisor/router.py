@@ -8,7 +8,7 @@ from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, 
 from actors.outcomes import Fact
 from actors.records import OrderKey
 from actors.reply import Reply
-from actors.turn import begin
+from actors.turn import run
 from actors.unavailable import Unavailable
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
@@ -62,11 +62,22 @@ class Router:
                 if key is not None:
                     self._orders.ask(key, command, reply)
                 else:
-                    begin(self._executor.ask_owner(command), reply, self._start_soon, self._lease.give)
+                    self._start_soon(partial(self._find_and_ask, command, reply))
             case Expire():
                 self._orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
             case _ as never:
                 assert_never(never)
+
+    async def _find_and_ask(self, command: Confirm | Release, reply: Reply[Fact]) -> None:
+        """Ask the order of a reservation that is not in memory."""
+        fact: Fact | None = None
+        error: Exception | None = None
+        try:
+            fact = await run(self._executor.ask_owner(command))
+        except Exception as raised:  # noqa: BLE001 - it is the caller's
+            error = raised
+        if not reply.is_done:  # the incarnation may be ending and have answered
+            self._lease.give(reply, fact, error)
 
     def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
         """A new order is taken up when its rows are in memory: a turn that waits for them itself needs a task."""

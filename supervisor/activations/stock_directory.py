@@ -71,11 +71,8 @@ class StockDirectory:
         for variant in missing:
             variant.waits.append(wait)
 
-    def pin(self, organization_id: str, variant_ids: Collection[str]) -> Turn[Pinned]:
-        """These variants, loaded where need be, as a context manager that keeps them in memory.
-
-        Waits for nothing if all are in memory. Closed before its end, it pins nothing.
-        """
+    def load(self, organization_id: str, variant_ids: Collection[str]) -> Turn[dict[str, VariantStock]]:
+        """These variants, loaded where need be. They are in memory until the turn waits again, or longer if pinned."""
         variants = self.ready(organization_id, variant_ids)
         while variants is None:
             asked = {v: self._activate(VariantKey(organization_id, v)) for v in variant_ids}
@@ -84,7 +81,7 @@ class StockDirectory:
                     yield variant.loaded
             # Between the load and this turn a crash may have dropped one of them.
             variants = self.ready(organization_id, variant_ids)
-        return Pinned(variants)
+        return variants
 
     def row(self, variant: VariantStock, warehouse_id: str) -> StockActor:
         """The row's actor; one for a row that does not exist yet if need be.

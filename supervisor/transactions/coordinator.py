@@ -89,8 +89,10 @@ class Coordinator:
         Waits only for rows that have to, and lets others have their turn in between where the rows are very many.
         Closed before its end, it lets all holds go.
         """
-        is_small = len(changes) <= chunks.ROWS_MAX
-        ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
+        ordered = changes
+        if len(changes) > 1:
+            is_small = len(changes) <= chunks.ROWS_MAX
+            ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
         prepared = Prepared(next(self._transaction_ids), [row for row, _ in ordered])
         with self.holding(prepared):
             for number, (row, change) in enumerate(ordered, start=1):

@@ -25,6 +25,7 @@ from actors.stock_actor import StockActor
 from actors.turn import OTHERS_FIRST, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared, TurnedDown
 from actors.unavailable import restarting
+from actors.variant_stock import Pinned
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.chunks import chunked
@@ -50,7 +51,7 @@ class Receiving:
         Raises:
             Refused: the row's total would exceed 2^31-1.
         """
-        with (yield from self._stock.pin(command.organization_id, (command.variant_id,))) as variants:
+        with Pinned((yield from self._stock.load(command.organization_id, (command.variant_id,)))) as variants:
             row = self._stock.row(variants[command.variant_id], command.warehouse_id)
             while True:
                 prepared = yield from self._coordinator.prepare([(row, Delta(available=command.quantity))])
@@ -142,7 +143,8 @@ class Receiving:
             by_organization.setdefault(line.organization_id, {})[line.variant_id] = None
         variants = {}
         for organization_id, variant_ids in by_organization.items():
-            variants[organization_id] = pins.enter_context((yield from self._stock.pin(organization_id, variant_ids)))
+            pinned = Pinned((yield from self._stock.load(organization_id, variant_ids)))
+            variants[organization_id] = pins.enter_context(pinned)
         return [self._stock.row(variants[line.organization_id][line.variant_id], line.warehouse_id) for line in lines]
 
     def _prepare_counts(

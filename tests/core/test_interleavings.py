@@ -11,7 +11,7 @@ from actors.outcomes import ActorCrashed, InsufficientStock, Refused, Reservatio
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
 from actors.row_changes import Count
 from actors.stock_state import StockState
-from actors.turn import Turn, resume
+from actors.turn import Turn, run
 from actors.two_phase import Prepared
 from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
@@ -65,7 +65,7 @@ def crash_once(monkeypatch: pytest.MonkeyPatch, variant_id: str) -> None:
 def finish_now(turn: Turn[T]) -> T:
     """Run a turn that has nothing to wait for."""
     with pytest.raises(StopIteration) as end:
-        resume(turn, None)
+        run(turn).send(None)
     outcome: T = end.value.value
     return outcome
 
