@@ -8,7 +8,7 @@ import anyio
 from msgspec.structs import replace
 
 from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
-from actors.outcomes import ReservationConfirmed, ReservationExists, StockReserved
+from actors.outcomes import ReservationConfirmed, ReservationExists, StockImported, StockReserved
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationRecord, ReservationState, StockKey
 from actors.views import ReservationPage, StockPage
@@ -125,6 +125,11 @@ class Client:
             case ReservationPage(next_before=before) if before:
                 assert isinstance(operation.request, ListReservations)
                 await self._do(replace(operation.request, before=before))
+            case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
+                # What was counted is counted once more, so that most rows are as they were.
+                random = Random(f"{self._shop.seed}/{request.request_id}")
+                lines = _counted_again(request.lines, random, self._shop.options.pieces)
+                await self._do(Import(lines, request.request_id + AGAIN))
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
@@ -210,7 +215,8 @@ class Client:
         shop = self._shop
         earlier = [request for request in shop.asked[-30:] if isinstance(request, Import)]
         if earlier and random.random() < 0.3:
-            return Import(random.choice(earlier).lines, f"import-{name}")  # counted again, and mostly as it was
+            lines_again = _counted_again(random.choice(earlier).lines, random, shop.options.pieces)
+            return Import(lines_again, f"import-{name}")
         lines = {
             (org, variant, warehouse): CountedLine(
                 org,
@@ -258,6 +264,8 @@ class Client:
         return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)))
 
 
+AGAIN = "-again"
+
 Wish = Callable[[Client, Random, str], Request]
 
 _WISHES: tuple[Wish, ...] = (
@@ -278,6 +286,15 @@ _WISHES: tuple[Wish, ...] = (
 
 def _away(line: CountedLine) -> int:
     return (line.damaged or 0) + (line.in_transit or 0)
+
+
+def _counted_again(lines: tuple[CountedLine, ...], random: Random, pieces: int) -> tuple[CountedLine, ...]:
+    """The same count, mostly as it was: one line has another total, or none has."""
+    if random.random() < 0.3:
+        return lines
+    place = random.randrange(len(lines))
+    other = replace(lines[place], total=_away(lines[place]) + random.randint(0, pieces * 2))
+    return (*lines[:place], other, *lines[place + 1 :])
 
 
 def _numbered(lines: list[CountedLine]) -> list[CountedLine]:
