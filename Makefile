@@ -22,7 +22,7 @@ demo: setup  ## a day of real orders against a server of its own
 test: setup
 	$(BIN)/python -m pytest -n $(JOBS)
 
-test-grpcio: setup  ## the contract of the transports with both ends of grpcio's range
+test-grpcio: setup  ## the contract of the transports, and the client, with both ends of grpcio's range
 	.ci/test_grpcio 1.82.1 1.85.3
 
 check: setup  ## format, lint, types, layers, house rules, contract
