@@ -29,7 +29,7 @@ check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=examples:proto $(BIN)/mypy examples proto  # scripts, whose imports begin in their own folder
+	MYPYPATH=examples:proto $(BIN)/mypy examples proto hatch_build.py  # scripts, whose imports begin in their own folder
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house.py
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
