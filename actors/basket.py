@@ -11,7 +11,7 @@ from actors.stock_actor import StockActor
 from actors.variant_stock import VariantStock
 
 FreedAt = Callable[[StockKey, int], int | None]
-"""When expiries will have given at least so many pieces back to a row, in service milliseconds."""
+"""When expiries will have given at least this many pieces back to a row, in service milliseconds."""
 
 
 def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor]:

@@ -4,8 +4,10 @@
 
 from msgspec import Struct
 
+from actors.plain_value import PlainValue
 
-class Line(Struct, frozen=True, gc=False):
+
+class Line(PlainValue, frozen=True):
     """A wish for `quantity` pieces. An empty warehouse lets the planner choose one."""
 
     variant_id: str
@@ -67,7 +69,7 @@ class Receive(Struct, frozen=True, tag=True):
     reference: str = ""
 
 
-class CountedLine(Struct, frozen=True, gc=False):
+class CountedLine(PlainValue, frozen=True):
     """A row as it was counted. A figure that is None stays as it is. `line_number` names the line if it is bad."""
 
     organization_id: str

@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
+from actors.plain_value import PlainValue
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
 
@@ -42,7 +43,7 @@ class OrderKey(NamedTuple):
     order_id: str
 
 
-class Delta(Struct, frozen=True, gc=False):
+class Delta(PlainValue, frozen=True):
     """What a change adds to each quantity of a row; negative takes away."""
 
     available: int = 0
@@ -55,7 +56,7 @@ class Delta(Struct, frozen=True, gc=False):
         return self.available + self.reserved + self.damaged + self.in_transit
 
 
-class StockRecord(Struct, frozen=True, gc=False):
+class StockRecord(PlainValue, frozen=True):
     """A snapshot of one stock row. Version 0 is a row that does not exist yet; every change counts it up by one."""
 
     organization_id: str
@@ -91,7 +92,7 @@ class StockRecord(Struct, frozen=True, gc=False):
         assert self.total <= INT32_MAX, self
 
 
-class ReservationItem(Struct, frozen=True, gc=False):
+class ReservationItem(PlainValue, frozen=True):
     """One line of a reservation, as it was served. `requested_warehouse_id` is empty where the planner chose."""
 
     variant_id: str
@@ -163,7 +164,7 @@ class RequestRecord(Struct, frozen=True):
         return RequestKey(self.scope, self.request_id)
 
 
-class WarehouseRecord(Struct, frozen=True, gc=False):
+class WarehouseRecord(PlainValue, frozen=True):
     """A warehouse and the name it is shown by."""
 
     organization_id: str
@@ -171,7 +172,7 @@ class WarehouseRecord(Struct, frozen=True, gc=False):
     name: str
 
 
-class RowChange(Struct, frozen=True, gc=False):
+class RowChange(PlainValue, frozen=True):
     """One row's part of a transaction: a line of the ledger."""
 
     before: StockRecord

@@ -5,10 +5,11 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from actors.commands import CountedLine
+from actors.plain_value import PlainValue
 from actors.records import Delta, StockRecord
 
 
-class Count(Struct, frozen=True, gc=False):
+class Count(PlainValue, frozen=True):
     """A row's change that sets absolute figures: its delta is known only when nothing else on the row is undecided.
 
     A figure that is None stays as it is, and is 0 on a new row.

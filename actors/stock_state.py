@@ -17,9 +17,8 @@ retries).
 
 from enum import Enum
 
-from msgspec import Struct
-
 from actors.bounds import INT32_MAX
+from actors.plain_value import PlainValue
 from actors.records import Delta, RowChange, StockRecord
 from actors.row_changes import Change, Count, Figures, counted
 
@@ -33,7 +32,7 @@ class Verdict(Enum):
     TOO_LARGE = "too large"  # the total would exceed 2^31-1
 
 
-class Hold(Struct, frozen=True, gc=False):
+class Hold(PlainValue, frozen=True):
     """What one undecided transaction would do to this row."""
 
     delta: Delta

@@ -62,7 +62,7 @@ class Frame:
         calls_max: how many calls may be under way; one more is answered UNAVAILABLE, to be retried. So it is with
         uploads_max: streams with one answer at their end;
         streams_max: streams with an answer to each message.
-        upload_stall_timeout_s: an upload that sends nothing for so many seconds is ended.
+        upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class Requests(AsyncIterator[M], Generic[M]):
             if self._whole:
                 # No message more: so it is too when the caller gave up, its deadline passed, the connection was lost or
                 # a message was too long, and the cancellation comes only afterwards. What tells them apart: headers can
-                # be sent to a caller who has ended its stream and waits for the answer, and to none of the others.
+                # be sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
         return parse(self._kind, raw, self._levels)

@@ -1,6 +1,5 @@
 """The composition root: the only place that knows which adapters, clocks and id sources are used."""
 
-import asyncio
 import os
 import socket
 import time
@@ -11,6 +10,7 @@ import uuid_utils
 
 from actors.exceptions import leaves
 from stockkeeper.config import ConfigurationError, ServeConfig
+from stockkeeper.serving.future_event import FutureEvent
 from storage.sql.sql_store import SqlStore
 from storage.store import StorageError, Store
 from supervisor.clock import ServiceClock
@@ -41,22 +41,6 @@ def build_sources() -> Sources:
         monotonic_s=time.monotonic,
         event=FutureEvent,
     )
-
-
-class FutureEvent:
-    """An event that one task waits for, on asyncio only: `anyio.Event` does more, at ten times the cost."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def set(self) -> None:
-        if not self._future.done():  # it is, if the task that waited was cancelled
-            self._future.set_result(None)
-
-    def wait(self) -> "asyncio.Future[None]":
-        return self._future
 
 
 def build_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]) -> Supervisor:

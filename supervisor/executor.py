@@ -20,7 +20,7 @@ class Executor:
     """Makes turns that end when the outcome of a command is durable.
 
     Args:
-        orders: who carries out what belongs to an order.
+        orders: the activations that carry out what belongs to an order.
         receiving: carries out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """

@@ -31,9 +31,7 @@ EXEMPT: dict[str, set[str]] = {
     "long files": set(),
     "class names": {"Line", "LineError"},
     "matches": {"brief"},  # over requests and answers alike: what is not shortened is shown
-    "silent classes": {
-        "FutureEvent",
-    },
+    "silent classes": set(),
 }
 
 

@@ -114,6 +114,6 @@ class Link(asyncio.Protocol, Generic[M]):
                 body = self._encoder.encode(outbox[begin : begin + MESSAGES_A_FRAME_MAX])
                 frames += (len(body).to_bytes(LENGTH_BYTES, "big"), body)
         except Exception:
-            self._transport.abort()  # a bug: rather all who wait hear of it than some wait for ever
+            self._transport.abort()  # a bug: it is better that all callers hear of it than that some wait for ever
             raise
         self._transport.write(b"".join(frames))

@@ -36,7 +36,7 @@ class HealthServicer:
         return f"<HealthServicer serving={self._serving} ending={self._ending}>"
 
     def set_serving(self, serving: bool) -> None:
-        """Tell those who watch, and from now on those who ask."""
+        """Tell the watchers, and from now on every caller that asks."""
         if not self._ending and serving != self._serving:
             self._serving = serving
             self._wake_watchers()

@@ -2,9 +2,9 @@
 
 Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, frames, a handful of operations of the
 core. So a message of the stream carries as many requests as the client had when it could write, and as many replies as
-were there when the last message was written; nobody waits for a batch to fill. A request has no task: it goes to the
-core on the reader's stack, its answer comes to a list on the stack of who gives it, and a batch that the journal
-made durable wakes each stream's writer once.
+were there when the last message was written; nobody waits for a batch to fill. A request has no task: the reader
+hands it to the core, its answer joins a list when it is given, and a batch that the journal made durable wakes each
+stream's writer once.
 
 What is under way on a stream is bounded, from when a request is read until its reply was written. At the bound
 nothing more is read, and HTTP/2 holds up the client: a client that does not read its replies costs that many of
@@ -37,7 +37,7 @@ PATH = "/inventory.v1.ReservationStream/ReserveStock"
 REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 REQUESTS_A_TURN = 64  # about 2 ms of work, then others are served
-REPLIES_BYTES_MAX = 256 * 1024  # a message is sent once it has so many; clients refuse more than 4 MiB
+REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
 
 
 class ReservationStreamServicer:

@@ -142,7 +142,7 @@ class CoreCall:
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
         self._task = None  # or they would keep each other
         if not self.is_over:
-            self.cancel()  # it was cancelled, but not by the caller, who would wait for ever
+            self.cancel()  # it was cancelled, but not by the caller, which would wait for ever
 
     def _over(self) -> None:
         self.is_over = True

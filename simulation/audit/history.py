@@ -47,7 +47,7 @@ class Operation(Struct):
     moves: int = 0
 
 
-class Note(Struct, frozen=True, gc=False):
+class Note(Struct, frozen=True):
     """An event, for people to read."""
 
     at_s: float

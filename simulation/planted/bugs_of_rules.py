@@ -83,7 +83,7 @@ def deadlock_by_lock_order() -> Patches:
     return [(supervisor.transactions.coordinator, "_key_of", lambda change: 0)]
 
 
-@bug("an abort does not look who waits for it", "G10")
+@bug("an abort does not judge the prepares that wait for it", "G10")
 def waiting_forgotten_after_abort() -> Patches:
     def abort(self: StockActor, transaction_id: int) -> None:
         self.state.abort(transaction_id)

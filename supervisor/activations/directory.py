@@ -1,4 +1,4 @@
-"""Activations by key: who is in memory now.
+"""Activations by key: what is in memory now.
 
 Two generations stand in for timestamps: what is used moves to the young one; a sweep drops whatever is still in
 the old one, if it is quiet, and makes the young one old. So an activation unused for one to two sweep intervals

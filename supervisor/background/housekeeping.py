@@ -2,8 +2,8 @@
 
 The owner does it, behind the fence of its epoch, in small steps with rests between them: a step takes its turn among
 the journal's batches, and the rests are so long that nine tenths of the database's time are left to those. Nothing
-waits for it and nothing rests on it. What it takes away never changes again, so whoever has it in memory may go on
-to answer with it until it is passivated; from then on it is as if it had never been.
+waits for it and nothing rests on it. What it takes away never changes again, so an activation may go on to
+answer with it until it is passivated; from then on it is as if it had never been.
 
 Turned down: a program of its own beside the server (on SQLite it would be a second connection that commits, which
 older versions do not survive; on Postgres it would need a fence of its own); doing it at the start (a start must be
@@ -19,17 +19,17 @@ from supervisor.clock import ServiceClock
 
 ROWS_A_STEP = 250  # a batch waits for a step: 500 rows took 8 to 20 ms on a busy machine
 REST_MIN_S, REST_MAX_S = 0.01, 5.0
-REST_STEPS = 9  # a rest is as long as so many of the steps before it
+REST_STEPS = 9  # a rest is nine times as long as the step before it
 RETRY_S = 10.0
 DAY_MS = 24 * 60 * 60 * 1_000
 
 
 class Housekeeping:
-    """Keeps what ended in the last so many days.
+    """Moves out what ended longer ago than it is kept.
 
     Args:
         clock: the service clock.
-        move_out: moves out what ended before a time, at most so many rows.
+        move_out: moves out what ended before a time, at most as many rows as asked for.
         report: told of a step that failed.
         keep_days: how long what is over is kept.
         idle_s: how long to sleep where nothing is to be done, in seconds.
@@ -69,7 +69,7 @@ class Housekeeping:
         try:
             moved = await self._move_out(max(0, begun_ms - self._keep_ms), ROWS_A_STEP)
         except StorageError as error:
-            # Whether the database has gone away is for those to say who cannot do without it.
+            # The journal and the heartbeat say whether the database has gone away: they cannot do without it.
             self._report(self, error)
             return RETRY_S
         if not moved.rows:

@@ -62,7 +62,7 @@ class Lease:
     def give(self, reply: Reply[Any], value: Any, error: Exception | None) -> None:
         """Give a durable answer now if the lease holds, else after the next proof of ownership.
 
-        Only an outcome needs the lease. That something failed is true whoever owns the database.
+        Only an outcome needs the lease. That something failed is true for any owner of the database.
         """
         if self.holds or (error is not None and not isinstance(error, Refused)):
             reply.settle(value, error)

@@ -2,7 +2,7 @@
 
 `append` is synchronous: where a transaction stands is settled at once, and everything that follows may build on
 it. One task writes. It takes all that was appended while the last batch was being written and writes it in one
-database transaction (group commit), so that a sync to disk is shared by all who wait for it. The database
+database transaction (group commit), so that all that wait for a sync to disk share it. The database
 therefore always holds a prefix of the journal; a batch that fails takes all later entries with it, since they
 were judged against it.
 
@@ -62,6 +62,12 @@ class _Answer(Struct, frozen=True):
 
 class Journal:
     """Appends, writes, publishes.
+
+    An answer that rests on a transaction is given when it is durable:
+
+        journal.append(transaction)
+        journal.answer(reply, fact)
+        assert await reply.wait() is fact  # after the batch
 
     Args:
         store: an open store, whose only writer this is.
