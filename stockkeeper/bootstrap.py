@@ -10,7 +10,7 @@ import uuid_utils
 
 from actors.exceptions import leaves
 from stockkeeper.config import ConfigurationError, ServeConfig
-from stockkeeper.serving.future_event import FutureEvent
+from stockkeeper.future_event import FutureEvent
 from storage.sql.sql_store import SqlStore
 from storage.store import StorageError, Store
 from supervisor.clock import ServiceClock
