@@ -1,0 +1,131 @@
+"""Each option and each environment variable of the program, by a table: what it is read as, and what goes first."""
+
+import inspect
+from typing import Any
+
+import pytest
+from cyclopts import CoercionError
+
+from stockkeeper.command_line.cli import COMMANDS, app
+
+# The command with what it needs, an option, its variable if it has one, what is given, and what the command gets.
+OPTIONS = [
+    ("serve", "--host", "GRPC_HOST", "0.0.0.0", "0.0.0.0"),
+    ("serve", "--port", "GRPC_PORT", "0", 0),
+    ("serve", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("serve", "--frontends", "GRPC_FRONTENDS", "64", 64),
+    ("serve", "--transport", "STOCKKEEPER_TRANSPORT", "grpc-aio", "grpc-aio"),
+    ("serve", "--grace-s", "", "2.5", 2.5),
+    ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
+    ("serve", "--sample", "", None, True),
+    ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("backup copy.db", "--replace", "", None, True),
+    ("import a.csv", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("import a.csv", "--request-id", "", "r", "r"),
+    ("import a.csv", "--json", "", None, True),
+    ("stock shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("stock shop", "--warehouse", "", "w", "w"),
+    ("stock shop", "--rows", "", "2147483647", 2_147_483_647),
+    ("stock shop", "--json", "", None, True),
+    ("receive shop mug w 1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("receive shop mug w 1", "--reason", "", "x", "x"),
+    ("receive shop mug w 1", "--reference", "", "x", "x"),
+    ("receive shop mug w 1", "--request-id", "", "r", "r"),
+    ("receive shop mug w 1", "--json", "", None, True),
+    ("reservations shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("reservations shop", "--state", "", "active", "active"),
+    ("reservations shop", "--rows", "", "007", 7),
+    ("reservations shop", "--json", "", None, True),
+    ("reserve shop o1 mug:1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("reserve shop o1 mug:1", "--ttl-minutes", "", "44640", 44_640),
+    ("reserve shop o1 mug:1", "--json", "", None, True),
+    ("confirm shop r o1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("confirm shop r o1", "--json", "", None, True),
+    ("release shop r", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("release shop r", "--json", "", None, True),
+    ("fulfill shop r", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("fulfill shop r", "--reference", "", "x", "x"),
+    ("fulfill shop r", "--request-id", "", "r", "r"),
+    ("fulfill shop r", "--json", "", None, True),
+]
+OTHERS: dict[str, tuple[str, object]] = {
+    "GRPC_HOST": ("::1", "::1"),
+    "GRPC_PORT": ("1", 1),
+    "DATABASE_URL": ("sqlite:///b.db", "sqlite:///b.db"),
+    "GRPC_FRONTENDS": ("2", 2),
+    "STOCKKEEPER_TRANSPORT": ("core", "core"),
+    "KEEP_DAYS": ("3", 3),
+    "LOG_LEVEL": ("error", "error"),
+    "STOCKKEEPER_TARGET": ("b:2", "b:2"),
+}
+BOUNDS = [
+    ("serve", "--port", ("0", "65535"), ("-1", "65536")),
+    ("serve", "--frontends", ("0", "64"), ("65",)),
+    ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
+    ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
+    ("stock shop", "--rows", ("1",), ("0", "2147483648")),
+    ("reserve shop o1 mug:1", "--ttl-minutes", ("0", "44640"), ("44641",)),
+    ("simulate", "--jobs", ("1", "1024"), ("0", "1025")),
+    ("simulate", "--clients", ("1",), ("0",)),
+    ("simulate", "--operations", ("1",), ("0",)),
+    ("simulate", "--fresh", ("0",), ("-1",)),
+    ("simulate", "--seed", ("0", "9007199254740992"), ("9007199254740993",)),
+]
+VARIABLES = sorted({variable for _, _, variable, _, _ in OPTIONS if variable})
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def given(*words: str) -> dict[str, Any]:
+    """What the command would be called with, by name."""
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    bound.apply_defaults()
+    assert callable(command)
+    return dict(bound.arguments)
+
+
+def name_of(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
+
+
+@pytest.mark.parametrize(("command", "option", "variable", "text", "value"), OPTIONS)
+def test_an_option_is_read_and_goes_before_its_variable(
+    monkeypatch: pytest.MonkeyPatch, command: str, option: str, variable: str, text: str | None, value: object
+) -> None:
+    name, words = name_of(option), command.split()
+    default = given(*words)[name]
+    assert default != value
+    values = [] if text is None else [text]
+    assert given(*words, option, *values)[name] == value
+    if variable:
+        monkeypatch.setenv(variable, text or "")
+        assert given(*words)[name] == value
+        other_text, other = OTHERS[variable]
+        assert given(*words, option, other_text)[name] == other
+
+
+@pytest.mark.parametrize(("command", "option", "good", "bad"), BOUNDS)
+def test_a_number_has_bounds(command: str, option: str, good: tuple[str, ...], bad: tuple[str, ...]) -> None:
+    for text in good:
+        assert given(*command.split(), option, text)[name_of(option)] == float(text)
+    for text in bad:
+        with pytest.raises(CoercionError):
+            given(*command.split(), option, text)
+
+
+def test_every_option_is_in_the_table() -> None:
+    listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
+    listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
+    listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
+    listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
+    for command in COMMANDS:
+        function = app[command].default_command
+        assert function is not None
+        options = {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        assert options == {name for its, name in listed if its == command}
