@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from actors.bounds import ALTERNATIVES_MAX
 from actors.commands import Line
-from actors.outcomes import InsufficientStock, Refused, Shortage, StockNotFound
-from actors.planner import Placement, place
+from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
+from actors.planner import Free, Placement, place
 from actors.records import Delta, ReservationItem, StockKey
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
@@ -26,13 +27,14 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[St
     rows = _rows_as_named(lines, variants)
     if rows is not None:
         return rows
-    placements = place(lines, {variant_id: variant.free() for variant_id, variant in variants.items()})
+    free = {variant_id: variant.free() for variant_id, variant in variants.items()}
+    placements = place(lines, free)
     if not all(placement.fits for placement in placements):
         if any(variant.is_undecided for variant in variants.values()):
             free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
             placements = place(lines, free)
         if not all(placement.fits for placement in placements):
-            raise Refused(_refusal(lines, placements, next(iter(variants.values())).key.organization_id))
+            raise Refused(_refusal(lines, placements, free))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
@@ -108,12 +110,21 @@ def giving_back(
     return [(row, Delta(0 if shipped else quantity, -quantity)) for row, quantity in quantities.items()]
 
 
-def _refusal(
-    lines: Sequence[Line], placements: Sequence[Placement], organization_id: str
-) -> StockNotFound | InsufficientStock:
-    for line, placement in zip(lines, placements, strict=True):
-        if not placement.found:
-            return StockNotFound(line.variant_id, line.warehouse_id)
+def _refusal(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> StockNotFound | InsufficientStock:
+    """All that is wrong with the basket, and where else its goods are."""
+    shortages = _shortages(lines, placements, free)
+    missing = dict.fromkeys(
+        (line.variant_id, line.warehouse_id)
+        for line, placement in zip(lines, placements, strict=True)
+        if not placement.found
+    )
+    if not missing:
+        return InsufficientStock(shortages)
+    first, *others = [MissingStock(*row, _alternatives(free, *row)) for row in missing]
+    return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others), shortages)
+
+
+def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> tuple[Shortage, ...]:
     # All that the basket asks of a row was judged together and is named together.
     asked: dict[tuple[str, str], int] = {}
     for line, placement in zip(lines, placements, strict=True):
@@ -122,6 +133,15 @@ def _refusal(
     short = {
         (line.variant_id, placement.warehouse_id): placement.available
         for line, placement in zip(lines, placements, strict=True)
-        if not placement.fits
+        if placement.found and not placement.fits
     }
-    return InsufficientStock(tuple([Shortage(*row, asked[row], available) for row, available in short.items()]))
+    return tuple([Shortage(*row, asked[row], available, _alternatives(free, *row)) for row, available in short.items()])
+
+
+def _alternatives(free: Free, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
+    others = [
+        Alternative(other_id, available)
+        for other_id, available in free.get(variant_id, {}).items()
+        if available > 0 and other_id != warehouse_id
+    ]
+    return tuple(sorted(others, key=lambda other: (-other.available, other.warehouse_id))[:ALTERNATIVES_MAX])

@@ -63,6 +63,13 @@ Fact = (
 # ---- refusals ---------------------------------------------------------------------------------------------------
 
 
+class Alternative(Struct, frozen=True):
+    """Another warehouse that has some of the variant."""
+
+    warehouse_id: str
+    available: int
+
+
 class Shortage(Struct, frozen=True):
     """A row that cannot give what the basket asks of it: `requested` is the sum over the lines that meet there."""
 
@@ -70,11 +77,30 @@ class Shortage(Struct, frozen=True):
     warehouse_id: str  # where no warehouse was named: the one with the most
     requested: int
     available: int
+    alternatives: tuple[Alternative, ...] = ()  # those with the most, the most first
+
+
+class MissingStock(Struct, frozen=True):
+    """A row that a line names and that does not exist."""
+
+    variant_id: str
+    warehouse_id: str  # empty: in no warehouse
+    alternatives: tuple[Alternative, ...] = ()
 
 
 class StockNotFound(Struct, frozen=True, tag=True):
+    """Some lines name what does not exist: the first of them, and whatever else is wrong with the basket."""
+
     variant_id: str
     warehouse_id: str  # empty: in no warehouse
+    alternatives: tuple[Alternative, ...] = ()
+    others: tuple[MissingStock, ...] = ()
+    shortages: tuple[Shortage, ...] = ()
+
+    @property
+    def missing(self) -> tuple[MissingStock, ...]:
+        """All that does not exist."""
+        return (MissingStock(self.variant_id, self.warehouse_id, self.alternatives), *self.others)
 
 
 class InsufficientStock(Struct, frozen=True, tag=True):

@@ -16,6 +16,7 @@ from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
     InsufficientStock,
+    MissingStock,
     QuantityTooLarge,
     Refusal,
     Refused,
@@ -27,6 +28,7 @@ from actors.outcomes import (
     ReservationOfOtherOrder,
     ReservationWasFulfilled,
     ReservationWasReleased,
+    Shortage,
     StockNotFound,
 )
 from actors.unavailable import Unavailable
@@ -69,11 +71,8 @@ def describe(error: Exception) -> Problem | None:
 
 def describe_refusal(refusal: Refusal) -> Problem:
     match refusal:
-        case StockNotFound(variant_id=variant_id, warehouse_id=warehouse_id):
-            metadata = {"variant_id": variant_id, "warehouse_id": warehouse_id}
-            return Problem(
-                StatusCode.NOT_FOUND, "STOCK_NOT_FOUND", f"Stock not found for variant {variant_id}", metadata
-            )
+        case StockNotFound():
+            return _stock_not_found(refusal)
         case InsufficientStock():
             return _insufficient_stock(refusal)
         case ReservationExists(reservation_id=reservation_id):
@@ -117,6 +116,17 @@ def _invalid(error: Invalid) -> Problem:
     if others:
         message += f" (and {len(others)} more)"
     return Problem(StatusCode.INVALID_ARGUMENT, error.reason, message, listed=error.violations)
+
+
+def _stock_not_found(refusal: StockNotFound) -> Problem:
+    listed: tuple[MissingStock | Shortage, ...] = (*refusal.missing, *refusal.shortages)
+    message = f"Stock not found for variant {refusal.variant_id}"
+    if refusal.alternatives:  # the variant is known, only not there
+        message += f" in warehouse {refusal.warehouse_id}"
+    if len(listed) > 1:
+        message += f" (and {len(listed) - 1} more)"
+    metadata = {"variant_id": refusal.variant_id, "warehouse_id": refusal.warehouse_id}
+    return Problem(StatusCode.NOT_FOUND, "STOCK_NOT_FOUND", message, metadata, listed=listed)
 
 
 def _insufficient_stock(refusal: InsufficientStock) -> Problem:

@@ -18,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
-from actors.outcomes import LineError, Shortage
+from actors.outcomes import LineError, MissingStock, Shortage
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
@@ -47,7 +47,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     retry_after_ms: int = 0
-    listed: Sequence[Violation] | Sequence[Shortage] | Sequence[LineError] = ()
+    listed: Sequence[Violation] | Sequence[Shortage | MissingStock] | Sequence[LineError] = ()
     listed_total: int = 0  # 0: as many as there are in `listed`
 
 
@@ -99,7 +99,7 @@ def _list_message(problem: Problem, room: int) -> Message:
     match problem.listed[0]:
         case Violation():
             return BadRequest(field_violations=entries)
-        case Shortage():
+        case Shortage() | MissingStock():
             return PreconditionFailure(violations=entries)
         case LineError():
             return ImportErrors(errors=entries, errors_total=problem.listed_total)
@@ -114,19 +114,25 @@ def _fitting(entries: Iterable[Message], room: int) -> Iterator[Any]:
         yield entry
 
 
-def _entry(listed: Violation | Shortage | LineError) -> Message:
+def _entry(listed: Violation | Shortage | MissingStock | LineError) -> Message:
     match listed:
         case Violation(field=field, description=description):
             return BadRequest.FieldViolation(field=field, description=description)
         case Shortage():
-            place = f"@{listed.warehouse_id}" if listed.warehouse_id else ""
-            return PreconditionFailure.Violation(
-                type="INSUFFICIENT_STOCK",
-                subject=f"{listed.variant_id}{place}",
-                description=f"requested {listed.requested}, available {listed.available}",
-            )
+            what = f"requested {listed.requested}, available {listed.available}"
+            return _precondition("INSUFFICIENT_STOCK", listed, what)
+        case MissingStock():
+            return _precondition("STOCK_NOT_FOUND", listed, "no such stock")
         case LineError():
             return ImportLineError(line_number=listed.line_number, reason=listed.reason)
+
+
+def _precondition(kind: str, row: Shortage | MissingStock, what: str) -> Message:
+    """What is wrong with a row, and which warehouses have the variant."""
+    subject = f"{row.variant_id}@{row.warehouse_id}" if row.warehouse_id else row.variant_id
+    others = ", ".join(f"{other.warehouse_id} has {other.available}" for other in row.alternatives)
+    description = f"{what}; {others}" if others else what
+    return PreconditionFailure.Violation(type=kind, subject=subject, description=description)
 
 
 def _percent_encoded_bytes(message: str) -> int:

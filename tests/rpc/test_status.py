@@ -15,9 +15,11 @@ from stockkeeper_client.v1.stock_pb2 import ImportErrors
 
 from actors.bounds import INT32_MAX
 from actors.outcomes import (
+    Alternative,
     ImportRejected,
     InsufficientStock,
     LineError,
+    MissingStock,
     QuantityTooLarge,
     Refusal,
     Shortage,
@@ -35,6 +37,7 @@ from rpc.messages.status import (
 )
 
 EMOJI = "😀" * 128
+ELSEWHERE = (Alternative(EMOJI, INT32_MAX),) * 5
 
 
 def details_of(status: grpc.Status) -> bytes:
@@ -87,6 +90,20 @@ def test_short_lines_become_violated_preconditions() -> None:
     ]
 
 
+def test_missing_stock_and_other_warehouses_are_told_in_violated_preconditions() -> None:
+    elsewhere = (Alternative("madrid", 50), Alternative("lisbon", 3))
+    missing, short = (MissingStock("jug", ""),), (Shortage("tea", "porto", 2, 1, elsewhere[:1]),)
+    status = to_status(describe_refusal(StockNotFound("mug", "paris", elsewhere, missing, short)))
+    assert status.details == "Stock not found for variant mug in warehouse paris (and 2 more)"
+    violations = unpacked(status, PreconditionFailure).violations
+    assert [(each.type, each.subject, each.description) for each in violations] == [
+        ("STOCK_NOT_FOUND", "mug@paris", "no such stock; madrid has 50, lisbon has 3"),
+        ("STOCK_NOT_FOUND", "jug", "no such stock"),
+        ("INSUFFICIENT_STOCK", "tea@porto", "requested 2, available 1; madrid has 50"),
+    ]
+    assert unpacked(status, ErrorInfo).metadata["violations_total"] == "3"
+
+
 def test_bad_lines_become_import_errors() -> None:
     status = to_status(describe_refusal(ImportRejected((LineError(3, "no"), LineError(4, "nor this")), 9)))
     errors = unpacked(status, ImportErrors)
@@ -101,6 +118,8 @@ def test_bad_lines_become_import_errors() -> None:
         ImportRejected((LineError(INT32_MAX, EMOJI),) * 1_000, INT32_MAX),
         QuantityTooLarge(EMOJI, EMOJI, 2 * INT32_MAX),
         StockNotFound(EMOJI, EMOJI),
+        StockNotFound(EMOJI, EMOJI, ELSEWHERE, (MissingStock(EMOJI, EMOJI, ELSEWHERE),) * 1_000),
+        InsufficientStock((Shortage(EMOJI, EMOJI, INT32_MAX, INT32_MAX, ELSEWHERE),) * 1_000, INT32_MAX),
     ],
 )
 def test_the_longest_ids_leave_a_status_within_what_every_client_takes(refusal: Refusal) -> None:
