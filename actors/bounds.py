@@ -9,4 +9,5 @@ TTL_MINUTES_MAX = 44_640  # 31 days
 IMPORT_LINES_MAX = 200_000
 NOTE_CHARACTERS_MAX = 512  # a reason or a reference
 ALTERNATIVES_MAX = 5  # warehouses that a refusal names in place of the one that falls short
+NEW_ORGANIZATIONS_MAX = 100  # that the answer to an import names
 LINE_ERRORS_MAX = 1_000  # bad lines of an import that a refusal names

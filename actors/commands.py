@@ -67,6 +67,7 @@ class Receive(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    from_in_transit: bool = False  # they had been announced, and are taken from what is in transit as far as it goes
 
 
 class CountedLine(PlainValue, frozen=True):

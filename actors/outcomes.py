@@ -41,13 +41,18 @@ class StockReceived(Struct, frozen=True, tag=True):
     total: int
     available: int
     available_before: int
+    row_created: bool = False
+    organization_created: bool = False  # it had no row before
 
 
 class StockImported(Struct, frozen=True, tag=True):
+    """`new_organizations` names at most 100 of those that had no row before."""
+
     lines: int
     rows_created: int
     rows_changed: int
     rows_unchanged: int
+    new_organizations: tuple[str, ...] = ()
 
 
 Fact = (

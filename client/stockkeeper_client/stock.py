@@ -49,12 +49,16 @@ class StockClient:
         warehouse_id: str,
         quantity: int,
         *,
+        from_in_transit: bool = False,
         reason: str = "",
         reference: str = "",
         request_id: str | None = None,
         timeout_s: float | None = None,
     ) -> pb.ReceiveStockResponse:
-        """Adds goods to a stock row, which is made if it does not exist. `reason` and `reference` go to the ledger."""
+        """Adds goods to a stock row, which is made if it does not exist. `reason` and `reference` go to the ledger.
+
+        With `from_in_transit` they had been announced: what the row has in transit falls by as many, as far as it goes.
+        """
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
             request_id=request_id or str(uuid4()),
@@ -63,6 +67,7 @@ class StockClient:
             quantity=quantity,
             reason=reason,
             reference=reference,
+            from_in_transit=from_in_transit,
         )
         return await self._connection.call(self.stub.ReceiveStock, request, timeout_s=timeout_s)
 

@@ -68,16 +68,26 @@ def bulk_availability(check: BasketCheck) -> inventory_pb2.CheckBulkAvailability
     )
 
 
-def reserved(fact: StockReserved) -> inventory_pb2.ReserveStockResponse:
+def reserved(fact: StockReserved, ttl_minutes: int | None = None) -> inventory_pb2.ReserveStockResponse:
+    """Args:
+    ttl_minutes: what the request asked for. A repetition with another time limit is told that it changes nothing.
+    """
     reservation = fact.reservation
     response = inventory_pb2.ReserveStockResponse(
         success=True,
         reservation_id=reservation.reservation_id,
         expires_at=timestamp(reservation.expires_at_ms),
-        message="Stock reserved successfully",
+        message=_reserved_text(reservation, ttl_minutes),
     )
     _add_items(response.reserved_items.add, reservation)
     return response
+
+
+def _reserved_text(reservation: ReservationRecord, ttl_minutes: int | None) -> str:
+    held_ms = reservation.expires_at_ms - reservation.created_at_ms
+    if ttl_minutes is None or reservation.state != "active" or held_ms == ttl_minutes * 60_000:
+        return "Stock reserved successfully"
+    return f"Stock was reserved before; its time limit was not changed and is {held_ms // 60_000} minutes"
 
 
 def confirmed(fact: ReservationConfirmed) -> inventory_pb2.ConfirmReservationResponse:
@@ -116,7 +126,9 @@ def received(fact: StockReceived) -> stock_pb2.ReceiveStockResponse:
         total_quantity=fact.total,
         available_quantity=fact.available,
         quantity_before=fact.available_before,
-        message="Stock received",
+        message="Stock received" if not fact.row_created else "Stock received in a new row",
+        row_created=fact.row_created,
+        organization_created=fact.organization_created,
     )
 
 
@@ -127,6 +139,7 @@ def imported(fact: StockImported) -> stock_pb2.ImportStockResponse:
         rows_changed=fact.rows_changed,
         rows_unchanged=fact.rows_unchanged,
         message="Stock imported",
+        new_organizations=fact.new_organizations,
     )
 
 

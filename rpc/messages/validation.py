@@ -142,6 +142,7 @@ def receive(request: stock_pb2.ReceiveStockRequest) -> Receive:
         request.request_id,
         request.reason,
         request.reference,
+        request.from_in_transit,
     )
 
 

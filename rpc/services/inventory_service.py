@@ -3,6 +3,8 @@
 Errors are not handled here but in `rpc.frame`, once for all methods.
 """
 
+from functools import partial
+
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from rpc.frame import Deferred
@@ -29,7 +31,7 @@ class InventoryServicer:
 
     def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> Deferred:
         command = validation.reserve(request, context.invocation_metadata())
-        return Deferred(self._inventory.submit(command), responses.reserved)
+        return Deferred(self._inventory.submit(command), partial(responses.reserved, ttl_minutes=command.ttl_minutes))
 
     def ConfirmReservation(self, request: pb.ConfirmReservationRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.confirm(request)), responses.confirmed)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from stockkeeper_client.v1 import stream_pb2 as pb
 
-from actors.bounds import ID_CHARACTERS_MAX
+from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
 from actors.outcomes import Fact, StockReserved
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
@@ -91,7 +91,15 @@ class Answered(NamedTuple):
     sequence: int
     organization_id: str
     order_id: str
+    ttl_minutes: int
     reply: Reply[Fact]
+
+    @classmethod
+    def to(cls, streamed: pb.StreamedRequest, reply: Reply[Fact]) -> "Answered":
+        """The reply to this request. Its ids are cut, because what is no id may be of any length."""
+        request = streamed.request
+        ids = request.organization_id[:ID_CHARACTERS_MAX], request.order_id[:ID_CHARACTERS_MAX]
+        return cls(streamed.sequence, *ids, request.ttl_minutes or TTL_MINUTES_DEFAULT, reply)
 
 
 class Stream:
@@ -174,9 +182,6 @@ class Stream:
 
     def _take(self, streamed: pb.StreamedRequest) -> None:
         self._under_way += 1
-        request = streamed.request
-        # Cut, because what is no id may be of any length.
-        ids = request.organization_id[:ID_CHARACTERS_MAX], request.order_id[:ID_CHARACTERS_MAX]
         try:
             self._calls.enter()
             try:
@@ -187,11 +192,11 @@ class Stream:
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
             reply.fail(error)
-            self._note(Answered(streamed.sequence, *ids, reply))
+            self._note(Answered.to(streamed, reply))
             if isinstance(error, Unavailable) and error.reason == shutting_down().reason:
                 self.end(error)
         else:
-            reply.when_done(partial(self._on_answer, Answered(streamed.sequence, *ids, reply)))
+            reply.when_done(partial(self._on_answer, Answered.to(streamed, reply)))
 
     def _on_answer(self, answered: Answered) -> None:
         self._calls.leave()
@@ -208,11 +213,11 @@ def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: i
     Args:
         details_bytes_max: how many bytes of details a status may have.
     """
-    message.sequence, message.organization_id, message.order_id, reply = answered
+    message.sequence, message.organization_id, message.order_id, ttl_minutes, reply = answered
     try:
         fact = reply.result()
         assert isinstance(fact, StockReserved), fact
-        message.response.CopyFrom(responses.reserved(fact))
+        message.response.CopyFrom(responses.reserved(fact, ttl_minutes))
     except Exception as error:  # noqa: BLE001 - the request's, not the stream's
         # By its bytes: the message in the stream is of the contract's own pool.
         message.status.ParseFromString(to_message(problem_of(PATH, error), details_bytes_max).SerializeToString())

@@ -22,7 +22,7 @@ from actors.outcomes import (
     Shortage,
     StockNotFound,
 )
-from actors.records import ReservationRecord, StockRecord, Transaction
+from actors.records import Delta, ReservationRecord, StockRecord, Transaction
 from actors.views import Availability, BasketCheck
 from simulation.audit.choice import choose
 from simulation.audit.replay import Timeline, items_asked
@@ -103,6 +103,12 @@ def is_refused(
             return record is not None and record.state == "active"
         case _:
             return False
+
+
+def received(request: Receive, before: StockRecord) -> Delta:
+    """What a delivery changes: goods that were announced are not in transit any more."""
+    arrives = -request.quantity if request.from_in_transit else 0
+    return Delta(available=request.quantity, in_transit=max(arrives, -before.in_transit))
 
 
 def covers(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> bool:

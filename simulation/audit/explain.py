@@ -30,6 +30,7 @@ from simulation.audit.expected import (
     is_counted,
     is_refused,
     lines_asked,
+    received,
     refusal_of,
 )
 from simulation.audit.history import Operation
@@ -222,17 +223,20 @@ class Explainer:
         if isinstance(answer, StockReceived):
             transaction = self._replay.transactions[high - 1]
             change = transaction.changes[0] if transaction.changes else None
-            if change is None or change.after.key != key or change.delta.available != request.quantity:
+            if change is None or change.after.key != key or change.delta != received(request, change.before):
                 raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
             figures = (change.after.stock_id, change.after.total, change.after.available, change.before.available)
             if figures != (answer.stock_id, answer.total, answer.available, answer.available_before):
                 raise Wrong("G4", f"got {answer!r}, but the journal has {change!r}", high)
+            begins = self._replay.stock_lsns[key.organization_id][0] == high
+            if (answer.row_created, answer.organization_created) != (not change.before.exists, begins):
+                raise Wrong("G4", f"got {answer!r}, but it is another row's beginning: {change!r}", high)
             return self._at_its_place(high, low)
         rows = self._replay.rows.get(key)
 
         def is_too_large(lsn: int) -> bool:
             record = rows.at(lsn) if rows else None
-            total = (record.total if record else 0) + request.quantity
+            total = (record.total + received(request, record).total) if record else request.quantity
             return total > INT32_MAX and answer == QuantityTooLarge(key.variant_id, key.warehouse_id, total)
 
         return self._smallest([rows.lsns] if rows else [], is_too_large, low, high, "G5", answer)
@@ -244,9 +248,15 @@ class Explainer:
             transaction = replay.transactions[high - 1]
             changed = {change.after.key for change in transaction.changes}
             created = sum(not change.before.exists for change in transaction.changes)
-            counts = StockImported(len(keys), created, len(changed) - created, len(keys) - len(changed))
-            if transaction.kind != "import" or answer != counts:
+            counts = (len(keys), created, len(changed) - created, len(keys) - len(changed))
+            told = (answer.lines, answer.rows_created, answer.rows_changed, answer.rows_unchanged)
+            if transaction.kind != "import" or told != counts:
                 raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
+            # Rivals may make an organization's first row while an import is about to: then both say so.
+            begun = {key.organization_id: replay.stock_lsns[key.organization_id][0] for key in keys}
+            new, certain = set(answer.new_organizations), {name for name, lsn in begun.items() if lsn == high}
+            if not certain <= new <= {name for name, lsn in begun.items() if lsn > low}:
+                raise Wrong("G4", f"got {answer!r}, but the organizations began at {begun}", high)
             for key, line in zip(keys, request.lines, strict=True):
                 if not is_counted(replay.rows[key], high, line):
                     raise Wrong("G2", f"was applied, but {key} is not what was counted", high)

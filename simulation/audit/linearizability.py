@@ -220,13 +220,16 @@ def _receive(model: Model, request: Receive, answer: Any) -> Model | None:
     rows = dict(model.rows)
     key = (request.organization_id, request.variant_id, request.warehouse_id)
     available, reserved, damaged, transit = rows.get(key, (0, 0, 0, 0))
-    total = available + reserved + damaged + transit + request.quantity
+    arrived = min(request.quantity, transit) if request.from_in_transit else 0
+    total = available + reserved + damaged + transit + request.quantity - arrived
     if total > INT32_MAX:
         return model if isinstance(answer, QuantityTooLarge) else None
     figures = (total, available + request.quantity, available)
     if not isinstance(answer, StockReceived) or figures != (answer.total, answer.available, answer.available_before):
         return None
-    rows[key] = (available + request.quantity, reserved, damaged, transit)
+    if answer.row_created == (key in rows):
+        return None
+    rows[key] = (available + request.quantity, reserved, damaged, transit - arrived)
     return model._replace(rows=tuple(sorted(rows.items())))
 
 

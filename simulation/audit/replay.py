@@ -150,7 +150,7 @@ class Replay:
             case "reserve" | "confirm" | "release" | "expire" | "fulfill":
                 self._apply_reservation(transaction, deltas)
             case "receive":
-                if len(deltas) != 1 or any(delta != Delta(max(1, delta.available)) for delta in deltas.values()):
+                if len(deltas) != 1 or not all(_is_delivery(delta) for delta in deltas.values()):
                     self._wrong("G8", f"a delivery changes {deltas}")
             case "import":
                 if any(delta.reserved for delta in deltas.values()):
@@ -335,3 +335,7 @@ def between(lsns: Sequence[Sequence[int]], low: int, high: int) -> Iterator[int]
     for some in lsns:
         changes.extend(some[bisect_right(some, low) : bisect_right(some, high)])
     yield from sorted(changes) if len(lsns) > 1 else changes
+
+
+def _is_delivery(delta: Delta) -> bool:
+    return delta == Delta(delta.available, in_transit=delta.in_transit) and 0 <= -delta.in_transit <= delta.available

@@ -14,7 +14,7 @@ import supervisor.transactions.receiving
 from actors.actor import Envelope
 from actors.commands import Expire, KeyedCommand
 from actors.order_actor import OrderActor
-from actors.outcomes import Fact, Refused, ReservationNotFound
+from actors.outcomes import Alternative, Fact, Refused, ReservationNotFound
 from actors.planner import place
 from actors.records import Delta, OrderKey, StockRecord
 from actors.reply import Reply
@@ -286,6 +286,23 @@ def open_figure_becomes_0() -> Patches:
         return Figures(*[getattr(count, figure) or 0 for figure in Figures._fields])
 
     return [(actors.stock_state, "counted", counted), (supervisor.transactions.receiving, "counted", counted)]
+
+
+@bug("goods that were announced are counted once more when they come in", "G4")
+def announced_goods_counted_twice() -> Patches:
+    def received(command: Any, row: Any) -> Delta:
+        return Delta(available=command.quantity)
+
+    return [(supervisor.transactions.receiving, "_received", received)]
+
+
+@bug("a refusal names another warehouse that falls short as well", "G5")
+def alternatives_by_the_least() -> Patches:
+    def alternatives(free: Any, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
+        others = [Alternative(other, pieces) for other, pieces in free.get(variant_id, {}).items()]
+        return tuple(sorted(others, key=lambda other: (other.available, other.warehouse_id)))
+
+    return [(actors.basket, "_alternatives", alternatives)]
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------

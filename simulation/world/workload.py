@@ -209,7 +209,9 @@ class Client:
             name = f"delivery-{delivery}"
         quantity = same.randint(1, 3) if same.random() < 0.97 else 2**31 - 1
         warehouse = same.choice(shop.warehouses) if same.random() < 0.9 else "wh_new"
-        return Receive(same.choice(shop.organizations), same.choice(shop.variants), warehouse, quantity, name)
+        organization = "org_new" if warehouse == "wh_new" and same.random() < 0.2 else same.choice(shop.organizations)
+        variant, is_announced = same.choice(shop.variants), same.random() < 0.3
+        return Receive(organization, variant, warehouse, quantity, name, from_in_transit=is_announced)
 
     def _import(self, random: Random, name: str) -> Request:
         shop = self._shop
@@ -232,7 +234,11 @@ class Client:
             )
             for _ in range(random.randint(1, shop.options.import_lines_max))
             for org, variant, warehouse in [
-                (random.choice(shop.organizations), random.choice(shop.variants), random.choice(shop.warehouses))
+                (
+                    random.choice(shop.organizations) if random.random() < 0.95 else "org_new",
+                    random.choice(shop.variants),
+                    random.choice(shop.warehouses),
+                )
             ]
         }
         whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]

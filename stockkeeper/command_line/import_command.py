@@ -70,8 +70,9 @@ def import_(
     except grpc.aio.AioRpcError as error:
         return work.explain(error)
     rows = f"{counted(answer.rows_created, 'row')} created, {answer.rows_changed} changed"
-    sentence = f"{counted(answer.lines, 'line')}: {rows}, {answer.rows_unchanged} unchanged."
-    return show(answer, [sentence], as_json=json)
+    sentences = [f"{counted(answer.lines, 'line')}: {rows}, {answer.rows_unchanged} unchanged."]
+    sentences += [f"This is a new organization: {name} had no stock." for name in answer.new_organizations]
+    return show(answer, sentences, as_json=json)
 
 
 class Work:

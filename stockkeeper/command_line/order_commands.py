@@ -15,6 +15,7 @@ from stockkeeper.config import ConfigurationError
 
 PAGE_ROWS_MAX = 1_000
 ITEMS_SHOWN_MAX = 5
+RESERVED = "Stock reserved successfully"  # what the service says where there is nothing else to say
 
 RESERVATION_COLUMNS = (
     Column("Reservation"),
@@ -95,6 +96,8 @@ def reserve(
             f"{item.stock_before} were available, {item.stock_after} are left"
             for item in answer.reserved_items
         ]
+        if answer.message != RESERVED:
+            sentences.append(f"{answer.message}.")
         sentences.append(f"Reservation {answer.reservation_id} holds until {answer.expires_at}.")
         return show(answer, sentences, as_json=json)
 

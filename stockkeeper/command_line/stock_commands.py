@@ -3,6 +3,7 @@
 from typing import Annotated
 from uuid import uuid4
 
+from cyclopts import Parameter
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
@@ -77,6 +78,7 @@ def receive(
     quantity: Annotated[int, whole(1)],
     /,
     *,
+    from_in_transit: Annotated[bool, Parameter(negative="")] = False,
     reason: str = "",
     reference: str = "",
     request_id: RequestId = "",
@@ -87,6 +89,8 @@ def receive(
 
     Parameters
     ----------
+    from_in_transit
+        They had been announced: take them from what the row has in transit.
     reason
         Why they came, for the ledger.
     reference
@@ -100,13 +104,17 @@ def receive(
             variant_id,
             warehouse_id,
             quantity,
+            from_in_transit=from_in_transit,
             reason=reason,
             reference=reference,
             request_id=request_id,
         )
-        sentence = (
-            f"{answer.available_quantity} {variant_id} are available in {warehouse_id}, {answer.total_quantity} in all."
-        )
-        return show(answer, [sentence], as_json=json)
+        available, total = answer.available_quantity, answer.total_quantity
+        sentences = [f"{available} {variant_id} are available in {warehouse_id}, {total} in all."]
+        if answer.row_created:
+            sentences.append(f"This is a new row: there was no {variant_id} in {warehouse_id}.")
+        if answer.organization_created:
+            sentences.append(f"This is a new organization: {organization_id} had no stock.")
+        return show(answer, sentences, as_json=json)
 
     return call(target, run, again=under_request_id(request_id))

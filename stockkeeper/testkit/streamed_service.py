@@ -36,10 +36,8 @@ class StreamedServicer:
                 reply = self._submit(streamed)
                 with suppress(Exception):  # the reply keeps it, and says it in its words
                     await reply.wait()
-                request = streamed.request
                 replies = pb.ReserveStockReplies()
-                answered = Answered(streamed.sequence, request.organization_id, request.order_id, reply)
-                fill(replies.replies.add(), answered, bytes_max)
+                fill(replies.replies.add(), Answered.to(streamed, reply), bytes_max)
                 yield replies
 
     def _submit(self, streamed: pb.StreamedRequest) -> Reply[Fact]:

@@ -137,6 +137,10 @@ class StockDirectory:
                 )
         return tuple(new.values())
 
+    def has_rows(self, organization_ids: Iterable[str]) -> set[str]:
+        """Those of these organizations for which a row was decided: each row has its warehouse noted with it."""
+        return {organization_id for organization_id, _ in self._decided_names}.intersection(organization_ids)
+
     def fail_loads(self, error: Exception) -> None:
         """Tell all that wait for a load that it will not come."""
         for variant in self._directory.activations():

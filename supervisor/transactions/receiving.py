@@ -5,7 +5,7 @@ retries.
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from actors.bounds import INT32_MAX, LINE_ERRORS_MAX
+from actors.bounds import INT32_MAX, LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
 from actors.commands import CountedLine, Import, Receive
 from actors.idempotency import remember
 from actors.outcomes import (
@@ -54,11 +54,14 @@ class Receiving:
         with Pinned((yield from self._stock.load(command.organization_id, (command.variant_id,)))) as variants:
             row = self._stock.row(variants[command.variant_id], command.warehouse_id)
             while True:
-                prepared = yield from self._coordinator.prepare([(row, Delta(available=command.quantity))])
-                total = row.state.record.total + command.quantity
-                if isinstance(prepared, Prepared) or total > INT32_MAX:
+                delta = _received(command, row)
+                prepared = yield from self._coordinator.prepare([(row, delta)])
+                total = row.state.record.total + delta.total
+                if delta == _received(command, row) and (isinstance(prepared, Prepared) or total > INT32_MAX):
                     break
-                # The row has moved since it turned this down, and what is said must be true of one moment.
+                # The row has moved since it granted this or turned it down. What is said must be true of one moment.
+                if isinstance(prepared, Prepared):
+                    self._coordinator.abort(prepared)
             if isinstance(prepared, TurnedDown):
                 refusal = QuantityTooLarge(command.variant_id, command.warehouse_id, total)
                 return (yield from awaited(self._refused(command, refusal)))
@@ -66,9 +69,11 @@ class Receiving:
                 record = row.state.record
                 fact = StockReceived(
                     record.stock_id,
-                    record.total + command.quantity,
+                    total,
                     record.available + command.quantity,
                     record.available,
+                    row_created=not record.exists,
+                    organization_created=not record.exists and not self._stock.has_rows([command.organization_id]),
                 )
                 self._coordinator.decide(
                     prepared,
@@ -120,7 +125,8 @@ class Receiving:
         with self._coordinator.holding(prepared):
             changed, unchanged = yield from _divided(command.lines, rows)
             created = sum(not row.state.record.exists for row in changed)
-            fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged))
+            new = self._new_organizations(command) if created else ()
+            fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged), new)
             request = remember(command, fact)
             yield OTHERS_FIRST
             # Up to here the unchanged rows are held too: nobody may count them anew and be decided before this.
@@ -135,6 +141,10 @@ class Receiving:
                 reference=command.request_id,
             )
         return fact
+
+    def _new_organizations(self, command: Import) -> tuple[str, ...]:
+        named = {line.organization_id for line in command.lines}
+        return tuple(sorted(named - self._stock.has_rows(named))[:NEW_ORGANIZATIONS_MAX])
 
     def _pin(self, lines: Sequence[CountedLine], pins: ExitStack) -> Turn[list[StockActor]]:
         """The rows of these lines, kept in memory as long as `pins` is open."""
@@ -170,6 +180,12 @@ class Receiving:
         request = remember(command, refusal)
         self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
         return self._journal.answered(error=Refused(refusal))
+
+
+def _received(command: Receive, row: StockActor) -> Delta:
+    """What the delivery changes in the row as it stands."""
+    announced = min(command.quantity, row.state.record.in_transit) if command.from_in_transit else 0
+    return Delta(available=command.quantity, in_transit=-announced)
 
 
 def _note_warehouses(warehouses: dict[tuple[str, str], str], lines: Sequence[CountedLine]) -> None:

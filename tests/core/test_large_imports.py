@@ -70,7 +70,9 @@ async def test_a_row_that_is_counted_as_it_was_is_still_counted_at_the_decision(
 async def test_a_repeated_import_changes_nothing(world: World) -> None:
     async with world.core() as core:
         lines = lines_of(10, 5)
-        assert await core.ask(Import(lines, "first")) == StockImported(len(lines), len(lines), 0, 0)
+        assert await core.ask(Import(lines, "first")) == StockImported(
+            len(lines), len(lines), 0, 0, new_organizations=(ORGANIZATION,)
+        )
         assert await core.ask(Import(lines, "second")) == StockImported(len(lines), 0, 0, len(lines))
         assert await core.ask(Import(lines_of(11, 5), "third")) == StockImported(len(lines), 0, 1, len(lines) - 1)
 

@@ -88,6 +88,26 @@ def test_received() -> None:
     assert (response.quantity_before, response.message) == (7, "Stock received")
 
 
+def test_a_new_row_and_a_new_organization_are_told() -> None:
+    response = responses.received(StockReceived("stock_1", 5, 5, 0, row_created=True, organization_created=True))
+    assert (response.message, response.row_created, response.organization_created) == (
+        "Stock received in a new row",
+        True,
+        True,
+    )
+    assert list(responses.imported(StockImported(6, 1, 2, 3, ("shop",))).new_organizations) == ["shop"]
+
+
+def test_a_repetition_with_another_time_limit_is_told_that_it_changes_nothing() -> None:
+    record = a_reservation("active")
+    minutes = (record.expires_at_ms - record.created_at_ms) // 60_000
+    assert responses.reserved(StockReserved(record), minutes).message == "Stock reserved successfully"
+    again = responses.reserved(StockReserved(record), minutes + 1)
+    assert again.message == f"Stock was reserved before; its time limit was not changed and is {minutes} minutes"
+    confirmed = StockReserved(a_reservation("confirmed"))
+    assert responses.reserved(confirmed, minutes + 1).message == "Stock reserved successfully"
+
+
 def test_imported() -> None:
     response = responses.imported(StockImported(6, 1, 2, 3))
     assert (response.lines, response.rows_created, response.rows_changed, response.rows_unchanged) == (6, 1, 2, 3)

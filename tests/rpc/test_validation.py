@@ -132,9 +132,11 @@ def test_a_row_may_be_made_under_an_id_that_is_seen_as_it_is(text: str) -> None:
 )
 def test_no_row_is_made_under_an_id_that_looks_like_another(text: str) -> None:
     assert not is_new_id(text)
-    ids = {"organization_id": "org_1", "variant_id": "mug", "warehouse_id": "w1"}
-    for field in ids:
-        request = stock_pb2.ReceiveStockRequest(**{**ids, field: text}, request_id="r", quantity=1)
+    for field in ("organization_id", "variant_id", "warehouse_id"):
+        request = stock_pb2.ReceiveStockRequest(
+            organization_id="org_1", variant_id="mug", warehouse_id="w1", request_id="r", quantity=1
+        )
+        setattr(request, field, text)
         assert fields(validation.receive, request) == [field]
 
 

@@ -19,6 +19,7 @@ HEADER = (
     "organization_id,variant_id,warehouse_id,warehouse_name,total_quantity,damaged_quantity,in_transit_quantity,"
     "min_stock,max_stock\n"
 )
+NEW_ORGANIZATION = "This is a new organization: org_1 had no stock.\n"
 GOOD = """org_1,a,w1,North,10,1,2,3,40
 org_1,"b, with a comma",w2,South,5,,,,
 org_2,a,w1,,7,0,0,0,0
@@ -53,7 +54,10 @@ async def test_an_import_shows_its_progress_to_a_person_and_to_nobody_else(tmp_p
         out, _ = await asyncio.wait_for(process.communicate(), 60)
         shown = os.read(ours, 65_536).decode()
         os.close(ours)
-        assert (process.returncode, out.decode()) == (0, "1200 lines: 1200 rows created, 0 changed, 0 unchanged.\n")
+        assert (process.returncode, out.decode()) == (
+            0,
+            f"1200 lines: 1200 rows created, 0 changed, 0 unchanged.\n{NEW_ORGANIZATION}",
+        )
         for phase in ("Reading", "Sending", "Checking and writing", "1,200 of 1,200 lines"):
             assert phase in shown
         assert await run_cli(*arguments) == (0, "1200 lines: 0 rows created, 0 changed, 1200 unchanged.\n", "")
@@ -66,7 +70,8 @@ async def test_an_import_sets_totals_and_repeating_it_changes_nothing(tmp_path: 
         target = ("--target", f"localhost:{server.port}")
         assert await run_cli("import", str(file), *target) == (
             0,
-            "3 lines: 3 rows created, 0 changed, 0 unchanged.\n",
+            f"3 lines: 3 rows created, 0 changed, 0 unchanged.\n{NEW_ORGANIZATION}"
+            "This is a new organization: org_2 had no stock.\n",
             "",
         )
         await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 4}])
@@ -117,7 +122,11 @@ async def test_goods_come_in_are_looked_at_reserved_confirmed_and_shipped(tmp_pa
         target = ("--target", f"localhost:{server.port}")
         received = ("receive", "org_1", "mug", "w1", "10", "--reason", "purchase", "--request-id", "d-1", *target)
         first = await run_cli(*received)
-        assert first == (0, "10 mug are available in w1, 10 in all.\n", "")
+        assert first[1].splitlines() == [
+            "10 mug are available in w1, 10 in all.",
+            "This is a new row: there was no mug in w1.",
+            "This is a new organization: org_1 had no stock.",
+        ]
         assert await run_cli(*received) == first
         status, out, _ = await run_cli("reserve", "org_1", "order-1", "mug:3@w1", *target)
         assert status == 0
@@ -139,10 +148,67 @@ async def test_goods_come_in_are_looked_at_reserved_confirmed_and_shipped(tmp_pa
         assert out == "Reservation released: 1 item, 2 pieces went back.\n"
 
 
-async def test_a_refusal_is_one_sentence_and_status_1(tmp_path: Path) -> None:
+async def test_a_typing_error_shows_as_a_new_row_or_organization(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        assert await run_cli("reserve", "org_1", "o1", "mug:1", *target) == (1, "", "Stock not found for variant mug\n")
+        await run_cli("receive", "shop", "mug", "w1", "5", *target)
+        assert (await run_cli("receive", "shop", "mug", "w1", "5", *target))[1].splitlines() == [
+            "10 mug are available in w1, 10 in all."
+        ]
+        assert "new row" in (await run_cli("receive", "shop", "mugg", "w1", "5", *target))[1]
+        file.write_text("organization_id,variant_id,warehouse_id,total_quantity\nshop,mug,w1,9\nshp,mug,w1,1\n")
+        assert (await run_cli("import", str(file), *target))[1].splitlines() == [
+            "2 lines: 1 row created, 1 changed, 0 unchanged.",
+            "This is a new organization: shp had no stock.",
+        ]
+
+
+async def test_announced_goods_that_come_in_are_counted_once(tmp_path: Path) -> None:
+    file = tmp_path / "stock.csv"
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        target = ("--target", f"localhost:{server.port}")
+        columns = "organization_id,variant_id,warehouse_id,total_quantity,in_transit_quantity"
+        file.write_text(f"{columns}\norg_1,kettle,w1,112,100\n")
+        await run_cli("import", str(file), *target)
+        arrived = ("receive", "org_1", "kettle", "w1", "60", "--from-in-transit", *target)
+        assert (await run_cli(*arrived))[1] == "72 kettle are available in w1, 112 in all.\n"
+        assert (await run_cli(*arrived))[1] == "132 kettle are available in w1, 132 in all.\n"  # 20 more than announced
+        [info] = (await client.get_stock_info("org_1", "kettle")).stock_info
+        assert info.in_transit_quantity == 0
+
+
+async def test_a_longer_time_limit_for_the_same_basket_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug", "w1", "5", *target)
+        first = await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "5", *target)
+        assert await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "5", *target) == first
+        again = (await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "60", *target))[1]
+        assert "Stock was reserved before; its time limit was not changed and is 5 minutes.\n" in again
+        assert again.splitlines()[-1] == first[1].splitlines()[-1]
+
+
+async def test_a_refusal_names_all_that_is_wrong_and_where_else_the_goods_are(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug", "madrid", "50", *target)
+        lines = ("cup:1", "mug:1@paris", "mug:51@madrid")
+        status, out, err = await run_cli("reserve", "org_1", "o1", *lines, *target)
+        assert (status, out) == (1, "")
+        assert err.splitlines() == [
+            "Stock not found for variant cup (and 2 more)",
+            "  cup: no such stock",
+            "  mug@paris: no such stock; madrid has 50",
+            "  mug@madrid: requested 51, available 50",
+        ]
+
+
+async def test_a_refusal_says_why_and_is_status_1(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        sentence = "Stock not found for variant mug\n  mug: no such stock\n"
+        assert await run_cli("reserve", "org_1", "o1", "mug:1", *target) == (1, "", sentence)
         assert await run_cli("stock", "org_1", *target) == (1, "", "org_1 has no such stock.\n")
         assert await run_cli("reservations", "org_1", *target) == (0, "", "org_1 has no such reservation.\n")
         assert await run_cli("reservations", "org_1", "o1", *target) == (1, "", "org_1 has no such reservation.\n")

@@ -30,6 +30,7 @@ OPTIONS = [
     ("stock shop", "--rows", "", "2147483647", 2_147_483_647),
     ("stock shop", "--json", "", None, True),
     ("receive shop mug w 1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("receive shop mug w 1", "--from-in-transit", "", None, True),
     ("receive shop mug w 1", "--reason", "", "x", "x"),
     ("receive shop mug w 1", "--reference", "", "x", "x"),
     ("receive shop mug w 1", "--request-id", "", "r", "r"),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stockkeeper_client.v1 import inventory_pb2 as inventory_dot_v1_dot_inventory__pb2
 
 
-DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x18inventory/v1/stock.proto\x12\x0cinventory.v1\x1a\x1cinventory/v1/inventory.proto\"{\n\x12ImportStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05lines\x18\x02 \x03(\x0b\x32\x18.inventory.v1.ImportLine\x12\x18\n\x0blines_total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lines_total\"\xe6\x02\n\nImportLine\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x16\n\x0ewarehouse_name\x18\x04 \x01(\t\x12\x1b\n\x0etotal_quantity\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10\x64\x61maged_quantity\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12 \n\x13in_transit_quantity\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tmin_stock\x18\x08 \x01(\x05H\x03\x88\x01\x01\x12\x16\n\tmax_stock\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x0bline_number\x18\n \x01(\x05\x42\x11\n\x0f_total_quantityB\x13\n\x11_damaged_quantityB\x16\n\x14_in_transit_quantityB\x0c\n\n_min_stockB\x0c\n\n_max_stock\"y\n\x13ImportStockResponse\x12\r\n\x05lines\x18\x01 \x01(\x05\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x14\n\x0crows_changed\x18\x03 \x01(\x05\x12\x16\n\x0erows_unchanged\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\"S\n\x0cImportErrors\x12-\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.ImportLineError\x12\x14\n\x0c\x65rrors_total\x18\x02 \x01(\x05\"6\n\x0fImportLineError\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xa1\x01\n\x13ReceiveStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nvariant_id\x18\x03 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x05\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\"\x86\x01\n\x14ReceiveStockResponse\x12\x10\n\x08stock_id\x18\x01 \x01(\t\x12\x16\n\x0etotal_quantity\x18\x02 \x01(\x05\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x05\x12\x17\n\x0fquantity_before\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\"s\n\x19\x46ulfillReservationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\"\x8f\x01\n\x1a\x46ulfillReservationResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0c\x66ulfilled_at\x18\x03 \x01(\t\x12\x17\n\x0fitems_fulfilled\x18\x04 \x01(\x05\x12 \n\x18total_quantity_fulfilled\x18\x05 \x01(\x05\"|\n\x10ListStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x11ListStockResponse\x12+\n\nstock_info\x18\x01 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x17ListReservationsRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"d\n\x18ListReservationsResponse\x12/\n\x0creservations\x18\x01 \x03(\x0b\x32\x19.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xea\x01\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_at\x18\x07 \x01(\t\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12)\n\x05items\x18\n \x03(\x0b\x32\x1a.inventory.v1.ReservedItem2\xd5\x03\n\x0cStockService\x12T\n\x0bImportStock\x12 .inventory.v1.ImportStockRequest\x1a!.inventory.v1.ImportStockResponse(\x01\x12U\n\x0cReceiveStock\x12!.inventory.v1.ReceiveStockRequest\x1a\".inventory.v1.ReceiveStockResponse\x12g\n\x12\x46ulfillReservation\x12\'.inventory.v1.FulfillReservationRequest\x1a(.inventory.v1.FulfillReservationResponse\x12L\n\tListStock\x12\x1e.inventory.v1.ListStockRequest\x1a\x1f.inventory.v1.ListStockResponse\x12\x61\n\x10ListReservations\x12%.inventory.v1.ListReservationsRequest\x1a&.inventory.v1.ListReservationsResponseb\x06proto3')
+DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x18inventory/v1/stock.proto\x12\x0cinventory.v1\x1a\x1cinventory/v1/inventory.proto\"{\n\x12ImportStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05lines\x18\x02 \x03(\x0b\x32\x18.inventory.v1.ImportLine\x12\x18\n\x0blines_total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lines_total\"\xe6\x02\n\nImportLine\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x16\n\x0ewarehouse_name\x18\x04 \x01(\t\x12\x1b\n\x0etotal_quantity\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10\x64\x61maged_quantity\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12 \n\x13in_transit_quantity\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tmin_stock\x18\x08 \x01(\x05H\x03\x88\x01\x01\x12\x16\n\tmax_stock\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x0bline_number\x18\n \x01(\x05\x42\x11\n\x0f_total_quantityB\x13\n\x11_damaged_quantityB\x16\n\x14_in_transit_quantityB\x0c\n\n_min_stockB\x0c\n\n_max_stock\"\x94\x01\n\x13ImportStockResponse\x12\r\n\x05lines\x18\x01 \x01(\x05\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x14\n\x0crows_changed\x18\x03 \x01(\x05\x12\x16\n\x0erows_unchanged\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x19\n\x11new_organizations\x18\x06 \x03(\t\"S\n\x0cImportErrors\x12-\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.ImportLineError\x12\x14\n\x0c\x65rrors_total\x18\x02 \x01(\x05\"6\n\x0fImportLineError\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xba\x01\n\x13ReceiveStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nvariant_id\x18\x03 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x04 \x01(\t\x12\x10\n\x08quantity\x18\x05 \x01(\x05\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\x12\x17\n\x0f\x66rom_in_transit\x18\x08 \x01(\x08\"\xb9\x01\n\x14ReceiveStockResponse\x12\x10\n\x08stock_id\x18\x01 \x01(\t\x12\x16\n\x0etotal_quantity\x18\x02 \x01(\x05\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x05\x12\x17\n\x0fquantity_before\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x13\n\x0brow_created\x18\x06 \x01(\x08\x12\x1c\n\x14organization_created\x18\x07 \x01(\x08\"s\n\x19\x46ulfillReservationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\"\x8f\x01\n\x1a\x46ulfillReservationResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0c\x66ulfilled_at\x18\x03 \x01(\t\x12\x17\n\x0fitems_fulfilled\x18\x04 \x01(\x05\x12 \n\x18total_quantity_fulfilled\x18\x05 \x01(\x05\"|\n\x10ListStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x11ListStockResponse\x12+\n\nstock_info\x18\x01 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x17ListReservationsRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"d\n\x18ListReservationsResponse\x12/\n\x0creservations\x18\x01 \x03(\x0b\x32\x19.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xea\x01\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_at\x18\x07 \x01(\t\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12)\n\x05items\x18\n \x03(\x0b\x32\x1a.inventory.v1.ReservedItem2\xd5\x03\n\x0cStockService\x12T\n\x0bImportStock\x12 .inventory.v1.ImportStockRequest\x1a!.inventory.v1.ImportStockResponse(\x01\x12U\n\x0cReceiveStock\x12!.inventory.v1.ReceiveStockRequest\x1a\".inventory.v1.ReceiveStockResponse\x12g\n\x12\x46ulfillReservation\x12\'.inventory.v1.FulfillReservationRequest\x1a(.inventory.v1.FulfillReservationResponse\x12L\n\tListStock\x12\x1e.inventory.v1.ListStockRequest\x1a\x1f.inventory.v1.ListStockResponse\x12\x61\n\x10ListReservations\x12%.inventory.v1.ListReservationsRequest\x1a&.inventory.v1.ListReservationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,30 +36,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTSTOCKREQUEST']._serialized_end=195
   _globals['_IMPORTLINE']._serialized_start=198
   _globals['_IMPORTLINE']._serialized_end=556
-  _globals['_IMPORTSTOCKRESPONSE']._serialized_start=558
-  _globals['_IMPORTSTOCKRESPONSE']._serialized_end=679
-  _globals['_IMPORTERRORS']._serialized_start=681
-  _globals['_IMPORTERRORS']._serialized_end=764
-  _globals['_IMPORTLINEERROR']._serialized_start=766
-  _globals['_IMPORTLINEERROR']._serialized_end=820
-  _globals['_RECEIVESTOCKREQUEST']._serialized_start=823
-  _globals['_RECEIVESTOCKREQUEST']._serialized_end=984
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=987
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=1121
-  _globals['_FULFILLRESERVATIONREQUEST']._serialized_start=1123
-  _globals['_FULFILLRESERVATIONREQUEST']._serialized_end=1238
-  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_start=1241
-  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_end=1384
-  _globals['_LISTSTOCKREQUEST']._serialized_start=1386
-  _globals['_LISTSTOCKREQUEST']._serialized_end=1510
-  _globals['_LISTSTOCKRESPONSE']._serialized_start=1512
-  _globals['_LISTSTOCKRESPONSE']._serialized_end=1601
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=1603
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=1725
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=1727
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=1827
-  _globals['_RESERVATION']._serialized_start=1830
-  _globals['_RESERVATION']._serialized_end=2064
-  _globals['_STOCKSERVICE']._serialized_start=2067
-  _globals['_STOCKSERVICE']._serialized_end=2536
+  _globals['_IMPORTSTOCKRESPONSE']._serialized_start=559
+  _globals['_IMPORTSTOCKRESPONSE']._serialized_end=707
+  _globals['_IMPORTERRORS']._serialized_start=709
+  _globals['_IMPORTERRORS']._serialized_end=792
+  _globals['_IMPORTLINEERROR']._serialized_start=794
+  _globals['_IMPORTLINEERROR']._serialized_end=848
+  _globals['_RECEIVESTOCKREQUEST']._serialized_start=851
+  _globals['_RECEIVESTOCKREQUEST']._serialized_end=1037
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=1040
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=1225
+  _globals['_FULFILLRESERVATIONREQUEST']._serialized_start=1227
+  _globals['_FULFILLRESERVATIONREQUEST']._serialized_end=1342
+  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_start=1345
+  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_end=1488
+  _globals['_LISTSTOCKREQUEST']._serialized_start=1490
+  _globals['_LISTSTOCKREQUEST']._serialized_end=1614
+  _globals['_LISTSTOCKRESPONSE']._serialized_start=1616
+  _globals['_LISTSTOCKRESPONSE']._serialized_end=1705
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=1707
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=1829
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=1831
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=1931
+  _globals['_RESERVATION']._serialized_start=1934
+  _globals['_RESERVATION']._serialized_end=2168
+  _globals['_STOCKSERVICE']._serialized_start=2171
+  _globals['_STOCKSERVICE']._serialized_end=2640
 # @@protoc_insertion_point(module_scope)

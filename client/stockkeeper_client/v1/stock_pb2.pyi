@@ -42,18 +42,20 @@ class ImportLine(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., warehouse_name: _Optional[str] = ..., total_quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., in_transit_quantity: _Optional[int] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., line_number: _Optional[int] = ...) -> None: ...
 
 class ImportStockResponse(_message.Message):
-    __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message")
+    __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message", "new_organizations")
     LINES_FIELD_NUMBER: _ClassVar[int]
     ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
     ROWS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ROWS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    NEW_ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
     lines: int
     rows_created: int
     rows_changed: int
     rows_unchanged: int
     message: str
-    def __init__(self, lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    new_organizations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ..., message: _Optional[str] = ..., new_organizations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ImportErrors(_message.Message):
     __slots__ = ("errors", "errors_total")
@@ -72,7 +74,7 @@ class ImportLineError(_message.Message):
     def __init__(self, line_number: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReceiveStockRequest(_message.Message):
-    __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "quantity", "reason", "reference")
+    __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "quantity", "reason", "reference", "from_in_transit")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +82,7 @@ class ReceiveStockRequest(_message.Message):
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    FROM_IN_TRANSIT_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     request_id: str
     variant_id: str
@@ -87,21 +90,26 @@ class ReceiveStockRequest(_message.Message):
     quantity: int
     reason: str
     reference: str
-    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    from_in_transit: bool
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., from_in_transit: _Optional[bool] = ...) -> None: ...
 
 class ReceiveStockResponse(_message.Message):
-    __slots__ = ("stock_id", "total_quantity", "available_quantity", "quantity_before", "message")
+    __slots__ = ("stock_id", "total_quantity", "available_quantity", "quantity_before", "message", "row_created", "organization_created")
     STOCK_ID_FIELD_NUMBER: _ClassVar[int]
     TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     AVAILABLE_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROW_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_CREATED_FIELD_NUMBER: _ClassVar[int]
     stock_id: str
     total_quantity: int
     available_quantity: int
     quantity_before: int
     message: str
-    def __init__(self, stock_id: _Optional[str] = ..., total_quantity: _Optional[int] = ..., available_quantity: _Optional[int] = ..., quantity_before: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+    row_created: bool
+    organization_created: bool
+    def __init__(self, stock_id: _Optional[str] = ..., total_quantity: _Optional[int] = ..., available_quantity: _Optional[int] = ..., quantity_before: _Optional[int] = ..., message: _Optional[str] = ..., row_created: _Optional[bool] = ..., organization_created: _Optional[bool] = ...) -> None: ...
 
 class FulfillReservationRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reservation_id", "reference")
