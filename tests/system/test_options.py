@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cyclopts import CoercionError
 
+from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
 
 # The command with what it needs, an option, its variable if it has one, what is given, and what the command gets.
@@ -15,6 +16,7 @@ OPTIONS = [
     ("serve", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("serve", "--frontends", "GRPC_FRONTENDS", "64", 64),
     ("serve", "--transport", "STOCKKEEPER_TRANSPORT", "grpc-aio", "grpc-aio"),
+    ("serve", "--message-bytes-max", "MESSAGE_BYTES_MAX", "2048", 2_048),
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
     ("serve", "--sample", "", None, True),
@@ -57,6 +59,7 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DATABASE_URL": ("sqlite:///b.db", "sqlite:///b.db"),
     "GRPC_FRONTENDS": ("2", 2),
     "STOCKKEEPER_TRANSPORT": ("core", "core"),
+    "MESSAGE_BYTES_MAX": ("1024", 1_024),
     "KEEP_DAYS": ("3", 3),
     "LOG_LEVEL": ("error", "error"),
     "STOCKKEEPER_TARGET": ("b:2", "b:2"),
@@ -64,6 +67,7 @@ OTHERS: dict[str, tuple[str, object]] = {
 BOUNDS = [
     ("serve", "--port", ("0", "65535"), ("-1", "65536")),
     ("serve", "--frontends", ("0", "64"), ("65",)),
+    ("serve", "--message-bytes-max", ("1024", str(MESSAGE_BYTES_MAX)), ("1023", str(MESSAGE_BYTES_MAX + 1))),
     ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
     ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
     ("stock shop", "--rows", ("1",), ("0", "2147483648")),
