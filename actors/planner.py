@@ -13,6 +13,7 @@ Everything here is synchronous and works on one look at the stock, so a basket t
 one instant.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -51,6 +52,7 @@ def place(lines: Sequence[Line], free: Free) -> list[Placement]:
         else:
             open_lines.setdefault(line.variant_id, []).append(index)
     chosen = _choose(lines, open_lines, named, free) if open_lines else {}
+    fullest: dict[str, str] = {}  # looked for once a variant, however many of its lines fall short
     placements = []
     for index, line in enumerate(lines):
         rows = free.get(line.variant_id, {})
@@ -61,7 +63,9 @@ def place(lines: Sequence[Line], free: Free) -> list[Placement]:
         else:
             warehouse_id = chosen.get(index)
             fits = warehouse_id is not None
-            shown = warehouse_id or _fullest(rows)
+            if warehouse_id is None and line.variant_id not in fullest:
+                fullest[line.variant_id] = _fullest(rows)
+            shown = warehouse_id or fullest[line.variant_id]
             placements.append(Placement(shown, bool(rows), fits, rows.get(shown, 0)))
     return placements
 
@@ -104,32 +108,73 @@ def _one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
 def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int], steps_max: int) -> tuple[dict[int, str], int]:
     """Place (quantity, line) wishes of one variant into its warehouses, all or none. Says how many steps are left."""
     wishes = sorted(wishes, key=lambda wish: (-wish[0], wish[1]))
-    space = dict(left)
-    if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in space.values()):
+    if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in left.values()):
         return {}, steps_max
-    placed: list[str] = []
-    untried: list[list[str]] = []
+    space = Space(left)
+    placed: list[tuple[str, int]] = []  # the warehouse of each wish so far, and what it had before
+    below: int | None = None  # warehouses with as much or more were tried for the next wish
     # One step a wish is not counted: a basket that packs straight away never meets the bound.
     for step in range(steps_max + len(wishes) + 1):
         if len(placed) == len(wishes):
-            packed = {line: warehouse_id for (_, line), warehouse_id in zip(wishes, placed, strict=True)}
+            packed = {line: warehouse_id for (_, line), (warehouse_id, _) in zip(wishes, placed, strict=True)}
             return packed, steps_max - max(0, step - len(wishes))
         quantity = wishes[len(placed)][0]
-        if len(untried) == len(placed):
-            # Of warehouses with equally much left, one stands for all.
-            roomy = {space[w]: w for w in sorted(space, reverse=True) if space[w] >= quantity}
-            untried.append([roomy[pieces] for pieces in sorted(roomy, reverse=True)])
-        if untried[-1]:
-            warehouse_id = untried[-1].pop(0)
-            space[warehouse_id] -= quantity
-            placed.append(warehouse_id)
+        pieces = space.most(below)
+        if pieces is not None and pieces >= quantity:
+            placed.append((space.take(pieces, quantity), pieces))
+            below = None
+        elif not placed:
+            return {}, steps_max - max(0, step - len(wishes))
         else:
-            untried.pop()
-            if not placed:
-                return {}, steps_max - max(0, step - len(wishes))
-            space[placed[-1]] += wishes[len(placed) - 1][0]
-            placed.pop()
+            warehouse_id, below = placed.pop()
+            space.put_back(warehouse_id, below, wishes[len(placed)][0])
     return {}, 0
+
+
+class Space:
+    """What the warehouses of one variant have left, by how much that is.
+
+    Of warehouses with equally much left, the one with the smallest id stands for all. A step costs the same beside
+    ten thousand warehouses as beside ten.
+
+    Args:
+        left: pieces by warehouse.
+    """
+
+    def __init__(self, left: Mapping[str, int]) -> None:
+        self._ids: dict[int, list[str]] = {}
+        for warehouse_id in sorted(left):
+            self._ids.setdefault(left[warehouse_id], []).append(warehouse_id)
+        self._pieces = sorted(self._ids)
+
+    def __repr__(self) -> str:
+        return f"<Space {self._ids}>"
+
+    def most(self, below: int | None) -> int | None:
+        """The most that a warehouse has left, of those that have less than `below` (None: of all)."""
+        place = len(self._pieces) if below is None else bisect_left(self._pieces, below)
+        return self._pieces[place - 1] if place else None
+
+    def take(self, pieces: int, quantity: int) -> str:
+        """Take this much from the warehouse that stands for all with so many pieces. Returns its id."""
+        warehouse_id = self._ids[pieces][0]
+        self._move(warehouse_id, pieces, pieces - quantity)
+        return warehouse_id
+
+    def put_back(self, warehouse_id: str, pieces: int, quantity: int) -> None:
+        """Undo a `take`: the warehouse has this many pieces again."""
+        self._move(warehouse_id, pieces - quantity, pieces)
+
+    def _move(self, warehouse_id: str, before: int, after: int) -> None:
+        ids = self._ids[before]
+        del ids[bisect_left(ids, warehouse_id)]
+        if not ids:
+            del self._ids[before]
+            del self._pieces[bisect_left(self._pieces, before)]
+        if after not in self._ids:
+            self._ids[after] = []
+            insort(self._pieces, after)
+        insort(self._ids[after], warehouse_id)
 
 
 def _fullest(rows: Mapping[str, int]) -> str:

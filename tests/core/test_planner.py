@@ -1,12 +1,15 @@
 """Which warehouse serves what."""
 
+from collections.abc import Mapping
 from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import actors.planner
 from actors.commands import Line
-from actors.planner import place
+from actors.planner import Space, place
 
 
 def warehouses(lines: list[Line], free: dict[str, dict[str, int]]) -> list[str] | None:
@@ -68,3 +71,30 @@ def test_a_basket_is_placed_exactly_if_some_assignment_fits(
     assert (found is not None) == any(fits(assignment) for assignment in product(*choices))
     if found is not None:
         assert fits(tuple(found))
+
+
+def test_a_basket_that_cannot_be_packed_costs_the_same_beside_many_warehouses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand lines, of which no warehouse can take two, and one warehouse too few."""
+    looks: list[object] = []
+    moves: list[object] = []
+    fullest, move = actors.planner._fullest, Space._move
+
+    def count_look(rows: Mapping[str, int]) -> str:
+        looks.append(rows)
+        return fullest(rows)
+
+    def count_move(self: Space, warehouse_id: str, before: int, after: int) -> None:
+        moves.append(warehouse_id)
+        move(self, warehouse_id, before, after)
+
+    monkeypatch.setattr(actors.planner, "_fullest", count_look)
+    monkeypatch.setattr(Space, "_move", count_move)
+    steps = {}
+    for empty in (0, 10_000):
+        free = {"a": {f"w{n}": 3 for n in range(999)} | {f"z{n}": 0 for n in range(empty)}}
+        assert warehouses([Line("a", "", 2)] * 1_000, free) is None
+        steps[empty] = (len(looks), len(moves))
+        looks.clear()
+        moves.clear()
+    assert steps[0] == steps[10_000]
+    assert steps[0][0] == 1
