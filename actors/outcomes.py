@@ -155,7 +155,9 @@ class QuantityTooLarge(Struct, frozen=True, tag=True):
     total: int
 
 
-class LineError(Struct, frozen=True):
+class RefusedLine(Struct, frozen=True):
+    """A line of an import and why it is refused."""
+
     line_number: int
     reason: str
 
@@ -163,7 +165,7 @@ class LineError(Struct, frozen=True):
 class ImportRejected(Struct, frozen=True, tag=True):
     """`errors` names at most 1,000 bad lines, `errors_total` counts them all."""
 
-    errors: tuple[LineError, ...]
+    errors: tuple[RefusedLine, ...]
     errors_total: int
 
 

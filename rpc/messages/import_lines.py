@@ -6,7 +6,7 @@ from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
 from actors.commands import CountedLine, Import
-from actors.outcomes import ImportRejected, LineError, Refused
+from actors.outcomes import ImportRejected, Refused, RefusedLine
 from rpc.messages.rules import (
     FIGURE_RULE,
     ID_RULE,
@@ -29,7 +29,7 @@ class ImportLines:
         self._request_id = ""
         self._lines: list[CountedLine] = []
         self._line_numbers: dict[tuple[str, str, str], int] = {}
-        self._errors: list[LineError] = []
+        self._errors: list[RefusedLine] = []
         self._errors_total = 0
         self._place = 0
         self._lines_total: int | None = None
@@ -98,7 +98,7 @@ class ImportLines:
     def _refuse(self, line_number: int, reason: str) -> None:
         self._errors_total += 1
         if len(self._errors) < LINE_ERRORS_MAX:
-            self._errors.append(LineError(line_number, reason))
+            self._errors.append(RefusedLine(line_number, reason))
 
 
 def counted_line(line: stock_pb2.ImportLine, line_number: int) -> CountedLine:

@@ -18,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
-from actors.outcomes import LineError, MissingStock, Shortage
+from actors.outcomes import MissingStock, RefusedLine, Shortage
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
@@ -47,7 +47,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     retry_after_ms: int = 0
-    listed: Sequence[Violation] | Sequence[Shortage | MissingStock] | Sequence[LineError] = ()
+    listed: Sequence[Violation] | Sequence[Shortage | MissingStock] | Sequence[RefusedLine] = ()
     listed_total: int = 0  # 0: as many as there are in `listed`
 
 
@@ -101,7 +101,7 @@ def _list_message(problem: Problem, room: int) -> Message:
             return BadRequest(field_violations=entries)
         case Shortage() | MissingStock():
             return PreconditionFailure(violations=entries)
-        case LineError():
+        case RefusedLine():
             return ImportErrors(errors=entries, errors_total=problem.listed_total)
 
 
@@ -114,7 +114,7 @@ def _fitting(entries: Iterable[Message], room: int) -> Iterator[Any]:
         yield entry
 
 
-def _entry(listed: Violation | Shortage | MissingStock | LineError) -> Message:
+def _entry(listed: Violation | Shortage | MissingStock | RefusedLine) -> Message:
     match listed:
         case Violation(field=field, description=description):
             return BadRequest.FieldViolation(field=field, description=description)
@@ -123,7 +123,7 @@ def _entry(listed: Violation | Shortage | MissingStock | LineError) -> Message:
             return _precondition("INSUFFICIENT_STOCK", listed, what)
         case MissingStock():
             return _precondition("STOCK_NOT_FOUND", listed, "no such stock")
-        case LineError():
+        case RefusedLine():
             return ImportLineError(line_number=listed.line_number, reason=listed.reason)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
-from actors.outcomes import ImportRejected, LineError, Refused
+from actors.outcomes import ImportRejected, Refused, RefusedLine
 from rpc.messages.import_lines import ImportLines
 from stockkeeper.command_line.whole_number import whole_number
 
@@ -32,7 +32,7 @@ class CountedLines(NamedTuple):
     """The good lines of a file, and what is wrong with the others, of which not all may be in `errors`."""
 
     lines: list[pb.ImportLine]
-    errors: Sequence[LineError]
+    errors: Sequence[RefusedLine]
     errors_total: int
 
 
@@ -65,13 +65,13 @@ def read_counted_lines(file: Iterable[str]) -> CountedLines:
     records = _records(file)
     header = _header(next(records, Record(1, [])))
     lines: list[pb.ImportLine] = []
-    errors: list[LineError] = []
+    errors: list[RefusedLine] = []
     for number, record in enumerate(records, 1):
         if number > IMPORT_LINES_MAX:
             raise BadFile(f"The file has more than {IMPORT_LINES_MAX:,} records, which is the most for one import.")
         line, reasons = _parse(header, record)
         if reasons:
-            errors.append(LineError(record.line_number, "; ".join(reasons)))
+            errors.append(RefusedLine(record.line_number, "; ".join(reasons)))
         else:
             lines.append(line)
     faults, faults_total = _faults_of(lines)
@@ -155,7 +155,7 @@ def _parse(header: list[str], record: Record) -> tuple[pb.ImportLine, list[str]]
     return line, reasons
 
 
-def _faults_of(lines: list[pb.ImportLine]) -> tuple[Sequence[LineError], int]:
+def _faults_of(lines: list[pb.ImportLine]) -> tuple[Sequence[RefusedLine], int]:
     """What the server would find wrong with these lines, and with how many: the same code looks at them here."""
     checker = ImportLines()
     for _ in checker.add(pb.ImportStockRequest(request_id="check", lines=lines, lines_total=len(lines))):

@@ -11,10 +11,10 @@ from actors.idempotency import remember
 from actors.outcomes import (
     Fact,
     ImportRejected,
-    LineError,
     QuantityTooLarge,
     Refusal,
     Refused,
+    RefusedLine,
     StockImported,
     StockReceived,
 )
@@ -162,9 +162,11 @@ class Receiving:
     ) -> Turn[Prepared | ImportRejected]:
         """Hold every row; which are to change is known only once nothing else on them is undecided."""
         while True:
-            errors: list[LineError] = []
+            errors: list[RefusedLine] = []
             for part in chunked(zip(lines, rows, strict=True)):
-                errors += [LineError(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))]
+                errors += [
+                    RefusedLine(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))
+                ]
                 yield OTHERS_FIRST
             if errors:
                 _check_alive(rows)

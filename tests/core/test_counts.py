@@ -3,7 +3,7 @@
 import pytest
 
 from actors.commands import CountedLine, Import, Receive
-from actors.outcomes import ImportRejected, LineError, Refused, StockImported
+from actors.outcomes import ImportRejected, Refused, RefusedLine, StockImported
 from actors.queries import ListStock
 from actors.views import StockView
 from supervisor.supervisor import Supervisor
@@ -51,11 +51,11 @@ async def test_what_stays_is_judged_with_what_is_counted(world: World) -> None:
         with pytest.raises(Refused) as refused:
             await core.ask(Import((line("mug", 49),), "second"))
         reason = "total_quantity 49 less 20 damaged and 30 in transit does not cover the 0 that are reserved"
-        assert refused.value.refusal == ImportRejected((LineError(7, reason),), 1)
+        assert refused.value.refusal == ImportRejected((RefusedLine(7, reason),), 1)
         with pytest.raises(Refused) as refused:
             await core.ask(Import((line("mug", levels=(None, 9)),), "third"))
         reason = "min_stock 10 must not exceed max_stock 9"
-        assert refused.value.refusal == ImportRejected((LineError(7, reason),), 1)
+        assert refused.value.refusal == ImportRejected((RefusedLine(7, reason),), 1)
         assert await figures(core) == {"mug": (120, 70, 20, 30, 10, 400)}
 
 

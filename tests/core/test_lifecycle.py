@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from actors.commands import Confirm, CountedLine, Import, Line, Receive, Release
-from actors.outcomes import ActorCrashed, ImportRejected, LineError, Refused, RequestIdReused, StockImported
+from actors.outcomes import ActorCrashed, ImportRejected, Refused, RefusedLine, RequestIdReused, StockImported
 from actors.records import OrderKey, ReservationRecord, Transaction
 from actors.stock_state import StockState
 from actors.unavailable import Unavailable
@@ -256,7 +256,7 @@ async def test_importing_the_same_counts_again_changes_nothing_also_while_goods_
         with pytest.raises(Refused) as refused:
             await core.ask(Import(too_few, "third"))
         reason = "total_quantity 3 less 0 damaged and 0 in transit does not cover the 4 that are reserved"
-        assert refused.value.refusal == ImportRejected((LineError(2, reason),), 1)
+        assert refused.value.refusal == ImportRejected((RefusedLine(2, reason),), 1)
         assert await available(core) == {("a", "w1"): 6, ("b", "w1"): 5}
 
 

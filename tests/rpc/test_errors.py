@@ -10,10 +10,10 @@ from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
     InsufficientStock,
-    LineError,
     QuantityTooLarge,
     Refusal,
     Refused,
+    RefusedLine,
     RequestIdReused,
     ReservationExists,
     ReservationExpired,
@@ -96,7 +96,7 @@ CASES = [
         {"variant_id": "var_789", "warehouse_id": "wh_101", "total": "2147483648"},
     ),
     (
-        ImportRejected((LineError(3, "no"),), 1),
+        ImportRejected((RefusedLine(3, "no"),), 1),
         (
             StatusCode.INVALID_ARGUMENT,
             "IMPORT_REJECTED",
@@ -146,7 +146,7 @@ def test_a_shortage_lists_every_short_line_and_says_when_stock_may_return() -> N
 
 
 def test_a_rejected_import_counts_more_than_it_names() -> None:
-    problem = described(Refused(ImportRejected((LineError(3, "no"),), 7)))
+    problem = described(Refused(ImportRejected((RefusedLine(3, "no"),), 7)))
     assert problem.message == "Nothing was imported: 7 lines are bad, the first is line 3: no"
     assert problem.listed_total == 7
 

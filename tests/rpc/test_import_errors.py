@@ -6,7 +6,7 @@ import grpc.aio
 import pytest
 from stockkeeper_client import InventoryClient, StockLine, error_details
 
-from actors.outcomes import ImportRejected, LineError, Refused
+from actors.outcomes import ImportRejected, Refused, RefusedLine
 from rpc.rpc_server import RpcServer
 from stockkeeper.command_line.stock_csv import read_counted_lines
 from tests.rpc.fake_inventory import FakeInventory
@@ -19,7 +19,7 @@ HEADER = "organization_id,variant_id,warehouse_id,total_quantity\n"
 
 def rejected(count: int) -> Refused:
     reason = "total_quantity 3 is less than the 4 that are reserved, damaged or in transit"
-    return Refused(ImportRejected(tuple(LineError(number, reason) for number in range(2, 1_002)), count))
+    return Refused(ImportRejected(tuple(RefusedLine(number, reason) for number in range(2, 1_002)), count))
 
 
 async def test_the_client_is_told_of_a_thousand_bad_lines(server: RpcServer, fake: FakeInventory) -> None:

@@ -18,8 +18,8 @@ from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
     InsufficientStock,
-    LineError,
     Refused,
+    RefusedLine,
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
@@ -221,7 +221,7 @@ async def test_a_thousand_short_lines_of_the_longest_ids_reach_a_client_with_def
 async def test_a_client_that_takes_large_details_is_told_of_a_thousand_bad_lines(
     server: RpcServer, fake: FakeInventory
 ) -> None:
-    fake.outcome = Refused(ImportRejected(tuple(LineError(n, f"{EMOJI[:30]}") for n in range(1_000)), 1_000))
+    fake.outcome = Refused(ImportRejected(tuple(RefusedLine(n, f"{EMOJI[:30]}") for n in range(1_000)), 1_000))
     limit = 256 * 1024
     options = [("grpc.max_metadata_size", limit)]
     async with grpc.aio.insecure_channel(str(server.addresses[0]), options=options) as channel:

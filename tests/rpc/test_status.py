@@ -18,10 +18,10 @@ from actors.outcomes import (
     Alternative,
     ImportRejected,
     InsufficientStock,
-    LineError,
     MissingStock,
     QuantityTooLarge,
     Refusal,
+    RefusedLine,
     Shortage,
     StockNotFound,
 )
@@ -105,7 +105,7 @@ def test_missing_stock_and_other_warehouses_are_told_in_violated_preconditions()
 
 
 def test_bad_lines_become_import_errors() -> None:
-    status = to_status(describe_refusal(ImportRejected((LineError(3, "no"), LineError(4, "nor this")), 9)))
+    status = to_status(describe_refusal(ImportRejected((RefusedLine(3, "no"), RefusedLine(4, "nor this")), 9)))
     errors = unpacked(status, ImportErrors)
     assert [(each.line_number, each.reason) for each in errors.errors] == [(3, "no"), (4, "nor this")]
     assert errors.errors_total == 9
@@ -115,7 +115,7 @@ def test_bad_lines_become_import_errors() -> None:
     "refusal",
     [
         InsufficientStock((Shortage(EMOJI, EMOJI, INT32_MAX, INT32_MAX),) * 1_000, INT32_MAX),
-        ImportRejected((LineError(INT32_MAX, EMOJI),) * 1_000, INT32_MAX),
+        ImportRejected((RefusedLine(INT32_MAX, EMOJI),) * 1_000, INT32_MAX),
         QuantityTooLarge(EMOJI, EMOJI, 2 * INT32_MAX),
         StockNotFound(EMOJI, EMOJI),
         StockNotFound(EMOJI, EMOJI, ELSEWHERE, (MissingStock(EMOJI, EMOJI, ELSEWHERE),) * 1_000),
@@ -141,7 +141,7 @@ def test_forty_short_lines_of_usual_ids_are_all_named() -> None:
 
 
 def test_who_takes_more_gets_more() -> None:
-    errors = tuple(LineError(n, "total_quantity must be 0 to 2147483647") for n in range(1_000))
+    errors = tuple(RefusedLine(n, "total_quantity must be 0 to 2147483647") for n in range(1_000))
     status = to_status(describe_refusal(ImportRejected(errors, 1_000)), 128 * 1024)
     assert len(unpacked(status, ImportErrors).errors) == 1_000
     assert trailers_bytes(status) <= 128 * 1024
