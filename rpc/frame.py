@@ -19,7 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from actors.reply import Reply
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
-from rpc.messages.parsing import M, parse
+from rpc.messages.parsing import M, parse, parse_in_turns
 from rpc.messages.problems import INTERNAL, StreamStalled, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem, details_bytes_max, to_status
@@ -197,8 +197,9 @@ class Requests(AsyncIterator[M], Generic[M]):
 
     Args:
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
-        levels: how deep a large message's fields are counted; see `rpc.messages.parsing.parse`.
-        stall_timeout_s: how long to wait for a message, in seconds; None: as long as the call may last.
+        levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
+        stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
+            None: as long as the call may last.
     """
 
     def __init__(
@@ -209,6 +210,7 @@ class Requests(AsyncIterator[M], Generic[M]):
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
+        self._patience_s = stall_timeout_s or 0.0
 
     def __repr__(self) -> str:
         return f"<Requests {self._kind.DESCRIPTOR.name} whole={self._whole} of {self._context}>"
@@ -229,13 +231,19 @@ class Requests(AsyncIterator[M], Generic[M]):
                 # be sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
-        return parse(self._kind, raw, self._levels)
+        message = await parse_in_turns(self._kind, raw, self._levels)
+        if message.ListFields():
+            self._patience_s = self._stall_timeout_s or 0.0
+        return message
 
     async def _read(self) -> bytes | None:
         if self._stall_timeout_s is None:
             return await self._context.read()
-        with anyio.move_on_after(self._stall_timeout_s):
-            return await self._context.read()
+        began_s = anyio.current_time()
+        with anyio.move_on_after(self._patience_s):
+            raw = await self._context.read()
+            self._patience_s -= anyio.current_time() - began_s  # only the wait counts, and not what is done with it
+            return raw
         raise StreamStalled(self._stall_timeout_s)
 
 

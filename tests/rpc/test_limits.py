@@ -1,6 +1,7 @@
 """What a client can hold open must not turn other callers away, and what stalls is ended."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import grpc.aio
@@ -125,3 +126,23 @@ async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
         await steady
     await server.stop(0)
     assert not caplog.records
+
+
+async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
+    fake: FakeInventory, transport: TransportName
+) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        stalled = StockServiceStub(channel).ImportStock()
+        await stalled.write(FIRST_MESSAGE)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        while not stalled.done():
+            assert loop.time() - began_s < 20
+            with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # it ends while this writes
+                await stalled.write(stock_pb2.ImportStockRequest())
+            await asyncio.sleep(0.05)
+        assert await stalled.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await uploads_under_way(server, 0)
+    await server.stop(0)
