@@ -37,7 +37,7 @@ from storage.store import LEASE_S, MovedOut, Ownership, StorageError
 T = TypeVar("T")
 
 
-class Line(Protocol):
+class SqliteLine(Protocol):
     """The way to one connection: functions go in one after the other, and each runs whole."""
 
     async def run(self, function: Callable[[SqliteSession], T]) -> T:
@@ -138,8 +138,8 @@ class SqliteBackend:
         self._opened: AsyncExitStack | None = None
         self._known: Identity | None = None  # the file that was opened first
         self._files: SqliteFiles | None = None
-        self._writer: Line | None = None
-        self._reader: Line | None = None
+        self._writer: SqliteLine | None = None
+        self._reader: SqliteLine | None = None
 
     def __repr__(self) -> str:
         return f"<SqliteBackend {self._path} open={self._writer is not None}>"
@@ -172,7 +172,7 @@ class SqliteBackend:
             await sleep(LEASE_S)  # an owner whose lock was removed answers nobody after that
         return ownership
 
-    async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> Line:
+    async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> SqliteLine:
         line = await self._line.connect(self._path, reads_only=reads_only)
         stack.push_async_callback(line.close)
         return line
@@ -186,7 +186,7 @@ class SqliteBackend:
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
 
-    async def _run(self, line: Line | None, function: Callable[[SqliteSession], T]) -> T:
+    async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files
         assert line is not None
         assert files is not None
@@ -198,7 +198,7 @@ class SqliteBackend:
 
         return await line.run(run_and_look)
 
-    async def _leave_no_wal(self, files: SqliteFiles, writer: Line) -> None:
+    async def _leave_no_wal(self, files: SqliteFiles, writer: SqliteLine) -> None:
         await writer.run(lambda session: files.leave_no_wal(session.raw))
 
     async def close(self) -> None:
