@@ -2,7 +2,7 @@
 
 import msgspec
 
-from actors.commands import Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import Command, Confirm, Expire, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
 from simulation.audit.guarantee_violation import GuaranteeViolation
@@ -122,21 +122,29 @@ def _entry(transaction: Transaction) -> str:
 
 def brief(value: object) -> str:
     """A request or an answer, shortened."""
-    match value:
+    if value is None:
+        return "nothing that it could rely on"
+    text = _command(value) if isinstance(value, Command) else repr(value)
+    return text if len(text) < 200 else text[:197] + "…"
+
+
+def _command(command: Command) -> str:
+    match command:
         case Reserve():
-            lines = ", ".join(f"{line.quantity} {line.variant_id}@{line.warehouse_id or 'any'}" for line in value.lines)
-            return f"Reserve {value.order_id}: {lines}{' key ' + value.request_id if value.request_id else ''}"
+            key = f" key {command.request_id}" if command.request_id else ""
+            return f"Reserve {command.order_id}: {', '.join(map(_line_of_basket, command.lines))}{key}"
         case Confirm() | Release():
-            return f"{type(value).__name__} {value.reservation_id}"
+            return f"{type(command).__name__} {command.reservation_id}"
+        case Expire():
+            return repr(command)
         case Fulfill():
-            return f"Fulfill {value.reservation_id} key {value.request_id}"
+            return f"Fulfill {command.reservation_id} key {command.request_id}"
         case Receive():
-            return f"Receive {value.quantity} {value.variant_id}@{value.warehouse_id} key {value.request_id}"
+            return f"Receive {command.quantity} {command.variant_id}@{command.warehouse_id} key {command.request_id}"
         case Import():
-            lines = ", ".join(f"{line.variant_id}@{line.warehouse_id} {line.total}" for line in value.lines)
-            return f"Import {lines} key {value.request_id}"
-        case None:
-            return "nothing that it could rely on"
-        case _:
-            text = repr(value)
-            return text if len(text) < 200 else text[:197] + "…"
+            lines = ", ".join(f"{line.variant_id}@{line.warehouse_id} {line.total}" for line in command.lines)
+            return f"Import {lines} key {command.request_id}"
+
+
+def _line_of_basket(line: Line) -> str:
+    return f"{line.quantity} {line.variant_id}@{line.warehouse_id or 'any'}"
