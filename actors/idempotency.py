@@ -13,11 +13,23 @@ _decoder = msgspec.json.Decoder(Outcome)
 
 
 def request_key(command: Command) -> RequestKey | None:
-    """The command's idempotency key, if it has one. An import may span organizations, so it has the empty scope."""
+    """The command's idempotency key, if it has one."""
     request_id: str = getattr(command, "request_id", "")
     if not request_id:
         return None
-    return RequestKey("" if isinstance(command, Import) else command.organization_id, request_id)
+    return RequestKey(import_scope(command) if isinstance(command, Import) else command.organization_id, request_id)
+
+
+def import_scope(command: Import) -> str:
+    """The scope of an import's request id: its organization, or what stands for several.
+
+    An id belongs to the organizations whose stock the import counts. So none can take an id away from another, or learn
+    that the other has used it. No organization's id begins as the scope of several does, with a line break.
+    """
+    organizations = {line.organization_id for line in command.lines}
+    if len(organizations) == 1:
+        return organizations.pop()
+    return "\n" + blake2b("\n".join(sorted(organizations)).encode(), digest_size=16).hexdigest()
 
 
 def fingerprint(command: Command) -> str:

@@ -145,7 +145,7 @@ class ReservationRecord(Struct, frozen=True):
 
 
 class RequestKey(NamedTuple):
-    """A caller's idempotency key, in the scope of its organization, or in the empty one for an import."""
+    """A caller's idempotency key, in the scope of its organization; see `actors/idempotency.py` for an import's."""
 
     scope: str
     request_id: str

@@ -13,7 +13,7 @@ from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.queries import Query
 from actors.records import RequestKey, RequestRecord, Transaction
-from simulation.audit.expected import cause_in, cause_of
+from simulation.audit.expected import cause_in, cause_of, owned_id
 from simulation.audit.explain import Explainer, Wrong
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation
@@ -49,6 +49,7 @@ class _Audit:
         self._low = 0
         self._lows: dict[int, int] = {}
         self._first_low: dict[tuple[RequestKey, str], int] = {}
+        self._contents: dict[tuple[frozenset[str], str], set[str]] = {}  # what was asked under each id
         self._causes: dict[object, int] = {}
         self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
 
@@ -85,6 +86,7 @@ class _Audit:
         key = request_key(request)
         if key is not None:
             self._first_low.setdefault((key, fingerprint(request)), self._low)
+            self._contents.setdefault(owned_id(request), set()).add(fingerprint(request))
 
     def _causeless(self) -> Iterator[GuaranteeViolation]:
         """Entries of the journal that no client had asked for when they were made."""
@@ -147,6 +149,8 @@ class _Audit:
         if isinstance(answer, RequestIdReused):
             if record.fingerprint == fingerprint(request):
                 raise Wrong("G6", "got the answer that its id belongs to another request, but it is the same", lsn)
+            if len(self._contents[owned_id(request)]) == 1:
+                raise Wrong("G11", "was refused for an id that only another organization has used", lsn)
             return max(low, lsn)
         if record.fingerprint != fingerprint(request):
             raise Wrong("G6", "got an answer though its id belongs to another request", lsn)

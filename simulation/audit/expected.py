@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import assert_never
 
+import actors.idempotency
 from actors.commands import Command, Confirm, CountedLine, Expire, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (
     Alternative,
@@ -148,7 +149,7 @@ def cause_of(request: Command) -> object:
         case Receive():
             return ("receive", request.organization_id, request.request_id)
         case Import():
-            return ("import", "", request.request_id)
+            return ("import", actors.idempotency.import_scope(request), request.request_id)
         case Expire():
             raise AssertionError("no client asks for an expiry")
         case _:
@@ -170,3 +171,10 @@ def cause_in(transaction: Transaction) -> object | None:
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":
             return None
+
+
+def owned_id(request: Command) -> tuple[frozenset[str], str]:
+    """A request's id and the organizations that it belongs to."""
+    if isinstance(request, Import):
+        return frozenset(line.organization_id for line in request.lines), request.request_id
+    return frozenset([request.organization_id]), getattr(request, "request_id", "")

@@ -91,12 +91,20 @@ def is_linearizable(history: Sequence[Operation]) -> bool:
     return False
 
 
+def _owner_of(request: Any) -> str:
+    """The organization, or organizations, that the request's id belongs to."""
+    if isinstance(request, Import):
+        return " and ".join(sorted({line.organization_id for line in request.lines}))
+    organization: str = request.organization_id
+    return organization
+
+
 def apply(model: Model, request: Any, answer: Any) -> Model | None:
     """The state after the request if it may have been answered so in this state; else None."""
     request_id = getattr(request, "request_id", "")
     if not request_id:
         return _carry_out(model, request, answer)
-    key = ("" if isinstance(request, Import) else request.organization_id, request_id)
+    key = (_owner_of(request), request_id)
     known = dict(model.requests).get(key)
     if known is not None:
         if known[0] != repr(request):

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 
 import actors.basket
+import actors.idempotency
 import actors.order_actor
 import actors.planner
 import actors.stock_state
@@ -315,6 +316,11 @@ def request_carried_out_twice() -> Patches:
         envelope.reply.set(fact)
 
     return [(RequestActor, "handle", handle)]
+
+
+@bug("an import's request id is the same for all organizations", "G11")
+def import_ids_shared() -> Patches:
+    return [(actors.idempotency, "import_scope", lambda command: "")]
 
 
 @bug("after a restart the filters say that they know nothing", "G6")

@@ -360,3 +360,17 @@ async def test_an_unknown_order_costs_no_read(world: World) -> None:
         for number in range(50):
             await reserve(core, f"o{number}", ("a", "w1", 1))
         assert reads == []
+
+
+async def test_the_request_id_of_an_import_belongs_to_the_organizations_of_its_lines(world: World) -> None:
+    def counted(*organizations: str) -> tuple[CountedLine, ...]:
+        return tuple(CountedLine(name, "a", "w1", "", 5, 0, 0, 0, 0, 1) for name in organizations)
+
+    async with world.core() as core:
+        for organizations in (("org_1",), ("org_2",), ("org_1", "org_2")):
+            lines = counted(*organizations)
+            assert (await core.ask(Import(lines, "r1"))) == await core.ask(Import(lines, "r1"))
+        with pytest.raises(Refused) as refused:
+            await core.ask(Import((*counted("org_2"), *counted("org_1")), "r1"))
+        assert refused.value.refusal == RequestIdReused("r1")
+    assert len(world.disk.transactions) == 3
