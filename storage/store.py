@@ -53,6 +53,7 @@ class Ownership(Struct, frozen=True):
     epoch: int
     last_lsn: int  # of the newest durable transaction; 0: none
     last_at_ms: int  # its time on the service clock; 0: none
+    previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: nobody
 
 
 class Due(Struct, frozen=True):

@@ -5,6 +5,7 @@ cure is the same as after a kill: drop all memory, open the store again, read wh
 ownership, or of the database's file, is final.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from actors.unavailable import database_down, shutting_down
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
 from supervisor.limits import Limits
+
+log = logging.getLogger(__name__)
 
 V = TypeVar("V")
 
@@ -54,7 +57,9 @@ class Supervisor:
         self._core: Incarnation | None = None
         self._stop_requested = anyio.Event()
         self._pause_s = REOPEN_PAUSE_MIN_S
+        self._down_since_s: float | None = None
         self.incarnations = 0
+        self.ownership: Ownership | None = None  # what the database handed over when it was last opened
 
     def __repr__(self) -> str:
         return f"<Supervisor serving={self.serving} incarnations={self.incarnations}>"
@@ -83,7 +88,7 @@ class Supervisor:
                     async with incarnation(
                         self._store, ownership, self._sources, self._limits, self._on_stalled
                     ) as core:
-                        self._begin(core)
+                        self._begin(core, ownership)
                         if self.incarnations == 1:
                             task_status.started()
                         await self._stop_requested.wait()
@@ -147,18 +152,34 @@ class Supervisor:
             raise database_down()
         return self._core
 
-    def _begin(self, core: Incarnation) -> None:
+    def _begin(self, core: Incarnation, ownership: Ownership) -> None:
         self._core = core
+        self.ownership = ownership
         self.incarnations += 1
         self._on_serving(True)
+        self._note_up()
 
     def _on_stalled(self, is_stalled: bool) -> None:
         self._on_serving(self.serving)
         if is_stalled:
+            self._note_down()
             self._report(StorageError(f"the database has not answered for {self._limits.stall_s:g} s"))
+        else:
+            self._note_up()
+
+    def _note_down(self) -> None:
+        if self._down_since_s is None:
+            self._down_since_s = anyio.current_time()
+
+    def _note_up(self) -> None:
+        if self._down_since_s is not None:
+            after_s = round(anyio.current_time() - self._down_since_s, 3)
+            log.info("storage_is_back", extra={"after_s": after_s})
+            self._down_since_s = None
 
     def _end(self, error: Exception) -> None:
         self._core = None
+        self._note_down()
         self._on_serving(False)
         for cause in _causes(error):
             if isinstance(cause, OwnershipLost | DatabaseGone):

@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator
 from functools import partial
 
+import structlog
+from anyio import current_time
 from anyio.lowlevel import checkpoint
+from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.outcomes import StockImported
@@ -12,6 +15,10 @@ from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.import_lines import ImportLines
 from rpc.transport.transport_port import Context
+
+log = structlog.get_logger(__name__)
+
+ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
 
 class StockServicer:
@@ -26,12 +33,17 @@ class StockServicer:
     async def ImportStock(
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
     ) -> pb.ImportStockResponse:
-        lines = ImportLines()
+        lines, began_s = ImportLines(), current_time()
         async for request in request_iterator:
             for _ in lines.add(request):
                 await checkpoint()  # a message may hold 200,000 lines, and others want to be served
-        fact = await self._inventory.ask(lines.command())
+        try:
+            fact = await self._inventory.ask(lines.command())
+        except Exception as error:
+            log.info("import_refused", lines=repr(lines), error=repr(error)[:ERROR_CHARACTERS_MAX])
+            raise
         assert isinstance(fact, StockImported), fact
+        log.info("stock_imported", **asdict(fact), took_s=round(current_time() - began_s, 3))
         return responses.imported(fact)
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:

@@ -4,15 +4,18 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from typing import NoReturn, Protocol
 
 import anyio
+import structlog
 from anyio.abc import TaskStatus
 
 from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from rpc.messages.import_lines import counted_line
+from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_choice import choose_transport
@@ -24,8 +27,10 @@ from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
 from storage.sql.database_url import show_url
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
+
+log = structlog.get_logger("stockkeeper")
 
 EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 
@@ -83,8 +88,10 @@ async def _serve(config: ServeConfig) -> None:
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
+                _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
-                async for _ in signals:
+                async for number in signals:
+                    log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
@@ -95,6 +102,7 @@ async def _serve(config: ServeConfig) -> None:
             finally:
                 with anyio.CancelScope(shield=True):
                     await network.drain(LINGER_S)
+    log.info("stopped")
 
 
 class _Announcement:
@@ -124,6 +132,16 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         transport=choose_transport(config.transport),
         message_bytes_max=config.message_bytes_max,
     )
+
+
+def _log_start(config: ServeConfig, addresses: Sequence[Address], ownership: Ownership | None) -> None:
+    """Logged only now, so that a start that fails says nothing but why."""
+    if ownership is not None and ownership.epoch > 1:
+        log.info("took_over", previous_owner=ownership.previous_owner, epoch=ownership.epoch)
+    if ownership is not None and ownership.last_lsn:
+        log.info("recovered", last_lsn=ownership.last_lsn, last_at=timestamp(ownership.last_at_ms))
+    where, database = [str(address) for address in addresses], show_url(config.database_url)
+    log.info("started", version=version("stockkeeper"), addresses=where, database=database)
 
 
 def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:

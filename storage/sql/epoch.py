@@ -18,13 +18,14 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     Args:
         owner: the new owner, as a person who looks at the database sees it.
     """
+    _, previous_owner = read_epoch(connection)
     statement = (
         update(ownership)
         .values(epoch=ownership.c.epoch + 1, owner=owner)
         .returning(ownership.c.epoch, ownership.c.last_lsn, ownership.c.last_at)
     )
     epoch, last_lsn, last_at_ms = connection.execute(statement).one()
-    return Ownership(epoch=epoch, last_lsn=last_lsn, last_at_ms=last_at_ms)
+    return Ownership(epoch=epoch, last_lsn=last_lsn, last_at_ms=last_at_ms, previous_owner=previous_owner)
 
 
 def pass_fence(connection: Connection, epoch: int) -> None:

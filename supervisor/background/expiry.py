@@ -6,6 +6,7 @@ where it meets confirm and release; the order's actor decides. Thousands at once
 work gets its turn between them.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -20,9 +21,12 @@ from actors.unavailable import Unavailable
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
+log = logging.getLogger(__name__)
+
 BATCH_ORDERS_MAX = 500
 LOOK_ORDERS_MAX = 5_000
 RETRY_MS = 500  # for an order that met a bug
+TOLD_AGAIN_MS = 60_000  # the log is told once a minute how many expired
 PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
 
 
@@ -55,6 +59,8 @@ class Expiry:
         self._failed: dict[OrderKey, int] = {}  # and when to try them again
         self._under_way: dict[OrderKey, Reply[Fact]] = {}
         self.expired = 0
+        self._told = 0  # of these, to the log
+        self._told_at_ms = -TOLD_AGAIN_MS
 
     def __repr__(self) -> str:
         return f"<Expiry expired={self.expired} under_way={len(self._under_way)} failed={len(self._failed)}>"
@@ -91,10 +97,17 @@ class Expiry:
             if self._under_way:
                 await anyio.sleep(PAUSE_S)
                 continue
+            self._tell()
             soonest_ms = await self._next_expiry_ms()
             if soonest_ms is not None:
                 self._wakes_at_ms = min(self._wakes_at_ms, soonest_ms)
             await self._sleep()
+
+    def _tell(self) -> None:
+        now_ms = self._clock.now_ms()
+        if self.expired > self._told and now_ms - self._told_at_ms >= TOLD_AGAIN_MS:
+            log.info("reservations_expired", extra={"count": self.expired - self._told})
+            self._told, self._told_at_ms = self.expired, now_ms
 
     async def _sleep(self) -> None:
         while (left_ms := self._wakes_at_ms - self._clock.now_ms()) > 0:

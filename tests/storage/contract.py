@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from actors.queries import ListReservations, ListStock
 from actors.records import (
@@ -17,7 +17,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError, Store
+from storage.store import Due, MovedOut, OwnershipLost, StorageError, Store
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
 
 Make = Callable[[], Store]
@@ -82,7 +82,7 @@ class StoreContract:
 
     async def test_an_empty_database_begins_at_lsn_0(self, make: Make) -> None:
         store = make()
-        assert await store.open() == Ownership(epoch=1, last_lsn=0, last_at_ms=0)
+        assert astuple(await store.open())[:3] == (1, 0, 0)
         await store.close()
 
     async def test_every_open_raises_the_epoch_and_says_where_the_journal_ends(
@@ -91,10 +91,10 @@ class StoreContract:
         store = make()
         await store.open()
         await store.write([scribe.receive(), scribe.receive()])
-        assert await store.open() == Ownership(epoch=2, last_lsn=2, last_at_ms=scribe.at_ms)
+        assert astuple(await store.open())[:3] == (2, 2, scribe.at_ms)
         await store.close()
         again = make()
-        assert await again.open() == Ownership(epoch=3, last_lsn=2, last_at_ms=scribe.at_ms)
+        assert astuple(await again.open())[:3] == (3, 2, scribe.at_ms)
         await again.close()
 
     async def test_a_second_owner_is_refused_while_the_first_lives(

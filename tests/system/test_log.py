@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
 from storage.sql import migrate
-from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server
+from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -65,3 +66,45 @@ async def test_an_upgrade_of_the_schema_is_told_and_a_new_database_is_none(tmp_p
         pass
     [told] = [entry for entry in entries(server) if entry["event"] == "schema_upgraded"]
     assert told["from_revision"] == "0001"
+
+
+def told(server: ServerProcess, event: str) -> list[dict[str, object]]:
+    return [entry for entry in entries(server) if entry["event"] == event]
+
+
+async def test_a_start_a_restart_an_import_and_a_stop_are_one_line_each(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        await client.stock.import_stock([line("a", 5), line("b", 5)])
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.stock.import_stock([line("a", 5), line("a", 6)])
+    assert [entry["event"] for entry in entries(server)] == [
+        "started",
+        "stock_imported",
+        "import_refused",
+        "stopping",
+        "stopped",
+    ]
+    assert f"127.0.0.1:{server.port}" in str(told(server, "started")[0]["addresses"])
+    [imported] = told(server, "stock_imported")
+    assert (imported["lines"], imported["rows_created"]) == (2, 2)
+    assert told(server, "stopping")[0]["signal"] == "SIGTERM"
+    server = await start_server(tmp_path / "stock.db")
+    await server.kill()
+    server = await start_server(tmp_path / "stock.db")
+    await server.terminate()
+    events = [entry["event"] for entry in entries(server)][5:]
+    assert events == ["took_over", "recovered", "started"] * 2 + ["stopping", "stopped"]
+    assert all(entry["last_lsn"] == 1 for entry in told(server, "recovered"))
+    assert [entry["epoch"] for entry in told(server, "took_over")] == [2, 3]
+    assert all(str(entry["previous_owner"]).rpartition(" ")[2].isdigit() for entry in told(server, "took_over"))
+
+
+def test_a_start_that_fails_says_why_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "stock.db").write_text("no database")
+    done = subprocess.run(
+        [sys.executable, "-m", "stockkeeper", "serve", "--database-url", f"sqlite+aiosqlite:///{tmp_path}/stock.db"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
