@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from storage.sql.audit import Audit, audit
 from storage.sql.snapshot import open_read_only, read_file
+from storage.sql.sqlite_files import NOT_IN_USE
 from storage.store import SchemaTooOld
 
 
@@ -84,6 +85,7 @@ def _copy(source: Path, partial: Path) -> None:
     with open_read_only(source) as read, closing(sqlite3.connect(partial, isolation_level=None)) as written:
         written.execute("PRAGMA synchronous = 0")  # it is synced as a whole, before it gets its name
         read.backup(written)
+        written.execute(f"PRAGMA user_version = {NOT_IN_USE}")  # a server may use the source, none uses the copy
         # The source's WAL mode came along. Without it the copy can be looked at where nothing can be written.
         if (mode := written.execute("PRAGMA journal_mode = delete").fetchone()[0]) != "delete":
             raise BackupFailed(f"SQLite keeps the copy in journal mode {mode}")

@@ -1,7 +1,13 @@
-"""One server for a file: a lock that the kernel takes back when its holder dies, however it dies."""
+"""One server for a file: a lock that the kernel takes back when its holder dies, however it dies.
+
+The file says which process holds the lock, and stays when the lock goes: removing it would let two processes lock two
+files of the same name. What stays in it is the last holder's epoch and the database's inode, the witness of which file
+there was.
+"""
 
 import fcntl
 import os
+import re
 from pathlib import Path
 from typing import Self
 
@@ -10,18 +16,17 @@ from storage.store import OwnershipLost
 
 
 class LockFile:
-    """An exclusive `flock` on a file beside the database, with the holder's process id in it.
-
-    The file stays when the lock goes: removing it would let two processes lock two files of the same name.
-    """
+    """An exclusive `flock` on a file beside the database."""
 
     def __init__(self, path: Path, descriptor: int, *, is_new: bool) -> None:
         self._path = path
         self._descriptor = descriptor
+        self.epoch = _number("epoch", descriptor)  # of the last server that had the database; 0: none that is known
+        self.inode = _number("inode", descriptor)  # of the file that it had
         self.is_new = is_new  # no server has left it here: perhaps somebody removed the file that one still holds
 
     def __repr__(self) -> str:
-        return f"<LockFile {self._path} is_new={self.is_new}>"
+        return f"<LockFile {self._path} epoch={self.epoch} is_new={self.is_new}>"
 
     @classmethod
     def acquire(cls, path: Path) -> Self:
@@ -35,21 +40,35 @@ class LockFile:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            lock = cls(path, descriptor, is_new=is_new)
+            lock._write(f"process {os.getpid()}\n")
         except BlockingIOError:
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            holder = _number("process", descriptor) or "unknown"
             os.close(descriptor)
             raise OwnershipLost(f"another server owns the database: process {holder} holds {path}") from None
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(path, descriptor, is_new=is_new)
+        return lock
+
+    def note(self, epoch: int, inode: int) -> None:
+        """The database is there, in this epoch, in this file."""
+        self.epoch, self.inode = epoch, inode
+        self._write(f"process {os.getpid()}\n")
 
     def release(self) -> None:
         """Give the lock back. Called once."""
-        os.ftruncate(self._descriptor, 0)
+        self._write("")
         os.close(self._descriptor)
+
+    def _write(self, holder: str) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{holder}epoch {self.epoch}\ninode {self.inode}\n".encode(), 0)
+
+
+def _number(name: str, descriptor: int) -> int:
+    found = re.search(rf"^{name} ([0-9]+)$", os.pread(descriptor, 100, 0).decode(errors="replace"), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def is_in_use(database: Path) -> bool:

@@ -7,6 +7,7 @@ A connection lives on a thread of its own (`ThreadLine`), or inline, where the c
 (`InlineLine`): the simulation has no threads, and runs under trio.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
 from storage.sql.lock_file import LockFile
-from storage.sql.sqlite_files import Identity, SqliteFiles, gone, identity, lock_path
+from storage.sql.sqlite_files import Identity, SqliteFiles, check_wal, gone, identity, is_empty, lock_path
 from storage.sql.sqlite_session import (
     CONNECT_ARGUMENTS,
     SqliteSession,
@@ -35,6 +36,8 @@ from storage.sql.sqlite_thread import run_on_thread
 from storage.store import LEASE_S, MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class SqliteLine(Protocol):
@@ -161,10 +164,18 @@ class SqliteBackend:
         stack.callback(lock.release)
         if self._known is not None and identity(self._path) != self._known:
             raise gone(self._path)
+        if lock.epoch and is_empty(self._path):
+            raise StorageError(
+                f"the database {self._path} is empty or missing, though a server had it in epoch {lock.epoch}:"
+                f" put it back, or remove {lock_path(self._path)} to begin with an empty one"
+            )
+        if suspect := check_wal(self._path, lock.inode):
+            log.warning("database_suspect", extra={"reason": suspect})
         _make_private(self._path)
         self._writer = await self._connect(stack, reads_only=False)
-        ownership = await self._writer.run(lambda session: session.take_over(owner))
+        ownership = await self._writer.run(partial(_taken_over, owner=owner, suspect=suspect))
         self._files = SqliteFiles(self._path)
+        lock.note(ownership.epoch, self._path.stat().st_ino)
         self._known = self._files.database
         stack.push_async_callback(self._leave_no_wal, self._files, self._writer)
         self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
@@ -199,13 +210,28 @@ class SqliteBackend:
         return await line.run(run_and_look)
 
     async def _leave_no_wal(self, files: SqliteFiles, writer: SqliteLine) -> None:
-        await writer.run(lambda session: files.leave_no_wal(session.raw))
+        def leave(session: SqliteSession) -> None:
+            if files.are_ours:
+                with suppress(sqlite3.Error):  # a full disk, for example; then the next server looks at the WAL
+                    session.mark_unused()
+            files.leave_no_wal(session.raw)
+
+        await writer.run(leave)
 
     async def close(self) -> None:
         stack, self._opened = self._opened, None
         self._writer = self._reader = self._files = None
         if stack is not None:
             await stack.aclose()
+
+
+def _taken_over(session: SqliteSession, owner: str, suspect: str) -> Ownership:
+    session.check_ours()
+    if suspect:
+        session.check_whole()
+    ownership = session.take_over(owner)
+    session.check_in()
+    return ownership
 
 
 def _make_private(path: Path) -> None:

@@ -11,9 +11,13 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from storage.store import DatabaseGone
+from storage.store import DatabaseGone, StorageError
 
 Identity = tuple[int, int]  # device and inode
+
+# SQLite's user_version: whether a server has the database. One that is killed leaves it in use, and a WAL beside it.
+NOT_IN_USE, IN_USE = 0, 1
+USER_VERSION = slice(60, 64)  # in the file's header: https://sqlite.org/fileformat.html
 
 
 def identity(path: Path) -> Identity | None:
@@ -23,6 +27,48 @@ def identity(path: Path) -> Identity | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def is_empty(database: Path) -> bool:
+    """Whether there is nothing in the file, or no file."""
+    try:
+        return database.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+def is_marked(database: Path) -> bool:
+    """Whether a server has the database or was killed while it had it, as the file itself says, without its WAL."""
+    with database.open("rb") as file:
+        return int.from_bytes(file.read(100)[USER_VERSION]) == IN_USE
+
+
+def check_wal(database: Path, last_inode: int) -> str:
+    """See, before anything opens them, whether the file and the WAL beside it belong together.
+
+    A server marks the file when it takes it over, and removes the mark and the WAL at its end.
+
+    Args:
+        database: the file.
+        last_inode: of the file that the last server had; 0 if that is not known.
+
+    Returns:
+        Why something may be lost; empty if nothing points to it.
+
+    Raises:
+        StorageError: the WAL is another file's, and to open the database would ruin it.
+    """
+    if is_empty(database):
+        return ""
+    wal = files_of(database)[1]
+    if is_marked(database):
+        return "" if wal.exists() else f"{wal} is missing, though the last server was killed"
+    if not is_empty(wal) and last_inode not in (0, database.stat().st_ino):
+        raise StorageError(
+            f"{wal} was written for the file that was {database} before, and would ruin the one that is there now:"
+            f" remove {wal}, or put the other file back"
+        )
+    return ""
 
 
 def lock_path(database: Path) -> Path:
@@ -55,6 +101,11 @@ class SqliteFiles:
     def database(self) -> Identity | None:
         """The database as it was opened."""
         return self._opened[self._database]
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether every name still stands for the file that was opened."""
+        return all(map(self._is_ours, self._opened))
 
     def check(self) -> None:
         """See that every name still stands for the file that was opened.

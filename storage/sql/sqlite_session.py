@@ -14,9 +14,12 @@ from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.migrate import migrate
+from storage.sql.sqlite_files import IN_USE, NOT_IN_USE
 from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
+
+APPLICATION_ID = int.from_bytes(b"stkp")  # in the file's header, where `file` and any SQLite tool find it
 
 FREE_BYTES_MIN = 1 << 20  # less is full: a store that opens but cannot write would be opened again for ever
 
@@ -67,11 +70,30 @@ class SqliteSession:
 
     def _set(self, name: str, value: str | int) -> None:
         self.raw.execute(f"PRAGMA {name} = {value}").close()
-        if (found := self.raw.execute(f"PRAGMA {name}").fetchone()[0]) != value:
+        if (found := self._get(name)) != value:
             raise StorageError(f"SQLite keeps {name} at {found} where {value} is needed")
 
+    def check_ours(self) -> None:
+        """See that no other program has made the database.
+
+        Raises:
+            StorageError: one has.
+        """
+        found = self._get("application_id")
+        if found not in (0, APPLICATION_ID):
+            raise StorageError(f"the database belongs to another program: its application_id is {found}")
+
+    def check_whole(self) -> None:
+        """Read all of the database, 10 ms for a megabyte, and see that its pages fit together.
+
+        Raises:
+            StorageError: they do not.
+        """
+        if (problem := self._get("quick_check(1)")) != "ok":
+            raise StorageError(f"the database is damaged, restore a backup: {str(problem).splitlines()[-1]}")
+
     def take_over(self, owner: str) -> Ownership:
-        """Bring the schema up to date and raise the epoch, in one transaction.
+        """Bring the schema up to date, raise the epoch and mark the database as in use, in one transaction.
 
         Raises:
             SchemaTooNew: nothing was changed.
@@ -79,9 +101,22 @@ class SqliteSession:
 
         def take_over(connection: Connection) -> Ownership:
             migrate(connection)
+            self.raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.raw.execute(f"PRAGMA user_version = {IN_USE}")
             return raise_epoch(connection, owner)
 
         return self._change(take_over)
+
+    def check_in(self) -> None:
+        """Copy what is in the WAL into the database, so that a WAL that is lost cannot make it look empty."""
+        self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+    def mark_unused(self) -> None:
+        """Called at the end, when nothing more is written."""
+        self.raw.execute(f"PRAGMA user_version = {NOT_IN_USE}").close()
+
+    def _get(self, pragma: str) -> Any:
+        return self.raw.execute(f"PRAGMA {pragma}").fetchone()[0]
 
     def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         """Write a batch of the journal: see `write_batch`."""
