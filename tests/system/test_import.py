@@ -70,7 +70,7 @@ def errors_of(text: str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    "quantity", ["1_000", "5.5", "0x10", "²", "+5", "-1", "1,000", "2147483648", "9" * 5_000, "1e3"]
+    "quantity", ["1_000", "5.5", "0x10", "²", "٣", "+5", "-1", "1,000", "2147483648", "9" * 5_000, "1e3"]
 )
 def test_a_quantity_is_digits_and_what_was_read_is_said(quantity: str) -> None:
     [(number, reason)] = errors_of(f'{NEEDED}\nshop,a,m,5\nshop,b,m,"{quantity}"\n')
@@ -188,6 +188,14 @@ async def test_an_import_that_is_cut_off_says_whether_it_can_still_happen(
     tmp_path: Path, reads: str, how: str, status: int, said: str
 ) -> None:
     assert await import_interrupted(tmp_path, reads, how) == (status, said)
+
+
+async def test_a_change_that_was_never_sent_leaves_no_doubt() -> None:
+    for arguments in (("receive", "shop", "mug", "madrid", "5"), ("release", "shop", "r-1")):
+        answer = await run_cli(*arguments, "--target", "localhost:1")
+        assert answer == (1, "", "No server answers at localhost:1. Start one with: stockkeeper serve\n")
+    status, _, err = await run_cli("stock", "shop", "--target", "no-such-host.invalid:1")
+    assert (status, err.startswith("No server answers at no-such-host.invalid:1: ")) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path:
     async with running_server(tmp_path / "stock.db", "--log-level", "debug") as server, server.client() as client:
         await client.stock.import_stock([line("a", 5)])
         await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 1}])
+        with pytest.raises(grpc.aio.AioRpcError):
+            await client.reserve_stock(ORGANIZATION, "o2", [{"variant_id": "b", "quantity": 1}])
+    [refused] = told(server, "rpc_refused")
+    assert (refused["level"], refused["code"], refused["reason"]) == ("debug", "NOT_FOUND", "STOCK_NOT_FOUND")
     loggers = {str(entry.get("logger", "stockkeeper")).split(".")[0] for entry in entries(server)}
     assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc"}
     assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
