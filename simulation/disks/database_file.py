@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from actors.records import Transaction
@@ -69,7 +70,8 @@ class PlainDatabase:
 
     def take_over(self, owner: str) -> Ownership:
         self._session.raw.execute("BEGIN IMMEDIATE")
-        ownership = raise_epoch(self._session._connection, owner)
+        # The model that this is compared with knows no names.
+        ownership = replace(raise_epoch(self._session._connection, owner), previous_owner="")
         self._session.raw.execute("COMMIT")
         self._session._connection.rollback()
         return ownership
