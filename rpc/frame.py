@@ -253,7 +253,8 @@ def problem_of(path: str, error: Exception) -> Problem:
     if problem is None:
         log.error("rpc_failed", method=path, exc_info=error)
         return INTERNAL
-    log.debug("rpc_refused", method=path, code=problem.code.name, reason=problem.reason)
+    if problem is not INTERNAL:  # the core has logged that already
+        log.debug("rpc_refused", method=path, code=problem.code.name, reason=problem.reason)
     error.__traceback__ = None  # it has the call and its reply, and the reply has the error: they would keep each other
     return problem
 
