@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from actors.bounds import LINES_MAX
 from actors.commands import Line
 from actors.records import ReservationState, StockKey
 from actors.views import BasketCheck, ReservationPage, StockPage, StockRows
@@ -47,13 +48,15 @@ class ListStock(Query[StockPage], frozen=True, tag=True):
 class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     """At most `limit` reservations, newest first, beginning before the id `before` (empty: at the newest).
 
-    An empty order or a state of None means all.
+    A page ends before the reservation with which it would have more than `lines_max` lines, but has one in any case. An
+    empty order or a state of None means all.
     """
 
     state: ReservationState | None = None
     order_id: str = ""
     before: str = ""
     limit: int = 100
+    lines_max: int = LINES_MAX
 
 
 AnyQuery = CheckBasket | GetStock | ListStock | ListReservations

@@ -26,7 +26,9 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.views import ReservationPage
 from storage.batch import Batch, fold
+from storage.reservation_page import cut_page
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 ReservationKey = tuple[str, str]  # organization, reservation
@@ -290,7 +292,7 @@ class MemoryStore:
         wanted = (rows[i] for i in range(begin, len(rows)) if query.warehouse_id in ("", rows[i].warehouse_id))
         return disk.load(islice(wanted, query.limit))
 
-    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
         disk = await self._read("list_reservations")
         organization_id = query.organization_id
         if query.order_id:
@@ -299,7 +301,7 @@ class MemoryStore:
             ids = disk.reservation_ids.get(organization_id, [])
         end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
-        return list(islice((record for record in records if query.state in (None, record.state)), query.limit))
+        return cut_page((record for record in records if query.state in (None, record.state)), query)
 
     async def close(self) -> None:
         self._epoch = 0

@@ -20,6 +20,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.views import ReservationPage
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
 LEASE_S = 0.25
@@ -186,8 +187,8 @@ class Store(Protocol):
         """The rows that the query asks for."""
         ...
 
-    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
-        """The reservations that the query asks for."""
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
+        """The page of reservations that the query asks for."""
         ...
 
     async def close(self) -> None:

@@ -77,10 +77,7 @@ class QueryTurns:
         return StockPage(page, page[-1].record.key if len(records) > query.limit else None)
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
-        one_more = replace(query, limit=query.limit + 1)
-        reservations = yield from self._published(lambda: self._store.list_reservations(one_more))
-        page = tuple(reservations[: query.limit])
-        return ReservationPage(page, page[-1].reservation_id if len(reservations) > query.limit else "")
+        return (yield from self._published(lambda: self._store.list_reservations(query)))
 
     def _published(self, read: Callable[[], Awaitable[T]]) -> Turn[T]:
         found: T = yield Doing(lambda: self._reader.published(read()))

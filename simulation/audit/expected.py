@@ -23,8 +23,9 @@ from actors.outcomes import (
     Shortage,
     StockNotFound,
 )
+from actors.queries import ListReservations
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction
-from actors.views import Availability, BasketCheck
+from actors.views import Availability, BasketCheck, ReservationPage
 from simulation.audit.choice import choose
 from simulation.audit.replay import Timeline, items_asked
 
@@ -178,3 +179,12 @@ def owned_id(request: Command) -> tuple[frozenset[str], str]:
     if isinstance(request, Import):
         return frozenset(line.organization_id for line in request.lines), request.request_id
     return frozenset([request.organization_id]), getattr(request, "request_id", "")
+
+
+def page_of(reservations: Sequence[ReservationRecord], query: ListReservations) -> ReservationPage:
+    """The page that begins with the first of these."""
+    count = min(query.limit, len(reservations))
+    while count > 1 and sum(len(one.items) for one in reservations[:count]) > query.lines_max:
+        count -= 1
+    has_more = count < len(reservations)
+    return ReservationPage(tuple(reservations[:count]), reservations[count - 1].reservation_id if has_more else "")

@@ -30,6 +30,7 @@ from simulation.audit.expected import (
     is_counted,
     is_refused,
     lines_asked,
+    page_of,
     received,
     refusal_of,
 )
@@ -320,8 +321,7 @@ class Explainer:
                     assert isinstance(answer, ReservationPage)
                     for moves in range(operation.moves_begun, operation.moves + 1):
                         records = self._reservations(query, lsn, moves)
-                        more = records[query.limit - 1].reservation_id if len(records) > query.limit else ""
-                        if answer == ReservationPage(tuple(records[: query.limit]), more):
+                        if answer == page_of(records, query):
                             return True
                     return False
 

@@ -301,7 +301,8 @@ def _are_reservations(model: Model, request: ListReservations, answer: Any) -> b
         and request.order_id in ("", booking.order)
         and (not request.before or reservation < request.before)
     ]
-    return expected[: request.limit] == [(r.reservation_id, r.state) for r in answer.reservations]
+    found = [(r.reservation_id, r.state) for r in answer.reservations]
+    return expected[: len(found)] == found and (bool(answer.next_before) or found == expected)
 
 
 def _fits(rows: Mapping[RowKey, Row], organization: str, lines: Sequence[Line]) -> bool:

@@ -18,6 +18,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.views import ReservationPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.sql import reads
@@ -135,6 +136,6 @@ class SqliteStore(FaultyStore):
         wanted = await super().list_stock(query)
         return await self._ask("list_stock", wanted, partial(reads.list_stock, query=query))
 
-    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)
         return await self._ask("list_reservations", wanted, partial(reads.list_reservations, query=query))

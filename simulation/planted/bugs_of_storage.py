@@ -21,9 +21,11 @@ from storage.memory_store import Disk, MemoryStore
 from storage.sql import archive
 from storage.sql.instants import Instant
 from storage.store import StorageError
+from supervisor import incarnation
 from supervisor.activations.loader import Loader
 from supervisor.background.housekeeping import RETRY_S, Housekeeping
 from supervisor.incarnation import Incarnation
+from supervisor.open_call import OpenCall
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
@@ -223,17 +225,14 @@ def storage_failure_taken_for_a_bug() -> Patches:
     return [(StoreReader, "load_request", load)]
 
 
-@bug("a caller that hears of a failure last breaks what has ended already", "no bug is met")
-def broken_after_the_end() -> Patches:
-    def break_(self: Incarnation, error: Exception) -> None:
-        self._is_ending = True
+@bug("callers whose queries wait when storage fails are told nothing", "G10")
+def queries_left_waiting() -> Patches:
+    right = incarnation._fail_all
 
-        async def end() -> None:
-            raise error
+    def fail_all(calls: Any, error: Exception) -> None:
+        right({call: None for call in calls if isinstance(call, OpenCall)}, error)
 
-        self._tasks.start_soon(end)
-
-    return [(Incarnation, "_break", break_)]
+    return [(incarnation, "_fail_all", fail_all)]
 
 
 def _land_unfenced(self: MemoryStore, transactions: Any) -> None:

@@ -269,7 +269,8 @@ class Client:
         shop = self._shop
         state = random.choice(STATES) if random.random() < 0.4 else None
         order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
-        return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)))
+        lines_max = random.choice((1, 4, 1_000))
+        return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max)
 
 
 AGAIN = "-again"

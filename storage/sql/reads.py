@@ -34,6 +34,8 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.views import ReservationPage
+from storage.reservation_page import cut_page
 from storage.sql.schema import request, reservation, reservation_item, stock, warehouse
 from storage.store import Due
 
@@ -205,7 +207,7 @@ def orders_after(connection: Connection, key: OrderKey | None, limit: int) -> Se
     return [OrderKey(*row) for row in connection.execute(statement)]
 
 
-def list_reservations(connection: Connection, query: ListReservations) -> Sequence[ReservationRecord]:
+def list_reservations(connection: Connection, query: ListReservations) -> ReservationPage:
     chosen = SELECT_RESERVATIONS.where(reservation.c.organization_id == query.organization_id)
     if query.state is not None:
         chosen = chosen.where(reservation.c.state == query.state)
@@ -213,8 +215,27 @@ def list_reservations(connection: Connection, query: ListReservations) -> Sequen
         chosen = chosen.where(reservation.c.order_id == query.order_id)
     if query.before:
         chosen = chosen.where(reservation.c.reservation_id < query.before)
-    chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(query.limit)
-    return list(_reservations(connection.execute(_with_items(chosen, "reservation_id", newest_first=True))))
+    chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(query.limit + 1)
+    page = _with_items(_up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
+    return cut_page(_reservations(connection.execute(page)), query)
+
+
+def _up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
+    """The first of these reservations, newest first, up to the one with which they have more than `lines_max` lines.
+
+    Lines are numbered, so the last one's number says how many there are, without a look at the others.
+    """
+    of_it = reservation_item.c.organization_id == reservation.c.organization_id
+    of_it &= reservation_item.c.reservation_id == reservation.c.reservation_id
+    last = select(func.max(reservation_item.c.line)).where(of_it).correlate(reservation).scalar_subquery()
+    sized = chosen.add_columns((func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
+    newest_first = sized.c.reservation_id.desc()
+    before = func.sum(sized.c.lines).over(order_by=newest_first) - sized.c.lines
+    place = func.row_number().over(order_by=newest_first)
+    counted = select(*sized.c, before.label("lines_before"), place.label("place")).subquery("counted")
+    columns = [counted.c[column.name] for column in SELECT_RESERVATIONS.selected_columns]
+    # The first is on the page in any case, and the one behind it says that there are more.
+    return select(*columns).where((counted.c.lines_before <= lines_max) | (counted.c.place <= 2))
 
 
 def _reservations(rows: Iterable[Any]) -> Iterator[ReservationRecord]:

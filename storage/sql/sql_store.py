@@ -24,6 +24,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.views import ReservationPage
 from storage.sql import reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
@@ -177,7 +178,7 @@ class SqlStore:
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
         return await self._read(partial(reads.list_stock, query=query))
 
-    async def list_reservations(self, query: ListReservations) -> Sequence[ReservationRecord]:
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
         return await self._read(partial(reads.list_reservations, query=query))
 
     async def close(self) -> None:

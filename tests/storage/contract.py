@@ -48,7 +48,8 @@ async def contents(store: Store) -> dict[str, Any]:
 
 
 async def newest(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> Sequence[ReservationRecord]:
-    return await store.list_reservations(ListReservations(organization_id, **{"limit": 500} | filters))
+    page = await store.list_reservations(ListReservations(organization_id, **{"limit": 500} | filters))
+    return list(page.reservations)
 
 
 async def rows(store: Store, organization_id: str = ORGANIZATION, **filters: Any) -> list[StockKey]:

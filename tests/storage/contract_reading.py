@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from actors.queries import ListReservations
 from actors.records import OrderKey, RequestKey, RequestRecord, StockKey, VariantKey
 from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
@@ -76,6 +77,29 @@ class ReadingContract(StoreContract):
         assert await ids(order_id="order1") == "r5 r3 r1"
         assert await ids(order_id="order1", state="confirmed", before="r5") == "r3"
         assert await ids(state="expired") == ""
+
+    async def test_a_page_of_reservations_ends_with_its_lines_but_has_one_in_any_case(
+        self, store: Store, scribe: Scribe
+    ) -> None:
+        variants = [f"v{n}" for n in range(4)]
+        history = [scribe.receive(variant) for variant in variants]
+        for number, lines in enumerate((1, 3, 2, 4)):
+            basket = tuple((variant, "w", 1) for variant in variants[:lines])
+            history.append(scribe.reserve(f"order{number}", basket, reservation_id=f"r{number}"))
+        await store.write(history)
+
+        async def page(**asked: Any) -> tuple[str, str]:
+            found = await store.list_reservations(ListReservations(ORGANIZATION, **asked))
+            assert all(len(one.items) == (1, 3, 2, 4)[int(one.reservation_id[1])] for one in found.reservations)
+            return " ".join(one.reservation_id for one in found.reservations), found.next_before
+
+        assert await page(lines_max=1) == ("r3", "r3")
+        assert await page(lines_max=5) == ("r3", "r3")
+        assert await page(lines_max=6) == ("r3 r2", "r2")
+        assert await page(lines_max=6, before="r2") == ("r1 r0", "")
+        assert await page(lines_max=9, limit=2) == ("r3 r2", "r2")
+        assert await page(lines_max=10) == ("r3 r2 r1 r0", "")
+        assert await page(lines_max=10, limit=4) == ("r3 r2 r1 r0", "")
 
     async def test_orders_and_requests_are_paged_each_once_in_key_order(self, store: Store, scribe: Scribe) -> None:
         history = [scribe.receive(organization=organization) for organization in ("b", "a")]
