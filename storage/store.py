@@ -103,6 +103,7 @@ class Store(Protocol):
         Raises:
             OwnershipLost: another server owns the database.
             SchemaTooNew: it was written by a newer program.
+            DatabaseGone: it is not the one that this object had open before, or an older copy of it.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from alembic.util import CommandError
 from anyio import CancelScope
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -31,7 +32,7 @@ from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
 from storage.sql.postgres_address import read_address
 from storage.sql.sqlite import SqliteBackend
-from storage.store import Due, MovedOut, Ownership, OwnershipLost, StorageError
+from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
 
@@ -99,6 +100,7 @@ class SqlStore:
         self._backend = backend_for(url, inline=inline) if backend is None else backend
         self._owner = owner
         self._epoch = 0  # 0: not open
+        self._seen = Ownership(epoch=0, last_lsn=0, last_at_ms=0)  # the newest that the database is known to have had
         self._batches = self._transactions = self._reads = self._failures = 0
 
     def __repr__(self) -> str:
@@ -119,16 +121,27 @@ class SqlStore:
             try:
                 with self._translated("cannot open"):
                     ownership = await self._backend.open(self._owner)
+                self._recognize(ownership)
             except BaseException:
                 await self._close_backend()
                 raise
         self._epoch = ownership.epoch
+        self._seen = ownership
         return ownership
+
+    def _recognize(self, found: Ownership) -> None:
+        """See that the database is not an older one, or an empty one, than this store has had open before."""
+        if found.epoch <= self._seen.epoch or found.last_lsn < self._seen.last_lsn:
+            raise DatabaseGone(
+                f"the database {self._backend.name} was replaced while the server ran: it ends at LSN {found.last_lsn},"
+                f" and LSN {self._seen.last_lsn} was acknowledged"
+            )
 
     async def write(self, transactions: Sequence[Transaction]) -> None:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
             await self._backend.write(self._epoch, transactions)
+            self._seen = replace(self._seen, last_lsn=transactions[-1].lsn)
             self._batches += 1
             self._transactions += len(transactions)
 

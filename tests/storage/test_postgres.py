@@ -18,7 +18,7 @@ from storage.sql.batch_postgres import compose
 from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 from storage.sql.sql_store import SqlStore, backend_for
-from storage.store import LEASE_S, OwnershipLost, SchemaTooNew, StorageError
+from storage.store import LEASE_S, DatabaseGone, OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, contents
 from tests.storage.contract_housekeeping import WholeStoreContract
@@ -220,6 +220,30 @@ class TestFailures:
             await store.next_expiry_ms()
         assert (await store.open()).last_lsn == 1
         await store.write(batch)
+        await store.close()
+
+    async def test_a_database_that_was_made_anew_meanwhile_is_not_served(
+        self, store: SqlStore, psql: Callable[[str], str], scribe: Scribe
+    ) -> None:
+        await store.open()
+        await store.write([scribe.receive()])
+        psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        with pytest.raises(StorageError):
+            await store.check_ownership()
+        with pytest.raises(DatabaseGone, match="was replaced while the server ran: it ends at LSN 0, and LSN 1 was"):
+            await store.open()
+        await store.close()
+
+    async def test_a_dump_that_was_restored_meanwhile_is_not_served(
+        self, store: SqlStore, psql: Callable[[str], str], scribe: Scribe
+    ) -> None:
+        await store.open()
+        await store.write([scribe.receive(), scribe.receive()])
+        psql("UPDATE ownership SET last_lsn = 1, epoch = 5")
+        with pytest.raises(OwnershipLost):
+            await store.check_ownership()
+        with pytest.raises(DatabaseGone, match="it ends at LSN 1, and LSN 2 was acknowledged"):
+            await store.open()
         await store.close()
 
     async def test_a_row_that_breaks_a_check_takes_its_batch_with_it(self, store: SqlStore, scribe: Scribe) -> None:

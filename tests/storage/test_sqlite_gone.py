@@ -106,6 +106,21 @@ async def test_a_database_that_was_lost_between_two_openings_is_not_made_anew(
     await store.close()
 
 
+async def test_a_file_that_was_written_over_between_two_openings_is_not_served(
+    store: SqlStore, path: Path, scribe: Scribe
+) -> None:
+    await store.open()
+    await store.close()
+    earlier = path.read_bytes()
+    await store.open()
+    await store.write([scribe.receive()])
+    await store.close()
+    path.write_bytes(earlier)
+    with pytest.raises(DatabaseGone, match="it ends at LSN 0, and LSN 1 was acknowledged"):
+        await store.open()
+    await store.close()
+
+
 async def test_the_old_wal_is_not_left_beside_a_file_put_in_its_place(
     store: SqlStore, path: Path, scribe: Scribe
 ) -> None:
