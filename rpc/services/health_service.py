@@ -1,11 +1,12 @@
 """grpc.health.v1: whether the inventory takes commands.
 
-It is not the servicer of grpcio-health-checking, whose watches live until the caller ends them, so that one
-watcher makes every graceful stop take its full grace, and whose `List` raises NotImplementedError.
+It is not the servicer of grpcio-health-checking. That one's watches live until the caller ends them, so that one
+watcher makes every graceful stop take its full grace, and its `List` raises NotImplementedError.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import NamedTuple
 
 from grpc_health.v1 import health_pb2 as pb
 
@@ -24,16 +25,24 @@ SERVICES = (
 _Status = pb.HealthCheckResponse
 
 
+class HealthStatistics(NamedTuple):
+    watchers: int
+
+
 class HealthServicer:
     """All services are served or none, since there is one inventory behind them. At first none is."""
 
     def __init__(self) -> None:
         self._serving = False
         self._ending = False
-        self._changed = asyncio.Event()
+        self._watchers: dict[asyncio.Event, None] = {}
 
     def __repr__(self) -> str:
-        return f"<HealthServicer serving={self._serving} ending={self._ending}>"
+        watchers = len(self._watchers)
+        return f"<HealthServicer serving={self._serving} ending={self._ending} watchers={watchers}>"
+
+    def statistics(self) -> HealthStatistics:
+        return HealthStatistics(len(self._watchers))
 
     def set_serving(self, serving: bool) -> None:
         """Tell the watchers, and from now on every caller that asks."""
@@ -63,16 +72,22 @@ class HealthServicer:
     ) -> AsyncGenerator[pb.HealthCheckResponse, None]:
         """The status now and after each change. A change that is undone before a watcher wakes is not told."""
         known = request.service in SERVICES
-        while True:
-            changed, ending = self._changed, self._ending  # as of what is told: more may happen while it is written
-            yield self._response() if known else pb.HealthCheckResponse(status=_Status.SERVICE_UNKNOWN)
-            if ending:
-                return
-            await changed.wait()
+        changed = asyncio.Event()  # of its own: 50,000 that leave a shared one at once hold the event loop for 11 s
+        self._watchers[changed] = None
+        try:
+            while True:
+                changed.clear()
+                ending = self._ending  # as of what is told: more may happen while it is written
+                yield self._response() if known else pb.HealthCheckResponse(status=_Status.SERVICE_UNKNOWN)
+                if ending:
+                    return
+                await changed.wait()
+        finally:
+            del self._watchers[changed]
 
     def _response(self) -> pb.HealthCheckResponse:
         return pb.HealthCheckResponse(status=_Status.SERVING if self._serving else _Status.NOT_SERVING)
 
     def _wake_watchers(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        for changed in self._watchers:
+            changed.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from typing import Any
 
 import grpc.aio
@@ -12,7 +13,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.rpc_server import RpcServer
-from rpc.services.health_service import SERVICES
+from rpc.services.health_service import SERVICES, HealthServicer
 from rpc.transport import addresses
 from rpc.transport.addresses import Address, ListenError, free_addresses
 from rpc.transport.transport_name import TransportName
@@ -21,6 +22,7 @@ from tests.rpc.fake_inventory import FakeInventory
 pytestmark = pytest.mark.anyio
 
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
+NOBODY: Any = None  # the context of a call that nobody makes
 QUESTION = pb.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
 
 
@@ -169,6 +171,27 @@ async def test_a_watcher_sees_the_changes_and_then_the_end(server: RpcServer, ch
     assert (await watch.read()).status == NOT_SERVING
     assert await watch.read() is grpc.aio.EOF
     await stopping  # at once: the watch does not hold it up
+
+
+async def test_watchers_that_leave_in_a_crowd_cost_the_same_each() -> None:
+    """With one event for all of them, the CPU time grew with the square of their number."""
+
+    async def leave(count: int) -> float:
+        health = HealthServicer()
+        watches = [health.Watch(health_pb2.HealthCheckRequest(), NOBODY) for _ in range(count)]
+        for watch in watches:
+            await anext(watch)
+        waiting = [asyncio.ensure_future(anext(watch)) for watch in watches]
+        await asyncio.sleep(0)
+        began_s = time.thread_time()
+        for watcher in reversed(waiting):
+            watcher.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert health.statistics().watchers == 0
+        return time.thread_time() - began_s
+
+    few_s = await leave(1_000)
+    assert await leave(8_000) < 32 * few_s
 
 
 async def test_a_stop_lets_calls_finish_and_takes_no_more(server: RpcServer, fake: FakeInventory) -> None:
