@@ -13,6 +13,8 @@ PENDING_CALLS_MAX = 20_000
 METADATA_BYTES_SOFT_MAX = 8 * 1024
 METADATA_BYTES_MAX = 16 * 1024
 HANDSHAKE_TIMEOUT_S = 10
+CONNECTIONS_MAX = 10_000
+IDLE_CONNECTION_S = 900
 PING_INTERVAL_MIN_S = 10
 PING_STRIKES_MAX = 2
 
@@ -42,6 +44,10 @@ def server_options(*, is_shared: bool = False, message_bytes_max: int = MESSAGE_
         ("grpc.max_metadata_size", METADATA_BYTES_SOFT_MAX),
         ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_S * 1_000),
+        # Each connection takes a descriptor and 20 KB. One without calls is closed in the end, and its client opens
+        # another one with its next call.
+        ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
+        ("grpc.max_connection_idle_ms", IDLE_CONNECTION_S * 1_000),
         # Calls that came while the loop was busy. Beyond 1,000 the core would begin to answer some of them CANCELLED,
         # at random and unseen, and from 3,000 on all.
         ("grpc.server.max_pending_requests", PENDING_CALLS_MAX),

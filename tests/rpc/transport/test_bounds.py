@@ -31,6 +31,7 @@ from tests.rpc.transport.answers import (
 pytestmark = pytest.mark.anyio
 
 StatusCode = grpc.StatusCode
+OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 PATH = f"/{INVENTORY}/CheckAvailability".encode()
 SETTINGS, PING, GOAWAY = 4, 6, 7
 
@@ -165,3 +166,40 @@ async def test_calls_that_were_reset_at_once_leave_nothing(transport: TransportN
         assert (await served.inventory.GetStockInfo(QUESTION, timeout=10)).stock_info
         await until(lambda: served.calls() == 0)
         assert served.frame.calls.under_way == 0
+
+
+async def test_a_connection_too_many_is_closed_and_the_others_go_on(transport: TransportName) -> None:
+    options = {"grpc.max_allowed_incoming_connections": 3}
+    async with listening(Answers(), transport, options) as served:
+        assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        async with connected(served), connected(served), connected(served) as (reader, _):
+            async with asyncio.timeout(10):
+                while await reader.read(1_024):
+                    pass
+            assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        await until_connected(served)
+
+
+async def until_connected(served: Listening) -> None:
+    """Connections that were closed leave room for others."""
+    async with grpc.aio.insecure_channel(str(served.address), options=OWN_CONNECTION) as channel:
+        assert await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True, timeout=10)
+
+
+async def test_an_idle_connection_is_closed_and_its_client_calls_again(transport: TransportName) -> None:
+    options = {"grpc.max_connection_idle_ms": 200}
+    async with listening(Answers(), transport, options) as served, connected(served) as (reader, writer):
+        assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        writer.write(PREFACE)
+        await frame_of(reader, GOAWAY)
+        assert (await served.inventory.GetStockInfo(QUESTION, timeout=10)).stock_info
+
+
+async def test_a_connection_with_a_call_is_not_idle(transport: TransportName) -> None:
+    options = {"grpc.max_connection_idle_ms": 100}
+    answers = Answers()
+    async with listening(answers, transport, options) as served:
+        waiting = served.inventory.CheckAvailability(pb.CheckAvailabilityRequest(), timeout=10)
+        await asyncio.sleep(0.5)
+        answers.gate.set()
+        await waiting
