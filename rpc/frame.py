@@ -1,8 +1,8 @@
 """The frame around every method: bytes in, bytes out, and the one place where an exception becomes a status.
 
-A servicer's method answers in one of three ways. It returns the response, when all that it needs is in memory; or
-the reply of the core that the response will be made of (`Deferred`), which costs no task; or it is a coroutine, or
-an async generator of responses, which runs in a task that is cancelled when the caller is gone.
+A servicer's method answers in one of three ways. It returns the response, if all that it needs is in memory. It returns
+the core's reply, from which the response is made later (`Deferred`); that takes no task. Or it is a coroutine or an
+async generator of responses, which runs in a task that is cancelled when the caller is gone.
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class Deferred(NamedTuple):
-    """A response that is made of what the core replies, as soon as it does."""
+    """A response that is made of the core's reply as soon as the core gives it."""
 
     reply: Reply[Any]
     response: Callable[[Any], Message]
@@ -55,13 +55,14 @@ class FrameStatistics(NamedTuple):
 class Frame:
     """All methods of a server, each inside of the frame.
 
-    A call is counted while it runs. What a client can hold open without asking for anything is not: a stream of
-    requests counts each of them (see `calls`), an upload and the stream itself have limits of their own.
+    A call is counted while it runs. A stream that a client holds open is not: each of its requests counts as a call
+    (see `calls`). Uploads and streams have limits of their own. At a limit one more is answered UNAVAILABLE, to be
+    retried.
 
     Args:
-        calls_max: how many calls may be under way; one more is answered UNAVAILABLE, to be retried. So it is with
-        uploads_max: streams with one answer at their end;
-        streams_max: streams with an answer to each message.
+        calls_max: how many calls may be under way.
+        uploads_max: how many streams with one answer at their end.
+        streams_max: how many streams with an answer to each message.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
     """
 
@@ -96,7 +97,7 @@ class Frame:
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
-            is_counted: whether its calls have limits. One that tells of an overload is served during it.
+            is_counted: whether its calls have limits. Health has none: it answers during an overload too.
         """
         for method in find_service(name).methods:
             path = f"/{serve_as or name}/{method.name}"
@@ -219,16 +220,18 @@ class Requests(AsyncIterator[M], Generic[M]):
         return self
 
     async def __anext__(self) -> M:
-        """Raises `Invalid` for what is no message of the kind, and `StreamStalled`.
+        """The next message. Where a whole stream broke off, it waits to be cancelled.
 
-        Is cancelled where a whole stream broke off.
+        Raises:
+            Invalid: what came is no message of the kind.
+            StreamStalled: nothing came for too long.
         """
         raw = await self._read()
         if raw is None:
             if self._whole:
-                # No message more: so it is too when the caller gave up, its deadline passed, the connection was lost or
-                # a message was too long, and the cancellation comes only afterwards. What tells them apart: headers can
-                # be sent to a caller that has ended its stream and waits for the answer, and to none of the others.
+                # The stream looks the same when the caller gave up, its deadline passed, the connection was lost or a
+                # message was too long; the cancellation comes only afterwards. Headers tell them apart: they can be
+                # sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
         message = await parse_in_turns(self._kind, raw, self._levels)
@@ -248,23 +251,23 @@ class Requests(AsyncIterator[M], Generic[M]):
 
 
 def problem_of(path: str, error: Exception) -> Problem:
-    """What the caller of a method is told of an error. One that is not known is a bug, and logged."""
+    """What the caller of a method is told of an error. An unknown error is a bug, and is logged."""
     problem = describe(error)
     if problem is None:
         log.error("rpc_failed", method=path, exc_info=error)
         return INTERNAL
     if problem is not INTERNAL:  # the core has logged that already
         log.debug("rpc_refused", method=path, code=problem.code.name, reason=problem.reason)
-    error.__traceback__ = None  # it has the call and its reply, and the reply has the error: they would keep each other
+    error.__traceback__ = None  # it refers to the reply, and the reply to the error: a cycle that keeps the call
     return problem
 
 
 def _abort(path: str, error: Exception, context: Context) -> None:
-    problem = problem_of(path, error)  # logged also if nobody is there to hear it
+    problem = problem_of(path, error)  # a bug is logged even if the caller is gone
     if context.is_over:
         return
     try:
         context.abort(to_status(problem, details_bytes_max(context.invocation_metadata())))
-    except Exception:  # this may run on the stack of the journal, where nobody else's answer may be lost for it
+    except Exception:  # this may run on the journal's stack, which gives the other callers their answers
         log.exception("status_failed", method=path)
         context.cancel()

@@ -1,5 +1,5 @@
-"""Where to listen. gRPC says the same of every address that it cannot bind, with a stack trace of C++ on stderr; so
-each address is bound here first, where the operating system names the cause.
+"""Where to listen. gRPC gives the same error for every address that it cannot bind, and a C++ trace on stderr. So each
+address is bound here first, where the operating system names the cause.
 """
 
 import errno

@@ -112,12 +112,8 @@ class AioCall:
 
     async def _receive(self) -> None:
         on_message, self._on_message = self._on_message, None  # or they would keep each other
-        if on_message is None:
-            return
-        message = await self.read()
-        if message is None:
-            await self.confirm()  # or the caller is gone, or its message too long, and gRPC ends the call
-        on_message(message)
+        if on_message is not None:
+            on_message(await self.read())
 
     async def _run(self) -> None:
         coroutine, self._coroutine = self._coroutine, None  # as above

@@ -2,8 +2,8 @@
 
 grpc.aio gives each call a task, three wake-ups and five writes to a socket that wakes its loop, which take three
 times as long as all that gRPC's core and its own binding do for the call (docs/performance.md). Here a call is what
-the core knows of it, and a response is given to the core on the stack that makes it; only coroutines and generators
-get a task. What is used of the binding is what grpc.Server uses of it, see `rpc.transport.core_listener`.
+the core knows of it. Its response goes to the core at once, from the function that makes it; only coroutines and
+generators get a task. The binding is used as grpc.Server uses it, see `rpc.transport.core_listener`.
 """
 
 import asyncio

@@ -90,7 +90,7 @@ class Listener(Protocol):
         """Begin to accept calls.
 
         Raises:
-            ListenError: somebody took an address.
+            ListenError: an address is in use.
         """
         ...
 

@@ -34,7 +34,7 @@ log = structlog.get_logger("stockkeeper")
 
 
 class Frontends:
-    """The network of a server whose gRPC ends in other processes; used as `rpc.rpc_server.RpcServer` is.
+    """The network of a server that has gRPC in other processes. It has the methods of `rpc.rpc_server.RpcServer`.
 
     Args:
         inventory: the core.

@@ -14,7 +14,7 @@ from typing import Any
 
 YOUNG_OBJECTS_MAX = 10_000  # walking them takes 2 ms
 NEVER = 1_000_000_000
-FULL_COLLECTION_S = 600.0  # a million objects take about 0.3 s, in which nobody is served
+FULL_COLLECTION_S = 600.0  # a million objects take about 0.3 s, in which no call is served
 
 
 def collect_seldom() -> None:

@@ -1,4 +1,4 @@
-"""The frame by itself: one word ends a call, whoever says it first."""
+"""The frame by itself: the first word ends a call, and no other counts."""
 
 import asyncio
 from typing import Any
@@ -74,7 +74,7 @@ async def test_a_response_that_is_at_hand_needs_no_task() -> None:
     assert frame.statistics().calls_under_way == 0
 
 
-async def test_a_reply_of_the_core_is_answered_on_the_stack_of_who_gives_it() -> None:
+async def test_a_reply_of_the_core_is_answered_as_it_is_given() -> None:
     reply: Reply[Fact] = Reply()
     frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
     assert not call.words
@@ -86,7 +86,7 @@ async def test_a_reply_of_the_core_is_answered_on_the_stack_of_who_gives_it() ->
 
 
 @pytest.mark.parametrize("fails", [True, False])
-async def test_a_reply_for_a_caller_who_is_gone_is_dropped(fails: bool, events: list[Any]) -> None:
+async def test_a_reply_for_a_caller_that_is_gone_is_dropped(fails: bool, events: list[Any]) -> None:
     reply: Reply[Fact] = Reply()
     frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
     call.over("gone")
@@ -141,7 +141,7 @@ async def test_a_bug_is_internal_and_logged(how: str, events: list[Any]) -> None
 async def test_a_status_that_cannot_be_given_cancels_the_call(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:
-    """And raises nothing: it would be on the stack of who gives the replies of all others."""
+    """And nothing is raised: the journal gives the other callers their replies on the same stack."""
     reply: Reply[Fact] = Reply()
     frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
     monkeypatch.setattr("rpc.frame.to_status", lambda *_: 1 // 0)

@@ -8,6 +8,7 @@ import pytest
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.transport.addresses import Address
+from rpc.transport.aio_call import AioCall
 from rpc.transport.aio_listener import AioListener
 from tests.rpc.transport.answers import QUESTION, RESERVATION, Answers, code_of, listening, until
 
@@ -58,3 +59,30 @@ async def test_a_server_that_ended_can_be_closed_before_another_took_its_place(u
         await asyncio.wait_for(served.listener.close(1), 10)
         assert served.listener._serving is not None
         assert served.listener._serving.done()
+
+
+class Gone:
+    """A call of grpc.aio whose caller is gone, before grpc.aio says so."""
+
+    async def send(self, what: object = None) -> None:
+        raise grpc.aio.InternalError
+
+    send_initial_metadata = write = read = send
+
+
+async def test_a_call_whose_caller_is_gone_waits_to_be_cancelled() -> None:
+    call = AioCall(Gone(), ())
+    for waiting in (call.confirm(), call.write(b"")):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waiting, 0.001)
+    assert await call.read() is None
+
+
+async def test_the_last_word_for_a_caller_that_is_gone_waits_to_be_cancelled() -> None:
+    call = AioCall(Gone(), ())
+    living = asyncio.ensure_future(call.live(lambda call: call.answer(b"")))
+    done, _ = await asyncio.wait([living], timeout=0.01)
+    assert not done
+    living.cancel()
+    await asyncio.wait([living])
+    assert living.cancelled()

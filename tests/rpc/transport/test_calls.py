@@ -111,10 +111,10 @@ async def test_a_burst_over_several_connections_is_answered_one_and_all(transpor
     """The core by itself drops calls when more than 1,000 wait for the loop."""
     async with listening(Answers(), transport) as served:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        channels = [grpc.aio.insecure_channel(str(served.address), options=options) for _ in range(3)]
+        channels = [grpc.aio.insecure_channel(str(served.address), options=options) for _ in range(30)]
         stubs = [InventoryServiceStub(channel) for channel in channels]
         names = [f"var_{number}" for number in range(3_000)]
-        calls = [stubs[place % 3].GetStockInfo(pb.GetStockInfoRequest(variant_id=n)) for place, n in enumerate(names)]
+        calls = [stubs[place % 30].GetStockInfo(pb.GetStockInfoRequest(variant_id=n)) for place, n in enumerate(names)]
         assert [(await call).stock_info[0].variant_id for call in calls] == names
         await until(lambda: not served.calls())
         assert served.frame.calls.under_way == 0

@@ -1,4 +1,4 @@
-"""The contract of both transports, second part: streams of every kind, and who is held up when nobody reads."""
+"""The contract of both transports, second part: streams of every kind, and what holds them up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

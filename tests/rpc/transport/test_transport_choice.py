@@ -1,4 +1,4 @@
-"""Which transport is taken, by whom it is chosen, and what the log says of it."""
+"""Which transport is taken, and what the log says of the choice."""
 
 import ast
 from pathlib import Path
