@@ -1,5 +1,6 @@
 """What reflection lists, it describes: each service, its file and all that it imports, in both versions."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -120,11 +121,13 @@ def node_client() -> Path:
     """grpc-js, installed from npm beside its program once."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node is not installed")
-    if not (NODE_CLIENT / "node_modules").exists():
-        command = ("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-        installed = subprocess.run(command, cwd=NODE_CLIENT, capture_output=True, text=True, check=False, timeout=100)
-        if installed.returncode:
-            pytest.skip(f"npm cannot install grpc-js: {installed.stderr[-300:]}")
+    with (NODE_CLIENT / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests may run in several processes
+        if not (NODE_CLIENT / "node_modules" / "@grpc" / "grpc-js" / "package.json").exists():
+            command = ("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+            done = subprocess.run(command, cwd=NODE_CLIENT, capture_output=True, text=True, check=False, timeout=100)
+            if done.returncode:
+                pytest.skip(f"npm cannot install grpc-js: {done.stderr[-300:]}")
     return NODE_CLIENT / "reserve.js"
 
 
