@@ -13,13 +13,12 @@ from msgspec import Struct
 
 from actors.records import Transaction
 from simulation.disks.database_file import empty_database
-from simulation.disks.file_check import tables_of
+from simulation.disks.expected_tables import columns_of, tables_of
 from simulation.disks.power_cut_database import NAME, ApswConnection
 from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk
 from simulation.faults import options_of
 from simulation.runner import run_seed
 from storage.sql.batch_sqlite import write_batch
-from storage.sql.rows import COLUMNS
 from storage.store import StorageError
 
 
@@ -157,9 +156,7 @@ class _Cutter:
             self.violations.append(f"{where}: {said}")
         [lsn] = connection.execute("SELECT last_lsn FROM ownership").fetchone()
         for table, wanted in tables_of(journal[:lsn]).items():
-            found = connection.execute(
-                f"SELECT {', '.join(COLUMNS[table.removesuffix('_archive')].split())} FROM {table}"
-            ).fetchall()
+            found = connection.execute(f"SELECT {', '.join(columns_of(table))} FROM {table}").fetchall()
             if set(found) != wanted or len(found) != len(wanted):
                 self.violations.append(f"{where}: {table} is not what {lsn} transactions make of it")
         return int(lsn)

@@ -23,7 +23,7 @@ from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
-from simulation.world.inspection import small_scale
+from simulation.world.inspection import short_lists, small_scale
 from simulation.world.simulated_run import SimulatedRun
 
 
@@ -79,7 +79,7 @@ def run_seed(
     options = options or options_of(int(seed))
     schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
-    with no_collector(), small_scale(), plain_tasks():
+    with no_collector(), small_scale(), short_lists(), plain_tasks():
         world, ended_s = _run_to_its_end(str(seed), options, schedule, _disk_of(seed, options, disk))
         violations = (*world.violations, *_audited(world))
     return Result(

@@ -9,15 +9,18 @@ history suffices.
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from actors.commands import Command
 from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.queries import Query
 from actors.records import RequestKey, RequestRecord, Transaction
+from simulation.audit.entries import why_unlike
 from simulation.audit.expected import cause_in, cause_of, owned_id
-from simulation.audit.explain import Explainer, Wrong
+from simulation.audit.explain import Explainer
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation
 from simulation.audit.replay import Replay
+from simulation.audit.wrong import Wrong
 from simulation.disks.watched_disk import Move
 
 
@@ -51,6 +54,7 @@ class _Audit:
         self._first_low: dict[tuple[RequestKey, str], int] = {}
         self._contents: dict[tuple[frozenset[str], str], set[str]] = {}  # what was asked under each id
         self._causes: dict[object, int] = {}
+        self._commands: dict[object, list[Command]] = {}  # by what they may cause
         self._remembered: dict[int, None] = {}  # LSNs of answers that were looked at
 
     def __repr__(self) -> str:
@@ -74,6 +78,7 @@ class _Audit:
             if operation.end < 0:
                 yield GuaranteeViolation("G10", f"{operation!r} never ended", operation=operation.number)
         yield from self._causeless()
+        yield from self._unlike_their_commands()
 
     # ---- causes -----------------------------------------------------------------------------------------------------
 
@@ -83,6 +88,7 @@ class _Audit:
         if isinstance(request, Query):
             return
         self._causes.setdefault(cause_of(request), self._low)
+        self._commands.setdefault(cause_of(request), []).append(request)
         key = request_key(request)
         if key is not None:
             self._first_low.setdefault((key, fingerprint(request)), self._low)
@@ -105,6 +111,15 @@ class _Audit:
                     f"LSN {transaction.lsn}: {transaction.kind} stands before what was answered before it was asked"
                 )
                 yield GuaranteeViolation("G4", sentence, transaction.lsn)
+
+    def _unlike_their_commands(self) -> Iterator[GuaranteeViolation]:
+        """Entries of the journal that say something else than what was asked for."""
+        names: dict[tuple[str, str], str] = {}
+        for transaction in self._replay.transactions:
+            why = why_unlike(transaction, self._commands.get(cause_in(transaction), ()), names)
+            if why:
+                yield GuaranteeViolation("G8", f"LSN {transaction.lsn}: {why}", transaction.lsn)
+            names.update({(one.organization_id, one.warehouse_id): one.name for one in transaction.warehouses})
 
     # ---- positions --------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """What the service must answer in a given state, written a second time for the auditor."""
 
+import re
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import assert_never
@@ -113,11 +114,22 @@ def received(request: Receive, before: StockRecord) -> Delta:
     return Delta(available=request.quantity, in_transit=max(arrives, -before.in_transit))
 
 
-def covers(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> bool:
-    """Whether a counted line leaves enough for what is reserved."""
+def why_bad(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> list[int]:
+    """The figures for which a counted line is refused, in the order in which the reason names them; empty if it is not.
+
+    What is on the shelf must cover what is reserved, and the least must not exceed the most, if there is a most.
+    """
     record = rows.at(lsn) if rows is not None else None
-    total, damaged, in_transit, *_ = _figures_after(line, record)
-    return total - damaged - in_transit >= (record.reserved if record is not None else 0)
+    reserved = record.reserved if record is not None else 0
+    total, damaged, in_transit, least, most = _figures_after(line, record)
+    if total - damaged - in_transit < reserved:
+        return [total, damaged, in_transit, reserved]
+    return [least, most] if least > most > 0 else []
+
+
+def numbers_in(sentence: str) -> list[int]:
+    """All numbers that a sentence names."""
+    return [int(digits) for digits in re.findall(r"[0-9]+", sentence)]
 
 
 def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:

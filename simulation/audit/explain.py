@@ -4,12 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
-from actors.bounds import INT32_MAX
 from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
 from actors.outcomes import (
-    ImportRejected,
     InsufficientStock,
-    QuantityTooLarge,
     ReservationConfirmed,
     ReservationExists,
     ReservationFulfilled,
@@ -20,35 +17,25 @@ from actors.outcomes import (
 )
 from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
-from actors.views import ReservationPage, StockPage, StockRows
+from actors.views import ReservationPage, StockPage, StockRows, StockView
+from simulation.audit import explain_goods as goods
 from simulation.audit.choice import choose
 from simulation.audit.expected import (
     STATES_AFTER,
     STATES_OF_A_REPEAT,
     check_of,
-    covers,
-    is_counted,
     is_refused,
     lines_asked,
     page_of,
-    received,
     refusal_of,
 )
+from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
 from simulation.audit.replay import Replay, Timeline, between, items_asked
+from simulation.audit.wrong import Wrong
 
 Explains = Callable[[int], bool]
 """Whether the state after that LSN explains the answer."""
-
-
-class Wrong(Exception):
-    """An answer that nothing explains."""
-
-    def __init__(self, guarantee: str, sentence: str, lsn: int = 0) -> None:
-        super().__init__(sentence)
-        self.guarantee = guarantee
-        self.sentence = sentence
-        self.lsn = lsn
 
 
 class Explainer:
@@ -120,8 +107,9 @@ class Explainer:
             return self._smallest(lsns, partial(self._exists, request, answer), low, high, "G6", answer)
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
         lsns += self._row_lsns(request.organization_id, variants)
+        lsns.append(self._replay.reservation_lsns.get(request.organization_id, []))  # a hint hangs on them
         return self._smallest(
-            lsns, partial(self._does_not_fit, operation, request, answer, variants), low, high, "G5", answer
+            lsns, partial(self._does_not_fit, operation, request, answer, variants, high), low, high, "G5", answer
         )
 
     def _explain_reserved(
@@ -157,7 +145,7 @@ class Explainer:
         )
 
     def _does_not_fit(
-        self, operation: Operation, request: Reserve, answer: object, variants: Sequence[str], lsn: int
+        self, operation: Operation, request: Reserve, answer: object, variants: Sequence[str], high: int, lsn: int
     ) -> bool:
         """Whether the basket is refused in this state as the answer says."""
         latest = self._replay.latest_at(OrderKey(request.organization_id, request.order_id), lsn)
@@ -165,8 +153,26 @@ class Explainer:
             return False
         expected = refusal_of(request.lines, self._replay.free_at(request.organization_id, variants, lsn))
         if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
-            return answer.shortages == expected.shortages
+            return answer.shortages == expected.shortages and self._is_hinted(operation, request, answer, high, lsn)
         return answer == expected
+
+    def _is_hinted(
+        self, operation: Operation, request: Reserve, answer: InsufficientStock, high: int, lsn: int
+    ) -> bool:
+        """Whether the answer says when expiries will have freed enough, as this state foresees it."""
+        since_lsn, earliest_ms, latest_ms = operation.hints_since_lsn, operation.asked_ms, operation.answered_ms
+        if request.request_id:  # `high` is where the refusal was remembered, perhaps by another server
+            earliest_ms = latest_ms = self._replay.transactions[high - 1].at_ms
+            since_lsn = since_lsn if since_lsn < high else -1
+        freed_ms = freed_at_ms(self._replay, request.organization_id, answer.shortages, lsn)
+        if not answer.retry_after_ms:
+            return freed_ms is None or since_lsn < 0
+        if freed_ms is None:
+            return False
+        if since_lsn < 0:  # not all that will expire was known
+            return answer.retry_after_ms >= freed_ms - latest_ms
+        soonest_ms = max(1, freed_ms - latest_ms)
+        return soonest_ms <= answer.retry_after_ms <= max(1, freed_ms - earliest_ms)
 
     def _is_repeated(self, operation: Operation, request: Reserve, latest: ReservationRecord) -> bool:
         """Whether this is the basket of an order that was shipped, and the service still knows it."""
@@ -220,65 +226,21 @@ class Explainer:
         return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
 
     def _explain_receive(self, request: Receive, answer: object, low: int, high: int) -> int:
-        key = StockKey(request.organization_id, request.variant_id, request.warehouse_id)
+        replay = self._replay
         if isinstance(answer, StockReceived):
-            transaction = self._replay.transactions[high - 1]
-            change = transaction.changes[0] if transaction.changes else None
-            if change is None or change.after.key != key or change.delta != received(request, change.before):
-                raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
-            figures = (change.after.stock_id, change.after.total, change.after.available, change.before.available)
-            if figures != (answer.stock_id, answer.total, answer.available, answer.available_before):
-                raise Wrong("G4", f"got {answer!r}, but the journal has {change!r}", high)
-            begins = self._replay.stock_lsns[key.organization_id][0] == high
-            if (answer.row_created, answer.organization_created) != (not change.before.exists, begins):
-                raise Wrong("G4", f"got {answer!r}, but it is another row's beginning: {change!r}", high)
-            return self._at_its_place(high, low)
-        rows = self._replay.rows.get(key)
-
-        def is_too_large(lsn: int) -> bool:
-            record = rows.at(lsn) if rows else None
-            total = (record.total + received(request, record).total) if record else request.quantity
-            return total > INT32_MAX and answer == QuantityTooLarge(key.variant_id, key.warehouse_id, total)
-
-        return self._smallest([rows.lsns] if rows else [], is_too_large, low, high, "G5", answer)
+            return goods.received_at(replay, request, answer, low, high)
+        key = StockKey(request.organization_id, request.variant_id, request.warehouse_id)
+        rows = replay.rows.get(key)
+        explains = partial(goods.is_too_large, rows, request, answer)
+        return self._smallest([rows.lsns] if rows else [], explains, low, high, "G5", answer)
 
     def _explain_import(self, request: Import, answer: object, low: int, high: int) -> int:
         replay = self._replay
-        keys = [StockKey(line.organization_id, line.variant_id, line.warehouse_id) for line in request.lines]
         if isinstance(answer, StockImported):
-            transaction = replay.transactions[high - 1]
-            changed = {change.after.key for change in transaction.changes}
-            created = sum(not change.before.exists for change in transaction.changes)
-            counts = (len(keys), created, len(changed) - created, len(keys) - len(changed))
-            told = (answer.lines, answer.rows_created, answer.rows_changed, answer.rows_unchanged)
-            if transaction.kind != "import" or told != counts:
-                raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
-            # Rivals may make an organization's first row while an import is about to: then both say so.
-            begun = {key.organization_id: replay.stock_lsns[key.organization_id][0] for key in keys}
-            new, certain = set(answer.new_organizations), {name for name, lsn in begun.items() if lsn == high}
-            if not certain <= new <= {name for name, lsn in begun.items() if lsn > low}:
-                raise Wrong("G4", f"got {answer!r}, but the organizations began at {begun}", high)
-            for key, line in zip(keys, request.lines, strict=True):
-                if not is_counted(replay.rows[key], high, line):
-                    raise Wrong("G2", f"was applied, but {key} is not what was counted", high)
-            return self._at_its_place(high, low)
-
-        def is_rejected(lsn: int) -> bool:
-            bad = [
-                line.line_number
-                for key, line in zip(keys, request.lines, strict=True)
-                if not covers(replay.rows.get(key), lsn, line)
-            ]
-            return isinstance(answer, ImportRejected) and bool(bad) and bad == [e.line_number for e in answer.errors]
-
-        return self._smallest(
-            [replay.rows[key].lsns for key in keys if key in replay.rows], is_rejected, low, high, "G5", answer
-        )
-
-    def _at_its_place(self, lsn: int, low: int) -> int:
-        if lsn <= low:
-            raise Wrong("G4", f"happened at LSN {lsn}, before LSN {low} which was answered before it was asked", lsn)
-        return lsn
+            return goods.imported_at(replay, request, answer, low, high)
+        rows = [replay.rows.get(key) for key in goods.keys_of(request)]
+        lsns = [one.lsns for one in rows if one is not None]
+        return self._smallest(lsns, partial(goods.is_rejected, rows, request, answer), low, high, "G5", answer)
 
     # ---- queries ----------------------------------------------------------------------------------------------------
 
@@ -294,11 +256,8 @@ class Explainer:
                 keys = replay.rows_of_variant.get(VariantKey(organization, query.variant_id), [])
                 keys = [key for key in keys if query.warehouse_id in ("", key.warehouse_id)]
                 return (
-                    [replay.rows[key].lsns for key in keys],
-                    lambda lsn: (
-                        isinstance(answer, StockRows)
-                        and [view.record for view in answer.stock] == self._records(keys, lsn)
-                    ),
+                    [replay.name_lsns.get(organization, []), *[replay.rows[key].lsns for key in keys]],
+                    lambda lsn: isinstance(answer, StockRows) and answer.stock == self._views(keys, lsn),
                 )
             case ListStock():
                 keys = [
@@ -312,7 +271,15 @@ class Explainer:
                     assert isinstance(answer, StockPage)
                     records = self._records(keys, lsn)
                     more = records[query.limit - 1].key if len(records) > query.limit else None
-                    return [view.record for view in answer.stock] == records[: query.limit] and answer.next_key == more
+                    # The database is read first, and what warehouses are called by then is said afterwards.
+                    return (
+                        [view.record for view in answer.stock] == records[: query.limit]
+                        and answer.next_key == more
+                        and all(
+                            view.warehouse_name in replay.names_between(view.record.key, lsn, operation.high_lsn)
+                            for view in answer.stock
+                        )
+                    )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
             case ListReservations():
@@ -349,6 +316,9 @@ class Explainer:
 
     def _records(self, keys: Sequence[StockKey], lsn: int) -> list[StockRecord]:
         return [record for key in keys if (record := self._replay.rows[key].at(lsn)) is not None]
+
+    def _views(self, keys: Sequence[StockKey], lsn: int) -> tuple[StockView, ...]:
+        return tuple(StockView(one, self._replay.name_at(one.key, lsn)) for one in self._records(keys, lsn))
 
     def _row_lsns(self, organization_id: str, variant_ids: Sequence[str]) -> list[Sequence[int]]:
         replay = self._replay

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.records import (
     Delta,
@@ -82,6 +83,9 @@ class Replay:
         self.rows_of_organization: dict[str, list[StockKey]] = {}
         self.reservations: dict[tuple[str, str], Timeline[ReservationRecord]] = {}
         self.reservation_ids: dict[str, list[str]] = {}
+        self.reservations_of_row: dict[StockKey, dict[str, None]] = {}
+        self.names: dict[tuple[str, str], Timeline[str]] = {}  # of warehouses
+        self.name_lsns: dict[str, list[int]] = {}
         self.latest: dict[OrderKey, Timeline[str]] = {}
         self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
         self.moves = moves
@@ -131,6 +135,16 @@ class Replay:
             free[variant_id] = rows
         return free
 
+    def name_at(self, key: StockKey, lsn: int) -> str:
+        """What the row's warehouse was shown as."""
+        names = self.names.get((key.organization_id, key.warehouse_id))
+        return (names.at(lsn) if names is not None else None) or key.warehouse_id
+
+    def names_between(self, key: StockKey, low: int, high: int) -> set[str]:
+        """All that the row's warehouse was shown as."""
+        lsns = between([self.name_lsns.get(key.organization_id, [])], low, high)
+        return {self.name_at(key, lsn) for lsn in lsns}
+
     def latest_at(self, order: OrderKey, lsn: int) -> ReservationRecord | None:
         """The order's latest reservation, as it stood then."""
         timeline = self.latest.get(order)
@@ -155,9 +169,16 @@ class Replay:
             case "import":
                 if any(delta.reserved for delta in deltas.values()):
                     self._wrong("G8", "a count changes what is reserved")
+                written = [change for change in transaction.changes if change.before.exists]
+                if any(replace(change.before, version=change.after.version) == change.after for change in written):
+                    self._wrong("G8", "a count writes a row that it leaves as it was")
             case "remember":
                 if deltas or transaction.request is None:
                     self._wrong("G8", "a remembered answer changes stock")
+        for warehouse in transaction.warehouses:
+            place = (warehouse.organization_id, warehouse.warehouse_id)
+            self.names.setdefault(place, Timeline()).put(self._lsn, warehouse.name)
+            self.name_lsns.setdefault(place[0], []).append(self._lsn)
         request = transaction.request
         if request is not None:
             earlier = self.requests.setdefault(request.key, [])
@@ -180,8 +201,11 @@ class Replay:
                     self._wrong("G8", f"{key} begins at version {before.version}")
             elif timeline.values[-1] != before:
                 self._wrong("G8", f"{before} does not follow {timeline.values[-1]}")
-            if before.key != key or after.version != before.version + 1:
+            if (before.key, before.stock_id, before.version + 1) != (key, after.stock_id, after.version):
                 self._wrong("G8", f"{after} does not follow {before}")
+            levels = (after.min_stock, after.max_stock)
+            if levels != (before.min_stock, before.max_stock) and transaction.kind != "import":
+                self._wrong("G8", f"{transaction.kind} changes the levels of {key}")
             if min(after.available, after.reserved, after.damaged, after.in_transit) < 0:
                 self._wrong("G1", f"oversold: {after}")
             if key in deltas:
@@ -236,6 +260,9 @@ class Replay:
             if item.stock_before != left.get(key) or item.stock_after != item.stock_before - item.quantity:
                 self._wrong("G4", f"an item says {item.stock_before} → {item.stock_after}, the row had {left.get(key)}")
             left[key] = item.stock_after
+            self.reservations_of_row.setdefault(key, {})[reservation.reservation_id] = None
+            if item.stock_id != self.rows[key].values[-1].stock_id:
+                self._wrong("G8", f"an item of {reservation.reservation_id} names the row {item.stock_id}")
         self.latest.setdefault(reservation.order, Timeline()).put(self._lsn, reservation.reservation_id)
 
     def _move(
@@ -257,9 +284,11 @@ class Replay:
         becomes, begins = legal[transaction.kind]
         if reservation.state != becomes or before.state not in begins:
             self._wrong("G8", f"{transaction.kind} moves {reservation.reservation_id} from {before.state}")
-        kept = (before.order, before.items, before.created_at_ms, before.expires_at_ms)
-        if kept != (reservation.order, reservation.items, reservation.created_at_ms, reservation.expires_at_ms):
-            self._wrong("G8", f"{transaction.kind} changes what {reservation.reservation_id} holds")
+        wanted_record = replace(before, state=becomes, ended_at_ms=transaction.at_ms, reason=transaction.reason)
+        if transaction.kind == "confirm":
+            wanted_record = replace(before, state=becomes, confirmed_at_ms=transaction.at_ms)
+        if reservation != wanted_record:
+            self._wrong("G8", f"{transaction.kind} makes {reservation}, not {wanted_record}")
         self._check_time(transaction, before)
         back = {"confirm": (0, 0), "fulfill": (0, -1)}.get(transaction.kind, (1, -1))
         wanted = _deltas_of(reservation.organization_id, before.items, *back) if back != (0, 0) else {}

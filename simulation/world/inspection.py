@@ -6,11 +6,13 @@ from functools import partial
 from hashlib import blake2b
 from unittest import mock
 
+import actors.bounds
 import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
 import supervisor.transactions.journal
+import supervisor.transactions.receiving
 from actors.order_actor import OrderActor
 from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
@@ -40,9 +42,25 @@ def small_scale() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def short_lists() -> Iterator[None]:
+    """Within this block the refusal of an import names two bad lines, so that it often leaves some out."""
+    with (
+        mock.patch.object(actors.bounds, "LINE_ERRORS_MAX", 2),
+        mock.patch.object(supervisor.transactions.receiving, "LINE_ERRORS_MAX", 2),
+    ):
+        yield
+
+
 def _stable_hash(key: tuple[str, str]) -> int:
     """The same in every process: one seed has the same false positives everywhere."""
     return int.from_bytes(blake2b("\0".join(key).encode(), digest_size=8).digest(), "little")
+
+
+def knows_active_reservations(supervisor: Supervisor) -> bool:
+    """Whether a server has learned from the database which reservations are active, so that its hints are exact."""
+    core = supervisor._core
+    return core is not None and core._hints._changed is None
 
 
 def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[str]:

@@ -19,6 +19,7 @@ from actors.reply import Reply
 from actors.unavailable import Unavailable
 from simulation.audit.history import Answer, History, Operation, Request
 from simulation.faults import Options
+from simulation.world.inspection import knows_active_reservations
 from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
 ATTEMPTS_MAX = 6
@@ -33,8 +34,10 @@ class Slot:
         "answer",
         "answered_ms",
         "arrived",
+        "asked_ms",
         "error",
         "high_lsn",
+        "hints_since_lsn",
         "moves",
         "moves_begun",
         "scope",
@@ -47,6 +50,8 @@ class Slot:
         self.error = ""
         self.high_lsn = 0
         self.answered_ms = 0
+        self.asked_ms = 0
+        self.hints_since_lsn = -1
         self.undisturbed_since_lsn = -1
         self.moves_begun = 0
         self.moves = 0
@@ -123,7 +128,8 @@ class SimulatedNetwork:
             if slot.answer is not None:
                 operation.answer = slot.answer
                 operation.high_lsn = slot.high_lsn
-                operation.answered_ms = slot.answered_ms
+                operation.asked_ms, operation.answered_ms = slot.asked_ms, slot.answered_ms
+                operation.hints_since_lsn = slot.hints_since_lsn
                 operation.undisturbed_since_lsn = slot.undisturbed_since_lsn
                 operation.moves_begun, operation.moves = slot.moves_begun, slot.moves
             if is_over or operation.answer is not None:
@@ -194,6 +200,8 @@ class SimulatedNetwork:
         answer: Answer | None = None
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
         slot.moves_begun = len(server.store.disk.moves)
+        slot.asked_ms = server.time.now_ms()
+        slot.hints_since_lsn = began_lsn if knows_active_reservations(server.supervisor) else -1
         if not isinstance(operation.request, Query):
             self._commands += 1
         number = self._commands

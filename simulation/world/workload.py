@@ -192,12 +192,12 @@ class Client:
 
     def _release(self, random: Random, name: str) -> Request:
         organization, reservation, _ = self._reservation(random)
-        return Release(organization, reservation, "cancelled")
+        return Release(organization, reservation, f"cancelled by {name}")
 
     def _fulfill(self, random: Random, name: str) -> Request:
         organization, reservation, _ = self._reservation(random)
         request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
-        return Fulfill(organization, reservation, request_id, "parcel")
+        return Fulfill(organization, reservation, request_id, _now_and_then(f"parcel of {request_id}"))
 
     def _receive(self, random: Random, name: str) -> Request:
         shop = self._shop
@@ -211,7 +211,8 @@ class Client:
         warehouse = same.choice(shop.warehouses) if same.random() < 0.9 else "wh_new"
         organization = "org_new" if warehouse == "wh_new" and same.random() < 0.2 else same.choice(shop.organizations)
         variant, is_announced = same.choice(shop.variants), same.random() < 0.3
-        return Receive(organization, variant, warehouse, quantity, name, from_in_transit=is_announced)
+        reason, note = _now_and_then(f"reason of {name}"), _now_and_then(f"note of {name}")
+        return Receive(organization, variant, warehouse, quantity, name, reason, note, is_announced)
 
     def _import(self, random: Random, name: str) -> Request:
         shop = self._shop
@@ -219,17 +220,18 @@ class Client:
         if earlier and random.random() < 0.3:
             lines_again = _counted_again(random.choice(earlier).lines, random, shop.options.pieces)
             return Import(lines_again, f"import-{name}")
+        names = Random(f"{shop.seed}/names/{name}")
         lines = {
             (org, variant, warehouse): CountedLine(
                 org,
                 variant,
                 warehouse,
-                random.choice(("", "Renamed")),
+                random.choice(("", names.choice(("Renamed", f"Renamed by {name}")))),
                 random.choice((None, *[random.randint(0, shop.options.pieces * 2)] * 5)),
                 random.choice((0, None, 1)),
                 random.choice((0, None, 1)),
                 random.choice((0, None, 1, 2)),
-                random.choice((0, None, 3)),
+                random.choice((0, None, names.choice((1, 3)))),
                 0,
             )
             for _ in range(random.randint(1, shop.options.import_lines_max))
@@ -291,6 +293,11 @@ _WISHES: tuple[Wish, ...] = (
     Client._list_stock,
     Client._list_reservations,
 )
+
+
+def _now_and_then(text: str) -> str:
+    """The text or, for some texts, none: the same for the same text."""
+    return text if Random(text).random() < 0.7 else ""
 
 
 def _away(line: CountedLine) -> int:

@@ -1,0 +1,76 @@
+"""What an entry of the journal says besides its quantities: names, references, reasons and time limits.
+
+All of it comes from the command that the entry carries out, so it is written a second time from the command.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from actors.commands import Command, Confirm, Fulfill, Import, Receive, Release, Reserve
+from actors.idempotency import fingerprint, request_key
+from actors.records import Transaction
+
+Names = Mapping[tuple[str, str], str]
+"""What warehouses are called, by organization and id."""
+
+Named = list[tuple[str, str, str]]
+"""Organization, warehouse and name, sorted."""
+
+
+def why_unlike(transaction: Transaction, commands: Sequence[Command], names: Names) -> str:
+    """Why the entry says something else than any of the commands that may have caused it; empty if it does not.
+
+    Args:
+        commands: those that clients asked for with this cause; none for an expiry.
+        names: what warehouses were called before the entry.
+    """
+    said = _said_by(transaction)
+    wanted = [_wanted_by(command, transaction, names) for command in _candidates(transaction, commands)]
+    return "" if said in wanted else f"{transaction.kind} says {said}, and was asked for as {wanted}"
+
+
+def _said_by(transaction: Transaction) -> object:
+    warehouses = sorted((one.organization_id, one.warehouse_id, one.name) for one in transaction.warehouses)
+    reservation, life_ms = transaction.reservation, 0
+    if transaction.kind == "reserve" and reservation is not None:
+        life_ms = reservation.expires_at_ms - reservation.created_at_ms
+    return transaction.reference, transaction.reason, warehouses, life_ms
+
+
+def _candidates(transaction: Transaction, commands: Sequence[Command]) -> Iterator[Command | None]:
+    """The commands that the entry may carry out: under a key, only what the key belongs to."""
+    request = transaction.request
+    if transaction.kind in ("expire", "remember"):
+        yield None
+    for command in commands:
+        is_it = request_key(command) is None if request is None else fingerprint(command) == request.fingerprint
+        if is_it:
+            yield command
+
+
+def _wanted_by(command: Command | None, transaction: Transaction, names: Names) -> object:
+    order_id = transaction.reservation.order_id if transaction.reservation is not None else ""
+    match command:
+        case Reserve():
+            return order_id, "", [], command.ttl_minutes * 60_000
+        case Release():
+            return order_id, command.reason, [], 0
+        case Fulfill():
+            return command.reference or order_id, "", [], 0
+        case Receive():
+            named = [(command.organization_id, command.warehouse_id, "")]
+            return command.reference, command.reason, _new_names(named, names), 0
+        case Import():
+            named = [(line.organization_id, line.warehouse_id, line.warehouse_name) for line in command.lines]
+            return command.request_id, "", _new_names(named, names), 0
+        case Confirm() | _:
+            return order_id, "", [], 0
+
+
+def _new_names(named: Named, names: Names) -> Named:
+    """The names to write: the last one that was given; where none was, the one there is or, for a new place, its id."""
+    told = {(organization, warehouse): name for organization, warehouse, name in named if name}
+    after = {}
+    for organization, warehouse, _ in named:
+        place = (organization, warehouse)
+        after[place] = told.get(place) or names.get(place) or warehouse
+    return sorted((*place, name) for place, name in after.items() if names.get(place) != name)

@@ -1,0 +1,131 @@
+"""What every table of a database must hold after a journal, written a second time: it shares no more with the code that
+writes the tables than how an instant is spelled.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from actors.records import ReservationRecord, RowChange, Transaction
+from storage.sql.instants import ms_to_text
+
+Row = tuple[Any, ...]
+
+STATES = ("available", "reserved", "damaged", "in_transit")
+
+_COLUMNS = {
+    "warehouse": ("organization_id", "warehouse_id", "name"),
+    "stock": (
+        *("organization_id", "variant_id", "warehouse_id", "stock_id", "total", *STATES),
+        *("min_stock", "max_stock", "version"),
+    ),
+    "reservation": (
+        *("organization_id", "reservation_id", "order_id", "state", "created_at", "expires_at"),
+        *("confirmed_at", "ended_at", "reason", "lsn"),
+    ),
+    "reservation_item": (
+        *("organization_id", "reservation_id", "line", "variant_id", "warehouse_id", "requested_warehouse_id"),
+        *("stock_id", "quantity", "stock_before", "stock_after"),
+    ),
+    "stock_movement": (
+        *("lsn", "position", "at", "kind", "organization_id", "variant_id", "warehouse_id"),
+        *(f"{state}_before" for state in STATES),
+        *(f"{state}_after" for state in STATES),
+        *("reference", "reason", "reservation_id", "order_id"),
+    ),
+    "request": ("scope", "request_id", "fingerprint", "outcome", "lsn", "at"),
+}
+
+
+def columns_of(table: str) -> tuple[str, ...]:
+    """The columns of a table's rows in `tables_of`."""
+    return _COLUMNS[table.removesuffix("_archive")]
+
+
+def tables_of(
+    journal: Sequence[Transaction], moved: Collection[tuple[str, str]] = (), movements_moved: int = 0
+) -> dict[str, set[Row]]:
+    """Every table's rows after a journal, from its first transaction on.
+
+    Args:
+        moved: reservations that went to the archive.
+        movements_moved: how many lines of the ledger went there.
+
+    Returns:
+        The rows by table; of requests only the last answer under each key.
+    """
+    movements = [row for transaction in journal for row in _movements(transaction)]
+    tables = {
+        "warehouse": _last(_warehouses(journal), keys=2),
+        "stock": _last((_stock(change) for one in journal for change in one.changes), keys=3),
+        "stock_movement": set(movements[movements_moved:]),
+        "stock_movement_archive": set(movements[:movements_moved]),
+        "request": _last(_requests(journal), keys=2),
+    }
+    reservations = _reservations(journal)
+    items = {row for reservation, _ in reservations.values() for row in _items(reservation)}
+    for table, rows in (
+        ("reservation", {_reservation(*one) for one in reservations.values()}),
+        ("reservation_item", items),
+    ):
+        tables[table] = {row for row in rows if row[:2] not in moved}
+        tables[f"{table}_archive"] = {row for row in rows if row[:2] in moved}
+    return tables
+
+
+def _last(rows: Iterator[Row], keys: int) -> set[Row]:
+    return set({row[:keys]: row for row in rows}.values())
+
+
+def _warehouses(journal: Sequence[Transaction]) -> Iterator[Row]:
+    for transaction in journal:
+        for warehouse in transaction.warehouses:
+            yield warehouse.organization_id, warehouse.warehouse_id, warehouse.name
+
+
+def _stock(change: RowChange) -> Row:
+    row = change.after
+    pieces = [getattr(row, state) for state in STATES]
+    return (*row.key, row.stock_id, sum(pieces), *pieces, row.min_stock, row.max_stock, row.version)
+
+
+def _movements(transaction: Transaction) -> Iterator[Row]:
+    reservation = transaction.reservation
+    owner = (reservation.reservation_id, reservation.order_id) if reservation is not None else ("", "")
+    for position, change in enumerate(transaction.changes):
+        pieces = [getattr(record, state) for record in (change.before, change.after) for state in STATES]
+        where = (transaction.lsn, position, ms_to_text(transaction.at_ms), transaction.kind, *change.after.key)
+        yield (*where, *pieces, transaction.reference, transaction.reason, *owner)
+
+
+def _reservations(journal: Sequence[Transaction]) -> dict[tuple[str, str], tuple[ReservationRecord, int]]:
+    """Each reservation as it stands, and the LSN at which it was made."""
+    found: dict[tuple[str, str], tuple[ReservationRecord, int]] = {}
+    for transaction in journal:
+        reservation = transaction.reservation
+        if reservation is not None:
+            key = (reservation.organization_id, reservation.reservation_id)
+            made_lsn = found[key][1] if key in found else transaction.lsn
+            found[key] = (reservation, made_lsn)
+    return found
+
+
+def _reservation(reservation: ReservationRecord, made_lsn: int) -> Row:
+    one = reservation
+    instants = (one.created_at_ms, one.expires_at_ms, one.confirmed_at_ms, one.ended_at_ms)
+    times = [ms_to_text(at_ms) if at_ms else None for at_ms in instants]
+    return (one.organization_id, one.reservation_id, one.order_id, one.state, *times, one.reason, made_lsn)
+
+
+def _items(reservation: ReservationRecord) -> Iterator[Row]:
+    for line, item in enumerate(reservation.items):
+        where = (item.variant_id, item.warehouse_id, item.requested_warehouse_id, item.stock_id)
+        pieces = (item.quantity, item.stock_before, item.stock_after)
+        yield (reservation.organization_id, reservation.reservation_id, line, *where, *pieces)
+
+
+def _requests(journal: Sequence[Transaction]) -> Iterator[Row]:
+    for transaction in journal:
+        request = transaction.request
+        if request is not None:
+            answer = (request.fingerprint, request.outcome.decode())
+            yield (request.scope, request.request_id, *answer, transaction.lsn, ms_to_text(transaction.at_ms))
