@@ -79,7 +79,7 @@ def run_seed(
     options = options or options_of(int(seed))
     schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
-    with no_collector(), small_scale(), short_lists(), plain_tasks():
+    with no_collector(), small_scale(options.crowd_min), short_lists(), plain_tasks():
         world, ended_s = _run_to_its_end(str(seed), options, schedule, _disk_of(seed, options, disk))
         violations = (*world.violations, *_audited(world))
     return Result(

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from simulation.planted import bugs_of_rules, bugs_of_storage
+from simulation.planted import bugs_of_rules, bugs_of_storage, bugs_of_values
 from simulation.planted.planting import BUGS as BUGS
 from simulation.planted.planting import Bug
 from simulation.runner import run_seed
 
 SEEDS_MAX = 300
 
-_CATALOGUES = (bugs_of_storage, bugs_of_rules)  # importing them fills BUGS
+_CATALOGUES = (bugs_of_storage, bugs_of_rules, bugs_of_values)  # importing them fills BUGS
 
 
 class Catch(Struct, frozen=True):
@@ -77,10 +77,9 @@ def main(path: str = "docs/planted-bugs.md") -> int:
 PAGE = """# Planted bugs
 
 A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the
-real code while the simulation runs (`bugs_of_storage.py`, `bugs_of_rules.py` in `simulation/planted/`; the service has
-none of it), and has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from
-seed 0; *caught* says how many of the seeds that were run find it. Where a disk is named, the bug
-shows on that one only.
+real code while the simulation runs (the modules `bugs_of_…` in `simulation/planted/`; the service has none of it), and
+has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from seed 0; *caught* says
+how many of the seeds that were run find it. Where a disk is named, the bug shows on that one only.
 
 {table}
 

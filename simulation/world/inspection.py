@@ -23,12 +23,13 @@ FILTER_BITS = 1 << 11
 
 
 @contextmanager
-def small_scale() -> Iterator[None]:
+def small_scale(crowd_min: int = 3) -> Iterator[None]:
     """Within this block the core works on a small scale, so that rare cases happen often.
 
     Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports and
     housekeeping go in steps of a few rows, with others' turns between them. A day of housekeeping is a second. Three
-    callers are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an incarnation.)
+    callers, or `crowd_min`, are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an
+    incarnation.)
     """
     small_filters = partial(BloomFilter, bits=FILTER_BITS, hash_key=_stable_hash)
     with (
@@ -36,7 +37,7 @@ def small_scale() -> Iterator[None]:
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
-        mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", 3),
+        mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
     ):
         yield

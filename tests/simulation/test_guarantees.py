@@ -30,6 +30,11 @@ QUICK = (
     "rows_not_pinned",
     "moved_out_early",
     "items_left_behind",
+    "name_forgotten_at_a_restart",
+    "reference_for_a_reason",
+    "movements_of_an_order_only",
+    "hint_of_the_next_expiry",
+    "unlisted_errors_not_counted",
 )
 
 

@@ -1,0 +1,197 @@
+"""Corners of the swarm: runs in which one particular thing happens all the time that elsewhere hardly ever happens."""
+
+from random import Random
+from typing import Any
+
+from supervisor.transactions.journal import CROWD_MIN
+
+
+def _last_pieces(random: Random) -> dict[str, Any]:
+    """A few baskets of several lines meet once, on goods of which hardly any are left, in rows that answer slowly: some
+    wait for a rival that then fails, and no later message wakes them by chance.
+    """
+    return {
+        "clients": random.choice((16, 24, 40)),
+        "operations": 1,
+        "think_s": random.choice((0.0, 0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.0, 0.5)),
+        "slow_turns": random.choice((0.5, 0.8)),
+        "slow_turn_s": random.choice((0.1, 1.0)),
+        "organizations": 1,
+        "variants": random.choice((4, 5, 8)),
+        "warehouses": 1,
+        "pieces": random.choice((4, 5)),
+        "orders": 200,
+        "lines_min": random.choice((2, 3)),
+        "import_lines_max": 24,
+        "wishes": (16, 0, 1, 0, 0, random.choice((0, 1)), 0, 16, 0, 0, 0, 0),
+    }
+
+
+def _little_memory(random: Random) -> dict[str, Any]:
+    """More goods and orders than fit in memory, in rows that answer slowly: the core passivates and loads all the time,
+    and must keep what is in use.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "at_once": random.choice((0.0, 0.5)),
+        "slow_turns": random.choice((0.3, 1.0)),
+        "slow_turn_s": random.choice((0.03, 0.1)),
+        "slow_store_s": 0.01,
+        "variants": random.choice((5, 8)),
+        "warehouses": random.choice((1, 2)),
+        "pieces": random.choice((3, 8)),
+        "orders": random.choice((6, 60)),
+        "lines_min": random.choice((1, 2)),
+        "variants_in_memory": random.choice((1, 2)),
+        "orders_in_memory": random.choice((1, 4)),
+        "idle_timeout_s": random.choice((0.02, 0.1)),
+        "import_lines_max": random.choice((4, 24)),
+        "wishes": (8, 2, 4, 1, 4, 1, 1, 8, 4, 4, 1, 1),
+    }
+
+
+def _onlookers(random: Random) -> dict[str, Any]:
+    """Lists, which the database answers, beside reads, which memory answers. The database knows of a commit long before
+    memory does.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.0, 0.01)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "slow_turns": 0.0,
+        "slow_store": random.choice((0.2, 0.5)),
+        "slow_store_s": random.choice((0.01, 0.1)),
+        "variants": random.choice((1, 2)),
+        "variants_in_memory": 100,
+        "idle_timeout_s": 30.0,
+        "pieces": random.choice((8, 30)),
+        "orders": random.choice((20, 60)),
+        "wishes": (6, 1, 2, 1, 8, 0, 0, 4, 8, 16, 16, 2),
+    }
+
+
+def _bugs_in_rows(random: Random) -> dict[str, Any]:
+    """Rows meet bugs and are loaded again while their changes are on the way to the disk."""
+    return {
+        "clients": random.choice((6, 12)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "at_once": random.choice((0.0, 0.4)),
+        "slow_turns": 0.0,
+        "actor_crash": random.choice((0.02, 0.1)),
+        "slow_store": random.choice((0.5, 1.0)),
+        "slow_store_s": random.choice((0.1, 1.0)),
+        "variants": random.choice((1, 2)),
+        "pieces": random.choice((8, 30)),
+        "orders": random.choice((20, 200)),
+        "wishes": (16, 1, 8, 1, 4, 0, 1, 8, 1, 1, 1, 1),
+    }
+
+
+def _jigsaw(random: Random) -> dict[str, Any]:
+    """Baskets of many lines of one variant, in warehouses that hold hardly more: packing decides whether they fit."""
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((20, 30)),
+        "think_s": random.choice((0.0, 0.1)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "variants": 1,
+        "warehouses": random.choice((2, 3)),
+        "pieces": random.choice((6, 8)),
+        "orders": random.choice((20, 60)),
+        "lines_min": 4,
+        "names_warehouse": 0.1,
+        "wishes": (8, 1, 8, 1, 4, 0, 1, 8, 24, 0, 0, 0),
+    }
+
+
+def _two_owners(random: Random) -> dict[str, Any]:
+    """Another process takes over while many clients read and hardly any writes: a write would tell the old process that
+    it was driven out.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((14, 20)),
+        "think_s": random.choice((0.1, 0.1, 1.0)),
+        "rounds_s": 0.0,
+        "slow_turns": 0.0,
+        "second_owners": random.choice((2, 3)),
+        "crash_steps": (),
+        "organizations": 1,
+        "variants": 1,
+        "warehouses": 1,
+        "variants_in_memory": 100,
+        "pieces": 30,
+        "orders": 200,
+        "wishes": (random.choice((2, 8)), 0, 0, 0, random.choice((2, 8)), 0, 0, 0, 4, 32, 0, 0),
+    }
+
+
+def _stocktaking(random: Random) -> dict[str, Any]:
+    """Goods are counted while most of them are reserved, and warehouses get new names: many counts are refused for many
+    lines, and readers look while a count is on its way to the disk.
+    """
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((10, 14)),
+        "think_s": random.choice((0.0, 0.02, 0.1)),
+        "rounds_s": 0.0,
+        "slow_store": random.choice((0.2, 0.5)),
+        "slow_store_s": random.choice((0.01, 0.1)),
+        "variants": 4,
+        "warehouses": random.choice((2, 3)),
+        "pieces": random.choice((2, 3)),
+        "orders": 200,
+        "lines_min": 3,
+        "import_lines_max": 16,
+        "idle_timeout_s": 30.0,
+        "variants_in_memory": 100,
+        "keep_s": 0,
+        "wishes": (16, 8, 0, 1, 2, 8, 1, 8, 0, 8, 4, 1),
+    }
+
+
+def _crowd(random: Random) -> dict[str, Any]:
+    """More callers at one moment than the journal takes for a few, on plenty of goods: batches are gathered, and the
+    crowd comes and goes in rounds.
+    """
+    think_s = random.choice((0.1, 1.0))
+    return {
+        "clients": random.choice((30, 50, 80)),
+        "operations": random.choice((3, 4)),
+        "think_s": think_s,
+        "rounds_s": random.choice((0.0, think_s / 2)),
+        "crowd_min": CROWD_MIN,
+        "slow_turns": 0.0,
+        "slow_store_s": random.choice((0.01, 0.1)),
+        "variants": random.choice((2, 4)),
+        "pieces": random.choice((8, 60)),
+        "orders": random.choice((60, 200)),
+        "wishes": (16, 4, 4, 1, 4, 1, 1, 8, 2, 2, 1, 1),
+    }
+
+
+LATER_CORNERS = (_stocktaking, _crowd)
+
+CORNERS = (
+    _last_pieces,
+    _last_pieces,
+    _little_memory,
+    _onlookers,
+    _onlookers,
+    _bugs_in_rows,
+    _jigsaw,
+    _two_owners,
+    _two_owners,
+)
