@@ -55,6 +55,7 @@ class Model(NamedTuple):
     """A state of the service: sorted tuples, so that equal states are equal."""
 
     rows: tuple[tuple[RowKey, Row], ...] = ()
+    levels: tuple[tuple[RowKey, tuple[int, int]], ...] = ()  # the least and the most of a row
     bookings: tuple[tuple[tuple[str, str], Booking], ...] = ()
     latest: tuple[tuple[tuple[str, str], str], ...] = ()
     requests: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
@@ -242,7 +243,7 @@ def _receive(model: Model, request: Receive, answer: Any) -> Model | None:
 
 
 def _import(model: Model, request: Import, answer: Any) -> Model | None:
-    rows = dict(model.rows)
+    rows, levels = dict(model.rows), dict(model.levels)
     counted: dict[RowKey, Row] = {}
     bad = []
     for line in request.lines:
@@ -253,16 +254,22 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
         damaged = row[2] if line.damaged is None else line.damaged
         in_transit = row[3] if line.in_transit is None else line.in_transit
         counted[key] = (total - reserved - damaged - in_transit, reserved, damaged, in_transit)
-        if counted[key][0] < 0:
+        least, most = levels.get(key, (0, 0))
+        least = least if line.min_stock is None else line.min_stock
+        most = most if line.max_stock is None else line.max_stock
+        levels[key] = least, most
+        if counted[key][0] < 0 or 0 < most < least:
             bad.append(line.line_number)
     if bad:
-        is_so = isinstance(answer, ImportRejected) and [error.line_number for error in answer.errors] == bad
-        return model if is_so else None
+        if not isinstance(answer, ImportRejected) or answer.errors_total != len(bad):
+            return None
+        return model if [error.line_number for error in answer.errors] == bad[: len(answer.errors)] else None
     if not isinstance(answer, StockImported) or answer.lines != len(request.lines):
         return None
     rows |= counted
     created = len(rows) - len(model.rows)
-    return model._replace(rows=tuple(sorted(rows.items()))) if answer.rows_created == created else None
+    after = model._replace(rows=tuple(sorted(rows.items())), levels=tuple(sorted(levels.items())))
+    return after if answer.rows_created == created else None
 
 
 def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:

@@ -16,7 +16,11 @@ import supervisor.transactions.receiving
 from actors.order_actor import OrderActor
 from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
+from simulation.world.leftovers import expiries_left, leftovers
 from supervisor.activations.bloom_filter import BloomFilter
+from supervisor.activations.stock_directory import StockDirectory
+from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.incarnation import Incarnation
 from supervisor.supervisor import Supervisor
 
 FILTER_BITS = 1 << 11
@@ -64,22 +68,60 @@ def knows_active_reservations(supervisor: Supervisor) -> bool:
     return core is not None and core._hints._changed is None
 
 
-def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[str]:
-    """Look at a server's memory while nothing is under way. Yields a sentence for each thing that is wrong."""
+def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[tuple[str, str]]:
+    """Look at a server's memory while nothing is under way.
+
+    Yields:
+        A guarantee and a sentence for each thing that is wrong.
+    """
     core = supervisor._core
     if core is None:
-        yield "the server does not serve"
+        yield "G10", "the server does not serve"
         return
-    if core._open_calls:
-        yield f"{len(core._open_calls)} calls are still open"
-    if core._open_queries:
-        yield f"{len(core._open_queries)} queries are still open"
-    if core.journal.undurable_entries:
-        yield f"{core.journal!r} has undurable entries"
+    for sentence in _unlike(core, disk):
+        yield "G2" if "hold" in sentence else "G3", sentence
+    for sentence in (*leftovers(core), *expiries_left(core)):
+        yield "nothing is left over", sentence
+
+
+def _unlike(core: Incarnation, disk: WatchedDisk) -> Iterator[str]:
+    """What memory has that is not so on the disk."""
+    yield from _claims(core._hints, disk)
+    yield from _names(core.stock, disk)
     for variant in core.stock._directory.activations():
         yield from _variant(variant, disk)
     for order in core.orders._directory.activations():
         yield from _order(order, disk)
+    for request in core.requests._directory.activations():
+        kept = disk.requests.get(request.key)
+        if request._record is not None and kept is not None and request._record != kept:
+            yield f"memory has {request._record}, the disk {kept}"
+
+
+def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
+    """Only active reservations have claims, and once they were learned all of them do."""
+    known = sorted((key, claim) for key, claims in hints._claims.items() for claim in claims)
+    active = [disk.reservations[entry[1:]] for entry in disk.active]
+    claims = sorted(
+        (
+            (one.organization_id, item.variant_id, item.warehouse_id),
+            (one.expires_at_ms, one.reservation_id, item.quantity),
+        )
+        for one in active
+        for item in one.items
+    )
+    if hints._changed is not None:
+        known = [claim for claim in known if claim not in claims]
+        claims = []
+    if known != claims:
+        yield f"the hints have the claims {known}, active reservations {claims}"
+
+
+def _names(stock: StockDirectory, disk: WatchedDisk) -> Iterator[str]:
+    on_disk = {key: warehouse.name for key, warehouse in disk.warehouses.items()}
+    for what, names in (("shown", stock._names), ("decided", stock._decided_names)):
+        if names != on_disk:
+            yield f"the names {what} are {names}, the disk has {on_disk}"
 
 
 def _variant(variant: VariantStock, disk: WatchedDisk) -> Iterator[str]:

@@ -245,8 +245,8 @@ class SimulatedWorld:
     def look(self, when: str) -> None:
         """Check the memory while nothing is under way: it must have no holds and agree with the disk."""
         assert self.server is not None
-        for sentence in look_at(self.server.supervisor, self.disk):
-            self.fail("G2" if "hold" in sentence else "G3", f"{when}, {sentence}")
+        for guarantee, sentence in look_at(self.server.supervisor, self.disk):
+            self.fail(guarantee, f"{when}, {sentence}")
 
     # ---- the whole --------------------------------------------------------------------------------------------------
 

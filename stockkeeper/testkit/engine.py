@@ -152,11 +152,11 @@ class Engine(SimulatedWorld):
 
     async def _look_at_last(self) -> None:
         assert self.server is not None
-        wrong: list[str] = []
+        wrong: list[tuple[str, str]] = []
         for _ in range(_LOOKS):
             wrong = list(look_at(self.server.supervisor, self.disk))
             if not wrong:
                 return
             await anyio.sleep(1.0)  # a reservation that lives on may expire at this very moment
-        for sentence in wrong:
-            self.fail("G2" if "hold" in sentence else "G3", f"when all calls have ended, {sentence}")
+        for guarantee, sentence in wrong:
+            self.fail(guarantee, f"when all calls have ended, {sentence}")

@@ -86,8 +86,8 @@ class Expiry:
             known = len(self._failed) + len(self._under_way)
             found = await self._due(now_ms, min(BATCH_ORDERS_MAX + known, LOOK_ORDERS_MAX))
             due = [one for one in found if one.order not in self._under_way]
+            self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
             if due:
-                self._failed = {one.order: self._failed[one.order] for one in due if one.order in self._failed}
                 first = [one for one in due if one.order not in self._failed]
                 again = [one for one in due if self._failed.get(one.order, now_ms + 1) <= now_ms]
                 ready = (first + again)[:BATCH_ORDERS_MAX]

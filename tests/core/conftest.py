@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -11,13 +12,17 @@ from actors.commands import CountedLine, Import, Line, Reserve
 from actors.outcomes import StockReserved
 from actors.queries import CheckBasket, GetStock, ListStock
 from actors.records import ReservationRecord
+from actors.turn import Turn, run
 from actors.views import BasketCheck, StockView
+from simulation.world.leftovers import leftovers
 from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
+
+T = TypeVar("T")
 
 ORGANIZATION = "org_1"
 
@@ -41,12 +46,14 @@ class World:
         self.crashes: list[tuple[object, Exception]] = []
         self.reports: list[BaseException] = []
         self.wall_ms = 1_700_000_000_000
+        self.monotonic_s: Callable[[], float] = anyio.current_time
         self._ids = count(1)
 
     def sources(self) -> Sources:
         return Sources(
             clock=ServiceClock(lambda: self.wall_ms, self.time),
             new_id=lambda: f"id-{next(self._ids):06}",
+            monotonic_s=self.monotonic_s,
             report_crash=lambda actor, error: self.crashes.append((actor, error)),
         )
 
@@ -61,7 +68,14 @@ class World:
         async with anyio.create_task_group() as tasks:
             await tasks.start(supervisor.run)
             yield supervisor
+            core = supervisor._core
+            if core is not None and not core._is_over:
+                with anyio.move_on_after(1.0):  # what runs in the background may be in the middle of something
+                    while list(leftovers(core)):  # noqa: ASYNC110 - the core does not tell
+                        await anyio.sleep(0.001)
             supervisor.stop()
+        if core is not None:
+            assert list(leftovers(core)) == []
 
 
 @pytest.fixture
@@ -113,3 +127,11 @@ async def check(core: Supervisor, *lines: Line) -> BasketCheck:
 
 
 Reporter = Callable[[BaseException], None]
+
+
+def finish_now(turn: Turn[T]) -> T:
+    """Run a turn that has nothing to wait for."""
+    with pytest.raises(StopIteration) as end:
+        run(turn).send(None)
+    outcome: T = end.value.value
+    return outcome

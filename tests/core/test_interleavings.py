@@ -1,7 +1,6 @@
 """Interleavings that once went wrong: crashes while something is loaded, written or given up."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import anyio
 import pytest
@@ -11,18 +10,15 @@ from actors.outcomes import ActorCrashed, InsufficientStock, Refused, Reservatio
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
 from actors.row_changes import Count
 from actors.stock_state import StockState
-from actors.turn import Turn, run
 from actors.two_phase import Prepared
 from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.limits import Limits
-from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
+from tests.core.conftest import ORGANIZATION, World, available, bring, check, finish_now, reserve, rows_of
 from tests.core.test_lifecycle import GatedStore
 
 pytestmark = pytest.mark.anyio
-
-T = TypeVar("T")
 
 
 class SteppedStore(MemoryStore):
@@ -60,14 +56,6 @@ def crash_once(monkeypatch: pytest.MonkeyPatch, variant_id: str) -> None:
         return healthy(state, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StockState, "prepare", prepare)
-
-
-def finish_now(turn: Turn[T]) -> T:
-    """Run a turn that has nothing to wait for."""
-    with pytest.raises(StopIteration) as end:
-        run(turn).send(None)
-    outcome: T = end.value.value
-    return outcome
 
 
 async def test_a_variant_that_crashes_while_the_loader_waits_is_loaded_with_all_that_was_decided(

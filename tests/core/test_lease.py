@@ -1,18 +1,19 @@
 """A server that another one has followed answers nobody, whatever it still has in memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import pytest
 
-from actors.commands import Confirm, Line
+from actors.commands import Confirm, Line, Reserve
 from actors.queries import ListReservations
+from actors.records import Transaction
 from actors.unavailable import Unavailable
 from storage.memory_store import Disk, MemoryStore
 from storage.store import LEASE_S, OwnershipLost
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
-from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
+from tests.core.conftest import ORGANIZATION, FakeTime, World, available, bring, check, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +72,61 @@ async def test_many_answers_share_one_proof_and_a_batch_is_one(world: World) -> 
         assert store.looks == looks + 1
         await anyio.sleep(LEASE_S)
         await reserve(core, "o1", ("a", "w1", 1))
+        await rows_of(core, "a")
+        assert store.looks == looks + 1
+
+
+class SlowDisk(WatchedStore):
+    """Answers late: the clock goes on between what is asked and its answer."""
+
+    def __init__(self, disk: Disk, clock: FakeTime) -> None:
+        super().__init__(disk)
+        self.clock = clock
+        self.answers_after_s = 0.0
+
+    async def check_ownership(self) -> None:
+        await super().check_ownership()
+        self.clock.now_s += self.answers_after_s
+
+    async def write(self, batch: Sequence[Transaction]) -> None:
+        await super().write(batch)
+        self.clock.now_s += self.answers_after_s
+
+
+@pytest.mark.parametrize("proof", ["look", "batch"])
+async def test_a_proof_counts_from_the_moment_it_was_asked_for(world: World, proof: str) -> None:
+    clock = world.monotonic_s = FakeTime()
+    store = SlowDisk(world.disk, clock)
+    async with world.core(store, QUIET) as core:
+        await bring(core, {("a", "w1"): 10})
+        clock.now_s += LEASE_S
+        store.answers_after_s = 0.75 * LEASE_S
+        if proof == "look":
+            await rows_of(core, "a")
+        else:
+            await core.submit(Reserve(ORGANIZATION, "o1", (Line("a", "w1", 1),), 15)).wait()
+        store.answers_after_s = 0.0
+        looks = store.looks
+        clock.now_s += 0.2 * LEASE_S
+        await rows_of(core, "a")
+        assert store.looks == looks, "the lease holds for a twentieth of its time more"
+        clock.now_s += 0.1 * LEASE_S
+        await rows_of(core, "a")
+        assert store.looks == looks + 1, "the lease was over"
+
+
+async def test_a_proof_that_comes_after_the_lease_is_over_still_answers_those_that_asked_before_it(
+    world: World,
+) -> None:
+    clock = world.monotonic_s = FakeTime()
+    store = SlowDisk(world.disk, clock)
+    async with world.core(store, QUIET) as core:
+        await bring(core, {("a", "w1"): 10})
+        clock.now_s += LEASE_S
+        store.answers_after_s = 2 * LEASE_S
+        assert len(await rows_of(core, "a")) == 1
+        looks = store.looks
+        store.answers_after_s = 0.0
         await rows_of(core, "a")
         assert store.looks == looks + 1
 
