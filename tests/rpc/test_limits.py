@@ -129,8 +129,9 @@ async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
 
 
 async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
-    fake: FakeInventory, transport: TransportName
+    fake: FakeInventory, transport: TransportName, events: list[Any]
 ) -> None:
+    """By the server's word: grpc.aio's client may make INTERNAL of a status that comes while it writes."""
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
@@ -143,6 +144,6 @@ async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
             with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # it ends while this writes
                 await stalled.write(stock_pb2.ImportStockRequest())
             await asyncio.sleep(0.05)
-        assert await stalled.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await uploads_under_way(server, 0)
     await server.stop(0)
+    assert [logged["reason"] for logged in events] == ["STREAM_STALLED"]
