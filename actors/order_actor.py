@@ -273,7 +273,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
             now_ms,
             reservation=reservation,
             request=remember(command, fact) if command is not None and fact is not None else None,
-            reference=(command.reference if isinstance(command, Fulfill) else "") or reservation.order_id,
+            reference=command.reference if isinstance(command, Fulfill) else "",
             reason=reservation.reason,
         )
         self._last_lsn = transaction.lsn

@@ -45,6 +45,8 @@ from supervisor.transactions.receiving import Receiving
 
 V = TypeVar("V")
 
+TRIM_PAUSE_S = 5.0  # the rows of an import stay beyond the bound for no longer
+
 
 class Sources(Struct, frozen=True):
     """Where time, ids and dispatch come from; given by the composition root.
@@ -245,6 +247,7 @@ class Incarnation:
             self.heartbeat.beat,
             self.heartbeat.watch,
             self._sweep,
+            self._trim,
             self._learning.run,
         ):
             self._tasks.start_soon(run)
@@ -321,6 +324,11 @@ class Incarnation:
             self.stock.passivate_idle()
             self.orders.passivate_idle()
             self.requests.passivate_idle()
+
+    async def _trim(self) -> None:
+        while True:
+            await anyio.sleep(TRIM_PAUSE_S)
+            await self.stock.trim()
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:

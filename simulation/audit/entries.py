@@ -24,7 +24,7 @@ def why_unlike(transaction: Transaction, commands: Sequence[Command], names: Nam
         names: what warehouses were called before the entry.
     """
     said = _said_by(transaction)
-    wanted = [_wanted_by(command, transaction, names) for command in _candidates(transaction, commands)]
+    wanted = [_wanted_by(command, names) for command in _candidates(transaction, commands)]
     return "" if said in wanted else f"{transaction.kind} says {said}, and was asked for as {wanted}"
 
 
@@ -47,15 +47,14 @@ def _candidates(transaction: Transaction, commands: Sequence[Command]) -> Iterat
             yield command
 
 
-def _wanted_by(command: Command | None, transaction: Transaction, names: Names) -> object:
-    order_id = transaction.reservation.order_id if transaction.reservation is not None else ""
+def _wanted_by(command: Command | None, names: Names) -> object:
     match command:
         case Reserve():
-            return order_id, "", [], command.ttl_minutes * 60_000
+            return "", "", [], command.ttl_minutes * 60_000
         case Release():
-            return order_id, command.reason, [], 0
+            return "", command.reason, [], 0
         case Fulfill():
-            return command.reference or order_id, "", [], 0
+            return command.reference, "", [], 0
         case Receive():
             named = [(command.organization_id, command.warehouse_id, "")]
             return command.reference, command.reason, _new_names(named, names), 0
@@ -63,7 +62,7 @@ def _wanted_by(command: Command | None, transaction: Transaction, names: Names) 
             named = [(line.organization_id, line.warehouse_id, line.warehouse_name) for line in command.lines]
             return command.request_id, "", _new_names(named, names), 0
         case Confirm() | _:
-            return order_id, "", [], 0
+            return "", "", [], 0
 
 
 def _new_names(named: Named, names: Names) -> Named:

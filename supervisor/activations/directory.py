@@ -8,6 +8,7 @@ The directory decides what goes; an actor never stops itself. Removal is "remove
 late wish to drop an activation cannot hit its successor.
 """
 
+from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -42,6 +43,7 @@ class Directory(Generic[K, A]):
     """
 
     def __init__(self, activations_max: int) -> None:
+        self._activations_max = activations_max
         self._generation_max = max(1, activations_max // 2)
         self._young: dict[K, A] = {}
         self._old: dict[K, A] = {}
@@ -87,6 +89,23 @@ class Directory(Generic[K, A]):
         self._old, self._young = self._young, {}
         self._passivated += len(passivated)
         return passivated
+
+    def trim(self, looks_max: int) -> bool:
+        """If there are more than the bound, passivate the quiet ones among the `looks_max` that were used least lately.
+
+        Returns whether there are still more than the bound; all of them may be in use.
+        """
+        if len(self) <= self._activations_max:
+            return False
+        if not self._old:
+            self._old, self._young = self._young, {}
+        for key in list(islice(self._old, looks_max)):
+            activation = self._old.pop(key)
+            if activation.is_quiet:
+                self._passivated += 1
+            else:
+                self._young[key] = activation
+        return len(self) > self._activations_max
 
     def activations(self) -> list[A]:
         """All of them, least recently used generation first."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
+from anyio import lowlevel
+
 from actors.actor import Actor, Dispatcher
 from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
 from actors.row_changes import Prepare
@@ -12,6 +14,8 @@ from actors.unavailable import restarting
 from actors.variant_stock import LoadListener, Pinned, VariantStock
 from supervisor.activations.directory import Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
+
+LOOKS_A_TURN = 1_000  # about a millisecond
 
 
 class StockDirectory:
@@ -44,6 +48,7 @@ class StockDirectory:
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
+        self._on_crash = self._drop_crashed
         self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
         self._decided_names: dict[tuple[str, str], str] = {}
 
@@ -96,7 +101,7 @@ class StockDirectory:
                 raise restarting()
             variant.has_unmade_rows = True
             record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self._new_stock_id())
-            row = variant.rows[warehouse_id] = self._actor(variant, record)
+            row = variant.rows[warehouse_id] = self._actor(record)
         return row
 
     def publish(self, transactions: Sequence[Transaction]) -> None:
@@ -151,6 +156,13 @@ class StockDirectory:
         """Drop what was not used since the last time."""
         self._directory.sweep()
 
+    async def trim(self) -> None:
+        """Drop what a large import has left beyond the bound, some at a time, so that others have their turn."""
+        looks = len(self._directory) // LOOKS_A_TURN + 1
+        while looks and self._directory.trim(LOOKS_A_TURN):
+            looks -= 1
+            await lowlevel.checkpoint()
+
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()
 
@@ -166,7 +178,7 @@ class StockDirectory:
         variant = self._directory.get(key)
         assert variant is not None, "an activation that is not loaded is not quiet, so it stays"
         for record in records or ():
-            variant.rows[record.warehouse_id] = self._actor(variant, record)
+            variant.rows[record.warehouse_id] = self._actor(record)
         variant.loaded.set(None)
         waits, variant.waits = variant.waits, []
         for wait in waits:
@@ -174,13 +186,20 @@ class StockDirectory:
             if not wait.missing:
                 wait.listener()
 
-    def _actor(self, variant: VariantStock, record: StockRecord) -> StockActor:
-        def drop(actor: Actor[Prepare, Verdict], error: Exception) -> None:
-            # The rows of a variant share an activation, so they end together and load together.
-            self._directory.remove(variant.key, variant)
-            self.loader.note_crash()
+    def _actor(self, record: StockRecord) -> StockActor:
+        # The same callback for all: one that knew the variant would be in a cycle with it, and what is passivated
+        # would stay until the next walk through everything. 200,000 rows are 400 MB.
+        return StockActor(StockState(record), self._dispatcher, self._on_crash, self._mailbox_messages_max)
+
+    def _drop_crashed(self, actor: Actor[Prepare, Verdict], error: Exception) -> None:
+        """The rows of a variant share an activation, so they end together and load together."""
+        assert isinstance(actor, StockActor)
+        key = actor.state.record.key
+        variant = self._directory.get(key.variant)
+        if variant is not None and variant.rows.get(key.warehouse_id) is actor:
+            self._directory.remove(key.variant, variant)
             for row in variant.rows.values():
                 row.retire()
-            self._report_crash(actor, error)
-
-        return StockActor(StockState(record), self._dispatcher, drop, self._mailbox_messages_max)
+        actor.retire()
+        self.loader.note_crash()
+        self._report_crash(actor, error)
