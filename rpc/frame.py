@@ -5,6 +5,7 @@ the core's reply, from which the response is made later (`Deferred`); that takes
 async generator of responses, which runs in a task that is cancelled when the caller is gone.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
@@ -34,6 +35,7 @@ BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
 
 log = structlog.get_logger(__name__)
+refusals = logging.getLogger(__name__)  # silent where nobody set up a log, as in the test kit; structlog is not
 
 
 class Deferred(NamedTuple):
@@ -257,7 +259,8 @@ def problem_of(path: str, error: Exception) -> Problem:
         log.error("rpc_failed", method=path, exc_info=error)
         return INTERNAL
     if problem is not INTERNAL:  # the core has logged that already
-        log.debug("rpc_refused", method=path, code=problem.code.name, reason=problem.reason)
+        values = {"method": path, "code": problem.code.name, "reason": problem.reason}
+        refusals.debug("rpc_refused", extra=values)
     error.__traceback__ = None  # it refers to the reply, and the reply to the error: a cycle that keeps the call
     return problem
 

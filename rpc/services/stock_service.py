@@ -1,9 +1,9 @@
 """The warehouse's and the operator's side, as thin as `rpc.services.inventory_service`."""
 
+import logging
 from collections.abc import AsyncIterator
 from functools import partial
 
-import structlog
 from anyio import current_time
 from anyio.lowlevel import checkpoint
 from msgspec.structs import asdict
@@ -16,7 +16,7 @@ from rpc.messages import responses, validation
 from rpc.messages.import_lines import ImportLines
 from rpc.transport.transport_port import Context
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
@@ -40,10 +40,11 @@ class StockServicer:
         try:
             fact = await self._inventory.ask(lines.command())
         except Exception as error:
-            log.info("import_refused", lines=repr(lines), error=repr(error)[:ERROR_CHARACTERS_MAX])
+            values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
+            log.info("import_refused", extra=values)
             raise
         assert isinstance(fact, StockImported), fact
-        log.info("stock_imported", **asdict(fact), took_s=round(current_time() - began_s, 3))
+        log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
         return responses.imported(fact)
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
