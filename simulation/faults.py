@@ -125,7 +125,7 @@ class Options(Struct, frozen=True):
     crowd_min: int = 3
 
 
-STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_into", "handle", "Client.run")
+STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_query", "handle", "Client.run")
 
 
 def options_of(seed: int, **overrides: Any) -> Options:
