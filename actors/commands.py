@@ -57,17 +57,48 @@ class Expire(Struct, frozen=True, tag=True):
     order_id: str
 
 
-class Receive(Struct, frozen=True, tag=True):
-    """Goods arrived: add them to a row, which is made if it does not exist."""
+class DeliveryLine(PlainValue, frozen=True):
+    """Pieces that came in: `quantity` can be sold, `damaged` more cannot.
 
-    organization_id: str
+    With `from_in_transit` all of them had been announced: what the row has in transit falls by as many, as far as it
+    goes.
+    """
+
     variant_id: str
     warehouse_id: str
     quantity: int
+    damaged: int = 0
+    from_in_transit: bool = False
+
+
+class Receive(Struct, frozen=True, tag=True):
+    """Goods arrived: add them to their rows, all or none. A row that does not exist is made."""
+
+    organization_id: str
+    lines: tuple[DeliveryLine, ...]
     request_id: str
     reason: str = ""
     reference: str = ""
-    from_in_transit: bool = False  # they had been announced, and are taken from what is in transit as far as it goes
+
+
+class Announce(Struct, frozen=True, tag=True):
+    """Goods are on their way: they are in transit. A row that does not exist is made."""
+
+    organization_id: str
+    lines: tuple[Line, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+
+
+class Deduct(Struct, frozen=True, tag=True):
+    """Goods leave without a reservation, as over a counter: take them from what is available, all lines or none."""
+
+    organization_id: str
+    lines: tuple[Line, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
 
 
 class CountedLine(PlainValue, frozen=True):
@@ -98,7 +129,10 @@ Ending = Release | Fulfill | Expire
 OrderCommand = Reserve | Confirm | Ending
 """What the actor of an order carries out."""
 
-KeyedCommand = Reserve | Fulfill | Receive | Import
+GoodsCommand = Receive | Announce | Deduct
+"""What changes rows and belongs to no order."""
+
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | Receive | Import
+Command = OrderCommand | GoodsCommand | Import

@@ -7,7 +7,9 @@ which status each one becomes.
 
 from msgspec import Struct
 
+from actors.commands import Line
 from actors.records import ReservationRecord
+from actors.views import StockView
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -36,13 +38,27 @@ class ExpiryHandled(Struct, frozen=True, tag=True):
     expired: int
 
 
+class MovedRow(StockView, frozen=True):
+    """A row after a change of goods. `is_new`: the change made it."""
+
+    is_new: bool = False
+
+
 class StockReceived(Struct, frozen=True, tag=True):
-    stock_id: str
-    total: int
-    available: int
-    available_before: int
-    row_created: bool = False
+    rows: tuple[MovedRow, ...]
     organization_created: bool = False  # it had no row before
+
+
+class StockAnnounced(Struct, frozen=True, tag=True):
+    rows: tuple[MovedRow, ...]
+    organization_created: bool = False
+
+
+class StockDeducted(Struct, frozen=True, tag=True):
+    """`lines` say from where each was taken."""
+
+    rows: tuple[MovedRow, ...]
+    lines: tuple[Line, ...]
 
 
 class StockImported(Struct, frozen=True, tag=True):
@@ -62,6 +78,8 @@ Fact = (
     | ReservationFulfilled
     | ExpiryHandled
     | StockReceived
+    | StockAnnounced
+    | StockDeducted
     | StockImported
 )
 
@@ -147,12 +165,18 @@ class ReservationNotConfirmed(Struct, frozen=True, tag=True):
     reservation_id: str
 
 
-class QuantityTooLarge(Struct, frozen=True, tag=True):
-    """The row's total would exceed 2^31-1."""
+class TooLargeRow(Struct, frozen=True):
+    """A row whose total would be `total`."""
 
     variant_id: str
     warehouse_id: str
     total: int
+
+
+class QuantityTooLarge(Struct, frozen=True, tag=True):
+    """The totals of these rows would exceed 2^31-1."""
+
+    rows: tuple[TooLargeRow, ...]
 
 
 class RefusedLine(Struct, frozen=True):

@@ -14,7 +14,9 @@ from actors.plain_value import PlainValue
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
 
-TransactionKind = Literal["reserve", "confirm", "release", "expire", "fulfill", "receive", "import", "remember"]
+TransactionKind = Literal[
+    "reserve", "confirm", "release", "expire", "fulfill", "receive", "announce", "deduct", "import", "remember"
+]
 
 
 class VariantKey(NamedTuple):

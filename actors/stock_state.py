@@ -89,15 +89,13 @@ class StockState:
 
     def commit(self, transaction_id: int) -> RowChange:
         """Apply the hold; cannot fail. Returns the row before and after."""
-        hold = self._let_go(transaction_id)
-        before = self.record
-        if hold.counted is not None:
-            assert hold.counted.before is before, "a count is granted alone"
-            change = hold.counted
-        else:
-            change = RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock))
+        change = self._applied(self._let_go(transaction_id))
         self.record = change.after
         return change
+
+    def foreseen(self, transaction_id: int) -> RowChange:
+        """What `commit` would return now."""
+        return self._applied(self.holds[transaction_id])
 
     def abort(self, transaction_id: int) -> None:
         """Let the hold go, if there is one."""
@@ -128,6 +126,13 @@ class StockState:
         return Delta(
             available - record.available, 0, figures.damaged - record.damaged, figures.in_transit - record.in_transit
         )
+
+    def _applied(self, hold: Hold) -> RowChange:
+        before = self.record
+        if hold.counted is not None:
+            assert hold.counted.before is before, "a count is granted alone"
+            return hold.counted
+        return RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock))
 
     def _judge(self, delta: Delta) -> Verdict:
         available, reserved, damaged, in_transit = delta.available, delta.reserved, delta.damaged, delta.in_transit

@@ -23,7 +23,7 @@ import grpc
 from order_day import ORGANIZATION, Cancellation, Day, Order, read_day, stock_below_demand
 from rich.console import Console
 from rich.table import Table
-from stockkeeper_client import InventoryClient, Item
+from stockkeeper_client import InventoryClient, Item, ReceivedLine
 from stockkeeper_client.errors import error_details
 
 CONCURRENT_ORDERS = 64
@@ -95,17 +95,17 @@ class OrderService:
             self.books.filled -= 1
             del self._sold[cancellation.customer_id]
             return
-        for number, (code, quantity) in enumerate(cancellation.lines):
-            await self.client.stock.receive_stock(
-                ORGANIZATION,
-                code,
-                "north",
-                quantity,
-                reason="return",
-                reference=cancellation.invoice_id,
-                request_id=f"{cancellation.invoice_id}-{number}",
-            )
-            self.books.returned += quantity
+        returned: list[ReceivedLine] = [
+            {"variant_id": code, "warehouse_id": "north", "quantity": quantity} for code, quantity in cancellation.lines
+        ]
+        await self.client.stock.receive_stock(
+            ORGANIZATION,
+            returned,
+            reason="return",
+            reference=cancellation.invoice_id,
+            request_id=cancellation.invoice_id,
+        )
+        self.books.returned += sum(quantity for _, quantity in cancellation.lines)
 
     async def ship_everything(self) -> None:
         """The evening: everything that is paid leaves the house."""

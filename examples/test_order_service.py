@@ -144,7 +144,7 @@ def test_everything_else_that_may_go_wrong(simulation: Simulation) -> None:
 # [expiry]
 def test_a_reservation_that_expired_while_the_customer_typed_is_not_sold(simulation: Simulation) -> None:
     async def slow_customer(world: World) -> None:
-        await world.inventory.stock.receive_stock(SHOP, "mug", "main", 2)
+        await world.inventory.stock.receive_stock(SHOP, [{"variant_id": "mug", "warehouse_id": "main", "quantity": 2}])
 
         async def pay(order: Order) -> bool:
             [reservation] = [it async for it in world.inventory.stock.list_reservations(SHOP, order_id=order.order_id)]

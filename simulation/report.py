@@ -2,7 +2,20 @@
 
 import msgspec
 
-from actors.commands import Command, Confirm, Expire, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Command,
+    Confirm,
+    Deduct,
+    DeliveryLine,
+    Expire,
+    Fulfill,
+    Import,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
 from simulation.audit.guarantee_violation import GuaranteeViolation
@@ -139,12 +152,13 @@ def _command(command: Command) -> str:
             return repr(command)
         case Fulfill():
             return f"Fulfill {command.reservation_id} key {command.request_id}"
-        case Receive():
-            return f"Receive {command.quantity} {command.variant_id}@{command.warehouse_id} key {command.request_id}"
+        case Receive() | Announce() | Deduct():
+            lines = ", ".join(map(_line_of_basket, command.lines))
+            return f"{type(command).__name__} {lines} key {command.request_id}"
         case Import():
             lines = ", ".join(f"{line.variant_id}@{line.warehouse_id} {line.total}" for line in command.lines)
             return f"Import {lines} key {command.request_id}"
 
 
-def _line_of_basket(line: Line) -> str:
+def _line_of_basket(line: Line | DeliveryLine) -> str:
     return f"{line.quantity} {line.variant_id}@{line.warehouse_id or 'any'}"

@@ -2,7 +2,18 @@
 
 from typing import assert_never
 
-from actors.commands import Confirm, Fulfill, Import, KeyedCommand, OrderCommand, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Confirm,
+    Deduct,
+    Fulfill,
+    Import,
+    KeyedCommand,
+    OrderCommand,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.idempotency import remember
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.records import OrderKey
@@ -12,8 +23,9 @@ from actors.two_phase import NOTHING_PREPARED
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.goods import Goods
+from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
-from supervisor.transactions.receiving import Receiving
 
 
 class Executor:
@@ -21,20 +33,22 @@ class Executor:
 
     Args:
         orders: the activations that carry out what belongs to an order.
-        receiving: carries out what belongs to none.
+        goods, importing: carry out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """
 
     def __init__(
         self,
         orders: OrderDirectory,
-        receiving: Receiving,
+        goods: Goods,
+        importing: Importing,
         coordinator: Coordinator,
         journal: Journal,
         clock: ServiceClock,
     ) -> None:
         self._orders = orders
-        self._receiving = receiving
+        self._goods = goods
+        self._importing = importing
         self._coordinator = coordinator
         self._journal = journal
         self._clock = clock
@@ -49,10 +63,10 @@ class Executor:
                 return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
             case Fulfill():
                 return self.ask_owner(command)
-            case Receive():
-                return self._receiving.receive(command)
+            case Receive() | Announce() | Deduct():
+                return self._goods.move(command)
             case Import():
-                return self._receiving.import_stock(command)
+                return self._importing.import_stock(command)
             case _ as never:
                 assert_never(never)
 

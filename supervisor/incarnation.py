@@ -40,8 +40,9 @@ from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.goods import Goods
+from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
-from supervisor.transactions.receiving import Receiving
 
 V = TypeVar("V")
 
@@ -154,10 +155,11 @@ class Incarnation:
             activations_max=limits.orders_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        receiving = Receiving(self._clock, self._coordinator, journal, self.stock)
-        executor = Executor(self.orders, receiving, self._coordinator, journal, self._clock)
+        goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
+        importing = Importing(self._clock, self._coordinator, journal, self.stock)
+        executor = Executor(self.orders, goods, importing, self._coordinator, journal, self._clock)
         self.requests = RequestDirectory(
-            journal,
+            journal.wait_durable,
             reader.load_request,
             executor.carry_out,
             self.lease.give,

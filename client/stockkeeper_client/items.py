@@ -12,6 +12,7 @@ from stockkeeper_client.v1.protobuf import Message
 _M = TypeVar("_M", bound=Message)
 
 REQUIRED_OF_ITEM = ("variant_id", "quantity")
+REQUIRED_OF_RECEIVED_LINE = ("variant_id", "warehouse_id")
 
 
 class Item(TypedDict):
@@ -23,6 +24,21 @@ class Item(TypedDict):
     variant_id: str
     quantity: int
     warehouse_id: NotRequired[str | None]
+
+
+class ReceivedLine(TypedDict):
+    """Goods that came in: `quantity` pieces that can be sold, and `damaged_quantity` more that cannot.
+
+    With `from_in_transit` they had been announced.
+
+    >>> line: ReceivedLine = {"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12, "damaged_quantity": 1}
+    """
+
+    variant_id: str
+    warehouse_id: str
+    quantity: NotRequired[int]
+    damaged_quantity: NotRequired[int]
+    from_in_transit: NotRequired[bool]
 
 
 class StockLine(TypedDict):
@@ -46,14 +62,16 @@ class StockLine(TypedDict):
     """What a refusal calls the line; by default its place in the stream."""
 
 
-def to_messages(kind: type[_M], items: Iterable[object]) -> Iterator[_M]:
-    """Each of `items` as a message.
+def to_messages(
+    kind: type[_M], items: Iterable[object], name: str = "items", required: Collection[str] = REQUIRED_OF_ITEM
+) -> Iterator[_M]:
+    """Each of `items`, which the caller knows by `name`, as a message.
 
     Raises TypeError for an item that is neither a message nor a mapping, that has an unknown key, lacks one or has a
     value of another type; ValueError for a number that the message cannot hold. The text names the item: `items[2]`.
     """
     for place, item in enumerate(items):
-        yield to_message(kind, item, f"items[{place}]", REQUIRED_OF_ITEM)
+        yield to_message(kind, item, f"{name}[{place}]", required)
 
 
 def to_message(kind: type[_M], given: object, place: str, required: Collection[str] = ()) -> _M:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from uuid import uuid4
 
 from stockkeeper_client.connection import Connection
-from stockkeeper_client.items import StockLine, to_message
+from stockkeeper_client.items import REQUIRED_OF_RECEIVED_LINE, Item, ReceivedLine, StockLine, to_message, to_messages
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
@@ -23,7 +23,8 @@ class StockClient:
     nothing twice. One is made for each method call, so that gRPC's retries carry the same. Give one of your own to call
     a method again after a failure, or after a restart.
 
-        await client.stock.receive_stock("shop", "mug", "madrid", 12, reference="delivery 7")
+        delivery = [{"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12}]
+        await client.stock.receive_stock("shop", delivery, reference="delivery 7")
         async for row in client.stock.list_stock("shop"):
             print(row.variant_id, row.available_quantity)
     """
@@ -45,31 +46,73 @@ class StockClient:
     async def receive_stock(
         self,
         organization_id: str,
-        variant_id: str,
-        warehouse_id: str,
-        quantity: int,
+        lines: Iterable[ReceivedLine | pb.ReceivedLine],
         *,
-        from_in_transit: bool = False,
         reason: str = "",
         reference: str = "",
         request_id: str | None = None,
         timeout_s: float | None = None,
     ) -> pb.ReceiveStockResponse:
-        """Adds goods to a stock row, which is made if it does not exist. `reason` and `reference` go to the ledger.
+        """Adds goods that came in to their rows, all lines or none. A row that does not exist is made: the answer's
+        `message` names it.
 
-        With `from_in_transit` they had been announced: what the row has in transit falls by as many, as far as it goes.
+        A line is a ReceivedLine, a mapping with its fields. With `from_in_transit` its goods had been announced: what
+        the row has in transit falls by as many, as far as it goes. `reason` and `reference` go to the ledger.
         """
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
             request_id=request_id or str(uuid4()),
-            variant_id=variant_id,
-            warehouse_id=warehouse_id,
-            quantity=quantity,
+            lines=to_messages(pb.ReceivedLine, lines, "lines", REQUIRED_OF_RECEIVED_LINE),
             reason=reason,
             reference=reference,
-            from_in_transit=from_in_transit,
         )
         return await self._connection.call(self.stub.ReceiveStock, request, timeout_s=timeout_s)
+
+    async def announce_stock(
+        self,
+        organization_id: str,
+        lines: Iterable[Item | pb.GoodsLine],
+        *,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.AnnounceStockResponse:
+        """Says that goods are on their way, each line to its warehouse: they are in transit until they are received
+        with `from_in_transit`. A row that does not exist is made.
+        """
+        request = pb.AnnounceStockRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            lines=to_messages(pb.GoodsLine, lines, "lines"),
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.AnnounceStock, request, timeout_s=timeout_s)
+
+    async def deduct_stock(
+        self,
+        organization_id: str,
+        lines: Iterable[Item | pb.GoodsLine],
+        *,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.DeductStockResponse:
+        """Takes goods out without a reservation, as a till does, all lines or none.
+
+        Lines are as the items of `reserve_stock`: without a warehouse the service chooses, and the answer says from
+        where each was taken.
+        """
+        request = pb.DeductStockRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            lines=to_messages(pb.GoodsLine, lines, "lines"),
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.DeductStock, request, timeout_s=timeout_s)
 
     async def fulfill_reservation(
         self,

@@ -147,11 +147,16 @@ def _insufficient_stock(refusal: InsufficientStock) -> Problem:
 
 
 def _quantity_too_large(refusal: QuantityTooLarge) -> Problem:
+    first, *others = refusal.rows
+    message = f"The total of variant {first.variant_id} would be {first.total}, and can be at most {INT32_MAX}"
+    if others:
+        message += f" (and {len(others)} more)"
     return Problem(
         StatusCode.FAILED_PRECONDITION,
         "QUANTITY_TOO_LARGE",
-        f"The total of variant {refusal.variant_id} would be {refusal.total}, and can be at most {INT32_MAX}",
-        {"variant_id": refusal.variant_id, "warehouse_id": refusal.warehouse_id, "total": str(refusal.total)},
+        message,
+        {"variant_id": first.variant_id, "warehouse_id": first.warehouse_id, "total": str(first.total)},
+        listed=refusal.rows,
     )
 
 

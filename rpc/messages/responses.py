@@ -10,6 +10,8 @@ from actors.outcomes import (
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
+    StockAnnounced,
+    StockDeducted,
     StockImported,
     StockReceived,
     StockReserved,
@@ -17,6 +19,8 @@ from actors.outcomes import (
 from actors.records import ReservationRecord, StockRecord
 from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
 from rpc.messages.page_tokens import reservation_token, stock_token
+
+NEW_ROWS_NAMED = 5  # in the message of an answer
 
 
 def timestamp(at_ms: int) -> str:
@@ -122,14 +126,38 @@ def fulfilled(fact: ReservationFulfilled) -> stock_pb2.FulfillReservationRespons
 
 def received(fact: StockReceived) -> stock_pb2.ReceiveStockResponse:
     return stock_pb2.ReceiveStockResponse(
-        stock_id=fact.stock_id,
-        total_quantity=fact.total,
-        available_quantity=fact.available,
-        quantity_before=fact.available_before,
-        message="Stock received" if not fact.row_created else "Stock received in a new row",
-        row_created=fact.row_created,
+        message=_begun("Stock received", fact),
+        rows_created=sum(row.is_new for row in fact.rows),
         organization_created=fact.organization_created,
+        rows=stock_info(fact.rows),
     )
+
+
+def announced(fact: StockAnnounced) -> stock_pb2.AnnounceStockResponse:
+    return stock_pb2.AnnounceStockResponse(
+        message=_begun("Stock announced", fact),
+        rows_created=sum(row.is_new for row in fact.rows),
+        organization_created=fact.organization_created,
+        rows=stock_info(fact.rows),
+    )
+
+
+def deducted(fact: StockDeducted) -> stock_pb2.DeductStockResponse:
+    lines = [
+        stock_pb2.GoodsLine(variant_id=line.variant_id, warehouse_id=line.warehouse_id, quantity=line.quantity)
+        for line in fact.lines
+    ]
+    return stock_pb2.DeductStockResponse(message="Stock deducted", rows=stock_info(fact.rows), lines=lines)
+
+
+def _begun(done: str, fact: StockReceived | StockAnnounced) -> str:
+    """What was done, and what began with it: it may be a typing error."""
+    new = [f"{row.record.variant_id}@{row.record.warehouse_id}" for row in fact.rows if row.is_new]
+    if not new:
+        return done
+    more = f" and {len(new) - NEW_ROWS_NAMED} more" if len(new) > NEW_ROWS_NAMED else ""
+    rows = f"{done}; new row{'s' if len(new) > 1 else ''}: {', '.join(new[:NEW_ROWS_NAMED])}{more}"
+    return f"{rows}; new organization: {fact.rows[0].record.organization_id}" if fact.organization_created else rows
 
 
 def imported(fact: StockImported) -> stock_pb2.ImportStockResponse:

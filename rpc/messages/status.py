@@ -18,7 +18,7 @@ from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
-from actors.outcomes import MissingStock, RefusedLine, Shortage
+from actors.outcomes import MissingStock, RefusedLine, Shortage, TooLargeRow
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
@@ -29,6 +29,9 @@ DETAILS_BYTES_MAX = 256 * 1024
 
 _PACKING_BYTES = 256  # at most, for the type names of three packed details
 _LIST_ENTRY_BYTES = 6  # at most, for the tag and length of one entry
+
+RowProblem = Shortage | MissingStock | TooLargeRow
+"""What can be wrong with a row."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -47,7 +50,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     retry_after_ms: int = 0
-    listed: Sequence[Violation] | Sequence[Shortage | MissingStock] | Sequence[RefusedLine] = ()
+    listed: Sequence[Violation] | Sequence[RowProblem] | Sequence[RefusedLine] = ()
     listed_total: int = 0  # 0: as many as there are in `listed`
 
 
@@ -99,7 +102,7 @@ def _list_message(problem: Problem, room: int) -> Message:
     match problem.listed[0]:
         case Violation():
             return BadRequest(field_violations=entries)
-        case Shortage() | MissingStock():
+        case Shortage() | MissingStock() | TooLargeRow():
             return PreconditionFailure(violations=entries)
         case RefusedLine():
             return ImportErrors(errors=entries, errors_total=problem.listed_total)
@@ -114,7 +117,7 @@ def _fitting(entries: Iterable[Message], room: int) -> Iterator[Any]:
         yield entry
 
 
-def _entry(listed: Violation | Shortage | MissingStock | RefusedLine) -> Message:
+def _entry(listed: Violation | RowProblem | RefusedLine) -> Message:
     match listed:
         case Violation(field=field, description=description):
             return BadRequest.FieldViolation(field=field, description=description)
@@ -123,14 +126,17 @@ def _entry(listed: Violation | Shortage | MissingStock | RefusedLine) -> Message
             return _precondition("INSUFFICIENT_STOCK", listed, what)
         case MissingStock():
             return _precondition("STOCK_NOT_FOUND", listed, "no such stock")
+        case TooLargeRow(total=total):
+            return _precondition("QUANTITY_TOO_LARGE", listed, f"the total would be {total}")
         case RefusedLine():
             return ImportLineError(line_number=listed.line_number, reason=listed.reason)
 
 
-def _precondition(kind: str, row: Shortage | MissingStock, what: str) -> Message:
+def _precondition(kind: str, row: RowProblem, what: str) -> Message:
     """What is wrong with a row, and which warehouses have the variant."""
     subject = f"{row.variant_id}@{row.warehouse_id}" if row.warehouse_id else row.variant_id
-    others = ", ".join(f"{other.warehouse_id} has {other.available}" for other in row.alternatives)
+    alternatives = row.alternatives if isinstance(row, Shortage | MissingStock) else ()
+    others = ", ".join(f"{other.warehouse_id} has {other.available}" for other in alternatives)
     description = f"{what}; {others}" if others else what
     return PreconditionFailure.Violation(type=kind, subject=subject, description=description)
 

@@ -5,13 +5,13 @@ Nothing is built for the sake of an error before there is an error, since Reserv
 thousands of times a second.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol, get_args
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeVar, get_args
 
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
-from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationState, StockKey
 from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_stock_token
@@ -35,6 +35,21 @@ PAGE_SIZE_DEFAULT = 100
 PAGE_SIZE_MAX = 1_000
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
+
+
+T = TypeVar("T")
+
+Check = Callable[[list[Violation], str, str], None]
+"""Notes a violation of the rule for a field's text, if it is one."""
+
+
+class _Change(Protocol):
+    """What all changes of goods have in common."""
+
+    organization_id: str
+    request_id: str
+    reason: str
+    reference: str
 
 
 class _Item(Protocol):
@@ -125,25 +140,35 @@ def stock_info(request: inventory_pb2.GetStockInfoRequest) -> GetStock:
 
 def receive(request: stock_pb2.ReceiveStockRequest) -> Receive:
     faults: list[Violation] = []
-    _check_new_id(faults, "organization_id", request.organization_id)
-    _check_id(faults, "request_id", request.request_id)
-    _check_new_id(faults, "variant_id", request.variant_id)
-    _check_new_id(faults, "warehouse_id", request.warehouse_id)
-    if request.quantity < 1:
-        faults.append(Violation("quantity", QUANTITY_RULE))
-    _check_note(faults, "reason", request.reason)
-    _check_note(faults, "reference", request.reference)
+    change = _change(faults, request, _check_new_id)
+    lines = []
+    for position, line in enumerate(_bounded(faults, request.lines)):
+        place = f"lines[{position}]"
+        _check_new_id(faults, f"{place}.variant_id", line.variant_id)
+        _check_new_id(faults, f"{place}.warehouse_id", line.warehouse_id)
+        _check_received(faults, place, line)
+        lines.append(
+            DeliveryLine(line.variant_id, line.warehouse_id, line.quantity, line.damaged_quantity, line.from_in_transit)
+        )
+    _check_sum(faults, [figure for line in lines for figure in (line.quantity, line.damaged)])
     _raise_if_any(faults)
-    return Receive(
-        request.organization_id,
-        request.variant_id,
-        request.warehouse_id,
-        request.quantity,
-        request.request_id,
-        request.reason,
-        request.reference,
-        request.from_in_transit,
-    )
+    return Receive(request.organization_id, tuple(lines), *change)
+
+
+def announce(request: stock_pb2.AnnounceStockRequest) -> Announce:
+    faults: list[Violation] = []
+    change = _change(faults, request, _check_new_id)
+    lines = _goods(faults, request.lines, _check_new_id, _check_new_id)
+    _raise_if_any(faults)
+    return Announce(request.organization_id, lines, *change)
+
+
+def deduct(request: stock_pb2.DeductStockRequest) -> Deduct:
+    faults: list[Violation] = []
+    change = _change(faults, request, _check_id)
+    lines = _goods(faults, request.lines, _check_id, _check_optional_id)
+    _raise_if_any(faults)
+    return Deduct(request.organization_id, lines, *change)
 
 
 def fulfill(request: stock_pb2.FulfillReservationRequest) -> Fulfill:
@@ -213,6 +238,56 @@ def _lines(faults: list[Violation], items: Sequence[_Item], quantity_min: int) -
     if total > INT32_MAX:
         faults.append(Violation("items", f"the quantities must add up to at most {INT32_MAX}"))
     return tuple(lines)
+
+
+def _change(faults: list[Violation], request: _Change, check: Check) -> tuple[str, str, str]:
+    """What every change of goods has: its idempotency key, its reason and its reference.
+
+    Args:
+        check: of the organization's id.
+    """
+    check(faults, "organization_id", request.organization_id)
+    _check_id(faults, "request_id", request.request_id)
+    _check_note(faults, "reason", request.reason)
+    _check_note(faults, "reference", request.reference)
+    return request.request_id, request.reason, request.reference
+
+
+def _goods(
+    faults: list[Violation], items: Sequence[stock_pb2.GoodsLine], check_variant: Check, check_warehouse: Check
+) -> tuple[Line, ...]:
+    lines = []
+    for position, item in enumerate(_bounded(faults, items)):
+        check_variant(faults, f"lines[{position}].variant_id", item.variant_id)
+        check_warehouse(faults, f"lines[{position}].warehouse_id", item.warehouse_id)
+        if item.quantity < 1:
+            faults.append(Violation(f"lines[{position}].quantity", QUANTITY_RULE))
+        lines.append(Line(item.variant_id, item.warehouse_id, item.quantity))
+    _check_sum(faults, [line.quantity for line in lines])
+    return tuple(lines)
+
+
+def _check_received(faults: list[Violation], place: str, line: stock_pb2.ReceivedLine) -> None:
+    if line.quantity < 0:
+        faults.append(Violation(f"{place}.quantity", FIGURE_RULE))
+    if line.damaged_quantity < 0:
+        faults.append(Violation(f"{place}.damaged_quantity", FIGURE_RULE))
+    if not line.quantity and not line.damaged_quantity:
+        faults.append(Violation(f"{place}.quantity", f"{QUANTITY_RULE}, or 0 if damaged pieces came"))
+
+
+def _bounded(faults: list[Violation], lines: Sequence[T]) -> Sequence[T]:
+    """The lines, none if there are too many to look at."""
+    if 1 <= len(lines) <= LINES_MAX:
+        return lines
+    faults.append(Violation("lines", f"must have 1 to {LINES_MAX} lines"))
+    return ()
+
+
+def _check_sum(faults: list[Violation], quantities: Sequence[int]) -> None:
+    # No sum over some of the lines, those on one row for instance, exceeds the sum over all.
+    if sum(quantity for quantity in quantities if quantity > 0) > INT32_MAX:
+        faults.append(Violation("lines", f"the quantities must add up to at most {INT32_MAX}"))
 
 
 def _idempotency_key(faults: list[Violation], metadata: Iterable[tuple[str, str | bytes]]) -> str:

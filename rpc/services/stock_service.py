@@ -50,6 +50,12 @@ class StockServicer:
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.receive(request)), responses.received)
 
+    def AnnounceStock(self, request: pb.AnnounceStockRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.announce(request)), responses.announced)
+
+    def DeductStock(self, request: pb.DeductStockRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.deduct(request)), responses.deducted)
+
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
 

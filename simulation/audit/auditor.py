@@ -14,8 +14,9 @@ from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.queries import Query
 from actors.records import RequestKey, RequestRecord, Transaction
+from simulation.audit.causes import cause_in, cause_of
 from simulation.audit.entries import why_unlike
-from simulation.audit.expected import cause_in, cause_of, owned_id
+from simulation.audit.expected import owned_id
 from simulation.audit.explain import Explainer
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation

@@ -3,10 +3,8 @@
 import re
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import assert_never
 
-import actors.idempotency
-from actors.commands import Command, Confirm, CountedLine, Expire, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Command, Confirm, CountedLine, Fulfill, Import, Line, Release
 from actors.outcomes import (
     Alternative,
     InsufficientStock,
@@ -25,10 +23,10 @@ from actors.outcomes import (
     StockNotFound,
 )
 from actors.queries import ListReservations
-from actors.records import Delta, ReservationRecord, StockRecord, Transaction
+from actors.records import ReservationRecord, StockRecord
 from actors.views import Availability, BasketCheck, ReservationPage
 from simulation.audit.choice import choose
-from simulation.audit.replay import Timeline, items_asked
+from simulation.audit.replay import Timeline
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
 STATES_AFTER: dict[type, tuple[str, ...]] = {
@@ -108,12 +106,6 @@ def is_refused(
             return False
 
 
-def received(request: Receive, before: StockRecord) -> Delta:
-    """What a delivery changes: goods that were announced are not in transit any more."""
-    arrives = -request.quantity if request.from_in_transit else 0
-    return Delta(available=request.quantity, in_transit=max(arrives, -before.in_transit))
-
-
 def why_bad(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> list[int]:
     """The figures for which a counted line is refused, in the order in which the reason names them; empty if it is not.
 
@@ -149,41 +141,6 @@ def _figures_after(line: CountedLine, before: StockRecord | None) -> list[int]:
 def lines_asked(lines: Sequence[Line]) -> list[tuple[str, str, int]]:
     """What a request asks for, sorted."""
     return sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
-
-
-def cause_of(request: Command) -> object:
-    """What a command may bring about: an entry of the journal is traced to it."""
-    match request:
-        case Reserve():
-            return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
-        case Confirm() | Release() | Fulfill():
-            kind = type(request).__name__.lower()
-            return (kind, request.organization_id, request.reservation_id)
-        case Receive():
-            return ("receive", request.organization_id, request.request_id)
-        case Import():
-            return ("import", actors.idempotency.import_scope(request), request.request_id)
-        case Expire():
-            raise AssertionError("no client asks for an expiry")
-        case _:
-            assert_never(request)
-
-
-def cause_in(transaction: Transaction) -> object | None:
-    """What a client must have asked for before this entry; None where no client asks."""
-    reservation, request = transaction.reservation, transaction.request
-    match transaction.kind:
-        case "reserve":
-            assert reservation is not None
-            asked = tuple(items_asked(reservation))
-            return ("reserve", reservation.organization_id, reservation.order_id, asked)
-        case "confirm" | "release" | "fulfill":
-            assert reservation is not None
-            return (transaction.kind, reservation.organization_id, reservation.reservation_id)
-        case "receive" | "import":
-            return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
-        case "expire" | "remember":
-            return None
 
 
 def owned_id(request: Command) -> tuple[frozenset[str], str]:

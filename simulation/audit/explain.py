@@ -4,15 +4,28 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
-from actors.commands import Command, Confirm, Expire, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Command,
+    Confirm,
+    Deduct,
+    Expire,
+    Fulfill,
+    GoodsCommand,
+    Import,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.outcomes import (
     InsufficientStock,
     ReservationConfirmed,
     ReservationExists,
     ReservationFulfilled,
     ReservationReleased,
+    StockDeducted,
     StockImported,
-    StockReceived,
     StockReserved,
 )
 from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
@@ -29,6 +42,7 @@ from simulation.audit.expected import (
     page_of,
     refusal_of,
 )
+from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_so
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
 from simulation.audit.replay import Replay, Timeline, between, items_asked
@@ -73,8 +87,8 @@ class Explainer:
                 return self._explain_reserve(operation, command, answer, low, high)
             case Confirm() | Release() | Fulfill():
                 return self._explain_move(operation, command, answer, low, high)
-            case Receive():
-                return self._explain_receive(command, answer, low, high)
+            case Receive() | Announce() | Deduct():
+                return self._explain_goods(operation, command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -127,7 +141,8 @@ class Explainer:
             raise Wrong("G11", f"got the reservation of {made.order}")
         if items_asked(made) != lines_asked(request.lines):
             raise Wrong("G2", f"got {answer!r}: not what it asked for")
-        self._check_choice(operation, request, made, timeline.first_lsn)
+        taken = [item.warehouse_id for item in made.items]
+        self._check_choice(operation, request.organization_id, request.lines, taken, timeline.first_lsn)
 
         def is_theirs(lsn: int) -> bool:
             return self._replay.latest_at(order, lsn) == made and made.state in STATES_OF_A_REPEAT
@@ -182,18 +197,19 @@ class Explainer:
             and not self._is_moved(request.organization_id, latest.reservation_id, operation.moves)
         )
 
-    def _check_choice(self, operation: Operation, request: Reserve, made: ReservationRecord, lsn: int) -> None:
+    def _check_choice(
+        self, operation: Operation, organization_id: str, lines: Sequence[Line], taken: Sequence[str], lsn: int
+    ) -> None:
         """Where no other command was under way, the goods come from where the contract says; else holds may count."""
         since = operation.undisturbed_since_lsn
         if not 0 <= since < lsn:
             return
-        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
-        taken = [item.warehouse_id for item in made.items]
+        variants = list(dict.fromkeys(line.variant_id for line in lines))
         for before in range(since, lsn):  # an expiry may come in between
-            free = self._replay.free_at(request.organization_id, variants, before)
-            if taken == [choice.warehouse_id for choice in choose(request.lines, free)]:
+            free = self._replay.free_at(organization_id, variants, before)
+            if list(taken) == [choice.warehouse_id for choice in choose(lines, free)]:
                 return
-        raise Wrong("G4", f"got {made!r}: these are not the warehouses that the contract names", lsn)
+        raise Wrong("G4", f"got goods from {taken!r}: these are not the warehouses that the contract names", lsn)
 
     def _explain_move(
         self, operation: Operation, request: Confirm | Release | Fulfill, answer: object, low: int, high: int
@@ -225,14 +241,28 @@ class Explainer:
 
         return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
 
-    def _explain_receive(self, request: Receive, answer: object, low: int, high: int) -> int:
-        replay = self._replay
-        if isinstance(answer, StockReceived):
-            return goods.received_at(replay, request, answer, low, high)
-        key = StockKey(request.organization_id, request.variant_id, request.warehouse_id)
-        rows = replay.rows.get(key)
-        explains = partial(goods.is_too_large, rows, request, answer)
-        return self._smallest([rows.lsns] if rows else [], explains, low, high, "G5", answer)
+    def _explain_goods(self, operation: Operation, request: GoodsCommand, answer: object, low: int, high: int) -> int:
+        replay, organization = self._replay, request.organization_id
+        if isinstance(answer, GoodsFact):
+            begins = replay.stock_lsns.get(organization, [0])[0] == high
+            why = why_not_so(request, answer, replay.transactions[high - 1], replay.name_at, begins=begins)
+            if why:
+                raise Wrong("G4", f"got {answer!r}, but {why}", high)
+            if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
+                taken = [line.warehouse_id for line in answer.lines]
+                self._check_choice(operation, organization, request.lines, taken, high)
+            return goods.at_its_place(high, low)
+
+        def refuses(lsn: int) -> bool:
+            return is_goods_refusal(
+                request,
+                answer,
+                lambda row: replay.row_at(StockKey(organization, *row), lsn),
+                lambda variants: replay.free_at(organization, variants, lsn),
+            )
+
+        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
+        return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
 
     def _explain_import(self, request: Import, answer: object, low: int, high: int) -> int:
         replay = self._replay

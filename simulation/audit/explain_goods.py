@@ -1,12 +1,12 @@
-"""What is said of deliveries and counts, judged by the journal's entry or by the state that refuses them."""
+"""What is said of counts, judged by the journal's entry or by the state that refuses them."""
 
 from collections.abc import Sequence
 
 from actors import bounds
-from actors.commands import Import, Receive
-from actors.outcomes import ImportRejected, QuantityTooLarge, StockImported, StockReceived
-from actors.records import RowChange, StockKey, StockRecord, Transaction
-from simulation.audit.expected import is_counted, numbers_in, received, why_bad
+from actors.commands import Import
+from actors.outcomes import ImportRejected, StockImported
+from actors.records import StockKey, StockRecord, Transaction
+from simulation.audit.expected import is_counted, numbers_in, why_bad
 from simulation.audit.replay import Replay, Timeline
 from simulation.audit.wrong import Wrong
 
@@ -16,34 +16,6 @@ Rows = Timeline[StockRecord] | None
 def keys_of(request: Import) -> list[StockKey]:
     """The row of each line."""
     return [StockKey(line.organization_id, line.variant_id, line.warehouse_id) for line in request.lines]
-
-
-def received_at(replay: Replay, request: Receive, answer: StockReceived, low: int, high: int) -> int:
-    """The position of a delivery, which is its entry's.
-
-    Raises:
-        Wrong: the entry says something else.
-    """
-    key = StockKey(request.organization_id, request.variant_id, request.warehouse_id)
-    transaction = replay.transactions[high - 1]
-    change = transaction.changes[0] if transaction.changes else None
-    if change is None or change.after.key != key or change.delta != received(request, change.before):
-        raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
-    if answer != _told_of(change, begins=replay.stock_lsns[key.organization_id][0] == high):
-        raise Wrong("G4", f"got {answer!r}, but the journal has {change!r}", high)
-    return _at_its_place(high, low)
-
-
-def _told_of(change: RowChange, *, begins: bool) -> StockReceived:
-    after, before = change.after, change.before
-    return StockReceived(after.stock_id, after.total, after.available, before.available, not before.exists, begins)
-
-
-def is_too_large(rows: Rows, request: Receive, answer: object, lsn: int) -> bool:
-    """Whether the delivery does not fit into the row in this state, as the answer says."""
-    record = rows.at(lsn) if rows else None
-    total = (record.total + received(request, record).total) if record else request.quantity
-    return total > bounds.INT32_MAX and answer == QuantityTooLarge(request.variant_id, request.warehouse_id, total)
 
 
 def imported_at(replay: Replay, request: Import, answer: StockImported, low: int, high: int) -> int:
@@ -64,7 +36,7 @@ def imported_at(replay: Replay, request: Import, answer: StockImported, low: int
     for key, line in zip(keys, request.lines, strict=True):
         if not is_counted(replay.rows[key], high, line):
             raise Wrong("G2", f"was applied, but {key} is not what was counted", high)
-    return _at_its_place(high, low)
+    return at_its_place(high, low)
 
 
 def _counts_of(transaction: Transaction, keys: Sequence[StockKey]) -> tuple[int, int, int, int]:
@@ -86,7 +58,12 @@ def is_rejected(rows: Sequence[Rows], request: Import, answer: object, lsn: int)
     return bool(bad) and (told, answer.errors_total) == (bad[: bounds.LINE_ERRORS_MAX], len(bad))
 
 
-def _at_its_place(lsn: int, low: int) -> int:
+def at_its_place(lsn: int, low: int) -> int:
+    """The position of a change, which is its entry's.
+
+    Raises:
+        Wrong: something later was answered before it was asked.
+    """
     if lsn <= low:
         raise Wrong("G4", f"happened at LSN {lsn}, before LSN {low} which was answered before it was asked", lsn)
     return lsn

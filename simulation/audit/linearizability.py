@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from actors.bounds import INT32_MAX
-from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, Fulfill, GoodsCommand, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
-    QuantityTooLarge,
     RequestIdReused,
     ReservationConfirmed,
     ReservationExists,
@@ -31,14 +29,13 @@ from actors.outcomes import (
     ReservationWasReleased,
     StockImported,
     StockNotFound,
-    StockReceived,
     StockReserved,
 )
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
+from simulation.audit.expected_goods import GoodsFact
+from simulation.audit.goods_model import Row, RowKey, rows_after
 from simulation.audit.history import Operation
 
-Row = tuple[int, int, int, int]  # available, reserved, damaged, in transit
-RowKey = tuple[str, str, str]
 STATES_MAX = 200_000
 
 
@@ -123,8 +120,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _reserve(model, request, answer)
         case Confirm() | Release() | Fulfill():
             return _move(model, request, answer)
-        case Receive():
-            return _receive(model, request, answer)
+        case Receive() | Announce() | Deduct():
+            return _goods(model, request, answer)
         case Import():
             return _import(model, request, answer)
         case CheckBasket():
@@ -152,16 +149,21 @@ def _reserve(model: Model, request: Reserve, answer: Any) -> Model | None:
             return model if answer == ReservationExists(latest or "") else None
     if isinstance(answer, StockReserved):
         return _book(model, request, answer, rows)
+    return model if _is_short(rows, request, answer) else None
+
+
+def _is_short(rows: Mapping[RowKey, Row], request: Reserve | Deduct, answer: Any) -> bool:
+    """Whether a basket is refused so."""
     if isinstance(answer, StockNotFound):
-        return model if _unknown(rows, request) == (answer.variant_id, answer.warehouse_id) else None
+        return _unknown(rows, request) == (answer.variant_id, answer.warehouse_id)
     is_short = _unknown(rows, request) is None and not _fits(rows, request.organization_id, request.lines)
     if not isinstance(answer, InsufficientStock) or not is_short:
-        return None
+        return False
     for short in answer.shortages:
-        row = rows.get((order[0], short.variant_id, short.warehouse_id))
+        row = rows.get((request.organization_id, short.variant_id, short.warehouse_id))
         if row is None or row[0] != short.available:
-            return None
-    return model
+            return False
+    return True
 
 
 def _book(model: Model, request: Reserve, answer: StockReserved, rows: dict[RowKey, Row]) -> Model | None:
@@ -225,21 +227,10 @@ def _moved(model: Model, key: tuple[str, str], booking: Booking, target: str) ->
     )
 
 
-def _receive(model: Model, request: Receive, answer: Any) -> Model | None:
-    rows = dict(model.rows)
-    key = (request.organization_id, request.variant_id, request.warehouse_id)
-    available, reserved, damaged, transit = rows.get(key, (0, 0, 0, 0))
-    arrived = min(request.quantity, transit) if request.from_in_transit else 0
-    total = available + reserved + damaged + transit + request.quantity - arrived
-    if total > INT32_MAX:
-        return model if isinstance(answer, QuantityTooLarge) else None
-    figures = (total, available + request.quantity, available)
-    if not isinstance(answer, StockReceived) or figures != (answer.total, answer.available, answer.available_before):
-        return None
-    if answer.row_created == (key in rows):
-        return None
-    rows[key] = (available + request.quantity, reserved, damaged, transit - arrived)
-    return model._replace(rows=tuple(sorted(rows.items())))
+def _goods(model: Model, request: GoodsCommand, answer: Any) -> Model | None:
+    before = dict(model.rows)
+    rows = rows_after(before, request, answer, lambda request, answer: _is_short(before, request, answer))
+    return None if rows is None else model._replace(rows=tuple(sorted(rows.items())))
 
 
 def _import(model: Model, request: Import, answer: Any) -> Model | None:
@@ -334,7 +325,7 @@ def _exists(rows: Mapping[RowKey, Row], organization: str, line: Line) -> bool:
     return any(key[:2] == (organization, line.variant_id) and line.warehouse_id in ("", key[2]) for key in rows)
 
 
-def _unknown(rows: Mapping[RowKey, Row], request: Reserve) -> tuple[str, str] | None:
+def _unknown(rows: Mapping[RowKey, Row], request: Reserve | Deduct) -> tuple[str, str] | None:
     for line in request.lines:
         if not _exists(rows, request.organization_id, line):
             return line.variant_id, line.warehouse_id
@@ -387,5 +378,7 @@ def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]
                 yield operation.number, replace(operation, answer=replace(answer, shortages=(short,)))
             case Confirm() | Release() if not isinstance(answer, ReservationNotFound):
                 yield operation.number, replace(operation, answer=ReservationNotFound(operation.request.reservation_id))
-            case Receive() if isinstance(answer, StockReceived):
-                yield operation.number, replace(operation, answer=replace(answer, available=answer.available + 1))
+            case Receive() | Announce() | Deduct() if isinstance(answer, GoodsFact):
+                record = replace(answer.rows[0].record, available=answer.rows[0].record.available + 1)
+                rows = (replace(answer.rows[0], record=record), *answer.rows[1:])
+                yield operation.number, replace(operation, answer=replace(answer, rows=rows))

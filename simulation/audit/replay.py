@@ -23,6 +23,7 @@ from actors.records import (
     VariantKey,
 )
 from simulation.audit.guarantee_violation import GuaranteeViolation
+from simulation.audit.legal_goods import is_legal
 from simulation.disks.watched_disk import Move
 
 T = TypeVar("T")
@@ -135,6 +136,11 @@ class Replay:
             free[variant_id] = rows
         return free
 
+    def row_at(self, key: StockKey, lsn: int) -> StockRecord | None:
+        """The row as it stood then; None if there was none."""
+        timeline = self.rows.get(key)
+        return timeline.at(lsn) if timeline is not None else None
+
     def name_at(self, key: StockKey, lsn: int) -> str:
         """What the row's warehouse was shown as."""
         names = self.names.get((key.organization_id, key.warehouse_id))
@@ -163,9 +169,9 @@ class Replay:
         match transaction.kind:
             case "reserve" | "confirm" | "release" | "expire" | "fulfill":
                 self._apply_reservation(transaction, deltas)
-            case "receive":
-                if len(deltas) != 1 or not all(_is_delivery(delta) for delta in deltas.values()):
-                    self._wrong("G8", f"a delivery changes {deltas}")
+            case "receive" | "announce" | "deduct":
+                if not is_legal(transaction.kind, list(deltas.values())):
+                    self._wrong("G8", f"{transaction.kind} changes {deltas}")
             case "import":
                 if any(delta.reserved for delta in deltas.values()):
                     self._wrong("G8", "a count changes what is reserved")
@@ -364,7 +370,3 @@ def between(lsns: Sequence[Sequence[int]], low: int, high: int) -> Iterator[int]
     for some in lsns:
         changes.extend(some[bisect_right(some, low) : bisect_right(some, high)])
     yield from sorted(changes) if len(lsns) > 1 else changes
-
-
-def _is_delivery(delta: Delta) -> bool:
-    return delta == Delta(delta.available, in_transit=delta.in_transit) and 0 <= -delta.in_transit <= delta.available

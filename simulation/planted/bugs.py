@@ -10,14 +10,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from simulation.planted import bugs_of_memory, bugs_of_rules, bugs_of_storage, bugs_of_values
+from simulation.planted import bugs_of_goods, bugs_of_memory, bugs_of_rules, bugs_of_storage, bugs_of_values
 from simulation.planted.planting import BUGS as BUGS
 from simulation.planted.planting import Bug
 from simulation.runner import run_seed
 
 SEEDS_MAX = 300
 
-_CATALOGUES = (bugs_of_storage, bugs_of_rules, bugs_of_values, bugs_of_memory)  # importing them fills BUGS
+_CATALOGUES = (
+    bugs_of_storage,
+    bugs_of_rules,
+    bugs_of_values,
+    bugs_of_memory,
+    bugs_of_goods,
+)  # importing them fills BUGS
 
 
 class Catch(Struct, frozen=True):

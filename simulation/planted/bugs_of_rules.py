@@ -11,7 +11,7 @@ import actors.order_actor
 import actors.planner
 import actors.stock_state
 import supervisor.transactions.coordinator
-import supervisor.transactions.receiving
+import supervisor.transactions.importing
 from actors.actor import Envelope
 from actors.commands import Expire, KeyedCommand
 from actors.order_actor import OrderActor
@@ -255,7 +255,7 @@ def shipped_goods_come_back() -> Patches:
 
 @bug("what an import leaves unchanged is let go before the decision", "G2", "G4", "G8")
 def unchanged_let_go_early() -> Patches:
-    right = supervisor.transactions.receiving._divided
+    right = supervisor.transactions.importing._divided
 
     def divided(lines: Any, rows: Any) -> Any:
         changed, unchanged = yield from right(lines, rows)
@@ -264,7 +264,7 @@ def unchanged_let_go_early() -> Patches:
         yield Doing(partial(anyio.sleep, 0.5))  # as long as a large import may take
         return changed, unchanged
 
-    return [(supervisor.transactions.receiving, "_divided", divided)]
+    return [(supervisor.transactions.importing, "_divided", divided)]
 
 
 @bug("a count forgets what is reserved", "G2", "G8")
@@ -286,15 +286,7 @@ def open_figure_becomes_0() -> Patches:
     def counted(count: Any, record: Any) -> Figures:
         return Figures(*[getattr(count, figure) or 0 for figure in Figures._fields])
 
-    return [(actors.stock_state, "counted", counted), (supervisor.transactions.receiving, "counted", counted)]
-
-
-@bug("goods that were announced are counted once more when they come in", "G4")
-def announced_goods_counted_twice() -> Patches:
-    def received(command: Any, row: Any) -> Delta:
-        return Delta(available=command.quantity)
-
-    return [(supervisor.transactions.receiving, "_received", received)]
+    return [(actors.stock_state, "counted", counted), (supervisor.transactions.importing, "counted", counted)]
 
 
 @bug("a refusal names another warehouse that falls short as well", "G5")

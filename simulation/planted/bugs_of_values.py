@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 import actors.order_actor
-import supervisor.transactions.receiving
+import supervisor.transactions.importing
 from actors.basket import with_hint
 from actors.outcomes import ImportRejected
 from actors.records import ReservationRecord, StockKey
@@ -32,7 +32,7 @@ def name_wiped_by_a_later_line() -> Patches:
     def note(warehouses: Any, lines: Any) -> None:
         warehouses.update({(line.organization_id, line.warehouse_id): line.warehouse_name for line in lines})
 
-    return [(supervisor.transactions.receiving, "_note_warehouses", note)]
+    return [(supervisor.transactions.importing, "_note_warehouses", note)]
 
 
 @bug("warehouses are shown by names that are not durable yet", "G4", "G3")
@@ -136,9 +136,9 @@ def unlisted_errors_not_counted() -> Patches:
     def rejected(errors: Any, total: int) -> ImportRejected:
         return ImportRejected(errors, len(errors))
 
-    return [(supervisor.transactions.receiving, "ImportRejected", rejected)]
+    return [(supervisor.transactions.importing, "ImportRejected", rejected)]
 
 
 @bug("rows that an import leaves as they were are counted as changed", "G4", "G8")
 def unchanged_counted_as_changed() -> Patches:
-    return [(supervisor.transactions.receiving, "_is_counted", lambda row, line: False)]
+    return [(supervisor.transactions.importing, "_is_counted", lambda row, line: False)]

@@ -11,8 +11,8 @@ import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
+import supervisor.transactions.importing
 import supervisor.transactions.journal
-import supervisor.transactions.receiving
 from actors.order_actor import OrderActor
 from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
@@ -52,7 +52,7 @@ def short_lists() -> Iterator[None]:
     """Within this block the refusal of an import names two bad lines, so that it often leaves some out."""
     with (
         mock.patch.object(actors.bounds, "LINE_ERRORS_MAX", 2),
-        mock.patch.object(supervisor.transactions.receiving, "LINE_ERRORS_MAX", 2),
+        mock.patch.object(supervisor.transactions.importing, "LINE_ERRORS_MAX", 2),
     ):
         yield
 

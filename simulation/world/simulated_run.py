@@ -11,7 +11,7 @@ from random import Random
 import anyio
 import anyio.lowlevel
 
-from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Command, DeliveryLine, Line, Receive
 from actors.queries import CheckBasket, GetStock, ListStock
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
@@ -86,8 +86,7 @@ class SimulatedRun(SimulatedWorld):
         answered = [
             operation
             for operation in self.history.operations
-            if operation.answer is not None
-            and isinstance(operation.request, Reserve | Confirm | Release | Fulfill | Receive | Import)
+            if operation.answer is not None and isinstance(operation.request, Command)
         ]
         again = random.sample(answered, min(REPLAYED_MAX, len(answered)))
         for operation in sorted(again, key=lambda o: o.number):
@@ -102,10 +101,11 @@ class SimulatedRun(SimulatedWorld):
         """Stop the server while calls are under way: each of them must get an answer."""
         assert self.server is not None
         server = self.server
+        line = DeliveryLine(self.shop.variants[0], self.shop.warehouses[0], 1)
         async with anyio.create_task_group() as calls:
             for organization in self.shop.organizations:
                 for n in range(3):
-                    request = Receive(organization, self.shop.variants[0], self.shop.warehouses[0], 1, f"last-{n}")
+                    request = Receive(organization, (line,), f"last-{n}")
                     calls.start_soon(partial(self.network.call, f"last-{n}", request, attempts_max=1))
             await anyio.lowlevel.checkpoint()
             server.supervisor.stop()

@@ -7,7 +7,19 @@ from typing import get_args
 import anyio
 from msgspec.structs import replace
 
-from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Confirm,
+    CountedLine,
+    Deduct,
+    DeliveryLine,
+    Fulfill,
+    Import,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.outcomes import ReservationConfirmed, ReservationExists, StockImported, StockReserved
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationRecord, ReservationState, StockKey
@@ -199,20 +211,48 @@ class Client:
         request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
         return Fulfill(organization, reservation, request_id, _now_and_then(f"parcel of {request_id}"))
 
-    def _receive(self, random: Random, name: str) -> Request:
+    def _goods(self, random: Random, name: str) -> Request:
+        """What moves goods and belongs to no order. Several clients report some of the deliveries and sales."""
         shop = self._shop
-        delivery = random.randrange(6)
-        same = Random(f"{shop.seed}/delivery/{delivery}")  # several clients report some of the deliveries
+        number = random.randrange(6)
+        which = Random(f"{shop.seed}/{name}/goods").random()
+        kind = "delivery" if which < 0.5 else "announcement" if which < 0.75 else "sale"
+        same = Random(f"{shop.seed}/{kind}/{number}")
         if random.random() < 0.5:
             same, name = random, f"{name}-own"
         else:
-            name = f"delivery-{delivery}"
-        quantity = same.randint(1, 3) if same.random() < 0.97 else 2**31 - 1
-        warehouse = same.choice(shop.warehouses) if same.random() < 0.9 else "wh_new"
-        organization = "org_new" if warehouse == "wh_new" and same.random() < 0.2 else same.choice(shop.organizations)
-        variant, is_announced = same.choice(shop.variants), same.random() < 0.3
-        reason, note = _now_and_then(f"reason of {name}"), _now_and_then(f"note of {name}")
-        return Receive(organization, variant, warehouse, quantity, name, reason, note, is_announced)
+            name = f"{kind}-{number}"
+        match kind:
+            case "delivery":
+                return self._delivery(same, name)
+            case "announcement":
+                return self._announcement(same, name)
+            case _:
+                return Deduct(same.choice(shop.organizations), self._lines(same), name, *_why(name))
+
+    def _delivery(self, random: Random, name: str) -> Receive:
+        shop = self._shop
+        quantity = random.randint(1, 3) if random.random() < 0.97 else 2**31 - 1
+        warehouse = random.choice(shop.warehouses) if random.random() < 0.9 else "wh_new"
+        organization = self._organization(random, warehouse)
+        lines = [DeliveryLine(random.choice(shop.variants), warehouse, quantity, 0, random.random() < 0.5)]
+        while random.random() < 0.3:
+            damaged = random.choice((0, 0, 1, 2))
+            row = random.choice(shop.variants), random.choice(shop.warehouses)
+            lines.append(DeliveryLine(*row, random.randint(1 - min(damaged, 1), 3), damaged, random.random() < 0.5))
+        return Receive(organization, tuple(lines), name, *_why(name))
+
+    def _announcement(self, random: Random, name: str) -> Announce:
+        shop = self._shop
+        warehouse = random.choice(shop.warehouses) if random.random() < 0.9 else "wh_new"
+        quantity = random.randint(1, 4) if random.random() < 0.97 else 2**31 - 1
+        lines = [Line(random.choice(shop.variants), warehouse, quantity)]
+        while random.random() < 0.3:
+            lines.append(Line(random.choice(shop.variants), random.choice(shop.warehouses), random.randint(1, 4)))
+        return Announce(self._organization(random, warehouse), tuple(lines), name, *_why(name))
+
+    def _organization(self, random: Random, warehouse: str) -> str:
+        return "org_new" if warehouse == "wh_new" and random.random() < 0.2 else random.choice(self._shop.organizations)
 
     def _import(self, random: Random, name: str) -> Request:
         shop = self._shop
@@ -246,7 +286,7 @@ class Client:
         whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]
         # Now and then an id that others use too: it belongs to the organizations of its lines.
         shared = f"import-{random.randrange(2)}" if random.random() < 0.2 else f"import-{name}"
-        return Import(tuple(_numbered(whole)), shared) if whole else self._receive(random, name)
+        return Import(tuple(_numbered(whole)), shared) if whole else self._goods(random, name)
 
     def _again(self, random: Random, name: str) -> Request:
         """What a client asked before, word for word."""
@@ -284,7 +324,7 @@ _WISHES: tuple[Wish, ...] = (
     Client._confirm,
     Client._release,
     Client._fulfill,
-    Client._receive,
+    Client._goods,
     Client._import,
     Client._again,
     Client._reserve,
@@ -293,6 +333,11 @@ _WISHES: tuple[Wish, ...] = (
     Client._list_stock,
     Client._list_reservations,
 )
+
+
+def _why(name: str) -> tuple[str, str]:
+    """The reason and the reference of a change of goods."""
+    return _now_and_then(f"reason of {name}"), _now_and_then(f"note of {name}")
 
 
 def _now_and_then(text: str) -> str:

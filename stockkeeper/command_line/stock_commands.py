@@ -1,15 +1,11 @@
-"""What is in stock, and goods that come in."""
+"""What is in stock."""
 
-from typing import Annotated
-from uuid import uuid4
-
-from cyclopts import Parameter
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
-from stockkeeper.command_line.output import Column, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
-from stockkeeper.command_line.server_call import call, under_request_id
+from stockkeeper.command_line.output import Column, print_list
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target
+from stockkeeper.command_line.server_call import call
 
 PAGE_ROWS_MAX = 1_000
 
@@ -69,52 +65,3 @@ def _stock_cells(row: StockInfo) -> tuple[str, ...]:
         str(row.in_transit_quantity),
         row.stock_status,
     )
-
-
-def receive(
-    organization_id: str,
-    variant_id: str,
-    warehouse_id: str,
-    quantity: Annotated[int, whole(1)],
-    /,
-    *,
-    from_in_transit: Annotated[bool, Parameter(negative="")] = False,
-    reason: str = "",
-    reference: str = "",
-    request_id: RequestId = "",
-    json: Json = False,
-    target: Target = DEFAULT_TARGET,
-) -> int:
-    """Add goods that came in to a row, which is made if it does not exist.
-
-    Parameters
-    ----------
-    from_in_transit
-        They had been announced: take them from what the row has in transit.
-    reason
-        Why they came, for the ledger.
-    reference
-        The delivery note or other paper, for the ledger.
-    """
-    request_id = request_id or str(uuid4())
-
-    async def run(client: InventoryClient) -> int:
-        answer = await client.stock.receive_stock(
-            organization_id,
-            variant_id,
-            warehouse_id,
-            quantity,
-            from_in_transit=from_in_transit,
-            reason=reason,
-            reference=reference,
-            request_id=request_id,
-        )
-        available, total = answer.available_quantity, answer.total_quantity
-        sentences = [f"{available} {variant_id} are available in {warehouse_id}, {total} in all."]
-        if answer.row_created:
-            sentences.append(f"This is a new row: there was no {variant_id} in {warehouse_id}.")
-        if answer.organization_created:
-            sentences.append(f"This is a new organization: {organization_id} had no stock.")
-        return show(answer, sentences, as_json=json)
-
-    return call(target, run, again=under_request_id(request_id))

@@ -52,7 +52,8 @@ class Simulation:
 
         def test_a_mug_is_held_for_its_order(simulation):
             async def scenario(world):
-                await world.inventory.stock.receive_stock("shop", "mug", "main", 1)
+                delivery = [{"variant_id": "mug", "warehouse_id": "main", "quantity": 1}]
+                await world.inventory.stock.receive_stock("shop", delivery)
                 mug = {"variant_id": "mug", "quantity": 1}
                 assert (await world.inventory.reserve_stock("shop", "order-1", [mug])).success
 

@@ -12,14 +12,13 @@ from actors.request_actor import CarryOut, Give, RequestActor
 from actors.turn import Doing, Turn
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.directory import Directory, DirectoryStatistics
-from supervisor.transactions.journal import Journal
 
 
 class RequestDirectory:
     """Activates idempotency keys.
 
     Args:
-        journal: what must be durable before the database is asked.
+        wait_durable: returns when everything decided so far is in the database.
         read: what was answered under a key, from the database.
         carry_out: does a command.
         give: gives an answer that is durable.
@@ -31,7 +30,7 @@ class RequestDirectory:
 
     def __init__(
         self,
-        journal: Journal,
+        wait_durable: Callable[[], Awaitable[None]],
         read: Callable[[RequestKey], Awaitable[RequestRecord | None]],
         carry_out: CarryOut,
         give: Give,
@@ -41,7 +40,7 @@ class RequestDirectory:
         activations_max: int,
         mailbox_messages_max: int,
     ) -> None:
-        self._journal = journal
+        self._wait_durable = wait_durable
         self._read = read
         self._carry_out = carry_out
         self._give = give
@@ -90,7 +89,7 @@ class RequestDirectory:
 
     def _load_of(self, key: RequestKey) -> Callable[[], Turn[RequestRecord | None]]:
         def load() -> Turn[RequestRecord | None]:
-            yield Doing(self._journal.wait_durable)
+            yield Doing(self._wait_durable)
             record: RequestRecord | None = yield Doing(lambda: self._read(key))
             return record
 

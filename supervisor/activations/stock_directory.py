@@ -120,6 +120,10 @@ class StockDirectory:
         """What the row's warehouse is shown as: its name or, lacking one, its id."""
         return self._names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
 
+    def decided_name_of(self, key: StockKey) -> str:
+        """The same, as it was decided, though it may not be durable yet."""
+        return self._decided_names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
+
     def add_warehouses(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """Take over the names that the database has."""
         for warehouse in warehouses:

@@ -131,7 +131,10 @@ class Inventory(inventory_pb2_grpc.InventoryServiceServicer):
 class Stock(stock_pb2_grpc.StockServiceServicer):
     def __init__(self, service: ScriptedService) -> None:
         self.service = service
-        for name in ("ReceiveStock", "FulfillReservation", "ListStock", "ListReservations"):
+        for name in (
+            *("ReceiveStock", "AnnounceStock", "DeductStock", "FulfillReservation"),
+            *("ListStock", "ListReservations"),
+        ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
 
     async def ImportStock(self, request_iterator: AsyncIterator[Any], context: Context) -> Any:

@@ -38,8 +38,8 @@ async def test_a_request_id_is_made_once_for_all_attempts_and_anew_for_each_call
 ) -> None:
     client = connect()
     service.play(refusal(UNAVAILABLE), stock_pb2.ReceiveStockResponse(), stock_pb2.ReceiveStockResponse())
-    await client.stock.receive_stock("org_1", "var_1", "wh_1", 5)
-    await client.stock.receive_stock("org_1", "var_1", "wh_1", 5)
+    await client.stock.receive_stock("org_1", [{"variant_id": "var_1", "warehouse_id": "wh_1", "quantity": 5}])
+    await client.stock.receive_stock("org_1", [{"variant_id": "var_1", "warehouse_id": "wh_1", "quantity": 5}])
     first, again, other = [call.request.request_id for call in service.calls]
     assert first == again != other
 

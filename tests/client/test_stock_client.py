@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from stockkeeper_client import LineError, StockLine, error_details
+from stockkeeper_client import Item, LineError, ReceivedLine, StockLine, error_details
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from tests.client.conftest import Connect, Refusal, ScriptedService
@@ -24,17 +24,37 @@ def line(number: int) -> StockLine:
     }
 
 
+async def test_announcing_and_deducting_send_what_they_are_given(service: ScriptedService, connect: Connect) -> None:
+    stock = connect().stock
+    ledger: Any = {"reason": "why", "reference": "paper", "request_id": "request_1"}
+    mug: Item = {"variant_id": "mug", "quantity": 5, "warehouse_id": "wh_1"}
+    await stock.announce_stock("org_1", [mug], **ledger)
+    await stock.deduct_stock("org_1", [{"variant_id": "mug", "quantity": 2}], **ledger)
+    announced, deducted = [call.request for call in service.calls]
+    line = stock_pb2.GoodsLine(variant_id="mug", warehouse_id="wh_1", quantity=5)
+    assert announced == stock_pb2.AnnounceStockRequest(organization_id="org_1", lines=[line], **ledger)
+    line = stock_pb2.GoodsLine(variant_id="mug", quantity=2)
+    assert deducted == stock_pb2.DeductStockRequest(organization_id="org_1", lines=[line], **ledger)
+    with pytest.raises(TypeError, match=r"lines\[0\] has an unknown key 'warehouse'"):
+        await stock.receive_stock("org_1", [{"variant_id": "mug", "warehouse": "wh_1"}])  # type: ignore[list-item]
+
+
 async def test_receiving_and_fulfilling_send_what_they_are_given(service: ScriptedService, connect: Connect) -> None:
     stock = connect().stock
-    await stock.receive_stock("org_1", "var_1", "wh_1", 5, reason="purchase", reference="PO-1", request_id="request_1")
+    lines: list[ReceivedLine] = [
+        {"variant_id": "var_1", "warehouse_id": "wh_1", "quantity": 5, "from_in_transit": True},
+        {"variant_id": "var_2", "warehouse_id": "wh_1", "damaged_quantity": 2},
+    ]
+    await stock.receive_stock("org_1", lines, reason="purchase", reference="PO-1", request_id="request_1")
     await stock.fulfill_reservation("org_1", "res_1", reference="SHIP-1", request_id="request_2")
     received, fulfilled = [call.request for call in service.calls]
     assert received == stock_pb2.ReceiveStockRequest(
         organization_id="org_1",
         request_id="request_1",
-        variant_id="var_1",
-        warehouse_id="wh_1",
-        quantity=5,
+        lines=[
+            stock_pb2.ReceivedLine(variant_id="var_1", warehouse_id="wh_1", quantity=5, from_in_transit=True),
+            stock_pb2.ReceivedLine(variant_id="var_2", warehouse_id="wh_1", damaged_quantity=2),
+        ],
         reason="purchase",
         reference="PO-1",
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.commands import CountedLine, Import, Receive
+from actors.commands import CountedLine, DeliveryLine, Import, Receive
 from actors.outcomes import ImportRejected, Refused, RefusedLine, StockImported
 from actors.queries import ListStock
 from actors.views import StockView
@@ -64,7 +64,7 @@ async def test_a_warehouse_keeps_its_name_where_none_is_given_also_after_a_resta
         await core.ask(Import((line("mug", 1, name="Madrid"), line("cup", 1)), "first"))
         assert [view.warehouse_name for view in await shown(core)] == ["Madrid", "Madrid"]
     async with world.core() as core:
-        await core.ask(Receive(ORGANIZATION, "mug", "w1", 1, "delivery"))
+        await core.ask(Receive(ORGANIZATION, (DeliveryLine("mug", "w1", 1),), "delivery"))
         await core.ask(Import((line("cup", 2),), "second"))
         assert [view.warehouse_name for view in await shown(core)] == ["Madrid", "Madrid"]
     async with world.core() as core:

@@ -5,7 +5,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from actors.commands import Confirm, Fulfill, Receive, Release
+from actors.commands import Confirm, DeliveryLine, Fulfill, Receive, Release
 from actors.outcomes import Refused, ReservationNotFound, ReservationReleased
 from storage.memory_store import Disk, MemoryStore
 from storage.store import MovedOut, OwnershipLost, StorageError
@@ -75,7 +75,7 @@ async def test_an_order_in_memory_goes_on_as_it_was_and_then_as_if_it_were_new(w
 
 
 async def test_a_retry_is_recognized_until_its_key_is_gone(world: World) -> None:
-    delivery = Receive(ORGANIZATION, "v", "w", 5, "purchase", "PO-7", "delivery-7")
+    delivery = Receive(ORGANIZATION, (DeliveryLine("v", "w", 5),), "purchase", "PO-7", "delivery-7")
     async with world.core(limits=LIMITS) as core:
         fact = await core.ask(delivery)
         world.time.now_s += 29 * DAY_S

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.commands import Confirm, CountedLine, Fulfill, Import, Line, Receive, Release
+from actors.commands import Confirm, CountedLine, DeliveryLine, Fulfill, Import, Line, Receive, Release
 from actors.outcomes import ActorCrashed, InsufficientStock, Refused, ReservationConfirmed, Shortage
 from actors.records import Delta, ReservationRecord, StockRecord, Transaction, VariantKey
 from actors.row_changes import Count
@@ -173,7 +173,7 @@ async def test_an_import_makes_no_row_on_an_activation_that_a_crash_took_away(
             await anyio.wait_all_tasks_blocked()
             store.gate.set()
         assert [v.record.warehouse_id for v in await rows_of(core, "a")] == ["w1", "w2"]
-        await core.ask(Receive(ORGANIZATION, "a", "w2", 1, "r1"))
+        await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w2", 1),), "r1"))
         assert world.reports == []
 
 

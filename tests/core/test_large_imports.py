@@ -4,12 +4,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from actors.commands import CountedLine, Import, Line, Receive
+from actors.commands import CountedLine, DeliveryLine, Import, Line, Receive
 from actors.outcomes import StockImported
 from actors.turn import Turn
 from actors.unavailable import Unavailable
 from supervisor.limits import Limits
-from supervisor.transactions import receiving
+from supervisor.transactions import importing
 from supervisor.transactions.chunks import ROWS_MAX
 from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve
 
@@ -56,7 +56,7 @@ async def test_a_row_that_is_counted_as_it_was_is_still_counted_at_the_decision(
         async def receive_later() -> None:
             for _ in range(ticks):
                 await anyio.lowlevel.checkpoint()
-            await core.ask(Receive(ORGANIZATION, "a", "w", 2, "delivery"))
+            await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w", 2),), "delivery"))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(core.ask, Import(lines_of(10, 6), "count"))
@@ -82,7 +82,7 @@ async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
     world: World, monkeypatch: pytest.MonkeyPatch, x: int, after: str
 ) -> None:
     """The first time the row is unchanged, the second time too little is counted for what is reserved."""
-    owner = receiving if after == "_divided" else receiving.Receiving
+    owner = importing if after == "_divided" else importing.Importing
     right = getattr(owner, after)
 
     def crashing(*arguments: object) -> Turn[object]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from actors.commands import Confirm, CountedLine, Import, Line, Receive, Release
+from actors.commands import Confirm, CountedLine, DeliveryLine, Import, Line, Receive, Release
 from actors.outcomes import ActorCrashed, ImportRejected, Refused, RefusedLine, RequestIdReused, StockImported
 from actors.records import OrderKey, ReservationRecord, Transaction
 from actors.stock_state import StockState
@@ -262,11 +262,11 @@ async def test_importing_the_same_counts_again_changes_nothing_also_while_goods_
 
 async def test_an_idempotency_key_belongs_to_one_request(world: World) -> None:
     async with world.core() as core:
-        await core.ask(Receive(ORGANIZATION, "a", "w1", 5, "r1"))
+        await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 5),), "r1"))
         with pytest.raises(Refused) as refused:
-            await core.ask(Receive(ORGANIZATION, "a", "w1", 6, "r1"))
+            await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 6),), "r1"))
         assert refused.value.refusal == RequestIdReused("r1")
-        await core.ask(Receive("org_2", "a", "w1", 6, "r1"))
+        await core.ask(Receive("org_2", (DeliveryLine("a", "w1", 6),), "r1"))
         assert await available(core) == {("a", "w1"): 5}
 
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from actors.commands import Confirm, Expire, Fulfill, Receive, Release
+from actors.commands import Confirm, DeliveryLine, Expire, Fulfill, Receive, Release
 from actors.outcomes import (
     InsufficientStock,
     Refused,
@@ -135,11 +135,11 @@ async def test_a_refusal_under_a_key_is_remembered_and_one_without_is_tried_afre
         for request_id in ("", "key-1"):
             with pytest.raises(Refused):
                 await reserve(core, "o1", ("a", "w1", 2), request_id=request_id)
-        received = await core.ask(Receive(ORGANIZATION, "a", "w1", 1, "delivery-1"))
+        received = await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 1),), "delivery-1"))
         assert isinstance(received, StockReceived)
-        assert received.available == 2
+        assert received.rows[0].record.available == 2
     async with world.core() as core:
-        assert await core.ask(Receive(ORGANIZATION, "a", "w1", 1, "delivery-1")) == received
+        assert await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 1),), "delivery-1")) == received
         with pytest.raises(Refused):
             await reserve(core, "o1", ("a", "w1", 2), request_id="key-1")
         await reserve(core, "o1", ("a", "w1", 2))

@@ -2,10 +2,14 @@
 
 import pytest
 
+from actors.commands import Line
 from actors.outcomes import (
+    MovedRow,
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
+    StockAnnounced,
+    StockDeducted,
     StockImported,
     StockReceived,
     StockReserved,
@@ -82,19 +86,35 @@ def test_fulfilled() -> None:
     assert (response.items_fulfilled, response.total_quantity_fulfilled) == (2, 3)
 
 
+def a_row(variant_id: str = "mug", *, is_new: bool = False) -> MovedRow:
+    return MovedRow(StockRecord("shop", variant_id, "w1", "stock_1", 12, 2, 1, 3, version=5), "Madrid", is_new)
+
+
 def test_received() -> None:
-    response = responses.received(StockReceived("stock_1", 15, 12, 7))
-    assert (response.stock_id, response.total_quantity, response.available_quantity) == ("stock_1", 15, 12)
-    assert (response.quantity_before, response.message) == (7, "Stock received")
+    response = responses.received(StockReceived((a_row(),)))
+    assert (response.message, response.rows_created) == ("Stock received", 0)
+    [row] = response.rows
+    assert (row.stock_id, row.variant_id, row.warehouse_id, row.warehouse_name) == ("stock_1", "mug", "w1", "Madrid")
+    assert (row.total_quantity, row.available_quantity, row.reserved_quantity) == (18, 12, 2)
+    assert (row.damaged_quantity, row.in_transit_quantity) == (1, 3)
+
+
+def test_announced_and_deducted() -> None:
+    announced = responses.announced(StockAnnounced((a_row(is_new=True),)))
+    assert (announced.message, announced.rows_created) == ("Stock announced; new row: mug@w1", 1)
+    assert [row.variant_id for row in announced.rows] == ["mug"]
+    deducted = responses.deducted(StockDeducted((a_row(),), (Line("mug", "w1", 2),)))
+    assert deducted.message == "Stock deducted"
+    assert [(line.variant_id, line.warehouse_id, line.quantity) for line in deducted.lines] == [("mug", "w1", 2)]
+    assert [row.available_quantity for row in deducted.rows] == [12]
 
 
 def test_a_new_row_and_a_new_organization_are_told() -> None:
-    response = responses.received(StockReceived("stock_1", 5, 5, 0, row_created=True, organization_created=True))
-    assert (response.message, response.row_created, response.organization_created) == (
-        "Stock received in a new row",
-        True,
-        True,
-    )
+    response = responses.received(StockReceived((a_row(), a_row("mugg", is_new=True)), True))
+    assert response.message == "Stock received; new row: mugg@w1; new organization: shop"
+    assert (response.rows_created, response.organization_created) == (1, True)
+    many = responses.received(StockReceived(tuple(a_row(f"v{number}", is_new=True) for number in range(8))))
+    assert many.message == "Stock received; new rows: v0@w1, v1@w1, v2@w1, v3@w1, v4@w1 and 3 more"
     assert list(responses.imported(StockImported(6, 1, 2, 3, ("shop",))).new_organizations) == ["shop"]
 
 

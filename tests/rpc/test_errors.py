@@ -24,6 +24,7 @@ from actors.outcomes import (
     ReservationWasReleased,
     Shortage,
     StockNotFound,
+    TooLargeRow,
 )
 from actors.unavailable import Unavailable
 from rpc.messages.problems import INTERNAL, UnknownService, describe
@@ -87,7 +88,7 @@ CASES = [
         {"reservation_id": "res_1"},
     ),
     (
-        QuantityTooLarge("var_789", "wh_101", INT32_MAX + 1),
+        QuantityTooLarge((TooLargeRow("var_789", "wh_101", INT32_MAX + 1),)),
         (
             StatusCode.FAILED_PRECONDITION,
             "QUANTITY_TOO_LARGE",

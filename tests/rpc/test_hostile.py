@@ -132,6 +132,7 @@ async def test_a_message_of_millions_of_lines_is_refused_unread(channel: grpc.ai
 )
 async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel, text: str) -> None:
     ids: dict[str, Any] = {"organization_id": text, "variant_id": text, "warehouse_id": text or "\n"}
+    ids_of_row: dict[str, Any] = {"variant_id": text, "warehouse_id": text or "\n"}
     requests = {
         RESERVE: pb.ReserveStockRequest(
             organization_id=text, order_id=text, items=[pb.ReservationItem(variant_id=text, quantity=1)]
@@ -141,7 +142,15 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{INVENTORY}/CheckAvailability": pb.CheckAvailabilityRequest(**ids),
         f"/{INVENTORY}/CheckBulkAvailability": pb.CheckBulkAvailabilityRequest(organization_id=text),
         f"/{INVENTORY}/GetStockInfo": pb.GetStockInfoRequest(**ids),
-        f"/{STOCK}/ReceiveStock": stock_pb2.ReceiveStockRequest(**ids, request_id=text, quantity=1),
+        f"/{STOCK}/ReceiveStock": stock_pb2.ReceiveStockRequest(
+            organization_id=text, request_id=text, lines=[stock_pb2.ReceivedLine(**ids_of_row)]
+        ),
+        f"/{STOCK}/AnnounceStock": stock_pb2.AnnounceStockRequest(
+            organization_id=text, request_id=text, lines=[stock_pb2.GoodsLine(**ids_of_row)]
+        ),
+        f"/{STOCK}/DeductStock": stock_pb2.DeductStockRequest(
+            organization_id=text, request_id=text, lines=[stock_pb2.GoodsLine(**ids_of_row)]
+        ),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),
         f"/{STOCK}/ListReservations": stock_pb2.ListReservationsRequest(organization_id=text, page_token=text),

@@ -30,7 +30,8 @@ METHODS = {
         *("ReserveStock", "ConfirmReservation", "ReleaseReservation"),
     },
     "inventory.v1.StockService": {
-        *("ImportStock", "ReceiveStock", "FulfillReservation", "ListStock", "ListReservations"),
+        *("ImportStock", "ReceiveStock", "AnnounceStock", "DeductStock", "FulfillReservation"),
+        *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
     "grpc.health.v1.Health": {"Check", "Watch", "List"},

@@ -13,22 +13,25 @@ from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
-from actors.commands import Confirm, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Import, Line, Receive, Release, Reserve
 from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
     InsufficientStock,
+    MovedRow,
     Refused,
     RefusedLine,
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
     Shortage,
+    StockAnnounced,
+    StockDeducted,
     StockImported,
     StockReceived,
 )
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
-from actors.records import StockKey
+from actors.records import StockKey, StockRecord
 from actors.unavailable import Unavailable
 from actors.views import ReservationPage, StockPage
 from rpc.frontends.frontend_session import FrontendSession
@@ -39,6 +42,7 @@ from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_vie
 pytestmark = pytest.mark.anyio
 
 ORG: Any = {"organization_id": "org_123"}
+A_ROW = MovedRow(StockRecord("org_123", "var_789", "wh_101", "stock_1", 12, version=2), "Main")
 EMOJI = "😀" * 128
 
 
@@ -120,11 +124,24 @@ async def test_stock_info(inventory: InventoryServiceStub, fake: FakeInventory) 
 
 
 async def test_receive(stock: StockServiceStub, fake: FakeInventory) -> None:
-    fake.outcome = StockReceived("stock_1", 15, 12, 7)
-    ids = {**ORG, "request_id": "req_1", "variant_id": "var_789", "warehouse_id": "wh_101"}
-    response = await stock.ReceiveStock(stock_pb2.ReceiveStockRequest(**ids, quantity=5, reason="purchase"))
-    assert response.available_quantity == 12
-    assert fake.asked == [Receive("org_123", "var_789", "wh_101", 5, "req_1", "purchase")]
+    fake.outcome = StockReceived((A_ROW,))
+    line = stock_pb2.ReceivedLine(variant_id="var_789", warehouse_id="wh_101", quantity=5)
+    request = stock_pb2.ReceiveStockRequest(**ORG, request_id="req_1", lines=[line], reason="purchase")
+    assert (await stock.ReceiveStock(request)).rows[0].available_quantity == 12
+    assert fake.asked == [Receive("org_123", (DeliveryLine("var_789", "wh_101", 5),), "req_1", "purchase")]
+
+
+async def test_announce_and_deduct(stock: StockServiceStub, fake: FakeInventory) -> None:
+    lines = [stock_pb2.GoodsLine(variant_id="var_789", warehouse_id="wh_101", quantity=5)]
+    fake.outcome = StockAnnounced((A_ROW,))
+    await stock.AnnounceStock(stock_pb2.AnnounceStockRequest(**ORG, request_id="req_1", lines=lines))
+    fake.outcome = StockDeducted((A_ROW,), ())
+    await stock.DeductStock(stock_pb2.DeductStockRequest(**ORG, request_id="req_2", lines=lines, reference="till"))
+    line = Line("var_789", "wh_101", 5)
+    assert fake.asked == [
+        Announce("org_123", (line,), "req_1"),
+        Deduct("org_123", (line,), "req_2", "", "till"),
+    ]
 
 
 async def test_fulfill(stock: StockServiceStub, fake: FakeInventory) -> None:

@@ -24,6 +24,7 @@ from actors.outcomes import (
     RefusedLine,
     Shortage,
     StockNotFound,
+    TooLargeRow,
 )
 from rpc.messages.problems import describe_refusal
 from rpc.messages.rules import Violation
@@ -116,7 +117,7 @@ def test_bad_lines_become_import_errors() -> None:
     [
         InsufficientStock((Shortage(EMOJI, EMOJI, INT32_MAX, INT32_MAX),) * 1_000, INT32_MAX),
         ImportRejected((RefusedLine(INT32_MAX, EMOJI),) * 1_000, INT32_MAX),
-        QuantityTooLarge(EMOJI, EMOJI, 2 * INT32_MAX),
+        QuantityTooLarge((TooLargeRow(EMOJI, EMOJI, 2 * INT32_MAX),) * 1_000),
         StockNotFound(EMOJI, EMOJI),
         StockNotFound(EMOJI, EMOJI, ELSEWHERE, (MissingStock(EMOJI, EMOJI, ELSEWHERE),) * 1_000),
         InsufficientStock((Shortage(EMOJI, EMOJI, INT32_MAX, INT32_MAX, ELSEWHERE),) * 1_000, INT32_MAX),

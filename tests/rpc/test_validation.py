@@ -10,7 +10,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
-from actors.commands import Confirm, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
 from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
 from rpc.messages import validation
@@ -132,12 +132,15 @@ def test_a_row_may_be_made_under_an_id_that_is_seen_as_it_is(text: str) -> None:
 )
 def test_no_row_is_made_under_an_id_that_looks_like_another(text: str) -> None:
     assert not is_new_id(text)
-    for field in ("organization_id", "variant_id", "warehouse_id"):
-        request = stock_pb2.ReceiveStockRequest(
-            organization_id="org_1", variant_id="mug", warehouse_id="w1", request_id="r", quantity=1
-        )
-        setattr(request, field, text)
-        assert fields(validation.receive, request) == [field]
+    for field in ("organization_id", "lines[0].variant_id", "lines[0].warehouse_id"):
+        for kind, line, check in (
+            (stock_pb2.ReceiveStockRequest, stock_pb2.ReceivedLine, validation.receive),
+            (stock_pb2.AnnounceStockRequest, stock_pb2.GoodsLine, validation.announce),
+        ):
+            request: Any = kind(organization_id="org_1", request_id="r")
+            request.lines.append(line(variant_id="mug", warehouse_id="w1", quantity=1))
+            setattr(request.lines[0] if "." in field else request, field.rpartition(".")[2], text)
+            assert fields(check, request) == [field]
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -203,20 +206,65 @@ def test_stock_info() -> None:
     assert fields(validation.stock_info, bad) == ["organization_id", "variant_id", "warehouse_id"]
 
 
+CHANGE: Any = {**ORG, "request_id": "req_1", "reason": "purchase", "reference": "po_7"}
+BAD_CHANGE: Any = {"reason": "\0", "reference": "r" * 513}
+OF_CHANGE = ["organization_id", "request_id", "reason", "reference"]
+ROW: Any = {"variant_id": "var_789", "warehouse_id": "wh_101"}
+
+
 def test_receive() -> None:
-    ids = {**ORG, "request_id": "req_1", "variant_id": "var_789", "warehouse_id": "wh_101"}
-    request = stock_pb2.ReceiveStockRequest(**ids, quantity=5, reason="purchase", reference="po_7")
-    assert validation.receive(request) == Receive("org_123", "var_789", "wh_101", 5, "req_1", "purchase", "po_7")
-    bad = stock_pb2.ReceiveStockRequest(reason="\0", reference="r" * 513)
-    assert fields(validation.receive, bad) == [
-        "organization_id",
-        "request_id",
-        "variant_id",
-        "warehouse_id",
-        "quantity",
-        "reason",
-        "reference",
+    good = stock_pb2.ReceivedLine(**ROW, quantity=5, damaged_quantity=1, from_in_transit=True)
+    damaged = stock_pb2.ReceivedLine(**ROW, damaged_quantity=2)
+    assert validation.receive(stock_pb2.ReceiveStockRequest(**CHANGE, lines=[good, damaged])) == Receive(
+        "org_123",
+        (DeliveryLine("var_789", "wh_101", 5, 1, True), DeliveryLine("var_789", "wh_101", 0, 2)),
+        "req_1",
+        "purchase",
+        "po_7",
+    )
+    bad = [
+        stock_pb2.ReceivedLine(),
+        stock_pb2.ReceivedLine(variant_id="v ", warehouse_id="w", quantity=-1, damaged_quantity=-1),
     ]
+    assert fields(validation.receive, stock_pb2.ReceiveStockRequest(**BAD_CHANGE, lines=bad)) == [
+        *OF_CHANGE,
+        *("lines[0].variant_id", "lines[0].warehouse_id", "lines[0].quantity"),
+        *("lines[1].variant_id", "lines[1].quantity", "lines[1].damaged_quantity"),
+    ]
+    large = [stock_pb2.ReceivedLine(**ROW, quantity=INT32_MAX), stock_pb2.ReceivedLine(**ROW, damaged_quantity=1)]
+    for lines in ([], [good] * 1_001, large):
+        assert fields(validation.receive, stock_pb2.ReceiveStockRequest(**CHANGE, lines=lines)) == ["lines"]
+    assert len(validation.receive(stock_pb2.ReceiveStockRequest(**CHANGE, lines=[good] * 1_000)).lines) == 1_000
+
+
+def test_announce() -> None:
+    line = stock_pb2.GoodsLine(**ROW, quantity=5)
+    assert validation.announce(stock_pb2.AnnounceStockRequest(**CHANGE, lines=[line])) == Announce(
+        "org_123", (Line("var_789", "wh_101", 5),), "req_1", "purchase", "po_7"
+    )
+    bad = stock_pb2.AnnounceStockRequest(**BAD_CHANGE, lines=[stock_pb2.GoodsLine(variant_id="v ")])
+    assert fields(validation.announce, bad) == [
+        *OF_CHANGE,
+        *("lines[0].variant_id", "lines[0].warehouse_id", "lines[0].quantity"),
+    ]
+    for lines in ([], [line] * 1_001, [stock_pb2.GoodsLine(**ROW, quantity=INT32_MAX), line]):
+        assert fields(validation.announce, stock_pb2.AnnounceStockRequest(**CHANGE, lines=lines)) == ["lines"]
+
+
+def test_deduct() -> None:
+    line = stock_pb2.GoodsLine(variant_id="var_789", quantity=5)
+    assert validation.deduct(stock_pb2.DeductStockRequest(**CHANGE, lines=[line])) == Deduct(
+        "org_123", (Line("var_789", "", 5),), "req_1", "purchase", "po_7"
+    )
+    old = stock_pb2.GoodsLine(variant_id="made under an older rule ", quantity=1)
+    assert validation.deduct(stock_pb2.DeductStockRequest(**CHANGE, lines=[old])).lines[0].variant_id.endswith(" ")
+    bad = stock_pb2.DeductStockRequest(**BAD_CHANGE, lines=[stock_pb2.GoodsLine(warehouse_id="\n", quantity=-1)])
+    assert fields(validation.deduct, bad) == [
+        *OF_CHANGE,
+        *("lines[0].variant_id", "lines[0].warehouse_id", "lines[0].quantity"),
+    ]
+    for lines in ([], [line] * 1_001, [stock_pb2.GoodsLine(**ROW, quantity=INT32_MAX), line]):
+        assert fields(validation.deduct, stock_pb2.DeductStockRequest(**CHANGE, lines=lines)) == ["lines"]
 
 
 def test_fulfill() -> None:

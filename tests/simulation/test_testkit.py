@@ -256,7 +256,7 @@ import stockkeeper.testkit
 from stockkeeper.testkit import Simulation
 
 async def scenario(world):
-    await world.inventory.stock.receive_stock("shop", "mug", "main", 1)
+    await world.inventory.stock.receive_stock("shop", [{"variant_id": "mug", "warehouse_id": "main", "quantity": 1}])
 
 Simulation().run(scenario)
 print("\\n".join(set(sys.modules) - before))

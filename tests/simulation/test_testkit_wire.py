@@ -68,10 +68,34 @@ class Conversation:
         await say(client.stock.import_stock(lines[:1], request_id="i1"))
         await say(client.stock.import_stock([], request_id="i3"))
         await say(client.stock.import_stock([counted("mug", -1), counted("", 1), lines[2], lines[2]], request_id="i4"))
-        await say(client.stock.receive_stock(ORG, "pot", "w1", 3, request_id="r1", reason="purchase", reference="PO"))
-        await say(client.stock.receive_stock(ORG, "pot", "w1", 3, request_id="r1", reason="purchase", reference="PO"))
-        await say(client.stock.receive_stock(ORG, "pot", "w1", 4, request_id="r1"))
-        await say(client.stock.receive_stock(ORG, "pot", "w1", 2**31 - 1, request_id="r2"))
+        await say(
+            client.stock.receive_stock(
+                ORG,
+                [{"variant_id": "pot", "warehouse_id": "w1", "quantity": 3}],
+                request_id="r1",
+                reason="purchase",
+                reference="PO",
+            )
+        )
+        await say(
+            client.stock.receive_stock(
+                ORG,
+                [{"variant_id": "pot", "warehouse_id": "w1", "quantity": 3}],
+                request_id="r1",
+                reason="purchase",
+                reference="PO",
+            )
+        )
+        await say(
+            client.stock.receive_stock(
+                ORG, [{"variant_id": "pot", "warehouse_id": "w1", "quantity": 4}], request_id="r1"
+            )
+        )
+        await say(
+            client.stock.receive_stock(
+                ORG, [{"variant_id": "pot", "warehouse_id": "w1", "quantity": 2**31 - 1}], request_id="r2"
+            )
+        )
         await say(client.get_stock_info(ORG, "mug"))
         await say(client.get_stock_info(ORG, "mug", "w2"))
         await say(client.get_stock_info(ORG, "unknown"))
@@ -136,7 +160,11 @@ class Conversation:
         await say(client.confirm_reservation("", "", ""))
         await say(client.release_reservation("", "", "x" * 600))
         await say(client.get_stock_info("", ""))
-        await say(client.stock.receive_stock("", "", "", 0, request_id="x" * 129))
+        await say(
+            client.stock.receive_stock(
+                "", [{"variant_id": "", "warehouse_id": "", "quantity": 0}], request_id="x" * 129
+            )
+        )
         await say(client.stock.fulfill_reservation("", "", reference="\n"))
         await say(client.stock.import_stock([counted("mug", 1)], request_id="x" * 129))
         with pytest.raises(AioRpcError) as refused:

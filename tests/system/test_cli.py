@@ -120,12 +120,11 @@ async def test_a_line_that_only_the_stock_forbids_is_named_too(tmp_path: Path) -
 async def test_goods_come_in_are_looked_at_reserved_confirmed_and_shipped(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        received = ("receive", "org_1", "mug", "w1", "10", "--reason", "purchase", "--request-id", "d-1", *target)
+        received = ("receive", "org_1", "mug:10@w1", "--reason", "purchase", "--request-id", "d-1", *target)
         first = await run_cli(*received)
         assert first[1].splitlines() == [
             "10 mug are available in w1, 10 in all.",
-            "This is a new row: there was no mug in w1.",
-            "This is a new organization: org_1 had no stock.",
+            "Stock received; new row: mug@w1; new organization: org_1.",
         ]
         assert await run_cli(*received) == first
         status, out, _ = await run_cli("reserve", "org_1", "order-1", "mug:3@w1", *target)
@@ -152,11 +151,11 @@ async def test_a_typing_error_shows_as_a_new_row_or_organization(tmp_path: Path)
     file = tmp_path / "stock.csv"
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        await run_cli("receive", "shop", "mug", "w1", "5", *target)
-        assert (await run_cli("receive", "shop", "mug", "w1", "5", *target))[1].splitlines() == [
+        await run_cli("receive", "shop", "mug:5@w1", *target)
+        assert (await run_cli("receive", "shop", "mug:5@w1", *target))[1].splitlines() == [
             "10 mug are available in w1, 10 in all."
         ]
-        assert "new row" in (await run_cli("receive", "shop", "mugg", "w1", "5", *target))[1]
+        assert "new row" in (await run_cli("receive", "shop", "mugg:5@w1", *target))[1]
         file.write_text("organization_id,variant_id,warehouse_id,total_quantity\nshop,mug,w1,9\nshp,mug,w1,1\n")
         assert (await run_cli("import", str(file), *target))[1].splitlines() == [
             "2 lines: 1 row created, 1 changed, 0 unchanged.",
@@ -171,17 +170,50 @@ async def test_announced_goods_that_come_in_are_counted_once(tmp_path: Path) -> 
         columns = "organization_id,variant_id,warehouse_id,total_quantity,in_transit_quantity"
         file.write_text(f"{columns}\norg_1,kettle,w1,112,100\n")
         await run_cli("import", str(file), *target)
-        arrived = ("receive", "org_1", "kettle", "w1", "60", "--from-in-transit", *target)
+        arrived = ("receive", "org_1", "kettle:60@w1", "--from-in-transit", *target)
         assert (await run_cli(*arrived))[1] == "72 kettle are available in w1, 112 in all.\n"
         assert (await run_cli(*arrived))[1] == "132 kettle are available in w1, 132 in all.\n"  # 20 more than announced
         [info] = (await client.get_stock_info("org_1", "kettle")).stock_info
         assert info.in_transit_quantity == 0
 
 
+async def test_goods_come_in_in_several_lines_and_leave_over_the_counter(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        announced = ("announce", "shop", "mug:5@w1", "pot:2@w2", "--reference", "PO-7", "--request-id", "a-1", *target)
+        first = await run_cli(*announced)
+        assert first[1].splitlines() == [
+            "5 mug are on their way to w1.",
+            "2 pot are on their way to w2.",
+            "Stock announced; new rows: mug@w1, pot@w2; new organization: shop.",
+        ]
+        assert await run_cli(*announced) == first
+        arrived = await run_cli("receive", "shop", "mug:5@w1", "pot:2@w2", "--from-in-transit", *target)
+        assert arrived[1].splitlines() == [
+            "5 mug are available in w1, 5 in all.",
+            "2 pot are available in w2, 2 in all.",
+        ]
+        broken = await run_cli("receive", "shop", "mug:3@w1", "--damaged", *target)
+        assert broken[1] == "5 mug are available in w1, 8 in all.\n"
+        sold = ("deduct", "shop", "mug:2", "pot:1@w2", "--reason", "till", "--request-id", "t-1", *target)
+        first = await run_cli(*sold)
+        assert first[1].splitlines() == [
+            "2 mug left w1.",
+            "1 pot left w2.",
+            "3 mug are available in w1, 6 in all.",
+            "1 pot are available in w2, 1 in all.",
+        ]
+        assert await run_cli(*sold) == first
+        status, out, err = await run_cli("deduct", "shop", "mug:1", "pot:2", *target)
+        assert (status, out) == (1, "")
+        assert "pot@w2: requested 2, available 1" in err
+        assert "mug\tw1\tw1\t6\t3\t" in (await run_cli("stock", "shop", *target))[1]
+
+
 async def test_a_longer_time_limit_for_the_same_basket_changes_nothing_and_says_so(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        await run_cli("receive", "org_1", "mug", "w1", "5", *target)
+        await run_cli("receive", "org_1", "mug:5@w1", *target)
         first = await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "5", *target)
         assert await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "5", *target) == first
         again = (await run_cli("reserve", "org_1", "o1", "mug:2", "--ttl-minutes", "60", *target))[1]
@@ -192,7 +224,7 @@ async def test_a_longer_time_limit_for_the_same_basket_changes_nothing_and_says_
 async def test_a_refusal_names_all_that_is_wrong_and_where_else_the_goods_are(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        await run_cli("receive", "org_1", "mug", "madrid", "50", *target)
+        await run_cli("receive", "org_1", "mug:50@madrid", *target)
         lines = ("cup:1", "mug:1@paris", "mug:51@madrid")
         status, out, err = await run_cli("reserve", "org_1", "o1", *lines, *target)
         assert (status, out) == (1, "")
@@ -232,13 +264,19 @@ async def test_a_refusal_says_why_and_is_status_1(tmp_path: Path) -> None:
         (("import", "nowhere.csv"), 1, "nowhere.csv"),
         (("no-such-command",), 2, "no-such-command"),
         (("stock",), 2, "organization"),
-        (("receive", "org_1", "a", "w1", "5.5"), 2, "QUANTITY must be a whole number from 1 to 2,147,483,647"),
-        (("receive", "org_1", "a", "w1", "1_000"), 2, "not '1_000'"),
-        (("receive", "org_1", "a", "w1", "0x10"), 2, "not '0x10'"),
-        (("receive", "org_1", "a", "w1", "1.000"), 2, "not '1.000'"),
-        (("receive", "org_1", "a", "w1", "3000000000"), 2, "not '3000000000'"),
-        (("receive", "org_1", "a", "w1", "9" * 5_000), 2, "must be a whole number"),
-        (("receive", "org_1", "a", "w1", "-5"), 2, "not '-5'"),
+        (
+            ("receive", "org_1", "a:5.5@w1"),
+            2,
+            "The quantity of 'a:5.5@w1' must be a whole number from 1 to 2,147,483,647",
+        ),
+        (("receive", "org_1", "a:1_000@w1"), 2, "not '1_000'"),
+        (("receive", "org_1", "a:0x10@w1"), 2, "not '0x10'"),
+        (("receive", "org_1", "a:1.000@w1"), 2, "not '1.000'"),
+        (("receive", "org_1", "a:3000000000@w1"), 2, "not '3000000000'"),
+        (("receive", "org_1", f"a:{'9' * 5_000}@w1"), 2, "must be a whole number"),
+        (("receive", "org_1", "a:-5@w1"), 2, "not '-5'"),
+        (("receive", "org_1", "mug:5"), 2, "variant:quantity@warehouse, not 'mug:5'"),
+        (("announce", "org_1", "mug:5"), 2, "variant:quantity@warehouse, not 'mug:5'"),
         (("reserve", "org_1", "o1", "mug:²"), 2, "The quantity of 'mug:²' must be"),
         (("reserve", "org_1", "o1", "mug:99999999999"), 2, "not '99999999999'"),
         (("reserve", "org_1", "o1", "mug:1_0@w1"), 2, "not '1_0'"),

@@ -121,12 +121,16 @@ async def test_g6_a_remembered_refusal_is_given_again_after_stock_came_and_after
         await client.stock.import_stock([line("a", 1)])
         with pytest.raises(grpc.aio.AioRpcError) as first:
             await client.reserve_stock(ORGANIZATION, "o1", items, idempotency_key="k1")
-        await client.stock.receive_stock(ORGANIZATION, "a", "w1", 5, request_id="d1")
+        await client.stock.receive_stock(
+            ORGANIZATION, [{"variant_id": "a", "warehouse_id": "w1", "quantity": 5}], request_id="d1"
+        )
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         with pytest.raises(grpc.aio.AioRpcError) as again:
             await client.reserve_stock(ORGANIZATION, "o1", items, idempotency_key="k1")
         assert again.value.details() == first.value.details() == "Insufficient stock for variant a"
-        await client.stock.receive_stock(ORGANIZATION, "a", "w1", 5, request_id="d1")
+        await client.stock.receive_stock(
+            ORGANIZATION, [{"variant_id": "a", "warehouse_id": "w1", "quantity": 5}], request_id="d1"
+        )
         await client.reserve_stock(ORGANIZATION, "o1", items)
         assert await figures(client) == {("a", "w1"): (4, 2)}
 

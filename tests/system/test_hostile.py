@@ -74,7 +74,9 @@ def hostile(dice: random.Random) -> tuple[str, bytes]:
             )
         case "ReceiveStock":
             message = stock_pb2.ReceiveStockRequest(
-                organization_id=organization, request_id=pick_id(), variant_id="a", quantity=dice.choice([0, -1])
+                organization_id=organization,
+                request_id=pick_id(),
+                lines=[stock_pb2.ReceivedLine(variant_id="a", warehouse_id="w1", quantity=dice.choice([0, -1]))],
             )
         case _:
             message = stock_pb2.ListStockRequest(organization_id=organization, variant_id=pick_id(), page_size=-1)

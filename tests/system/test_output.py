@@ -121,9 +121,9 @@ async def test_a_list_that_is_longer_than_a_table_is_printed_as_plain_lines(tmp_
 async def test_json_is_one_object_a_line_for_lists_and_answers(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--json", "--target", f"localhost:{server.port}")
-        _, out, _ = await run_cli("receive", "org_1", "mug", "w1", "5", *target)
-        assert json.loads(out)["available_quantity"] == 5
-        await run_cli("receive", "org_1", "cup", "w1", "1", *target)
+        _, out, _ = await run_cli("receive", "org_1", "mug:5@w1", *target)
+        assert json.loads(out)["rows"][0]["available_quantity"] == 5
+        await run_cli("receive", "org_1", "cup:1@w1", *target)
         _, out, _ = await run_cli("reserve", "org_1", "o1", "mug:2", *target)
         reserved = json.loads(out)
         assert reserved["success"] is True
@@ -154,7 +154,7 @@ async def test_an_output_that_takes_nothing_is_one_sentence(tmp_path: Path) -> N
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:
         await client.stock.import_stock([line("mug", 5)])
         sentence = "The output cannot be written: No space left on device.\n"
-        for command in ("stock org_1", "stock org_1 --json", "receive org_1 mug w1 1", "--help"):
+        for command in ("stock org_1", "stock org_1 --json", "receive org_1 mug:1@w1", "--help"):
             assert await in_a_shell(server, f"stockkeeper {command} > /dev/full") == (1, "", sentence)
         assert await in_a_shell(server, "stockkeeper stock org_1 >&-") == (0, "", "")
 
@@ -162,8 +162,8 @@ async def test_an_output_that_takes_nothing_is_one_sentence(tmp_path: Path) -> N
 async def test_each_wrong_field_is_named_once(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
-        status, out, err = await run_cli("receive", "x" * 129, "mug", "y" * 129, "1", *target)
+        status, out, err = await run_cli("receive", "x" * 129, f"mug:1@{'y' * 129}", *target)
         assert (status, out) == (1, "")
-        assert [text.split(":")[0] for text in err.splitlines()] == ["organization_id", "warehouse_id"]
+        assert [text.split(":")[0] for text in err.splitlines()] == ["organization_id", "lines[0].warehouse_id"]
         status, _, err = await run_cli("stock", "x" * 129, *target)
         assert len(err.splitlines()) == 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
-from stockkeeper_client import InventoryClient, Item, StockLine
+from stockkeeper_client import InventoryClient, Item, ReceivedLine, StockLine
 from stockkeeper_client.errors import error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
@@ -22,6 +22,7 @@ WORKERS = 12
 GOODS = [f"v{number}" for number in range(7)]
 SCARCE = "scarce"
 DELIVERED, DELIVERY = "delivered", 3
+DELIVERY_LINES: list[ReceivedLine] = [{"variant_id": DELIVERED, "warehouse_id": "w1", "quantity": DELIVERY}]
 LONG_MINUTES, SHORT_MINUTES = 44_640, 1
 REPEATED_MAX = 25
 
@@ -162,7 +163,7 @@ class Load:
 
     async def _deliver(self, client: InventoryClient, request_id: str) -> None:
         self.deliveries[request_id] = await client.stock.receive_stock(
-            ORGANIZATION, DELIVERED, "w1", DELIVERY, request_id=request_id
+            ORGANIZATION, DELIVERY_LINES, request_id=request_id
         )
 
     async def _count(self, client: InventoryClient, counted: Import) -> None:
@@ -269,7 +270,7 @@ class Load:
             if repeated != order.reserved:
                 yield f"reserving {order.order_id} again is answered {repeated}, not {order.reserved}"
         for request_id, answer in list(self.deliveries.items())[-REPEATED_MAX:]:
-            delivered = await client.stock.receive_stock(ORGANIZATION, DELIVERED, "w1", DELIVERY, request_id=request_id)
+            delivered = await client.stock.receive_stock(ORGANIZATION, DELIVERY_LINES, request_id=request_id)
             if delivered != answer:
                 yield f"delivery {request_id} again is answered {delivered}, not {answer}"
         for counted in self.imports[-REPEATED_MAX:]:

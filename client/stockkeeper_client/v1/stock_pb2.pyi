@@ -74,42 +74,104 @@ class ImportLineError(_message.Message):
     def __init__(self, line_number: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReceiveStockRequest(_message.Message):
-    __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "quantity", "reason", "reference", "from_in_transit")
+    __slots__ = ("organization_id", "request_id", "reason", "reference", "lines")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reason: str
+    reference: str
+    lines: _containers.RepeatedCompositeFieldContainer[ReceivedLine]
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ReceivedLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ReceivedLine(_message.Message):
+    __slots__ = ("variant_id", "warehouse_id", "quantity", "damaged_quantity", "from_in_transit")
     VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
     WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
     QUANTITY_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
     FROM_IN_TRANSIT_FIELD_NUMBER: _ClassVar[int]
-    organization_id: str
-    request_id: str
     variant_id: str
     warehouse_id: str
     quantity: int
-    reason: str
-    reference: str
+    damaged_quantity: int
     from_in_transit: bool
-    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., from_in_transit: _Optional[bool] = ...) -> None: ...
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., from_in_transit: _Optional[bool] = ...) -> None: ...
 
 class ReceiveStockResponse(_message.Message):
-    __slots__ = ("stock_id", "total_quantity", "available_quantity", "quantity_before", "message", "row_created", "organization_created")
-    STOCK_ID_FIELD_NUMBER: _ClassVar[int]
-    TOTAL_QUANTITY_FIELD_NUMBER: _ClassVar[int]
-    AVAILABLE_QUANTITY_FIELD_NUMBER: _ClassVar[int]
-    QUANTITY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("message", "rows_created", "organization_created", "rows")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
-    ROW_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_CREATED_FIELD_NUMBER: _ClassVar[int]
-    stock_id: str
-    total_quantity: int
-    available_quantity: int
-    quantity_before: int
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     message: str
-    row_created: bool
+    rows_created: int
     organization_created: bool
-    def __init__(self, stock_id: _Optional[str] = ..., total_quantity: _Optional[int] = ..., available_quantity: _Optional[int] = ..., quantity_before: _Optional[int] = ..., message: _Optional[str] = ..., row_created: _Optional[bool] = ..., organization_created: _Optional[bool] = ...) -> None: ...
+    rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    def __init__(self, message: _Optional[str] = ..., rows_created: _Optional[int] = ..., organization_created: _Optional[bool] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ...) -> None: ...
+
+class GoodsLine(_message.Message):
+    __slots__ = ("variant_id", "warehouse_id", "quantity")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    warehouse_id: str
+    quantity: int
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class AnnounceStockRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "lines", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class AnnounceStockResponse(_message.Message):
+    __slots__ = ("message", "rows_created", "organization_created", "rows")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    rows_created: int
+    organization_created: bool
+    rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    def __init__(self, message: _Optional[str] = ..., rows_created: _Optional[int] = ..., organization_created: _Optional[bool] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ...) -> None: ...
+
+class DeductStockRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "lines", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class DeductStockResponse(_message.Message):
+    __slots__ = ("message", "rows", "lines")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
 
 class FulfillReservationRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reservation_id", "reference")

@@ -47,6 +47,16 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockResponse.FromString,
                 _registered_method=True)
+        self.AnnounceStock = channel.unary_unary(
+                '/inventory.v1.StockService/AnnounceStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.AnnounceStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.AnnounceStockResponse.FromString,
+                _registered_method=True)
+        self.DeductStock = channel.unary_unary(
+                '/inventory.v1.StockService/DeductStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
+                _registered_method=True)
         self.FulfillReservation = channel.unary_unary(
                 '/inventory.v1.StockService/FulfillReservation',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
@@ -78,7 +88,22 @@ class StockServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReceiveStock(self, request, context):
-        """Adds goods to a stock row, which is made if it does not exist.
+        """Adds goods that came in to their rows, all lines or none. A row that does not exist is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnnounceStock(self, request, context):
+        """Says that goods are on their way: they are in transit until ReceiveStock takes them in. A row that does not exist
+        is made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeductStock(self, request, context):
+        """Takes goods out without a reservation, as a till does, all lines or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +142,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.ReceiveStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockResponse.SerializeToString,
+            ),
+            'AnnounceStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnnounceStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.AnnounceStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.AnnounceStockResponse.SerializeToString,
+            ),
+            'DeductStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeductStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.SerializeToString,
             ),
             'FulfillReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.FulfillReservation,
@@ -191,6 +226,60 @@ class StockService:
             '/inventory.v1.StockService/ReceiveStock',
             inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ReceiveStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnnounceStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/AnnounceStock',
+            inventory_dot_v1_dot_stock__pb2.AnnounceStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.AnnounceStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeductStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/DeductStock',
+            inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,6 +14,8 @@ class StockServiceStub:
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.StreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]
     ReceiveStock: calls.UnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
+    AnnounceStock: calls.UnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
+    DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
@@ -22,6 +24,8 @@ class StockServiceBlockingStub(StockServiceStub):
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.BlockingStreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]  # type: ignore[assignment]
     ReceiveStock: calls.BlockingUnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]  # type: ignore[assignment]
+    AnnounceStock: calls.BlockingUnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]  # type: ignore[assignment]
+    DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
@@ -33,6 +37,12 @@ class StockServiceServicer:
     async def ReceiveStock(
         self, request: stock_pb2.ReceiveStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     ) -> stock_pb2.ReceiveStockResponse: ...
+    async def AnnounceStock(
+        self, request: stock_pb2.AnnounceStockRequest, context: grpc.aio.ServicerContext[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
+    ) -> stock_pb2.AnnounceStockResponse: ...
+    async def DeductStock(
+        self, request: stock_pb2.DeductStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
+    ) -> stock_pb2.DeductStockResponse: ...
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...

@@ -1,29 +1,24 @@
-"""Goods that come in: deliveries and counted totals. No order is involved; the idempotency key alone serializes
-retries.
-"""
+"""Counted totals. No order is involved; the idempotency key alone serializes retries."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from actors.bounds import INT32_MAX, LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
-from actors.commands import CountedLine, Import, Receive
+from actors.bounds import LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
+from actors.commands import CountedLine, Import
 from actors.idempotency import remember
 from actors.outcomes import (
     Fact,
     ImportRejected,
-    QuantityTooLarge,
     Refusal,
     Refused,
     RefusedLine,
     StockImported,
-    StockReceived,
 )
-from actors.records import Delta
 from actors.reply import Reply
 from actors.row_changes import Count, counted, figures_of
 from actors.stock_actor import StockActor
 from actors.turn import OTHERS_FIRST, Turn, awaited
-from actors.two_phase import NOTHING_PREPARED, Prepared, TurnedDown
+from actors.two_phase import NOTHING_PREPARED, Prepared
 from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 from supervisor.activations.stock_directory import StockDirectory
@@ -33,8 +28,8 @@ from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.journal import Journal
 
 
-class Receiving:
-    """Carries out `Receive` and `Import`. Their turns end when the outcome is durable."""
+class Importing:
+    """Carries out imports. Their turns end when the outcome is durable."""
 
     def __init__(self, clock: ServiceClock, coordinator: Coordinator, journal: Journal, stock: StockDirectory) -> None:
         self._clock = clock
@@ -43,48 +38,7 @@ class Receiving:
         self._stock = stock
 
     def __repr__(self) -> str:
-        return f"<Receiving {self._journal!r}>"
-
-    def receive(self, command: Receive) -> Turn[Fact]:
-        """Add a delivery to its row.
-
-        Raises:
-            Refused: the row's total would exceed 2^31-1.
-        """
-        with Pinned((yield from self._stock.load(command.organization_id, (command.variant_id,)))) as variants:
-            row = self._stock.row(variants[command.variant_id], command.warehouse_id)
-            while True:
-                delta = _received(command, row)
-                prepared = yield from self._coordinator.prepare([(row, delta)])
-                total = row.state.record.total + delta.total
-                if delta == _received(command, row) and (isinstance(prepared, Prepared) or total > INT32_MAX):
-                    break
-                # The row has moved since it granted this or turned it down. What is said must be true of one moment.
-                if isinstance(prepared, Prepared):
-                    self._coordinator.abort(prepared)
-            if isinstance(prepared, TurnedDown):
-                refusal = QuantityTooLarge(command.variant_id, command.warehouse_id, total)
-                return (yield from awaited(self._refused(command, refusal)))
-            with self._coordinator.holding(prepared):
-                record = row.state.record
-                fact = StockReceived(
-                    record.stock_id,
-                    total,
-                    record.available + command.quantity,
-                    record.available,
-                    row_created=not record.exists,
-                    organization_created=not record.exists and not self._stock.has_rows([command.organization_id]),
-                )
-                self._coordinator.decide(
-                    prepared,
-                    "receive",
-                    self._clock.now_ms(),
-                    request=remember(command, fact),
-                    warehouses=self._stock.new_warehouses([(command.organization_id, command.warehouse_id, "")]),
-                    reference=command.reference,
-                    reason=command.reason,
-                )
-            return (yield from awaited(self._journal.answered(fact)))
+        return f"<Importing {self._journal!r}>"
 
     def import_stock(self, command: Import) -> Turn[Fact]:
         """Set rows to their counted totals, all or none.
@@ -177,17 +131,11 @@ class Receiving:
                 return prepared
             # Reserved goods or undecided ones moved meanwhile: look again.
 
-    def _refused(self, command: Receive | Import, refusal: Refusal) -> Reply[Fact]:
+    def _refused(self, command: Import, refusal: Refusal) -> Reply[Fact]:
         """Remember the refusal. The reply raises it once it is durable."""
         request = remember(command, refusal)
         self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
         return self._journal.answered(error=Refused(refusal))
-
-
-def _received(command: Receive, row: StockActor) -> Delta:
-    """What the delivery changes in the row as it stands."""
-    announced = min(command.quantity, row.state.record.in_transit) if command.from_in_transit else 0
-    return Delta(available=command.quantity, in_transit=-announced)
 
 
 def _note_warehouses(warehouses: dict[tuple[str, str], str], lines: Sequence[CountedLine]) -> None:

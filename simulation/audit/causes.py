@@ -1,0 +1,58 @@
+"""What brings entries of the journal about: each is traced to a client's command."""
+
+from typing import assert_never
+
+import actors.idempotency
+from actors.commands import (
+    Announce,
+    Command,
+    Confirm,
+    Deduct,
+    Expire,
+    Fulfill,
+    Import,
+    Receive,
+    Release,
+    Reserve,
+)
+from actors.records import Transaction
+from simulation.audit.expected import lines_asked
+from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
+from simulation.audit.replay import items_asked
+
+
+def cause_of(request: Command) -> object:
+    """What a command may bring about: an entry of the journal is traced to it."""
+    match request:
+        case Reserve():
+            return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
+        case Confirm() | Release() | Fulfill():
+            kind = type(request).__name__.lower()
+            return (kind, request.organization_id, request.reservation_id)
+        case Receive() | Announce() | Deduct():
+            return cause_of_goods(request)
+        case Import():
+            return ("import", actors.idempotency.import_scope(request), request.request_id)
+        case Expire():
+            raise AssertionError("no client asks for an expiry")
+        case _:
+            assert_never(request)
+
+
+def cause_in(transaction: Transaction) -> object | None:
+    """What a client must have asked for before this entry; None where no client asks."""
+    reservation, request = transaction.reservation, transaction.request
+    match transaction.kind:
+        case "reserve":
+            assert reservation is not None
+            asked = tuple(items_asked(reservation))
+            return ("reserve", reservation.organization_id, reservation.order_id, asked)
+        case "confirm" | "release" | "fulfill":
+            assert reservation is not None
+            return (transaction.kind, reservation.organization_id, reservation.reservation_id)
+        case "receive" | "announce" | "deduct":
+            return cause_in_goods(transaction)
+        case "import":
+            return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
+        case "expire" | "remember":
+            return None

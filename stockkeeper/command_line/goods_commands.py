@@ -1,0 +1,147 @@
+"""Goods that come in, are on their way, or leave without a reservation."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+from uuid import uuid4
+
+from cyclopts import Parameter
+from stockkeeper_client import InventoryClient, Item, ReceivedLine
+from stockkeeper_client.v1.inventory_pb2 import StockInfo
+
+from stockkeeper.command_line.order_commands import parse_line
+from stockkeeper.command_line.output import show
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
+from stockkeeper.command_line.server_call import call, under_request_id
+from stockkeeper.config import ConfigurationError
+
+Flag = Annotated[bool, Parameter(negative="")]
+Reason = Annotated[str, Parameter(help="Why, for the ledger.")]
+Reference = Annotated[str, Parameter(help="The delivery note, receipt or other paper, for the ledger.")]
+
+
+def receive(
+    organization_id: str,
+    /,
+    *lines: str,
+    damaged: Flag = False,
+    from_in_transit: Flag = False,
+    reason: Reason = "",
+    reference: Reference = "",
+    request_id: RequestId = "",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Add goods that came in to their rows, all lines or none. A row that does not exist is made.
+
+    Parameters
+    ----------
+    lines
+        variant:quantity@warehouse.
+    damaged
+        They came damaged, and cannot be sold.
+    from_in_transit
+        They had been announced: take them from what the rows have in transit.
+    """
+    delivery = [_received(item, damaged, from_in_transit) for item in _with_warehouses(lines)]
+    request_id = request_id or str(uuid4())
+
+    async def run(client: InventoryClient) -> int:
+        answer = await client.stock.receive_stock(
+            organization_id, delivery, reason=reason, reference=reference, request_id=request_id
+        )
+        begun = [f"{answer.message}."] if answer.rows_created else []
+        return show(answer, [*map(_available, answer.rows), *begun], as_json=json)
+
+    return call(target, run, again=under_request_id(request_id))
+
+
+def _received(item: Item, damaged: bool, from_in_transit: bool) -> ReceivedLine:
+    line: ReceivedLine = {
+        "variant_id": item["variant_id"],
+        "warehouse_id": item["warehouse_id"] or "",
+        "from_in_transit": from_in_transit,
+    }
+    line["damaged_quantity" if damaged else "quantity"] = item["quantity"]
+    return line
+
+
+def announce(
+    organization_id: str,
+    /,
+    *lines: str,
+    reason: Reason = "",
+    reference: Reference = "",
+    request_id: RequestId = "",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Say that goods are on their way. `receive --from-in-transit` takes them in.
+
+    Parameters
+    ----------
+    lines
+        variant:quantity@warehouse.
+    """
+    items = _with_warehouses(lines)
+    request_id = request_id or str(uuid4())
+
+    async def run(client: InventoryClient) -> int:
+        answer = await client.stock.announce_stock(
+            organization_id, items, reason=reason, reference=reference, request_id=request_id
+        )
+        sentences = [
+            f"{row.in_transit_quantity} {row.variant_id} are on their way to {row.warehouse_id}." for row in answer.rows
+        ]
+        begun = [f"{answer.message}."] if answer.rows_created else []
+        return show(answer, [*sentences, *begun], as_json=json)
+
+    return call(target, run, again=under_request_id(request_id))
+
+
+def deduct(
+    organization_id: str,
+    /,
+    *lines: str,
+    reason: Reason = "",
+    reference: Reference = "",
+    request_id: RequestId = "",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Take goods out without a reservation, as a till does, all lines or none.
+
+    Parameters
+    ----------
+    lines
+        variant:quantity or variant:quantity@warehouse.
+    """
+    items = [parse_line(line) for line in lines]
+    request_id = request_id or str(uuid4())
+
+    async def run(client: InventoryClient) -> int:
+        answer = await client.stock.deduct_stock(
+            organization_id, items, reason=reason, reference=reference, request_id=request_id
+        )
+        taken = [f"{line.quantity} {line.variant_id} left {line.warehouse_id}." for line in answer.lines]
+        return show(answer, [*taken, *map(_available, answer.rows)], as_json=json)
+
+    return call(target, run, again=under_request_id(request_id))
+
+
+def _with_warehouses(lines: Iterable[str]) -> Sequence[Item]:
+    """The items that the lines name.
+
+    Raises:
+        ConfigurationError: a line is none, or names no warehouse.
+    """
+    items = [parse_line(line) for line in lines]
+    for line, item in zip(lines, items, strict=True):
+        if not item["warehouse_id"]:
+            raise ConfigurationError(f"A line must be variant:quantity@warehouse, not {line!r}.")
+    return items
+
+
+def _available(row: StockInfo) -> str:
+    return (
+        f"{row.available_quantity} {row.variant_id} are available in {row.warehouse_id}, {row.total_quantity} in all."
+    )

@@ -1,0 +1,150 @@
+"""Goods that come in, are on their way or leave without a reservation: one turn for all of them.
+
+Such a command belongs to no order; its idempotency key alone serializes retries. It chooses its rows, asks
+`actors/goods_changes.py` for what changes in each, prepares that, and decides if the rows still say the same. Where a
+row has moved in between, it lets everything go and looks again: what is decided or refused is true of one moment.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import assert_never
+
+from actors.basket import plan, with_hint
+from actors.commands import Announce, Deduct, GoodsCommand, Line, Receive
+from actors.goods_changes import changes_of
+from actors.idempotency import remember
+from actors.order_actor import Hints
+from actors.outcomes import (
+    Fact,
+    InsufficientStock,
+    MovedRow,
+    Refusal,
+    Refused,
+    StockAnnounced,
+    StockDeducted,
+    StockReceived,
+)
+from actors.records import TransactionKind
+from actors.reply import Reply
+from actors.stock_actor import StockActor
+from actors.turn import Turn, awaited
+from actors.two_phase import NOTHING_PREPARED, Prepared
+from actors.variant_stock import Pinned, VariantStock
+from supervisor.activations.stock_directory import StockDirectory
+from supervisor.clock import ServiceClock
+from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.journal import Journal
+
+KIND_OF: dict[type[GoodsCommand], TransactionKind] = {Receive: "receive", Announce: "announce", Deduct: "deduct"}
+
+
+class Goods:
+    """Carries out changes of goods. Their turns end when the outcome is durable.
+
+    Args:
+        clock, coordinator, journal, stock: where all transactions are made.
+        hints: say when goods that are short may come back.
+    """
+
+    def __init__(
+        self, clock: ServiceClock, coordinator: Coordinator, journal: Journal, stock: StockDirectory, hints: Hints
+    ) -> None:
+        self._clock = clock
+        self._coordinator = coordinator
+        self._journal = journal
+        self._stock = stock
+        self._hints = hints
+
+    def __repr__(self) -> str:
+        return f"<Goods {self._journal!r}>"
+
+    def move(self, command: GoodsCommand) -> Turn[Fact]:
+        """Change all rows of the command, or none.
+
+        Raises:
+            Refused: a total would exceed 2^31-1, or what leaves is not there; all rows that are wrong are named.
+        """
+        variant_ids = dict.fromkeys(line.variant_id for line in command.lines)
+        answered: Reply[Fact]
+        with Pinned((yield from self._stock.load(command.organization_id, variant_ids))) as variants:
+            try:
+                fact = yield from self._moved(command, variants)
+            except Refused as refused:
+                answered = self._refused(command, refused.refusal)
+            else:
+                answered = self._journal.answered(fact)
+            return (yield from awaited(answered))
+
+    def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
+        while True:
+            rows = self._rows(command, variants)
+            changes = changes_of(command, rows)
+            prepared = yield from self._coordinator.prepare(changes)
+            if not isinstance(prepared, Prepared):
+                continue
+            with self._coordinator.holding(prepared):
+                if changes_of(command, rows) == changes:
+                    return self._decided(command, prepared, rows)
+            self._coordinator.abort(prepared)
+
+    def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+        """The row of each line.
+
+        Raises:
+            Refused: the planner has no row for a line.
+        """
+        if isinstance(command, Deduct):
+            return self._planned(command, variants)
+        return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
+
+    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+        try:
+            return plan(command.lines, variants)
+        except Refused as refused:
+            if not isinstance(refused.refusal, InsufficientStock):
+                raise
+            now_ms, freed_at_ms = self._clock.now_ms(), self._hints.freed_at_ms
+            raise Refused(with_hint(refused.refusal, command.organization_id, now_ms, freed_at_ms)) from None
+
+    def _decided(self, command: GoodsCommand, prepared: Prepared, rows: Sequence[StockActor]) -> Fact:
+        """Decide, in one synchronous step. The rows have granted it."""
+        fact = self._fact(command, prepared, rows)
+        named = [(command.organization_id, row.key.warehouse_id, "") for row in rows]
+        self._coordinator.decide(
+            prepared,
+            KIND_OF[type(command)],
+            self._clock.now_ms(),
+            request=remember(command, fact),
+            warehouses=self._stock.new_warehouses(named),
+            reference=command.reference,
+            reason=command.reason,
+        )
+        return fact
+
+    def _fact(self, command: GoodsCommand, prepared: Prepared, rows: Sequence[StockActor]) -> Fact:
+        changes = [row.state.foreseen(prepared.transaction_id) for row in dict.fromkeys(rows)]
+        moved = tuple(
+            [
+                MovedRow(change.after, self._stock.decided_name_of(change.after.key), not change.before.exists)
+                for change in changes
+            ]
+        )
+        begins = any(row.is_new for row in moved) and not self._stock.has_rows([command.organization_id])
+        match command:
+            case Receive():
+                return StockReceived(moved, begins)
+            case Announce():
+                return StockAnnounced(moved, begins)
+            case Deduct(lines=lines):
+                taken = [
+                    Line(line.variant_id, row.key.warehouse_id, line.quantity)
+                    for line, row in zip(lines, rows, strict=True)
+                ]
+                return StockDeducted(moved, tuple(taken))
+            case _ as never:
+                assert_never(never)
+
+    def _refused(self, command: GoodsCommand, refusal: Refusal) -> Reply[Fact]:
+        """Remember the refusal. The reply raises it once it is durable."""
+        request = remember(command, refusal)
+        self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
+        return self._journal.answered(error=Refused(refusal))
