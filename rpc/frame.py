@@ -13,7 +13,6 @@ from typing import Any, Generic, NamedTuple, Self
 
 import anyio
 import grpc
-import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
@@ -34,8 +33,7 @@ BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each 
 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
 
-log = structlog.get_logger(__name__)
-refusals = logging.getLogger(__name__)  # silent where nobody set up a log, as in the test kit; structlog is not
+log = logging.getLogger(__name__)
 
 
 class Deferred(NamedTuple):
@@ -256,11 +254,11 @@ def problem_of(path: str, error: Exception) -> Problem:
     """What the caller of a method is told of an error. An unknown error is a bug, and is logged."""
     problem = describe(error)
     if problem is None:
-        log.error("rpc_failed", method=path, exc_info=error)
+        log.error("rpc_failed", extra={"method": path}, exc_info=error)
         return INTERNAL
     if problem is not INTERNAL:  # the core has logged that already
         values = {"method": path, "code": problem.code.name, "reason": problem.reason}
-        refusals.debug("rpc_refused", extra=values)
+        log.debug("rpc_refused", extra=values)
     error.__traceback__ = None  # it refers to the reply, and the reply to the error: a cycle that keeps the call
     return problem
 
@@ -272,5 +270,5 @@ def _abort(path: str, error: Exception, context: Context) -> None:
     try:
         context.abort(to_status(problem, details_bytes_max(context.invocation_metadata())))
     except Exception:  # this may run on the journal's stack, which gives the other callers their answers
-        log.exception("status_failed", method=path)
+        log.exception("status_failed", extra={"method": path})
         context.cancel()

@@ -6,12 +6,11 @@ requests with the core, which finishes them as it does a call that was given up.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Self, assert_never
-
-import structlog
 
 from actors.commands import Command, CountedLine, Import
 from actors.outcomes import ActorCrashed, Refused
@@ -22,7 +21,7 @@ from rpc.frontends import link_messages as say
 from rpc.frontends.link import Link
 from rpc.inventory_port import Inventory
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class FrontendSession:

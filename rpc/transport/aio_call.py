@@ -5,18 +5,18 @@ and so one that is missing is answered; the handlers of grpc.aio for single mess
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
 import grpc.aio
-import structlog
 
 from rpc.transport.transport_port import Metadata
 
 CANCELLED = "The call was cancelled by the server"
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class _LastWord(NamedTuple):

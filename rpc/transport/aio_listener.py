@@ -7,13 +7,13 @@ addresses, and the calls under way are lost.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import grpc
 import grpc.aio
-import structlog
 
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
@@ -25,7 +25,7 @@ from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metada
 ENDING_S = 5.0  # for calls that were cancelled
 LOOK_EVERY_S = 0.5
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class AioListener:
@@ -86,7 +86,8 @@ class AioListener:
             try:
                 await server.wait_for_termination(LOOK_EVERY_S)
             except Exception as error:  # noqa: BLE001 - whatever has ended its accept loop
-                log.warning("grpc_aio_server_ended", error=str(error), calls_lost=len(self._calls))
+                lost = {"error": str(error), "calls_lost": len(self._calls)}
+                log.warning("grpc_aio_server_ended", extra=lost)
                 await server.stop(None)
                 self._server = server = await self._start_another_server()
 
@@ -95,7 +96,7 @@ class AioListener:
             try:
                 return await self._start_server()
             except ListenError as error:
-                log.warning("grpc_aio_server_not_started", error=str(error))
+                log.warning("grpc_aio_server_not_started", extra={"error": str(error)})
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _close(self, grace_s: float) -> None:

@@ -10,12 +10,12 @@ has been the same for years; `rpc.transport.transport_choice` uses it only with 
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any
 
-import structlog
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
 from rpc.transport.active_calls import ActiveCalls
@@ -29,7 +29,7 @@ REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
 NOW = 0.0  # a deadline that has passed: poll and do not wait
 EVENTS_A_TURN = 256  # then the loop serves others
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class CoreListener:

@@ -1,10 +1,10 @@
 """Which of the two transports carries the calls."""
 
+import logging
 import re
 from collections.abc import Sequence
 
 import grpc
-import structlog
 
 from rpc.transport.addresses import Address
 from rpc.transport.server_options import Options
@@ -15,7 +15,7 @@ from rpc.transport.transport_port import CallHandler, Listener
 # `make test-grpcio` runs the contract suite at both ends.
 GRPCIO_TRIED = ((1, 82, 1), (1, 86))
 
-log = structlog.get_logger("stockkeeper")
+log = logging.getLogger(__name__)
 
 
 def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__version__) -> TransportName:
@@ -29,10 +29,11 @@ def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__
     if _is_tried(grpcio_version):
         return wanted or "core"
     if wanted is None:
-        log.warning("transport_chosen", transport="grpc-aio", reason=f"grpcio {grpcio_version} was not tried with core")
+        reason = f"grpcio {grpcio_version} was not tried with core"
+        log.warning("transport_chosen", extra={"transport": "grpc-aio", "reason": reason})
         return "grpc-aio"
     if wanted == "core":
-        log.warning("transport_untried", transport="core", grpcio=grpcio_version)
+        log.warning("transport_untried", extra={"transport": "core", "grpcio": grpcio_version})
     return wanted
 
 

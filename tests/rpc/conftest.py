@@ -1,12 +1,12 @@
 """A real server on a real socket before a fake inventory."""
 
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc.aio
 import pytest
-import structlog
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
@@ -17,6 +17,20 @@ from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
 
+class _Events(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.logged: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        values = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        error = {"exc_info": record.exc_info[1]} if record.exc_info else {}
+        self.logged.append({"event": record.getMessage(), "log_level": record.levelname.lower(), **values, **error})
+
+
+_OF_EVERY_RECORD = vars(logging.makeLogRecord({}))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"  # grpc.aio knows no other
@@ -24,9 +38,11 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def events() -> Iterator[list[Any]]:
-    """What was logged through structlog."""
-    with structlog.testing.capture_logs() as captured:
-        yield captured
+    """What `rpc` logged, as values."""
+    logger, handler = logging.getLogger("rpc"), _Events()
+    logger.addHandler(handler)
+    yield handler.logged
+    logger.removeHandler(handler)
 
 
 @pytest.fixture
