@@ -8,6 +8,7 @@ A client that has raised its own limit (`grpc.max_metadata_size`) says so with e
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -15,7 +16,6 @@ import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RetryInfo
 from google.rpc.status_pb2 import Status
-from grpc_status import rpc_status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
 from actors.outcomes import MissingStock, RefusedLine, Shortage, TooLargeRow
@@ -23,6 +23,7 @@ from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
 DOMAIN = "inventory.v1"
+STATUS_KEY = "grpc-status-details-bin"
 DETAILS_KEY = "error-details-bytes-max"
 DETAILS_BYTES_DEFAULT = 7_680  # of 8 KiB: the rest is for the other trailers, 32 bytes each by HTTP/2's way of counting
 DETAILS_BYTES_MAX = 256 * 1024
@@ -54,14 +55,23 @@ class Problem(msgspec.Struct, frozen=True):
     listed_total: int = 0  # 0: as many as there are in `listed`
 
 
+@dataclass(frozen=True)
+class CallStatus(grpc.Status):
+    """What a call is aborted with. grpcio-status has one too, which the test kit would then have to bring along."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
 def to_status(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) -> grpc.Status:
     """The status to abort a call with. Its message and details take at most `details_bytes_max` bytes as trailers."""
-    packed = rpc_status.to_status(to_message(problem, details_bytes_max))
+    message = to_message(problem, details_bytes_max)
+    trailers: tuple[tuple[str, str | bytes], ...] = ((STATUS_KEY, message.SerializeToString()),)
     if problem.code is grpc.StatusCode.UNAVAILABLE and problem.retry_after_ms > 0:
         # RetryInfo is for people's code; gRPC's own retries heed only this (gRFC A6).
-        pushback = ("grpc-retry-pushback-ms", str(problem.retry_after_ms))
-        packed = packed._replace(trailing_metadata=(*packed.trailing_metadata, pushback))  # type: ignore[attr-defined]
-    return packed
+        trailers = (*trailers, ("grpc-retry-pushback-ms", str(problem.retry_after_ms)))
+    return CallStatus(problem.code, message.message, trailers)
 
 
 def to_message(problem: Problem, details_bytes_max: int = DETAILS_BYTES_DEFAULT) -> Status:
