@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from hashlib import blake2b
 from random import Random
 from time import process_time
@@ -17,8 +16,7 @@ from actors.records import Transaction
 from simulation.audit.auditor import audit
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
-from simulation.disks.file_check import check_file
-from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile
+from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
@@ -80,7 +78,7 @@ def run_seed(
     schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
     with no_collector(), small_scale(options.crowd_min), short_lists(), plain_tasks():
-        world, ended_s = _run_to_its_end(str(seed), options, schedule, _disk_of(seed, options, disk))
+        world, ended_s = _run_to_its_end(str(seed), options, schedule, *_disk_of(seed, options, disk))
         violations = (*world.violations, *_audited(world))
     return Result(
         str(seed),
@@ -99,21 +97,25 @@ def run_seed(
     )
 
 
-def _disk_of(seed: int | str, options: Options, disk: DiskKind) -> WatchedDisk:
+def _disk_of(seed: int | str, options: Options, disk: DiskKind) -> tuple[WatchedDisk, type[FaultyStore]]:
     if disk == "memory":
-        return WatchedDisk()
+        return WatchedDisk(), FaultyStore
+    # Only now, since the test kit, which keeps all in memory, is installed without the server's SQLAlchemy.
+    from simulation.disks.sqlite_disk import SqliteDisk, SqliteFile
+    from simulation.disks.sqlite_store import SqliteStore
+
     sectors = Random(f"{seed}/sectors/{options.crash_steps}")
-    return SqliteDisk(SqliteFile(is_torn_by_cuts=disk == "power-cut", random=sectors))
+    return SqliteDisk(SqliteFile(is_torn_by_cuts=disk == "power-cut", random=sectors)), SqliteStore
 
 
 def _run_to_its_end(
-    seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk
+    seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk, store_kind: type[FaultyStore]
 ) -> tuple[SimulatedRun, float]:
     """Run a world. Returns it, and the virtual time at its end."""
     ended: list[tuple[SimulatedRun, float]] = []
 
     async def main() -> None:
-        world = SimulatedRun(seed, options, schedule, disk)
+        world = SimulatedRun(seed, options, schedule, disk, store_kind)
         await world.run()
         ended.append((world, anyio.current_time()))
 
@@ -127,11 +129,8 @@ def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
 
 
 def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:
-    """Check the database file, if there is one, and close it."""
-    if isinstance(disk, SqliteDisk):
-        if (said := disk.file.read(partial(check_file, disk=disk))) != "ok":
-            yield GuaranteeViolation("G3", f"SQLite finds its file broken: {said}")
-        disk.file.close()
+    if (said := disk.check()) != "ok":
+        yield GuaranteeViolation("G3", f"SQLite finds its file broken: {said}")
 
 
 def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Schedule | LoopSchedule) -> None:

@@ -9,12 +9,14 @@ after a power cut, and a kill in the middle of a commit is one at a random call 
 """
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from simulation.disks.database_file import Database, PlainDatabase
+from simulation.disks.file_check import check_file
 from simulation.disks.watched_disk import WatchedDisk
 from storage.store import MovedOut
 
@@ -60,6 +62,12 @@ class SqliteDisk(WatchedDisk):
 
     def __repr__(self) -> str:
         return f"<SqliteDisk epoch={self.epoch} last_lsn={self.last_lsn} of {self.file!r}>"
+
+    def check(self) -> str:
+        try:
+            return self.file.read(partial(check_file, disk=self))
+        finally:
+            self.file.close()
 
     def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         found = self.file.database.move_out(self.epoch, before_ms, rows_max)

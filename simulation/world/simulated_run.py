@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from actors.commands import Command, DeliveryLine, Line, Receive
 from actors.queries import CheckBasket, GetStock, ListStock
+from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
 from simulation.schedule.asyncio_loop import LoopSchedule
@@ -33,10 +34,18 @@ class SimulatedRun(SimulatedWorld):
         options: what may happen.
         schedule: decides about steps.
         disk: what outlives the processes.
+        store_kind: how they reach it.
     """
 
-    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk) -> None:
-        super().__init__(seed, options, schedule, disk)
+    def __init__(
+        self,
+        seed: str,
+        options: Options,
+        schedule: Schedule | LoopSchedule,
+        disk: WatchedDisk,
+        store_kind: type[FaultyStore] = FaultyStore,
+    ) -> None:
+        super().__init__(seed, options, schedule, disk, store_kind)
         self.shop = Shop(seed, options)
         self.chaos_steps = 0
 

@@ -16,8 +16,6 @@ from actors.records import Transaction
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
 from simulation.disks.faulty_store import FaultyStore
-from simulation.disks.sqlite_disk import SqliteDisk
-from simulation.disks.sqlite_store import SqliteStore
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import LATE_S_MAX, Options
 from simulation.schedule.asyncio_loop import LoopSchedule
@@ -53,14 +51,23 @@ class SimulatedWorld:
         options: what may happen.
         schedule: decides about steps.
         disk: what outlives the processes.
+        store_kind: how they reach it.
     """
 
-    def __init__(self, seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk) -> None:
+    def __init__(
+        self,
+        seed: str,
+        options: Options,
+        schedule: Schedule | LoopSchedule,
+        disk: WatchedDisk,
+        store_kind: type[FaultyStore] = FaultyStore,
+    ) -> None:
         self.seed = seed
         self.options = options
         self.schedule = schedule
         self.violations: list[GuaranteeViolation] = []
         self.disk = disk
+        self._store_kind = store_kind
         disk.old_ms = self._old_ms
         self.history = History(schedule.now_s, lambda: schedule.steps)
         self.server: SimulatedServer | None = None
@@ -143,8 +150,7 @@ class SimulatedWorld:
         if any(server.is_dead and server.store is self.disk.owner for server in self.servers):
             self.disk.release()  # as the kernel does for a dead process, even for one that died as it started
         name = f"{self.seed}/server-{len(self.servers) + 1}"
-        kind = SqliteStore if isinstance(self.disk, SqliteDisk) else FaultyStore
-        store = kind(
+        store = self._store_kind(
             self.disk,
             name,
             self.options,
