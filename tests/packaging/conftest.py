@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.environments import ROOT, TIMEOUT_S, Environment, make_environment, make_once
+from tests.packaging.environments import ROOT, TIMEOUT_S, Environment, documented_installs, make_environment, make_once
+
+[[_, _, *SIMULATE]] = documented_installs("docs/simulation.md")
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +33,15 @@ def wheels(shared: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def shop(shared: Path) -> Environment:
-    """A shop that tests its code with the test kit, on the oldest pytest that it may have."""
-    return make_environment(shared / "shop", "docs/testkit.md", "pytest==8.*")
+    """A shop that tests its code with the test kit, has an older SQLAlchemy, and the oldest that the kit runs on."""
+    own = ("SQLAlchemy==2.0.*", "pytest==8.0.*", "trio==0.31.*", "anyio==4.14.0")
+    return make_environment(shared / "shop", "docs/testkit.md", *own)
 
 
 @pytest.fixture(scope="session")
 def operator(shared: Path) -> Environment:
-    """The program alone, as an operator installs it."""
-    return make_environment(shared / "operator", "docs/operations.md")
+    """The program as an operator installs it, and what `stockkeeper simulate` needs."""
+    return make_environment(shared / "operator", "docs/operations.md", *SIMULATE)
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def documented_installs(document: str) -> list[list[str]]:
 
 
 def make_environment(folder: Path, document: str, *others: str) -> Environment:
-    """An environment with what a document says to install, from this clone, and with `others`."""
+    """An environment with what a document says to install, from this clone, and with `others`, which must agree."""
     environment = Environment(folder / "venv", folder / "shop")
 
     def make() -> None:
@@ -65,8 +65,8 @@ def make_environment(folder: Path, document: str, *others: str) -> Environment:
             (environment.shop / package / "__init__.py").write_text('"""The shop\'s own."""\n')
         installs = documented_installs(document)
         assert installs, f"{document} does not say how to install it"
-        for install in [*installs, *([["pip", "install", *others]] if others else [])]:
-            command = [environment.program("python"), "-m", *install, "--quiet", "--disable-pip-version-check"]
+        for install in installs:
+            command = [environment.program("python"), "-m", *install, *others, "--quiet", "--disable-pip-version-check"]
             done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
             assert done.returncode == 0, f"{shlex.join(install)}\n{done.stderr}"
 
