@@ -32,19 +32,19 @@ def wheels(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shop(shared: Path) -> Environment:
+def shop(shared: Path, wheels: Path) -> Environment:
     """A shop that tests its code with the test kit, has an older SQLAlchemy, and the oldest that the kit runs on."""
     own = ("SQLAlchemy==2.0.*", "pytest==8.0.*", "trio==0.31.*", "anyio==4.14.0")
-    return make_environment(shared / "shop", "docs/testkit.md", *own)
+    return make_environment(shared / "shop", wheels, "docs/testkit.md", *own)
 
 
 @pytest.fixture(scope="session")
-def operator(shared: Path) -> Environment:
+def operator(shared: Path, wheels: Path) -> Environment:
     """The program as an operator installs it, and what `stockkeeper simulate` needs."""
-    return make_environment(shared / "operator", "docs/operations.md", *SIMULATE)
+    return make_environment(shared / "operator", wheels, "docs/operations.md", *SIMULATE)
 
 
 @pytest.fixture(scope="session")
-def caller(shared: Path) -> Environment:
+def caller(shared: Path, wheels: Path) -> Environment:
     """An Order Service that has the client and checks its types, without a stub of protobuf or gRPC."""
-    return make_environment(shared / "caller", "client/README.md", "mypy>=2,<3")
+    return make_environment(shared / "caller", wheels, "client/README.md", "mypy>=2,<3")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 300
+QUIETLY = ("--quiet", "--disable-pip-version-check")
+FOLDERS = {".": "stockkeeper", "./client": "stockkeeper_client"}
 # What a shop may call its own packages, and so do the folders of this repository.
 SHOPS_PACKAGES = ("actors", "storage", "rpc", "supervisor", "simulation", "inventory")
 
@@ -42,6 +44,12 @@ class Environment:
         return str(self.folder / "bin" / name)
 
     @property
+    def installed(self) -> set[str]:
+        """The names of all distributions."""
+        names = "from importlib.metadata import distributions; print(*{it.name.lower() for it in distributions()})"
+        return set(self.run("python", "-c", names).split())
+
+    @property
     def variables(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(self.shop)}
 
@@ -54,24 +62,38 @@ def documented_installs(document: str) -> list[list[str]]:
     return [words for words in lines if words[:2] == ["pip", "install"]]
 
 
-def make_environment(folder: Path, document: str, *others: str) -> Environment:
-    """An environment with what a document says to install, from this clone, and with `others`, which must agree."""
+def make_environment(folder: Path, wheels: Path, document: str, *others: str) -> Environment:
+    """An environment with what a document says to install, from this clone, and with `others`, which must agree.
+
+    Args:
+        wheels: a folder with the wheels of this clone, which pip would else make anew in an environment of its own.
+    """
     environment = Environment(folder / "venv", folder / "shop")
 
     def make() -> None:
-        subprocess.run([sys.executable, "-m", "venv", environment.folder], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment.folder], check=True)
         for package in SHOPS_PACKAGES:
             (environment.shop / package).mkdir(parents=True)
             (environment.shop / package / "__init__.py").write_text('"""The shop\'s own."""\n')
         installs = documented_installs(document)
         assert installs, f"{document} does not say how to install it"
-        for install in installs:
-            command = [environment.program("python"), "-m", *install, *others, "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "--python", environment.program("python"), *QUIETLY]
+        for _, *install in installs:
+            command = [*pip, *(_of_wheel(word, wheels) for word in (*install, *others)), "--no-compile"]
             done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
             assert done.returncode == 0, f"{shlex.join(install)}\n{done.stderr}"
 
     make_once(folder, make)
     return environment
+
+
+def _of_wheel(word: str, wheels: Path) -> str:
+    """What pip would do with a folder of this clone, done with its wheel, for a word such as `.[server]`."""
+    folder, bracket, extras = word.partition("[")
+    if folder not in FOLDERS:
+        return word
+    [wheel] = wheels.glob(f"{FOLDERS[folder]}-[0-9]*.whl")
+    return f"{wheel}{bracket}{extras}"
 
 
 def make_once(folder: Path, make: Callable[[], None]) -> None:

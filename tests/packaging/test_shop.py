@@ -65,9 +65,17 @@ def test_the_test_kit_can_be_imported_beside_a_shop_s_own_packages(shop: Environ
 
 
 def test_the_test_kit_brings_nothing_that_the_server_alone_needs(shop: Environment) -> None:
-    installed = {re.split("[ =@]", line)[0].lower() for line in shop.run("pip", "freeze").splitlines()}
-    assert {"stockkeeper", "stockkeeper-client", "anyio", "msgspec", "trio", "pytest"} <= installed
-    assert not installed & {"aiosqlite", "alembic", "cyclopts", "grpcio-status", "rich", "structlog", "uvloop", "apsw"}
+    assert {"stockkeeper", "stockkeeper-client", "anyio", "msgspec", "trio", "pytest"} <= shop.installed
+    assert not shop.installed & {
+        "aiosqlite",
+        "alembic",
+        "cyclopts",
+        "grpcio-status",
+        "rich",
+        "structlog",
+        "uvloop",
+        "apsw",
+    }
 
 
 def test_the_program_says_what_to_install_where_an_extra_is_missing(shop: Environment, operator: Environment) -> None:
