@@ -8,6 +8,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
+import supervisor.incarnation
 from actors.exceptions import leaves
 from simulation import report
 from simulation.faults import Backend
@@ -17,7 +18,14 @@ from simulation.schedule.trio_schedule import Schedule, check_hooks
 from simulation.world.inspection import small_scale
 from stockkeeper.testkit.engine import Engine
 from stockkeeper.testkit.kit_world import World, only_cause
-from stockkeeper.testkit.requested_faults import Faults, Rates, rates_of, scenario_options, standard_options
+from stockkeeper.testkit.requested_faults import (
+    IDLE_TIMEOUT_S,
+    Faults,
+    Rates,
+    rates_of,
+    scenario_options,
+    standard_options,
+)
 
 Scenario = Callable[[World], Awaitable[object]]
 
@@ -141,7 +149,9 @@ class Simulation:
         async def main() -> None:
             await attempt.run(Engine(str(seed), options, rates, schedule))
 
-        with no_collector(), small_scale():
+        # A scenario may sleep for a month: what the core does every few seconds would take all its steps.
+        seldom = mock.patch.object(supervisor.incarnation, "TRIM_PAUSE_S", IDLE_TIMEOUT_S)
+        with no_collector(), small_scale(), seldom:
             run_virtually(main, schedule)
             failure = attempt.failure()
             trace = attempt.trace(schedule)
