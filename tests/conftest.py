@@ -1,1 +1,46 @@
-"""Loaded before any test, and with it the settings of the package `tests`."""
+"""Loaded before any test, and with it the settings of the package `tests`.
+
+Every test has a time limit. A coroutine that exceeds it is cancelled, so that the report shows where it waits; any
+other test is interrupted by pytest-timeout, and so is a coroutine that cannot be cancelled, which ends the process
+(an exception out of a signal handler would break trio's loop).
+"""
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+import anyio
+import pytest
+
+TIME_LIMIT_S = 240  # before `timeout` in pyproject.toml
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Choose how a test is interrupted."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.add_marker(pytest.mark.timeout(method="thread"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Cancel a coroutine that exceeds the limit."""
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = limited(pyfuncitem.obj, TIME_LIMIT_S)
+    return (yield)
+
+
+def limited(test: Callable[..., Awaitable[None]], limit_s: float) -> Callable[..., Awaitable[None]]:
+    """The test with a time limit, in seconds.
+
+    Raises:
+        TimeoutError: from the call that it waits in.
+    """
+
+    @functools.wraps(test)
+    async def run(*args: Any, **named: Any) -> None:
+        with anyio.fail_after(limit_s):
+            await test(*args, **named)
+
+    return run

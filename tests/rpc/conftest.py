@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sized
 from typing import Any
 
 import grpc.aio
@@ -12,7 +12,10 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.in_flight import InFlightLimit
 from rpc.rpc_server import RpcServer
+from rpc.services.health_service import HealthServicer
+from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
@@ -34,6 +37,33 @@ _OF_EVERY_RECORD = vars(logging.makeLogRecord({}))
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"  # grpc.aio knows no other
+
+
+COUNTS: dict[type, Callable[[Any], Sized]] = {
+    InFlightLimit: lambda limit: range(limit.under_way),
+    ActiveCalls: lambda calls: calls,
+    HealthServicer: lambda health: health._watchers,
+    RemoteInventory: lambda remote: remote._replies,
+    FrontendSession: lambda session: session._imports,
+}
+
+
+@pytest.fixture(autouse=True)
+def all_that_counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """After every test, whatever counts what is under way has counted all of it down again."""
+    made: list[Any] = []
+    for kind in COUNTS:
+        monkeypatch.setattr(kind, "__init__", _noting(kind.__init__, made))  # type: ignore[misc]
+    yield made
+    assert [one for one in made if len(COUNTS[type(one)](one))] == []
+
+
+def _noting(init: Callable[..., None], made: list[Any]) -> Callable[..., None]:
+    def noting_init(self: Any, *args: Any, **named: Any) -> None:
+        init(self, *args, **named)
+        made.append(self)
+
+    return noting_init
 
 
 @pytest.fixture
