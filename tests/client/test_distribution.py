@@ -43,14 +43,24 @@ def test_it_is_typed_and_exports_what_it_names() -> None:
     assert all(hasattr(stockkeeper_client, name) for name in stockkeeper_client.__all__)
 
 
-def test_the_server_and_its_test_kit_ask_for_no_other_versions_than_the_client() -> None:
-    def requirements(path: Path) -> dict[str, str]:
-        project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
-        lines = [*project["dependencies"], *project.get("optional-dependencies", {}).get("simulation", ())]
-        found = [re.match(r"([\w-]+)(.*)", line) for line in lines]
-        return {match[1]: match[2] for match in found if match is not None}
+def requirements(path: str, *extras: str) -> dict[str, str]:
+    """Names of distributions, each with the versions that are asked for."""
+    project = tomllib.loads((ROOT / path).read_text(encoding="utf-8"))["project"]
+    lines = list(project["dependencies"])
+    for extra in extras:
+        lines += project["optional-dependencies"][extra]
+    return {found(re.match(r"[\w-]+", line))[0]: found(re.match(r"[\w-]+(.*)", line))[1] for line in lines}
 
-    client, server = requirements(ROOT / "client/pyproject.toml"), requirements(ROOT / "pyproject.toml")
-    both = client.keys() & server.keys()
-    assert "grpcio" in both
-    assert {name: server[name] for name in both} == {name: client[name] for name in both}
+
+def test_the_server_asks_for_the_versions_of_grpc_that_the_client_asks_for() -> None:
+    wanted = requirements("client/pyproject.toml")["grpcio"]
+    asked = {name: it for name, it in requirements("pyproject.toml", "server").items() if name.startswith("grpcio")}
+    assert asked
+    assert set(asked.values()) == {wanted}
+
+
+def test_the_test_kit_bounds_nothing_from_above_that_the_client_does_not() -> None:
+    kit = requirements("pyproject.toml", "simulation")
+    assert kit.pop("stockkeeper-client").startswith("==")
+    assert {"anyio", "msgspec", "trio", "pytest"} == kit.keys()
+    assert all(re.fullmatch(r">=[\d.]+", versions) for versions in kit.values())

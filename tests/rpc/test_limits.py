@@ -1,6 +1,7 @@
 """What a client can hold open must not turn other callers away, and what stalls is ended."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -129,9 +130,10 @@ async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
 
 
 async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
-    fake: FakeInventory, transport: TransportName, events: list[Any]
+    fake: FakeInventory, transport: TransportName, events: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """By the server's word: grpc.aio's client may make INTERNAL of a status that comes while it writes."""
+    caplog.set_level(logging.DEBUG, "rpc.frame")
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
