@@ -153,6 +153,10 @@ class FaultyStore(MemoryStore):
         finally:
             self._epoch = mine
 
+    async def check_ownership(self) -> None:
+        await super().check_ownership()
+        await self._after("check_ownership")  # the answer, too, may take its time
+
     async def open(self) -> Ownership:
         ownership = await super().open()
         self._note(f"{self._name} owns the database at LSN {ownership.last_lsn}")
