@@ -158,6 +158,14 @@ def test_the_policy_covers_both_services_by_name() -> None:
     assert method["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]
 
 
+def test_every_setting_of_the_policy_reaches_grpc() -> None:
+    config = service_config(RetryPolicy(attempts_max=3, backoff_s=0.25, backoff_s_max=1.5, backoff_factor=3.0))
+    policy = json.loads(json.dumps(config))["methodConfig"][0]["retryPolicy"]
+    assert policy["maxAttempts"] == 3
+    assert (float(policy["initialBackoff"].rstrip("s")), float(policy["maxBackoff"].rstrip("s"))) == (0.25, 1.5)
+    assert policy["backoffMultiplier"] == 3.0
+
+
 @pytest.mark.parametrize(
     "wrong", [{"attempts_max": 1}, {"attempts_max": 6}, {"backoff_s": 0.001}, {"backoff_factor": 0.0}]
 )
