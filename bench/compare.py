@@ -5,17 +5,21 @@ They take turns in short rounds, since a machine's pace changes from one minute 
 the lowest and the highest round. `--systems noop` compares what is below the program.
 """
 
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from bench.machine import describe
 from bench.measure import Contestant, reserving
+from bench.mixes import checking
 from bench.orders import HOT, SPREAD, SPREAD_ROWS
 from bench.processes import ROOT
 from bench.suites import rows
@@ -23,6 +27,7 @@ from bench.systems import SYSTEMS, Setting
 
 WORKLOADS = {workload.name: workload for workload in (HOT, SPREAD)}
 ROUND_S, WARM_UP_S = 1.0, 1.0
+STARTS = 7
 
 
 @contextmanager
@@ -37,9 +42,24 @@ def environment(state: str, directory: Path) -> Iterator[Mapping[str, str]]:
     subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(place), state], check=True, cwd=ROOT)
     try:
         # Without the second, the working directory would come first, and with it the present program.
-        yield {"PYTHONPATH": str(place), "PYTHONSAFEPATH": "1"}
+        yield {"PYTHONPATH": f"{place}:{place / 'client'}", "PYTHONSAFEPATH": "1"}
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(place)], check=True, cwd=ROOT)
+
+
+def _start_s(variables: Mapping[str, str], directory: Path) -> float:
+    """How long the program takes to listen on an empty file, in seconds."""
+    command = [sys.executable, "-m", "stockkeeper", "serve", "--port", "0", "--database-url"]
+    environment = {**os.environ, **variables}
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        command.append(f"sqlite+aiosqlite:///{place}/stock.db")
+        begin_s = time.perf_counter()
+        with subprocess.Popen(command, stdout=PIPE, stderr=DEVNULL, env=environment) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            listens_s = time.perf_counter() - begin_s
+            process.terminate()
+    return listens_s
 
 
 def main() -> None:
@@ -52,8 +72,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
         contestants: dict[str, Contestant] = {}
+        environments: dict[str, Mapping[str, str]] = {}
         for state in options.states:
-            variables = stack.enter_context(environment(state, Path(directory)))
+            variables = environments[state] = stack.enter_context(environment(state, Path(directory)))
             for system in options.systems:
                 place = Path(directory) / f"{system}-{len(contestants)}"
                 place.mkdir()
@@ -62,6 +83,7 @@ def main() -> None:
                     contestants[f"{state} {system} {name}"] = reserving(
                         running, WORKLOADS[name], callers=options.callers, connections=min(8, options.callers)
                     )
+                contestants[f"{state} {system} checks"] = checking(running, SPREAD_ROWS, callers=options.callers)
         for contestant in contestants.values():
             contestant.round(WARM_UP_S, counted=False)
         for _ in range(options.rounds):
@@ -75,6 +97,12 @@ def main() -> None:
                 f"{name}: {statistics.median(rates):,.0f} calls/s ({min(rates):,.0f} to {max(rates):,.0f}),"
                 f" {cpu:.3f} s CPU for 1,000, p50 {latency:.2f} ms"
             )
+        starts: dict[str, list[float]] = {state: [] for state in environments}
+        for _ in range(STARTS):
+            for state, variables in environments.items():
+                starts[state].append(_start_s(variables, Path(directory)))
+        for state, seconds in starts.items():
+            print(f"{state}: listens after {statistics.median(seconds):.3f} s ({min(seconds):.3f} at best)")  # noqa: T201
         machine = describe()
         print(f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, grpcio {machine['grpcio']}")  # noqa: T201
 
