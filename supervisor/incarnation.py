@@ -6,6 +6,7 @@ it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what 
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TypeVar, cast
 
 import anyio
@@ -249,7 +250,7 @@ class Incarnation:
             self.heartbeat.beat,
             self.heartbeat.watch,
             self._sweep,
-            self._trim,
+            partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
         ):
             self._tasks.start_soon(run)
@@ -326,11 +327,6 @@ class Incarnation:
             self.stock.passivate_idle()
             self.orders.passivate_idle()
             self.requests.passivate_idle()
-
-    async def _trim(self) -> None:
-        while True:
-            await anyio.sleep(TRIM_PAUSE_S)
-            await self.stock.trim()
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:

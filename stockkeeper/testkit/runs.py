@@ -8,7 +8,6 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-import supervisor.incarnation
 from actors.exceptions import leaves
 from simulation import report
 from simulation.faults import Backend
@@ -19,7 +18,6 @@ from simulation.world.inspection import small_scale
 from stockkeeper.testkit.engine import Engine
 from stockkeeper.testkit.kit_world import World, only_cause
 from stockkeeper.testkit.requested_faults import (
-    IDLE_TIMEOUT_S,
     Faults,
     Rates,
     rates_of,
@@ -149,9 +147,7 @@ class Simulation:
         async def main() -> None:
             await attempt.run(Engine(str(seed), options, rates, schedule))
 
-        # A scenario may sleep for a month: what the core does every few seconds would take all its steps.
-        seldom = mock.patch.object(supervisor.incarnation, "TRIM_PAUSE_S", IDLE_TIMEOUT_S)
-        with no_collector(), small_scale(), seldom:
+        with no_collector(), small_scale():
             run_virtually(main, schedule)
             failure = attempt.failure()
             trace = attempt.trace(schedule)

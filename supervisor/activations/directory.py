@@ -55,6 +55,11 @@ class Directory(Generic[K, A]):
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
+    @property
+    def is_beyond_bound(self) -> bool:
+        """Whether there are more than `activations_max`, as there may be while they are in use."""
+        return len(self) > self._activations_max
+
     def get(self, key: K) -> A | None:
         """The activation of this key, if there is one; counts as a use."""
         activation = self._young.get(key)
@@ -95,7 +100,7 @@ class Directory(Generic[K, A]):
 
         Returns whether there are still more than the bound; all of them may be in use.
         """
-        if len(self) <= self._activations_max:
+        if not self.is_beyond_bound:
             return False
         if not self._old:
             self._old, self._young = self._young, {}
@@ -105,7 +110,7 @@ class Directory(Generic[K, A]):
                 self._passivated += 1
             else:
                 self._young[key] = activation
-        return len(self) > self._activations_max
+        return self.is_beyond_bound
 
     def activations(self) -> list[A]:
         """All of them, least recently used generation first."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
-from anyio import lowlevel
+from anyio import Event, lowlevel, sleep
 
 from actors.actor import Actor, Dispatcher
 from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
@@ -49,6 +49,7 @@ class StockDirectory:
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
         self._on_crash = self._drop_crashed
+        self._grew_beyond_bound = Event()
         self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
         self._decided_names: dict[tuple[str, str], str] = {}
 
@@ -160,8 +161,21 @@ class StockDirectory:
         """Drop what was not used since the last time."""
         self._directory.sweep()
 
-    async def trim(self) -> None:
-        """Drop what a large import has left beyond the bound, some at a time, so that others have their turn."""
+    async def trim(self, pause_s: float) -> None:
+        """Drop what a large import leaves beyond the bound, until cancelled.
+
+        Args:
+            pause_s: how long rows may stay beyond the bound before they are looked at, again and again, in seconds.
+        """
+        while True:
+            if not self._directory.is_beyond_bound:
+                self._grew_beyond_bound = Event()
+                await self._grew_beyond_bound.wait()
+            await sleep(pause_s)
+            await self._trim_once()
+
+    async def _trim_once(self) -> None:
+        """Look at each activation once, some at a time, so that others have their turn."""
         looks = len(self._directory) // LOOKS_A_TURN + 1
         while looks and self._directory.trim(LOOKS_A_TURN):
             looks -= 1
@@ -175,6 +189,8 @@ class StockDirectory:
         if variant is None:
             variant = VariantStock(key)
             self._directory.add(key, variant)
+            if self._directory.is_beyond_bound:
+                self._grew_beyond_bound.set()
             self.loader.want(key)
         return variant
 
