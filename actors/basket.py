@@ -124,6 +124,12 @@ def _refusal(lines: Sequence[Line], placements: Sequence[Placement], free: Free)
     return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others), shortages)
 
 
+def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse_id: str) -> StockNotFound:
+    """The refusal of a row that does not exist, and where else its variant is."""
+    free = {variant_id: variants[variant_id].free_if_rivals_abort()}
+    return StockNotFound(variant_id, warehouse_id, _alternatives(free, variant_id, warehouse_id))
+
+
 def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> tuple[Shortage, ...]:
     # All that the basket asks of a row was judged together and is named together.
     asked: dict[tuple[str, str], int] = {}

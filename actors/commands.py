@@ -101,6 +101,17 @@ class Deduct(Struct, frozen=True, tag=True):
     reference: str = ""
 
 
+class Delete(Struct, frozen=True, tag=True):
+    """A row was made by mistake, or is no longer needed: take it away. It must be empty."""
+
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+
+
 class CountedLine(PlainValue, frozen=True):
     """A row as it was counted. A figure that is None stays as it is. `line_number` names the line if it is bad."""
 
@@ -132,7 +143,7 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | GoodsCommand | Import
+Command = OrderCommand | GoodsCommand | Delete | Import

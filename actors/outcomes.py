@@ -61,6 +61,12 @@ class StockDeducted(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
 
 
+class StockDeleted(Struct, frozen=True, tag=True):
+    """`stock_id` of the row that is gone."""
+
+    stock_id: str
+
+
 class StockImported(Struct, frozen=True, tag=True):
     """`new_organizations` names at most 100 of those that had no row before."""
 
@@ -80,6 +86,7 @@ Fact = (
     | StockReceived
     | StockAnnounced
     | StockDeducted
+    | StockDeleted
     | StockImported
 )
 
@@ -165,6 +172,17 @@ class ReservationNotConfirmed(Struct, frozen=True, tag=True):
     reservation_id: str
 
 
+class StockNotEmpty(Struct, frozen=True, tag=True):
+    """Only a row without pieces of any kind can be deleted."""
+
+    variant_id: str
+    warehouse_id: str
+    available: int
+    reserved: int
+    damaged: int
+    in_transit: int
+
+
 class TooLargeRow(Struct, frozen=True):
     """A row whose total would be `total`."""
 
@@ -210,6 +228,7 @@ Refusal = (
     | ReservationWasFulfilled
     | ReservationNotConfirmed
     | QuantityTooLarge
+    | StockNotEmpty
     | ImportRejected
     | RequestIdReused
 )

@@ -15,7 +15,17 @@ from actors.plain_value import PlainValue
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
 
 TransactionKind = Literal[
-    "reserve", "confirm", "release", "expire", "fulfill", "receive", "announce", "deduct", "import", "remember"
+    "reserve",
+    "confirm",
+    "release",
+    "expire",
+    "fulfill",
+    "receive",
+    "announce",
+    "deduct",
+    "delete",
+    "import",
+    "remember",
 ]
 
 
@@ -59,7 +69,11 @@ class Delta(PlainValue, frozen=True):
 
 
 class StockRecord(PlainValue, frozen=True):
-    """A snapshot of one stock row. Version 0 is a row that does not exist yet; every change counts it up by one."""
+    """A snapshot of one stock row. Version 0 is a row that does not exist yet; every change counts it up by one.
+
+    A row that was deleted has its next version, in which `is_deleted` is set and `stock_id` is that of the row that may
+    be made in its place: see `supervisor/transactions/deleting.py`.
+    """
 
     organization_id: str
     variant_id: str
@@ -72,6 +86,7 @@ class StockRecord(PlainValue, frozen=True):
     min_stock: int = 0
     max_stock: int = 0
     version: int = 0
+    is_deleted: bool = False
 
     @property
     def key(self) -> StockKey:
@@ -83,7 +98,7 @@ class StockRecord(PlainValue, frozen=True):
 
     @property
     def exists(self) -> bool:
-        return self.version > 0
+        return self.version > 0 and not self.is_deleted
 
     def check(self) -> None:
         """Assert G1 on this row: called before it is written and after it is read."""
@@ -92,6 +107,7 @@ class StockRecord(PlainValue, frozen=True):
         assert self.damaged >= 0, self
         assert self.in_transit >= 0, self
         assert self.total <= INT32_MAX, self
+        assert not self.is_deleted or self.total == 0, self
 
 
 class ReservationItem(PlainValue, frozen=True):

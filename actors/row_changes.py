@@ -53,7 +53,16 @@ def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
     )
 
 
-Change = Delta | Count
+class Removal(PlainValue, frozen=True):
+    """A row's change that ends it. Only an empty row can be removed, and only while nothing on it is undecided.
+
+    `next_stock_id` is the id of the row that may be made in its place.
+    """
+
+    next_stock_id: str
+
+
+Change = Delta | Count | Removal
 
 
 class Prepare(Struct, frozen=True):

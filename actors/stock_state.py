@@ -7,8 +7,8 @@ undecided transactions would take away: prepared, but neither committed nor abor
 Why a hold suffices: `prepare` grants a decrease only if it fits beside every other hold, so a commit can never
 find too little, in whatever order rivals commit or abort. Where it fits only if rivals abort, the answer is to
 wait: refusing would turn an order away for the sake of one that may itself fail (G5), granting could oversell
-(G1). A count sets absolute figures, so its delta depends on every rival: it is granted alone, and others wait
-for it.
+(G1). A count sets absolute figures, so its delta depends on every rival, and a removal ends the row: they are
+granted alone, and others wait for them.
 
 Turned down: taking increases into account before they are decided (a release that aborts would have sold goods
 that never came back); refusing on conflict and letting the caller retry (on a hot row most work would be
@@ -20,7 +20,7 @@ from enum import Enum
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
 from actors.records import Delta, RowChange, StockRecord
-from actors.row_changes import Change, Count, Figures, counted
+from actors.row_changes import Change, Count, Figures, Removal, counted
 
 
 class Verdict(Enum):
@@ -36,7 +36,7 @@ class Hold(PlainValue, frozen=True):
     """What one undecided transaction would do to this row."""
 
     delta: Delta
-    counted: RowChange | None  # for a count, which is granted alone: what the row will be is known already
+    foreseen: RowChange | None  # for what is granted alone: what the row will be is known already
 
 
 class StockState:
@@ -47,7 +47,7 @@ class StockState:
         "_held_growth",
         "_held_in_transit",
         "_held_reserved",
-        "_is_being_counted",
+        "_is_taken_whole",
         "durable",
         "held",
         "holds",
@@ -65,7 +65,7 @@ class StockState:
         self._held_damaged = 0
         self._held_in_transit = 0
         self._held_growth = 0
-        self._is_being_counted = False  # by the only hold there is
+        self._is_taken_whole = False  # by the only hold there is
 
     def __repr__(self) -> str:
         return f"<StockState {self.record!r} holds={len(self.holds)}>"
@@ -78,9 +78,9 @@ class StockState:
     def prepare(self, transaction_id: int, change: Change) -> Verdict:
         """Hold what the change takes away, or say why not. Only GRANTED changes the state."""
         assert transaction_id not in self.holds, "a transaction prepares a row once"
-        if isinstance(change, Count):
-            return self._prepare_count(transaction_id, change)
-        if self._is_being_counted:
+        if not isinstance(change, Delta):
+            return self._prepare_alone(transaction_id, change)
+        if self._is_taken_whole:
             return Verdict.MUST_WAIT
         verdict = self._judge(change)
         if verdict is Verdict.GRANTED:
@@ -107,9 +107,18 @@ class StockState:
         if record.version > self.durable.version:
             self.durable = self.record if record.version == self.record.version else record
 
-    def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
+    def _prepare_alone(self, transaction_id: int, change: Count | Removal) -> Verdict:
         if self.holds:
             return Verdict.MUST_WAIT
+        if isinstance(change, Count):
+            return self._prepare_count(transaction_id, change)
+        record = self.record
+        if not record.exists or record.total:
+            return Verdict.DOES_NOT_FIT
+        self._hold(transaction_id, Hold(Delta(), RowChange(record, _removed(record, change.next_stock_id))))
+        return Verdict.GRANTED
+
+    def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
         figures = counted(count, self.record)
         if not figures.levels_agree:
             return Verdict.DOES_NOT_FIT
@@ -129,9 +138,9 @@ class StockState:
 
     def _applied(self, hold: Hold) -> RowChange:
         before = self.record
-        if hold.counted is not None:
-            assert hold.counted.before is before, "a count is granted alone"
-            return hold.counted
+        if hold.foreseen is not None:
+            assert hold.foreseen.before is before, "it is granted alone"
+            return hold.foreseen
         return RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock))
 
     def _judge(self, delta: Delta) -> Verdict:
@@ -164,12 +173,12 @@ class StockState:
 
     def _hold(self, transaction_id: int, hold: Hold) -> None:
         self.holds[transaction_id] = hold
-        self._is_being_counted = hold.counted is not None
+        self._is_taken_whole = hold.foreseen is not None
         self._sum(hold.delta, 1)
 
     def _let_go(self, transaction_id: int) -> Hold:
         hold = self.holds.pop(transaction_id)
-        self._is_being_counted = False
+        self._is_taken_whole = False
         self._sum(hold.delta, -1)
         return hold
 
@@ -204,3 +213,8 @@ def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int) ->
     )
     after.check()
     return after
+
+
+def _removed(before: StockRecord, next_stock_id: str) -> StockRecord:
+    key = before.key
+    return StockRecord(*key, next_stock_id, version=before.version + 1, is_deleted=True)

@@ -37,9 +37,16 @@ class VariantStock:
         return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
 
     def drop_unmade_rows(self) -> None:
-        """Forget rows that were to be made and were not. Nobody may work with them: nothing is pinned."""
-        self.rows = {warehouse_id: row for warehouse_id, row in self.rows.items() if row.state.record.exists}
-        self.has_unmade_rows = False
+        """Forget rows that were to be made and were not, and those whose deletion is durable.
+
+        Nobody may work with them: nothing is pinned. Readers see a deleted row until the database has lost it too.
+        """
+        self.rows = {
+            warehouse_id: row
+            for warehouse_id, row in self.rows.items()
+            if row.state.record.exists or not row.state.is_quiet
+        }
+        self.has_unmade_rows = any(not row.state.record.exists for row in self.rows.values())
 
     @property
     def is_undecided(self) -> bool:
@@ -54,7 +61,7 @@ class VariantStock:
         return {
             warehouse_id: row.state.record.available - row.state.held
             for warehouse_id, row in self.rows.items()
-            if row.state.record.version
+            if row.state.record.exists
         }
 
     def free_if_rivals_abort(self) -> dict[str, int]:
@@ -62,7 +69,7 @@ class VariantStock:
         return {
             warehouse_id: row.state.record.available
             for warehouse_id, row in self.rows.items()
-            if row.state.record.version
+            if row.state.record.exists
         }
 
     def free_durably(self) -> dict[str, int]:
@@ -70,7 +77,7 @@ class VariantStock:
         return {
             warehouse_id: row.state.durable.available
             for warehouse_id, row in self.rows.items()
-            if row.state.durable.version
+            if row.state.durable.exists
         }
 
 

@@ -182,7 +182,26 @@ def _crowd(random: Random) -> dict[str, Any]:
     }
 
 
-LATER_CORNERS = (_stocktaking, _crowd)
+def _typing_errors(random: Random) -> dict[str, Any]:
+    """Rows come and go: few pieces, taken in and sold again by many, while others look."""
+    return {
+        "clients": random.choice((6, 12)),
+        "operations": random.choice((14, 20)),
+        "think_s": random.choice((0.0, 0.02)),
+        "rounds_s": 0.0,
+        "slow_turns": random.choice((0.0, 0.6)),
+        "slow_turn_s": random.choice((0.03, 0.1)),
+        "slow_store": random.choice((0.2, 0.5)),
+        "slow_store_s": random.choice((0.01, 0.1)),
+        "variants": random.choice((1, 2)),
+        "warehouses": random.choice((1, 2)),
+        "pieces": 1,
+        "orders": 60,
+        "wishes": (4, 0, 1, 0, 24, 0, 1, 1, 2, 8, 4, 0),
+    }
+
+
+LATER_CORNERS = (_stocktaking, _crowd, _typing_errors)
 
 CORNERS = (
     _last_pieces,

@@ -179,7 +179,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
     if corner.random() < 0.5:
         chosen.update(corner.choice(CORNERS)(corner))
     later = Random(f"{seed}/later corner")  # a stream of its own: other seeds stay what they were
-    if later.random() < 0.12:
+    if later.random() < 0.18:
         chosen.update(later.choice(LATER_CORNERS)(later))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)

@@ -7,6 +7,7 @@ from actors.commands import (
     Command,
     Confirm,
     Deduct,
+    Delete,
     DeliveryLine,
     Expire,
     Fulfill,
@@ -155,6 +156,8 @@ def _command(command: Command) -> str:
         case Receive() | Announce() | Deduct():
             lines = ", ".join(map(_line_of_basket, command.lines))
             return f"{type(command).__name__} {lines} key {command.request_id}"
+        case Delete():
+            return f"Delete {command.variant_id}@{command.warehouse_id} key {command.request_id}"
         case Import():
             lines = ", ".join(f"{line.variant_id}@{line.warehouse_id} {line.total}" for line in command.lines)
             return f"Import {lines} key {command.request_id}"

@@ -80,9 +80,7 @@ class Disk:
         self.transactions.extend(transactions)
         self.warehouses.update(batch.warehouses)
         for change in batch.stock.values():
-            if not change.before.exists:
-                self._index_row(change.after.key)
-            self.stock[change.after.key] = change.after
+            self._keep_row(change.after)
         for key, reservation in batch.reserved.items():
             self._index_reservation(key, reservation)
         for key, reservation in (*batch.reserved.items(), *batch.moved.items()):
@@ -129,6 +127,16 @@ class Disk:
         assert len(set(new)) == len(new), new
         for request in new:
             assert request not in self.requests, request
+
+    def _keep_row(self, record: StockRecord) -> None:
+        key = record.key
+        if record.exists:
+            if key not in self.stock:
+                self._index_row(key)
+            self.stock[key] = record
+        elif self.stock.pop(key, None) is not None:
+            for keys in (self.rows, self.rows_by_organization[key.organization_id], self.rows_by_variant[key.variant]):
+                del keys[bisect_left(keys, key)]
 
     def _index_row(self, key: StockKey) -> None:
         insort(self.rows, key)

@@ -6,6 +6,7 @@ from actors.commands import (
     Announce,
     Confirm,
     Deduct,
+    Delete,
     Fulfill,
     Import,
     KeyedCommand,
@@ -23,6 +24,7 @@ from actors.two_phase import NOTHING_PREPARED
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
@@ -33,7 +35,7 @@ class Executor:
 
     Args:
         orders: the activations that carry out what belongs to an order.
-        goods, importing: carry out what belongs to none.
+        goods, deleting, importing: carry out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """
 
@@ -41,6 +43,7 @@ class Executor:
         self,
         orders: OrderDirectory,
         goods: Goods,
+        deleting: Deleting,
         importing: Importing,
         coordinator: Coordinator,
         journal: Journal,
@@ -48,6 +51,7 @@ class Executor:
     ) -> None:
         self._orders = orders
         self._goods = goods
+        self._deleting = deleting
         self._importing = importing
         self._coordinator = coordinator
         self._journal = journal
@@ -65,6 +69,8 @@ class Executor:
                 return self.ask_owner(command)
             case Receive() | Announce() | Deduct():
                 return self._goods.move(command)
+            case Delete():
+                return self._deleting.delete(command)
             case Import():
                 return self._importing.import_stock(command)
             case _ as never:

@@ -41,6 +41,7 @@ from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
@@ -158,7 +159,8 @@ class Incarnation:
         )
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
         importing = Importing(self._clock, self._coordinator, journal, self.stock)
-        executor = Executor(self.orders, goods, importing, self._coordinator, journal, self._clock)
+        deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
+        executor = Executor(self.orders, goods, deleting, importing, self._coordinator, journal, self._clock)
         self.requests = RequestDirectory(
             journal.wait_durable,
             reader.load_request,

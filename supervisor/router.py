@@ -4,7 +4,19 @@ from functools import partial
 from typing import assert_never
 
 from actors.actor import StartSoon
-from actors.commands import Announce, Command, Confirm, Deduct, Expire, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Command,
+    Confirm,
+    Deduct,
+    Delete,
+    Expire,
+    Fulfill,
+    Import,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.outcomes import Fact
 from actors.records import OrderKey
 from actors.reply import Reply
@@ -55,7 +67,7 @@ class Router:
         match command:
             case Reserve(request_id=""):
                 self._reserve(command, reply)
-            case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Import():
+            case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Delete() | Import():
                 self._requests.ask(command, reply)
             case Confirm() | Release():
                 key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

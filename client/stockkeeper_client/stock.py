@@ -114,6 +114,30 @@ class StockClient:
         )
         return await self._connection.call(self.stub.DeductStock, request, timeout_s=timeout_s)
 
+    async def delete_stock(
+        self,
+        organization_id: str,
+        variant_id: str,
+        warehouse_id: str,
+        *,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.DeleteStockResponse:
+        """Takes a row away that was made by mistake. It must have no pieces of any kind. The ledger keeps its history,
+        and the row can be made again.
+        """
+        request = pb.DeleteStockRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            variant_id=variant_id,
+            warehouse_id=warehouse_id,
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.DeleteStock, request, timeout_s=timeout_s)
+
     async def fulfill_reservation(
         self,
         organization_id: str,

@@ -29,6 +29,7 @@ from actors.outcomes import (
     ReservationWasFulfilled,
     ReservationWasReleased,
     Shortage,
+    StockNotEmpty,
     StockNotFound,
 )
 from actors.unavailable import Unavailable
@@ -93,6 +94,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _precondition("RESERVATION_NOT_CONFIRMED", "is not confirmed", reservation_id)
         case QuantityTooLarge():
             return _quantity_too_large(refusal)
+        case StockNotEmpty():
+            return _stock_not_empty(refusal)
         case ImportRejected():
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):
@@ -157,6 +160,26 @@ def _quantity_too_large(refusal: QuantityTooLarge) -> Problem:
         message,
         {"variant_id": first.variant_id, "warehouse_id": first.warehouse_id, "total": str(first.total)},
         listed=refusal.rows,
+    )
+
+
+def _stock_not_empty(refusal: StockNotEmpty) -> Problem:
+    quantities = {
+        "available": refusal.available,
+        "reserved": refusal.reserved,
+        "damaged": refusal.damaged,
+        "in_transit": refusal.in_transit,
+    }
+    there = ", ".join(f"{pieces} {name.replace('_', ' ')}" for name, pieces in quantities.items() if pieces)
+    return Problem(
+        StatusCode.FAILED_PRECONDITION,
+        "STOCK_NOT_EMPTY",
+        f"Variant {refusal.variant_id} in warehouse {refusal.warehouse_id} has {there}; only an empty row can go",
+        {
+            "variant_id": refusal.variant_id,
+            "warehouse_id": refusal.warehouse_id,
+            **{name: str(pieces) for name, pieces in quantities.items()},
+        },
     )
 
 

@@ -12,6 +12,7 @@ from actors.outcomes import (
     ReservationReleased,
     StockAnnounced,
     StockDeducted,
+    StockDeleted,
     StockImported,
     StockReceived,
     StockReserved,
@@ -148,6 +149,10 @@ def deducted(fact: StockDeducted) -> stock_pb2.DeductStockResponse:
         for line in fact.lines
     ]
     return stock_pb2.DeductStockResponse(message="Stock deducted", rows=stock_info(fact.rows), lines=lines)
+
+
+def deleted(fact: StockDeleted) -> stock_pb2.DeleteStockResponse:
+    return stock_pb2.DeleteStockResponse(message="Stock row deleted")
 
 
 def _begun(done: str, fact: StockReceived | StockAnnounced) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, get_args
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
-from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, Delete, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationState, StockKey
 from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_stock_token
@@ -169,6 +169,15 @@ def deduct(request: stock_pb2.DeductStockRequest) -> Deduct:
     lines = _goods(faults, request.lines, _check_id, _check_optional_id)
     _raise_if_any(faults)
     return Deduct(request.organization_id, lines, *change)
+
+
+def delete(request: stock_pb2.DeleteStockRequest) -> Delete:
+    faults: list[Violation] = []
+    change = _change(faults, request, _check_id)
+    _check_id(faults, "variant_id", request.variant_id)
+    _check_id(faults, "warehouse_id", request.warehouse_id)
+    _raise_if_any(faults)
+    return Delete(request.organization_id, request.variant_id, request.warehouse_id, *change)
 
 
 def fulfill(request: stock_pb2.FulfillReservationRequest) -> Fulfill:

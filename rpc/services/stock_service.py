@@ -56,6 +56,9 @@ class StockServicer:
     def DeductStock(self, request: pb.DeductStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.deduct(request)), responses.deducted)
 
+    def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
 

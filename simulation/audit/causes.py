@@ -8,6 +8,7 @@ from actors.commands import (
     Command,
     Confirm,
     Deduct,
+    Delete,
     Expire,
     Fulfill,
     Import,
@@ -31,6 +32,8 @@ def cause_of(request: Command) -> object:
             return (kind, request.organization_id, request.reservation_id)
         case Receive() | Announce() | Deduct():
             return cause_of_goods(request)
+        case Delete():
+            return ("delete", request.organization_id, request.request_id, request.variant_id, request.warehouse_id)
         case Import():
             return ("import", actors.idempotency.import_scope(request), request.request_id)
         case Expire():
@@ -52,6 +55,9 @@ def cause_in(transaction: Transaction) -> object | None:
             return (transaction.kind, reservation.organization_id, reservation.reservation_id)
         case "receive" | "announce" | "deduct":
             return cause_in_goods(transaction)
+        case "delete":
+            rows = [part for change in transaction.changes for part in change.after.key[1:]]
+            return (transaction.kind, *((request.scope, request.request_id) if request is not None else ("?",)), *rows)
         case "import":
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":

@@ -4,18 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from actors.bounds import INT32_MAX
-from actors.commands import Announce, Deduct, GoodsCommand, Receive
+from actors.commands import Announce, Deduct, Delete, GoodsCommand, Receive
 from actors.outcomes import (
     InsufficientStock,
     MovedRow,
     QuantityTooLarge,
     StockAnnounced,
     StockDeducted,
+    StockNotEmpty,
+    StockNotFound,
     StockReceived,
     TooLargeRow,
 )
 from actors.records import Delta, StockKey, StockRecord, Transaction
-from simulation.audit.expected import refusal_of
+from simulation.audit.expected import elsewhere, refusal_of
 
 Row = tuple[str, str]  # variant and warehouse
 At = Callable[[Row], StockRecord | None]
@@ -123,6 +125,17 @@ def why_not_so(
     if not isinstance(fact, StockDeducted) and fact.organization_created != begins:
         return f"the organization {'begins' if begins else 'does not begin'} with it"
     return ""
+
+
+def why_not_deleted(
+    request: Delete, record: StockRecord | None, free: dict[str, dict[str, int]]
+) -> StockNotFound | StockNotEmpty | None:
+    """Why a row that stands so is not deleted; None if it is."""
+    row = (request.variant_id, request.warehouse_id)
+    if record is None or not record.exists:
+        return StockNotFound(*row, elsewhere(free, *row))
+    quantities = (record.available, record.reserved, record.damaged, record.in_transit)
+    return StockNotEmpty(*row, *quantities) if any(quantities) else None
 
 
 def _serves(request: GoodsCommand, fact: StockDeducted) -> bool:

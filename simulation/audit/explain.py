@@ -9,6 +9,7 @@ from actors.commands import (
     Command,
     Confirm,
     Deduct,
+    Delete,
     Expire,
     Fulfill,
     GoodsCommand,
@@ -25,6 +26,7 @@ from actors.outcomes import (
     ReservationFulfilled,
     ReservationReleased,
     StockDeducted,
+    StockDeleted,
     StockImported,
     StockReserved,
 )
@@ -42,7 +44,7 @@ from simulation.audit.expected import (
     page_of,
     refusal_of,
 )
-from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_so
+from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
 from simulation.audit.replay import Replay, Timeline, between, items_asked
@@ -89,6 +91,8 @@ class Explainer:
                 return self._explain_move(operation, command, answer, low, high)
             case Receive() | Announce() | Deduct():
                 return self._explain_goods(operation, command, answer, low, high)
+            case Delete():
+                return self._explain_delete(command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -264,6 +268,22 @@ class Explainer:
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
         return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
 
+    def _explain_delete(self, request: Delete, answer: object, low: int, high: int) -> int:
+        replay, organization = self._replay, request.organization_id
+        key = StockKey(organization, request.variant_id, request.warehouse_id)
+        if isinstance(answer, StockDeleted):
+            transaction = replay.transactions[high - 1]
+            deleted = [(change.before.key, change.before.stock_id) for change in transaction.changes]
+            if transaction.kind != "delete" or deleted != [(key, answer.stock_id)]:
+                raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
+            return goods.at_its_place(high, low)
+
+        def refuses(lsn: int) -> bool:
+            free = replay.free_at(organization, [request.variant_id], lsn)
+            return answer == why_not_deleted(request, replay.row_at(key, lsn), free)
+
+        return self._smallest(self._row_lsns(organization, [request.variant_id]), refuses, low, high, "G5", answer)
+
     def _explain_import(self, request: Import, answer: object, low: int, high: int) -> int:
         replay = self._replay
         if isinstance(answer, StockImported):
@@ -345,7 +365,8 @@ class Explainer:
         return found
 
     def _records(self, keys: Sequence[StockKey], lsn: int) -> list[StockRecord]:
-        return [record for key in keys if (record := self._replay.rows[key].at(lsn)) is not None]
+        records = [self._replay.rows[key].at(lsn) for key in keys]
+        return [record for record in records if record is not None and record.exists]
 
     def _views(self, keys: Sequence[StockKey], lsn: int) -> tuple[StockView, ...]:
         return tuple(StockView(one, self._replay.name_at(one.key, lsn)) for one in self._records(keys, lsn))

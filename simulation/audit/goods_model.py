@@ -4,8 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actors.bounds import INT32_MAX
-from actors.commands import Announce, Deduct, GoodsCommand, Receive
-from actors.outcomes import InsufficientStock, QuantityTooLarge, StockDeducted, StockNotFound
+from actors.commands import Announce, Deduct, Delete, GoodsCommand, Receive
+from actors.outcomes import (
+    InsufficientStock,
+    QuantityTooLarge,
+    StockDeducted,
+    StockDeleted,
+    StockNotEmpty,
+    StockNotFound,
+)
 
 Row = tuple[int, int, int, int]  # available, reserved, damaged, in transit
 RowKey = tuple[str, str, str]
@@ -36,6 +43,17 @@ def rows_after(rows: Rows, request: GoodsCommand, answer: Any, is_short: Callabl
     expected = {(*key, *after[key], key not in rows) for key in touched}
     is_so = {(*r.key, r.available, r.reserved, r.damaged, r.in_transit, new) for r, new in shown} == expected
     return after if is_so and _is_served(request.lines, lines) else None
+
+
+def is_deleted_so(rows: Rows, request: Delete, answer: Any) -> bool:
+    """Whether a deletion is answered so."""
+    row = rows.get((request.organization_id, request.variant_id, request.warehouse_id))
+    match answer:
+        case StockDeleted():
+            return row == (0, 0, 0, 0)
+        case StockNotEmpty():
+            return row == (answer.available, answer.reserved, answer.damaged, answer.in_transit) != (0, 0, 0, 0)
+    return isinstance(answer, StockNotFound) and row is None
 
 
 def _row_after(request: GoodsCommand, line: Any, row: Row) -> Row:

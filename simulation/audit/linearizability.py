@@ -6,14 +6,23 @@ exponential in the worst case: it takes histories of a few dozen operations. Tim
 expires.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
-from random import Random
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
-from actors.commands import Announce, Confirm, Deduct, Fulfill, GoodsCommand, Import, Line, Receive, Release, Reserve
+from actors.commands import (
+    Announce,
+    Confirm,
+    Deduct,
+    Delete,
+    Fulfill,
+    GoodsCommand,
+    Import,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
@@ -27,13 +36,13 @@ from actors.outcomes import (
     ReservationReleased,
     ReservationWasFulfilled,
     ReservationWasReleased,
+    StockDeleted,
     StockImported,
     StockNotFound,
     StockReserved,
 )
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
-from simulation.audit.expected_goods import GoodsFact
-from simulation.audit.goods_model import Row, RowKey, rows_after
+from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
 
 STATES_MAX = 200_000
@@ -122,6 +131,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _move(model, request, answer)
         case Receive() | Announce() | Deduct():
             return _goods(model, request, answer)
+        case Delete():
+            return _delete(model, request, answer)
         case Import():
             return _import(model, request, answer)
         case CheckBasket():
@@ -233,6 +244,16 @@ def _goods(model: Model, request: GoodsCommand, answer: Any) -> Model | None:
     return None if rows is None else model._replace(rows=tuple(sorted(rows.items())))
 
 
+def _delete(model: Model, request: Delete, answer: Any) -> Model | None:
+    rows, levels = dict(model.rows), dict(model.levels)
+    if not is_deleted_so(rows, request, answer):
+        return None
+    if isinstance(answer, StockDeleted):
+        for of_row in (rows, levels):
+            of_row.pop((request.organization_id, request.variant_id, request.warehouse_id), None)
+    return model._replace(rows=tuple(sorted(rows.items())), levels=tuple(sorted(levels.items())))
+
+
 def _import(model: Model, request: Import, answer: Any) -> Model | None:
     rows, levels = dict(model.rows), dict(model.levels)
     counted: dict[RowKey, Row] = {}
@@ -338,47 +359,3 @@ def _asked(lines: Sequence[Line]) -> tuple[tuple[str, str, int], ...]:
 
 def _put(items: tuple[Any, ...], key: Any, value: Any) -> tuple[Any, ...]:
     return tuple(sorted({**dict(items), key: value}.items()))
-
-
-# ---- corruption -----------------------------------------------------------------------------------------------------
-
-
-def corrupted(history: Sequence[Operation], random: Random) -> list[Operation]:
-    """The same history with one answer falsified, or with one read moved behind every change of what it shows."""
-    candidates = list(_corruptions(history))
-    if not candidates:
-        return list(history)
-    number, changed = random.choice(candidates)
-    return [changed if operation.number == number else operation for operation in history]
-
-
-def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]]:
-    last = max(operation.end for operation in history)
-    high_lsn = max(operation.high_lsn for operation in history)
-    for operation in history:
-        answer: Any = operation.answer
-        match operation.request:
-            case CheckBasket():
-                line = answer.lines[0]
-                wrong = replace(line, available=line.available + 1)
-                yield operation.number, replace(operation, answer=replace(answer, lines=(wrong, *answer.lines[1:])))
-                yield (
-                    operation.number,
-                    replace(operation, answer=replace(answer, all_available=not answer.all_available)),
-                )
-            case GetStock() if answer.stock:
-                first, *others = answer.stock
-                record = replace(first.record, available=first.record.available + 1)
-                stock = (replace(first, record=record), *others)
-                yield operation.number, replace(operation, answer=replace(answer, stock=stock))
-                late = replace(operation, begin=last + 1, end=last + 2, high_lsn=high_lsn)
-                yield operation.number, late
-            case Reserve() if isinstance(answer, InsufficientStock):
-                short = replace(answer.shortages[0], available=answer.shortages[0].available + 1)
-                yield operation.number, replace(operation, answer=replace(answer, shortages=(short,)))
-            case Confirm() | Release() if not isinstance(answer, ReservationNotFound):
-                yield operation.number, replace(operation, answer=ReservationNotFound(operation.request.reservation_id))
-            case Receive() | Announce() | Deduct() if isinstance(answer, GoodsFact):
-                record = replace(answer.rows[0].record, available=answer.rows[0].record.available + 1)
-                rows = (replace(answer.rows[0], record=record), *answer.rows[1:])
-                yield operation.number, replace(operation, answer=replace(answer, rows=rows))

@@ -23,7 +23,7 @@ from actors.records import (
     VariantKey,
 )
 from simulation.audit.guarantee_violation import GuaranteeViolation
-from simulation.audit.legal_goods import is_legal
+from simulation.audit.legal_goods import is_legal, why_no_deletion, why_no_successor
 from simulation.disks.watched_disk import Move
 
 T = TypeVar("T")
@@ -131,7 +131,7 @@ class Replay:
             rows = {}
             for key in self.rows_of_variant.get(VariantKey(organization_id, variant_id), ()):
                 record = self.rows[key].at(lsn)
-                if record is not None:
+                if record is not None and record.exists:
                     rows[key.warehouse_id] = record.available
             free[variant_id] = rows
         return free
@@ -172,6 +172,9 @@ class Replay:
             case "receive" | "announce" | "deduct":
                 if not is_legal(transaction.kind, list(deltas.values())):
                     self._wrong("G8", f"{transaction.kind} changes {deltas}")
+            case "delete":
+                if why := why_no_deletion(transaction.changes):
+                    self._wrong("G8", why)
             case "import":
                 if any(delta.reserved for delta in deltas.values()):
                     self._wrong("G8", "a count changes what is reserved")
@@ -199,19 +202,21 @@ class Replay:
             before, after = change.before, change.after
             key = after.key
             timeline = self.rows.get(key)
+            why = why_no_successor(before, timeline.values[-1] if timeline is not None else None)
+            if why:
+                self._wrong("G8", why)
             if timeline is None:
                 timeline = self.rows[key] = Timeline()
                 self.rows_of_variant.setdefault(key.variant, []).append(key)
                 self.rows_of_organization.setdefault(key.organization_id, []).append(key)
-                if before.version:
-                    self._wrong("G8", f"{key} begins at version {before.version}")
-            elif timeline.values[-1] != before:
-                self._wrong("G8", f"{before} does not follow {timeline.values[-1]}")
-            if (before.key, before.stock_id, before.version + 1) != (key, after.stock_id, after.version):
-                self._wrong("G8", f"{after} does not follow {before}")
-            levels = (after.min_stock, after.max_stock)
-            if levels != (before.min_stock, before.max_stock) and transaction.kind != "import":
-                self._wrong("G8", f"{transaction.kind} changes the levels of {key}")
+            if transaction.kind != "delete":
+                if (before.key, before.stock_id, before.version + 1) != (key, after.stock_id, after.version):
+                    self._wrong("G8", f"{after} does not follow {before}")
+                levels = (after.min_stock, after.max_stock)
+                if levels != (before.min_stock, before.max_stock) and transaction.kind != "import":
+                    self._wrong("G8", f"{transaction.kind} changes the levels of {key}")
+                if not after.exists:
+                    self._wrong("G8", f"{transaction.kind} leaves {after}")
             if min(after.available, after.reserved, after.damaged, after.in_transit) < 0:
                 self._wrong("G1", f"oversold: {after}")
             if key in deltas:

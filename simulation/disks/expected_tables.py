@@ -5,7 +5,7 @@ writes the tables than how an instant is spelled.
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from actors.records import ReservationRecord, RowChange, Transaction
+from actors.records import ReservationRecord, StockRecord, Transaction
 from storage.sql.instants import ms_to_text
 
 Row = tuple[Any, ...]
@@ -56,7 +56,7 @@ def tables_of(
     movements = [row for transaction in journal for row in _movements(transaction)]
     tables = {
         "warehouse": _last(_warehouses(journal), keys=2),
-        "stock": _last((_stock(change) for one in journal for change in one.changes), keys=3),
+        "stock": {_stock(record) for record in _last_records(journal) if record.exists},
         "stock_movement": set(movements[movements_moved:]),
         "stock_movement_archive": set(movements[:movements_moved]),
         "request": _last(_requests(journal), keys=2),
@@ -82,8 +82,12 @@ def _warehouses(journal: Sequence[Transaction]) -> Iterator[Row]:
             yield warehouse.organization_id, warehouse.warehouse_id, warehouse.name
 
 
-def _stock(change: RowChange) -> Row:
-    row = change.after
+def _last_records(journal: Sequence[Transaction]) -> Iterator[StockRecord]:
+    last = {change.after.key: change.after for one in journal for change in one.changes}
+    yield from last.values()
+
+
+def _stock(row: StockRecord) -> Row:
     pieces = [getattr(row, state) for state in STATES]
     return (*row.key, row.stock_id, sum(pieces), *pieces, row.min_stock, row.max_stock, row.version)
 

@@ -90,7 +90,7 @@ def ambiguous_commit_taken_for_success() -> Patches:
 @bug("availability is answered from what is decided but not durable", "G3", "G4")
 def dirty_read() -> Patches:
     def free(self: VariantStock) -> dict[str, int]:
-        return {w: row.state.record.available for w, row in self.rows.items() if row.state.record.version}
+        return {w: row.state.record.available for w, row in self.rows.items() if row.state.record.exists}
 
     return [(VariantStock, "free_durably", free)]
 

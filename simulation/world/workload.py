@@ -12,6 +12,7 @@ from actors.commands import (
     Confirm,
     CountedLine,
     Deduct,
+    Delete,
     DeliveryLine,
     Fulfill,
     Import,
@@ -20,9 +21,17 @@ from actors.commands import (
     Release,
     Reserve,
 )
-from actors.outcomes import ReservationConfirmed, ReservationExists, StockImported, StockReserved
+from actors.outcomes import (
+    MovedRow,
+    ReservationConfirmed,
+    ReservationExists,
+    StockDeducted,
+    StockImported,
+    StockReceived,
+    StockReserved,
+)
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
-from actors.records import ReservationRecord, ReservationState, StockKey
+from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
 from actors.views import ReservationPage, StockPage
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
@@ -142,9 +151,22 @@ class Client:
                 random = Random(f"{self._shop.seed}/{request.request_id}")
                 lines = _counted_again(request.lines, random, self._shop.options.pieces)
                 await self._do(Import(lines, request.request_id + AGAIN))
+            case StockReceived(rows=(MovedRow(is_new=True, record=record), *_)) if record.available:
+                await self._take_back(record, request)
+            case StockDeducted(rows):
+                for row in rows:
+                    if not row.record.total:
+                        await self._do(Delete(*row.record.key, f"{_name_of(request)}-{row.record.variant_id}", "empty"))
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
+
+    async def _take_back(self, record: StockRecord, request: Request) -> None:
+        """Undo what was a typing error: the goods go, and then the row."""
+        name = f"{_name_of(request)}-back"
+        if Random(f"{self._shop.seed}/{name}").random() < 0.5:
+            line = Line(record.variant_id, record.warehouse_id, record.available)
+            await self._do(Deduct(record.organization_id, (line,), name, "typing error"))
 
     def _besides(self, request: Reserve | Confirm | Release, random: Random, name: str) -> Request:
         """What a client in a hurry asks of the same order at the same time: often something else."""
@@ -216,7 +238,7 @@ class Client:
         shop = self._shop
         number = random.randrange(6)
         which = Random(f"{shop.seed}/{name}/goods").random()
-        kind = "delivery" if which < 0.5 else "announcement" if which < 0.75 else "sale"
+        kind = "delivery" if which < 0.5 else "announcement" if which < 0.7 else "sale" if which < 0.88 else "deletion"
         same = Random(f"{shop.seed}/{kind}/{number}")
         if random.random() < 0.5:
             same, name = random, f"{name}-own"
@@ -227,6 +249,8 @@ class Client:
                 return self._delivery(same, name)
             case "announcement":
                 return self._announcement(same, name)
+            case "deletion":
+                return self._deletion(same, name)
             case _:
                 return Deduct(same.choice(shop.organizations), self._lines(same), name, *_why(name))
 
@@ -241,6 +265,12 @@ class Client:
             row = random.choice(shop.variants), random.choice(shop.warehouses)
             lines.append(DeliveryLine(*row, random.randint(1 - min(damaged, 1), 3), damaged, random.random() < 0.5))
         return Receive(organization, tuple(lines), name, *_why(name))
+
+    def _deletion(self, random: Random, name: str) -> Delete:
+        """Of any row, mostly one that several clients care about; some are empty."""
+        shop = self._shop
+        warehouse = random.choice(shop.warehouses) if random.random() < 0.8 else "wh_new"
+        return Delete(random.choice(shop.organizations), random.choice(shop.variants), warehouse, name, *_why(name))
 
     def _announcement(self, random: Random, name: str) -> Announce:
         shop = self._shop
@@ -333,6 +363,11 @@ _WISHES: tuple[Wish, ...] = (
     Client._list_stock,
     Client._list_reservations,
 )
+
+
+def _name_of(request: Request) -> str:
+    """The request's id, of which follow-ups make theirs."""
+    return getattr(request, "request_id", "")
 
 
 def _why(name: str) -> tuple[str, str]:

@@ -128,6 +128,38 @@ def deduct(
     return call(target, run, again=under_request_id(request_id))
 
 
+def delete(
+    organization_id: str,
+    row: str,
+    /,
+    *,
+    reason: Reason = "",
+    reference: Reference = "",
+    request_id: RequestId = "",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Take an empty row away, as one that a typing error made. The ledger keeps its history.
+
+    Parameters
+    ----------
+    row
+        variant@warehouse.
+    """
+    variant_id, _, warehouse_id = row.partition("@")
+    if not variant_id or not warehouse_id:
+        raise ConfigurationError(f"A row must be variant@warehouse, not {row!r}.")
+    request_id = request_id or str(uuid4())
+
+    async def run(client: InventoryClient) -> int:
+        answer = await client.stock.delete_stock(
+            organization_id, variant_id, warehouse_id, reason=reason, reference=reference, request_id=request_id
+        )
+        return show(answer, [f"{answer.message}: {row}."], as_json=json)
+
+    return call(target, run, again=under_request_id(request_id))
+
+
 def _with_warehouses(lines: Iterable[str]) -> Sequence[Item]:
     """The items that the lines name.
 

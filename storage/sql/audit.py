@@ -51,6 +51,7 @@ class _Check(Struct, frozen=True):
 
 _QUANTITIES = ("available", "reserved", "damaged", "in_transit")
 _ROW = "organization_id, variant_id, warehouse_id"
+_ITEM_ROW = "i.organization_id, i.variant_id, i.warehouse_id"
 _MOVED_ROW = "m.organization_id, m.variant_id, m.warehouse_id"
 
 _IN_ROW_ORDER = f"OVER (PARTITION BY {_ROW} ORDER BY lsn, position)"
@@ -88,11 +89,24 @@ _LEDGER: Sequence[_Check] = (
         )
         for quantity in _QUANTITIES
     ),
+    *(
+        _Check(
+            f"movements of {which} rows",
+            f"SELECT {_ROW}, m.lsn FROM ("
+            f" SELECT *, row_number() OVER (PARTITION BY {_ROW} ORDER BY lsn DESC, position DESC) AS newest"
+            f" FROM stock_movement) AS m LEFT JOIN stock s USING ({_ROW}) WHERE newest = 1 AND {where} ORDER BY m.lsn",
+            f"{{0}}/{{1}}@{{2}} {sentence}",
+        )
+        for which, where, sentence in (
+            ("unknown", "s.stock_id IS NULL AND m.kind <> 'delete'", "does not exist, but LSN {3} moved it"),
+            ("deleted", "s.stock_id IS NOT NULL AND m.kind = 'delete'", "was deleted by LSN {3}, but is there"),
+        )
+    ),
     _Check(
-        "movements of unknown rows",
-        f"SELECT {_ROW}, m.lsn FROM stock_movement m LEFT JOIN stock s USING ({_ROW})"
-        " WHERE s.stock_id IS NULL ORDER BY m.lsn",
-        "{0}/{1}@{2} does not exist, but LSN {3} moved it",
+        "deletions of empty rows",
+        f"SELECT {_ROW}, lsn FROM stock_movement WHERE kind = 'delete'"
+        f" AND ({' OR '.join(f'{q}_before <> 0 OR {q}_after <> 0' for q in _QUANTITIES)}) ORDER BY lsn",
+        "{0}/{1}@{2} was not empty when LSN {3} deleted it",
     ),
     _Check(
         "end of the journal",
@@ -116,8 +130,9 @@ _RESERVATIONS: Sequence[_Check] = (
     ),
     _Check(
         "items of unknown rows",
-        f"SELECT {_ROW}, i.reservation_id FROM reservation_item i"
-        f" LEFT JOIN stock s USING ({_ROW}) WHERE s.stock_id IS NULL",
+        f"SELECT {_ITEM_ROW}, i.reservation_id FROM reservation_item i"
+        f" JOIN reservation r USING (organization_id, reservation_id) LEFT JOIN stock s USING ({_ROW})"
+        " WHERE s.stock_id IS NULL AND r.state IN ('active', 'confirmed')",
         "{0}/{1}@{2} does not exist, but reservation {3} has an item there",
     ),
     *(
@@ -183,7 +198,11 @@ _ARCHIVE: Sequence[_Check] = (
     ),
     _Check(
         "openings of unknown rows",
-        f"SELECT {_ROW}, o.lsn FROM stock_opening o LEFT JOIN stock s USING ({_ROW}) WHERE s.stock_id IS NULL",
+        # A row that was deleted is allowed one: either its deletion is in the ledger, or nothing is and it opens empty.
+        f"SELECT {_ROW}, o.lsn FROM stock_opening o LEFT JOIN stock s USING ({_ROW}) LEFT JOIN ("
+        f" SELECT {_ROW}, max(CASE kind WHEN 'delete' THEN 1 ELSE 0 END) AS deletions FROM stock_movement"
+        f" GROUP BY {_ROW}) AS m USING ({_ROW}) WHERE s.stock_id IS NULL AND coalesce(m.deletions, 0) = 0"
+        f" AND (m.deletions = 0 OR {' OR '.join(f'o.{q} <> 0' for q in _QUANTITIES)})",
         "{0}/{1}@{2} does not exist, but its ledger opens after LSN {3}",
     ),
     _Check(

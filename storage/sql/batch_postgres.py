@@ -38,6 +38,12 @@ FENCE = """
 INSERT = "INSERT INTO {table} ({columns}) SELECT {values} FROM {new}"
 PARTS = {
     "warehouse": INSERT + " ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name",
+    "stock_deleted": """
+        DELETE FROM stock USING {new}
+        WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
+            AND stock.warehouse_id = new.warehouse_id AND stock.stock_id = new.stock_id
+            AND stock.version = new.version_before
+        RETURNING 1""",
     "stock": INSERT,
     "stock_changed": """
         UPDATE stock SET total = new.total, available = new.available, reserved = new.reserved, damaged = new.damaged,
@@ -60,6 +66,7 @@ PARTS = {
 }
 PART_COLUMNS = {
     **COLUMNS,
+    "stock_deleted": "organization_id variant_id warehouse_id stock_id version_before",
     "stock_changed": f"{COLUMNS['stock']} version_before",
     "reservation_moved": "state confirmed_at ended_at reason organization_id reservation_id",
 }
@@ -75,7 +82,7 @@ def _array_type(column: str) -> str:
     return "int8[]" if column in LONG_COLUMNS else "int4[]"
 
 
-@lru_cache(maxsize=256)  # all combinations of the eight parts
+@lru_cache(maxsize=256)  # all combinations of eight parts, and deletions, which stand alone
 def compose(parts: tuple[str, ...]) -> str:
     """The statement for these parts. It returns the fence's rows, and how many rows each UPDATE found, NULL if none."""
     ctes = [f"fence AS ({FENCE})"]
@@ -92,7 +99,8 @@ def compose(parts: tuple[str, ...]) -> str:
         )
         ctes.append(f"{part} AS ({sql})")
     found = (
-        f"(SELECT count(*) FROM {part})" if part in parts else "0" for part in ("stock_changed", "reservation_moved")
+        f"(SELECT count(*) FROM {part})" if part in parts else "0"
+        for part in ("stock_changed", "stock_deleted", "reservation_moved")
     )
     return f"WITH {', '.join(ctes)} SELECT (SELECT count(*) FROM fence), {', '.join(found)}"
 
@@ -118,10 +126,13 @@ async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions
 async def _write(connection: "asyncpg.Connection", epoch: int, batch: Batch, last_lsn: int, parts: Parts) -> None:
     fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, last_lsn)
     arrays = [column for part in parts.values() for column in zip(*part, strict=True)]
-    passed, stock_changed, reservations_moved = await connection.fetchrow(compose(tuple(parts)), *fence, *arrays)
+    passed, stock_changed, stock_deleted, reservations_moved = await connection.fetchrow(
+        compose(tuple(parts)), *fence, *arrays
+    )
     if not passed:
         await _explain_fence(connection, epoch, batch)
     _check_found(stock_changed, parts.get("stock_changed", []), "stock rows")
+    _check_found(stock_deleted, parts.get("stock_deleted", []), "stock rows")
     _check_found(reservations_moved, parts.get("reservation_moved", []), "reservations")
 
 
@@ -131,7 +142,14 @@ def _folded(transactions: Sequence[Transaction]) -> tuple[Batch, Parts]:
 
 
 def _sliced(parts: Parts) -> Iterator[Parts]:
-    """The same rows, as many at a time as a statement takes; one slice without rows if there are none."""
+    """The same rows, as many at a time as a statement takes; one slice without rows if there are none.
+
+    Rows that are deleted come first and alone: the parts of one statement have no order among them, and a row may be
+    made again in the place of one that is deleted.
+    """
+    deleted = parts.pop("stock_deleted", [])
+    for begin in range(0, len(deleted), ROWS_A_STATEMENT):
+        yield {"stock_deleted": deleted[begin : begin + ROWS_A_STATEMENT]}
     longest = max((len(part_rows) for part_rows in parts.values()), default=1)
     for begin in range(0, longest, ROWS_A_STATEMENT):
         end = begin + ROWS_A_STATEMENT
@@ -140,9 +158,10 @@ def _sliced(parts: Parts) -> Iterator[Parts]:
 
 def _rows(batch: Batch) -> Parts:
     """The parts that have rows."""
-    new, changed = rows.stock(batch)
+    new, changed, deleted = rows.stock(batch)
     parts = {
         "warehouse": list(rows.warehouses(batch)),
+        "stock_deleted": deleted,
         "stock": new,
         "stock_changed": changed,
         "reservation": list(rows.reservations(batch, ms_to_datetime)),

@@ -22,6 +22,10 @@ WRITE_WAREHOUSE = """
     INSERT INTO warehouse (organization_id, warehouse_id, name) VALUES (?, ?, ?)
     ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name"""
 
+DELETE_STOCK = """
+    DELETE FROM stock
+    WHERE organization_id = ? AND variant_id = ? AND warehouse_id = ? AND stock_id = ? AND version = ?"""
+
 UPDATE_RESERVATION = """
     UPDATE reservation SET state = ?, confirmed_at = ?, ended_at = ?, reason = ?
     WHERE organization_id = ? AND reservation_id = ?"""
@@ -83,7 +87,9 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
 def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     if batch.warehouses:
         connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
-    new, changed = rows.stock(batch)
+    new, changed, deleted = rows.stock(batch)
+    if deleted:
+        _check(connection.executemany(DELETE_STOCK, deleted).rowcount, deleted, "stock rows")
     insert_stock(connection, new)
     _check(update_stock(connection, changed), changed, "stock rows")
     insert_reservations(connection, list(rows.reservations(batch, ms_to_text)))

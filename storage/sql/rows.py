@@ -4,7 +4,7 @@ Instants go through a function that the database gives, since SQLite keeps them 
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.batch import Batch
 
@@ -33,12 +33,28 @@ def warehouses(batch: Batch) -> Iterator[Row]:
         yield (*key, warehouse.name)
 
 
-def stock(batch: Batch) -> tuple[list[Row], list[Row]]:
-    """New stock rows, and changed ones. A changed one has one more value: the version that the database has of it."""
-    new: list[Row] = []
-    changed: list[Row] = []
+class StockChanges(NamedTuple):
+    """Rows of the stock table. A changed one has one more value: the version that the database has of it.
+
+    Of a deleted one there are its key, its stock id and that version. A row that was deleted and made again within one
+    batch is among the deleted and among the new ones: it has to be deleted first.
+    """
+
+    new: list[Row]
+    changed: list[Row]
+    deleted: list[Row]
+
+
+def stock(batch: Batch) -> StockChanges:
+    """What becomes of the stock rows."""
+    rows = StockChanges([], [], [])
     for key, change in batch.stock.items():
-        row = change.after
+        before, row = change.before, change.after
+        is_same = before.exists and row.exists and before.stock_id == row.stock_id
+        if before.exists and not is_same:
+            rows.deleted.append((*key, before.stock_id, before.version))
+        if not row.exists:
+            continue
         values = (
             row.total,
             row.available,
@@ -51,11 +67,11 @@ def stock(batch: Batch) -> tuple[list[Row], list[Row]]:
             row.stock_id,
             *key,
         )
-        if change.before.exists:
-            changed.append((*values, change.before.version))
+        if is_same:
+            rows.changed.append((*values, before.version))
         else:
-            new.append(values)
-    return new, changed
+            rows.new.append(values)
+    return rows
 
 
 def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:

@@ -44,7 +44,7 @@ class StockDirectory:
     ) -> None:
         self.loader = Loader(read, wait_durable, self._fill)
         self._dispatcher = dispatcher
-        self._new_stock_id = new_stock_id
+        self.new_stock_id = new_stock_id
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
@@ -101,7 +101,7 @@ class StockDirectory:
             if self._directory.get(key) is not variant:
                 raise restarting()
             variant.has_unmade_rows = True
-            record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self._new_stock_id())
+            record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self.new_stock_id())
             row = variant.rows[warehouse_id] = self._actor(record)
         return row
 
@@ -114,6 +114,8 @@ class StockDirectory:
                 row = variant.rows.get(record.warehouse_id) if variant is not None else None
                 if row is not None:
                     row.state.publish(record)
+                    if record.is_deleted and variant is not None and not variant.pins:
+                        variant.drop_unmade_rows()
             for warehouse in transaction.warehouses:
                 self._names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
 

@@ -24,12 +24,17 @@ def line(number: int) -> StockLine:
     }
 
 
-async def test_announcing_and_deducting_send_what_they_are_given(service: ScriptedService, connect: Connect) -> None:
+async def test_announcing_deducting_and_deleting_send_what_they_are_given(
+    service: ScriptedService, connect: Connect
+) -> None:
     stock = connect().stock
     ledger: Any = {"reason": "why", "reference": "paper", "request_id": "request_1"}
     mug: Item = {"variant_id": "mug", "quantity": 5, "warehouse_id": "wh_1"}
     await stock.announce_stock("org_1", [mug], **ledger)
     await stock.deduct_stock("org_1", [{"variant_id": "mug", "quantity": 2}], **ledger)
+    await stock.delete_stock("org_1", "mug", "wh_1", **ledger)
+    row: Any = {"organization_id": "org_1", "variant_id": "mug", "warehouse_id": "wh_1"}
+    assert service.calls.pop().request == stock_pb2.DeleteStockRequest(**row, **ledger)
     announced, deducted = [call.request for call in service.calls]
     line = stock_pb2.GoodsLine(variant_id="mug", warehouse_id="wh_1", quantity=5)
     assert announced == stock_pb2.AnnounceStockRequest(organization_id="org_1", lines=[line], **ledger)

@@ -23,6 +23,7 @@ from actors.outcomes import (
     ReservationWasFulfilled,
     ReservationWasReleased,
     Shortage,
+    StockNotEmpty,
     StockNotFound,
     TooLargeRow,
 )
@@ -95,6 +96,18 @@ CASES = [
             "The total of variant var_789 would be 2147483648, and can be at most 2147483647",
         ),
         {"variant_id": "var_789", "warehouse_id": "wh_101", "total": "2147483648"},
+    ),
+    (
+        StockNotEmpty("mug", "w1", 0, 3, 0, 5),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "STOCK_NOT_EMPTY",
+            "Variant mug in warehouse w1 has 3 reserved, 5 in transit; only an empty row can go",
+        ),
+        {
+            **{"variant_id": "mug", "warehouse_id": "w1", "available": "0", "reserved": "3"},
+            **{"damaged": "0", "in_transit": "5"},
+        },
     ),
     (
         ImportRejected((RefusedLine(3, "no"),), 1),

@@ -151,6 +151,7 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{STOCK}/DeductStock": stock_pb2.DeductStockRequest(
             organization_id=text, request_id=text, lines=[stock_pb2.GoodsLine(**ids_of_row)]
         ),
+        f"/{STOCK}/DeleteStock": stock_pb2.DeleteStockRequest(**ids, request_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),
         f"/{STOCK}/ListReservations": stock_pb2.ListReservationsRequest(organization_id=text, page_token=text),

@@ -30,7 +30,7 @@ METHODS = {
         *("ReserveStock", "ConfirmReservation", "ReleaseReservation"),
     },
     "inventory.v1.StockService": {
-        *("ImportStock", "ReceiveStock", "AnnounceStock", "DeductStock", "FulfillReservation"),
+        *("ImportStock", "ReceiveStock", "AnnounceStock", "DeductStock", "DeleteStock", "FulfillReservation"),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},

@@ -13,25 +13,28 @@ from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
-from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Import, Line, Receive, Release, Reserve
+from actors.commands import (
+    Confirm,
+    Fulfill,
+    Import,
+    Line,
+    Release,
+    Reserve,
+)
 from actors.outcomes import (
     ActorCrashed,
     ImportRejected,
     InsufficientStock,
-    MovedRow,
     Refused,
     RefusedLine,
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
     Shortage,
-    StockAnnounced,
-    StockDeducted,
     StockImported,
-    StockReceived,
 )
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
-from actors.records import StockKey, StockRecord
+from actors.records import StockKey
 from actors.unavailable import Unavailable
 from actors.views import ReservationPage, StockPage
 from rpc.frontends.frontend_session import FrontendSession
@@ -42,7 +45,6 @@ from tests.rpc.fake_inventory import FakeInventory, a_line, a_reservation, a_vie
 pytestmark = pytest.mark.anyio
 
 ORG: Any = {"organization_id": "org_123"}
-A_ROW = MovedRow(StockRecord("org_123", "var_789", "wh_101", "stock_1", 12, version=2), "Main")
 EMOJI = "😀" * 128
 
 
@@ -121,27 +123,6 @@ async def test_stock_info(inventory: InventoryServiceStub, fake: FakeInventory) 
     response = await inventory.GetStockInfo(pb.GetStockInfoRequest(**ORG, variant_id="v", warehouse_id="w"))
     assert not response.stock_info
     assert fake.asked == [GetStock("org_123", "var_789"), GetStock("org_123", "v", "w")]
-
-
-async def test_receive(stock: StockServiceStub, fake: FakeInventory) -> None:
-    fake.outcome = StockReceived((A_ROW,))
-    line = stock_pb2.ReceivedLine(variant_id="var_789", warehouse_id="wh_101", quantity=5)
-    request = stock_pb2.ReceiveStockRequest(**ORG, request_id="req_1", lines=[line], reason="purchase")
-    assert (await stock.ReceiveStock(request)).rows[0].available_quantity == 12
-    assert fake.asked == [Receive("org_123", (DeliveryLine("var_789", "wh_101", 5),), "req_1", "purchase")]
-
-
-async def test_announce_and_deduct(stock: StockServiceStub, fake: FakeInventory) -> None:
-    lines = [stock_pb2.GoodsLine(variant_id="var_789", warehouse_id="wh_101", quantity=5)]
-    fake.outcome = StockAnnounced((A_ROW,))
-    await stock.AnnounceStock(stock_pb2.AnnounceStockRequest(**ORG, request_id="req_1", lines=lines))
-    fake.outcome = StockDeducted((A_ROW,), ())
-    await stock.DeductStock(stock_pb2.DeductStockRequest(**ORG, request_id="req_2", lines=lines, reference="till"))
-    line = Line("var_789", "wh_101", 5)
-    assert fake.asked == [
-        Announce("org_123", (line,), "req_1"),
-        Deduct("org_123", (line,), "req_2", "", "till"),
-    ]
 
 
 async def test_fulfill(stock: StockServiceStub, fake: FakeInventory) -> None:

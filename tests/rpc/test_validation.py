@@ -10,7 +10,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
-from actors.commands import Announce, Confirm, Deduct, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import Announce, Confirm, Deduct, Delete, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
 from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
 from rpc.messages import validation
@@ -265,6 +265,14 @@ def test_deduct() -> None:
     ]
     for lines in ([], [line] * 1_001, [stock_pb2.GoodsLine(**ROW, quantity=INT32_MAX), line]):
         assert fields(validation.deduct, stock_pb2.DeductStockRequest(**CHANGE, lines=lines)) == ["lines"]
+
+
+def test_delete() -> None:
+    assert validation.delete(stock_pb2.DeleteStockRequest(**CHANGE, **ROW)) == Delete(
+        "org_123", "var_789", "wh_101", "req_1", "purchase", "po_7"
+    )
+    bad = stock_pb2.DeleteStockRequest(**BAD_CHANGE)
+    assert fields(validation.delete, bad) == [*OF_CHANGE, "variant_id", "warehouse_id"]
 
 
 def test_fulfill() -> None:

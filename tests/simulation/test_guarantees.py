@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from simulation.audit.auditor import audit
-from simulation.audit.linearizability import corrupted, is_linearizable
+from simulation.audit.corruption import corrupted
+from simulation.audit.linearizability import is_linearizable
 from simulation.command import read_regressions
 from simulation.faults import Backend, calm, options_of
 from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt

@@ -167,6 +167,36 @@ class StoreContract:
         assert (row.available, row.version) == (7, 2)
         assert await store.load_warehouses() == [WarehouseRecord(ORGANIZATION, "w", "Warehouse w")]
 
+    @pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (2, 2), (4,), (1, 3), (3, 1)])
+    async def test_a_deleted_row_is_gone_and_may_be_made_again(
+        self, store: Store, scribe: Scribe, sizes: tuple[int, ...]
+    ) -> None:
+        emptied = [scribe.receive("kept"), scribe.counted([("v", "w", 0)])]
+        first = scribe.rows[StockKey(ORGANIZATION, "v", "w")]
+        history = [scribe.delete(), scribe.receive(quantity=3), scribe.counted([("v", "w", 0)]), scribe.delete()]
+        await store.write(emptied)
+        begin = 0
+        for size in sizes:
+            await store.write(history[begin : begin + size])
+            begin += size
+            found = await store.load_variants([VariantKey(ORGANIZATION, "v")])
+            last = history[begin - 1].changes[0].after
+            assert found == ([last] if last.exists else [])
+            assert [row.variant_id for row in await stock(store)] == ["kept", *["v" for _ in found]]
+        scribe.deleted.clear()  # memory has forgotten it
+        again = scribe.receive()
+        await store.write([again])
+        (row,) = await store.load_variants([VariantKey(ORGANIZATION, "v")])
+        assert (row, row.version) == (again.changes[0].after, 1)
+        assert row.stock_id != first.stock_id
+
+    async def test_a_row_is_deleted_only_as_the_service_knows_it(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.receive(), scribe.counted([("v", "w", 0)])])
+        key = StockKey(ORGANIZATION, "v", "w")
+        scribe.rows[key] = replace(scribe.rows[key], version=9)
+        with pytest.raises((StorageError, AssertionError)):
+            await store.write([scribe.delete()])
+
     async def test_an_import_sets_rows_old_and_new_and_renames_warehouses(self, store: Store, scribe: Scribe) -> None:
         await store.write([scribe.receive("v1", "w1", 3)])
         names = (WarehouseRecord(ORGANIZATION, "w1", "First"), WarehouseRecord(ORGANIZATION, "w2", "Second"))

@@ -34,6 +34,7 @@ class Scribe:
         self.lsn = 0
         self.at_ms = START_MS
         self.rows: dict[StockKey, StockRecord] = {}
+        self.deleted: dict[StockKey, StockRecord] = {}  # those of which the next row begins, as long as memory has them
         self.reservations: dict[tuple[str, str], ReservationRecord] = {}
 
     def receive(
@@ -87,6 +88,13 @@ class Scribe:
         )
         return self._transaction("reserve", changes=tuple(changes), reservation=reservation, request=request)
 
+    def delete(self, variant: str = "v", warehouse: str = "w", *, organization: str = ORGANIZATION) -> Transaction:
+        key = StockKey(organization, variant, warehouse)
+        before = self.rows.pop(key)
+        after = StockRecord(*key, f"stock-{self.lsn + 1:06d}", version=before.version + 1, is_deleted=True)
+        self.deleted[key] = after
+        return self._transaction("delete", changes=(RowChange(before, after),), reason="typing error")
+
     def reserve_after_receiving(self, *, ttl_ms: int = 15 * MINUTE_MS) -> list[Transaction]:
         return [self.receive(), self.reserve(ttl_ms=ttl_ms)]
 
@@ -122,6 +130,13 @@ class Scribe:
         organization = rng.choice(("org_1", "org_2"))
         rows = [row for row in self.rows.values() if row.organization_id == organization and row.available > 0]
         open_ones = [r for r in self.reservations.values() if r.organization_id == organization and r.holds_stock]
+        empty = [row for row in self.rows.values() if row.organization_id == organization and row.total == 0]
+        if empty and rng.randrange(2):
+            row = rng.choice(empty)
+            deletion = self.delete(row.variant_id, row.warehouse_id, organization=organization)
+            if rng.randrange(2):
+                self.deleted.clear()
+            return deletion
         action = rng.randrange(10)
         if action < 2 or not rows:
             variant, warehouse = f"v{rng.randrange(6)}", f"w{rng.randrange(3)}"
@@ -167,7 +182,8 @@ class Scribe:
         return self._change(key, Delta(sign.available * item.quantity, sign.reserved * item.quantity))
 
     def _change(self, key: StockKey, delta: Delta, *, min_stock: int = 0, max_stock: int = 0) -> RowChange:
-        before = self.rows.get(key) or StockRecord(*key, stock_id=f"stock of {'/'.join(key)}")
+        fresh = StockRecord(*key, stock_id=f"stock of {'/'.join(key)} at {self.lsn + 1}")
+        before = self.rows.get(key) or self.deleted.pop(key, fresh)
         after = replace(
             before,
             available=before.available + delta.available,
@@ -175,6 +191,7 @@ class Scribe:
             min_stock=min_stock or before.min_stock,
             max_stock=max_stock or before.max_stock,
             version=before.version + 1,
+            is_deleted=False,
         )
         self.rows[key] = after
         return RowChange(before, after)

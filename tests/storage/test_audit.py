@@ -44,6 +44,16 @@ DAMAGES = [
         for quantity in QUANTITIES
     ),
     ("movements of unknown rows", "DELETE FROM stock WHERE variant_id = 'b'", "org_1/b@w does not exist, but LSN 5"),
+    (
+        "movements of deleted rows",
+        "UPDATE stock_movement SET kind = 'delete' WHERE lsn = 5 AND variant_id = 'b'",
+        "org_1/b@w was deleted by LSN 5, but is there",
+    ),
+    (
+        "deletions of empty rows",
+        "UPDATE stock_movement SET kind = 'delete' WHERE lsn = 5 AND variant_id = 'b'",
+        "org_1/b@w was not empty when LSN 5 deleted it",
+    ),
     ("items of unknown rows", "DELETE FROM stock WHERE variant_id = 'b'", "org_1/b@w does not exist, but reservation"),
     (
         "openings of unknown rows",

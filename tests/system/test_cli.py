@@ -210,6 +210,26 @@ async def test_goods_come_in_in_several_lines_and_leave_over_the_counter(tmp_pat
         assert "mug\tw1\tw1\t6\t3\t" in (await run_cli("stock", "shop", *target))[1]
 
 
+async def test_a_row_that_a_typing_error_made_is_taken_back(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "shop", "captypo:3@south", *target)
+        status, _, err = await run_cli("delete", "shop", "captypo@south", *target)
+        assert (status, err) == (
+            1,
+            "Variant captypo in warehouse south has 3 available; only an empty row can go\n",
+        )
+        await run_cli("deduct", "shop", "captypo:3@south", *target)
+        gone = ("delete", "shop", "captypo@south", "--request-id", "x-1", *target)
+        assert await run_cli(*gone) == (0, "Stock row deleted: captypo@south.\n", "")
+        assert await run_cli(*gone) == (0, "Stock row deleted: captypo@south.\n", "")
+        assert (await run_cli("stock", "shop", *target))[2] == "shop has no such stock.\n"
+        assert (await run_cli("delete", "shop", "captypo@south", *target))[0] == 1
+        assert (await run_cli("delete", "shop", "captypo", *target))[0] == 2
+    status, out, _ = await run_cli("check", "--database-url", f"sqlite+aiosqlite:///{tmp_path / 'stock.db'}")
+    assert (status, "0 stock rows, 3 movements" in out) == (0, True)
+
+
 async def test_a_longer_time_limit_for_the_same_basket_changes_nothing_and_says_so(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")

@@ -57,6 +57,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
                 _registered_method=True)
+        self.DeleteStock = channel.unary_unary(
+                '/inventory.v1.StockService/DeleteStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
+                _registered_method=True)
         self.FulfillReservation = channel.unary_unary(
                 '/inventory.v1.StockService/FulfillReservation',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
@@ -109,6 +114,14 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteStock(self, request, context):
+        """Takes a row away that was made by mistake. It must be empty. What the ledger says of it stays, and the row can be
+        made again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FulfillReservation(self, request, context):
         """A confirmed reservation is shipped: its goods leave `reserved` and the total.
         """
@@ -152,6 +165,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeductStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.SerializeToString,
+            ),
+            'DeleteStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.SerializeToString,
             ),
             'FulfillReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.FulfillReservation,
@@ -280,6 +298,33 @@ class StockService:
             '/inventory.v1.StockService/DeductStock',
             inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/DeleteStock',
+            inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,6 +16,7 @@ class StockServiceStub:
     ReceiveStock: calls.UnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     AnnounceStock: calls.UnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
+    DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
@@ -26,6 +27,7 @@ class StockServiceBlockingStub(StockServiceStub):
     ReceiveStock: calls.BlockingUnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]  # type: ignore[assignment]
     AnnounceStock: calls.BlockingUnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]  # type: ignore[assignment]
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
+    DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
@@ -43,6 +45,9 @@ class StockServiceServicer:
     async def DeductStock(
         self, request: stock_pb2.DeductStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     ) -> stock_pb2.DeductStockResponse: ...
+    async def DeleteStock(
+        self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
+    ) -> stock_pb2.DeleteStockResponse: ...
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...
