@@ -166,19 +166,25 @@ def _crowd(random: Random) -> dict[str, Any]:
     """More callers at one moment than the journal takes for a few, on plenty of goods: batches are gathered, and the
     crowd comes and goes in rounds.
     """
-    think_s = random.choice((0.1, 1.0))
     return {
-        "clients": random.choice((30, 50, 80)),
-        "operations": random.choice((3, 4)),
-        "think_s": think_s,
-        "rounds_s": random.choice((0.0, think_s / 2)),
+        "clients": random.choice((50, 80)),
+        "operations": random.choice((4, 6)),
+        "think_s": 0.1,
+        "rounds_s": random.choice((0.1, 0.2)),
         "crowd_min": CROWD_MIN,
+        "dispatch": random.choice(("inline", "mixed")),
         "slow_turns": 0.0,
-        "slow_store_s": random.choice((0.01, 0.1)),
-        "variants": random.choice((2, 4)),
-        "pieces": random.choice((8, 60)),
-        "orders": random.choice((60, 200)),
-        "wishes": (16, 4, 4, 1, 4, 1, 1, 8, 2, 2, 1, 1),
+        "slow_store": 1.0,
+        "slow_store_s": 0.1,
+        "mailbox": 1_000,
+        "calls": 10_000,
+        "variants": 4,
+        "variants_in_memory": 100,
+        "orders_in_memory": 100,
+        "pieces": random.choice((30, 60)),
+        "orders": 200,
+        "lines_min": 1,
+        "wishes": (16, 4, 4, 1, 16, 0, 1, 1, 1, 1, 1, 1),
     }
 
 

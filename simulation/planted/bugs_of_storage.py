@@ -28,9 +28,22 @@ from supervisor.incarnation import Incarnation
 from supervisor.open_call import OpenCall
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
+from supervisor.transactions import journal
 from supervisor.transactions.journal import Journal
 
 # ---- durability -----------------------------------------------------------------------------------------------------
+
+
+@bug("a batch waits for a crowd that does not come", "G10")
+def crowd_waited_for_ever() -> Patches:
+    async def gather(self: Journal) -> None:
+        crowd = self._crowd if self._crowd >= journal.CROWD_MIN else 0
+        while len(self._entries) < crowd:
+            self._wakes_at, self._has_entries = crowd, anyio.Event()
+            await self._has_entries.wait()
+        self._wakes_at = 1
+
+    return [(Journal, "_gather", gather)]
 
 
 @bug("answers are given before they are durable", "G3")
