@@ -9,7 +9,8 @@ that one message is handled at a time and in order.
 
 Turned down: a task for each activation (4 to 5 KB each, two wake-ups a message); a memory stream as the mailbox
 (8 KB, and a message already handed to a receiving task is lost by a native cancellation); asking an actor first
-whether it would have to wait (it looked up everything twice).
+whether it would have to wait (it looked up everything twice; a stock row alone is asked so, since its judgement is a
+few comparisons and an envelope costs more, see `StockActor.prepare`).
 """
 
 from collections import deque

@@ -1,8 +1,8 @@
 """From a change of goods to changes of rows: what each command does, as one table.
 
 Everything here is synchronous and looks at the rows once, so what it says is true of one moment. Some changes hang on
-what the row has (goods that had been announced are taken from what is in transit, as far as it goes), so whoever
-prepares them asks again before the decision: see `supervisor/transactions/goods.py`.
+what the row has (goods that had been announced are taken from what is in transit, as far as it goes), so the caller
+that prepares them asks again before the decision: see `supervisor/transactions/goods.py`.
 """
 
 from collections.abc import Sequence

@@ -156,7 +156,7 @@ class Space:
         return self._pieces[place - 1] if place else None
 
     def take(self, pieces: int, quantity: int) -> str:
-        """Take this much from the warehouse that stands for all with so many pieces. Returns its id."""
+        """Take this much from the warehouse that stands for all that have these pieces. Returns its id."""
         warehouse_id = self._ids[pieces][0]
         self._move(warehouse_id, pieces, pieces - quantity)
         return warehouse_id

@@ -1,8 +1,8 @@
 """Queries: what callers want to know. Immutable, already validated at the door, and answered from durable state.
 
 Each names the type of its view: `answer(query: Query[V])` gives a `V`. A new query is one value here, one view in
-`actors/views.py`, one validation in `rpc/messages/validation.py` and, if the database is asked, one function in
-`storage/sql/reads.py`.
+`actors/views.py`, one validation in `rpc/messages/validation.py` and one arm in `supervisor/query_turns.py`; if the
+database is asked, also a method of the `Store` port and a function in `storage/sql/reads.py`.
 """
 
 from typing import Generic, TypeVar

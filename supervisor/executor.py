@@ -1,4 +1,8 @@
-"""How commands with an idempotency key are carried out, and how a reservation's order is found."""
+"""How commands with an idempotency key are carried out, and how a reservation's order is found.
+
+It stands behind the request's actor and before the order's: a retry has been seen to by then, and what belongs to an
+order still meets in the order's mailbox.
+"""
 
 from typing import assert_never
 

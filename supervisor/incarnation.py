@@ -16,12 +16,12 @@ from msgspec import Struct
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
 from actors.commands import Command
 from actors.order_actor import OrderServices
-from actors.outcomes import ActorCrashed, Fact, Refused
+from actors.outcomes import Fact
 from actors.queries import AnyQuery, Query
 from actors.records import Transaction
 from actors.reply import Event, Reply
 from actors.turn import Need, Turn, finish, first_need
-from actors.unavailable import Unavailable, database_behind, database_down, outcome_unknown, shutting_down, too_many
+from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
 from supervisor.activations.directory import DirectoryStatistics
 from supervisor.activations.order_directory import OrderDirectory
@@ -262,7 +262,7 @@ class Incarnation:
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""
         for reply in [*self._open_calls, *self._open_queries]:
-            with suppress(Refused, Unavailable, ActorCrashed):  # it goes to its caller, not to us
+            with suppress(Exception):  # it goes to its caller, not to us
                 await reply.wait()
         await self.journal.wait_durable()
         if not self.lease.holds:

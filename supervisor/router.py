@@ -1,4 +1,7 @@
-"""Which actor a command goes to."""
+"""Which actor a command goes to.
+
+One place decides it, so that all that is asked of one order, or under one idempotency key, meets in one mailbox.
+"""
 
 from functools import partial
 from typing import assert_never

@@ -6,13 +6,14 @@ ownership, or of the database's file, is final.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
 
 from actors.commands import Command
+from actors.exceptions import leaves
 from actors.outcomes import Fact
 from actors.queries import Query
 from actors.reply import Reply
@@ -181,7 +182,7 @@ class Supervisor:
         self._core = None
         self._note_down()
         self._on_serving(False)
-        for cause in _causes(error):
+        for cause in leaves(error):
             if isinstance(cause, OwnershipLost | DatabaseGone):
                 raise cause
         self._report(error)
@@ -200,11 +201,3 @@ class Supervisor:
                 raise
             except StorageError as error:
                 self._report(error)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _causes(inner)
-    else:
-        yield error

@@ -1,8 +1,8 @@
 """Bytes become messages here: what is no message is the caller's mistake, and is called so.
 
 An empty line takes 2 bytes encoded but 60 parsed: 50 MB of them would take 1.4 GB, and hold the event loop for
-6 s. Hence large messages have their fields counted before they are parsed. A message of a stream may have so many
-that even the counting would hold up other callers. It is cut between fields (an encoded message may be: its parts add
+6 s. Hence large messages have their fields counted before they are parsed. A message of a stream may have more
+than can be counted without holding up other callers. It is cut between fields (an encoded message may be: its parts add
 up to the whole), and each part is counted and parsed in a turn of its own.
 """
 

@@ -9,6 +9,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from actors.actor import Runnable, StartSoon
+from actors.exceptions import leaves
 from actors.stock_actor import StockActor
 from simulation.disks.faulty_store import FaultyStore
 from simulation.faults import Options
@@ -223,7 +224,7 @@ class SimulatedServer:
             self._note(f"{self.name} {'serves' if serving else 'does not serve'}")
 
     def _report(self, error: BaseException) -> None:
-        bugs = [cause for cause in _causes(error) if not isinstance(cause, StorageError)]
+        bugs = [cause for cause in leaves(error) if not isinstance(cause, StorageError)]
         if bugs and not self._is_of_no_account:
             self._fail(f"a bug ended an incarnation: {bugs[0]!r}")
 
@@ -247,9 +248,3 @@ def limits_of(options: Options) -> Limits:
         stall_s=4 * options.heartbeat_s,
         keep_days=options.keep_s,  # for the simulation's housekeeping a day is a second
     )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [cause for inner in error.exceptions for cause in _causes(inner)]
-    return [error]

@@ -27,7 +27,7 @@ from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
 from stockkeeper.command_line.server_call import explain, parse_target, refuse_lines
-from stockkeeper.command_line.stock_csv import BadFile, CountedLines, read_counted_lines
+from stockkeeper.stock_csv import BadFile, CountedLines, read_counted_lines
 
 CONNECT_TIMEOUT_S = 10.0
 TIMEOUT_S = 600.0

@@ -10,8 +10,8 @@ from actors.bounds import TTL_MINUTES_MAX
 from stockkeeper.command_line.output import Column, counted, print_list, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
 from stockkeeper.command_line.server_call import REPEATABLE, call, under_request_id
-from stockkeeper.command_line.whole_number import whole_number
 from stockkeeper.config import ConfigurationError
+from stockkeeper.whole_number import whole_number
 
 PAGE_ROWS_MAX = 1_000
 ITEMS_SHOWN_MAX = 5

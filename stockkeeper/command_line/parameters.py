@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter, Token
 
 from actors.bounds import INT32_MAX
-from stockkeeper.command_line.whole_number import whole_number
 from stockkeeper.config import DEFAULT_PORT
+from stockkeeper.whole_number import whole_number
 
 DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
 

@@ -20,12 +20,12 @@ from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
-from stockkeeper.command_line.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.config import ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from storage.sql.database_url import show_url
 from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor

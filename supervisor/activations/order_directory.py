@@ -1,4 +1,7 @@
-"""Which orders are in memory, and how a reservation's order is found."""
+"""Which orders are in memory, and how a reservation's order is found.
+
+Callers name reservations, actors are orders: so that two calls for one reservation meet, its order is found first.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 

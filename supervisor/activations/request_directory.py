@@ -1,4 +1,8 @@
-"""Which idempotency keys are in memory."""
+"""Which idempotency keys are in memory.
+
+A key that the filter does not know is certainly new, and costs no read; any other is looked up once the journal is
+durable, since its answer may be on its way to the disk.
+"""
 
 from collections.abc import Awaitable, Callable
 

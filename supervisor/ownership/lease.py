@@ -18,7 +18,6 @@ from typing import Any
 from actors.actor import StartSoon
 from actors.outcomes import Refused
 from actors.reply import Reply
-from actors.turn import Turn
 from actors.unavailable import Unavailable, database_down
 from storage.store import LEASE_S
 
@@ -46,6 +45,7 @@ class Lease:
         self._is_over = is_over
         self._until_s = -math.inf
         self._waiting: deque[Reply[None]] = deque()
+        self._is_renewing = False
 
     def __repr__(self) -> str:
         return f"<Lease holds={self.holds} waiting={len(self._waiting)}>"
@@ -70,23 +70,18 @@ class Lease:
             proof = self.next_proof()
             proof.when_done(lambda: _give_after(proof, reply, value, error))
 
-    def hold(self) -> Turn[None]:
-        """End when what was read from memory before may be answered.
-
-        Raises:
-            Unavailable: the incarnation ended before that was certain.
-        """
-        if not self.holds:
-            yield self.next_proof()
-
     def next_proof(self) -> Reply[None]:
-        """Given at the next proof of ownership; fails as `hold` does."""
+        """Given at the next look at the epoch that finds it ours.
+
+        It fails with `Unavailable` if the incarnation ends before that.
+        """
         reply: Reply[None] = Reply()
         if self._is_over():
             reply.fail(database_down())
         else:
             self._waiting.append(reply)
-            if len(self._waiting) == 1:
+            if not self._is_renewing:
+                self._is_renewing = True
                 self._start_soon(self._renew)
         return reply
 
@@ -96,12 +91,15 @@ class Lease:
             self._waiting.popleft().fail(error)
 
     async def _renew(self) -> None:
-        while waiting := len(self._waiting):
-            asked_at_s = self._monotonic_s()
-            await self._check_ownership()
-            self.prove(asked_at_s)
-            for _ in range(waiting):
-                self._waiting.popleft().set(None)
+        try:
+            while waiting := len(self._waiting):
+                asked_at_s = self._monotonic_s()
+                await self._check_ownership()
+                self.prove(asked_at_s)
+                for _ in range(waiting):
+                    self._waiting.popleft().set(None)
+        finally:
+            self._is_renewing = False
 
 
 def _give_after(proof: Reply[None], reply: Reply[Any], value: Any, error: Exception | None) -> None:

@@ -10,7 +10,7 @@ Why it cannot deadlock: a transaction waits on a row only for one that holds tha
 smaller keys than the one it waits on. So along any chain of waiting the rows grow, and a chain cannot close. A
 transaction that is refused somewhere lets everything go before it looks again.
 
-Why nothing slips in between: granted holds stay valid whatever others do (`actors/stock_actor.py`), so the time
+Why nothing slips in between: granted holds stay valid whatever others do (`actors/stock_state.py`), so the time
 between the phases does not matter, and within `decide` nothing else runs.
 
 Turned down: locking rows for the whole transaction (every order for a hot row would wait for the disk);

@@ -1,4 +1,4 @@
-"""What is long over leaves the working tables, and whoever remembers it is answered as before."""
+"""What is long over leaves the working tables, and a caller that remembers it is answered as before."""
 
 from contextlib import suppress
 

@@ -53,7 +53,7 @@ async def test_a_crowd_is_written_together(world: World, monkeypatch: pytest.Mon
     assert store.sizes == [1, *[CROWD_MIN] * CALLS]
 
 
-async def test_who_is_left_of_a_crowd_is_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_last_callers_of_a_crowd_are_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Recorder(world)
     async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
         await bring(core, {("a", "w1"): 1_000})

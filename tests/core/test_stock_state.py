@@ -145,7 +145,7 @@ def test_sums_over_the_holds_are_what_the_holds_add_up_to() -> None:
     assert state.prepare(7, Delta(-10, -10)) is Verdict.GRANTED
 
 
-def test_who_would_wait_where_too_many_wait_is_turned_away() -> None:
+def test_a_prepare_is_turned_away_where_too_many_wait() -> None:
     dispatcher = InlineDispatcher(lambda task: pytest.fail("no turn of a row suspends"))
     actor = StockActor(row(10), dispatcher, lambda actor, error: pytest.fail(repr(error)), mailbox_messages_max=2)
     held, first, second, third = (actor.ask(Prepare(number, Delta(-8, 8))) for number in range(4))

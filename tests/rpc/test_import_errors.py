@@ -8,7 +8,7 @@ from stockkeeper_client import InventoryClient, StockLine, error_details
 
 from actors.outcomes import ImportRejected, Refused, RefusedLine
 from rpc.rpc_server import RpcServer
-from stockkeeper.command_line.stock_csv import read_counted_lines
+from stockkeeper.stock_csv import read_counted_lines
 from tests.rpc.fake_inventory import FakeInventory
 from tests.system.servers import run_cli
 

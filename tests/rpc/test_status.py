@@ -141,7 +141,7 @@ def test_forty_short_lines_of_usual_ids_are_all_named() -> None:
     assert len(unpacked(status, PreconditionFailure).violations) == 40
 
 
-def test_who_takes_more_gets_more() -> None:
+def test_a_caller_that_takes_more_details_gets_more() -> None:
     errors = tuple(RefusedLine(n, "total_quantity must be 0 to 2147483647") for n in range(1_000))
     status = to_status(describe_refusal(ImportRejected(errors, 1_000)), 128 * 1024)
     assert len(unpacked(status, ImportErrors).errors) == 1_000

@@ -26,7 +26,7 @@ class Load:
         self._more.set()
 
     async def wait_for_more(self, reservations: int) -> None:
-        """Return when so many more reservations were acknowledged."""
+        """Return when this many more reservations were acknowledged."""
         wanted = len(self.acknowledged) + reservations
         with anyio.fail_after(60):
             while len(self.acknowledged) < wanted:

@@ -15,7 +15,7 @@ from tests.system.servers import ROOT, ServerProcess, run_cli, start_server
 pytestmark = pytest.mark.anyio
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run by their own tests below, by CI itself, or by whoever sets the machine up.
+# Run by their own tests below, by CI itself, or by the person that sets the machine up.
 MAKE_TARGETS = {"run", "demo", "test", "setup", "check", "proto", "bench", "simulate", "torture", "docs"}
 
 

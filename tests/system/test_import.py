@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stockkeeper_client import InventoryClient
 
-from stockkeeper.command_line.stock_csv import read_counted_lines
+from stockkeeper.stock_csv import read_counted_lines
 from tests.system.servers import ROOT, run_cli, running_server
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
 from actors.outcomes import ImportRejected, Refused, RefusedLine
 from rpc.messages.import_lines import ImportLines
-from stockkeeper.command_line.whole_number import whole_number
+from stockkeeper.whole_number import whole_number
 
 NEEDED = ("organization_id", "variant_id", "warehouse_id", "total_quantity")
 TEXTS = ("organization_id", "variant_id", "warehouse_id", "warehouse_name")
