@@ -1,7 +1,7 @@
 """Counted totals. No order is involved; the idempotency key alone serializes retries.
 
-An import may have very many rows. It goes in chunks, so that others have their turn in between, and keeps every row held
-up to its one synchronous decision: nobody counts a row anew, or sells from it by an old figure, before that.
+An import may have very many rows. It goes in chunks, so that others have their turn in between, and keeps every row
+held up to its one synchronous decision: nobody counts a row anew, or sells from it by an old figure, before that.
 """
 
 from collections.abc import Sequence
