@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.bounds import ALTERNATIVES_MAX
-from actors.commands import Line
+from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
 from actors.planner import Free, Placement, place
 from actors.records import Delta, ReservationItem, StockKey
@@ -128,6 +128,25 @@ def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse
     """The refusal of a row that does not exist, and where else its variant is."""
     free = {variant_id: variants[variant_id].free_if_rivals_abort()}
     return StockNotFound(variant_id, warehouse_id, _alternatives(free, variant_id, warehouse_id))
+
+
+def existing_rows(named: Sequence[Adjustment], variants: Mapping[str, VariantStock]) -> list[StockActor]:
+    """The row that each of these names.
+
+    Raises:
+        Refused: some do not exist; all of those are named.
+    """
+    rows = [variants[one.variant_id].rows.get(one.warehouse_id) for one in named]
+    found = [row for row in rows if row is not None and row.state.record.exists]
+    if len(found) == len(named):
+        return found
+    free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
+    first, *others = [
+        MissingStock(one.variant_id, one.warehouse_id, _alternatives(free, one.variant_id, one.warehouse_id))
+        for one, row in zip(named, rows, strict=True)
+        if row is None or not row.state.record.exists
+    ]
+    raise Refused(StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others)))
 
 
 def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> tuple[Shortage, ...]:

@@ -2,6 +2,8 @@
 (`rpc/messages/validation.py`). Their tags name them on the link to a front-end and in fingerprints.
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 from actors.plain_value import PlainValue
@@ -101,6 +103,34 @@ class Deduct(Struct, frozen=True, tag=True):
     reference: str = ""
 
 
+AdjustmentKind = Literal["delta", "mark_damaged", "repair", "write_off_damaged", "count"]
+
+
+class Adjustment(PlainValue, frozen=True):
+    """What was found about one row.
+
+    `pieces` is what a `delta` adds to what is available, negative takes away; how many pieces are damaged now, were
+    repaired or are thrown away; or the total that was counted. With `expected_total` a count holds only if the row has
+    that total: one that was taken before a sale must not bring the sold pieces back.
+    """
+
+    variant_id: str
+    warehouse_id: str
+    kind: AdjustmentKind
+    pieces: int
+    expected_total: int | None = None
+
+
+class Adjust(Struct, frozen=True, tag=True):
+    """Rows are not as the service has them: set them right, all or none. Each row stands once."""
+
+    organization_id: str
+    lines: tuple[Adjustment, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+
+
 class Delete(Struct, frozen=True, tag=True):
     """A row was made by mistake, or is no longer needed: take it away. It must be empty."""
 
@@ -140,7 +170,7 @@ Ending = Release | Fulfill | Expire
 OrderCommand = Reserve | Confirm | Ending
 """What the actor of an order carries out."""
 
-GoodsCommand = Receive | Announce | Deduct
+GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
 KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | Import

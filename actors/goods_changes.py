@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from typing import TypeVar, assert_never
 
 from actors.bounds import INT32_MAX
-from actors.commands import Announce, Deduct, DeliveryLine, GoodsCommand, Line, Receive
-from actors.outcomes import QuantityTooLarge, Refused, TooLargeRow
+from actors.commands import Adjust, Adjustment, Announce, Deduct, DeliveryLine, GoodsCommand, Line, Receive
+from actors.outcomes import (
+    AdjustmentCause,
+    AdjustmentsRefused,
+    QuantityTooLarge,
+    Refused,
+    RefusedAdjustment,
+    TooLargeRow,
+)
 from actors.records import Delta, StockRecord
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
@@ -25,8 +32,10 @@ def changes_of(command: GoodsCommand, rows: Sequence[StockActor]) -> list[tuple[
         rows: the row of each line.
 
     Raises:
-        Refused: a total would exceed 2^31-1; all such rows are named.
+        Refused: a total would exceed 2^31-1, or an adjustment is not of the row as it stands; all such rows are named.
     """
+    if isinstance(command, Adjust):
+        return _adjusted(command, rows)
     deltas = _deltas(command, rows)
     too_large = [
         TooLargeRow(row.key.variant_id, row.key.warehouse_id, total)
@@ -38,7 +47,50 @@ def changes_of(command: GoodsCommand, rows: Sequence[StockActor]) -> list[tuple[
     return list(deltas.items())
 
 
-def _deltas(command: GoodsCommand, rows: Sequence[StockActor]) -> dict[StockActor, Delta]:
+def _adjusted(command: Adjust, rows: Sequence[StockActor]) -> list[tuple[StockActor, Change]]:
+    """The same for adjustments. A row that was deleted meanwhile changes nothing: the caller looks for it again."""
+    there = [(line, row) for line, row in zip(command.lines, rows, strict=True) if row.state.record.exists]
+    wrong = [
+        RefusedAdjustment(cause, row.state.record, line.pieces)
+        for line, row in there
+        if (cause := why_not_adjusted(line, row.state.record)) is not None
+    ]
+    if wrong:
+        raise Refused(AdjustmentsRefused(tuple(wrong)))
+    return [(row, adjusted(line, row.state.record)) for line, row in there]
+
+
+def adjusted(line: Adjustment, record: StockRecord) -> Delta:
+    """What an adjustment changes in its row as it stands."""
+    pieces = line.pieces
+    match line.kind:
+        case "delta":
+            return Delta(pieces)
+        case "mark_damaged":
+            return Delta(-pieces, 0, pieces)
+        case "repair":
+            return Delta(pieces, 0, -pieces)
+        case "write_off_damaged":
+            return Delta(0, 0, -pieces)
+        case "count":
+            return Delta(pieces - record.total)
+        case _ as never:
+            assert_never(never)
+
+
+def why_not_adjusted(line: Adjustment, record: StockRecord) -> AdjustmentCause | None:
+    """Why the row, as it stands, is not adjusted; None if it is."""
+    delta = adjusted(line, record)
+    if line.expected_total not in (None, record.total):
+        return "stale"
+    if record.available + delta.available < 0:
+        return "below_reserved" if line.kind == "count" else "insufficient"
+    if record.damaged + delta.damaged < 0:
+        return "insufficient"
+    return "too_large" if record.total + delta.total > INT32_MAX else None
+
+
+def _deltas(command: Receive | Announce | Deduct, rows: Sequence[StockActor]) -> dict[StockActor, Delta]:
     match command:
         case Receive():
             by_row = _by_row(command.lines, rows)

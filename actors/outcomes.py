@@ -5,10 +5,12 @@ for word. Inside the core a refusal travels as the exception `Refused`; only `rp
 which status each one becomes.
 """
 
+from typing import Literal
+
 from msgspec import Struct
 
 from actors.commands import Line
-from actors.records import ReservationRecord
+from actors.records import ReservationRecord, StockRecord
 from actors.views import StockView
 
 # ---- facts ------------------------------------------------------------------------------------------------------
@@ -61,6 +63,10 @@ class StockDeducted(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
 
 
+class StockAdjusted(Struct, frozen=True, tag=True):
+    rows: tuple[MovedRow, ...]
+
+
 class StockDeleted(Struct, frozen=True, tag=True):
     """`stock_id` of the row that is gone."""
 
@@ -86,6 +92,7 @@ Fact = (
     | StockReceived
     | StockAnnounced
     | StockDeducted
+    | StockAdjusted
     | StockDeleted
     | StockImported
 )
@@ -183,6 +190,33 @@ class StockNotEmpty(Struct, frozen=True, tag=True):
     in_transit: int
 
 
+AdjustmentCause = Literal["stale", "below_reserved", "insufficient", "too_large"]
+
+
+class RefusedAdjustment(Struct, frozen=True):
+    """Why a row is not adjusted: a count is not of its total, or leaves less than is reserved; there is too little to
+    take away; or the total would exceed 2^31-1. `record` is the row as it stands.
+    """
+
+    cause: AdjustmentCause
+    record: StockRecord
+    pieces: int  # that were asked for
+
+    @property
+    def variant_id(self) -> str:
+        return self.record.variant_id
+
+    @property
+    def warehouse_id(self) -> str:
+        return self.record.warehouse_id
+
+
+class AdjustmentsRefused(Struct, frozen=True, tag=True):
+    """All rows that are wrong."""
+
+    rows: tuple[RefusedAdjustment, ...]
+
+
 class TooLargeRow(Struct, frozen=True):
     """A row whose total would be `total`."""
 
@@ -229,6 +263,7 @@ Refusal = (
     | ReservationNotConfirmed
     | QuantityTooLarge
     | StockNotEmpty
+    | AdjustmentsRefused
     | ImportRejected
     | RequestIdReused
 )

@@ -23,6 +23,7 @@ TransactionKind = Literal[
     "receive",
     "announce",
     "deduct",
+    "adjust",
     "delete",
     "import",
     "remember",

@@ -3,6 +3,7 @@
 import msgspec
 
 from actors.commands import (
+    Adjust,
     Announce,
     Command,
     Confirm,
@@ -156,6 +157,9 @@ def _command(command: Command) -> str:
         case Receive() | Announce() | Deduct():
             lines = ", ".join(map(_line_of_basket, command.lines))
             return f"{type(command).__name__} {lines} key {command.request_id}"
+        case Adjust():
+            lines = ", ".join(f"{one.kind} {one.pieces} {one.variant_id}@{one.warehouse_id}" for one in command.lines)
+            return f"Adjust {lines} key {command.request_id}"
         case Delete():
             return f"Delete {command.variant_id}@{command.warehouse_id} key {command.request_id}"
         case Import():

@@ -7,6 +7,7 @@ order still meets in the order's mailbox.
 from typing import assert_never
 
 from actors.commands import (
+    Adjust,
     Announce,
     Confirm,
     Deduct,
@@ -71,7 +72,7 @@ class Executor:
                 return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
             case Fulfill():
                 return self.ask_owner(command)
-            case Receive() | Announce() | Deduct():
+            case Receive() | Announce() | Deduct() | Adjust():
                 return self._goods.move(command)
             case Delete():
                 return self._deleting.delete(command)

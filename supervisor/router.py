@@ -8,6 +8,7 @@ from typing import assert_never
 
 from actors.actor import StartSoon
 from actors.commands import (
+    Adjust,
     Announce,
     Command,
     Confirm,
@@ -70,7 +71,7 @@ class Router:
         match command:
             case Reserve(request_id=""):
                 self._reserve(command, reply)
-            case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Delete() | Import():
+            case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Adjust() | Delete() | Import():
                 self._requests.ask(command, reply)
             case Confirm() | Release():
                 key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

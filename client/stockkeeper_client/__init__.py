@@ -4,13 +4,15 @@ from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
 from stockkeeper_client.client import InventoryClient
 from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
-from stockkeeper_client.items import Item, ReceivedLine, StockLine
+from stockkeeper_client.items import AdjustedRow, CountedTotal, Item, ReceivedLine, StockLine
 from stockkeeper_client.stock import StockClient
 
 __all__ = [
+    "AdjustedRow",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",
+    "CountedTotal",
     "ErrorDetails",
     "FieldViolation",
     "InventoryClient",

@@ -12,7 +12,7 @@ from stockkeeper_client.v1.protobuf import Message
 _M = TypeVar("_M", bound=Message)
 
 REQUIRED_OF_ITEM = ("variant_id", "quantity")
-REQUIRED_OF_RECEIVED_LINE = ("variant_id", "warehouse_id")
+REQUIRED_OF_ROW = ("variant_id", "warehouse_id")
 
 
 class Item(TypedDict):
@@ -39,6 +39,29 @@ class ReceivedLine(TypedDict):
     quantity: NotRequired[int]
     damaged_quantity: NotRequired[int]
     from_in_transit: NotRequired[bool]
+
+
+class CountedTotal(TypedDict):
+    """The total of a row as it was counted; if `expected_total` is given, the row must have that one now."""
+
+    counted_total: int
+    expected_total: NotRequired[int]
+
+
+class AdjustedRow(TypedDict):
+    """A row and one thing that was found about it: pieces to add or, below 0, to take away; pieces that are damaged
+    now, were repaired or are thrown away; or a count.
+
+    >>> found: AdjustedRow = {"variant_id": "mug", "warehouse_id": "madrid", "mark_damaged": 3}
+    """
+
+    variant_id: str
+    warehouse_id: str
+    delta: NotRequired[int]
+    mark_damaged: NotRequired[int]
+    repair: NotRequired[int]
+    write_off_damaged: NotRequired[int]
+    count: NotRequired[CountedTotal]
 
 
 class StockLine(TypedDict):

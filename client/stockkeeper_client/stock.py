@@ -5,7 +5,15 @@ from contextlib import aclosing
 from uuid import uuid4
 
 from stockkeeper_client.connection import Connection
-from stockkeeper_client.items import REQUIRED_OF_RECEIVED_LINE, Item, ReceivedLine, StockLine, to_message, to_messages
+from stockkeeper_client.items import (
+    REQUIRED_OF_ROW,
+    AdjustedRow,
+    Item,
+    ReceivedLine,
+    StockLine,
+    to_message,
+    to_messages,
+)
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
@@ -62,7 +70,7 @@ class StockClient:
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
             request_id=request_id or str(uuid4()),
-            lines=to_messages(pb.ReceivedLine, lines, "lines", REQUIRED_OF_RECEIVED_LINE),
+            lines=to_messages(pb.ReceivedLine, lines, "lines", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
         )
@@ -113,6 +121,30 @@ class StockClient:
             reference=reference,
         )
         return await self._connection.call(self.stub.DeductStock, request, timeout_s=timeout_s)
+
+    async def adjust_stock(
+        self,
+        organization_id: str,
+        adjustments: Iterable[AdjustedRow | pb.Adjustment],
+        *,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.AdjustStockResponse:
+        """Sets rows right that are not as the service has them, all or none; each row once.
+
+        An adjustment is an AdjustedRow, a mapping with the row's ids and one of its changes. A `count` with
+        `expected_total` is refused with COUNT_IS_STALE where the row has another total by now.
+        """
+        request = pb.AdjustStockRequest(
+            organization_id=organization_id,
+            request_id=request_id or str(uuid4()),
+            adjustments=to_messages(pb.Adjustment, adjustments, "adjustments", REQUIRED_OF_ROW),
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.AdjustStock, request, timeout_s=timeout_s)
 
     async def delete_stock(
         self,

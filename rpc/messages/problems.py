@@ -14,6 +14,7 @@ from grpc import StatusCode
 from actors.bounds import INT32_MAX
 from actors.outcomes import (
     ActorCrashed,
+    AdjustmentsRefused,
     ImportRejected,
     InsufficientStock,
     MissingStock,
@@ -34,7 +35,7 @@ from actors.outcomes import (
 )
 from actors.unavailable import Unavailable
 from rpc.messages.rules import Invalid, Violation
-from rpc.messages.status import Problem
+from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
 
 INTERNAL = Problem(StatusCode.INTERNAL, "INTERNAL", "Internal error")
 
@@ -96,6 +97,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _quantity_too_large(refusal)
         case StockNotEmpty():
             return _stock_not_empty(refusal)
+        case AdjustmentsRefused():
+            return _adjustments_refused(refusal)
         case ImportRejected():
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):
@@ -181,6 +184,21 @@ def _stock_not_empty(refusal: StockNotEmpty) -> Problem:
             **{name: str(pieces) for name, pieces in quantities.items()},
         },
     )
+
+
+def _adjustments_refused(refusal: AdjustmentsRefused) -> Problem:
+    first, *others = refusal.rows
+    record = first.record
+    message = f"Variant {record.variant_id} in warehouse {record.warehouse_id} {why_not_adjusted(first)}"
+    if others:
+        message += f" (and {len(others)} more)"
+    metadata = {
+        **{"variant_id": record.variant_id, "warehouse_id": record.warehouse_id, "requested": str(first.pieces)},
+        **{"total": str(record.total), "available": str(record.available), "reserved": str(record.reserved)},
+        **{"damaged": str(record.damaged), "in_transit": str(record.in_transit)},
+    }
+    code = StatusCode.FAILED_PRECONDITION
+    return Problem(code, REASON_OF_CAUSE[first.cause], message, metadata, listed=refusal.rows)
 
 
 def _import_rejected(refusal: ImportRejected) -> Problem:

@@ -10,6 +10,7 @@ from actors.outcomes import (
     ReservationConfirmed,
     ReservationFulfilled,
     ReservationReleased,
+    StockAdjusted,
     StockAnnounced,
     StockDeducted,
     StockDeleted,
@@ -149,6 +150,10 @@ def deducted(fact: StockDeducted) -> stock_pb2.DeductStockResponse:
         for line in fact.lines
     ]
     return stock_pb2.DeductStockResponse(message="Stock deducted", rows=stock_info(fact.rows), lines=lines)
+
+
+def adjusted(fact: StockAdjusted) -> stock_pb2.AdjustStockResponse:
+    return stock_pb2.AdjustStockResponse(message="Stock adjusted", rows=stock_info(fact.rows))
 
 
 def deleted(fact: StockDeleted) -> stock_pb2.DeleteStockResponse:

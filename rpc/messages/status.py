@@ -18,7 +18,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
-from actors.outcomes import MissingStock, RefusedLine, Shortage, TooLargeRow
+from actors.outcomes import AdjustmentCause, MissingStock, RefusedAdjustment, RefusedLine, Shortage, TooLargeRow
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
@@ -31,8 +31,15 @@ DETAILS_BYTES_MAX = 256 * 1024
 _PACKING_BYTES = 256  # at most, for the type names of three packed details
 _LIST_ENTRY_BYTES = 6  # at most, for the tag and length of one entry
 
-RowProblem = Shortage | MissingStock | TooLargeRow
+RowProblem = Shortage | MissingStock | TooLargeRow | RefusedAdjustment
 """What can be wrong with a row."""
+
+REASON_OF_CAUSE: dict[AdjustmentCause, str] = {
+    "stale": "COUNT_IS_STALE",
+    "below_reserved": "BELOW_RESERVED",
+    "insufficient": "INSUFFICIENT_STOCK",
+    "too_large": "QUANTITY_TOO_LARGE",
+}
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -112,7 +119,7 @@ def _list_message(problem: Problem, room: int) -> Message:
     match problem.listed[0]:
         case Violation():
             return BadRequest(field_violations=entries)
-        case Shortage() | MissingStock() | TooLargeRow():
+        case Shortage() | MissingStock() | TooLargeRow() | RefusedAdjustment():
             return PreconditionFailure(violations=entries)
         case RefusedLine():
             return ImportErrors(errors=entries, errors_total=problem.listed_total)
@@ -136,6 +143,8 @@ def _entry(listed: Violation | RowProblem | RefusedLine) -> Message:
             return _precondition("INSUFFICIENT_STOCK", listed, what)
         case MissingStock():
             return _precondition("STOCK_NOT_FOUND", listed, "no such stock")
+        case RefusedAdjustment(cause=cause):
+            return _precondition(REASON_OF_CAUSE[cause], listed, why_not_adjusted(listed))
         case TooLargeRow(total=total):
             return _precondition("QUANTITY_TOO_LARGE", listed, f"the total would be {total}")
         case RefusedLine():
@@ -156,3 +165,18 @@ def _percent_encoded_bytes(message: str) -> int:
     if message.isascii() and message.isprintable():
         return len(message) + 2 * message.count("%")
     return 3 * len(message.encode())
+
+
+def why_not_adjusted(row: RefusedAdjustment) -> str:
+    """What stands in the way, with the figures as they are."""
+    record = row.record
+    bound = record.reserved + record.damaged + record.in_transit
+    match row.cause:
+        case "stale":
+            return f"has {record.total} in all, and the count expects another total"
+        case "below_reserved":
+            return f"has {bound} reserved, damaged or in transit, and {row.pieces} were counted"
+        case "insufficient":
+            return f"has {record.available} available and {record.damaged} damaged, and {row.pieces} were asked for"
+        case "too_large":
+            return f"has {record.total} in all, and cannot have {row.pieces} more"

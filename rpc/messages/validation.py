@@ -6,12 +6,26 @@ thousands of times a second.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, get_args
+from typing import Protocol, TypeVar, cast, get_args
 
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
-from actors.commands import Announce, Confirm, Deduct, Delete, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import (
+    Adjust,
+    Adjustment,
+    AdjustmentKind,
+    Announce,
+    Confirm,
+    Deduct,
+    Delete,
+    DeliveryLine,
+    Fulfill,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import ReservationState, StockKey
 from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_stock_token
@@ -171,6 +185,43 @@ def deduct(request: stock_pb2.DeductStockRequest) -> Deduct:
     return Deduct(request.organization_id, lines, *change)
 
 
+def adjust(request: stock_pb2.AdjustStockRequest) -> Adjust:
+    faults: list[Violation] = []
+    change = _change(faults, request, _check_id)
+    lines: dict[tuple[str, str], Adjustment] = {}
+    for position, line in enumerate(_bounded(faults, request.adjustments, "adjustments")):
+        place = f"adjustments[{position}]"
+        _check_id(faults, f"{place}.variant_id", line.variant_id)
+        _check_id(faults, f"{place}.warehouse_id", line.warehouse_id)
+        if (line.variant_id, line.warehouse_id) in lines:
+            faults.append(Violation(place, "must be of another row than those before it"))
+        lines[line.variant_id, line.warehouse_id] = _adjustment(faults, place, line)
+    _raise_if_any(faults)
+    return Adjust(request.organization_id, tuple(lines.values()), *change)
+
+
+def _adjustment(faults: list[Violation], place: str, line: stock_pb2.Adjustment) -> Adjustment:
+    row = line.variant_id, line.warehouse_id
+    kind = cast(AdjustmentKind | None, line.WhichOneof("change"))
+    if kind == "count":
+        count = line.count
+        if count.counted_total < 0:
+            faults.append(Violation(f"{place}.count.counted_total", FIGURE_RULE))
+        if count.expected_total < 0:
+            faults.append(Violation(f"{place}.count.expected_total", FIGURE_RULE))
+        expected = count.expected_total if count.HasField("expected_total") else None
+        return Adjustment(*row, kind, count.counted_total, expected)
+    if kind is None:
+        faults.append(Violation(f"{place}.change", "must be given"))
+        return Adjustment(*row, "delta", 0)
+    pieces: int = getattr(line, kind)
+    if kind == "delta" and (not pieces or pieces < -INT32_MAX):
+        faults.append(Violation(f"{place}.delta", f"must be 1 to {INT32_MAX}, or the same below 0"))
+    if kind != "delta" and pieces < 1:
+        faults.append(Violation(f"{place}.{kind}", QUANTITY_RULE))
+    return Adjustment(*row, kind, pieces)
+
+
 def delete(request: stock_pb2.DeleteStockRequest) -> Delete:
     faults: list[Violation] = []
     change = _change(faults, request, _check_id)
@@ -285,11 +336,11 @@ def _check_received(faults: list[Violation], place: str, line: stock_pb2.Receive
         faults.append(Violation(f"{place}.quantity", f"{QUANTITY_RULE}, or 0 if damaged pieces came"))
 
 
-def _bounded(faults: list[Violation], lines: Sequence[T]) -> Sequence[T]:
+def _bounded(faults: list[Violation], lines: Sequence[T], field: str = "lines") -> Sequence[T]:
     """The lines, none if there are too many to look at."""
     if 1 <= len(lines) <= LINES_MAX:
         return lines
-    faults.append(Violation("lines", f"must have 1 to {LINES_MAX} lines"))
+    faults.append(Violation(field, f"must have 1 to {LINES_MAX} lines"))
     return ()
 
 

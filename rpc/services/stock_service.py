@@ -56,6 +56,9 @@ class StockServicer:
     def DeductStock(self, request: pb.DeductStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.deduct(request)), responses.deducted)
 
+    def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(validation.adjust(request)), responses.adjusted)
+
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
 

@@ -4,6 +4,7 @@ from typing import assert_never
 
 import actors.idempotency
 from actors.commands import (
+    Adjust,
     Announce,
     Command,
     Confirm,
@@ -30,7 +31,7 @@ def cause_of(request: Command) -> object:
         case Confirm() | Release() | Fulfill():
             kind = type(request).__name__.lower()
             return (kind, request.organization_id, request.reservation_id)
-        case Receive() | Announce() | Deduct():
+        case Receive() | Announce() | Deduct() | Adjust():
             return cause_of_goods(request)
         case Delete():
             return ("delete", request.organization_id, request.request_id, request.variant_id, request.warehouse_id)
@@ -53,7 +54,7 @@ def cause_in(transaction: Transaction) -> object | None:
         case "confirm" | "release" | "fulfill":
             assert reservation is not None
             return (transaction.kind, reservation.organization_id, reservation.reservation_id)
-        case "receive" | "announce" | "deduct":
+        case "receive" | "announce" | "deduct" | "adjust":
             return cause_in_goods(transaction)
         case "delete":
             rows = [part for change in transaction.changes for part in change.after.key[1:]]

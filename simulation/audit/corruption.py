@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from actors.commands import Announce, Confirm, Deduct, Receive, Release, Reserve
+from actors.commands import Adjust, Announce, Confirm, Deduct, Receive, Release, Reserve
 from actors.outcomes import InsufficientStock, ReservationNotFound
 from actors.queries import CheckBasket, GetStock
 from simulation.audit.expected_goods import GoodsFact
@@ -48,7 +48,7 @@ def _corruptions(history: Sequence[Operation]) -> Iterator[tuple[int, Operation]
                 yield operation.number, replace(operation, answer=replace(answer, shortages=(short,)))
             case Confirm() | Release() if not isinstance(answer, ReservationNotFound):
                 yield operation.number, replace(operation, answer=ReservationNotFound(operation.request.reservation_id))
-            case Receive() | Announce() | Deduct() if isinstance(answer, GoodsFact):
+            case Receive() | Announce() | Deduct() | Adjust() if isinstance(answer, GoodsFact):
                 record = replace(answer.rows[0].record, available=answer.rows[0].record.available + 1)
                 rows = (replace(answer.rows[0], record=record), *answer.rows[1:])
                 yield operation.number, replace(operation, answer=replace(answer, rows=rows))

@@ -5,7 +5,19 @@ All of it comes from the command that the entry carries out, so it is written a 
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from actors.commands import Announce, Command, Confirm, Deduct, Delete, Fulfill, Import, Receive, Release, Reserve
+from actors.commands import (
+    Adjust,
+    Announce,
+    Command,
+    Confirm,
+    Deduct,
+    Delete,
+    Fulfill,
+    Import,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction
 
@@ -55,7 +67,7 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return "", command.reason, [], 0
         case Fulfill():
             return command.reference, "", [], 0
-        case Deduct() | Delete():
+        case Deduct() | Adjust() | Delete():
             return command.reference, command.reason, [], 0
         case Receive() | Announce():
             named = [(command.organization_id, line.warehouse_id, "") for line in command.lines]

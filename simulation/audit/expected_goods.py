@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from actors.bounds import INT32_MAX
-from actors.commands import Announce, Deduct, Delete, GoodsCommand, Receive
+from actors.commands import Adjust, Adjustment, Announce, Deduct, Delete, GoodsCommand, Receive
 from actors.outcomes import (
+    AdjustmentCause,
+    AdjustmentsRefused,
     InsufficientStock,
+    MissingStock,
     MovedRow,
     QuantityTooLarge,
+    RefusedAdjustment,
+    StockAdjusted,
     StockAnnounced,
     StockDeducted,
     StockNotEmpty,
@@ -23,7 +28,7 @@ Row = tuple[str, str]  # variant and warehouse
 At = Callable[[Row], StockRecord | None]
 """The row in some state; None if there is none."""
 
-GoodsFact = StockReceived | StockAnnounced | StockDeducted
+GoodsFact = StockReceived | StockAnnounced | StockDeducted | StockAdjusted
 KINDS = ("receive", "announce", "deduct")
 
 
@@ -35,12 +40,63 @@ def is_goods_refusal(
     Args:
         at, free: the state: its rows, and what is available by variant and warehouse.
     """
+    if isinstance(request, Adjust):
+        return answer is not None and answer == _not_adjusted(request, at, free)
     if not isinstance(request, Deduct):
         return answer == _too_large(request, at)
     expected = refusal_of(request.lines, free([line.variant_id for line in request.lines]))
     if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
         return answer.shortages == expected.shortages
     return answer == expected and expected is not None
+
+
+def _not_adjusted(
+    request: Adjust, at: At, free: Callable[[Sequence[str]], dict[str, dict[str, int]]]
+) -> StockNotFound | AdjustmentsRefused | None:
+    """The refusal of adjustments in this state; None if they are made."""
+    there = free([line.variant_id for line in request.lines])
+    missing, wrong = [], []
+    for line in request.lines:
+        row = (line.variant_id, line.warehouse_id)
+        record = at(row)
+        if record is None or not record.exists:
+            missing.append(MissingStock(*row, elsewhere(there, *row)))
+        elif why := _why_wrong(line, record):
+            wrong.append(RefusedAdjustment(why, record, line.pieces))
+    if missing:
+        first, *others = missing
+        return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others))
+    return AdjustmentsRefused(tuple(wrong)) if wrong else None
+
+
+def _why_wrong(line: Adjustment, record: StockRecord) -> AdjustmentCause | None:
+    if line.kind == "count":
+        if line.expected_total is not None and line.expected_total != record.total:
+            return "stale"
+        if line.pieces < record.reserved + record.damaged + record.in_transit:
+            return "below_reserved"
+        return None
+    source = {
+        "mark_damaged": record.available,
+        "repair": record.damaged,
+        "write_off_damaged": record.damaged,
+        "delta": record.available if line.pieces < 0 else None,
+    }[line.kind]
+    if source is not None:
+        return "insufficient" if abs(line.pieces) > source else None
+    return "too_large" if record.total + line.pieces > INT32_MAX else None
+
+
+def _adjusted(line: Adjustment, record: StockRecord | None) -> Delta:
+    moved = {
+        "delta": (line.pieces, 0),
+        "mark_damaged": (-line.pieces, line.pieces),
+        "repair": (line.pieces, -line.pieces),
+        "write_off_damaged": (0, -line.pieces),
+        "count": (line.pieces - _total(record), 0),
+    }
+    available, damaged = moved[line.kind]
+    return Delta(available, 0, damaged)
 
 
 def _too_large(request: Receive | Announce, at: At) -> QuantityTooLarge | None:
@@ -66,6 +122,11 @@ def deltas_of(request: GoodsCommand, at: At, fact: object = None) -> dict[Row, D
         case Announce():
             for piece in request.lines:
                 _add(deltas, (piece.variant_id, piece.warehouse_id), Delta(in_transit=piece.quantity))
+            return deltas
+        case Adjust():
+            for one in request.lines:
+                row = (one.variant_id, one.warehouse_id)
+                deltas[row] = _adjusted(one, at(row))
             return deltas
         case Deduct():
             assert isinstance(fact, StockDeducted)
@@ -122,7 +183,7 @@ def why_not_so(
     )
     if fact.rows != rows:
         return f"the rows are {rows!r}"
-    if not isinstance(fact, StockDeducted) and fact.organization_created != begins:
+    if isinstance(fact, StockReceived | StockAnnounced) and fact.organization_created != begins:
         return f"the organization {'begins' if begins else 'does not begin'} with it"
     return ""
 
@@ -154,6 +215,9 @@ def kind_of(request: GoodsCommand) -> str:
 def cause_of_goods(request: GoodsCommand) -> object:
     """What the command may bring about, as far as that does not hang on the state: see `expected.cause_of`."""
     pieces: dict[Row | str, int] = {}
+    if isinstance(request, Adjust):
+        rows = tuple(sorted((line.variant_id, line.warehouse_id) for line in request.lines))
+        return (kind_of(request), request.organization_id, request.request_id, rows)
     for line in request.lines:
         row = line.variant_id if isinstance(request, Deduct) else (line.variant_id, line.warehouse_id)
         pieces[row] = pieces.get(row, 0) + line.quantity + getattr(line, "damaged", 0)
@@ -171,4 +235,7 @@ def cause_in_goods(transaction: Transaction) -> object:
         moved = delta.in_transit if kind == "announce" else abs(delta.available) + delta.damaged
         pieces[row] = pieces.get(row, 0) + moved
     key = (request.scope, request.request_id) if request is not None else ("?", "?")
+    if kind == "adjust":
+        rows = tuple(sorted((change.after.variant_id, change.after.warehouse_id) for change in transaction.changes))
+        return (kind, *key, rows)
     return (kind, *key, tuple(sorted(pieces.items())))

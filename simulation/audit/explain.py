@@ -5,6 +5,7 @@ from functools import partial
 from typing import assert_never
 
 from actors.commands import (
+    Adjust,
     Announce,
     Command,
     Confirm,
@@ -89,7 +90,7 @@ class Explainer:
                 return self._explain_reserve(operation, command, answer, low, high)
             case Confirm() | Release() | Fulfill():
                 return self._explain_move(operation, command, answer, low, high)
-            case Receive() | Announce() | Deduct():
+            case Receive() | Announce() | Deduct() | Adjust():
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)

@@ -19,6 +19,8 @@ def _is_legal(kind: str, delta: Delta) -> bool:
             return available >= 0 <= damaged and available + damaged > 0 and -available - damaged <= in_transit <= 0
         case "announce":
             return (available, damaged) == (0, 0) < (in_transit,)
+        case "adjust":
+            return in_transit == 0
         case _:
             return (damaged, in_transit) == (0, 0) and available < 0
 

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from actors.commands import (
+    Adjust,
     Announce,
     Confirm,
     Deduct,
@@ -129,7 +130,7 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _reserve(model, request, answer)
         case Confirm() | Release() | Fulfill():
             return _move(model, request, answer)
-        case Receive() | Announce() | Deduct():
+        case Receive() | Announce() | Deduct() | Adjust():
             return _goods(model, request, answer)
         case Delete():
             return _delete(model, request, answer)

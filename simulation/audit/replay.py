@@ -169,7 +169,7 @@ class Replay:
         match transaction.kind:
             case "reserve" | "confirm" | "release" | "expire" | "fulfill":
                 self._apply_reservation(transaction, deltas)
-            case "receive" | "announce" | "deduct":
+            case "receive" | "announce" | "deduct" | "adjust":
                 if not is_legal(transaction.kind, list(deltas.values())):
                     self._wrong("G8", f"{transaction.kind} changes {deltas}")
             case "delete":

@@ -8,6 +8,7 @@ import actors.goods_changes
 import actors.stock_state
 import supervisor.transactions.deleting
 import supervisor.transactions.goods
+from actors.commands import Adjust, Receive
 from actors.goods_changes import changes_of, received
 from actors.idempotency import remember
 from actors.outcomes import Refused
@@ -42,18 +43,53 @@ def damaged_goods_on_sale() -> Patches:
 
 @bug("what a delivery draws down is not looked at again before the decision", "G4")
 def drawn_down_as_it_was_planned() -> Patches:
+    return _not_looked_at_again(Receive)
+
+
+def _not_looked_at_again(kind: type) -> Patches:
     class Planned(list[Any]):
         def __eq__(self, other: object) -> bool:
             return True
 
         __hash__ = None
 
-    return [(supervisor.transactions.goods, "changes_of", lambda command, rows: Planned(changes_of(command, rows)))]
+    def planned(command: Any, rows: Any) -> Any:
+        changes = changes_of(command, rows)
+        return Planned(changes) if isinstance(command, kind) else changes
+
+    return [(supervisor.transactions.goods, "changes_of", planned)]
 
 
 @bug("of several lines on one row only the first is moved", "G4")
 def lines_of_a_sale_not_summed() -> Patches:
     return [(actors.goods_changes, "_pieces", lambda lines: lines[0].quantity)]
+
+
+@bug("a count ignores the total that it expects", "G4", "G5")
+def count_ignores_its_expectation() -> Patches:
+    right = actors.goods_changes.why_not_adjusted
+    return [
+        (
+            actors.goods_changes,
+            "why_not_adjusted",
+            lambda line, record: right(replace(line, expected_total=None), record),
+        )
+    ]
+
+
+@bug("a count that was planned before a sale is decided after it", "G4", "G5")
+def count_as_it_was_planned() -> Patches:
+    return _not_looked_at_again(Adjust)
+
+
+@bug("pieces that are marked as damaged stay on sale", "G4", "G8")
+def damaged_stay_on_sale() -> Patches:
+    def adjusted(line: Any, record: Any) -> Delta:
+        delta = right(line, record)
+        return Delta(0, 0, delta.damaged) if line.kind == "mark_damaged" else delta
+
+    right = actors.goods_changes.adjusted
+    return [(actors.goods_changes, "adjusted", adjusted)]
 
 
 # ---- deletions ------------------------------------------------------------------------------------------------------

@@ -8,16 +8,13 @@ import anyio
 from msgspec.structs import replace
 
 from actors.commands import (
-    Announce,
     Confirm,
     CountedLine,
     Deduct,
     Delete,
-    DeliveryLine,
     Fulfill,
     Import,
     Line,
-    Receive,
     Release,
     Reserve,
 )
@@ -35,6 +32,7 @@ from actors.records import ReservationRecord, ReservationState, StockKey, StockR
 from actors.views import ReservationPage, StockPage
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
+from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
@@ -231,14 +229,24 @@ class Client:
     def _fulfill(self, random: Random, name: str) -> Request:
         organization, reservation, _ = self._reservation(random)
         request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
-        return Fulfill(organization, reservation, request_id, _now_and_then(f"parcel of {request_id}"))
+        return Fulfill(organization, reservation, request_id, now_and_then(f"parcel of {request_id}"))
 
     def _goods(self, random: Random, name: str) -> Request:
         """What moves goods and belongs to no order. Several clients report some of the deliveries and sales."""
         shop = self._shop
         number = random.randrange(6)
         which = Random(f"{shop.seed}/{name}/goods").random()
-        kind = "delivery" if which < 0.5 else "announcement" if which < 0.7 else "sale" if which < 0.88 else "deletion"
+        kind = (
+            "delivery"
+            if which < 0.5
+            else "announcement"
+            if which < 0.7
+            else "sale"
+            if which < 0.8
+            else "adjustment"
+            if which < 0.92
+            else "deletion"
+        )
         same = Random(f"{shop.seed}/{kind}/{number}")
         if random.random() < 0.5:
             same, name = random, f"{name}-own"
@@ -246,43 +254,15 @@ class Client:
             name = f"{kind}-{number}"
         match kind:
             case "delivery":
-                return self._delivery(same, name)
+                return delivery(shop, same, name)
             case "announcement":
-                return self._announcement(same, name)
+                return announcement(shop, same, name)
+            case "adjustment":
+                return adjustment(shop, same, name)
             case "deletion":
-                return self._deletion(same, name)
+                return deletion(shop, same, name)
             case _:
-                return Deduct(same.choice(shop.organizations), self._lines(same), name, *_why(name))
-
-    def _delivery(self, random: Random, name: str) -> Receive:
-        shop = self._shop
-        quantity = random.randint(1, 3) if random.random() < 0.97 else 2**31 - 1
-        warehouse = random.choice(shop.warehouses) if random.random() < 0.9 else "wh_new"
-        organization = self._organization(random, warehouse)
-        lines = [DeliveryLine(random.choice(shop.variants), warehouse, quantity, 0, random.random() < 0.5)]
-        while random.random() < 0.3:
-            damaged = random.choice((0, 0, 1, 2))
-            row = random.choice(shop.variants), random.choice(shop.warehouses)
-            lines.append(DeliveryLine(*row, random.randint(1 - min(damaged, 1), 3), damaged, random.random() < 0.5))
-        return Receive(organization, tuple(lines), name, *_why(name))
-
-    def _deletion(self, random: Random, name: str) -> Delete:
-        """Of any row, mostly one that several clients care about; some are empty."""
-        shop = self._shop
-        warehouse = random.choice(shop.warehouses) if random.random() < 0.8 else "wh_new"
-        return Delete(random.choice(shop.organizations), random.choice(shop.variants), warehouse, name, *_why(name))
-
-    def _announcement(self, random: Random, name: str) -> Announce:
-        shop = self._shop
-        warehouse = random.choice(shop.warehouses) if random.random() < 0.9 else "wh_new"
-        quantity = random.randint(1, 4) if random.random() < 0.97 else 2**31 - 1
-        lines = [Line(random.choice(shop.variants), warehouse, quantity)]
-        while random.random() < 0.3:
-            lines.append(Line(random.choice(shop.variants), random.choice(shop.warehouses), random.randint(1, 4)))
-        return Announce(self._organization(random, warehouse), tuple(lines), name, *_why(name))
-
-    def _organization(self, random: Random, warehouse: str) -> str:
-        return "org_new" if warehouse == "wh_new" and random.random() < 0.2 else random.choice(self._shop.organizations)
+                return Deduct(same.choice(shop.organizations), self._lines(same), name, *why(name))
 
     def _import(self, random: Random, name: str) -> Request:
         shop = self._shop
@@ -368,16 +348,6 @@ _WISHES: tuple[Wish, ...] = (
 def _name_of(request: Request) -> str:
     """The request's id, of which follow-ups make theirs."""
     return getattr(request, "request_id", "")
-
-
-def _why(name: str) -> tuple[str, str]:
-    """The reason and the reference of a change of goods."""
-    return _now_and_then(f"reason of {name}"), _now_and_then(f"note of {name}")
-
-
-def _now_and_then(text: str) -> str:
-    """The text or, for some texts, none: the same for the same text."""
-    return text if Random(text).random() < 0.7 else ""
 
 
 def _away(line: CountedLine) -> int:

@@ -21,6 +21,7 @@ COMMANDS = {
     "receive": "goods_commands:receive",
     "announce": "goods_commands:announce",
     "deduct": "goods_commands:deduct",
+    "adjust": "goods_commands:adjust",
     "delete": "goods_commands:delete",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",

@@ -1,18 +1,19 @@
 """Goods that come in, are on their way, or leave without a reservation."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import uuid4
 
 from cyclopts import Parameter
-from stockkeeper_client import InventoryClient, Item, ReceivedLine
+from stockkeeper_client import AdjustedRow, InventoryClient, Item, ReceivedLine
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
 from stockkeeper.command_line.order_commands import parse_line
 from stockkeeper.command_line.output import show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target, whole
 from stockkeeper.command_line.server_call import call, under_request_id
 from stockkeeper.config import ConfigurationError
+from stockkeeper.whole_number import whole_number
 
 Flag = Annotated[bool, Parameter(negative="")]
 Reason = Annotated[str, Parameter(help="Why, for the ledger.")]
@@ -128,6 +129,87 @@ def deduct(
     return call(target, run, again=under_request_id(request_id))
 
 
+AdjustKind = Literal["delta", "mark-damaged", "repair", "write-off-damaged", "count"]
+
+
+def adjust(
+    organization_id: str,
+    row: str,
+    change: AdjustKind,
+    pieces: str,
+    /,
+    *,
+    expected_total: Annotated[int | None, whole(0)] = None,
+    reason: Reason = "",
+    reference: Reference = "",
+    request_id: RequestId = "",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Set a row right that is not as the service has it.
+
+    Parameters
+    ----------
+    row
+        variant@warehouse.
+    change
+        delta, mark-damaged, repair, write-off-damaged or count.
+    pieces
+        How many; after delta they are added, as in +2, or taken away, as in -2.
+    expected_total
+        Of a count: what the row must have in all, or else it is refused.
+    """
+    adjustment = _adjustment(row, change, pieces, expected_total)
+    request_id = request_id or str(uuid4())
+
+    async def run(client: InventoryClient) -> int:
+        answer = await client.stock.adjust_stock(
+            organization_id, [adjustment], reason=reason, reference=reference, request_id=request_id
+        )
+        damaged = [f"{row.damaged_quantity} are damaged." for row in answer.rows if row.damaged_quantity]
+        return show(answer, [*map(_available, answer.rows), *damaged], as_json=json)
+
+    return call(target, run, again=under_request_id(request_id))
+
+
+def _adjustment(row: str, change: AdjustKind, pieces: str, expected_total: int | None) -> AdjustedRow:
+    variant_id, warehouse_id = _ids_of(row)
+    sign = -1 if change == "delta" and pieces.startswith("-") else 1
+    try:
+        number = sign * whole_number(pieces.removeprefix("-" if sign < 0 else "+"), 0 if change == "count" else 1)
+    except ValueError as error:
+        raise ConfigurationError(f"The pieces of {row} {error}.") from None
+    if expected_total is not None and change != "count":
+        raise ConfigurationError("Only a count has an --expected-total.")
+    adjustment: AdjustedRow = {"variant_id": variant_id, "warehouse_id": warehouse_id}
+    match change:
+        case "delta":
+            adjustment["delta"] = number
+        case "mark-damaged":
+            adjustment["mark_damaged"] = number
+        case "repair":
+            adjustment["repair"] = number
+        case "write-off-damaged":
+            adjustment["write_off_damaged"] = number
+        case "count":
+            adjustment["count"] = {"counted_total": number}
+            if expected_total is not None:
+                adjustment["count"]["expected_total"] = expected_total
+    return adjustment
+
+
+def _ids_of(row: str) -> tuple[str, str]:
+    """The variant and the warehouse of `variant@warehouse`.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    variant_id, _, warehouse_id = row.partition("@")
+    if not variant_id or not warehouse_id:
+        raise ConfigurationError(f"A row must be variant@warehouse, not {row!r}.")
+    return variant_id, warehouse_id
+
+
 def delete(
     organization_id: str,
     row: str,
@@ -146,9 +228,7 @@ def delete(
     row
         variant@warehouse.
     """
-    variant_id, _, warehouse_id = row.partition("@")
-    if not variant_id or not warehouse_id:
-        raise ConfigurationError(f"A row must be variant@warehouse, not {row!r}.")
+    variant_id, warehouse_id = _ids_of(row)
     request_id = request_id or str(uuid4())
 
     async def run(client: InventoryClient) -> int:

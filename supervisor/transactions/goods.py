@@ -8,8 +8,8 @@ row has moved in between, it lets everything go and looks again: what is decided
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from actors.basket import plan, with_hint
-from actors.commands import Announce, Deduct, GoodsCommand, Line, Receive
+from actors.basket import existing_rows, plan, with_hint
+from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
 from actors.order_actor import Hints
@@ -19,6 +19,7 @@ from actors.outcomes import (
     MovedRow,
     Refusal,
     Refused,
+    StockAdjusted,
     StockAnnounced,
     StockDeducted,
     StockReceived,
@@ -34,7 +35,12 @@ from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.journal import Journal
 
-KIND_OF: dict[type[GoodsCommand], TransactionKind] = {Receive: "receive", Announce: "announce", Deduct: "deduct"}
+KIND_OF: dict[type[GoodsCommand], TransactionKind] = {
+    Receive: "receive",
+    Announce: "announce",
+    Deduct: "deduct",
+    Adjust: "adjust",
+}
 
 
 class Goods:
@@ -61,7 +67,8 @@ class Goods:
         """Change all rows of the command, or none.
 
         Raises:
-            Refused: a total would exceed 2^31-1, or what leaves is not there; all rows that are wrong are named.
+            Refused: a total would exceed 2^31-1, what leaves is not there, or a row is not as an adjustment has it; all
+                rows that are wrong are named.
         """
         variant_ids = dict.fromkeys(line.variant_id for line in command.lines)
         answered: Reply[Fact]
@@ -94,6 +101,8 @@ class Goods:
         """
         if isinstance(command, Deduct):
             return self._planned(command, variants)
+        if isinstance(command, Adjust):
+            return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
     def _planned(self, command: Deduct, variants: Mapping[str, VariantStock]) -> list[StockActor]:
@@ -134,6 +143,8 @@ class Goods:
                 return StockReceived(moved, begins)
             case Announce():
                 return StockAnnounced(moved, begins)
+            case Adjust():
+                return StockAdjusted(moved)
             case Deduct(lines=lines):
                 taken = [
                     Line(line.variant_id, row.key.warehouse_id, line.quantity)

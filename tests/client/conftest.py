@@ -132,7 +132,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
     def __init__(self, service: ScriptedService) -> None:
         self.service = service
         for name in (
-            *("ReceiveStock", "AnnounceStock", "DeductStock", "DeleteStock", "FulfillReservation"),
+            *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
             *("ListStock", "ListReservations"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))

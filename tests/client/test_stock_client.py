@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from stockkeeper_client import Item, LineError, ReceivedLine, StockLine, error_details
+from stockkeeper_client import AdjustedRow, Item, LineError, ReceivedLine, StockLine, error_details
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from tests.client.conftest import Connect, Refusal, ScriptedService
@@ -35,6 +35,17 @@ async def test_announcing_deducting_and_deleting_send_what_they_are_given(
     await stock.delete_stock("org_1", "mug", "wh_1", **ledger)
     row: Any = {"organization_id": "org_1", "variant_id": "mug", "warehouse_id": "wh_1"}
     assert service.calls.pop().request == stock_pb2.DeleteStockRequest(**row, **ledger)
+    found: AdjustedRow = {
+        "variant_id": "mug",
+        "warehouse_id": "wh_1",
+        "count": {"counted_total": 3, "expected_total": 4},
+    }
+    await stock.adjust_stock("org_1", [found], **ledger)
+    count = stock_pb2.Count(counted_total=3, expected_total=4)
+    adjusted = stock_pb2.Adjustment(variant_id="mug", warehouse_id="wh_1", count=count)
+    assert service.calls.pop().request == stock_pb2.AdjustStockRequest(
+        organization_id="org_1", adjustments=[adjusted], **ledger
+    )
     announced, deducted = [call.request for call in service.calls]
     line = stock_pb2.GoodsLine(variant_id="mug", warehouse_id="wh_1", quantity=5)
     assert announced == stock_pb2.AnnounceStockRequest(organization_id="org_1", lines=[line], **ledger)

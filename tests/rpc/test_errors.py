@@ -8,11 +8,13 @@ from grpc import StatusCode
 from actors.bounds import INT32_MAX
 from actors.outcomes import (
     ActorCrashed,
+    AdjustmentsRefused,
     ImportRejected,
     InsufficientStock,
     QuantityTooLarge,
     Refusal,
     Refused,
+    RefusedAdjustment,
     RefusedLine,
     RequestIdReused,
     ReservationExists,
@@ -27,6 +29,7 @@ from actors.outcomes import (
     StockNotFound,
     TooLargeRow,
 )
+from actors.records import StockRecord
 from actors.unavailable import Unavailable
 from rpc.messages.problems import INTERNAL, UnknownService, describe
 from rpc.messages.rules import Invalid, Violation
@@ -96,6 +99,18 @@ CASES = [
             "The total of variant var_789 would be 2147483648, and can be at most 2147483647",
         ),
         {"variant_id": "var_789", "warehouse_id": "wh_101", "total": "2147483648"},
+    ),
+    (
+        AdjustmentsRefused((RefusedAdjustment("stale", StockRecord("o", "mug", "w1", "s", 4, 3, 2, 1), 9),) * 2),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "COUNT_IS_STALE",
+            "Variant mug in warehouse w1 has 10 in all, and the count expects another total (and 1 more)",
+        ),
+        {
+            **{"variant_id": "mug", "warehouse_id": "w1", "requested": "9", "total": "10", "available": "4"},
+            **{"reserved": "3", "damaged": "2", "in_transit": "1"},
+        },
     ),
     (
         StockNotEmpty("mug", "w1", 0, 3, 0, 5),

@@ -4,8 +4,8 @@ import pytest
 from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
-from actors.commands import Announce, Deduct, Delete, DeliveryLine, Line, Receive
-from actors.outcomes import MovedRow, StockAnnounced, StockDeducted, StockDeleted, StockReceived
+from actors.commands import Adjust, Adjustment, Announce, Deduct, Delete, DeliveryLine, Line, Receive
+from actors.outcomes import MovedRow, StockAdjusted, StockAnnounced, StockDeducted, StockDeleted, StockReceived
 from actors.records import StockRecord
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.test_services import ORG
@@ -44,3 +44,12 @@ async def test_delete(stock: StockServiceStub, fake: FakeInventory) -> None:
     )
     assert (await stock.DeleteStock(request)).message == "Stock row deleted"
     assert fake.asked == [Delete("org_123", "mug", "w1", "req_1", "typo")]
+
+
+async def test_adjust(stock: StockServiceStub, fake: FakeInventory) -> None:
+    fake.outcome = StockAdjusted((A_ROW,))
+    line = stock_pb2.Adjustment(variant_id="mug", warehouse_id="w1", count=stock_pb2.Count(counted_total=3))
+    request = stock_pb2.AdjustStockRequest(**ORG, request_id="req_1", adjustments=[line], reason="stocktake")
+    answer = await stock.AdjustStock(request)
+    assert (answer.message, answer.rows[0].available_quantity) == ("Stock adjusted", 12)
+    assert fake.asked == [Adjust("org_123", (Adjustment("mug", "w1", "count", 3),), "req_1", "stocktake")]

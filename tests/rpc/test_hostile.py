@@ -151,6 +151,9 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{STOCK}/DeductStock": stock_pb2.DeductStockRequest(
             organization_id=text, request_id=text, lines=[stock_pb2.GoodsLine(**ids_of_row)]
         ),
+        f"/{STOCK}/AdjustStock": stock_pb2.AdjustStockRequest(
+            organization_id=text, request_id=text, adjustments=[stock_pb2.Adjustment(**ids_of_row, delta=1)]
+        ),
         f"/{STOCK}/DeleteStock": stock_pb2.DeleteStockRequest(**ids, request_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),

@@ -30,7 +30,15 @@ METHODS = {
         *("ReserveStock", "ConfirmReservation", "ReleaseReservation"),
     },
     "inventory.v1.StockService": {
-        *("ImportStock", "ReceiveStock", "AnnounceStock", "DeductStock", "DeleteStock", "FulfillReservation"),
+        *(
+            "ImportStock",
+            "ReceiveStock",
+            "AnnounceStock",
+            "DeductStock",
+            "AdjustStock",
+            "DeleteStock",
+            "FulfillReservation",
+        ),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},

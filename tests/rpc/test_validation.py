@@ -10,7 +10,20 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import INT32_MAX, TTL_MINUTES_MAX
-from actors.commands import Announce, Confirm, Deduct, Delete, DeliveryLine, Fulfill, Line, Receive, Release, Reserve
+from actors.commands import (
+    Adjust,
+    Adjustment,
+    Announce,
+    Confirm,
+    Deduct,
+    Delete,
+    DeliveryLine,
+    Fulfill,
+    Line,
+    Receive,
+    Release,
+    Reserve,
+)
 from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
 from rpc.messages import validation
@@ -265,6 +278,44 @@ def test_deduct() -> None:
     ]
     for lines in ([], [line] * 1_001, [stock_pb2.GoodsLine(**ROW, quantity=INT32_MAX), line]):
         assert fields(validation.deduct, stock_pb2.DeductStockRequest(**CHANGE, lines=lines)) == ["lines"]
+
+
+def test_adjust() -> None:
+    count = stock_pb2.Count(counted_total=0, expected_total=0)
+    lines = [
+        stock_pb2.Adjustment(**ROW, delta=-2),
+        stock_pb2.Adjustment(variant_id="a", warehouse_id="w", mark_damaged=1),
+        stock_pb2.Adjustment(variant_id="b", warehouse_id="w", count=count),
+        stock_pb2.Adjustment(variant_id="c", warehouse_id="w", count=stock_pb2.Count(counted_total=3)),
+    ]
+    assert validation.adjust(stock_pb2.AdjustStockRequest(**CHANGE, adjustments=lines)) == Adjust(
+        "org_123",
+        (
+            Adjustment("var_789", "wh_101", "delta", -2),
+            Adjustment("a", "w", "mark_damaged", 1),
+            Adjustment("b", "w", "count", 0, 0),
+            Adjustment("c", "w", "count", 3),
+        ),
+        "req_1",
+        "purchase",
+        "po_7",
+    )
+    wrong = stock_pb2.Count(counted_total=-1, expected_total=-1)
+    bad = [
+        stock_pb2.Adjustment(**ROW),
+        stock_pb2.Adjustment(**ROW, delta=0),
+        stock_pb2.Adjustment(variant_id="a", warehouse_id="w", delta=INT32_MIN),
+        stock_pb2.Adjustment(variant_id="b", warehouse_id="w", repair=0),
+        stock_pb2.Adjustment(warehouse_id="w", count=wrong),
+    ]
+    assert fields(validation.adjust, stock_pb2.AdjustStockRequest(**BAD_CHANGE, adjustments=bad)) == [
+        *OF_CHANGE,
+        *("adjustments[0].change", "adjustments[1]", "adjustments[1].delta", "adjustments[2].delta"),
+        *("adjustments[3].repair", "adjustments[4].variant_id", "adjustments[4].count.counted_total"),
+        "adjustments[4].count.expected_total",
+    ]
+    for some in ([], [stock_pb2.Adjustment(variant_id=str(n), warehouse_id="w", delta=1) for n in range(1_001)]):
+        assert fields(validation.adjust, stock_pb2.AdjustStockRequest(**CHANGE, adjustments=some)) == ["adjustments"]
 
 
 def test_delete() -> None:

@@ -210,6 +210,25 @@ async def test_goods_come_in_in_several_lines_and_leave_over_the_counter(tmp_pat
         assert "mug\tw1\tw1\t6\t3\t" in (await run_cli("stock", "shop", *target))[1]
 
 
+async def test_a_row_is_set_right(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "shop", "mug:10@w1", *target)
+        broken = ("adjust", "shop", "mug@w1", "mark-damaged", "3", "--reason", "fell", "--request-id", "a-1", *target)
+        first = await run_cli(*broken)
+        assert first == (0, "7 mug are available in w1, 10 in all.\n3 are damaged.\n", "")
+        assert await run_cli(*broken) == first
+        lost = await run_cli("adjust", "shop", "mug@w1", "delta", "-2", *target)
+        assert lost[1].startswith("5 mug are available in w1, 8 in all.")
+        stale = await run_cli("adjust", "shop", "mug@w1", "count", "9", "--expected-total", "10", *target)
+        assert stale[0] == 1
+        assert stale[2].splitlines()[0] == (
+            "Variant mug in warehouse w1 has 8 in all, and the count expects another total"
+        )
+        counted = await run_cli("adjust", "shop", "mug@w1", "count", "9", "--expected-total", "8", *target)
+        assert counted[1].startswith("6 mug are available in w1, 9 in all.")
+
+
 async def test_a_row_that_a_typing_error_made_is_taken_back(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
@@ -296,6 +315,8 @@ async def test_a_refusal_says_why_and_is_status_1(tmp_path: Path) -> None:
         (("receive", "org_1", f"a:{'9' * 5_000}@w1"), 2, "must be a whole number"),
         (("receive", "org_1", "a:-5@w1"), 2, "not '-5'"),
         (("receive", "org_1", "mug:5"), 2, "variant:quantity@warehouse, not 'mug:5'"),
+        (("adjust", "org_1", "mug@w1", "repair", "-1"), 2, "not '-1'"),
+        (("adjust", "org_1", "mug", "repair", "1"), 2, "variant@warehouse, not 'mug'"),
         (("announce", "org_1", "mug:5"), 2, "variant:quantity@warehouse, not 'mug:5'"),
         (("reserve", "org_1", "o1", "mug:²"), 2, "The quantity of 'mug:²' must be"),
         (("reserve", "org_1", "o1", "mug:99999999999"), 2, "not '99999999999'"),

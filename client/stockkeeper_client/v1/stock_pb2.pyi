@@ -173,6 +173,54 @@ class DeductStockResponse(_message.Message):
     lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
     def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
 
+class AdjustStockRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "adjustments", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    adjustments: _containers.RepeatedCompositeFieldContainer[Adjustment]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class Adjustment(_message.Message):
+    __slots__ = ("variant_id", "warehouse_id", "delta", "mark_damaged", "repair", "write_off_damaged", "count")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    MARK_DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    REPAIR_FIELD_NUMBER: _ClassVar[int]
+    WRITE_OFF_DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    warehouse_id: str
+    delta: int
+    mark_damaged: int
+    repair: int
+    write_off_damaged: int
+    count: Count
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., delta: _Optional[int] = ..., mark_damaged: _Optional[int] = ..., repair: _Optional[int] = ..., write_off_damaged: _Optional[int] = ..., count: _Optional[_Union[Count, _Mapping[str, object]]] = ...) -> None: ...
+
+class Count(_message.Message):
+    __slots__ = ("counted_total", "expected_total")
+    COUNTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    counted_total: int
+    expected_total: int
+    def __init__(self, counted_total: _Optional[int] = ..., expected_total: _Optional[int] = ...) -> None: ...
+
+class AdjustStockResponse(_message.Message):
+    __slots__ = ("message", "rows")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ...) -> None: ...
+
 class DeleteStockRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "reason", "reference")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -57,6 +57,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
                 _registered_method=True)
+        self.AdjustStock = channel.unary_unary(
+                '/inventory.v1.StockService/AdjustStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.AdjustStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.AdjustStockResponse.FromString,
+                _registered_method=True)
         self.DeleteStock = channel.unary_unary(
                 '/inventory.v1.StockService/DeleteStock',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
@@ -114,6 +119,14 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdjustStock(self, request, context):
+        """Sets rows right that are not as the service has them: pieces found or lost, damaged, repaired, thrown away or
+        counted, all rows or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteStock(self, request, context):
         """Takes a row away that was made by mistake. It must be empty. What the ledger says of it stays, and the row can be
         made again.
@@ -165,6 +178,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeductStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeductStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeductStockResponse.SerializeToString,
+            ),
+            'AdjustStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.AdjustStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.AdjustStockResponse.SerializeToString,
             ),
             'DeleteStock': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteStock,
@@ -298,6 +316,33 @@ class StockService:
             '/inventory.v1.StockService/DeductStock',
             inventory_dot_v1_dot_stock__pb2.DeductStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeductStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/AdjustStock',
+            inventory_dot_v1_dot_stock__pb2.AdjustStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.AdjustStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

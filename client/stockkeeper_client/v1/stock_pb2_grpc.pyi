@@ -16,6 +16,7 @@ class StockServiceStub:
     ReceiveStock: calls.UnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     AnnounceStock: calls.UnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
+    AdjustStock: calls.UnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
     DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
@@ -27,6 +28,7 @@ class StockServiceBlockingStub(StockServiceStub):
     ReceiveStock: calls.BlockingUnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]  # type: ignore[assignment]
     AnnounceStock: calls.BlockingUnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]  # type: ignore[assignment]
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
+    AdjustStock: calls.BlockingUnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]  # type: ignore[assignment]
     DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
@@ -45,6 +47,9 @@ class StockServiceServicer:
     async def DeductStock(
         self, request: stock_pb2.DeductStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     ) -> stock_pb2.DeductStockResponse: ...
+    async def AdjustStock(
+        self, request: stock_pb2.AdjustStockRequest, context: grpc.aio.ServicerContext[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
+    ) -> stock_pb2.AdjustStockResponse: ...
     async def DeleteStock(
         self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     ) -> stock_pb2.DeleteStockResponse: ...
