@@ -191,7 +191,7 @@ async def test_an_import_that_is_cut_off_says_whether_it_can_still_happen(
 
 
 async def test_a_change_that_was_never_sent_leaves_no_doubt() -> None:
-    for arguments in (("receive", "shop", "mug", "madrid", "5"), ("release", "shop", "r-1")):
+    for arguments in (("receive", "shop", "mug:5@madrid"), ("release", "shop", "r-1")):
         answer = await run_cli(*arguments, "--target", "localhost:1")
         assert answer == (1, "", "No server answers at localhost:1. Start one with: stockkeeper serve\n")
     status, _, err = await run_cli("stock", "shop", "--target", "no-such-host.invalid:1")
@@ -204,5 +204,5 @@ async def test_a_change_that_was_never_sent_leaves_no_doubt() -> None:
 )
 async def test_a_change_whose_answer_is_lost_says_how_to_find_out(how: str, status: int, said: str) -> None:
     again = "It may have been done all the same. To find out, run it again, with --request-id d-7: it changes nothing"
-    arguments = ("receive", "shop", "mug", "madrid", "5", "--request-id", "d-7")
+    arguments = ("receive", "shop", "mug:5@madrid", "--request-id", "d-7")
     assert await interrupted(how, "all", *arguments) == (status, f"{said} {again} twice.\n")
