@@ -189,10 +189,14 @@ def _every_step(plan: Plan, seed: int, console: Console) -> int:
     return 1 if failed else 0
 
 
+def _seeds(count: int) -> str:
+    return f"{count} seed{'' if count == 1 else 's'}"
+
+
 def _many(plan: Plan, seeds: Sequence[int], jobs: int, console: Console, *, shrink: bool) -> int:
     failed, steps = [], 0
     with _progress(console) as progress:
-        task = progress.add_task(f"{len(seeds)} seeds", total=len(seeds))
+        task = progress.add_task(_seeds(len(seeds)), total=len(seeds))
         for told in _run_all(plan, seeds, jobs):
             steps += told.steps
             progress.advance(task)
@@ -202,7 +206,7 @@ def _many(plan: Plan, seeds: Sequence[int], jobs: int, console: Console, *, shri
                     progress.console.print(told.failure, markup=False)
     if failed and shrink:
         _one(plan, failed[0], console, shrink=True)
-    console.print(f"{len(seeds)} seeds, {steps:,} steps, {len(failed)} failed{': ' if failed else ''}{failed or ''}")
+    console.print(f"{_seeds(len(seeds))}, {steps:,} steps, {len(failed)} failed{': ' if failed else ''}{failed or ''}")
     return 1 if failed else 0
 
 

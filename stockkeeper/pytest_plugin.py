@@ -71,6 +71,6 @@ def _only_seeds(config: pytest.Config) -> Iterable[int] | None:
     if text is None:
         return None if seed is None else (seed,)
     first, dots, end = text.partition("..")
-    if not (dots and first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+    if not (dots and text.isascii() and first.isdecimal() and end.isdecimal() and int(first) < int(end)):
         raise pytest.UsageError(f"--simulation-seeds looks like 0..500, not {text!r}")
     return range(int(first), int(end))

@@ -37,6 +37,13 @@ EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
 SAMPLE_REQUEST_ID = "sample-stock"
 
 
+class OutputFailed(Exception):
+    """The start cannot be told, so nobody would learn where the server listens. Its text is one sentence."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"The output cannot be written: {error.strerror}.")
+
+
 class Network(Protocol):
     """What clients connect to: `RpcServer` in this process, or `Frontends` in others."""
 
@@ -173,12 +180,20 @@ def _program() -> str:
 def _explain(error: Exception) -> int | None:
     """Say what went wrong. Returns the exit status, or None for a bug of this program."""
     for cause in leaves(error):
-        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError)):
+        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed)):
             sys.stderr.write(f"{cause}\n")
             return EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
     return None
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Print a line.
+
+    Raises:
+        OutputFailed: it cannot be written.
+    """
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputFailed(error) from error

@@ -61,7 +61,8 @@ def read_address(url: URL) -> PostgresAddress:
     connect_timeout_s = _seconds(query.pop("connect_timeout", "0")) or CONNECT_TIMEOUT_S
     for name in DISPENSABLE.keys() & query.keys():
         _dispense_with(name, query.pop(name))
-    if not query.get("port", "0").replace(",", "").isdecimal():
+    ports = query.get("port", "0").replace(",", "")
+    if not (ports.isascii() and ports.isdecimal()):
         raise ValueError("the database URL's parameter port must be a number")
     for name in sorted(query.keys() - READ_BY_ASYNCPG):
         raise ValueError(f"the database URL's parameter {name} is not supported")

@@ -108,4 +108,4 @@ def test_the_test_kit_s_example_runs_on_the_oldest_libraries(shop: Environment) 
 
 @pytest.mark.parametrize("disk", ["memory", "sqlite", "power-cut"])
 def test_the_simulation_runs(operator: Environment, disk: str) -> None:
-    assert "1 seeds" in operator.run("stockkeeper", "simulate", "--seeds", "3..4", "--disk", disk)
+    assert "1 seed, " in operator.run("stockkeeper", "simulate", "--seeds", "3..4", "--disk", disk)

@@ -157,6 +157,9 @@ async def test_an_output_that_takes_nothing_is_one_sentence(tmp_path: Path) -> N
         for command in ("stock org_1", "stock org_1 --json", "receive org_1 mug:1@w1", "--help"):
             assert await in_a_shell(server, f"stockkeeper {command} > /dev/full") == (1, "", sentence)
         assert await in_a_shell(server, "stockkeeper stock org_1 >&-") == (0, "", "")
+        other = f"sqlite+aiosqlite:///{tmp_path}/other.db"
+        serve = f"stockkeeper serve --port 0 --log-level error --database-url {other} > /dev/full"
+        assert await in_a_shell(server, serve) == (1, "", sentence)
 
 
 async def test_each_wrong_field_is_named_once(tmp_path: Path) -> None:
