@@ -24,11 +24,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    # Only now, since it takes time: until here `ps` may show a password.
-    from stockkeeper.command_line.cli import main as run_command_line
     from stockkeeper.serving.grpc_settings import apply_grpc_settings
 
-    apply_grpc_settings()
+    apply_grpc_settings()  # before anything imports grpc
+    # Only now, since it takes time: until here `ps` may show a password.
+    from stockkeeper.command_line.cli import main as run_command_line
+
     run_command_line()
 
 
