@@ -2,18 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import grpc.aio
 
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
-from stockkeeper_client.circuit import CircuitBreaker
+from stockkeeper_client.circuit import CircuitBreaker, CircuitStatistics
 from stockkeeper_client.connection import Connection, ConnectionSettings, Metadata
 from stockkeeper_client.items import Item, to_messages
-from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations
+from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations, ReservationsStatistics
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+
+
+class ClientStatistics(NamedTuple):
+    """What the breaker has seen, and what the stream of reservations has to do; None without a breaker or a stream."""
+
+    breaker: CircuitStatistics | None
+    reservations: ReservationsStatistics | None
 
 
 class InventoryClient:
@@ -74,6 +81,13 @@ class InventoryClient:
 
     def __repr__(self) -> str:
         return f"<InventoryClient {self._connection.target} breaker={self.breaker}>"
+
+    def statistics(self) -> ClientStatistics:
+        """Counts since the client was made."""
+        return ClientStatistics(
+            None if self.breaker is None else self.breaker.statistics(),
+            None if self._reservations is None else self._reservations.statistics(),
+        )
 
     async def __aenter__(self) -> Self:
         return self
