@@ -204,7 +204,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
 
     def _reserved(self, command: Reserve, rows: Sequence[StockActor], prepared: Prepared) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             now_ms = services.clock.now_ms()
             reservation = ReservationRecord(
                 services.new_reservation_id(),
@@ -250,7 +250,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
 
     def _ended(self, command: Ending, reservation: ReservationRecord, prepared: Prepared) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             now_ms = services.clock.now_ms()
             ended = _moved(command, reservation, now_ms)
             fact = _fact_of(command, ended, 1)

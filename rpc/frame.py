@@ -15,6 +15,7 @@ import anyio
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import Struct
 
 from actors.reply import Reply
 from rpc.in_flight import InFlightLimit
@@ -36,7 +37,7 @@ UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There
 log = logging.getLogger(__name__)
 
 
-class Deferred(NamedTuple):
+class Deferred(Struct, frozen=True):
     """A response that is made of the core's reply as soon as the core gives it."""
 
     reply: Reply[Any]
@@ -118,24 +119,30 @@ class Frame:
         return self._streams if method.server_streaming else self._uploads
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
-        kind = GetMessageClass(method.input_type)
+        request_of = self._request_of(method)
         respond = _stream if method.server_streaming else _respond
 
-        def serve_one(context: Context) -> None:
-            context.receive(partial(take, context))
+        def begin(context: Context, raw: bytes | None = None) -> None:
+            if context.is_over:
+                return
+            try:
+                limit.enter()
+                context.when_over(limit.leave)
+                respond(path, context, behaviour(request_of(context, raw), context))
+            except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+                _abort(path, error, context)
 
-        def take(context: Context, raw: bytes | None) -> None:
-            if not context.is_over:
-                _begin(path, context, limit, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
+        return begin if method.client_streaming else lambda context: context.receive(partial(begin, context))
 
-        def serve_many(context: Context) -> None:
-            if method.server_streaming:
-                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
-            else:
-                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
-            _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
-
-        return serve_many if method.client_streaming else serve_one
+    def _request_of(self, method: MethodDescriptor) -> Callable[[Context, bytes | None], Any]:
+        """What the servicer's method is given: the one message that came, or a stream of them."""
+        kind = GetMessageClass(method.input_type)
+        if not method.client_streaming:
+            return lambda context, raw: _one(kind, raw)
+        if method.server_streaming:
+            return lambda context, raw: Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+        stall_timeout_s = self._upload_stall_timeout_s
+        return lambda context, raw: Requests(kind, context, whole=True, stall_timeout_s=stall_timeout_s)
 
 
 def _one(kind: type[M], raw: bytes | None) -> M:
@@ -144,18 +151,12 @@ def _one(kind: type[M], raw: bytes | None) -> M:
     return parse(kind, raw)
 
 
-def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
-    try:
-        limit.enter()
-        context.when_over(limit.leave)
-        respond()
-    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-        _abort(path, error, context)
-
-
 def _respond(path: str, context: Context, outcome: Any) -> None:
     if isinstance(outcome, Deferred):
-        outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
+        if outcome.reply.is_done:
+            _respond_to_reply(path, context, outcome)
+        else:
+            outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
     elif isinstance(outcome, Message):
         context.answer(outcome.SerializeToString())
     else:

@@ -91,7 +91,7 @@ def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -
     free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
     placements = place(lines, free)
     return BasketCheck(
-        all(placement.fits for placement in placements),
+        all([placement.fits for placement in placements]),  # a list: it costs half of a generator
         tuple(
             [
                 Availability(

@@ -35,7 +35,10 @@ def parse(kind: type[M], raw: bytes) -> M:
     """
     if len(raw) > UNCOUNTED_BYTES_MAX:
         _check_count(count_fields(raw, CALL_FIELDS_MAX + 1, _nested(kind.DESCRIPTOR, CALL_LEVELS)), CALL_FIELDS_MAX)
-    return _merged(kind(), raw)
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        raise _malformed(kind) from None
 
 
 async def parse_in_turns(kind: type[M], raw: bytes, levels: int) -> M:
@@ -123,9 +126,13 @@ def _merged(message: M, part: bytes) -> M:
     try:
         message.MergeFromString(part)
     except DecodeError:
-        text = f"The request is not a valid {message.DESCRIPTOR.name} message"
-        raise Invalid([Violation("", text)], "MALFORMED_REQUEST") from None
+        raise _malformed(type(message)) from None
     return message
+
+
+def _malformed(kind: type[Message]) -> Invalid:
+    text = f"The request is not a valid {kind.DESCRIPTOR.name} message"
+    return Invalid([Violation("", text)], "MALFORMED_REQUEST")
 
 
 def _check_count(fields: int, fields_max: int) -> None:

@@ -76,7 +76,7 @@ class Deleting:
             row = _empty_row(command, variants)
             prepared = yield from self._coordinator.prepare([(row, Removal(self._stock.new_stock_id()))])
             if isinstance(prepared, Prepared):
-                with self._coordinator.holding(prepared):
+                with prepared:
                     fact = StockDeleted(row.state.record.stock_id)
                     variants[command.variant_id].has_unmade_rows = True
                     self._coordinator.decide(

@@ -88,10 +88,10 @@ class Goods:
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue
-            with self._coordinator.holding(prepared):
+            with prepared:
                 if changes_of(command, rows) == changes:
                     return self._decided(command, prepared, rows)
-            self._coordinator.abort(prepared)
+            prepared.abort()
 
     def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> list[StockActor]:
         """The row of each line.
