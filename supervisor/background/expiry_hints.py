@@ -16,6 +16,7 @@ CLAIMS_MAX = 200_000
 Row = tuple[str, str, str]
 """An `actors.records.StockKey`, or its like: plain tuples cost a fraction, and each order needs several."""
 
+
 class ExpiryHints:
     """Claims by row.
 

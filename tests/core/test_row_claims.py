@@ -19,7 +19,8 @@ def expected(claims: list[Claim], quantity: int) -> int | None:
 
 def test_blocks_answer_as_one_list_does() -> None:
     random = Random(7)
-    claims, row = [], RowClaims()
+    claims: list[Claim] = []
+    row = RowClaims()
     with mock.patch.object(row_claims, "BLOCK_CLAIMS_MAX", 3):
         for number in range(600):
             claim = (random.randrange(50), f"r{random.randrange(99)}", random.randrange(1, 5))
