@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from actors.bounds import ALTERNATIVES_MAX
 from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
-from actors.planner import Free, Placement, place
+from actors.planner import Free, Placement, Search, placing
 from actors.records import Delta, ReservationItem, StockKey
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
+from actors.turn import Turn
 from actors.variant_stock import VariantStock
 
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
 
 
-def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor]:
-    """The row that serves each line.
+def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
+    """The row that serves each line. The variants must be pinned.
 
     Counts on what no rival holds. Where that is not enough but would be if rivals abort, it plans on that: the rows
     will make the transaction wait for the rivals' decisions.
@@ -27,12 +28,14 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[St
     rows = _rows_as_named(lines, variants)
     if rows is not None:
         return rows
+    search = Search()
     free = {variant_id: variant.free() for variant_id, variant in variants.items()}
-    placements = place(lines, free)
+    placements = yield from placing(lines, free, search)
     if not all(placement.fits for placement in placements):
-        if any(variant.is_undecided for variant in variants.values()):
+        # After a wait, whether rivals held anything at the time of the look is not known any more.
+        if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
-            placements = place(lines, free)
+            placements = yield from placing(lines, free, Search())
         if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, placements, free))
     return [

@@ -173,7 +173,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         rows, wanted = services.rows, (command.organization_id, _variants_of(command.lines))
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                chosen = self._plan(command, variants)
+                chosen = yield from self._plan(command, variants)
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     return self._reserved(command, chosen, prepared)
@@ -196,9 +196,9 @@ class OrderActor(Actor[OrderCommand, Fact]):
             raise Refused(ReservationExists(latest.reservation_id))
         return None
 
-    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
         try:
-            return plan(command.lines, variants)
+            return (yield from plan(command.lines, variants))
         except Refused as refused:
             raise self._hinted(refused) from None
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, assert_never
 from msgspec.structs import replace
 
 from actors.commands import Line
-from actors.planner import place
+from actors.planner import Search, placing
 from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
 from actors.records import StockRecord
 from actors.reply import Reply
@@ -61,7 +61,7 @@ class QueryTurns:
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        return _basket_check(query.lines, variants)
+        return (yield from _basket_check(query.lines, variants))
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)
@@ -87,9 +87,9 @@ class QueryTurns:
         return StockView(record, self._stock.name_of(record.key))
 
 
-def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> BasketCheck:
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> Turn[BasketCheck]:
     free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-    placements = place(lines, free)
+    placements = yield from placing(lines, free, Search())
     return BasketCheck(
         all(placement.fits for placement in placements),
         tuple(

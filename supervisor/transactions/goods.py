@@ -83,7 +83,7 @@ class Goods:
 
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
-            rows = self._rows(command, variants)
+            rows = yield from self._rows(command, variants)
             changes = changes_of(command, rows)
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
@@ -93,21 +93,21 @@ class Goods:
                     return self._decided(command, prepared, rows)
             self._coordinator.abort(prepared)
 
-    def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+    def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
         """The row of each line.
 
         Raises:
             Refused: the planner has no row for a line.
         """
         if isinstance(command, Deduct):
-            return self._planned(command, variants)
+            return (yield from self._planned(command, variants))
         if isinstance(command, Adjust):
             return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
-    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock]) -> list[StockActor]:
+    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
         try:
-            return plan(command.lines, variants)
+            return (yield from plan(command.lines, variants))
         except Refused as refused:
             if not isinstance(refused.refusal, InsufficientStock):
                 raise
