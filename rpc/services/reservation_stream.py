@@ -185,12 +185,13 @@ class Stream:
 
     def _take(self, streamed: pb.StreamedRequest) -> None:
         self._under_way += 1
+        organization_id = streamed.request.organization_id[:ID_CHARACTERS_MAX]
         try:
-            self._calls.enter()
+            self._calls.enter(organization_id)
             try:
                 reply = self._inventory.submit(validation.reserve_streamed(streamed))
             except BaseException:
-                self._calls.leave()
+                self._calls.leave(organization_id)
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
@@ -202,7 +203,7 @@ class Stream:
             reply.when_done(partial(self._on_answer, Answered.to(streamed, reply)))
 
     def _on_answer(self, answered: Answered) -> None:
-        self._calls.leave()
+        self._calls.leave(answered.organization_id)
         self._note(answered)
 
     def _note(self, answered: Answered) -> None:
