@@ -7,6 +7,8 @@ noted.
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from actors.records import ReservationRecord
 from supervisor.background.row_claims import Claim, RowClaims
 
@@ -15,6 +17,20 @@ CLAIMS_MAX = 200_000
 
 Row = tuple[str, str, str]
 """An `actors.records.StockKey`, or its like: plain tuples cost a fraction, and each order needs several."""
+
+
+class ExpiryHintsStatistics(Struct, frozen=True):
+    """What is noted now.
+
+    Args:
+        claims: of reservations on rows.
+        rows: that have any.
+        changed: reservations to be left out when the database's are learned.
+    """
+
+    claims: int
+    rows: int
+    changed: int
 
 
 class ExpiryHints:
@@ -35,6 +51,9 @@ class ExpiryHints:
 
     def __len__(self) -> int:
         return self._count
+
+    def statistics(self) -> ExpiryHintsStatistics:
+        return ExpiryHintsStatistics(self._count, len(self._claims), len(self._changed or ()))
 
     def add(self, reservation: ReservationRecord) -> None:
         """Note a reservation that was just made."""
