@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import Struct, field
+
 from actors.unavailable import too_many
 from rpc.shares import may_have
 
@@ -35,18 +37,12 @@ class _Waiting(NamedTuple):
     begin: Callable[[], None]
 
 
-class _Queue:
+class _Queue(Struct):
     """The requests of one organization."""
 
-    __slots__ = ("deficit", "requests", "size_bytes")
-
-    def __init__(self) -> None:
-        self.requests: deque[_Waiting] = deque()
-        self.size_bytes = 0
-        self.deficit = 0
-
-    def __repr__(self) -> str:
-        return f"<_Queue requests={len(self.requests)} size_bytes={self.size_bytes} deficit={self.deficit}>"
+    requests: deque[_Waiting] = field(default_factory=deque)
+    size_bytes: int = 0
+    deficit: int = 0
 
 
 class FairTurns:
