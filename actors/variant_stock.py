@@ -16,6 +16,14 @@ class LoadListener(Struct):
     listener: Callable[[], None]
 
 
+class VariantStockStatistics(Struct, frozen=True):
+    """Rows in memory, the pins that keep them there, and listeners that wait until they are loaded."""
+
+    rows: int
+    pins: int
+    listeners: int
+
+
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
@@ -31,6 +39,9 @@ class VariantStock:
 
     def __repr__(self) -> str:
         return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
+
+    def statistics(self) -> VariantStockStatistics:
+        return VariantStockStatistics(len(self.rows), self.pins, len(self.waits))
 
     @property
     def is_quiet(self) -> bool:

@@ -24,19 +24,20 @@ from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
 from supervisor.activations.directory import DirectoryStatistics
+from supervisor.activations.loader import LoaderStatistics
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.background.expiry import Expiry
-from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.housekeeping import Housekeeping
-from supervisor.background.learning import Learning
+from supervisor.background.expiry import Expiry, ExpiryStatistics
+from supervisor.background.expiry_hints import ExpiryHints, ExpiryHintsStatistics
+from supervisor.background.housekeeping import Housekeeping, HousekeepingStatistics
+from supervisor.background.learning import Learning, LearningStatistics
 from supervisor.clock import ServiceClock
 from supervisor.executor import Executor
 from supervisor.limits import Limits
 from supervisor.open_call import OpenCall, OpenCalls
-from supervisor.ownership.heartbeat import Heartbeat
-from supervisor.ownership.lease import Lease
+from supervisor.ownership.heartbeat import Heartbeat, HeartbeatStatistics
+from supervisor.ownership.lease import Lease, LeaseStatistics
 from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
@@ -81,7 +82,14 @@ class Statistics(Struct, frozen=True):
     variants: DirectoryStatistics
     orders: DirectoryStatistics
     requests: DirectoryStatistics
-    expired: int
+    variant_loads: LoaderStatistics
+    order_loads: LoaderStatistics
+    expiry: ExpiryStatistics
+    expiry_hints: ExpiryHintsStatistics
+    housekeeping: HousekeepingStatistics
+    learning: LearningStatistics
+    lease: LeaseStatistics
+    heartbeat: HeartbeatStatistics
 
 
 class Incarnation:
@@ -290,7 +298,14 @@ class Incarnation:
             self.stock.statistics(),
             self.orders.statistics(),
             self.requests.statistics(),
-            self.expiry.expired,
+            self.stock.loader.statistics(),
+            self.orders.loader.statistics(),
+            self.expiry.statistics(),
+            self._hints.statistics(),
+            self.housekeeping.statistics(),
+            self._learning.statistics(),
+            self.lease.statistics(),
+            self.heartbeat.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:

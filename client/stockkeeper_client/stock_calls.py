@@ -16,7 +16,12 @@ class StockCalls:
 
     @property
     def stub(self) -> StockServiceStub:
-        """The generated stub. It has the retries, but no deadline and no breaker."""
+        """The generated stub. It has the retries, but no deadline and no breaker.
+
+        >>> from stockkeeper_client.v1.stock_pb2 import ListStockRequest
+        >>> len((await client.stock.stub.ListStock(ListStockRequest(organization_id="shop"), timeout=5)).stock_info)
+        2
+        """
         if self._stub is None:
             self._stub = StockServiceStub(self._connection.channel)
         return self._stub

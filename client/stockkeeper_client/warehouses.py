@@ -28,8 +28,10 @@ class WarehouseCalls(StockCalls):
 
         With `active=False` no new reservation and no sale takes goods from it; what is held there goes on.
 
-            await client.stock.upsert_warehouse("shop", "madrid", name="Madrid", priority=10)
-            await client.stock.upsert_warehouse("shop", "madrid", active=False, reason="stocktaking")
+        >>> made = await client.stock.upsert_warehouse("shop", "paris", name="Paris", priority=10)
+        >>> closed = await client.stock.upsert_warehouse("shop", "paris", active=False, reason="stocktaking")
+        >>> closed.warehouse.name, closed.warehouse.active
+        ('Paris', False)
         """
         warehouse = pb.Warehouse(warehouse_id=warehouse_id, name=name, code=code, priority=priority, active=active)
         request = pb.UpsertWarehouseRequest(
@@ -51,8 +53,10 @@ class WarehouseCalls(StockCalls):
     ) -> AsyncIterator[pb.Warehouse]:
         """All warehouses of an organization, by id. Pages are as in `list_stock`.
 
-        async for warehouse in client.stock.list_warehouses("shop", active_only=True):
-            print(warehouse.warehouse_id, warehouse.name)
+        >>> async for warehouse in client.stock.list_warehouses("shop", active_only=True):
+        ...     print(warehouse.warehouse_id)
+        lisbon
+        madrid
         """
         request = pb.ListWarehousesRequest(
             organization_id=organization_id, active_only=active_only, page_size=page_size

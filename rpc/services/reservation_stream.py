@@ -40,6 +40,20 @@ LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then 
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
 
 
+class StreamStatistics(NamedTuple):
+    """Requests that were read and whose replies are not written, and how many of these the core has answered."""
+
+    under_way: int
+    answered: int
+
+
+class ReservationStreamStatistics(NamedTuple):
+    """Streams that are open, and the requests under way on all of them."""
+
+    streams: int
+    under_way: int
+
+
 class ReservationStreamServicer:
     """`inventory.v1.ReservationStream`.
 
@@ -59,6 +73,11 @@ class ReservationStreamServicer:
 
     def __repr__(self) -> str:
         return f"<ReservationStreamServicer streams={len(self._streams)} ending={self._ending}>"
+
+    def statistics(self) -> ReservationStreamStatistics:
+        return ReservationStreamStatistics(
+            len(self._streams), sum(stream.statistics().under_way for stream in self._streams)
+        )
 
     def end(self) -> None:
         """Let every stream read no more, and end with UNAVAILABLE when what is under way was answered."""
@@ -126,6 +145,9 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream under_way={self._under_way}/{self._under_way_max} over={self._is_over}>"
+
+    def statistics(self) -> StreamStatistics:
+        return StreamStatistics(self._under_way, len(self._answered))
 
     async def read(self, messages: AsyncIterator[pb.ReserveStockRequests]) -> None:
         """Take in requests until the client ends the stream or an error does. Cancelling it loses nothing taken in."""

@@ -11,6 +11,7 @@ every stock row (closing a warehouse would be a transaction over all of its rows
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.closed_warehouses import NONE_CLOSED, Closed
@@ -18,6 +19,13 @@ from actors.records import StockKey, WarehouseRecord
 
 Warehouses = dict[tuple[str, str], WarehouseRecord]
 """By organization and id."""
+
+
+class WarehouseStatistics(Struct, frozen=True):
+    """Counts of what is in memory: all warehouses, and those that are not active, as it was decided."""
+
+    warehouses: int
+    closed: int
 
 
 class WarehouseRegistry:
@@ -30,7 +38,12 @@ class WarehouseRegistry:
         self.durably_closed: dict[str, Closed] = {}
 
     def __repr__(self) -> str:
-        return f"<WarehouseRegistry warehouses={len(self.decided)} closed={sum(map(len, self.closed.values()))}>"
+        statistics = self.statistics()
+        return f"<WarehouseRegistry warehouses={statistics.warehouses} closed={statistics.closed}>"
+
+    def statistics(self) -> WarehouseStatistics:
+        """Counts of what is in memory."""
+        return WarehouseStatistics(len(self.decided), sum(map(len, self.closed.values())))
 
     def add(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """Take over what the database has."""

@@ -29,6 +29,24 @@ async def test_all_callers_share_one_stream_and_their_requests_one_message(
     await asyncio.gather(*(client.reserve_stock("org_1", f"order_{number}", BASKET) for number in range(100)))
     assert len(service.streams) == 1
     assert service.messages == [100]
+    assert client.statistics().reservations == (1, 0, 0)
+
+
+async def test_a_client_counts_its_streams_and_the_requests_on_them(
+    service: ScriptedService, connect: Connect, hang: Hang
+) -> None:
+    client = connect(streaming=True)
+    assert client.statistics() == ((0, 0, 0), (0, 0, 0))
+    service.play(hang)
+    call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))
+    await hang.arrived.wait()
+    late = asyncio.ensure_future(client.reserve_stock("org_1", "order_2", BASKET))
+    await asyncio.sleep(0)
+    assert client.statistics().reservations == (1, 2, 1)
+    hang.release.set()
+    await asyncio.gather(call, late)
+    assert client.statistics().reservations == (1, 0, 0)
+    assert connect(breaker=False).statistics() == (None, None)
 
 
 async def test_each_caller_gets_the_own_answer_also_for_one_order(

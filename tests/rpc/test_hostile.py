@@ -112,6 +112,7 @@ async def test_unknown_methods_are_not_implemented(channel: grpc.aio.Channel, pa
     assert code is StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.long_turns("gRPC reads 60 MB in one turn")
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 @pytest.mark.parametrize("path", [RESERVE, f"/{STOCK}/ImportStock"])
 async def test_a_message_of_60_megabytes_is_too_large(
