@@ -63,8 +63,8 @@ class Expire(Struct, frozen=True, tag=True):
 class DeliveryLine(PlainValue, frozen=True):
     """Pieces that came in: `quantity` can be sold, `damaged` more cannot.
 
-    With `from_in_transit` all of them had been announced: what the row has in transit falls by as many, as far as it
-    goes.
+    With `from_in_transit` all of them had been announced: the row's pieces in transit fall by their number, to 0 at
+    the least.
     """
 
     variant_id: str

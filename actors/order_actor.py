@@ -6,7 +6,7 @@ decided, not when it is durable; the answer waits for that in the journal. So th
 was decided, which is safe because the database only ever holds a prefix of the journal.
 
 A turn waits where it must: for the order's history, for rows that are not in memory, and in the first phase for a
-rival's decision. It keeps its rows pinned and its holds meanwhile, so nobody can take what it was granted.
+rival's decision. It keeps its rows pinned and its holds meanwhile, so no other order can take what it was granted.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -151,7 +151,7 @@ class ReservationRecord(Struct, frozen=True):
         return self.state in ("active", "confirmed")
 
     def is_overdue(self, now_ms: int) -> bool:
-        """Whether its time is over though nobody has expired it yet (G7)."""
+        """Whether its time is over, expired or not (G7)."""
         return self.state == "active" and now_ms >= self.expires_at_ms
 
     def moved(self, state: ReservationState, at_ms: int, reason: str = "") -> "ReservationRecord":

@@ -1,4 +1,4 @@
-"""Views: the answers to queries. They show durable state only: nobody ever sees what a crash could take back."""
+"""Views: the answers to queries. They show durable state only: no reader ever sees what a crash could take back."""
 
 from msgspec import Struct
 

@@ -122,7 +122,15 @@ def test_no_two_classes_have_the_same_name() -> None:
 
 
 def test_nothing_is_written_a_second_time_for_the_case_that_need_not_wait() -> None:
-    named = {function.node.name for function in functions(*ROOMS) if function.node.name.endswith("_at_once")}
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.node.name for function in every if function.node.name.endswith("_at_once")}
+    assert not named
+
+
+@pytest.mark.parametrize("word", ["nobody", "somebody", "whoever", "so_many", "the_own", "one_who"])
+def test_no_name_is_made_of_words_that_read_as_translated(word: str) -> None:
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.name for function in every if f"_{word}_" in f"_{function.node.name}_"}
     assert not named
 
 

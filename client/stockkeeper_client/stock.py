@@ -54,7 +54,7 @@ class StockClient(WarehouseCalls):
         `message` names it.
 
         A line is a ReceivedLine, a mapping with its fields. With `from_in_transit` its goods had been announced: what
-        the row has in transit falls by as many, as far as it goes. `reason` and `reference` go to the ledger.
+        the row has in transit falls by its quantity, to 0 at the least. `reason` and `reference` go to the ledger.
 
         >>> line = {"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12, "damaged_quantity": 1}
         >>> (await client.stock.receive_stock("shop", [line], reference="delivery 7")).rows[0].total_quantity

@@ -169,7 +169,7 @@ def orders_not_serialized() -> Patches:
     return [(OrderDirectory, "activate", activate), (OrderDirectory, "_load_of", load_of)]
 
 
-@bug("the same order again is refused: the shopper is blocked by the own hold", "G6")
+@bug("the same order again is refused: the shopper is blocked by its own hold", "G6")
 def blocked_by_own_hold() -> Patches:
     return [(actors.order_actor, "asks_for_the_same", lambda reservation, lines: False)]
 

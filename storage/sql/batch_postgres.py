@@ -144,7 +144,7 @@ def _folded(transactions: Sequence[Transaction]) -> tuple[Batch, Parts]:
 
 
 def _sliced(parts: Parts) -> Iterator[Parts]:
-    """The same rows, as many at a time as a statement takes; one slice without rows if there are none.
+    """The same rows in slices that a statement takes; one slice without rows if there are none.
 
     Rows that are deleted come first and alone: the parts of one statement have no order among them, and a row may be
     made again in the place of one that is deleted.

@@ -1,7 +1,7 @@
 """Every question the core asks, as a plain function of a SQLAlchemy `Connection`.
 
 Each is a single statement, so that it sees whole batches without a transaction, and each follows an index for
-as many rows as it returns: on SQLite one connection serves everything, and a scan would keep the journal
+only the rows that it returns: on SQLite one connection serves everything, and a scan would keep the journal
 waiting. A test looks at the plans. The databases differ in how they take a list of keys, and nowhere else.
 """
 

@@ -52,7 +52,7 @@ async def quiet(
     caplog.set_level(logging.INFO)
     yield
     assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True)).stock_info
-    gc.collect()  # tasks whose exception nobody saw are reported when they are collected
+    gc.collect()  # tasks whose exception was never read are reported when they are collected
     records = [*caplog.get_records("call"), *caplog.records]
     assert not [record for record in records if record.exc_info and record.exc_info[0]]
     assert not [record for record in records if "Traceback" in record.getMessage()]
