@@ -60,6 +60,7 @@ class Options(Struct, frozen=True):
         organizations, variants, warehouses: how many there are.
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
+        sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
         lines_min: lines of a basket at least; there are at most four.
@@ -111,6 +112,7 @@ class Options(Struct, frozen=True):
     names_warehouse: float = 0.5
     lines_min: int = 1
     import_lines_max: int = 4
+    sites: float = 0.0
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
@@ -181,6 +183,9 @@ def options_of(seed: int, **overrides: Any) -> Options:
     later = Random(f"{seed}/later corner")  # a stream of its own: other seeds stay what they were
     if later.random() < 0.18:
         chosen.update(later.choice(LATER_CORNERS)(later))
+    sites = Random(f"{seed}/sites")
+    if sites.random() < 0.4:
+        chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
 

@@ -23,7 +23,7 @@ LINES_MAX = 60
 FILE_LINES_MAX = 400
 TELL_BY_THEIR_REPR = {
     *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Space"),  # last as long as a call
-    *("Connection", "LockFile", "ServiceClock", "StockClient"),  # hold one thing, and count nothing
+    *("Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
 }
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}

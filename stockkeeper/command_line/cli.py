@@ -23,6 +23,8 @@ COMMANDS = {
     "deduct": "goods_commands:deduct",
     "adjust": "goods_commands:adjust",
     "delete": "goods_commands:delete",
+    "warehouses": "site_commands:warehouses",
+    "warehouse": "site_commands:warehouse",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
     "confirm": "order_commands:confirm",

@@ -114,9 +114,14 @@ class KeyList:
 
 # ---- stock ------------------------------------------------------------------------------------------------------
 
-WAREHOUSES = select(warehouse.c.organization_id, warehouse.c.warehouse_id, warehouse.c.name).order_by(
-    warehouse.c.organization_id, warehouse.c.warehouse_id
-)
+WAREHOUSES = select(
+    warehouse.c.organization_id,
+    warehouse.c.warehouse_id,
+    warehouse.c.name,
+    warehouse.c.code,
+    warehouse.c.priority,
+    warehouse.c.active,
+).order_by(warehouse.c.organization_id, warehouse.c.warehouse_id)
 VARIANTS = KeyList(
     lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
         keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
@@ -125,7 +130,7 @@ VARIANTS = KeyList(
 
 
 def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
-    return [WarehouseRecord(*row) for row in connection.execute(WAREHOUSES)]
+    return [WarehouseRecord(*row[:-1], bool(row[-1])) for row in connection.execute(WAREHOUSES)]
 
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:

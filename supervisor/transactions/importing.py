@@ -95,14 +95,14 @@ class Importing:
                 "import",
                 self._clock.now_ms(),
                 request=request,
-                warehouses=self._stock.new_warehouses([(*key, name) for key, name in warehouses.items()]),
+                warehouses=self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()]),
                 reference=command.request_id,
             )
         return fact
 
     def _new_organizations(self, command: Import) -> tuple[str, ...]:
         named = {line.organization_id for line in command.lines}
-        return tuple(sorted(named - self._stock.has_rows(named))[:NEW_ORGANIZATIONS_MAX])
+        return tuple(sorted(named - self._stock.warehouses.have(named))[:NEW_ORGANIZATIONS_MAX])
 
     def _pin(self, lines: Sequence[CountedLine], pins: ExitStack) -> Turn[list[StockActor]]:
         """The rows of these lines, kept in memory as long as `pins` is open."""
