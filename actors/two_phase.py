@@ -15,7 +15,7 @@ from actors.turn import Turn
 class Prepared(Struct, frozen=True):
     """A transaction that its rows have granted, or are asked to.
 
-    In a `with` block, whatever goes wrong lets all holds go. After the decision there is none left, and it does nothing.
+    In a `with` block, whatever goes wrong lets all holds go. After the decision none is left to let go.
     """
 
     transaction_id: int

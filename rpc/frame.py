@@ -18,6 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 
 from actors.reply import Reply
+from rpc.fair_turns import LARGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
@@ -76,6 +77,7 @@ class Frame:
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
     ) -> None:
         self.calls = InFlightLimit(calls_max, "calls")
+        self.turns = FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
         self._streams = InFlightLimit(streams_max, "streams")
         self._uncounted = InFlightLimit(None, "questions")
@@ -113,50 +115,76 @@ class Frame:
         else:
             method(context)
 
+    def _queue(self, path: str, context: Context, raw: bytes, begin: Callable[[], None]) -> None:
+        try:
+            self.turns.post(organization_of(raw), len(raw), begin)
+        except Exception as error:  # noqa: BLE001 - as in `_begin`
+            _abort(path, error, context)
+
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if not method.client_streaming:
             return self.calls
         return self._streams if method.server_streaming else self._uploads
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
-        request_of = self._request_of(method)
+        kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
+        has_organization = "organization_id" in method.input_type.fields_by_name
 
-        def begin(context: Context, raw: bytes | None = None) -> None:
+        def serve_one(context: Context) -> None:
+            context.receive(partial(take, context))
+
+        def take(context: Context, raw: bytes | None) -> None:
+            if context.is_over:
+                return
+            if raw is not None and len(raw) > LARGE_BYTES:
+                self._queue(path, context, raw, partial(begin, context, raw))
+            else:
+                begin(context, raw)
+
+        def begin(context: Context, raw: bytes | None) -> None:
             if context.is_over:
                 return
             try:
-                limit.enter()
-                context.when_over(limit.leave)
-                respond(path, context, behaviour(request_of(context, raw), context))
+                limit.check()  # before anything is done for the call
+                request = _one(kind, raw)
+                organization_id = request.organization_id if has_organization else ""
+                limit.enter(organization_id)
+                context.when_over(partial(limit.leave, organization_id))
+                respond(path, context, behaviour(request, context))
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
 
-        return begin if method.client_streaming else lambda context: context.receive(partial(begin, context))
+        def serve_many(context: Context) -> None:
+            if method.server_streaming:
+                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+            else:
+                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+            _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
 
-    def _request_of(self, method: MethodDescriptor) -> Callable[[Context, bytes | None], Any]:
-        """What the servicer's method is given: the one message that came, or a stream of them."""
-        kind = GetMessageClass(method.input_type)
-        if not method.client_streaming:
-            return lambda context, raw: _one(kind, raw)
-        if method.server_streaming:
-            return lambda context, raw: Requests(kind, context, whole=False, levels=BATCH_LEVELS)
-        stall_timeout_s = self._upload_stall_timeout_s
-        return lambda context, raw: Requests(kind, context, whole=True, stall_timeout_s=stall_timeout_s)
+        return serve_many if method.client_streaming else serve_one
 
 
-def _one(kind: type[M], raw: bytes | None) -> M:
+def _one(kind: Any, raw: bytes | None) -> Any:
     if raw is None:
         raise Invalid([Violation("", "There was no request in the call")], "MALFORMED_REQUEST")
     return parse(kind, raw)
 
 
+def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
+    try:
+        limit.enter()
+        context.when_over(limit.leave)
+        respond()
+    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+        _abort(path, error, context)
+
+
 def _respond(path: str, context: Context, outcome: Any) -> None:
-    if isinstance(outcome, Deferred):
-        if outcome.reply.is_done:
-            _respond_to_reply(path, context, outcome)
-        else:
-            outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
+    if isinstance(outcome, Deferred) and outcome.reply.is_done:
+        _respond_to_reply(path, context, outcome)
+    elif isinstance(outcome, Deferred):
+        outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
     elif isinstance(outcome, Message):
         context.answer(outcome.SerializeToString())
     else:

@@ -36,7 +36,7 @@ def parse(kind: type[M], raw: bytes) -> M:
     if len(raw) > UNCOUNTED_BYTES_MAX:
         _check_count(count_fields(raw, CALL_FIELDS_MAX + 1, _nested(kind.DESCRIPTOR, CALL_LEVELS)), CALL_FIELDS_MAX)
     try:
-        return kind.FromString(raw)
+        return kind.FromString(raw)  # type: ignore[return-value]  # of the kind
     except DecodeError:
         raise _malformed(kind) from None
 
@@ -130,7 +130,7 @@ def _merged(message: M, part: bytes) -> M:
     return message
 
 
-def _malformed(kind: type[Message]) -> Invalid:
+def _malformed(kind: type[M]) -> Invalid:
     text = f"The request is not a valid {kind.DESCRIPTOR.name} message"
     return Invalid([Violation("", text)], "MALFORMED_REQUEST")
 

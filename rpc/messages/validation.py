@@ -41,7 +41,6 @@ from rpc.messages.rules import (
     is_id,
     is_new_id,
     is_note,
-    is_optional_id,
 )
 
 IDEMPOTENCY_KEY = "idempotency-key"

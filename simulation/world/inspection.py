@@ -7,6 +7,7 @@ from hashlib import blake2b
 from unittest import mock
 
 import actors.bounds
+import actors.planner
 import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
@@ -30,16 +31,17 @@ FILTER_BITS = 1 << 11
 def small_scale(crowd_min: int = 3) -> Iterator[None]:
     """Within this block the core works on a small scale, so that rare cases happen often.
 
-    Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports and
-    housekeeping go in steps of a few rows, with others' turns between them. A day of housekeeping is a second. Three
-    callers, or `crowd_min`, are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an
-    incarnation.)
+    Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports,
+    housekeeping and packing go in short steps, with others' turns between them. A day of housekeeping is a second.
+    Three callers, or `crowd_min`, are a crowd for the journal. (The real filters take 2 ms to make, more than the rest
+    of an incarnation.)
     """
     small_filters = partial(BloomFilter, bits=FILTER_BITS, hash_key=_stable_hash)
     with (
         mock.patch.object(supervisor.activations.order_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
+        mock.patch.object(actors.planner, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
@@ -118,10 +120,16 @@ def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
 
 
 def _names(stock: StockDirectory, disk: WatchedDisk) -> Iterator[str]:
-    on_disk = {key: warehouse.name for key, warehouse in disk.warehouses.items()}
-    for what, names in (("shown", stock._names), ("decided", stock._decided_names)):
-        if names != on_disk:
-            yield f"the names {what} are {names}, the disk has {on_disk}"
+    registry, on_disk = stock.warehouses, disk.warehouses
+    closed = {key for key, warehouse in on_disk.items() if not warehouse.is_active}
+    for what, known, shut in (
+        ("shown", registry.durable, registry.durably_closed),
+        ("decided", registry.decided, registry.closed),
+    ):
+        if known != on_disk:
+            yield f"the warehouses {what} are {known}, the disk has {on_disk}"
+        if {(organization, one) for organization, ids in shut.items() for one in ids} != closed:
+            yield f"the closed warehouses {what} are {shut}, the disk has {closed}"
 
 
 def _variant(variant: VariantStock, disk: WatchedDisk) -> Iterator[str]:

@@ -7,11 +7,11 @@ therefore always holds a prefix of the journal; a batch that fails takes all lat
 were judged against it.
 
 An answer, be it a success, a repeated answer or a refusal, may rest on anything appended so far. `answer` gives
-it when all of that is durable: one rule for every answer, and nobody is refused for the sake of something that
+it when all of that is durable: one rule for every answer, and no caller is refused for the sake of something that
 then never was.
 
 A few callers' entries are written at once. In a crowd the writer gathers first: the callers that the last batch
-answered are about to come again, so it waits for as many, as long as entries keep coming. Batches of 50 instead of 5
+answered are about to come again, so it waits for that number, as long as entries come. Batches of 50 instead of 5
 save a quarter of the server's CPU time, in the network too, where answers that are given together cost less.
 (Postgres's commit_delay with commit_siblings waits a fixed time: too short for a busy event loop, too long where
 all are there.)
@@ -25,16 +25,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from actors.records import Transaction
 from actors.reply import Reply
 from storage.store import Ownership, Store
+from supervisor.transactions import chunks
 
 T = TypeVar("T")
 
 BATCH_ENTRIES_MAX = 1_000
-CROWD_MIN = 24  # fewer are answered sooner if nobody is waited for
+CROWD_MIN = 24  # fewer are answered sooner without a wait
 CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
 LULL_S = 0.002  # after this long without an entry, no caller is about to come
@@ -76,7 +78,8 @@ class Journal:
     Args:
         store: an open store, whose only writer this is.
         ownership: what opening the store returned.
-        publish: called with each batch once it is durable, before any answer that rests on it is given.
+        publish: called with a batch, or a part of a large one, once it is durable, before any answer that rests on it
+            is given.
         give: gives a durable answer: a value, or an error in its place.
         gather_s: how long the writer waits for company at most, in seconds.
         monotonic_s: a clock, in seconds.
@@ -239,13 +242,21 @@ class Journal:
         batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
-        self.durable_lsn = batch[-1].lsn
         self._batches += 1
         self._crowd = max(len(batch) + len(entries), int(self._crowd * CROWD_DECAY))
         self._entries_written += len(batch)
         self._batch_entries_max = max(self._batch_entries_max, len(batch))
-        self._publish(batch)
+        # Large baskets take a turn each: memory shows a prefix of the journal meanwhile, as the database does.
+        for number, part in enumerate(chunks.by_rows(batch)):
+            if number:
+                await checkpoint()
+            self._show(part)
         self.batch_began_s = None
+
+    def _show(self, transactions: Sequence[Transaction]) -> None:
+        """These are durable: readers may see them, and the answers that rest on them are given."""
+        self.durable_lsn = transactions[-1].lsn
+        self._publish(transactions)
         answers = self._answers
         while answers and answers[0].lsn <= self.durable_lsn:
             answer = answers.popleft()
