@@ -23,9 +23,10 @@ async def test_each_large_basket_is_shown_whole_and_in_a_turn_of_its_own(world: 
         with anyio.fail_after(30):
             while not all(reply.is_done for reply in replies):
                 rows = [core.answer(GetStock(ORGANIZATION, variant, "")) for variant in (VARIANTS[0], VARIANTS[-1])]
-                first, last = [row.result().stock[0].record.reserved for row in rows]
-                assert first == last == sum(reply.is_done for reply in replies)
-                seen.add(first)
+                if all(row.is_done for row in rows):  # on a busy machine they may wait for a proof of ownership
+                    first, last = [row.result().stock[0].record.reserved for row in rows]
+                    assert first == last == sum(reply.is_done for reply in replies)
+                    seen.add(first)
                 await checkpoint()
         assert len(seen) > 4  # one after another, and not all at once
 
