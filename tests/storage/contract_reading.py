@@ -42,7 +42,7 @@ class ReadingContract(StoreContract):
 
     # ---- lists
 
-    async def test_rows_are_found_by_their_figures_and_a_page_looks_at_so_many(
+    async def test_rows_are_found_by_their_figures_and_a_page_looks_at_a_bounded_number(
         self, store: Store, scribe: Scribe
     ) -> None:
         keys = [StockKey(ORGANIZATION, f"v{v}", f"w{w}") for v in range(4) for w in range(2)]
