@@ -30,12 +30,12 @@ def cut_found(looked_at: Iterable[tuple[int, StockRecord]], query: FindStock) ->
     """
     found: list[StockRecord] = []
     for place, record in looked_at:
-        if len(found) == query.limit:
-            return FoundStock(tuple(found), found[-1].key)
         if is_wanted(record, query):
+            if len(found) == query.limit:
+                return FoundStock(tuple(found), found[-1].key)
             found.append(record)
         if place == query.looks_max:
-            return FoundStock(tuple(found), record.key)
+            return FoundStock(tuple(found), found[-1].key if len(found) == query.limit else record.key)
     return FoundStock(tuple(found), None)
 
 

@@ -79,9 +79,9 @@ def is_found_page(replay: Replay, query: FindStock, answer: object, operation: O
             looked_at += [record] if record is not None and record.exists else []
     wanted = [one for one in looked_at[: query.looks_max] if _is_wanted(one, query)]
     page, more = wanted[: query.limit], None
-    if len(wanted) > query.limit or (len(page) == query.limit and len(looked_at) >= query.looks_max > 0):
-        more = page[-1].key if page and page[-1] is not looked_at[min(len(looked_at), query.looks_max) - 1] else None
-    if more is None and len(looked_at) >= query.looks_max:
+    if len(wanted) > query.limit or (len(page) == query.limit and len(looked_at) >= query.looks_max):
+        more = page[-1].key
+    elif len(looked_at) >= query.looks_max:
         more = looked_at[query.looks_max - 1].key
     shown = [view.record for view in answer.stock]
     names = [

@@ -58,6 +58,8 @@ class ReadingContract(StoreContract):
         assert await found(status="out_of_stock") == await found(alert_level="warning") == ([], None)
         assert await found(status="in_stock") == (keys[1:], None)
         assert await found(status="in_stock", limit=3) == (keys[1:4], keys[3])
+        assert await found(status="low_stock", limit=1) == (keys[:1], None)
+        assert await found(status="low_stock", limit=1, looks_max=8) == (keys[:1], keys[0])
         assert await found(status="in_stock", limit=3, looks_max=2) == (keys[1:2], keys[1])
         assert await found(status="in_stock", limit=7, looks_max=8) == (keys[1:], keys[7])
         assert await found(status="in_stock", after=keys[5]) == (keys[6:], None)
