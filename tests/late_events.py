@@ -1,7 +1,7 @@
 """Events of grpc.aio that come when the test that they belong to is over.
 
 grpc.aio has one queue of events for the whole process. The loop that runs takes each from it and hands it to the loop
-that its call was made on. That one is closed if it was an earlier test's: on a busy machine a call's end comes late. The
+that its call was made on. That one is closed if it was an earlier test's: on a busy machine a call may end late. The
 error is raised in a callback, and anyio raises it again in whatever test or fixture runs, which never saw the call.
 """
 
