@@ -64,7 +64,7 @@ class Frame:
     Args:
         calls_max: how many calls may be under way.
         uploads_max: how many streams with one answer at their end.
-        streams_max: how many streams with an answer to each message.
+        streams_max: how many streams with more answers than one.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
     """
 
@@ -122,9 +122,9 @@ class Frame:
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
-        if not method.client_streaming:
-            return self.calls
-        return self._streams if method.server_streaming else self._uploads
+        if method.server_streaming:
+            return self._streams
+        return self._uploads if method.client_streaming else self.calls
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)

@@ -3,7 +3,7 @@
 # The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -118,6 +118,21 @@ class Connection:
                     permit.abandoned()
                 raise
             return await status.answer(call)
+
+    async def download(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request, *, timeout_s: float
+    ) -> AsyncGenerator[Response, None]:
+        """Sends `request` and gives the answers as they come. Raises as `call` does. Closing it cancels the call."""
+        self._require_open()
+        with guarded(self.breaker) as permit:
+            call = method(request, timeout=timeout_s, metadata=self.with_own(()))
+            try:
+                async for answer in call:
+                    if permit is not None:
+                        permit.succeeded()  # the service is there; others need not wait for the last answer
+                    yield answer
+            finally:
+                call.cancel()
 
     def time_limit_s(self, timeout_s: float | None) -> float:
         """What a method was given, or the connection's own limit."""

@@ -1,18 +1,19 @@
 """The warehouse's and the operator's side, as thin as `rpc.services.inventory_service`."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 from anyio import current_time
 from anyio.lowlevel import checkpoint
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.outcomes import StockImported
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import explanation_messages as explanations
+from rpc.messages import export_messages as exports
 from rpc.messages import level_messages as levels
 from rpc.messages import responses, validation
 from rpc.messages import transfer_messages as transfers
@@ -50,6 +51,18 @@ class StockServicer:
         assert isinstance(fact, StockImported), fact
         log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
         return responses.imported(fact)
+
+    async def ExportStock(
+        self, request: pb.ExportStockRequest, context: Context
+    ) -> AsyncGenerator[pb.ImportLine, None]:
+        query = exports.export_stock(request)
+        while True:  # each page is read once the one before is written: a caller that reads slowly holds one
+            page = await self._inventory.answer(query).wait()
+            for view in page.stock:
+                yield exports.exported(view)
+            if page.next_key is None:
+                return
+            query = replace(query, after=page.next_key)
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.receive(request)), responses.received)

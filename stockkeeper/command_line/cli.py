@@ -17,6 +17,7 @@ from stockkeeper.config import ConfigurationError
 COMMANDS = {
     "serve": "serve_command:serve",
     "import": "import_command:import_",
+    "export": "export_command:export",
     "stock": "stock_commands:stock",
     "receive": "goods_commands:receive",
     "announce": "goods_commands:announce",

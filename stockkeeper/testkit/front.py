@@ -31,10 +31,10 @@ V = TypeVar("V")
 
 
 class WireReply(NamedTuple):
-    """What a call ends with, wherever it ended."""
+    """What a call ends with, wherever it ended: its answers, of which most calls have one, or an error."""
 
     code: grpc.StatusCode
-    body: bytes = b""
+    bodies: tuple[bytes, ...] = ()
     details: str = ""
     trailers: Metadata = ()
 
@@ -78,7 +78,7 @@ class Front:
 
 
 class _Context:
-    """`rpc.frame.Context` of a call that came in one piece and has one response, if over a stream."""
+    """`rpc.frame.Context` of a call that came in one piece and whose responses go back in one."""
 
     def __init__(self, messages: Sequence[bytes], metadata: Metadata) -> None:
         self._unread = list(messages)
@@ -86,7 +86,7 @@ class _Context:
         self._on_over: Callable[[], None] = lambda: None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._reply: WireReply | None = None
-        self._written = b""
+        self._written: list[bytes] = []
         self._replied = Event()
         self.is_over = False
 
@@ -126,16 +126,16 @@ class _Context:
 
     async def write(self, message: bytes) -> None:
         await checkpoint()
-        self._written = message
+        self._written.append(message)
 
     def end(self) -> None:
-        self._end(WireReply(grpc.StatusCode.OK, self._written))
+        self._end(WireReply(grpc.StatusCode.OK, tuple(self._written)))
 
     def answer(self, message: bytes) -> None:
-        self._end(WireReply(grpc.StatusCode.OK, message))
+        self._end(WireReply(grpc.StatusCode.OK, (message,)))
 
     def abort(self, status: Any) -> None:
-        self._end(WireReply(status.code, b"", status.details, tuple(status.trailing_metadata)))
+        self._end(WireReply(status.code, (), status.details, tuple(status.trailing_metadata)))
 
     def cancel(self) -> None:
         self._end(WireReply(grpc.StatusCode.CANCELLED))

@@ -1,6 +1,6 @@
 """InventoryClient itself, over a wire that is no socket."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -128,14 +128,56 @@ class _Channel:
             timeout: float | None = None,  # noqa: ASYNC109 - as above
             metadata: Metadata = (),
         ) -> Response:
-            body = await self._wire.call(
-                self._name,
-                method,
-                [request_serializer(request) for request in requests],
-                timeout_s=timeout,
-                metadata=tuple(metadata),
-                retry=self._retry,
-            )
+            [body] = await self._call(method, [request_serializer(request) for request in requests], timeout, metadata)
             return response_deserializer(body)
 
         return call
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Request], bytes],
+        response_deserializer: Callable[[bytes], Response],
+        _registered_method: bool = False,
+    ) -> Any:
+        def call(
+            request: Request,
+            *,
+            timeout: float | None = None,
+            metadata: Metadata = (),
+        ) -> _Responses[Response]:
+            answers = self._call(method, [request_serializer(request)], timeout, metadata)
+            return _Responses(answers, response_deserializer)
+
+        return call
+
+    async def _call(
+        self, method: str, messages: Sequence[bytes], timeout_s: float | None, metadata: Metadata
+    ) -> tuple[bytes, ...]:
+        return await self._wire.call(
+            self._name, method, messages, timeout_s=timeout_s, metadata=tuple(metadata), retry=self._retry
+        )
+
+
+class _Responses(AsyncIterator[Response]):
+    """A call with many responses, made when the first is asked for; they come together, or an error does."""
+
+    def __init__(
+        self, answers: Coroutine[Any, Any, tuple[bytes, ...]], deserialize: Callable[[bytes], Response]
+    ) -> None:
+        self._answers = answers
+        self._deserialize = deserialize
+        self._came: Iterator[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<_Responses {'not there yet' if self._came is None else 'there'}>"
+
+    async def __anext__(self) -> Response:
+        if self._came is None:
+            self._came = iter(await self._answers)
+        for body in self._came:
+            return self._deserialize(body)
+        raise StopAsyncIteration
+
+    def cancel(self) -> None:
+        self._answers.close()

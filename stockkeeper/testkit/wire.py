@@ -121,8 +121,8 @@ class Wire:
         metadata: Metadata,
         retry: RetryPolicy | None,
         gives_up_s: float | None = None,
-    ) -> bytes:
-        """Send a request and return the answer. Cancelling it leaves open whether the server has carried it out.
+    ) -> tuple[bytes, ...]:
+        """Send a request and return the answers. Cancelling it leaves open whether the server has carried it out.
 
         Args:
             timeout_s: for all attempts together; None: whatever it takes.
@@ -145,7 +145,7 @@ class Wire:
         self._note(f"{call.name} gets {text}")
         if reply.code is not grpc.StatusCode.OK:
             raise reply.error()
-        return reply.body
+        return reply.bodies
 
     async def _attempts(self, call: WireCall, retry: RetryPolicy | None) -> WireReply:
         for attempt in count(1):

@@ -143,6 +143,7 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{INVENTORY}/CheckAvailability": pb.CheckAvailabilityRequest(**ids),
         f"/{INVENTORY}/CheckBulkAvailability": pb.CheckBulkAvailabilityRequest(organization_id=text),
         f"/{INVENTORY}/GetStockInfo": pb.GetStockInfoRequest(**ids),
+        f"/{STOCK}/ExportStock": stock_pb2.ExportStockRequest(organization_id=text),
         f"/{STOCK}/ReceiveStock": stock_pb2.ReceiveStockRequest(
             organization_id=text, request_id=text, lines=[stock_pb2.ReceivedLine(**ids_of_row)]
         ),

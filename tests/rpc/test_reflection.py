@@ -32,6 +32,7 @@ METHODS = {
     "inventory.v1.StockService": {
         *(
             "ImportStock",
+            "ExportStock",
             "ReceiveStock",
             "AnnounceStock",
             "DeductStock",

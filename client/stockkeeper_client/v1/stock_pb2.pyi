@@ -106,6 +106,16 @@ class ImportLineError(_message.Message):
     reason: str
     def __init__(self, line_number: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ExportStockRequest(_message.Message):
+    __slots__ = ("organization_id", "variant_prefix", "warehouse_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_prefix: str
+    warehouse_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., variant_prefix: _Optional[str] = ..., warehouse_id: _Optional[str] = ...) -> None: ...
+
 class ReceiveStockRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reason", "reference", "lines")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]

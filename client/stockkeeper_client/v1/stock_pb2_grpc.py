@@ -42,6 +42,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ImportStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ImportStockResponse.FromString,
                 _registered_method=True)
+        self.ExportStock = channel.unary_stream(
+                '/inventory.v1.StockService/ExportStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExportStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ImportLine.FromString,
+                _registered_method=True)
         self.ReceiveStock = channel.unary_unary(
                 '/inventory.v1.StockService/ReceiveStock',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.SerializeToString,
@@ -137,6 +142,15 @@ class StockServiceServicer:
 
     def ImportStock(self, request_iterator, context):
         """Sets counted totals, all of the stream or nothing. Importing the same lines again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportStock(self, request, context):
+        """All stock rows of an organization, ordered by variant and warehouse, as ImportStock takes them: importing them again
+        changes nothing. Each row is as it was at one time; different rows may be of different times.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,6 +286,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ImportStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ImportStockResponse.SerializeToString,
             ),
+            'ExportStock': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExportStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ImportLine.SerializeToString,
+            ),
             'ReceiveStock': grpc.unary_unary_rpc_method_handler(
                     servicer.ReceiveStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.FromString,
@@ -388,6 +407,33 @@ class StockService:
             '/inventory.v1.StockService/ImportStock',
             inventory_dot_v1_dot_stock__pb2.ImportStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ImportStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/inventory.v1.StockService/ExportStock',
+            inventory_dot_v1_dot_stock__pb2.ExportStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ImportLine.FromString,
             options,
             channel_credentials,
             insecure,

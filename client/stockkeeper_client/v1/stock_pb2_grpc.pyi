@@ -13,6 +13,7 @@ class StockServiceStub:
     @overload
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.StreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]
+    ExportStock: calls.UnaryStream[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]
     ReceiveStock: calls.UnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     AnnounceStock: calls.UnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
@@ -34,6 +35,7 @@ class StockServiceStub:
 class StockServiceBlockingStub(StockServiceStub):
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.BlockingStreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]  # type: ignore[assignment]
+    ExportStock: calls.BlockingUnaryStream[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]  # type: ignore[assignment]
     ReceiveStock: calls.BlockingUnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]  # type: ignore[assignment]
     AnnounceStock: calls.BlockingUnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]  # type: ignore[assignment]
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
@@ -56,6 +58,9 @@ class StockServiceServicer:
     async def ImportStock(
         self, request_iterator: AsyncIterator[stock_pb2.ImportStockRequest], context: grpc.aio.ServicerContext[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]
     ) -> stock_pb2.ImportStockResponse: ...
+    def ExportStock(
+        self, request: stock_pb2.ExportStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]
+    ) -> AsyncIterator[stock_pb2.ImportLine]: ...
     async def ReceiveStock(
         self, request: stock_pb2.ReceiveStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     ) -> stock_pb2.ReceiveStockResponse: ...
