@@ -4,9 +4,13 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from actors.plain_value import PlainValue
+from actors.records import Origin
+
+From = Origin | UnsetType
+"""Who a command comes from. Unset it is left out where a command is encoded, and never part of a fingerprint."""
 
 
 class Line(PlainValue, frozen=True):
@@ -25,6 +29,7 @@ class Reserve(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
     ttl_minutes: int
     request_id: str = ""  # the idempotency key, if the caller gave one
+    origin: From = UNSET
 
 
 class Confirm(Struct, frozen=True, tag=True):
@@ -33,6 +38,7 @@ class Confirm(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     order_id: str
+    origin: From = UNSET
 
 
 class Release(Struct, frozen=True, tag=True):
@@ -41,6 +47,7 @@ class Release(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     reason: str
+    origin: From = UNSET
 
 
 class Fulfill(Struct, frozen=True, tag=True):
@@ -50,6 +57,7 @@ class Fulfill(Struct, frozen=True, tag=True):
     reservation_id: str
     request_id: str
     reference: str = ""
+    origin: From = UNSET
 
 
 class Expire(Struct, frozen=True, tag=True):
@@ -81,6 +89,7 @@ class Receive(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Announce(Struct, frozen=True, tag=True):
@@ -91,6 +100,7 @@ class Announce(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Deduct(Struct, frozen=True, tag=True):
@@ -101,6 +111,7 @@ class Deduct(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 AdjustmentKind = Literal["delta", "mark_damaged", "repair", "write_off_damaged", "count"]
@@ -129,6 +140,7 @@ class Adjust(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Delete(Struct, frozen=True, tag=True):
@@ -140,6 +152,7 @@ class Delete(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class CountedLine(PlainValue, frozen=True):
@@ -162,6 +175,7 @@ class Import(Struct, frozen=True, tag=True):
 
     lines: tuple[CountedLine, ...]
     request_id: str
+    origin: From = UNSET
 
 
 Ending = Release | Fulfill | Expire
@@ -175,5 +189,8 @@ GoodsCommand = Receive | Announce | Deduct | Adjust
 
 KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
+
+CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | Import
+"""What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | Import

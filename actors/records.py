@@ -191,6 +191,16 @@ class WarehouseRecord(PlainValue, frozen=True):
     name: str
 
 
+class Origin(PlainValue, frozen=True):
+    """Where a command came from, as its caller says: kept in the ledger, and no part of what is asked.
+
+    The texts are empty where the caller says nothing.
+    """
+
+    actor: str = ""
+    correlation_id: str = ""
+
+
 class RowChange(PlainValue, frozen=True):
     """One row's part of a transaction: a line of the ledger."""
 
@@ -220,3 +230,4 @@ class Transaction(Struct, frozen=True):
     warehouses: tuple[WarehouseRecord, ...] = ()
     reference: str = ""  # an order, a delivery note, a shipment
     reason: str = ""
+    origin: Origin | None = None

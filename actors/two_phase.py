@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
+from actors.commands import From
 from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
@@ -53,6 +54,7 @@ class TwoPhase(Protocol):
         warehouses: tuple[WarehouseRecord, ...] = (),
         reference: str = "",
         reason: str = "",
+        origin: From = UNSET,
     ) -> Transaction:
         """Commit, in one synchronous step. Raises `Unavailable`: nothing was decided."""
         ...

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from actors.records import RequestKey, ReservationRecord
+from simulation.disks.expected_entries import entries_of
 from storage.memory_store import Disk, ReservationKey
+from storage.sql.instants import ms_to_text
 from storage.store import MovedOut
 
 
@@ -22,6 +24,7 @@ class Move(Struct, frozen=True):
         requests: the idempotency keys that the service forgot.
         reservations: those that went, as the disk had them.
         movements: how many lines of the ledger went.
+        entries: how many rows of the journal went.
     """
 
     lsn: int
@@ -29,6 +32,7 @@ class Move(Struct, frozen=True):
     requests: tuple[RequestKey, ...]
     reservations: tuple[ReservationRecord, ...]
     movements: int
+    entries: int = 0
 
 
 class WatchedDisk(Disk):
@@ -39,6 +43,7 @@ class WatchedDisk(Disk):
         self.moves: list[Move] = []
         self.moved: dict[ReservationKey, ReservationRecord] = {}
         self.movements_moved = 0
+        self.entries_moved = 0
         self.old_ms: Callable[[], int] = lambda: 0  # what was over before this service time may go
         self._moved_to = (0, 0)  # the ledger's new beginning: a place in the journal, and one among its changes
 
@@ -55,11 +60,13 @@ class WatchedDisk(Disk):
         moved = super().move_out(before_ms, rows_max)
         movements = self._move_movements(before_ms, rows_max - moved.rows)
         moved = MovedOut(moved.requests, moved.reservations, moved.items, moved.movements + movements)
+        entries = self._move_entries(before_ms, rows_max - moved.rows)
+        moved = MovedOut(moved.requests, moved.reservations, moved.items, moved.movements, entries)
         if moved.rows:
             gone = {key: one for key, one in reservations.items() if key not in self.reservations}
             forgotten = tuple(key for key in requests if key not in self.requests)
             self.moved.update(gone)
-            self.moves.append(Move(self.last_lsn, self.old_ms(), forgotten, tuple(gone.values()), movements))
+            self.moves.append(Move(self.last_lsn, self.old_ms(), forgotten, tuple(gone.values()), movements, entries))
         return moved
 
     def _move_movements(self, before_ms: int, rows_max: int) -> int:
@@ -72,3 +79,25 @@ class WatchedDisk(Disk):
         self._moved_to = place, position
         self.movements_moved += count
         return count
+
+    def _move_entries(self, before_ms: int, rows_max: int) -> int:
+        """Rows of the journal that are old, up to the transaction that still has a line in the ledger."""
+        entries = entries_of(self.transactions)
+        before = ms_to_text(before_ms)
+        count = 0
+        for lsn, _, at, *_ in entries[self.entries_moved : self.entries_moved + max(rows_max, 0)]:
+            if at >= before or lsn >= self._first_line_lsn:
+                break
+            count += 1
+        self.entries_moved += count
+        return count
+
+    @property
+    def _first_line_lsn(self) -> int:
+        """Of the first line that is left in the ledger."""
+        place, position = self._moved_to
+        for one in self.transactions[place:]:
+            if position < len(one.changes):
+                return one.lsn
+            position = 0
+        return self.last_lsn + 1

@@ -22,6 +22,9 @@ from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count
 
+from msgspec import UNSET
+
+from actors.commands import From
 from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
@@ -132,6 +135,7 @@ class Coordinator:
         warehouses: tuple[WarehouseRecord, ...] = (),
         reference: str = "",
         reason: str = "",
+        origin: From = UNSET,
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -154,6 +158,7 @@ class Coordinator:
                 warehouses,
                 reference,
                 reason,
+                origin or None,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)

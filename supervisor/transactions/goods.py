@@ -126,6 +126,7 @@ class Goods:
             warehouses=self._stock.new_warehouses(named),
             reference=command.reference,
             reason=command.reason,
+            origin=command.origin,
         )
         return fact
 
