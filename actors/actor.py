@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from msgspec import Struct
+
 from actors.outcomes import ActorCrashed, Refused
 from actors.reply import Reply
 from actors.turn import Need, Turn, finish, first_need
@@ -84,6 +86,12 @@ class InlineDispatcher:
         self._start_soon(actor.drain)
 
 
+class ActorStatistics(Struct, frozen=True):
+    """Messages that wait: for their turn, or for an answer after it."""
+
+    messages_waiting: int
+
+
 class Actor(Generic[M, R]):
     """Base of all actors. A subclass gives `handle`, and its state is touched nowhere else.
 
@@ -111,6 +119,9 @@ class Actor(Generic[M, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} idle={self.is_idle} retired={self.is_retired}>"
+
+    def statistics(self) -> ActorStatistics:
+        return ActorStatistics(len(self._mailbox or ()) + len(self.held_envelopes()))
 
     @property
     def is_idle(self) -> bool:
@@ -173,7 +184,7 @@ class Actor(Generic[M, R]):
         return []
 
     def retire(self) -> None:
-        """End this activation: its callers are told to try again, and nobody can post to it any more."""
+        """End this activation: its callers are told to try again, and it takes no more messages."""
         self.is_retired = True
         others = [*self.held_envelopes(), *(self._mailbox or ())]
         self._mailbox = None

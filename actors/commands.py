@@ -4,13 +4,11 @@
 
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
-from actors.records import Origin
-
-From = Origin | UnsetType
-"""Who a command comes from. Unset it is left out where a command is encoded, and never part of a fingerprint."""
+from actors.records import From
+from actors.warehouse_commands import UpsertWarehouse
 
 
 class Line(PlainValue, frozen=True):
@@ -70,8 +68,8 @@ class Expire(Struct, frozen=True, tag=True):
 class DeliveryLine(PlainValue, frozen=True):
     """Pieces that came in: `quantity` can be sold, `damaged` more cannot.
 
-    With `from_in_transit` all of them had been announced: what the row has in transit falls by as many, as far as it
-    goes.
+    With `from_in_transit` all of them had been announced: the row's pieces in transit fall by their number, to 0 at
+    the least.
     """
 
     variant_id: str
@@ -187,10 +185,10 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | Import
+CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
 """What a caller sends, and has an origin."""
 
-Command = OrderCommand | GoodsCommand | Delete | Import
+Command = OrderCommand | GoodsCommand | Delete | UpsertWarehouse | Import

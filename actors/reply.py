@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
+from msgspec import Struct
 
 T = TypeVar("T")
 
@@ -23,6 +24,12 @@ class Event(Protocol):
     def wait(self) -> Awaitable[object]:
         """Returns once it is set."""
         ...
+
+
+class ReplyStatistics(Struct, frozen=True):
+    """Tasks that wait for the answer."""
+
+    tasks_waiting: int
 
 
 class Reply(Generic[T]):
@@ -40,6 +47,9 @@ class Reply(Generic[T]):
     def __repr__(self) -> str:
         state = "pending" if not self._is_done else repr(self._error or self._value)
         return f"<Reply {state}>"
+
+    def statistics(self) -> ReplyStatistics:
+        return ReplyStatistics(len(self._waiters or ()))
 
     @property
     def is_done(self) -> bool:

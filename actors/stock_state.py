@@ -17,6 +17,8 @@ retries).
 
 from enum import Enum
 
+from msgspec import Struct
+
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
 from actors.records import Delta, RowChange, StockRecord
@@ -37,6 +39,14 @@ class Hold(PlainValue, frozen=True):
 
     delta: Delta
     foreseen: RowChange | None  # for what is granted alone: what the row will be is known already
+
+
+class StockStateStatistics(Struct, frozen=True):
+    """Holds of undecided transactions, the available pieces that they hold, and versions that are not durable yet."""
+
+    holds: int
+    held: int
+    undurable_versions: int
 
 
 class StockState:
@@ -69,6 +79,9 @@ class StockState:
 
     def __repr__(self) -> str:
         return f"<StockState {self.record!r} holds={len(self.holds)}>"
+
+    def statistics(self) -> StockStateStatistics:
+        return StockStateStatistics(len(self.holds), self.held, self.record.version - self.durable.version)
 
     @property
     def is_quiet(self) -> bool:

@@ -6,8 +6,7 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct
 
-from actors.commands import From
-from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
@@ -37,6 +36,10 @@ class TwoPhase(Protocol):
 
     def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[Prepared | TurnedDown]:
         """Take a hold on every row. Raises `Unavailable`."""
+        ...
+
+    def abort(self, prepared: Prepared) -> None:
+        """Let every hold of the transaction go."""
         ...
 
     def holding(self, prepared: Prepared) -> AbstractContextManager[None]:

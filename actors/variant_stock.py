@@ -16,6 +16,14 @@ class LoadListener(Struct):
     listener: Callable[[], None]
 
 
+class VariantStockStatistics(Struct, frozen=True):
+    """Rows in memory, the pins that keep them there, and listeners that wait until they are loaded."""
+
+    rows: int
+    pins: int
+    listeners: int
+
+
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
@@ -32,6 +40,9 @@ class VariantStock:
     def __repr__(self) -> str:
         return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
 
+    def statistics(self) -> VariantStockStatistics:
+        return VariantStockStatistics(len(self.rows), self.pins, len(self.waits))
+
     @property
     def is_quiet(self) -> bool:
         return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
@@ -39,7 +50,7 @@ class VariantStock:
     def drop_unmade_rows(self) -> None:
         """Forget rows that were to be made and were not, and those whose deletion is durable.
 
-        Nobody may work with them: nothing is pinned. Readers see a deleted row until the database has lost it too.
+        Nothing may be pinned. Readers see a deleted row until the database has lost it too.
         """
         self.rows = {
             warehouse_id: row

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from hashlib import blake2b
 from random import Random
 from time import process_time
@@ -20,6 +20,7 @@ from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
+from simulation.schedule.step_watch import StepWatch
 from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
 from simulation.world.inspection import short_lists, small_scale
 from simulation.world.simulated_run import SimulatedRun
@@ -119,9 +120,16 @@ def _run_to_its_end(
         await world.run()
         ended.append((world, anyio.current_time()))
 
-    run_virtually(main, schedule)
-    [result] = ended
-    return result
+    held: list[GuaranteeViolation] = []
+
+    def on_long_step(name: str, took_s: float) -> None:
+        held.append(GuaranteeViolation("G10", f"a step of {name} takes {took_s * 1_000:.0f} ms of CPU"))
+
+    # Real SQLite writes on the stack of a step, which in the server a thread does.
+    run_virtually(main, schedule, StepWatch(on_long_step) if type(disk) is WatchedDisk else None)
+    [(world, ended_s)] = ended
+    world.violations += held
+    return world, ended_s
 
 
 def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
@@ -133,13 +141,17 @@ def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:
         yield GuaranteeViolation("G3", f"SQLite finds its file broken: {said}")
 
 
-def run_virtually(main: Callable[[], Coroutine[Any, Any, None]], schedule: Schedule | LoopSchedule) -> None:
-    """Run `main` in virtual time, with `schedule` deciding."""
+def run_virtually(
+    main: Callable[[], Coroutine[Any, Any, None]], schedule: Schedule | LoopSchedule, watch: StepWatch | None = None
+) -> None:
+    """Run `main` in virtual time, with `schedule` deciding and `watch` looking on."""
     if isinstance(schedule, LoopSchedule):
-        run_on_asyncio(main, schedule)
+        with watch.on_asyncio(schedule.name_of) if watch is not None else nullcontext():
+            run_on_asyncio(main, schedule)
         return
+    instruments = [] if watch is None else [watch]
     with decided_by(schedule):
-        anyio.run(main, backend="trio", backend_options={"clock": schedule.clock})
+        anyio.run(main, backend="trio", backend_options={"clock": schedule.clock, "instruments": instruments})
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from anyio import lowlevel, sleep
+from msgspec import Struct
 
 from actors.queries import ListReservations, ListStock
 from actors.records import (
@@ -33,6 +34,23 @@ from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, Stor
 
 ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
+
+
+class DiskStatistics(Struct, frozen=True):
+    """What is on a disk now; `transactions` are the entries of the journal, `active` is part of `reservations`."""
+
+    transactions: int
+    rows: int
+    reservations: int
+    active: int
+    requests: int
+
+
+class MemoryStoreStatistics(Struct, frozen=True):
+    """Counts since a store was made, over all its openings: what reached the disk."""
+
+    batches: int
+    transactions: int
 
 
 class Disk:
@@ -67,6 +85,11 @@ class Disk:
 
     def __repr__(self) -> str:
         return f"<Disk epoch={self.epoch} last_lsn={self.last_lsn} rows={len(self.rows)} active={len(self.active)}>"
+
+    def statistics(self) -> DiskStatistics:
+        return DiskStatistics(
+            len(self.transactions), len(self.rows), len(self.reservations), len(self.active), len(self.requests)
+        )
 
     def release(self) -> None:
         """Forget the owner, as a kernel does with the locks of a process that was killed."""
@@ -190,9 +213,14 @@ class MemoryStore:
         self.disk = disk
         self._takes_over = takes_over
         self._epoch = 0  # 0: not open
+        self._batches = self._transactions = 0
 
     def __repr__(self) -> str:
         return f"<MemoryStore epoch={self._epoch} of {self.disk!r}>"
+
+    def statistics(self) -> MemoryStoreStatistics:
+        """Counts since the store was made."""
+        return MemoryStoreStatistics(self._batches, self._transactions)
 
     async def _before(self, operation: str) -> None:
         """Called first in every method but `close`; `operation` is the method's name."""
@@ -227,6 +255,8 @@ class MemoryStore:
         if self._epoch != self.disk.epoch:
             raise OwnershipLost(f"epoch {self.disk.epoch} owns the disk, not {self._epoch}")
         self.disk.apply(transactions)
+        self._batches += 1
+        self._transactions += len(transactions)
 
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         disk = await self._read("move_out")

@@ -81,15 +81,14 @@ class MovedOut(Struct, frozen=True):
 class Store(Protocol):
     """A database with one owner.
 
-    >>> import asyncio
     >>> from storage.memory_store import Disk, MemoryStore
-    >>> async def open_and_write(store: Store, transactions):
-    ...     ownership = await store.open()
-    ...     await store.write(transactions)  # their LSNs begin at ownership.last_lsn + 1
-    ...     await store.close()
-    ...     return ownership
-    >>> asyncio.run(open_and_write(MemoryStore(Disk()), [Transaction(lsn=1, at_ms=0, kind="remember")])).epoch
-    1
+    >>> store = MemoryStore(Disk())
+    >>> ownership = await store.open()
+    >>> await store.write([Transaction(ownership.last_lsn + 1, at_ms=0, kind="remember")])
+    >>> await store.close()
+
+    In the examples of the methods, `store` is open, a `shop` has mugs in madrid, and two of them are reserved for
+    `order-1` under the idempotency key `key-1`.
 
     Every method but `close` may raise `StorageError`; `DatabaseGone` is the kind of it that is final. Cancelling a read
     is harmless; a cancelled `write` may land.
@@ -99,12 +98,15 @@ class Store(Protocol):
         """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 
         Called again after a `StorageError`, on the same object, it connects afresh. If another owner may still run, it
-        returns `LEASE_S` after the epoch was raised: from then on that one answers nobody.
+        returns `LEASE_S` after the epoch was raised: from then on that one answers no call.
 
         Raises:
             OwnershipLost: another server owns the database.
             SchemaTooNew: it was written by a newer program.
             DatabaseGone: it is not the one that this object had open before, or an older copy of it.
+
+        >>> (await store.open()).epoch
+        3
         """
         ...
 
@@ -114,6 +116,8 @@ class Store(Protocol):
         Raises:
             OwnershipLost: the epoch is not ours any more; nothing was written.
             StorageError: anything else; the batch may or may not have been written.
+
+        >>> await store.write([Transaction(3, at_ms=0, kind="remember"), Transaction(4, at_ms=0, kind="remember")])
         """
         ...
 
@@ -121,8 +125,9 @@ class Store(Protocol):
         """Take what ended before a time out of what the other methods see: one step of housekeeping, all or nothing.
 
         That is answers under idempotency keys that were given before it, and reservations that were fulfilled,
-        released or expired before it; behind the port, the old end of the ledger and of the journal too. Active and confirmed reservations
-        stay, however old. May run while a batch is being written, and changes nothing that a batch relies on.
+        released or expired before it; behind the port, the old end of the ledger and of the journal too. Active and
+        confirmed reservations stay, however old. May run while a batch is being written, and changes nothing that a
+        batch relies on.
 
         Args:
             before_ms: in service milliseconds, at least so long ago that no batch of that time can be under way.
@@ -134,6 +139,9 @@ class Store(Protocol):
         Raises:
             OwnershipLost: the epoch is not ours any more; nothing was moved.
             StorageError: anything else; the step may or may not have been done, and can be done again.
+
+        >>> (await store.move_out(before_ms=0, rows_max=100)).rows
+        0
         """
         ...
 
@@ -141,58 +149,111 @@ class Store(Protocol):
         """See whether this store still owns the database. One that writes nothing would not notice otherwise.
 
         Raises:
-            OwnershipLost: somebody else does.
+            OwnershipLost: another server does.
+
+        >>> await store.check_ownership()
         """
         ...
 
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
-        """All warehouses, in key order: there are few, and their names are kept in memory."""
+        """All warehouses, in key order: there are few, and their names are kept in memory.
+
+        >>> [warehouse.name for warehouse in await store.load_warehouses()]
+        ['Madrid']
+        """
         ...
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-        """All rows of these variants, at most 500 variants a call."""
+        """All rows of these variants, at most 500 variants a call.
+
+        >>> [row.available for row in await store.load_variants([VariantKey("shop", "mug")])]
+        [8]
+        """
         ...
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-        """All reservations these orders ever had, oldest first within an order; at most 500 orders a call."""
+        """All reservations these orders ever had, oldest first within an order; at most 500 orders a call.
+
+        >>> [reservation.state for reservation in await store.load_orders([OrderKey("shop", "order-1")])]
+        ['active']
+        """
         ...
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
-        """The order that the organization's reservation belongs to."""
+        """The order that the organization's reservation belongs to; None if the organization has no such reservation.
+
+        >>> [reservation] = await store.active_reservations(1)
+        >>> await store.find_reservation("shop", reservation.reservation_id)
+        OrderKey(organization_id='shop', order_id='order-1')
+        """
         ...
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
-        """What was answered under this idempotency key."""
+        """What was answered under this idempotency key; None if nothing was.
+
+        >>> await store.load_request(RequestKey("shop", "key-2"))
+        """
         ...
 
     async def due(self, now_ms: int, limit: int) -> Sequence[Due]:
-        """Active reservations with `expires_at_ms <= now_ms`, soonest first, at most `limit`."""
+        """Active reservations with `expires_at_ms <= now_ms`, soonest first, at most `limit`.
+
+        >>> await store.due(now_ms=0, limit=100)
+        []
+        """
         ...
 
     async def next_expiry_ms(self) -> int | None:
-        """The soonest `expires_at_ms` of all active reservations."""
+        """The soonest `expires_at_ms` of all active reservations; None if there is none.
+
+        >>> await store.due(await store.next_expiry_ms(), limit=100) != []
+        True
+        """
         ...
 
     async def orders_after(self, key: OrderKey | None, limit: int) -> Sequence[OrderKey]:
-        """Orders that ever had a reservation, in key order, each once, after `key`: for the filter of known orders."""
+        """Orders that ever had a reservation, in key order, each once, after `key`: for the filter of known orders.
+
+        >>> await store.orders_after(None, limit=100)
+        [OrderKey(organization_id='shop', order_id='order-1')]
+        """
         ...
 
     async def requests_after(self, key: RequestKey | None, limit: int) -> Sequence[RequestKey]:
-        """The same for idempotency keys."""
+        """The same for idempotency keys.
+
+        >>> [key.request_id for key in await store.requests_after(None, limit=100)]
+        ['delivery-1', 'key-1']
+        """
         ...
 
     async def active_reservations(self, limit: int) -> Sequence[ReservationRecord]:
-        """The active reservations that expire soonest, at most `limit`."""
+        """The active reservations that expire soonest, at most `limit`.
+
+        >>> [reservation.quantity for reservation in await store.active_reservations(100)]
+        [2]
+        """
         ...
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
-        """The rows that the query asks for."""
+        """The rows that the query asks for.
+
+        >>> [row.reserved for row in await store.list_stock(ListStock("shop"))]
+        [2]
+        """
         ...
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
-        """The page of reservations that the query asks for."""
+        """The page of reservations that the query asks for.
+
+        >>> len((await store.list_reservations(ListReservations("shop"))).reservations)
+        1
+        """
         ...
 
     async def close(self) -> None:
-        """Give up ownership and the connections. Never raises; may be called twice."""
+        """Give up ownership and the connections. Never raises; may be called twice.
+
+        >>> await store.close()
+        """
         ...

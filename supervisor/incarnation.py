@@ -24,19 +24,20 @@ from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
 from supervisor.activations.directory import DirectoryStatistics
+from supervisor.activations.loader import LoaderStatistics
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.background.expiry import Expiry
-from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.housekeeping import Housekeeping
-from supervisor.background.learning import Learning
+from supervisor.background.expiry import Expiry, ExpiryStatistics
+from supervisor.background.expiry_hints import ExpiryHints, ExpiryHintsStatistics
+from supervisor.background.housekeeping import Housekeeping, HousekeepingStatistics
+from supervisor.background.learning import Learning, LearningStatistics
 from supervisor.clock import ServiceClock
 from supervisor.executor import Executor
 from supervisor.limits import Limits
 from supervisor.open_call import OpenCall, OpenCalls
-from supervisor.ownership.heartbeat import Heartbeat
-from supervisor.ownership.lease import Lease
+from supervisor.ownership.heartbeat import Heartbeat, HeartbeatStatistics
+from supervisor.ownership.lease import Lease, LeaseStatistics
 from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
@@ -45,6 +46,7 @@ from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
+from supervisor.transactions.warehousing import Warehousing
 
 V = TypeVar("V")
 
@@ -80,7 +82,14 @@ class Statistics(Struct, frozen=True):
     variants: DirectoryStatistics
     orders: DirectoryStatistics
     requests: DirectoryStatistics
-    expired: int
+    variant_loads: LoaderStatistics
+    order_loads: LoaderStatistics
+    expiry: ExpiryStatistics
+    expiry_hints: ExpiryHintsStatistics
+    housekeeping: HousekeepingStatistics
+    learning: LearningStatistics
+    lease: LeaseStatistics
+    heartbeat: HeartbeatStatistics
 
 
 class Incarnation:
@@ -160,7 +169,10 @@ class Incarnation:
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
         importing = Importing(self._clock, self._coordinator, journal, self.stock)
         deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
-        executor = Executor(self.orders, goods, deleting, importing, self._coordinator, journal, self._clock)
+        warehousing = Warehousing(self._clock, self._coordinator, journal, self.stock.warehouses)
+        executor = Executor(
+            self.orders, goods, deleting, importing, warehousing, self._coordinator, journal, self._clock
+        )
         self.requests = RequestDirectory(
             journal.wait_durable,
             reader.load_request,
@@ -242,7 +254,7 @@ class Incarnation:
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
-        self.stock.add_warehouses(await self._store.load_warehouses())
+        self.stock.warehouses.add(await self._store.load_warehouses())
         for run in (
             self._failure.wait,
             self.journal.run,
@@ -286,7 +298,14 @@ class Incarnation:
             self.stock.statistics(),
             self.orders.statistics(),
             self.requests.statistics(),
-            self.expiry.expired,
+            self.stock.loader.statistics(),
+            self.orders.loader.statistics(),
+            self.expiry.statistics(),
+            self._hints.statistics(),
+            self.housekeeping.statistics(),
+            self._learning.statistics(),
+            self.lease.statistics(),
+            self.heartbeat.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:
@@ -310,7 +329,8 @@ class Incarnation:
             self.expiry.note(reservation.expires_at_ms)
         if transaction.request is not None:
             self.requests.note(transaction.request)
-        self.stock.note_warehouses(transaction.warehouses)
+        if transaction.warehouses:
+            self.stock.warehouses.note(transaction.warehouses)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
         assert self.journal.batch_began_s is not None

@@ -3,6 +3,9 @@
 Every test has a time limit. A coroutine that exceeds it is cancelled, so that the report shows where it waits; any
 other test is interrupted by pytest-timeout, and so is a coroutine that cannot be cancelled, which ends the process
 (an exception out of a signal handler would break trio's loop).
+
+And in no test may our code hold the event loop for longer than `tests.turn_limit` allows; `pytest.mark.long_turns` says
+why one may.
 """
 
 import functools
@@ -12,6 +15,10 @@ from typing import Any
 
 import anyio
 import pytest
+import sniffio
+import trio.lowlevel
+
+from tests.turn_limit import TurnLimit, watched_turns
 
 TIME_LIMIT_S = 240  # before `timeout` in pyproject.toml
 
@@ -28,7 +35,27 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """Cancel a coroutine that exceeds the limit."""
     if inspect.iscoroutinefunction(pyfuncitem.obj):
         pyfuncitem.obj = limited(pyfuncitem.obj, TIME_LIMIT_S)
+        if pyfuncitem.get_closest_marker("long_turns") is None:
+            pyfuncitem.obj = in_short_turns(pyfuncitem.obj)
     return (yield)
+
+
+def in_short_turns(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The test, failed if the event loop was held."""
+
+    @functools.wraps(test)
+    async def run(*args: Any, **named: Any) -> None:
+        limit = TurnLimit()
+        is_trio = sniffio.current_async_library() == "trio"
+        if is_trio:
+            trio.lowlevel.add_instrument(limit)  # type: ignore[arg-type]  # it has what is needed of one
+        with watched_turns(limit):
+            await test(*args, **named)
+        if is_trio:
+            trio.lowlevel.remove_instrument(limit)  # type: ignore[arg-type]
+        assert limit.long == [], "the event loop was held"
+
+    return run
 
 
 def limited(test: Callable[..., Awaitable[None]], limit_s: float) -> Callable[..., Awaitable[None]]:

@@ -21,6 +21,11 @@ PACKAGES = (*ROOMS[:-1], "stockkeeper_client")
 MEDIAN_LINES_MAX = 6
 LINES_MAX = 60
 FILE_LINES_MAX = 400
+TELL_BY_THEIR_REPR = {
+    *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Space"),  # last as long as a call
+    *("Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
+    *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
+}
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}
 
 
@@ -117,7 +122,15 @@ def test_no_two_classes_have_the_same_name() -> None:
 
 
 def test_nothing_is_written_a_second_time_for_the_case_that_need_not_wait() -> None:
-    named = {function.node.name for function in functions(*ROOMS) if function.node.name.endswith("_at_once")}
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.node.name for function in every if function.node.name.endswith("_at_once")}
+    assert not named
+
+
+@pytest.mark.parametrize("word", ["nobody", "somebody", "whoever", "so_many", "the_own", "one_who"])
+def test_no_name_is_made_of_words_that_read_as_translated(word: str) -> None:
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.name for function in every if f"_{word}_" in f"_{function.node.name}_"}
     assert not named
 
 
@@ -145,6 +158,32 @@ def test_what_has_a_state_tells_it() -> None:
     assert not silent
 
 
+def test_what_changes_counts_itself() -> None:
+    every = list(classes(*(room for room in ROOMS if room not in ("stockkeeper", "simulation"))))
+    counting = {node.name for node in every if _defines(node, "statistics")}
+    silent = {node.name for node in every if _changes(node) and not counting & {node.name, *_bases(node)}}
+    assert silent == TELL_BY_THEIR_REPR
+
+
+def _changes(node: ast.ClassDef) -> bool:
+    """Whether it sets attributes after it was made, or was made with something empty that others fill."""
+    methods = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    later = [one for one in methods if one.name != "__init__"]
+    makers = [one for one in methods if one.name == "__init__"]
+    sets_later = any(_is_attribute_set(one) for method in later for one in ast.walk(method))
+    return sets_later or any(_is_made_empty(one) for maker in makers for one in ast.walk(maker))
+
+
+def _is_made_empty(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return False
+    return ast.unparse(node.value) in ("{}", "[]", "set()", "deque()", "bytearray()")
+
+
+def _bases(node: ast.ClassDef) -> set[str]:
+    return {ast.unparse(base).split("[")[0] for base in node.bases}
+
+
 def _defines(node: ast.ClassDef, name: str) -> bool:
     return any(isinstance(one, ast.FunctionDef) and one.name == name for one in node.body)
 
@@ -163,5 +202,4 @@ def _is_attribute_set(node: ast.AST) -> bool:
 
 def _tells(node: ast.ClassDef, telling: set[str]) -> bool:
     """It, or what it is derived from, has a `__repr__`; exceptions and tasks have one from Python."""
-    bases = {ast.unparse(base).split("[")[0] for base in node.bases}
-    return node.name in telling or bool(bases & (telling | {"Exception", "AssertionError", "asyncio.Task"}))
+    return node.name in telling or bool(_bases(node) & (telling | {"Exception", "AssertionError", "asyncio.Task"}))

@@ -48,6 +48,9 @@ class RetryPolicy:
 
     `attempts_max`, 2 to 5, includes the first. The delay before the second attempt is `backoff_s`, at least 0.01, and
     grows by `backoff_factor` with each further one, up to `backoff_s_max`. The default gives a server 3 s to come back.
+
+    >>> RetryPolicy(attempts_max=3, backoff_s=0.1)
+    RetryPolicy(attempts_max=3, backoff_s=0.1, backoff_s_max=2.0, backoff_factor=2.0)
     """
 
     attempts_max: int = 5

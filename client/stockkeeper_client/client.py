@@ -2,18 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import grpc.aio
 
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
-from stockkeeper_client.circuit import CircuitBreaker
+from stockkeeper_client.circuit import CircuitBreaker, CircuitStatistics
 from stockkeeper_client.connection import Connection, ConnectionSettings, Metadata
 from stockkeeper_client.items import Item, to_messages
-from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations
+from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations, ReservationsStatistics
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+
+
+class ClientStatistics(NamedTuple):
+    """What the breaker has seen, and what the stream of reservations has to do; None without a breaker or a stream."""
+
+    breaker: CircuitStatistics | None
+    reservations: ReservationsStatistics | None
 
 
 class InventoryClient:
@@ -41,9 +48,13 @@ class InventoryClient:
     have succeeded unseen: the service answers the repetition as it answered, or would have answered, the first.
     Cancelling a method cancels the call, and leaves it open whether the service has carried it out.
 
-        async with InventoryClient("localhost", 50053) as client:
-            reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
-            await client.confirm_reservation("shop", reserved.reservation_id, "order-1")
+    >>> async with InventoryClient("localhost", 50053) as client:
+    ...     reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+    ...     kept = await client.confirm_reservation("shop", reserved.reservation_id, "order-1")
+    >>> kept.success
+    True
+
+    In the examples of the methods a `shop` has 10 mugs in madrid and 5 in lisbon, and `client` is as above.
     """
 
     def __init__(
@@ -75,6 +86,17 @@ class InventoryClient:
     def __repr__(self) -> str:
         return f"<InventoryClient {self._connection.target} breaker={self.breaker}>"
 
+    def statistics(self) -> ClientStatistics:
+        """Counts since the client was made.
+
+        >>> client.statistics().breaker
+        CircuitStatistics(failures=0, times_opened=0, calls_refused=0)
+        """
+        return ClientStatistics(
+            None if self.breaker is None else self.breaker.statistics(),
+            None if self._reservations is None else self._reservations.statistics(),
+        )
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -87,6 +109,8 @@ class InventoryClient:
         """Lets calls run for `grace_s` seconds more, then cancels them. Closing again does nothing.
 
         A call made afterwards raises RuntimeError.
+
+        >>> await client.close(grace_s=2.0)
         """
         if self._reservations is not None:
             await self._reservations.close(grace_s)
@@ -101,23 +125,42 @@ class InventoryClient:
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """The channel, for stubs of other services, such as health. It exists once this is read on an event loop."""
+        """The channel, for stubs of other services, such as health. It exists once this is read on an event loop.
+
+        >>> from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
+        >>> stub = StockServiceStub(client.channel)
+        """
         return self._connection.channel
 
     @property
     def stub(self) -> InventoryServiceStub:
-        """The generated stub, for what the methods do not offer. It has the retries, but no deadline and no breaker."""
+        """The generated stub, for what the methods do not offer. It has the retries, but no deadline and no breaker.
+
+        >>> from stockkeeper_client.v1.inventory_pb2 import GetStockInfoRequest
+        >>> request = GetStockInfoRequest(organization_id="shop", variant_id="mug")
+        >>> len((await client.stub.GetStockInfo(request, timeout=5)).stock_info)
+        2
+        """
         if self._stub is None:
             self._stub = InventoryServiceStub(self.channel)
         return self._stub
 
     @property
     def breaker(self) -> CircuitBreaker | None:
+        """The circuit breaker, if there is one.
+
+        >>> client.breaker
+        <CircuitBreaker closed failures=0/5>
+        """
         return self._connection.breaker
 
     @property
     def stock(self) -> StockClient:
-        """The calls of StockService, over the same connection and with the same breaker."""
+        """The calls of StockService, over the same connection and with the same breaker.
+
+        >>> [row.warehouse_id async for row in client.stock.list_stock("shop")]
+        ['lisbon', 'madrid']
+        """
         if self._stock is None:
             self._stock = StockClient(self._connection)
         return self._stock
@@ -131,7 +174,11 @@ class InventoryClient:
         *,
         timeout_s: float | None = None,
     ) -> pb.CheckAvailabilityResponse:
-        """Whether `quantity` could be reserved now. An empty `warehouse_id` lets the service choose."""
+        """Whether `quantity` could be reserved now. An empty `warehouse_id` lets the service choose.
+
+        >>> (await client.check_availability("shop", "mug", "", 6)).available
+        True
+        """
         request = pb.CheckAvailabilityRequest(
             organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id, quantity=quantity
         )
@@ -144,7 +191,12 @@ class InventoryClient:
         *,
         timeout_s: float | None = None,
     ) -> pb.CheckBulkAvailabilityResponse:
-        """Whether all of `items` could be reserved together now. Items are as for `reserve_stock`."""
+        """Whether all of `items` could be reserved together now. Items are as for `reserve_stock`.
+
+        >>> items = [{"variant_id": "mug", "quantity": 6, "warehouse_id": "lisbon"}]
+        >>> (await client.check_bulk_availability("shop", items)).all_available
+        False
+        """
         lines = to_messages(pb.AvailabilityItem, items)
         request = pb.CheckBulkAvailabilityRequest(organization_id=organization_id, items=lines)
         return await self._connection.call(self.stub.CheckBulkAvailability, request, timeout_s=timeout_s)
@@ -169,6 +221,10 @@ class InventoryClient:
 
         Raises TypeError for a mapping that has an unknown key, lacks one or has a value of another type, and ValueError
         for a number that is too large for any message: before anything is sent, and with the item's place.
+
+        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> reserved.reserved_items[0].warehouse_id
+        'madrid'
         """
         lines = to_messages(pb.ReservationItem, items)
         request = pb.ReserveStockRequest(
@@ -182,7 +238,12 @@ class InventoryClient:
     async def confirm_reservation(
         self, organization_id: str, reservation_id: str, order_id: str, *, timeout_s: float | None = None
     ) -> pb.ConfirmReservationResponse:
-        """Keeps a reservation beyond its time limit, as the order is paid."""
+        """Keeps a reservation beyond its time limit, as the order is paid.
+
+        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> (await client.confirm_reservation("shop", reserved.reservation_id, "order-1")).success
+        True
+        """
         request = pb.ConfirmReservationRequest(
             organization_id=organization_id, reservation_id=reservation_id, order_id=order_id
         )
@@ -191,7 +252,12 @@ class InventoryClient:
     async def release_reservation(
         self, organization_id: str, reservation_id: str, reason: str, *, timeout_s: float | None = None
     ) -> pb.ReleaseReservationResponse:
-        """Gives a reservation's goods back. `reason` is kept: payment_failed, timeout, cancelled or the like."""
+        """Gives a reservation's goods back. `reason` is kept: payment_failed, timeout, cancelled or the like.
+
+        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> (await client.release_reservation("shop", reserved.reservation_id, "cancelled")).total_quantity_released
+        2
+        """
         request = pb.ReleaseReservationRequest(
             organization_id=organization_id, reservation_id=reservation_id, reason=reason
         )
@@ -200,7 +266,11 @@ class InventoryClient:
     async def get_stock_info(
         self, organization_id: str, variant_id: str, warehouse_id: str = "", *, timeout_s: float | None = None
     ) -> pb.GetStockInfoResponse:
-        """The stock of a variant in one warehouse, or in all of them."""
+        """The stock of a variant in one warehouse, or in all of them.
+
+        >>> [row.available_quantity for row in (await client.get_stock_info("shop", "mug")).stock_info]
+        [5, 10]
+        """
         request = pb.GetStockInfoRequest(
             organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id
         )

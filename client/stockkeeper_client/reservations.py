@@ -16,7 +16,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import grpc.aio
 
@@ -41,15 +41,28 @@ _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.St
 _BROKEN = frozenset({grpc.StatusCode.OK, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN})
 
 
+class ReservationsStatistics(NamedTuple):
+    """How many streams were opened, and what waits on the last: requests for an answer, those of them not sent yet."""
+
+    streams_opened: int
+    waiting: int
+    unsent: int
+
+
 class Reservations:
     """Makes reservations over the stream, which is opened by the first and opened again when it broke."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stream: ReservationChannel | None = None
+        self._streams_opened = 0
 
     def __repr__(self) -> str:
         return f"<Reservations of {self._connection.target} over {self._stream or 'no stream yet'}>"
+
+    def statistics(self) -> ReservationsStatistics:
+        waiting, unsent = (0, 0) if self._stream is None else self._stream.statistics()
+        return ReservationsStatistics(self._streams_opened, waiting, unsent)
 
     async def reserve(
         self, request: pb.ReserveStockRequest, *, idempotency_key: str, timeout_s: float | None
@@ -83,6 +96,7 @@ class Reservations:
         channel = self._connection.channel  # raises if the client was closed
         if self._stream is None or self._stream.is_over:
             self._stream = self._open_stream(channel)
+            self._streams_opened += 1
         return self._stream
 
     # What follows is asyncio's and gRPC's; the test kit has others.
@@ -100,10 +114,19 @@ class Reservations:
         return random.uniform(0.8, 1.2)
 
 
+class ChannelStatistics(NamedTuple):
+    """Requests that wait for an answer, and those of them that are not sent yet."""
+
+    waiting: int
+    unsent: int
+
+
 class ReservationChannel(Protocol):
     """One stream, from its first request to its end."""
 
     is_over: bool
+
+    def statistics(self) -> ChannelStatistics: ...
 
     async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
         """The answer, or the error, which is returned because its caller may be gone."""
@@ -132,6 +155,9 @@ class _Stream(ReservationChannel):
 
     def __repr__(self) -> str:
         return f"<_Stream waiting={len(self._waiting)} unsent={len(self._unsent)} over={self.is_over}>"
+
+    def statistics(self) -> ChannelStatistics:
+        return ChannelStatistics(len(self._waiting), len(self._unsent))
 
     async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
         self._sequence += 1

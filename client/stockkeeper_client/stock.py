@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing
 from uuid import uuid4
 
-from stockkeeper_client.connection import Connection
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
     AdjustedRow,
@@ -16,7 +15,7 @@ from stockkeeper_client.items import (
 )
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
-from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.warehouses import WarehouseCalls
 
 _Given = StockLine | pb.ImportLine
 
@@ -24,32 +23,22 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient:
+class StockClient(WarehouseCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
     nothing twice. One is made for each method call, so that gRPC's retries carry the same. Give one of your own to call
     a method again after a failure, or after a restart.
 
-        delivery = [{"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12}]
-        await client.stock.receive_stock("shop", delivery, reference="delivery 7")
-        async for row in client.stock.list_stock("shop"):
-            print(row.variant_id, row.available_quantity)
+    In the examples a `shop` has 10 mugs in madrid and 5 in lisbon, and `client` is an InventoryClient.
+
+    >>> delivery = [{"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12}]
+    >>> received = await client.stock.receive_stock("shop", delivery, reference="delivery 7")
+    >>> async for row in client.stock.list_stock("shop"):
+    ...     print(row.variant_id, row.warehouse_id, row.available_quantity)
+    mug lisbon 5
+    mug madrid 22
     """
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stub: StockServiceStub | None = None
-
-    def __repr__(self) -> str:
-        return f"<StockClient of {self._connection}>"
-
-    @property
-    def stub(self) -> StockServiceStub:
-        """The generated stub. It has the retries, but no deadline and no breaker."""
-        if self._stub is None:
-            self._stub = StockServiceStub(self._connection.channel)
-        return self._stub
 
     async def receive_stock(
         self,
@@ -65,7 +54,11 @@ class StockClient:
         `message` names it.
 
         A line is a ReceivedLine, a mapping with its fields. With `from_in_transit` its goods had been announced: what
-        the row has in transit falls by as many, as far as it goes. `reason` and `reference` go to the ledger.
+        the row has in transit falls by its quantity, to 0 at the least. `reason` and `reference` go to the ledger.
+
+        >>> line = {"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12, "damaged_quantity": 1}
+        >>> (await client.stock.receive_stock("shop", [line], reference="delivery 7")).rows[0].total_quantity
+        23
         """
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
@@ -88,6 +81,10 @@ class StockClient:
     ) -> pb.AnnounceStockResponse:
         """Says that goods are on their way, each line to its warehouse: they are in transit until they are received
         with `from_in_transit`. A row that does not exist is made.
+
+        >>> line = {"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12}
+        >>> (await client.stock.announce_stock("shop", [line])).rows[0].in_transit_quantity
+        12
         """
         request = pb.AnnounceStockRequest(
             organization_id=organization_id,
@@ -112,6 +109,9 @@ class StockClient:
 
         Lines are as the items of `reserve_stock`: without a warehouse the service chooses, and the answer says from
         where each was taken.
+
+        >>> (await client.stock.deduct_stock("shop", [{"variant_id": "mug", "quantity": 1}])).lines[0].warehouse_id
+        'madrid'
         """
         request = pb.DeductStockRequest(
             organization_id=organization_id,
@@ -136,6 +136,10 @@ class StockClient:
 
         An adjustment is an AdjustedRow, a mapping with the row's ids and one of its changes. A `count` with
         `expected_total` is refused with COUNT_IS_STALE where the row has another total by now.
+
+        >>> fallen = {"variant_id": "mug", "warehouse_id": "madrid", "mark_damaged": 3}
+        >>> (await client.stock.adjust_stock("shop", [fallen], reason="it fell")).rows[0].available_quantity
+        7
         """
         request = pb.AdjustStockRequest(
             organization_id=organization_id,
@@ -159,6 +163,11 @@ class StockClient:
     ) -> pb.DeleteStockResponse:
         """Takes a row away that was made by mistake. It must have no pieces of any kind. The ledger keeps its history,
         and the row can be made again.
+
+        >>> all_of_it = {"variant_id": "mug", "warehouse_id": "lisbon", "quantity": 5}
+        >>> sold = await client.stock.deduct_stock("shop", [all_of_it])
+        >>> (await client.stock.delete_stock("shop", "mug", "lisbon", reason="closed")).message
+        'Stock row deleted'
         """
         request = pb.DeleteStockRequest(
             organization_id=organization_id,
@@ -179,7 +188,13 @@ class StockClient:
         request_id: str | None = None,
         timeout_s: float | None = None,
     ) -> pb.FulfillReservationResponse:
-        """Ships a confirmed reservation: its goods leave the stock. `reference` goes to the ledger."""
+        """Ships a confirmed reservation: its goods leave the stock. `reference` goes to the ledger.
+
+        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> kept = await client.confirm_reservation("shop", reserved.reservation_id, "order-1")
+        >>> (await client.stock.fulfill_reservation("shop", reserved.reservation_id)).total_quantity_fulfilled
+        2
+        """
         request = pb.FulfillReservationRequest(
             organization_id=organization_id,
             request_id=request_id or str(uuid4()),
@@ -204,6 +219,10 @@ class StockClient:
 
         It is never retried by itself, since gRPC may replay a stream in part. After UNAVAILABLE, import the same lines
         again under the same `request_id`.
+
+        >>> counted = {"organization_id": "shop", "variant_id": "mug", "warehouse_id": "madrid", "total_quantity": 9}
+        >>> (await client.stock.import_stock([counted])).rows_changed
+        1
         """
         request_id = request_id or str(uuid4())
         async with aclosing(_import_requests(lines, request_id, chunk_lines)) as requests:
@@ -224,6 +243,9 @@ class StockClient:
 
         `page_size` rows, at most 1,000, are fetched with each call, and `timeout_s` is for each. What changes between
         two pages may be missed or seen twice.
+
+        >>> [row.available_quantity async for row in client.stock.list_stock("shop", variant_id="mug")]
+        [5, 10]
         """
         request = pb.ListStockRequest(
             organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id, page_size=page_size
@@ -245,7 +267,12 @@ class StockClient:
         page_size: int = 100,
         timeout_s: float | None = None,
     ) -> AsyncIterator[pb.Reservation]:
-        """All reservations, newest first: of one order, or in one state, if given. Pages are as in `list_stock`."""
+        """All reservations, newest first: of one order, or in one state, if given. Pages are as in `list_stock`.
+
+        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> [one.state async for one in client.stock.list_reservations("shop", order_id="order-1")]
+        ['active']
+        """
         request = pb.ListReservationsRequest(
             organization_id=organization_id, state=state, order_id=order_id, page_size=page_size
         )

@@ -10,7 +10,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Self, assert_never
+from typing import Any, NamedTuple, Self, assert_never
 
 from msgspec.structs import replace
 
@@ -24,6 +24,13 @@ from rpc.frontends.link import Link
 from rpc.inventory_port import Inventory
 
 log = logging.getLogger(__name__)
+
+
+class FrontendSessionStatistics(NamedTuple):
+    """Imports of which only some parts have come, and the lines of these."""
+
+    imports: int
+    lines: int
 
 
 class FrontendSession:
@@ -43,6 +50,9 @@ class FrontendSession:
 
     def __repr__(self) -> str:
         return f"<FrontendSession imports={len(self._imports)} {self._link}>"
+
+    def statistics(self) -> FrontendSessionStatistics:
+        return FrontendSessionStatistics(len(self._imports), sum(map(len, self._imports.values())))
 
     @classmethod
     async def connect(cls, frontend: socket.socket, inventory: Inventory, on_listening: Callable[[], None]) -> Self:

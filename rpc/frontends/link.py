@@ -10,7 +10,7 @@ which bounds how long the messages of one read can hold up everything else.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -18,6 +18,13 @@ MESSAGES_A_FRAME_MAX = 256
 LENGTH_BYTES = 4
 
 M = TypeVar("M")
+
+
+class LinkStatistics(NamedTuple):
+    """What is held now: messages to be sent at the end of this turn, and the beginning of a frame."""
+
+    messages_unsent: int
+    bytes_unread: int
 
 
 class Link(asyncio.Protocol, Generic[M]):
@@ -48,6 +55,9 @@ class Link(asyncio.Protocol, Generic[M]):
     def __repr__(self) -> str:
         held_up = not self._has_room.is_set()
         return f"<Link open={self.is_open} held_up={held_up} unread_bytes={len(self._received)}>"
+
+    def statistics(self) -> LinkStatistics:
+        return LinkStatistics(len(self._outbox), len(self._received))
 
     @property
     def is_open(self) -> bool:

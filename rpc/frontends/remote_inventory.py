@@ -17,7 +17,7 @@ from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.frontends import link_messages as say
 from rpc.frontends.link import Link
-from rpc.in_flight import InFlightLimit
+from rpc.in_flight import InFlightLimit, InFlightStatistics
 
 LINES_A_PART = 500  # about 1 ms of work for the owner
 
@@ -44,6 +44,10 @@ class RemoteInventory:
 
     def __repr__(self) -> str:
         return f"<RemoteInventory serving={self._serving} waiting={len(self._replies)} {self._link}>"
+
+    def statistics(self) -> InFlightStatistics:
+        """Of requests that wait for the owner's answer."""
+        return self._load.statistics()
 
     @classmethod
     async def connect(cls, owner: socket.socket, requests_max: int) -> Self:

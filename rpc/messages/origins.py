@@ -10,8 +10,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from actors.bounds import ID_CHARACTERS_MAX
-from actors.commands import CallersCommand, From
-from actors.records import Origin
+from actors.commands import CallersCommand
+from actors.records import From, Origin
 
 ACTOR = "x-actor"
 CORRELATION_ID = "x-correlation-id"

@@ -2,7 +2,7 @@
 
 Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, frames, a handful of operations of the
 core. So a message of the stream carries as many requests as the client had when it could write, and as many replies as
-were there when the last message was written; nobody waits for a batch to fill. A request has no task: the reader
+were there when the last message was written; no request waits for a batch to fill. A request has no task: the reader
 hands it to the core, its answer joins a list when it is given, and a batch that the journal made durable wakes each
 stream's writer once.
 
@@ -23,8 +23,8 @@ from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
-from actors.commands import From
 from actors.outcomes import Fact, StockReserved
+from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.frame import problem_of
@@ -41,6 +41,20 @@ REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
+
+
+class StreamStatistics(NamedTuple):
+    """Requests that were read and whose replies are not written, and how many of these the core has answered."""
+
+    under_way: int
+    answered: int
+
+
+class ReservationStreamStatistics(NamedTuple):
+    """Streams that are open, and the requests under way on all of them."""
+
+    streams: int
+    under_way: int
 
 
 class ReservationStreamServicer:
@@ -62,6 +76,11 @@ class ReservationStreamServicer:
 
     def __repr__(self) -> str:
         return f"<ReservationStreamServicer streams={len(self._streams)} ending={self._ending}>"
+
+    def statistics(self) -> ReservationStreamStatistics:
+        return ReservationStreamStatistics(
+            len(self._streams), sum(stream.statistics().under_way for stream in self._streams)
+        )
 
     def end(self) -> None:
         """Let every stream read no more, and end with UNAVAILABLE when what is under way was answered."""
@@ -140,6 +159,9 @@ class Stream:
     def __repr__(self) -> str:
         return f"<Stream under_way={self._under_way}/{self._under_way_max} over={self._is_over}>"
 
+    def statistics(self) -> StreamStatistics:
+        return StreamStatistics(self._under_way, len(self._answered))
+
     async def read(self, messages: AsyncIterator[pb.ReserveStockRequests]) -> None:
         """Take in requests until the client ends the stream or an error does. Cancelling it loses nothing taken in."""
         try:
@@ -172,7 +194,7 @@ class Stream:
         self.reading.cancel()
 
     async def next_replies(self) -> pb.ReserveStockReplies | None:
-        """The replies to write, as many as there are; None when the stream is over and all was answered.
+        """The replies to write, all that there are; None when the stream is over and all was answered.
 
         Raises:
             Exception: what the stream ends with.
@@ -192,7 +214,7 @@ class Stream:
         return message
 
     def written(self, replies: int) -> None:
-        """So many replies are with the client: there is room for as many requests."""
+        """This number of replies is written, which makes room for the same number of requests."""
         self._under_way -= replies
         self._has_room.set()
 

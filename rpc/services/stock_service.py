@@ -15,6 +15,7 @@ from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
 from rpc.messages.origins import attributed, origin_of
 from rpc.transport.transport_port import Context
@@ -68,6 +69,13 @@ class StockServicer:
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
         return Deferred(self._submit(validation.delete(request), context), responses.deleted)
+
+    def UpsertWarehouse(self, request: pb.UpsertWarehouseRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(warehouses.upsert_warehouse(request), context), warehouses.upserted)
+
+    def ListWarehouses(self, request: pb.ListWarehousesRequest, context: Context) -> Deferred:
+        query = warehouses.list_warehouses(request)
+        return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._submit(validation.fulfill(request), context), responses.fulfilled)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from actors.records import Transaction
+from simulation.disks.entry_owners import owners_of
 from storage.sql.instants import ms_to_text
 
 Row = tuple[Any, ...]
@@ -28,19 +29,10 @@ def _entries(one: Transaction) -> Iterator[Row]:
         reservation = (it.reservation_id, it.order_id, it.state, ms_to_text(it.expires_at_ms))
     request_id = one.request.request_id if one.request is not None else ""
     origin = (one.origin.actor, one.origin.correlation_id) if one.origin is not None else ("", "")
-    for organization in sorted(_organizations(one)):
+    for organization in sorted(owners_of(one)):
         at = ms_to_text(one.at_ms)
         told = (one.reference, one.reason, request_id, *origin, _details(one, organization))
         yield (one.lsn, organization, at, one.kind, *reservation, *told)
-
-
-def _organizations(one: Transaction) -> set[str]:
-    changed = {change.after.organization_id for change in one.changes}
-    renamed = {warehouse.organization_id for warehouse in one.warehouses}
-    owner = {one.reservation.organization_id} if one.reservation is not None else set()
-    if not (changed or renamed or owner) and one.request is not None and "\n" not in one.request.scope:
-        return {one.request.scope}
-    return changed | renamed | owner or {""}
 
 
 def _details(one: Transaction, organization: str) -> str:

@@ -7,12 +7,11 @@ from random import Random
 
 import anyio
 from anyio import lowlevel
-from msgspec import Struct
 
 from actors.records import Transaction
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
-from storage.memory_store import MemoryStore
+from storage.memory_store import MemoryStore, MemoryStoreStatistics
 from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 
 
@@ -20,18 +19,16 @@ class InjectedError(StorageError):
     """A storage failure that the seed wanted."""
 
 
-class StoreStatistics(Struct, frozen=True):
+class StoreStatistics(MemoryStoreStatistics, frozen=True):
     """Counts since the store was made.
 
     Args:
         operations: calls that reached the store.
         faults: how many of them it let fail.
-        batches: how many batches reached the disk.
     """
 
     operations: int
     faults: int
-    batches: int
 
 
 class FaultyStore(MemoryStore):
@@ -78,7 +75,7 @@ class FaultyStore(MemoryStore):
         self._in_flight_batch: tuple[Sequence[Transaction], int] = ((), 0)
         self._moving: tuple[int, int] | None = None  # the arguments of a step of housekeeping that is under way
         self._down_until_s = 0.0
-        self._operations = self._faults = self._batches = 0
+        self._operations = self._faults = 0
         self.is_cut = False
         self.opened: Callable[[Ownership], None] = lambda ownership: None
 
@@ -88,7 +85,7 @@ class FaultyStore(MemoryStore):
         return f"<{type(self).__name__} {self._name} {state}{writing} of {self.disk!r}>"
 
     def statistics(self) -> StoreStatistics:
-        return StoreStatistics(self._operations, self._faults, self._batches)
+        return StoreStatistics(self._batches, self._transactions, self._operations, self._faults)
 
     @property
     def is_superseded(self) -> bool:
@@ -138,7 +135,6 @@ class FaultyStore(MemoryStore):
         except AssertionError as refusal:
             self._refused(str(refusal))
             raise InjectedError("the database refuses the batch") from refusal
-        self._batches += 1
         self._landed(self._epoch, transactions)
 
     def _land_late(self, transactions: Sequence[Transaction], epoch: int) -> None:

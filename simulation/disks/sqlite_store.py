@@ -70,7 +70,6 @@ class SqliteStore(FaultyStore):
                 self._note("the power is cut in the middle of a commit")
                 if self.disk.file.database.last_lsn == transactions[-1].lsn:
                     super(FaultyStore, self).land(transactions)
-                    self._batches += 1
                     self._landed(epoch, transactions)
         elif not self.is_cut and self._moving is not None and self.disk.file.is_torn_by_cuts:
             if self._is_fenced_in:

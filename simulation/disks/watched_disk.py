@@ -9,9 +9,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from actors.records import RequestKey, ReservationRecord
-from simulation.disks.expected_entries import entries_of
+from simulation.disks.entry_owners import owners_of
 from storage.memory_store import Disk, ReservationKey
-from storage.sql.instants import ms_to_text
 from storage.store import MovedOut
 
 
@@ -45,6 +44,7 @@ class WatchedDisk(Disk):
         self.movements_moved = 0
         self.entries_moved = 0
         self.old_ms: Callable[[], int] = lambda: 0  # what was over before this service time may go
+        self._entries_to = (0, 0)  # the journal's new beginning: a place in it, and one among its owners
         self._moved_to = (0, 0)  # the ledger's new beginning: a place in the journal, and one among its changes
 
     def __repr__(self) -> str:
@@ -82,13 +82,14 @@ class WatchedDisk(Disk):
 
     def _move_entries(self, before_ms: int, rows_max: int) -> int:
         """Rows of the journal that are old, up to the transaction that still has a line in the ledger."""
-        entries = entries_of(self.transactions)
-        before = ms_to_text(before_ms)
-        count = 0
-        for lsn, _, at, *_ in entries[self.entries_moved : self.entries_moved + max(rows_max, 0)]:
-            if at >= before or lsn >= self._first_line_lsn:
+        first_line_lsn, count = self._first_line_lsn, 0
+        while count < rows_max and self._entries_to[0] < len(self.transactions):
+            place, owner = self._entries_to
+            one = self.transactions[place]
+            if one.at_ms >= before_ms or one.lsn >= first_line_lsn:
                 break
             count += 1
+            self._entries_to = (place, owner + 1) if owner + 1 < len(owners_of(one)) else (place + 1, 0)
         self.entries_moved += count
         return count
 

@@ -93,10 +93,15 @@ class LoopSchedule:
         is_stalled = self._is_stalled
         if is_stalled is None:
             return ready
-        free = [handle for handle in ready if not is_stalled(_name_of(handle))]
+        free = [handle for handle in ready if not is_stalled(self.name_of(handle))]
         if len(free) < len(ready):
-            self._held += [handle for handle in ready if is_stalled(_name_of(handle))]
+            self._held += [handle for handle in ready if is_stalled(self.name_of(handle))]
         return free
+
+    def name_of(self, handle: Any) -> str:
+        """The name of the task that the callback belongs to; empty if it belongs to none."""
+        task = getattr(handle._callback, "__self__", None)
+        return task.get_name() if isinstance(task, _NumberedTask) else ""
 
     def digest(self) -> bytes:
         return blake2b(self.trace.tobytes(), digest_size=16).digest()
@@ -120,12 +125,6 @@ class LoopSchedule:
             self.trace.append(getattr(owner, "number", 0))
         self.steps += chosen
         return chosen
-
-
-def _name_of(handle: Any) -> str:
-    """The name of the task that the callback belongs to; empty if it belongs to none."""
-    task = getattr(handle._callback, "__self__", None)
-    return task.get_name() if isinstance(task, _NumberedTask) else ""
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):

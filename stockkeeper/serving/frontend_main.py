@@ -21,6 +21,7 @@ from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configure_logging
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.turn_watch import TurnWatch
 
 
 class FrontendSettings(Struct, frozen=True):
@@ -56,6 +57,7 @@ def main() -> NoReturn:
 
 async def _run(settings: FrontendSettings) -> None:
     schedule_full_collections()
+    watch = TurnWatch()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(
@@ -75,6 +77,7 @@ async def _run(settings: FrontendSettings) -> None:
     owner.say_listening()
     await owner.stop_asked.wait()
     await server.drain(LINGER_S)
+    watch.stop()
     end_process(1 if owner.lost.is_set() else 0)
 
 

@@ -25,6 +25,7 @@ from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from storage.sql.database_url import show_url
 from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
@@ -38,7 +39,7 @@ SAMPLE_REQUEST_ID = "sample-stock"
 
 
 class OutputFailed(Exception):
-    """The start cannot be told, so nobody would learn where the server listens. Its text is one sentence."""
+    """The line that says where the server listens cannot be written. Its text is one sentence."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The output cannot be written: {error.strerror}.")
@@ -67,6 +68,7 @@ def serve(config: ServeConfig) -> NoReturn:
 async def _serve_and_end(config: ServeConfig) -> None:
     status = EXIT_OK
     schedule_full_collections()
+    watch = TurnWatch()
     try:
         await _serve(config)
     except Exception as error:
@@ -74,6 +76,7 @@ async def _serve_and_end(config: ServeConfig) -> None:
         if explained is None:
             raise
         status = explained
+    watch.stop()
     end_process(status)  # before the loop ends, which would end its calls
 
 

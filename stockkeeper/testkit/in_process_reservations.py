@@ -11,7 +11,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 import grpc.aio
 from stockkeeper_client.connection import Connection
-from stockkeeper_client.reservations import ReservationChannel, Reservations, broken, copy_of, outcome_of
+from stockkeeper_client.reservations import (
+    ChannelStatistics,
+    ReservationChannel,
+    Reservations,
+    broken,
+    copy_of,
+    outcome_of,
+)
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stream_pb2
 
@@ -61,6 +68,9 @@ class _WireStream(ReservationChannel):
 
     def __repr__(self) -> str:
         return f"<_WireStream under_way={len(self._under_way)} over={self.is_over}>"
+
+    def statistics(self) -> ChannelStatistics:
+        return ChannelStatistics(len(self._under_way), 0)
 
     async def ask(self, request: pb.ReserveStockRequest, idempotency_key: str) -> Outcome:
         self._sequence += 1

@@ -38,10 +38,16 @@ class BrokenGuarantee(AssertionError):
 class World:
     """An inventory service with its clients, in virtual time.
 
-        async def scenario(world):
-            ends = await world.in_parallel(buy, world.clients)  # your code, once for each client
-            await world.settle()
-            [stock] = (await world.inventory.get_stock_info("shop", "mug")).stock_info
+    Code under test gets a client. In the examples a `shop` has 10 mugs in madrid, and `world` is as here:
+
+    >>> async def buy(client):
+    ...     return (await client.reserve_stock("shop", world.new_id(), [{"variant_id": "mug", "quantity": 2}])).success
+    >>> await world.in_parallel(buy, world.clients)  # once for each client
+    [True, True, True]
+    >>> await world.settle()
+    >>> [stock] = (await world.inventory.get_stock_info("shop", "mug")).stock_info
+    >>> stock.available_quantity
+    4
 
     Args:
         engine: what it is made of.
@@ -51,7 +57,7 @@ class World:
 
     def __init__(self, engine: Engine, seed: int, clients: int) -> None:
         self._engine = engine
-        self._ids = self.random_of(engine.seed, "ids")
+        self._ids = _random_of(engine.seed, "ids")
         self._made = 0
         self.seed = seed
         self.clients = tuple(self.client() for _ in range(clients))
@@ -63,7 +69,11 @@ class World:
 
     @property
     def inventory(self) -> InProcessClient:
-        """The first client."""
+        """The first client.
+
+        >>> (await world.inventory.check_availability("shop", "mug", "madrid", 10)).available
+        True
+        """
         return self.clients[0]
 
     def client(
@@ -79,6 +89,10 @@ class World:
         """Another InventoryClient. The arguments are those of InventoryClient, and mean what they mean there.
 
         Give a breaker of your own `world.now` for a clock.
+
+        >>> impatient = world.client("impatient", timeout_s=0.5, retry=None)
+        >>> impatient
+        <InventoryClient impatient breaker=<CircuitBreaker closed failures=0/5>>
         """
         self._made += 1
         return InProcessClient(
@@ -97,6 +111,11 @@ class World:
         """Call it with each argument, all at once; the results stand in the order of the arguments.
 
         The first exception cancels the others and is passed on.
+
+        >>> async def available(warehouse_id):
+        ...     return (await world.inventory.check_availability("shop", "mug", warehouse_id, 1)).available
+        >>> await world.in_parallel(available, ["madrid", "lisbon"])
+        [True, False]
         """
         given = list(arguments)
         results: dict[int, Result] = {}
@@ -123,15 +142,28 @@ class World:
     # ---- time -------------------------------------------------------------------------------------------------------
 
     def now(self) -> float:
-        """Virtual seconds since the run began. They never go back."""
+        """Virtual seconds since the run began. They never go back.
+
+        >>> began = world.now()
+        >>> await world.sleep(60)
+        >>> round(world.now() - began)
+        60
+        """
         return self._engine.schedule.now_s()
 
     def utc_now(self) -> datetime:
-        """The wall clock, which jumps where `wall_clock_jumps` is among the faults."""
+        """The wall clock, which jumps where `wall_clock_jumps` is among the faults.
+
+        >>> world.utc_now().tzinfo
+        datetime.timezone.utc
+        """
         return datetime.fromtimestamp(self._engine.wall_ms() / 1_000, UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Let virtual time pass. It takes no real time beyond what happens meanwhile."""
+        """Let virtual time pass. It takes no real time beyond what happens meanwhile.
+
+        >>> await world.sleep(3_600)
+        """
         await anyio.sleep(seconds)
 
     async def sleep_until_expired(self, reservation: ReserveStockResponse | Reservation) -> None:
@@ -141,6 +173,11 @@ class World:
 
         Raises:
             ValueError: there is no such reservation, or it is confirmed or fulfilled and will not expire.
+
+        >>> reserved = await world.inventory.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
+        >>> await world.sleep_until_expired(reserved)
+        >>> (await world.inventory.check_availability("shop", "mug", "madrid", 10)).available
+        True
         """
         patience_s = _EXPIRY_S_MAX
         while True:
@@ -168,12 +205,21 @@ class World:
         """kill -9, and a new process `down_s` seconds later, which serves when this returns.
 
         What was under way ends with UNAVAILABLE, done or not; what was answered stays.
+
+        >>> await world.crash_server(down_s=1.0)
+        >>> (await world.inventory.check_availability("shop", "mug", "madrid", 10)).available
+        True
         """
         await self._engine.crash(down_s)
 
     @contextmanager
     def without_faults(self) -> Iterator[None]:
-        """Nothing new goes wrong within this block: for laying in stock, say. It holds for everybody's calls."""
+        """Nothing new goes wrong within this block: for laying in stock, say. It holds for everybody's calls.
+
+        >>> with world.without_faults():
+        ...     delivery = [{"variant_id": "plate", "warehouse_id": "madrid", "quantity": 4}]
+        ...     received = await world.inventory.stock.receive_stock("shop", delivery)
+        """
         self._engine.be_calm(True)
         try:
             yield
@@ -185,6 +231,8 @@ class World:
 
         After it a scenario can look at what its code has done, with calls that succeed. Reservations live on: to see
         the end of one, sleep until it has expired.
+
+        >>> await world.settle()
         """
         await self._engine.settle()
 
@@ -193,6 +241,8 @@ class World:
 
         Raises:
             BrokenGuarantee: it broke one.
+
+        >>> world.audit()
         """
         engine = self._engine
         audited = audit(engine.history.operations, engine.disk.transactions, engine.quiet_since_ms)
@@ -204,23 +254,39 @@ class World:
     # ---- what the seed decides --------------------------------------------------------------------------------------
 
     def random(self, name: str) -> Random:
-        """A stream of random numbers of that name, the same for the same seed: for what a scenario chooses."""
-        return self.random_of(self._engine.seed, f"scenario/{name}")
+        """A stream of random numbers of that name, the same for the same seed: for what a scenario chooses.
+
+        >>> world.random("baskets").randint(1, 9) == world.random("baskets").randint(1, 9)
+        True
+        """
+        return _random_of(self._engine.seed, f"scenario/{name}")
 
     def new_id(self) -> str:
-        """A UUID that the seed decides, for code that needs fresh ids."""
+        """A UUID that the seed decides, for code that needs fresh ids.
+
+        >>> world.new_id() == world.new_id()
+        False
+        """
         return str(self.uuid())
 
     def uuid(self) -> UUID:
+        """The same as an object, in the place of `uuid.uuid4`.
+
+        >>> world.uuid().version
+        4
+        """
         return UUID(int=self._ids.getrandbits(128), version=4)
 
     def note(self, text: str) -> None:
-        """Put a line among the steps that are shown when the run fails."""
+        """Put a line among the steps that are shown when the run fails.
+
+        >>> world.note("the shop closes")
+        """
         self._engine.tell(text)
 
-    @staticmethod
-    def random_of(seed: str, name: str) -> Random:
-        return Random(f"{seed}/{name}")
+
+def _random_of(seed: str, name: str) -> Random:
+    return Random(f"{seed}/{name}")
 
 
 def only_cause(error: BaseException) -> BaseException:

@@ -56,14 +56,15 @@ class Run(Struct, frozen=True):
 class Simulation:
     """The fixture `simulation`.
 
-        def test_a_mug_is_held_for_its_order(simulation):
-            async def scenario(world):
-                delivery = [{"variant_id": "mug", "warehouse_id": "main", "quantity": 1}]
-                await world.inventory.stock.receive_stock("shop", delivery)
-                mug = {"variant_id": "mug", "quantity": 1}
-                assert (await world.inventory.reserve_stock("shop", "order-1", [mug])).success
-
-            simulation.run(scenario, faults=["reply_lost"], seeds=range(10))
+    >>> def test_a_mug_is_held_for_its_order(simulation):
+    ...     async def scenario(world):
+    ...         delivery = [{"variant_id": "mug", "warehouse_id": "main", "quantity": 1}]
+    ...         await world.inventory.stock.receive_stock("shop", delivery)
+    ...         mug = {"variant_id": "mug", "quantity": 1}
+    ...         assert (await world.inventory.reserve_stock("shop", "order-1", [mug])).success
+    ...
+    ...     simulation.run(scenario, faults=["reply_lost"], seeds=range(10))
+    >>> test_a_mug_is_held_for_its_order(Simulation())
 
     Args:
         seeds: what `run` takes unless it is told otherwise.
@@ -115,6 +116,11 @@ class Simulation:
             SimulationFailed: the service broke a guarantee, or the scenario does not end.
             BaseException: what the scenario raised, with a note of its seed, its last steps and how to replay it.
             ValueError: the arguments make no sense.
+
+        >>> async def scenario(world):
+        ...     await world.sleep(60)
+        >>> [(run.seed, run.virtual_s >= 60) for run in Simulation().run(scenario, seeds=range(2))]
+        [(0, True), (1, True)]
         """
         if seed is not None and seeds is not None:
             raise ValueError("give a seed or seeds, and not both")

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from stockkeeper_client.v1 import stream_pb2 as pb
 
-from actors.commands import From
 from actors.outcomes import Fact
+from actors.records import From
 from actors.reply import Reply
 from rpc.inventory_port import Inventory
 from rpc.messages import validation

@@ -112,7 +112,8 @@ _LEDGER: Sequence[_Check] = (
         "end of the journal",
         "SELECT o.last_lsn, newest.lsn FROM ownership o, (SELECT max(lsn) AS lsn FROM ("
         " SELECT max(lsn) AS lsn FROM stock_movement UNION ALL SELECT max(lsn) FROM reservation"
-        " UNION ALL SELECT max(lsn) FROM request UNION ALL SELECT max(lsn) FROM journal_entry) AS each_table) AS newest WHERE newest.lsn > o.last_lsn",
+        " UNION ALL SELECT max(lsn) FROM request"
+        " UNION ALL SELECT max(lsn) FROM journal_entry) AS each_table) AS newest WHERE newest.lsn > o.last_lsn",
         "the journal ends at LSN {0}, but there is a record of LSN {1}",
     ),
 )
@@ -143,7 +144,8 @@ _ENTRIES: Sequence[_Check] = (
         "reservations and the journal",
         "SELECT r.organization_id, r.reservation_id, r.state, e.lsn, e.state FROM ("
         " SELECT *, row_number() OVER (PARTITION BY organization_id, reservation_id ORDER BY lsn DESC) AS newest"
-        " FROM journal_entry WHERE reservation_id <> '') AS e JOIN reservation r USING (organization_id, reservation_id)"
+        " FROM journal_entry WHERE reservation_id <> '') AS e"
+        " JOIN reservation r USING (organization_id, reservation_id)"
         " WHERE newest = 1 AND e.lsn >= (SELECT entries_from_lsn FROM ownership)"
         " AND (e.state <> r.state OR e.expires_at <> r.expires_at) ORDER BY e.lsn",
         "reservation {1} of {0} is {2}, but LSN {3} left it {4}, or with another time limit",

@@ -10,11 +10,20 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 import anyio
+from msgspec import Struct
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 KEYS_A_READ_MAX = 500
+
+
+class LoaderStatistics(Struct, frozen=True):
+    """Counts since the start, but `wanted`: keys that wait for their read now."""
+
+    wanted: int
+    reads: int
+    keys_read: int
 
 
 class Loader(Generic[K, V]):
@@ -38,10 +47,11 @@ class Loader(Generic[K, V]):
         self._wanted: dict[K, None] = {}
         self._has_wanted = anyio.Event()
         self._follows_a_crash = False
-        self.reads = 0
+        self._reads = 0
+        self._keys_read = 0
 
     def __repr__(self) -> str:
-        return f"<Loader wanted={len(self._wanted)} reads={self.reads}>"
+        return f"<Loader wanted={len(self._wanted)} reads={self._reads}>"
 
     def want(self, key: K) -> None:
         """Have this key read and delivered soon."""
@@ -70,6 +80,10 @@ class Loader(Generic[K, V]):
                 self._follows_a_crash = False
                 await self._wait_durable()
             values = await self._read(keys)
-            self.reads += 1
+            self._reads += 1
+            self._keys_read += len(keys)
             for key in keys:
                 self._deliver(key, values.get(key))
+
+    def statistics(self) -> LoaderStatistics:
+        return LoaderStatistics(len(self._wanted), self._reads, self._keys_read)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
+from msgspec import Struct
 
 from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
@@ -30,12 +31,20 @@ TOLD_AGAIN_MS = 60_000  # the log is told once a minute how many expired
 PAUSE_S = 0.1  # between looks while there is something to do: "within a second" leaves room
 
 
+class ExpiryStatistics(Struct, frozen=True):
+    """Reservations that expired since the start; orders asked now, and orders that are to be asked again."""
+
+    expired: int
+    under_way: int
+    failed: int
+
+
 class Expiry:
     """Looks for due reservations when the soonest is due.
 
     Args:
         clock: the service clock.
-        due: active reservations due by a time, soonest first, at most as many as asked for.
+        due: active reservations due by a time, soonest first, at most the number that it is given.
         next_expiry_ms: when the soonest active reservation is due, None if there is none.
         ask: posts an `Expire` to an order's mailbox.
         idle_s: the longest sleep, in seconds, so that a mistake here heals by itself.
@@ -58,12 +67,15 @@ class Expiry:
         self._wake = anyio.Event()
         self._failed: dict[OrderKey, int] = {}  # and when to try them again
         self._under_way: dict[OrderKey, Reply[Fact]] = {}
-        self.expired = 0
+        self._expired = 0
         self._told = 0  # of these, to the log
         self._told_at_ms = -TOLD_AGAIN_MS
 
     def __repr__(self) -> str:
-        return f"<Expiry expired={self.expired} under_way={len(self._under_way)} failed={len(self._failed)}>"
+        return f"<Expiry expired={self._expired} under_way={len(self._under_way)} failed={len(self._failed)}>"
+
+    def statistics(self) -> ExpiryStatistics:
+        return ExpiryStatistics(self._expired, len(self._under_way), len(self._failed))
 
     def note(self, expires_at_ms: int) -> None:
         """A reservation was made that is due then. Wakes the loop if it would sleep longer."""
@@ -105,9 +117,9 @@ class Expiry:
 
     def _tell(self) -> None:
         now_ms = self._clock.now_ms()
-        if self.expired > self._told and now_ms - self._told_at_ms >= TOLD_AGAIN_MS:
-            log.info("reservations_expired", extra={"count": self.expired - self._told})
-            self._told, self._told_at_ms = self.expired, now_ms
+        if self._expired > self._told and now_ms - self._told_at_ms >= TOLD_AGAIN_MS:
+            log.info("reservations_expired", extra={"count": self._expired - self._told})
+            self._told, self._told_at_ms = self._expired, now_ms
 
     async def _sleep(self) -> None:
         while (left_ms := self._wakes_at_ms - self._clock.now_ms()) > 0:
@@ -144,4 +156,4 @@ class Expiry:
         else:
             self._failed.pop(order, None)
             assert isinstance(fact, ExpiryHandled)
-            self.expired += fact.expired
+            self._expired += fact.expired

@@ -8,6 +8,8 @@ noted.
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from actors.records import ReservationRecord
 
 CLAIMS_MAX = 200_000
@@ -18,6 +20,20 @@ Row = tuple[str, str, str]
 
 Claim = tuple[int, str, int]
 """What a reservation will give back to a row when it expires: that time, its id, the quantity."""
+
+
+class ExpiryHintsStatistics(Struct, frozen=True):
+    """What is noted now.
+
+    Args:
+        claims: of reservations on rows.
+        rows: that have any.
+        changed: reservations to be left out when the database's are learned.
+    """
+
+    claims: int
+    rows: int
+    changed: int
 
 
 class ExpiryHints:
@@ -38,6 +54,9 @@ class ExpiryHints:
 
     def __len__(self) -> int:
         return self._count
+
+    def statistics(self) -> ExpiryHintsStatistics:
+        return ExpiryHintsStatistics(self._count, len(self._claims), len(self._changed or ()))
 
     def add(self, reservation: ReservationRecord) -> None:
         """Note a reservation that was just made."""

@@ -13,6 +13,7 @@ short); one large delete at night (it would hold every batch up for minutes).
 from collections.abc import Awaitable, Callable
 
 import anyio
+from msgspec import Struct
 
 from storage.store import MovedOut, StorageError
 from supervisor.clock import ServiceClock
@@ -24,12 +25,20 @@ RETRY_S = 10.0
 DAY_MS = 24 * 60 * 60 * 1_000
 
 
+class HousekeepingStatistics(Struct, frozen=True):
+    """Counts since the start: steps that moved rows, the rows, and steps that failed."""
+
+    steps: int
+    rows_moved: int
+    failures: int
+
+
 class Housekeeping:
     """Moves out what ended longer ago than it is kept.
 
     Args:
         clock: the service clock.
-        move_out: moves out what ended before a time, at most as many rows as asked for.
+        move_out: moves out what ended before a time, at most the number of rows that it is given.
         report: told of a step that failed.
         keep_days: how long what is over is kept.
         idle_s: how long to sleep where nothing is to be done, in seconds.
@@ -48,10 +57,13 @@ class Housekeeping:
         self._report = report
         self._keep_ms = keep_days * DAY_MS
         self._idle_s = idle_s
-        self.rows_moved = 0
+        self._steps = self._rows_moved = self._failures = 0
 
     def __repr__(self) -> str:
-        return f"<Housekeeping keep_days={self._keep_ms // DAY_MS} rows_moved={self.rows_moved}>"
+        return f"<Housekeeping keep_days={self._keep_ms // DAY_MS} rows_moved={self._rows_moved}>"
+
+    def statistics(self) -> HousekeepingStatistics:
+        return HousekeepingStatistics(self._steps, self._rows_moved, self._failures)
 
     async def run(self) -> None:
         """Tidy until cancelled.
@@ -70,10 +82,12 @@ class Housekeeping:
             moved = await self._move_out(max(0, begun_ms - self._keep_ms), ROWS_A_STEP)
         except StorageError as error:
             # The journal and the heartbeat say whether the database has gone away: they cannot do without it.
+            self._failures += 1
             self._report(self, error)
             return RETRY_S
         if not moved.rows:
             return self._idle_s
-        self.rows_moved += moved.rows
+        self._steps += 1
+        self._rows_moved += moved.rows
         step_s = (self._clock.now_ms() - begun_ms) / 1_000
         return min(max(REST_MIN_S, REST_STEPS * step_s), REST_MAX_S)

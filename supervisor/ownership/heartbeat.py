@@ -7,6 +7,14 @@ deadline: so after a while without an answer calls are turned away, and taken ag
 from collections.abc import Awaitable, Callable
 
 import anyio
+from msgspec import Struct
+
+
+class HeartbeatStatistics(Struct, frozen=True):
+    """Counts since the start: looks that were answered, and how often the database hung."""
+
+    beats: int
+    stalls: int
 
 
 class Heartbeat:
@@ -38,12 +46,17 @@ class Heartbeat:
         self._on_stalled = on_stalled
         self._beat_began_s: float | None = None
         self.is_stalled = False
+        self._beats = 0
+        self._stalls = 0
 
     def __repr__(self) -> str:
         return f"<Heartbeat stalled={self.is_stalled}>"
 
+    def statistics(self) -> HeartbeatStatistics:
+        return HeartbeatStatistics(self._beats, self._stalls)
+
     async def beat(self) -> None:
-        """Notice a database that went away, or that has another owner, also while nobody calls. Until cancelled.
+        """Notice a database that went away, or that has another owner, also between calls. Until cancelled.
 
         Raises:
             StorageError, OwnershipLost: it was noticed.
@@ -53,6 +66,7 @@ class Heartbeat:
             self._beat_began_s = self._monotonic_s()
             await self._check_ownership()
             self._beat_began_s = None
+            self._beats += 1
 
     async def watch(self) -> None:
         """Notice a database that hangs, and one that does not any more. Until cancelled."""
@@ -62,4 +76,5 @@ class Heartbeat:
             is_stalled = bool(began_s) and self._monotonic_s() - min(began_s) >= self._stall_s
             if is_stalled != self.is_stalled:
                 self.is_stalled = is_stalled
+                self._stalls += is_stalled
                 self._on_stalled(is_stalled)

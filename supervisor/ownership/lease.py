@@ -3,7 +3,7 @@
 A batch proves its epoch, an answer from memory proves nothing: a process that was stopped, or that lost its
 connection, may wake with memory that was right once. So an answer is given only while the last proof of ownership
 (a batch, or a look at the epoch) was *asked for* less than `LEASE_S` ago, and otherwise waits for a new proof; a
-successor serves nobody before that time has passed. The time is measured on the monotonic clock, which goes on
+successor serves no call before that time has passed. The time is measured on the monotonic clock, which goes on
 while a process is stopped. The first answer after a pause finds its proof too old, however it was woken.
 
 Turned down: trusting the heartbeat, which answers wrongly until it beats; a proof for each read, which would cost
@@ -15,11 +15,20 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from msgspec import Struct
+
 from actors.actor import StartSoon
 from actors.outcomes import Refused
 from actors.reply import Reply
 from actors.unavailable import Unavailable, database_down
 from storage.store import LEASE_S
+
+
+class LeaseStatistics(Struct, frozen=True):
+    """Answers that wait for a proof of ownership now, and the looks at the database that found it ours."""
+
+    waiting: int
+    looks: int
 
 
 class Lease:
@@ -46,9 +55,13 @@ class Lease:
         self._until_s = -math.inf
         self._waiting: deque[Reply[None]] = deque()
         self._is_renewing = False
+        self._looks = 0
 
     def __repr__(self) -> str:
         return f"<Lease holds={self.holds} waiting={len(self._waiting)}>"
+
+    def statistics(self) -> LeaseStatistics:
+        return LeaseStatistics(len(self._waiting), self._looks)
 
     @property
     def holds(self) -> bool:
@@ -95,6 +108,7 @@ class Lease:
             while waiting := len(self._waiting):
                 asked_at_s = self._monotonic_s()
                 await self._check_ownership()
+                self._looks += 1
                 self.prove(asked_at_s)
                 for _ in range(waiting):
                     self._waiting.popleft().set(None)

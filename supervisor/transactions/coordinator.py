@@ -24,8 +24,7 @@ from itertools import count
 
 from msgspec import UNSET
 
-from actors.commands import From
-from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.stock_actor import StockActor

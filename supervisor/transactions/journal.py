@@ -7,11 +7,11 @@ therefore always holds a prefix of the journal; a batch that fails takes all lat
 were judged against it.
 
 An answer, be it a success, a repeated answer or a refusal, may rest on anything appended so far. `answer` gives
-it when all of that is durable: one rule for every answer, and nobody is refused for the sake of something that
+it when all of that is durable: one rule for every answer, and no caller is refused for the sake of something that
 then never was.
 
 A few callers' entries are written at once. In a crowd the writer gathers first: the callers that the last batch
-answered are about to come again, so it waits for as many, as long as entries keep coming. Batches of 50 instead of 5
+answered are about to come again, so it waits for that number, as long as entries come. Batches of 50 instead of 5
 save a quarter of the server's CPU time, in the network too, where answers that are given together cost less.
 (Postgres's commit_delay with commit_siblings waits a fixed time: too short for a busy event loop, too long where
 all are there.)
@@ -34,7 +34,7 @@ from storage.store import Ownership, Store
 T = TypeVar("T")
 
 BATCH_ENTRIES_MAX = 1_000
-CROWD_MIN = 24  # fewer are answered sooner if nobody is waited for
+CROWD_MIN = 24  # fewer are answered sooner without a wait
 CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
 LULL_S = 0.002  # after this long without an entry, no caller is about to come
@@ -63,11 +63,15 @@ class _Answer(Struct, frozen=True):
 class Journal:
     """Appends, writes, publishes.
 
-    An answer that rests on a transaction is given when it is durable:
+    An answer that rests on a transaction is given when it is durable. In the examples, `journal` is one that runs:
 
-        journal.append(transaction)
-        journal.answer(reply, fact)
-        assert await reply.wait() is fact  # after the batch
+    >>> from storage.memory_store import Disk, MemoryStore
+    >>> store = MemoryStore(Disk())
+    >>> journal = Journal(store, await store.open(), publish=lambda transactions: None)
+    >>> writing = tasks.start_soon(journal.run)
+    >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+    >>> await journal.answered("the answer").wait()
+    'the answer'
 
     Args:
         store: an open store, whose only writer this is.
@@ -110,10 +114,21 @@ class Journal:
 
     @property
     def undurable_entries(self) -> int:
+        """How many entries were appended and are not durable yet.
+
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        >>> journal.undurable_entries
+        1
+        """
         return self.last_lsn - self.durable_lsn
 
     def append(self, transaction: Transaction) -> None:
-        """Give a transaction its place. From here on it happens unless storage fails."""
+        """Give a transaction its place. From here on it happens unless storage fails.
+
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        >>> journal.last_lsn - journal.durable_lsn
+        1
+        """
         assert transaction.lsn == self.last_lsn + 1, (transaction.lsn, self.last_lsn)
         self.last_lsn = transaction.lsn
         entries = self._entries
@@ -122,20 +137,36 @@ class Journal:
             self._has_entries.set()
 
     def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
-        """Answer with a value or an error as soon as everything appended so far is durable."""
+        """Answer with a value or an error as soon as everything appended so far is durable.
+
+        >>> reply = Reply()
+        >>> journal.answer(reply, "nothing was appended")
+        >>> reply.result()
+        'nothing was appended'
+        """
         if self.durable_lsn == self.last_lsn:
             self._give(reply, value, error)
         else:
             self._answers.append(_Answer(self.last_lsn, reply, value, error))
 
     def answered(self, value: T | None = None, error: Exception | None = None) -> Reply[T]:
-        """A new reply that is answered so: what a turn waits for that ends when its outcome is durable."""
+        """A new reply that is answered so: what a turn waits for that ends when its outcome is durable.
+
+        >>> await journal.answered("the answer").wait()
+        'the answer'
+        """
         reply: Reply[T] = Reply()
         self.answer(reply, value, error)
         return reply
 
     async def wait_durable(self) -> None:
-        """Wait until everything appended so far is durable. Cancelling it changes nothing."""
+        """Wait until everything appended so far is durable. Cancelling it changes nothing.
+
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        >>> await journal.wait_durable()
+        >>> journal.undurable_entries
+        0
+        """
         if self.durable_lsn == self.last_lsn:
             return
         event = anyio.Event()
@@ -150,6 +181,8 @@ class Journal:
 
         Raises:
             StorageError, OwnershipLost: a batch failed; everything undurable is lost, as `fail_answers` says.
+
+        >>> writing = tasks.start_soon(journal.run)
         """
         while True:
             if not self._entries:
@@ -160,12 +193,24 @@ class Journal:
             await self._write_batch()
 
     def fail_answers(self, error: Exception) -> None:
-        """Give this error to every caller that waits for an answer."""
+        """Give this error to every caller that waits for an answer.
+
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        >>> reply = journal.answered("the answer")
+        >>> journal.fail_answers(TimeoutError("the database is gone"))
+        >>> reply
+        <Reply TimeoutError('the database is gone')>
+        """
         answers, self._answers = self._answers, deque()
         for answer in answers:
             answer.reply.fail(error)
 
     def statistics(self) -> JournalStatistics:
+        """Counts since the journal was opened.
+
+        >>> journal.statistics()
+        JournalStatistics(last_lsn=0, durable_lsn=0, batches=0, entries=0, batch_entries_max=0, answers_waiting=0)
+        """
         return JournalStatistics(
             self.last_lsn,
             self.durable_lsn,

@@ -308,7 +308,7 @@ async def test_an_expiry_that_waits_for_a_row_keeps_no_other_waiting(world: Worl
                 await anyio.sleep(0.02)
         statistics = core.statistics()
         assert statistics is not None
-        assert statistics.expired == 2
+        assert statistics.expiry.expired == 2
 
 
 async def test_calls_that_were_given_up_count_until_they_are_answered(world: World) -> None:

@@ -35,4 +35,4 @@ async def test_hundreds_of_expiries_that_wait_for_a_row_keep_no_other_waiting(wo
                 await anyio.sleep(0.02)
         statistics = core.statistics()
         assert statistics is not None
-        assert statistics.expired == many + 1
+        assert statistics.expiry.expired == many + 1

@@ -21,6 +21,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.records import Origin
+from actors.warehouse_commands import UpsertWarehouse
 from rpc.messages.origins import attributed
 from tests.core.conftest import ORGANIZATION, World, reserve
 
@@ -38,6 +39,7 @@ def commands(reservation: str) -> list[CallersCommand]:
         Deduct(ORGANIZATION, (Line("u", "w", 1),), "d"),
         Adjust(ORGANIZATION, (Adjustment("v", "w", "delta", -1),), "j"),
         Delete(ORGANIZATION, "u", "w", "x"),
+        UpsertWarehouse(ORGANIZATION, "w", "Main", None, None, None, "n"),
         Reserve(ORGANIZATION, "order", LINES, 15, "k"),
         Reserve(ORGANIZATION, "order-2", LINES, 15),
         Confirm(ORGANIZATION, reservation, "first"),

@@ -52,7 +52,7 @@ async def quiet(
     caplog.set_level(logging.INFO)
     yield
     assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True)).stock_info
-    gc.collect()  # tasks whose exception nobody saw are reported when they are collected
+    gc.collect()  # tasks whose exception was never read are reported when they are collected
     records = [*caplog.get_records("call"), *caplog.records]
     assert not [record for record in records if record.exc_info and record.exc_info[0]]
     assert not [record for record in records if "Traceback" in record.getMessage()]
@@ -112,6 +112,7 @@ async def test_unknown_methods_are_not_implemented(channel: grpc.aio.Channel, pa
     assert code is StatusCode.UNIMPLEMENTED
 
 
+@pytest.mark.long_turns("gRPC reads 60 MB in one turn")
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip])
 @pytest.mark.parametrize("path", [RESERVE, f"/{STOCK}/ImportStock"])
 async def test_a_message_of_60_megabytes_is_too_large(
@@ -155,6 +156,8 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
             organization_id=text, request_id=text, adjustments=[stock_pb2.Adjustment(**ids_of_row, delta=1)]
         ),
         f"/{STOCK}/DeleteStock": stock_pb2.DeleteStockRequest(**ids, request_id=text),
+        f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),
         f"/{STOCK}/ListReservations": stock_pb2.ListReservationsRequest(organization_id=text, page_token=text),

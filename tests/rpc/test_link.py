@@ -121,10 +121,14 @@ async def test_a_bug_is_logged_where_it_is_and_tells_nothing(
 async def test_what_is_asked_in_one_turn_goes_out_in_one_frame() -> None:
     remote, owner = await a_front_end()
     replies = [remote.submit(ORDER) for _ in range(100)]
+    assert remote._link.statistics() == (100, 0)
+    assert remote.statistics() == (100, 0)
     asked = await owner.receive()
     assert [message.request for message in asked] == [ORDER] * 100
     await owner.send(*(say.Given(message.number, StockReserved(a_reservation())) for message in asked))
     await until(lambda: all(reply.is_done for reply in replies))
+    assert remote.statistics() == (0, 0)
+    assert remote._link.statistics() == (0, 0)
     owner.close()
     await remote.lost.wait()
 
@@ -150,8 +154,9 @@ async def test_one_request_too_many_is_refused_until_another_was_answered() -> N
     error = await failure(remote.ask(ORDER))
     assert isinstance(error, Unavailable)
     assert error.reason == "OVERLOADED"
+    assert remote.statistics() == (3, 1)
     await owner.send(say.Given(asked[0].number, StockReserved(a_reservation())))
-    await until(lambda: "waiting=2" in repr(remote))
+    await until(lambda: remote.statistics().under_way == 2)
     fourth = asyncio.create_task(remote.ask(ORDER))
     [request] = await owner.receive()
     await owner.send(say.Given(request.number, StockReserved(a_reservation())))
@@ -201,9 +206,11 @@ async def test_an_import_that_is_given_up_half_way_leaves_nothing_behind(fake: F
     session = await FrontendSession.connect(ours, fake, lambda: None)
     remote = await RemoteInventory.connect(theirs, 10)
     importing = asyncio.create_task(remote.ask(an_import(100 * LINES_A_PART)))
-    await until(lambda: "imports=1" in repr(session))
+    await until(lambda: session.statistics().imports == 1)
+    parts, rest = divmod(session.statistics().lines, LINES_A_PART)
+    assert (parts > 0, rest) == (True, 0)
     importing.cancel()
-    await until(lambda: "imports=0" in repr(session))
+    await until(lambda: session.statistics() == (0, 0))
     await asyncio.gather(importing, return_exceptions=True)
     assert not fake.asked
     remote.close()

@@ -325,10 +325,18 @@ async def test_a_client_that_is_gone_leaves_no_count_behind(transport: Transport
         await call.write(message(*[an_order(n) for n in range(10)]))
         await until(lambda: len(held.held) == 10)
         assert serving.server.statistics().calls_under_way == 10
+        streams = serving.server._streams
+        assert streams.statistics() == (1, 10)
+        [stream] = streams._streams
+        held.give(range(4))
+        assert stream.statistics() == (10, 4)  # they are not written yet
+        await replies_of(call, 4)
+        await until(lambda: streams.statistics() == (1, 6))
+        assert stream.statistics() == (6, 0)
         call.cancel()
-        await until(lambda: "streams=0" in repr(serving.server._streams))
-        assert serving.server.statistics().calls_under_way == 10  # the core has them
-        held.give(range(10))
+        await until(lambda: streams.statistics() == (0, 0))
+        assert serving.server.statistics().calls_under_way == 6  # the core has them
+        held.give(range(4, 10))
         assert serving.server.statistics().calls_under_way == 0
 
 

@@ -51,6 +51,28 @@ def test_every_fault_of_the_wire_has_an_effect(fault: Fault) -> None:
     assert {run.trace for run in runs([fault])} - undisturbed
 
 
+def test_the_client_counts_what_is_under_way_on_its_stream() -> None:
+    async def scenario(world: World) -> None:
+        await lay_in(world)
+        client = world.client(streaming=True)
+        seen: list[int] = []
+
+        async def one(number: int) -> None:
+            if number:
+                await client.reserve_stock(ORG, f"o{number}", [of("mug", 1)])
+            else:
+                while not seen or seen[-1] < 4:
+                    await world.sleep(0.0001)
+                    counted = client.statistics().reservations
+                    assert counted is not None
+                    seen.append(counted.waiting)
+
+        await world.in_parallel(one, range(5))
+        assert client.statistics().reservations == (1, 0, 0)
+
+    Simulation().run(scenario, seeds=range(2), faults=())
+
+
 def test_a_connection_that_breaks_is_lost_to_all_that_are_under_way() -> None:
     async def scenario(world: World) -> None:
         await lay_in(world)

@@ -1,10 +1,12 @@
 """Each transaction has its row in the journal's table, in each organization that it touches, on both databases."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
@@ -73,7 +75,9 @@ async def test_a_confirmation_is_told_though_it_moves_nothing(store: SqlStore, u
     confirmed = replace(scribe.confirm(scribe.only_reservation()), origin=Origin("ana", "checkout-7"))
     await store.write([*made, confirmed])
     order = ("reservation-000002", "order")
-    named = '{"warehouses":[{"organization_id":"org_1","warehouse_id":"w","name":"Warehouse w"}]}'
+    named = json.dumps(
+        {"warehouses": [to_builtins(WarehouseRecord("org_1", "w", "Warehouse w"))]}, separators=(",", ":")
+    )
     assert await entries(url) == [
         (1, "org_1", AT, "receive", "", "", "", None, "delivery note 7", "goods in", "receive-1", "", "", named),
         (2, "org_1", AT, "reserve", *order, "active", LIMIT, "", "", "", "", "", ""),

@@ -53,6 +53,7 @@ async def test_a_message_that_is_too_long_is_called_so(
     assert (await inventory.ReserveStock(RESERVATION)).reservation_id
 
 
+@pytest.mark.long_turns("gRPC hands over 50 MB in one turn")
 async def test_the_longest_message_arrives_whole(transport: TransportName) -> None:
     async with listening(Answers(), transport) as served:
         variant_id = "v" * (MESSAGE_BYTES_MAX - 100)
