@@ -4,9 +4,10 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
+from actors.records import From
 from actors.warehouse_commands import UpsertWarehouse
 
 
@@ -26,6 +27,7 @@ class Reserve(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
     ttl_minutes: int
     request_id: str = ""  # the idempotency key, if the caller gave one
+    origin: From = UNSET
 
 
 class Confirm(Struct, frozen=True, tag=True):
@@ -34,6 +36,7 @@ class Confirm(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     order_id: str
+    origin: From = UNSET
 
 
 class Release(Struct, frozen=True, tag=True):
@@ -42,6 +45,7 @@ class Release(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     reason: str
+    origin: From = UNSET
 
 
 class Fulfill(Struct, frozen=True, tag=True):
@@ -51,6 +55,7 @@ class Fulfill(Struct, frozen=True, tag=True):
     reservation_id: str
     request_id: str
     reference: str = ""
+    origin: From = UNSET
 
 
 class Expire(Struct, frozen=True, tag=True):
@@ -82,6 +87,7 @@ class Receive(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Announce(Struct, frozen=True, tag=True):
@@ -92,6 +98,7 @@ class Announce(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Deduct(Struct, frozen=True, tag=True):
@@ -102,6 +109,7 @@ class Deduct(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 AdjustmentKind = Literal["delta", "mark_damaged", "repair", "write_off_damaged", "count"]
@@ -130,6 +138,7 @@ class Adjust(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Delete(Struct, frozen=True, tag=True):
@@ -141,6 +150,7 @@ class Delete(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class CountedLine(PlainValue, frozen=True):
@@ -163,6 +173,7 @@ class Import(Struct, frozen=True, tag=True):
 
     lines: tuple[CountedLine, ...]
     request_id: str
+    origin: From = UNSET
 
 
 Ending = Release | Fulfill | Expire
@@ -176,5 +187,8 @@ GoodsCommand = Receive | Announce | Deduct | Adjust
 
 KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
+
+CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
+"""What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | UpsertWarehouse | Import

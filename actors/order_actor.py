@@ -12,6 +12,8 @@ rival's decision. It keeps its rows pinned and its holds meanwhile, so no other 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
+from msgspec import UNSET
+
 from actors.actor import Actor, Dispatcher, Envelope
 from actors.basket import giving_back, items_of, plan, reserving, with_hint
 from actors.closed_warehouses import Closed
@@ -235,7 +237,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
         reservation = self._reservation(command.reservation_id)
         confirmed = confirm(reservation, command.order_id, now_ms)
         if confirmed is not reservation:
-            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed)
+            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed, command)
             self._services.hints.discard(confirmed)
         return ReservationConfirmed(confirmed)
 
@@ -283,6 +285,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
             request=remember(command, fact) if command is not None and fact is not None else None,
             reference=command.reference if isinstance(command, Fulfill) else "",
             reason=reservation.reason,
+            origin=UNSET if command is None or isinstance(command, Expire) else command.origin,
         )
         self._last_lsn = transaction.lsn
         self.reservations[reservation.reservation_id] = reservation

@@ -1,6 +1,8 @@
 """Commands about warehouses themselves, beside those about goods in `actors/commands.py`."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
+
+from actors.records import From
 
 
 class UpsertWarehouse(Struct, frozen=True, tag=True):
@@ -15,3 +17,4 @@ class UpsertWarehouse(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET

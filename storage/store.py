@@ -71,10 +71,11 @@ class MovedOut(Struct, frozen=True):
     reservations: int
     items: int
     movements: int
+    entries: int = 0
 
     @property
     def rows(self) -> int:
-        return self.requests + self.reservations + self.items + self.movements
+        return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
 class Store(Protocol):
@@ -124,8 +125,9 @@ class Store(Protocol):
         """Take what ended before a time out of what the other methods see: one step of housekeeping, all or nothing.
 
         That is answers under idempotency keys that were given before it, and reservations that were fulfilled,
-        released or expired before it; behind the port, movements of the ledger too. Active and confirmed reservations
-        stay, however old. May run while a batch is being written, and changes nothing that a batch relies on.
+        released or expired before it; behind the port, the old end of the ledger and of the journal too. Active and
+        confirmed reservations stay, however old. May run while a batch is being written, and changes nothing that a
+        batch relies on.
 
         Args:
             before_ms: in service milliseconds, at least so long ago that no batch of that time can be under way.

@@ -19,16 +19,19 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import NamedTuple
 
+from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
 from actors.outcomes import Fact, StockReserved
+from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.transport.transport_port import Context
@@ -90,8 +93,9 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max = details_bytes_max(context.invocation_metadata())
-        stream = Stream(self._inventory, self._calls, self._requests_a_stream_max, bytes_max)
+        metadata = context.invocation_metadata()
+        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
+        stream = Stream(self._inventory, self._calls, self._requests_a_stream_max, bytes_max, origin)
         self._streams[stream] = None
         reading = asyncio.create_task(stream.read(request_iterator))
         stream.reading = reading
@@ -128,13 +132,22 @@ class Stream:
         calls: see ReservationStreamServicer.
         under_way_max: how many requests may be under way; then nothing is read.
         details_bytes_max: how many bytes of details a status may have.
+        origin: who the stream's requests come from.
     """
 
-    def __init__(self, inventory: Inventory, calls: InFlightLimit, under_way_max: int, details_bytes_max: int) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        calls: InFlightLimit,
+        under_way_max: int,
+        details_bytes_max: int,
+        origin: From = UNSET,
+    ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._under_way_max = under_way_max
         self._details_bytes_max = details_bytes_max
+        self._origin = origin
         self._under_way = 0
         self._answered: list[Answered] = []
         self._has_news = asyncio.Event()
@@ -210,7 +223,7 @@ class Stream:
         try:
             self._calls.enter()
             try:
-                reply = self._inventory.submit(validation.reserve_streamed(streamed))
+                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
             except BaseException:
                 self._calls.leave()
                 raise

@@ -9,12 +9,15 @@ from anyio.lowlevel import checkpoint
 from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
 
-from actors.outcomes import StockImported
+from actors.commands import CallersCommand
+from actors.outcomes import Fact, StockImported
+from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
+from rpc.messages.origins import attributed, origin_of
 from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
@@ -31,6 +34,9 @@ class StockServicer:
     def __repr__(self) -> str:
         return f"<StockServicer of {self._inventory!r}>"
 
+    def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
+        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
+
     async def ImportStock(
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
     ) -> pb.ImportStockResponse:
@@ -39,7 +45,8 @@ class StockServicer:
             for _ in lines.add(request):
                 await checkpoint()  # a message may hold 200,000 lines, and others want to be served
         try:
-            fact = await self._inventory.ask(lines.command())
+            command = attributed(lines.command(), origin_of(context.invocation_metadata()))
+            fact = await self._inventory.ask(command)
         except Exception as error:
             values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
             log.info("import_refused", extra=values)
@@ -49,29 +56,29 @@ class StockServicer:
         return responses.imported(fact)
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.receive(request)), responses.received)
+        return Deferred(self._submit(validation.receive(request), context), responses.received)
 
     def AnnounceStock(self, request: pb.AnnounceStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.announce(request)), responses.announced)
+        return Deferred(self._submit(validation.announce(request), context), responses.announced)
 
     def DeductStock(self, request: pb.DeductStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.deduct(request)), responses.deducted)
+        return Deferred(self._submit(validation.deduct(request), context), responses.deducted)
 
     def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.adjust(request)), responses.adjusted)
+        return Deferred(self._submit(validation.adjust(request), context), responses.adjusted)
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+        return Deferred(self._submit(validation.delete(request), context), responses.deleted)
 
     def UpsertWarehouse(self, request: pb.UpsertWarehouseRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(warehouses.upsert_warehouse(request)), warehouses.upserted)
+        return Deferred(self._submit(warehouses.upsert_warehouse(request), context), warehouses.upserted)
 
     def ListWarehouses(self, request: pb.ListWarehousesRequest, context: Context) -> Deferred:
         query = warehouses.list_warehouses(request)
         return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
+        return Deferred(self._submit(validation.fulfill(request), context), responses.fulfilled)
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.list_stock(request)), responses.stock_page)

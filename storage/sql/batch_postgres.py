@@ -18,6 +18,7 @@ from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_datetime
+from storage.sql.journal_rows import journal_entries
 from storage.sql.rows import COLUMNS, Row
 from storage.store import OwnershipLost, StorageError
 
@@ -64,6 +65,7 @@ PARTS = {
         WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id
         RETURNING 1""",
     "stock_movement": INSERT,
+    "journal_entry": INSERT,
     "request": INSERT,
 }
 PART_COLUMNS = {
@@ -73,7 +75,9 @@ PART_COLUMNS = {
     "reservation_moved": "state confirmed_at ended_at reason organization_id reservation_id",
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
-TEXT_COLUMNS = {"name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
+TEXT_COLUMNS = {
+    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details"),
+}
 
 
 def _array_type(column: str) -> str:
@@ -170,6 +174,7 @@ def _rows(batch: Batch) -> Parts:
         "reservation_item": list(rows.items(batch)),
         "reservation_moved": list(rows.moved_reservations(batch, ms_to_datetime)),
         "stock_movement": list(rows.movements(batch, ms_to_datetime)),
+        "journal_entry": list(journal_entries(batch, ms_to_datetime)),
         "request": list(rows.requests(batch, ms_to_datetime)),
     }
     return {part: part_rows for part, part_rows in parts.items() if part_rows}

@@ -22,7 +22,9 @@ from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count
 
-from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from msgspec import UNSET
+
+from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
@@ -132,6 +134,7 @@ class Coordinator:
         warehouses: tuple[WarehouseRecord, ...] = (),
         reference: str = "",
         reason: str = "",
+        origin: From = UNSET,
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -154,6 +157,7 @@ class Coordinator:
                 warehouses,
                 reference,
                 reason,
+                origin or None,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)

@@ -44,6 +44,7 @@ class Warehousing:
             warehouses=() if after == before else (after,),
             reference=command.reference if after != before else "",
             reason=command.reason if after != before else "",
+            origin=command.origin,
         )
         answered: Turn[Fact] = awaited(self._journal.answered(fact))
         return (yield from answered)

@@ -260,7 +260,7 @@ PLANS: list[tuple[Any, set[str]]] = [
 OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
 ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
-TABLES = ("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement")
+TABLES = ("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry")
 
 
 @pytest.mark.parametrize(("read", "expected"), PLANS, ids=range(len(PLANS)))
@@ -297,7 +297,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         event.remove(connection, "before_cursor_execute", explain)
         return moved
 
-    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3)
+    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3, entries=3)
     assert set(plans) == {
         "SEARCH request USING COVERING INDEX request_by_age (at<?)",
         "SEARCH request USING PRIMARY KEY (scope=? AND request_id=?)",
@@ -307,4 +307,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         f"SEARCH reservation_item {OF_RESERVATION}",
         "SCAN stock_movement",  # from its beginning to the limit
         "SEARCH stock_movement USING PRIMARY KEY ((lsn,position)<(?,?))",
+        "SCAN journal_entry",  # likewise
+        "SEARCH journal_entry USING PRIMARY KEY ((lsn,organization_id)<(?,?))",
+        "SEARCH stock_movement USING PRIMARY KEY",  # its first row
     }
