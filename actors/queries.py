@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from actors.bounds import LINES_MAX
 from actors.commands import Line
-from actors.records import ReservationState, StockKey
+from actors.history import ChangesPage, MovementPage, Place, StockAt
+from actors.records import ReservationState, StockKey, TransactionKind
 from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
 
 V = TypeVar("V")
@@ -67,4 +68,44 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = CheckBasket | GetStock | ListStock | ListReservations | ListWarehouses
+class ListMovements(Query[MovementPage], frozen=True, tag=True):
+    """At most `limit` lines of the ledger, beginning behind `after_place` (None: at the first).
+
+    Empty texts and kinds mean all. Times are those of the service, from `after_ms` on and before `before_ms`; 0: any.
+    """
+
+    variant_id: str = ""
+    warehouse_id: str = ""
+    reservation_id: str = ""
+    order_id: str = ""
+    reference: str = ""
+    kinds: tuple[TransactionKind, ...] = ()
+    after_ms: int = 0
+    before_ms: int = 0
+    newest_first: bool = False
+    after_place: Place | None = None
+    limit: int = 100
+
+
+class GetStockAt(Query[StockAt], frozen=True, tag=True):
+    """What the row had when all transactions up to a time had happened."""
+
+    variant_id: str
+    warehouse_id: str
+    at_ms: int
+
+
+class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
+    """What happened behind a place, at most `rows_max` rows of it; None: tell only where the history ends now.
+
+    If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`.
+    """
+
+    after: Place | None = None
+    rows_max: int = 500
+    wait_ms: int = 0
+
+
+AnyQuery = (
+    CheckBasket | GetStock | ListStock | ListReservations | ListWarehouses | ListMovements | GetStockAt | ReadChanges
+)

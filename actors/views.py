@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from actors.history import ChangesPage, MovementPage, StockAt
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 
 
@@ -66,4 +67,4 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage
+View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage | MovementPage | StockAt | ChangesPage

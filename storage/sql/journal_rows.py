@@ -5,8 +5,8 @@ asked for it. So a confirmation, which changes no stock row, is told by the data
 import touches several organizations, and an answer that is remembered for several of them belongs to none: its row has
 no organization.
 
-What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, and the
-lines of a reservation where they are not those that it was made with.
+What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, the lines
+of a reservation where they are not those that it was made with, and which rows fell to their minimum.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from actors.records import ReservationRecord, Transaction, TransactionKind
+from actors.records import Transaction
 from storage.batch import Batch
+from storage.told import has_lines, low_at
 
 Row = tuple[Any, ...]
 
@@ -23,9 +24,6 @@ JOURNAL_COLUMNS = (
     "lsn organization_id at kind reservation_id order_id state expires_at reference reason request_id actor"
     " correlation_id details"
 )
-
-# The lines of a reservation that one of these leaves are those that it had before, or follow from its stock rows.
-KEEPS_LINES: frozenset[TransactionKind] = frozenset(("reserve", "confirm"))
 
 _json = msgspec.json.Encoder()
 
@@ -50,12 +48,12 @@ def journal_entries(batch: Batch, instant: Callable[[int], Any]) -> Iterator[Row
                 one.reason,
                 request_id,
                 *origin,
-                _details_of(one, reservation) if one.warehouses or one.kind not in KEEPS_LINES else "",
+                _details(one, reservation.organization_id),
             )
             continue
         said = (one.reference, one.reason, request_id, *origin)
         for organization_id in organizations_of(one):
-            yield (one.lsn, organization_id, at, one.kind, "", "", "", None, *said, _names(one, organization_id))
+            yield (one.lsn, organization_id, at, one.kind, "", "", "", None, *said, _details(one, organization_id))
 
 
 def organizations_of(one: Transaction) -> dict[str, None]:
@@ -70,15 +68,13 @@ def organizations_of(one: Transaction) -> dict[str, None]:
     return found
 
 
-def _details_of(one: Transaction, reservation: ReservationRecord) -> str:
+def _details(one: Transaction, organization_id: str) -> str:
     details: dict[str, Any] = {}
-    if reservation.holds_stock and one.kind not in KEEPS_LINES:
-        details["items"] = reservation.items
+    if one.reservation is not None and has_lines(one):
+        details["items"] = one.reservation.items
+    low = [(place, line) for place, change in enumerate(one.changes) if (line := low_at(change))]
+    if low:
+        details["low"] = [pair for pair in low if one.changes[pair[0]].after.organization_id == organization_id]
     if one.warehouses:
-        details["warehouses"] = one.warehouses
-    return _json.encode(details).decode() if details else ""
-
-
-def _names(one: Transaction, organization_id: str) -> str:
-    named = [warehouse for warehouse in one.warehouses if warehouse.organization_id == organization_id]
-    return _json.encode({"warehouses": named}).decode() if named else ""
+        details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
+    return _json.encode(details).decode() if any(details.values()) else ""
