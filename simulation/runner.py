@@ -21,7 +21,7 @@ from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.step_watch import StepWatch
-from simulation.schedule.trio_schedule import Schedule, decided_by, plain_tasks
+from simulation.schedule.trio_schedule import Schedule, plain_tasks, run_on_trio
 from simulation.world.inspection import short_lists, small_scale
 from simulation.world.simulated_run import SimulatedRun
 
@@ -149,9 +149,7 @@ def run_virtually(
         with watch.on_asyncio(schedule.name_of) if watch is not None else nullcontext():
             run_on_asyncio(main, schedule)
         return
-    instruments = [] if watch is None else [watch]
-    with decided_by(schedule):
-        anyio.run(main, backend="trio", backend_options={"clock": schedule.clock, "instruments": instruments})
+    run_on_trio(main, schedule, [] if watch is None else [watch])
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def wheels(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def shop(shared: Path, wheels: Path) -> Environment:
     """A shop that tests its code with the test kit, has an older SQLAlchemy, and the oldest that the kit runs on."""
-    own = ("SQLAlchemy==2.0.*", "pytest==8.0.*", "trio==0.31.*", "anyio==4.14.0")
+    own = ("SQLAlchemy==2.0.*", "pytest==8.0.*", "trio==0.31.*", "anyio==4.9.0")
     return make_environment(shared / "shop", wheels, "docs/testkit.md", *own)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+from anyio._backends._trio import TrioBackend
 
 from simulation.faults import STALLS
 from simulation.runner import run_seed, run_virtually
@@ -51,3 +53,17 @@ def test_every_stall_meets_tasks_that_run(monkeypatch: pytest.MonkeyPatch) -> No
     for seed in range(5):
         run_seed(seed)
     assert not [stall for stall in STALLS if not any(stall in name for name in names)]
+
+
+def test_a_world_has_virtual_time_though_anyio_ignores_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(cls: type[TrioBackend], func: Any, args: Any, kwargs: Any, options: Any) -> Any:
+        return trio.run(func, *args)  # as before anyio 4.14
+
+    monkeypatch.setattr(TrioBackend, "run", classmethod(run))
+    schedule, seen = Schedule("clock"), []
+
+    async def main() -> None:
+        seen.append(trio.lowlevel.current_clock())
+
+    run_virtually(main, schedule)
+    assert seen == [schedule.clock]
