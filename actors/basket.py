@@ -6,18 +6,19 @@ from actors.bounds import ALTERNATIVES_MAX
 from actors.closed_warehouses import Closed, free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
-from actors.planner import Free, Placement, place
+from actors.planner import Free, Placement, Search, placing
 from actors.records import Delta, ReservationItem, StockKey
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
+from actors.turn import Turn
 from actors.variant_stock import VariantStock
 
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
 
 
-def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> list[StockActor]:
-    """The row that serves each line.
+def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
+    """The row that serves each line. The variants must be pinned.
 
     Counts on what no rival holds. Where that is not enough but would be if rivals abort, it plans on that: the rows
     will make the transaction wait for the rivals' decisions.
@@ -33,11 +34,14 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Cl
     rows = _rows_as_named(lines, variants)
     if rows is not None:
         return rows
-    free, placements = _placed(lines, {key: variant.free() for key, variant in variants.items()}, closed)
+    search = Search()
+    free: Free = {key: variant.free() for key, variant in variants.items()}
+    free, placements = yield from _placed(lines, free, closed, search)
     if not all(placement.fits for placement in placements):
-        if any(variant.is_undecided for variant in variants.values()):
+        # After a wait, whether rivals held anything at the time of the look is not known any more.
+        if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
-            free, placements = _placed(lines, free, closed)
+            free, placements = yield from _placed(lines, free, closed, Search())
         if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, placements, free))
     return [
@@ -46,12 +50,13 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Cl
     ]
 
 
-def _placed(lines: Sequence[Line], free: Free, closed: Closed) -> tuple[Free, list[Placement]]:
+def _placed(lines: Sequence[Line], free: Free, closed: Closed, search: Search) -> Turn[tuple[Free, list[Placement]]]:
     """Where the lines are placed, and among what."""
     if not closed:
-        return free, place(lines, free)
+        return free, (yield from placing(lines, free, search))
     among = free_elsewhere(free, closed)
-    return among, known_elsewhere(lines, place(lines, among), [key for key, rows in free.items() if rows])
+    placements = yield from placing(lines, among, search)
+    return among, known_elsewhere(lines, placements, [key for key, rows in free.items() if rows])
 
 
 def _rows_as_named(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor] | None:

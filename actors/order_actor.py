@@ -181,7 +181,12 @@ class OrderActor(Actor[OrderCommand, Fact]):
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
                 closed = rows.closed(command.organization_id)
-                chosen = self._plan(command, variants, closed)
+                try:
+                    chosen = yield from self._plan(command, variants, closed)
+                except Refused:
+                    if rows.closed(command.organization_id) is closed:
+                        raise
+                    continue  # a warehouse was closed or opened while the plan waited
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     if rows.closed(command.organization_id) is closed:
@@ -206,9 +211,9 @@ class OrderActor(Actor[OrderCommand, Fact]):
             raise Refused(ReservationExists(latest.reservation_id))
         return None
 
-    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock], closed: Closed) -> list[StockActor]:
+    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
         try:
-            return plan(command.lines, variants, closed)
+            return (yield from plan(command.lines, variants, closed))
         except Refused as refused:
             raise self._hinted(refused) from None
 

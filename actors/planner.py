@@ -9,8 +9,8 @@ a packing problem: the largest line is placed first, where the most is left, and
 leads nowhere; it is bounded, since packing is NP-hard, and a basket of that kind beyond the bound counts as not
 fitting.
 
-Everything here is synchronous and works on one look at the stock, so a basket that does not fit did not fit at
-one instant.
+Everything here works on one look at the stock, so a basket that does not fit did not fit at one instant. A long search
+lets others have their turn, and by its end the stock may have moved: it says so, in `Search.has_waited`.
 """
 
 from bisect import bisect_left, insort
@@ -18,8 +18,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from actors.commands import Line
+from actors.turn import OTHERS_FIRST, Turn
 
 PACKING_STEPS_MAX = 20_000
+PACKING_STEPS_A_TURN = 1_000  # about 6 ms
+WAREHOUSES_A_TURN = 5_000  # likewise
 
 Free = Mapping[str, Mapping[str, int]]
 """Pieces free by variant id and warehouse id. A row that does not exist is not in it."""
@@ -41,7 +44,35 @@ class Placement(NamedTuple):
     available: int
 
 
+class Search:
+    """What a basket's packing may still take, and whether it let others have their turn."""
+
+    __slots__ = ("has_waited", "steps_left")
+
+    def __init__(self) -> None:
+        self.steps_left = PACKING_STEPS_MAX
+        self.has_waited = False
+
+    def __repr__(self) -> str:
+        return f"<Search steps_left={self.steps_left} has_waited={self.has_waited}>"
+
+    def others_first(self) -> Turn[None]:
+        self.has_waited = True
+        yield OTHERS_FIRST
+
+
 def place(lines: Sequence[Line], free: Free) -> list[Placement]:
+    """`placing`, without others' turns: for those who have no others."""
+    turn = placing(lines, free, Search())
+    try:
+        while True:
+            next(turn)
+    except StopIteration as end:
+        placements: list[Placement] = end.value
+        return placements
+
+
+def placing(lines: Sequence[Line], free: Free, search: Search) -> Turn[list[Placement]]:
     """Place every line of a basket; the basket can be served if every placement fits."""
     named: dict[tuple[str, str], int] = {}
     open_lines: dict[str, list[int]] = {}
@@ -51,7 +82,7 @@ def place(lines: Sequence[Line], free: Free) -> list[Placement]:
             named[row] = named.get(row, 0) + line.quantity
         else:
             open_lines.setdefault(line.variant_id, []).append(index)
-    chosen = _choose(lines, open_lines, named, free) if open_lines else {}
+    chosen = (yield from _choose(lines, open_lines, named, free, search)) if open_lines else {}
     fullest: dict[str, str] = {}  # looked for once a variant, however many of its lines fall short
     placements = []
     for index, line in enumerate(lines):
@@ -71,8 +102,12 @@ def place(lines: Sequence[Line], free: Free) -> list[Placement]:
 
 
 def _choose(
-    lines: Sequence[Line], open_lines: Mapping[str, list[int]], named: Mapping[tuple[str, str], int], free: Free
-) -> dict[int, str]:
+    lines: Sequence[Line],
+    open_lines: Mapping[str, list[int]],
+    named: Mapping[tuple[str, str], int],
+    free: Free,
+    search: Search,
+) -> Turn[dict[int, str]]:
     """A warehouse for each line that names none; lines of a variant that cannot be served are left out."""
     left = {
         variant_id: {
@@ -86,10 +121,8 @@ def _choose(
     if single is not None:
         return {index: single for indexes in open_lines.values() for index in indexes}
     chosen: dict[int, str] = {}
-    steps_left = PACKING_STEPS_MAX  # for all of the basket: it is one turn of the event loop
     for variant_id, indexes in open_lines.items():
-        packed, steps_left = _pack([(lines[i].quantity, i) for i in indexes], left[variant_id], steps_left)
-        chosen.update(packed)
+        chosen.update((yield from _pack([(lines[i].quantity, i) for i in indexes], left[variant_id], search)))
     return chosen
 
 
@@ -105,30 +138,38 @@ def _one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
     return best
 
 
-def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int], steps_max: int) -> tuple[dict[int, str], int]:
-    """Place (quantity, line) wishes of one variant into its warehouses, all or none. Says how many steps are left."""
+def _pack(wishes: list[tuple[int, int]], left: Mapping[str, int], search: Search) -> Turn[dict[int, str]]:
+    """Place (quantity, line) wishes of one variant into its warehouses, all or none."""
     wishes = sorted(wishes, key=lambda wish: (-wish[0], wish[1]))
     if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in left.values()):
-        return {}, steps_max
+        return {}
+    if len(left) > WAREHOUSES_A_TURN:
+        yield from search.others_first()
     space = Space(left)
     placed: list[tuple[str, int]] = []  # the warehouse of each wish so far, and what it had before
     below: int | None = None  # warehouses with as much or more were tried for the next wish
-    # One step a wish is not counted: a basket that packs straight away never meets the bound.
-    for step in range(steps_max + len(wishes) + 1):
-        if len(placed) == len(wishes):
-            packed = {line: warehouse_id for (_, line), (warehouse_id, _) in zip(wishes, placed, strict=True)}
-            return packed, steps_max - max(0, step - len(wishes))
+    steps = -len(wishes)  # one step a wish is not counted: a basket that packs straight away never meets the bound
+    while len(placed) < len(wishes):
+        if steps > search.steps_left:
+            search.steps_left = 0
+            return {}
+        if steps % PACKING_STEPS_A_TURN == 0:
+            yield from search.others_first()
+        steps += 1
         quantity = wishes[len(placed)][0]
         pieces = space.most(below)
         if pieces is not None and pieces >= quantity:
             placed.append((space.take(pieces, quantity), pieces))
             below = None
         elif not placed:
-            return {}, steps_max - max(0, step - len(wishes))
+            break
         else:
             warehouse_id, below = placed.pop()
             space.put_back(warehouse_id, below, wishes[len(placed)][0])
-    return {}, 0
+    search.steps_left -= max(0, steps)
+    if not placed:
+        return {}
+    return {line: warehouse_id for (_, line), (warehouse_id, _) in zip(wishes, placed, strict=True)}
 
 
 class Space:

@@ -17,6 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from actors.reply import Reply
+from rpc.fair_turns import LARGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
@@ -75,6 +76,7 @@ class Frame:
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
     ) -> None:
         self.calls = InFlightLimit(calls_max, "calls")
+        self.turns = FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
         self._streams = InFlightLimit(streams_max, "streams")
         self._uncounted = InFlightLimit(None, "questions")
@@ -112,6 +114,12 @@ class Frame:
         else:
             method(context)
 
+    def _queue(self, path: str, context: Context, raw: bytes, begin: Callable[[], None]) -> None:
+        try:
+            self.turns.post(organization_of(raw), len(raw), begin)
+        except Exception as error:  # noqa: BLE001 - as in `_begin`
+            _abort(path, error, context)
+
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if not method.client_streaming:
             return self.calls
@@ -120,13 +128,31 @@ class Frame:
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
+        has_organization = "organization_id" in method.input_type.fields_by_name
 
         def serve_one(context: Context) -> None:
             context.receive(partial(take, context))
 
         def take(context: Context, raw: bytes | None) -> None:
-            if not context.is_over:
-                _begin(path, context, limit, lambda: respond(path, context, behaviour(_one(kind, raw), context)))
+            if context.is_over:
+                return
+            if raw is not None and len(raw) > LARGE_BYTES:
+                self._queue(path, context, raw, partial(begin, context, raw))
+            else:
+                begin(context, raw)
+
+        def begin(context: Context, raw: bytes | None) -> None:
+            if context.is_over:
+                return
+            try:
+                limit.check()  # before anything is done for the call
+                request = _one(kind, raw)
+                organization_id = request.organization_id if has_organization else ""
+                limit.enter(organization_id)
+                context.when_over(partial(limit.leave, organization_id))
+                respond(path, context, behaviour(request, context))
+            except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+                _abort(path, error, context)
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
@@ -138,7 +164,7 @@ class Frame:
         return serve_many if method.client_streaming else serve_one
 
 
-def _one(kind: type[M], raw: bytes | None) -> M:
+def _one(kind: Any, raw: bytes | None) -> Any:
     if raw is None:
         raise Invalid([Violation("", "There was no request in the call")], "MALFORMED_REQUEST")
     return parse(kind, raw)

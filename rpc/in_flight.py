@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from actors.unavailable import too_many
+from rpc.shares import SHARE, may_have
 
 
 class InFlightStatistics(NamedTuple):
@@ -13,14 +14,19 @@ class InFlightStatistics(NamedTuple):
 class InFlightLimit:
     """Entered when something begins, and left when it ends.
 
+    No organization may take all of it, see `rpc.shares`. What belongs to none has no bound but the limit.
+
     Args:
         under_way_max: how many may be under way; None: any number.
         things: what they are, in the plural, for the text of the refusal.
+        share: how many times what is free one organization may have.
     """
 
-    def __init__(self, under_way_max: int | None, things: str) -> None:
+    def __init__(self, under_way_max: int | None, things: str, share: int = SHARE) -> None:
         self._under_way_max = under_way_max
         self._things = things
+        self._share = share
+        self._by_organization: dict[str, int] = {}
         self.under_way = 0
         self.turned_away = 0
 
@@ -30,13 +36,35 @@ class InFlightLimit:
     def statistics(self) -> InFlightStatistics:
         return InFlightStatistics(self.under_way, self.turned_away)
 
-    def enter(self) -> None:
+    def check(self) -> None:
         """Raises `Unavailable` at the limit."""
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
-            self.turned_away += 1
-            raise too_many(self._things)
+            self._turn_away()
+
+    def enter(self, organization_id: str = "") -> None:
+        """Raises `Unavailable` at the limit, or where the organization has more than its share."""
+        if self._under_way_max is not None:
+            if organization_id:
+                self._take_share(organization_id, self._under_way_max)
+            else:
+                self.check()
         self.under_way += 1
 
-    def leave(self) -> None:
+    def leave(self, organization_id: str = "") -> None:
+        """It ended. `organization_id` is what it entered with."""
         assert self.under_way > 0, self
         self.under_way -= 1
+        if organization_id and self._under_way_max is not None:
+            left = self._by_organization.pop(organization_id) - 1
+            if left:
+                self._by_organization[organization_id] = left
+
+    def _take_share(self, organization_id: str, under_way_max: int) -> None:
+        has = self._by_organization.get(organization_id, 0)
+        if not may_have(1, has, self.under_way, under_way_max, self._share):
+            self._turn_away()
+        self._by_organization[organization_id] = has + 1
+
+    def _turn_away(self) -> None:
+        self.turned_away += 1
+        raise too_many(self._things)

@@ -69,7 +69,9 @@ class RpcServer:
             streams_max=streams_max,
             upload_stall_timeout_s=upload_stall_timeout_s,
         )
-        self._streams = ReservationStreamServicer(inventory, self._frame.calls, requests_a_stream_max)
+        self._streams = ReservationStreamServicer(
+            inventory, self._frame.calls, self._frame.turns, requests_a_stream_max
+        )
         self._add_services()
         self._listener: Listener | None = None
         self._addresses: Sequence[Address] = ()

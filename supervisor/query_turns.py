@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
-from actors.planner import Free, Placement, place
+from actors.planner import Free, Placement, Search, placing
 from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import StockRecord
 from actors.reply import Reply
@@ -73,7 +73,8 @@ class QueryTurns:
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        return _basket_check(query.lines, variants, self._stock.warehouses.durably_closed.get(wanted[0], NONE_CLOSED))
+        closed = self._stock.warehouses.durably_closed.get(wanted[0], NONE_CLOSED)
+        return (yield from _basket_check(query.lines, variants, closed))
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)
@@ -106,9 +107,12 @@ class QueryTurns:
         return StockView(record, self._stock.warehouses.name_of(record.key))
 
 
-def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> BasketCheck:
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[BasketCheck]:
     free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-    placements = place(lines, free) if not closed else _placed_elsewhere(lines, free, closed)
+    if closed:
+        placements = yield from _placed_elsewhere(lines, free, closed)
+    else:
+        placements = yield from placing(lines, free, Search())
     found = [
         Availability(
             line.variant_id,
@@ -125,9 +129,10 @@ def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], c
     return BasketCheck(all(one.fits for one in found), tuple(found))
 
 
-def _placed_elsewhere(lines: Sequence[Line], free: Free, closed: Closed) -> list[Placement]:
+def _placed_elsewhere(lines: Sequence[Line], free: Free, closed: Closed) -> Turn[list[Placement]]:
     known = [variant_id for variant_id, rows in free.items() if rows]
-    return known_elsewhere(lines, place(lines, free_elsewhere(free, closed)), known)
+    placements = yield from placing(lines, free_elsewhere(free, closed), Search())
+    return known_elsewhere(lines, placements, known)
 
 
 def _in_closed(line: Line, free: Free, closed: Closed) -> Availability | None:

@@ -22,7 +22,8 @@ MEDIAN_LINES_MAX = 6
 LINES_MAX = 60
 FILE_LINES_MAX = 400
 TELL_BY_THEIR_REPR = {
-    *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Space"),  # last as long as a call
+    # last as long as a call
+    *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Search", "Space"),
     *("Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
 }

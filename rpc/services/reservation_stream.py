@@ -15,7 +15,7 @@ There is no time limit on a request, as there is none on a call without a deadli
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from actors.outcomes import Fact, StockReserved
 from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
+from rpc.fair_turns import FairTurns
 from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
@@ -40,6 +41,8 @@ PATH = "/inventory.v1.ReservationStream/ReserveStock"
 REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
+LINES_AT_ONCE = 32  # more wait for their turn among all that is large
+LINE_BYTES = 40  # about
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
 
 
@@ -62,14 +65,20 @@ class ReservationStreamServicer:
 
     Args:
         calls: counts each request as a call is counted, from when it is read until it is answered.
+        turns: gives large messages their turns.
         requests_a_stream_max: how many requests may be under way on one stream.
     """
 
     def __init__(
-        self, inventory: Inventory, calls: InFlightLimit, requests_a_stream_max: int = REQUESTS_A_STREAM_MAX
+        self,
+        inventory: Inventory,
+        calls: InFlightLimit,
+        turns: FairTurns,
+        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
+        self._turns = turns
         self._requests_a_stream_max = requests_a_stream_max
         self._streams: dict[Stream, None] = {}
         self._ending = False
@@ -95,7 +104,7 @@ class ReservationStreamServicer:
             raise shutting_down()
         metadata = context.invocation_metadata()
         bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
-        stream = Stream(self._inventory, self._calls, self._requests_a_stream_max, bytes_max, origin)
+        stream = Stream(self._inventory, self._calls, self._turns, self._requests_a_stream_max, bytes_max, origin)
         self._streams[stream] = None
         reading = asyncio.create_task(stream.read(request_iterator))
         stream.reading = reading
@@ -106,6 +115,25 @@ class ReservationStreamServicer:
         finally:
             del self._streams[stream]
             reading.cancel()
+
+
+class Part(NamedTuple):
+    """Some requests of a message, for one turn of the event loop."""
+
+    requests: Sequence[pb.StreamedRequest]
+    lines: int
+
+
+def in_turns(requests: Sequence[pb.StreamedRequest]) -> Iterator[Part]:
+    """The requests in parts of `LINES_A_TURN` lines or somewhat more; the last has what is left."""
+    begin, lines = 0, 0
+    for end, request in enumerate(requests, start=1):
+        lines += 1 + len(request.request.items)
+        if lines >= LINES_A_TURN:
+            yield Part(requests[begin:end], lines)
+            begin, lines = end, 0
+    if lines:
+        yield Part(requests[begin:], lines)
 
 
 class Answered(NamedTuple):
@@ -129,7 +157,7 @@ class Stream:
     """The requests under way on one stream.
 
     Args:
-        calls: see ReservationStreamServicer.
+        calls, turns: see ReservationStreamServicer.
         under_way_max: how many requests may be under way; then nothing is read.
         details_bytes_max: how many bytes of details a status may have.
         origin: who the stream's requests come from.
@@ -139,12 +167,14 @@ class Stream:
         self,
         inventory: Inventory,
         calls: InFlightLimit,
+        turns: FairTurns,
         under_way_max: int,
         details_bytes_max: int,
         origin: From = UNSET,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
+        self._turns = turns
         self._under_way_max = under_way_max
         self._details_bytes_max = details_bytes_max
         self._origin = origin
@@ -169,16 +199,15 @@ class Stream:
                 if len(message.requests) > REQUESTS_A_MESSAGE_MAX:
                     text = f"must be at most {REQUESTS_A_MESSAGE_MAX} in a message"
                     raise Invalid([Violation("requests", text)])
-                lines = 0
-                for request in message.requests:
-                    while self._under_way >= self._under_way_max:
-                        self._has_room.clear()
-                        await self._has_room.wait()
-                    self._take(request)
-                    lines += 1 + len(request.request.items)
-                    if lines >= LINES_A_TURN:
-                        lines = 0
-                        await asyncio.sleep(0)
+                for part in in_turns(message.requests):
+                    if part.lines > LINES_AT_ONCE:
+                        organization_id = part.requests[0].request.organization_id
+                        await self._turns.turn(organization_id, part.lines * LINE_BYTES)
+                    for request in part.requests:
+                        while self._under_way >= self._under_way_max:
+                            self._has_room.clear()
+                            await self._has_room.wait()
+                        self._take(request)
         except Exception as error:  # noqa: BLE001 - the stream ends with it, after what is under way
             self._error = self._error or error
         finally:
@@ -220,12 +249,13 @@ class Stream:
 
     def _take(self, streamed: pb.StreamedRequest) -> None:
         self._under_way += 1
+        organization_id = streamed.request.organization_id[:ID_CHARACTERS_MAX]
         try:
-            self._calls.enter()
+            self._calls.enter(organization_id)
             try:
                 reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
             except BaseException:
-                self._calls.leave()
+                self._calls.leave(organization_id)
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
@@ -237,7 +267,7 @@ class Stream:
             reply.when_done(partial(self._on_answer, Answered.to(streamed, reply)))
 
     def _on_answer(self, answered: Answered) -> None:
-        self._calls.leave()
+        self._calls.leave(answered.organization_id)
         self._note(answered)
 
     def _note(self, answered: Answered) -> None:

@@ -14,6 +14,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from contextvars import copy_context
+from time import monotonic
 from typing import Any
 
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
@@ -28,6 +29,7 @@ from rpc.transport.transport_port import CallHandler, ListenerStatistics
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
 NOW = 0.0  # a deadline that has passed: poll and do not wait
 EVENTS_A_TURN = 256  # then the loop serves others
+TURN_S = 0.005  # likewise
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +146,9 @@ class CoreListener:
             self._loop.call_soon(self._take_events, context=self._context)
 
     def _take_burst(self) -> bool:
-        """Take the events that are there, at most EVENTS_A_TURN. Returns whether these were all of them."""
+        """Take the events that are there, for a turn at most. Returns whether these were all of them."""
         first, self._first_event = self._first_event, None
+        ends_s = monotonic() + TURN_S
         for _ in range(EVENTS_A_TURN):
             event = self._queue.poll(NOW) if first is None else first
             first = None
@@ -155,6 +158,8 @@ class CoreListener:
                 event.tag(event)
             except Exception:
                 log.exception("grpc_event_failed")
+            if monotonic() > ends_s:
+                break
         return False
 
     def _on_call(self, event: Any) -> None:

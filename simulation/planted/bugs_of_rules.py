@@ -16,7 +16,7 @@ from actors.actor import Envelope
 from actors.commands import Expire, KeyedCommand
 from actors.order_actor import OrderActor
 from actors.outcomes import Alternative, Fact, Refused, ReservationNotFound
-from actors.planner import place
+from actors.planner import place, placing
 from actors.records import Delta, OrderKey, StockRecord
 from actors.reply import Reply
 from actors.request_actor import RequestActor
@@ -64,7 +64,7 @@ def non_atomic_basket() -> Patches:
     def plan(lines: Any, variants: Any, closed: Any) -> Any:
         placements = place(lines, {v: variant.free_if_rivals_abort() for v, variant in variants.items()})
         if not any(p.fits for p in placements) or not all(p.found for p in placements):
-            return right_plan(lines, variants, closed)
+            return (yield from right_plan(lines, variants, closed))
         return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
 
     right_plan = actors.basket.plan
@@ -109,12 +109,12 @@ def lines_on_one_row_not_summed() -> Patches:
 
 @bug("only one warehouse is tried though others have it", "G5")
 def only_first_warehouse_tried() -> Patches:
-    def first_only(lines: Any, free: Any) -> Any:
+    def first_only(lines: Any, free: Any, search: Any) -> Any:
         first = {v: dict(sorted(rows.items())[:1]) for v, rows in free.items()}
         open_lines = all(not line.warehouse_id for line in lines)
-        return place(lines, first if open_lines else free)
+        return (yield from placing(lines, first if open_lines else free, search))
 
-    return [(actors.basket, "place", first_only)]
+    return [(actors.basket, "placing", first_only)]
 
 
 # ---- warehouses -----------------------------------------------------------------------------------------------------
@@ -136,15 +136,16 @@ def basket_split_needlessly() -> Patches:
 
 @bug("lines of one variant are placed where the most is, and no other place is tried", "G4", "G5")
 def packing_does_not_back_up() -> Patches:
-    def pack(wishes: Any, left: Any, steps_max: int) -> tuple[dict[int, str], int]:
+    def pack(wishes: Any, left: Any, search: Any) -> Any:
+        yield from ()
         space, packed = dict(left), {}
         for quantity, line in sorted(wishes, key=lambda wish: (-wish[0], wish[1])):
             warehouse_id = actors.planner._fullest(space)
             if space.get(warehouse_id, -1) < quantity:
-                return {}, steps_max
+                return {}
             space[warehouse_id] -= quantity
             packed[line] = warehouse_id
-        return packed, steps_max
+        return packed
 
     return [(actors.planner, "_pack", pack)]
 

@@ -30,7 +30,7 @@ def closed_warehouse_chosen_by_an_old_plan() -> Patches:
         closed = rows.closed(command.organization_id)
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                chosen = self._plan(command, variants, closed)
+                chosen = yield from self._plan(command, variants, closed)
                 prepared = yield from self._services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     return self._reserved(command, chosen, prepared)

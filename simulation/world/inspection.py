@@ -7,6 +7,7 @@ from hashlib import blake2b
 from unittest import mock
 
 import actors.bounds
+import actors.planner
 import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
@@ -30,16 +31,17 @@ FILTER_BITS = 1 << 11
 def small_scale(crowd_min: int = 3) -> Iterator[None]:
     """Within this block the core works on a small scale, so that rare cases happen often.
 
-    Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports and
-    housekeeping go in steps of a few rows, with others' turns between them. A day of housekeeping is a second. Three
-    callers, or `crowd_min`, are a crowd for the journal. (The real filters take 2 ms to make, more than the rest of an
-    incarnation.)
+    Filters of known keys are small enough to be wrong often, which may cost a read and nothing else. Imports,
+    housekeeping and packing go in short steps, with others' turns between them. A day of housekeeping is a second.
+    Three callers, or `crowd_min`, are a crowd for the journal. (The real filters take 2 ms to make, more than the rest
+    of an incarnation.)
     """
     small_filters = partial(BloomFilter, bits=FILTER_BITS, hash_key=_stable_hash)
     with (
         mock.patch.object(supervisor.activations.order_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
+        mock.patch.object(actors.planner, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),

@@ -5,21 +5,18 @@ rests on it: a reservation may be confirmed or released before, and beyond `clai
 noted.
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from actors.records import ReservationRecord
+from supervisor.background.row_claims import Claim, RowClaims
 
 CLAIMS_MAX = 200_000
 
 
 Row = tuple[str, str, str]
 """An `actors.records.StockKey`, or its like: plain tuples cost a fraction, and each order needs several."""
-
-Claim = tuple[int, str, int]
-"""What a reservation will give back to a row when it expires: that time, its id, the quantity."""
 
 
 class ExpiryHintsStatistics(Struct, frozen=True):
@@ -44,7 +41,7 @@ class ExpiryHints:
     """
 
     def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
-        self._claims: dict[Row, list[Claim]] = {}
+        self._claims: dict[Row, RowClaims] = {}
         self._claims_max = claims_max
         self._count = 0
         self._changed: set[tuple[str, str]] | None = set()  # while the database's are still to be learned
@@ -79,11 +76,10 @@ class ExpiryHints:
         if self._count + len(reservation.items) > self._claims_max:
             return
         for key, claim in _claims_of(reservation):
-            claims = self._claims.setdefault(key, [])
-            if not claims or claims[-1] < claim:
-                claims.append(claim)
-            else:
-                insort(claims, claim)
+            claims = self._claims.get(key)
+            if claims is None:
+                claims = self._claims[key] = RowClaims()
+            claims.add(claim)
             self._count += 1
 
     def discard(self, reservation: ReservationRecord) -> None:
@@ -91,23 +87,15 @@ class ExpiryHints:
         self._note_change(reservation)
         for key, claim in _claims_of(reservation):
             claims = self._claims.get(key)
-            if claims is None:
-                continue
-            place = bisect_left(claims, claim)
-            if place < len(claims) and claims[place] == claim:
-                del claims[place]
+            if claims is not None and claims.discard(claim):
                 self._count -= 1
-                if not claims:
+                if claims.is_empty:
                     del self._claims[key]
 
     def freed_at_ms(self, key: Row, quantity: int) -> int | None:
         """When expiries will have given at least this much back to the row, if that is foreseen."""
-        freed = 0
-        for expires_at_ms, _, released in self._claims.get(key, ()):
-            freed += released
-            if freed >= quantity:
-                return expires_at_ms
-        return None
+        claims = self._claims.get(key)
+        return None if claims is None else claims.freed_at_ms(quantity)
 
 
 def _claims_of(reservation: ReservationRecord) -> list[tuple[Row, Claim]]:

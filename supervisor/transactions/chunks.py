@@ -1,8 +1,10 @@
 """Long work in chunks, so that others have their turn in between."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
+
+from actors.records import Transaction
 
 T = TypeVar("T")
 
@@ -14,3 +16,15 @@ def chunked(items: Iterable[T]) -> Iterator[list[T]]:
     left = iter(items)
     while chunk := list(islice(left, ROWS_MAX)):
         yield chunk
+
+
+def by_rows(batch: Sequence[Transaction]) -> Iterator[Sequence[Transaction]]:
+    """Transactions that have at most `ROWS_MAX` rows together, or one that has more."""
+    begin, rows = 0, 0
+    for end, transaction in enumerate(batch):
+        more = len(transaction.changes) + 1
+        if rows and rows + more > ROWS_MAX:
+            yield batch[begin:end]
+            begin, rows = end, 0
+        rows += more
+    yield batch[begin:]

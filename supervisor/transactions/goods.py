@@ -85,7 +85,12 @@ class Goods:
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
             closed = self._stock.closed(command.organization_id)
-            rows = self._rows(command, variants, closed)
+            try:
+                rows = yield from self._rows(command, variants, closed)
+            except Refused:
+                if self._stock.closed(command.organization_id) is closed:
+                    raise
+                continue  # a warehouse was closed or opened while the plan waited
             changes = changes_of(command, rows)
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
@@ -96,21 +101,23 @@ class Goods:
                     return self._decided(command, prepared, rows)
             self._coordinator.abort(prepared)
 
-    def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed) -> list[StockActor]:
+    def _rows(
+        self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed
+    ) -> Turn[list[StockActor]]:
         """The row of each line.
 
         Raises:
             Refused: the planner has no row for a line.
         """
         if isinstance(command, Deduct):
-            return self._planned(command, variants, closed)
+            return (yield from self._planned(command, variants, closed))
         if isinstance(command, Adjust):
             return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
-    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock], closed: Closed) -> list[StockActor]:
+    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
         try:
-            return plan(command.lines, variants, closed)
+            return (yield from plan(command.lines, variants, closed))
         except Refused as refused:
             if not isinstance(refused.refusal, InsufficientStock):
                 raise

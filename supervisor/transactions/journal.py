@@ -25,11 +25,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from actors.records import Transaction
 from actors.reply import Reply
 from storage.store import Ownership, Store
+from supervisor.transactions import chunks
 
 T = TypeVar("T")
 
@@ -76,7 +78,8 @@ class Journal:
     Args:
         store: an open store, whose only writer this is.
         ownership: what opening the store returned.
-        publish: called with each batch once it is durable, before any answer that rests on it is given.
+        publish: called with a batch, or a part of a large one, once it is durable, before any answer that rests on it
+            is given.
         give: gives a durable answer: a value, or an error in its place.
         gather_s: how long the writer waits for company at most, in seconds.
         monotonic_s: a clock, in seconds.
@@ -239,13 +242,21 @@ class Journal:
         batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
-        self.durable_lsn = batch[-1].lsn
         self._batches += 1
         self._crowd = max(len(batch) + len(entries), int(self._crowd * CROWD_DECAY))
         self._entries_written += len(batch)
         self._batch_entries_max = max(self._batch_entries_max, len(batch))
-        self._publish(batch)
+        # Large baskets take a turn each: memory shows a prefix of the journal meanwhile, as the database does.
+        for number, part in enumerate(chunks.by_rows(batch)):
+            if number:
+                await checkpoint()
+            self._show(part)
         self.batch_began_s = None
+
+    def _show(self, transactions: Sequence[Transaction]) -> None:
+        """These are durable: readers may see them, and the answers that rest on them are given."""
+        self.durable_lsn = transactions[-1].lsn
+        self._publish(transactions)
         answers = self._answers
         while answers and answers[0].lsn <= self.durable_lsn:
             answer = answers.popleft()

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import actors.planner
 from actors.commands import Line
-from actors.planner import Space, place
+from actors.planner import Search, Space, place, placing
+from actors.turn import OTHERS_FIRST
 
 
 def warehouses(lines: list[Line], free: dict[str, dict[str, int]]) -> list[str] | None:
@@ -98,3 +99,18 @@ def test_a_basket_that_cannot_be_packed_costs_the_same_beside_many_warehouses(mo
         moves.clear()
     assert steps[0] == steps[10_000]
     assert steps[0][0] == 1
+
+
+def test_a_long_search_lets_others_have_their_turn_every_thousand_steps() -> None:
+    free = {"a": {f"w{n}": 3 for n in range(999)}}
+    search = Search()
+    turns = list(placing([Line("a", "", 2)] * 1_000, free, search))
+    assert len(turns) > 1
+    assert search.has_waited
+    assert set(turns) == {OTHERS_FIRST}
+
+
+def test_a_short_search_has_no_turn_but_its_own() -> None:
+    search = Search()
+    assert list(placing([Line("a", "", 2)] * 99, {"a": {"w": 300}}, search)) == []
+    assert not search.has_waited

@@ -1,0 +1,133 @@
+"""Whose large request is next, and how much of a limit one organization may have."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+
+import pytest
+from stockkeeper_client.v1 import inventory_pb2 as pb
+
+from actors.unavailable import Unavailable
+from rpc.fair_turns import TURN_BYTES, FairTurns, organization_of
+from rpc.in_flight import InFlightLimit
+
+pytestmark = pytest.mark.anyio
+
+
+async def all_of(turns: FairTurns) -> None:
+    async with asyncio.timeout(10):
+        while turns.statistics().requests:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0)
+
+
+async def test_an_organization_with_one_request_does_not_wait_for_the_hundred_of_another() -> None:
+    turns, begun = FairTurns(), list[str]()
+    for number in range(100):
+        turns.post("flood", TURN_BYTES, partial(begun.append, f"flood-{number}"))
+    turns.post("other", TURN_BYTES, partial(begun.append, "other"))
+    await all_of(turns)
+    assert begun.index("other") <= 2
+    assert [one for one in begun if one != "other"] == [f"flood-{number}" for number in range(100)]
+
+
+async def test_turns_are_dealt_by_size_and_not_by_number() -> None:
+    turns, sizes = FairTurns(), {"small": TURN_BYTES // 8, "large": 2 * TURN_BYTES}
+    given = {"small": 0, "large": 0}
+
+    def begin(organization: str) -> None:
+        given[organization] += sizes[organization]
+        shares.append(dict(given))
+
+    shares: list[dict[str, int]] = []
+    for organization, size in sizes.items():
+        for _ in range(24 * TURN_BYTES // size):
+            turns.post(organization, size, partial(begin, organization))
+    await all_of(turns)
+    while_both_wait = [share for share in shares if max(share.values()) < 24 * TURN_BYTES]
+    assert all(abs(share["small"] - share["large"]) <= 3 * TURN_BYTES for share in while_both_wait)
+
+
+async def test_one_turn_of_the_loop_begins_no_more_than_a_turn_holds() -> None:
+    turns, begun = FairTurns(), list[int]()
+    for number in range(6):
+        turns.post("one", TURN_BYTES // 2, partial(begun.append, number))
+    seen = []
+    for _ in range(4):
+        await asyncio.sleep(0)
+        seen.append(len(begun))
+    assert seen[:3] == [2, 4, 6]
+
+
+async def test_a_request_that_fails_keeps_no_other_from_its_turn() -> None:
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    turns, begun = FairTurns(), list[str]()
+    turns.post("one", TURN_BYTES, fail)
+    turns.post("one", TURN_BYTES, partial(begun.append, "next"))
+    await all_of(turns)
+    assert begun == ["next"]
+
+
+async def test_no_organization_fills_the_queue() -> None:
+    turns = FairTurns(waiting_bytes_max=1_000)
+    for _ in range(9):
+        turns.post("flood", 100, lambda: None)
+    with pytest.raises(Unavailable, match="Too many large requests"):
+        turns.post("flood", 100, lambda: None)
+    turns.post("other", 100, lambda: None)
+    await all_of(turns)
+    assert turns.statistics() == (0, 0)
+
+
+async def test_a_waiter_that_gave_up_costs_a_turn_and_no_more() -> None:
+    turns = FairTurns()
+    waiting = [asyncio.create_task(turns.turn("one", TURN_BYTES)) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[1].cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await all_of(turns)
+    assert [one.cancelled() for one in waiting] == [False, True, False]
+
+
+def test_the_organization_is_read_where_our_clients_write_it() -> None:
+    request = pb.ReserveStockRequest(organization_id="org_1", order_id="o")
+    assert organization_of(request.SerializeToString()) == "org_1"
+    assert organization_of(pb.ReserveStockRequest(order_id="o").SerializeToString()) == ""
+    assert organization_of(b"\n\xff\xff") == organization_of(b"") == organization_of(b"\n") == ""
+
+
+def entered(limit: InFlightLimit, organization: str) -> int:
+    """How many of an organization may enter."""
+    count = 0
+    with suppress(Unavailable):
+        while True:
+            limit.enter(organization)
+            count += 1
+    return count
+
+
+def test_an_organization_that_wants_all_leaves_some_and_one_that_has_little_gets_it() -> None:
+    limit = InFlightLimit(1_000, "calls")
+    counts = {organization: entered(limit, organization) for organization in "abc"}
+    assert counts["a"] == 900
+    assert sum(counts.values()) < 1_000
+    limit.enter("late")
+    limit.leave("late")
+    for organization, count in counts.items():
+        for _ in range(count):
+            limit.leave(organization)
+    assert limit.under_way == 0
+    assert limit._by_organization == {}
+
+
+def test_what_is_of_no_organization_may_have_all() -> None:
+    limit = InFlightLimit(3, "calls")
+    for _ in range(3):
+        limit.enter()
+    for refused in (limit.enter, limit.check, partial(limit.enter, "a")):
+        with pytest.raises(Unavailable):
+            refused()
+    assert limit.statistics() == (3, 3)
+    for _ in range(3):
+        limit.leave()
