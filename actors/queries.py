@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from actors.bounds import LINES_MAX
+from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
-from actors.history import ChangesPage, MovementPage, Place, StockAt
 from actors.records import ReservationState, StockKey, TransactionKind
 from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
 
@@ -83,7 +83,7 @@ class ListMovements(Query[MovementPage], frozen=True, tag=True):
     after_ms: int = 0
     before_ms: int = 0
     newest_first: bool = False
-    after_place: Place | None = None
+    after_place: Point | None = None
     limit: int = 100
 
 
@@ -101,7 +101,7 @@ class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
     If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`.
     """
 
-    after: Place | None = None
+    after: Point | None = None
     rows_max: int = 500
     wait_ms: int = 0
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from actors.history import ChangesPage, MovementPage, StockAt
+from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 
 

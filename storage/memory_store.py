@@ -15,7 +15,8 @@ from typing import TypeVar
 from anyio import lowlevel, sleep
 from msgspec import Struct
 
-from actors.queries import ListReservations, ListStock
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import GetStockAt, ListMovements, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -28,6 +29,7 @@ from actors.records import (
     WarehouseRecord,
 )
 from actors.views import ReservationPage
+from storage import past
 from storage.batch import Batch, fold
 from storage.reservation_page import cut_page
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
@@ -238,7 +240,9 @@ class MemoryStore:
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
-        ownership = Ownership(epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms)
+        ownership = Ownership(
+            epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms, database_id="memory"
+        )
         await self._after("open")
         if may_still_run:
             await sleep(LEASE_S)
@@ -340,6 +344,18 @@ class MemoryStore:
         end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
         return cut_page((record for record in records if query.state in (None, record.state)), query)
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        disk = await self._read("list_movements")
+        return past.list_movements(disk.transactions, query)
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        disk = await self._read("stock_at")
+        return past.stock_at(disk.transactions, query)
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        disk = await self._read("read_changes")
+        return past.read_changes(disk.transactions, organization_id, after, rows_max), 1
 
     async def close(self) -> None:
         self._epoch = 0

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from actors.queries import ListReservations, ListStock
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import GetStockAt, ListMovements, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -54,6 +55,7 @@ class Ownership(Struct, frozen=True):
     epoch: int
     last_lsn: int  # of the newest durable transaction; 0: none
     last_at_ms: int  # its time on the service clock; 0: none
+    database_id: str = ""  # whose LSNs these are, for ever
     previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: nobody
 
 
@@ -248,6 +250,23 @@ class Store(Protocol):
 
         >>> len((await store.list_reservations(ListReservations("shop"))).reservations)
         1
+        """
+        ...
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        """The page of the ledger that the query asks for, what was moved out included."""
+        ...
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        """What a row had at a time."""
+        ...
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        """What happened to an organization behind a place, in order, and from which LSN on the history is whole.
+
+        Args:
+            after: a place in a transaction is one that an earlier call stopped at.
+            rows_max: how many rows there may be; a transaction that has more alone is told in parts.
         """
         ...
 

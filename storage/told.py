@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from actors.history import (
+from actors.changes import (
     Change,
     ChangedLine,
     ChangedReservation,
@@ -12,7 +12,7 @@ from actors.history import (
     Changes,
     Movement,
     Pieces,
-    Place,
+    Point,
 )
 from actors.records import ReservationItem, RowChange, StockRecord, Transaction, TransactionKind
 
@@ -102,7 +102,7 @@ def pieces_of(record: StockRecord) -> Pieces:
     return Pieces(record.available, record.reserved, record.damaged, record.in_transit)
 
 
-def cut(changes: Iterable[Change], after: Place, rows_max: int, *, is_end: bool) -> Changes:
+def cut(changes: Iterable[Change], after: Point, rows_max: int, *, is_end: bool) -> Changes:
     """As many of these as have `rows_max` rows together, from behind `after` on.
 
     The first one that has more alone is cut; every other one is told as a whole or not yet.
@@ -113,9 +113,9 @@ def cut(changes: Iterable[Change], after: Place, rows_max: int, *, is_end: bool)
         left = tuple([row for row in change.rows if change.lsn > after.lsn or row.position > after.position])
         rows += len(left)
         if rows > rows_max and told:
-            return Changes(tuple(told), Place(told[-1].lsn))
+            return Changes(tuple(told), Point(told[-1].lsn))
         if rows > rows_max:
             part = left[:rows_max]
-            return Changes((replace(change, rows=part, is_whole=False),), Place(change.lsn, part[-1].position))
+            return Changes((replace(change, rows=part, is_whole=False),), Point(change.lsn, part[-1].position))
         told.append(change if len(left) == len(change.rows) else replace(change, rows=left))
-    return Changes(tuple(told), None if is_end or not told else Place(told[-1].lsn))
+    return Changes(tuple(told), None if is_end or not told else Point(told[-1].lsn))

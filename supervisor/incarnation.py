@@ -35,6 +35,7 @@ from supervisor.background.learning import Learning, LearningStatistics
 from supervisor.clock import ServiceClock
 from supervisor.executor import Executor
 from supervisor.limits import Limits
+from supervisor.news import News
 from supervisor.open_call import OpenCall, OpenCalls
 from supervisor.ownership.heartbeat import Heartbeat, HeartbeatStatistics
 from supervisor.ownership.lease import Lease, LeaseStatistics
@@ -47,6 +48,7 @@ from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
 from supervisor.transactions.warehousing import Warehousing
+from supervisor.watching import Watching
 
 V = TypeVar("V")
 
@@ -141,6 +143,8 @@ class Incarnation:
             limits.stall_s,
             on_stalled,
         )
+        self.news = News()
+        self._watching = Watching(store, self.journal, self.news, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
@@ -184,7 +188,7 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(self._store, reader, self.stock, self.lease)
+        self._queries = QueryTurns(self._store, reader, self.stock, self.lease, self._watching)
 
     def _build_background(self) -> None:
         store, limits = self._store, self._limits
@@ -273,6 +277,7 @@ class Incarnation:
 
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""
+        self.news.end()
         for reply in [*self._open_calls, *self._open_queries]:
             with suppress(Exception):  # it goes to its caller, not to us
                 await reply.wait()
@@ -336,6 +341,7 @@ class Incarnation:
         assert self.journal.batch_began_s is not None
         self.lease.prove(self.journal.batch_began_s)
         self.stock.publish(transactions)
+        self.news.publish(transactions)
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""

@@ -8,7 +8,17 @@ from msgspec.structs import replace
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.planner import Free, Placement, Search, placing
-from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    AnyQuery,
+    CheckBasket,
+    GetStock,
+    GetStockAt,
+    ListMovements,
+    ListReservations,
+    ListStock,
+    ListWarehouses,
+    ReadChanges,
+)
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
@@ -27,6 +37,7 @@ from storage.store import Store
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
+from supervisor.watching import Watching
 
 T = TypeVar("T")
 
@@ -39,13 +50,17 @@ class QueryTurns:
         reader: reads them.
         stock: the rows in memory.
         lease: says when answers from memory may be given.
+        watching: tells what happened.
     """
 
-    def __init__(self, store: Store, reader: StoreReader, stock: StockDirectory, lease: Lease) -> None:
+    def __init__(
+        self, store: Store, reader: StoreReader, stock: StockDirectory, lease: Lease, watching: Watching
+    ) -> None:
         self._store = store
         self._reader = reader
         self._stock = stock
         self._lease = lease
+        self._watching = watching
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -64,6 +79,12 @@ class QueryTurns:
                 view = yield from self._reservation_page(query)
             case ListWarehouses():
                 view = self._warehouse_page(query)
+            case ListMovements():
+                view = yield from self._published(lambda: self._store.list_movements(query))
+            case GetStockAt():
+                view = yield from self._published(lambda: self._store.stock_at(query))
+            case ReadChanges():
+                view = yield from self._watching.changes(query, self._reader)
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:

@@ -13,6 +13,7 @@ from stockkeeper_client.items import (
     to_message,
     to_messages,
 )
+from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.warehouses import WarehouseCalls
@@ -23,7 +24,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(WarehouseCalls):
+class StockClient(WarehouseCalls, LedgerCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

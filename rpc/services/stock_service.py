@@ -1,7 +1,7 @@
 """The warehouse's and the operator's side, as thin as `rpc.services.inventory_service`."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 from anyio import current_time
@@ -14,10 +14,12 @@ from actors.outcomes import Fact, StockImported
 from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
+from rpc.messages import history_messages as history
 from rpc.messages import responses, validation
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
 from rpc.messages.origins import attributed, origin_of
+from rpc.services.change_stream import watch
 from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
@@ -82,6 +84,19 @@ class StockServicer:
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.list_stock(request)), responses.stock_page)
+
+    def ListMovements(self, request: pb.ListMovementsRequest, context: Context) -> Deferred:
+        query = history.list_movements(request)
+        return Deferred(self._inventory.answer(query), partial(history.movement_page, query.organization_id))
+
+    def GetStockAt(self, request: pb.GetStockAtRequest, context: Context) -> Deferred:
+        query = history.get_stock_at(request)
+        return Deferred(self._inventory.answer(query), history.stock_at(query))
+
+    def WatchChanges(
+        self, request: pb.WatchChangesRequest, context: Context
+    ) -> AsyncGenerator[pb.WatchChangesResponse, None]:
+        return watch(self._inventory, request)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
         query = validation.list_reservations(request)

@@ -47,6 +47,7 @@ from simulation.audit.expected import (
     refusal_of,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
+from simulation.audit.explain_history import HistoryQuery, history_of
 from simulation.audit.explain_warehouses import is_warehouse_page, upserted_at
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
@@ -298,10 +299,10 @@ class Explainer:
         lsns = [one.lsns for one in rows if one is not None]
         return self._smallest(lsns, partial(goods.is_rejected, rows, request, answer), low, high, "G5", answer)
 
-    # ---- queries ----------------------------------------------------------------------------------------------------
-
     def _query(self, operation: Operation, query: AnyQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
+        if isinstance(query, HistoryQuery):
+            return history_of(replay, query, answer, operation.high_lsn)
         match query:
             case CheckBasket(lines=lines):
                 variants = list(dict.fromkeys(line.variant_id for line in lines))

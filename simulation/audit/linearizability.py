@@ -45,7 +45,16 @@ from actors.outcomes import (
     StockNotFound,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    CheckBasket,
+    GetStock,
+    GetStockAt,
+    ListMovements,
+    ListReservations,
+    ListStock,
+    ListWarehouses,
+    ReadChanges,
+)
 from actors.warehouse_commands import UpsertWarehouse
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
@@ -151,6 +160,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return model if _is_checked(model, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
+        case ListMovements() | GetStockAt() | ReadChanges():
+            return model  # it has no past
         case ListReservations():
             return model if _are_reservations(model, request, answer) else None
     raise AssertionError(request)

@@ -7,6 +7,7 @@ from typing import get_args
 import anyio
 from msgspec.structs import replace
 
+from actors.changes import MovementPage, Point
 from actors.commands import (
     Confirm,
     CountedLine,
@@ -27,12 +28,13 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import CheckBasket, GetStock, ListMovements, ListReservations, ListStock, ListWarehouses
 from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
 from actors.views import ReservationPage, StockPage, WarehousePage
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
 from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
+from simulation.world.history_wishes import Follower, look_back
 from simulation.world.site_wishes import site_wish
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
@@ -96,6 +98,7 @@ class Client:
         self._shop = shop
         self._call = call
         self._sleep_until_ms = sleep_until_ms
+        self._follower = Follower(shop.organizations[number % len(shop.organizations)])
         self._mine: list[ReservationRecord] = []
 
     def __repr__(self) -> str:
@@ -119,6 +122,7 @@ class Client:
         request = wish(self, random, f"{self._name}-{number}")
         if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
+        await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
@@ -127,6 +131,14 @@ class Client:
                 both.start_soon(self._do, self._besides(request, hurry, f"{self._name}-{number}-hurry"))
         else:
             await self._do(request)
+
+    async def _ask_of_history(self, random: Random) -> None:
+        if random.random() >= self._shop.options.history:
+            return
+        query = self._follower.next_query(random)
+        self._follower.hear(query, (await self._do(query)).answer, random)
+        if random.random() < 0.3:
+            await self._do(look_back(self._shop, random, self._shop.reservations))
 
     async def _ask_of_sites(self, random: Random, number: int) -> None:
         if random.random() < self._shop.options.sites:
@@ -147,6 +159,9 @@ class Client:
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock)
                 await self._do(replace(operation.request, after=key))
+            case MovementPage(next=Point() as place):
+                assert isinstance(operation.request, ListMovements)
+                await self._do(replace(operation.request, after_place=place))
             case WarehousePage(next_after=after) if after:
                 assert isinstance(operation.request, ListWarehouses)
                 await self._do(replace(operation.request, after=after))

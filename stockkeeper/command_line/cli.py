@@ -25,6 +25,8 @@ COMMANDS = {
     "delete": "goods_commands:delete",
     "warehouses": "site_commands:warehouses",
     "warehouse": "site_commands:warehouse",
+    "movements": "history_commands:movements",
+    "watch": "history_commands:watch",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
     "confirm": "order_commands:confirm",

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import Connection, Select, Table, func, select, tuple_
 
-from actors.history import (
+from actors.changes import (
     WHOLE,
     Change,
     ChangedReservation,
@@ -24,7 +24,7 @@ from actors.history import (
     Movement,
     MovementPage,
     Pieces,
-    Place,
+    Point,
     StockAt,
 )
 from actors.queries import GetStockAt, ListMovements
@@ -84,19 +84,19 @@ def first_lsn(connection: Connection) -> int:
     for entry in ENTRIES:
         oldest = connection.execute(select(func.min(entry.c.lsn))).scalar()
         if oldest is not None:
-            return max(from_lsn, oldest)
+            return max(from_lsn, int(oldest))
     return from_lsn
 
 
 # ---- changes ----------------------------------------------------------------------------------------------------
 
 
-def read_changes(connection: Connection, organization_id: str, after: Place, rows_max: int) -> tuple[Changes, int]:
+def read_changes(connection: Connection, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
     """What happened behind a place, and from where on the history is whole."""
     return _settled(connection, lambda: _read_changes(connection, organization_id, after, rows_max))
 
 
-def _read_changes(connection: Connection, organization_id: str, after: Place, rows_max: int) -> tuple[Changes, int]:
+def _read_changes(connection: Connection, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
     first = first_lsn(connection)
     begin = after.lsn + (after.position == WHOLE)
     entries: list[Any] = []
@@ -118,11 +118,12 @@ def _read_changes(connection: Connection, organization_id: str, after: Place, ro
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
     told = [_change(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
+    told = [one for one in told if one.rows or one.reservation or one.warehouses]  # some imports change nothing
     if not told:
-        return Changes((), Place(last_lsn)), first
+        return Changes((), Point(last_lsn)), first
     changes = cut(told, after, rows_max, is_end=False)
-    if changes.upto == Place(told[-1].lsn) and len(lines) <= rows_max:
-        changes = Changes(changes.changes, Place(last_lsn))
+    if changes.upto == Point(told[-1].lsn) and len(lines) <= rows_max:
+        changes = Changes(changes.changes, Point(last_lsn))
     return changes, first
 
 
@@ -138,7 +139,7 @@ def _entries(connection: Connection, entry: Table, organization_id: str, begin_l
 
 
 def _lines(
-    connection: Connection, line: Table, organization_id: str, after: Place, last_lsn: int, rows_max: int
+    connection: Connection, line: Table, organization_id: str, after: Point, last_lsn: int, rows_max: int
 ) -> list[Any]:
     columns = [line.c[name] for name in ("lsn", "position", "variant_id", "warehouse_id", *QUANTITIES)]
     statement = (
@@ -201,14 +202,20 @@ def _list_movements(connection: Connection, query: ListMovements) -> MovementPag
     found: list[Movement] = []
     for entry, line in ALL_PLACES:
         statement = _movements(entry, line, query, low, high).limit(query.limit + 1)
-        found += [Movement(*row[:6], *_pieces(row[6:14]), *row[14:]) for row in connection.execute(statement)]
+        found += [_movement(row) for row in connection.execute(statement)]
     found.sort(key=lambda one: (one.lsn, one.position), reverse=query.newest_first)
     page = tuple(found[: query.limit])
     if len(found) > query.limit:
-        return MovementPage(page, Place(page[-1].lsn, page[-1].position))
+        return MovementPage(page, Point(page[-1].lsn, page[-1].position))
     if edge is None:
         return MovementPage(page, None)
-    return MovementPage(page, Place(edge, 0 if query.newest_first else WHOLE))
+    return MovementPage(page, Point(edge, 0 if query.newest_first else WHOLE))
+
+
+def _movement(row: Any) -> Movement:
+    before, after = _pieces(row[6:14])
+    lsn, position, at_ms, kind, variant_id, warehouse_id = row[:6]
+    return Movement(lsn, position, at_ms, kind, variant_id, warehouse_id, before, after, *row[14:])
 
 
 def _bounds(connection: Connection, query: ListMovements) -> tuple[int, int]:
@@ -264,7 +271,9 @@ def _movements(entry: Table, line: Table, query: ListMovements, low: int, high: 
     belongs_to = [entry.c[name] for name in ("reason", "reference", "reservation_id", "order_id", "actor")]
     of_line = [line.c[name] for name in ("variant_id", "warehouse_id", *QUANTITIES)]
     both = (line.c.lsn == entry.c.lsn) & (line.c.organization_id == entry.c.organization_id)
-    statement = select(line.c.lsn, line.c.position, *of_entry, *of_line, *belongs_to).select_from(entry.join(line, both))
+    statement = select(line.c.lsn, line.c.position, *of_entry, *of_line, *belongs_to).select_from(
+        entry.join(line, both)
+    )
     statement = statement.where(entry.c.organization_id == query.organization_id, entry.c.lsn.between(low, high))
     for column, wanted in (
         (line.c.variant_id, query.variant_id),
@@ -301,7 +310,8 @@ def lsn_at(connection: Connection, at_ms: int) -> int:
             high = middle
         else:
             low = found[0] + 1
-    return low
+    found = _entry_from(connection, low)
+    return low if found is None else found[0]
 
 
 def _entry_from(connection: Connection, lsn: int) -> tuple[int, int] | None:
@@ -330,7 +340,7 @@ def _stock_at(connection: Connection, query: GetStockAt) -> StockAt:
     after = _nearest(connection, query, LINES, end_lsn, newest_first=False)
     if after is None or not any(after[4:8]):
         return StockAt(None)
-    return StockAt(Pieces(*after[4:8])) if end_lsn >= first_lsn(connection) else StockAt(None, is_known=False)
+    return StockAt(Pieces(*after[4:8])) if end_lsn > first_lsn(connection) else StockAt(None, is_known=False)
 
 
 def _nearest(

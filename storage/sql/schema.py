@@ -257,6 +257,7 @@ ownership = Table(
     Column("last_at", Instant),
     # Earlier transactions may have no row in `journal_entry`: they are of a version that wrote none.
     Column("entries_from_lsn", LONG, nullable=False, server_default="1"),
+    Column("database_id", Text, nullable=False, server_default="", comment="whose LSNs these are, for ever"),
     PrimaryKeyConstraint("singleton", name="ownership_key"),
     CheckConstraint("singleton = 1", name="ownership_has_one_row"),
     **OPTIONS,
@@ -306,5 +307,6 @@ journal_entry_archive = Table(
     metadata,
     *_journal_columns(),
     PrimaryKeyConstraint("lsn", "organization_id", name="journal_entry_archive_key"),
+    Index("journal_entry_archive_by_organization", "organization_id", "lsn"),
     **OPTIONS,
 )

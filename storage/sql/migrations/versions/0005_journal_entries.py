@@ -4,6 +4,8 @@ What the tables know of earlier ones is filled in: those that moved stock, and t
 confirmation no LSN was kept, so that the history is whole only from here on.
 """
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -56,14 +58,19 @@ def upgrade() -> None:
     for suffix in ("_archive", ""):
         _create_table(f"journal_entry{suffix}")
     op.add_column("ownership", sa.Column("entries_from_lsn", LONG, server_default="1", nullable=False))
-    op.execute("UPDATE ownership SET entries_from_lsn = last_lsn + 1")
+    op.add_column(
+        "ownership",
+        sa.Column("database_id", sa.Text, server_default="", nullable=False, comment="whose LSNs these are, for ever"),
+    )
+    op.execute(f"UPDATE ownership SET entries_from_lsn = last_lsn + 1, database_id = '{uuid4().hex}'")
     for statement in (
         FROM_MOVEMENTS.format(suffix="_archive", first=FIRST_LINE),
         FROM_MOVEMENTS.format(suffix="", first="m.lsn + 1"),
         FROM_REQUESTS,
     ):
         op.get_bind().exec_driver_sql(statement)
-    op.create_index("journal_entry_by_organization", "journal_entry", ["organization_id", "lsn"])
+    for suffix in ("", "_archive"):
+        op.create_index(f"journal_entry{suffix}_by_organization", f"journal_entry{suffix}", ["organization_id", "lsn"])
     op.create_index(
         "journal_entry_by_reference",
         "journal_entry",

@@ -14,7 +14,7 @@ from actors.records import ReservationState, TransactionKind, WarehouseRecord
 WHOLE = 2**31 - 1  # the place behind all rows of a transaction
 
 
-class Place(NamedTuple):
+class Point(NamedTuple):
     """How far somebody has read: up to this row of this transaction, with it."""
 
     lsn: int
@@ -52,7 +52,7 @@ class MovementPage(Struct, frozen=True, tag=True):
     """`next` is where the next page begins; None on the last one. A page may be short, and even empty, before it."""
 
     movements: tuple[Movement, ...]
-    next: Place | None
+    next: Point | None
 
 
 class StockAt(Struct, frozen=True, tag=True):
@@ -119,7 +119,7 @@ class Changes(Struct, frozen=True):
     """Some changes in their order, and up to where they are all there are."""
 
     changes: tuple[Change, ...]
-    upto: Place | None  # None: up to the end of what was durable when they were read
+    upto: Point | None  # None: up to the end of what was durable when they were read
 
 
 class ChangesPage(Struct, frozen=True, tag=True):
@@ -133,7 +133,7 @@ class ChangesPage(Struct, frozen=True, tag=True):
     """
 
     changes: tuple[Change, ...]
-    upto: Place
+    upto: Point
     durable_lsn: int
     first_lsn: int
     database_id: str
