@@ -7,8 +7,8 @@ confirmation no LSN was kept, so that the history is whole only from here on.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
