@@ -70,14 +70,14 @@ class StockAt(Struct, frozen=True, tag=True):
 
 
 class ChangedRow(PlainValue, frozen=True):
-    """A row's part of a change. `low_at` is its minimum where it fell to that or below it; else 0."""
+    """A row's part of a change. Where it fell to its minimum or its reorder point, `low` has those two."""
 
     position: int
     variant_id: str
     warehouse_id: str
     before: Pieces
     after: Pieces
-    low_at: int = 0
+    low: tuple[int, int] | None = None
 
 
 class ChangedLine(PlainValue, frozen=True):

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
 from actors.records import From
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import WarehouseCommand
 
 
 class Line(PlainValue, frozen=True):
@@ -185,10 +185,10 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
+CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
 """What a caller sends, and has an origin."""
 
-Command = OrderCommand | GoodsCommand | Delete | UpsertWarehouse | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | Import

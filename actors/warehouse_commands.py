@@ -2,6 +2,7 @@
 
 from msgspec import UNSET, Struct
 
+from actors.plain_value import PlainValue
 from actors.records import From
 
 
@@ -18,3 +19,28 @@ class UpsertWarehouse(Struct, frozen=True, tag=True):
     reason: str = ""
     reference: str = ""
     origin: From = UNSET
+
+
+class LevelsLine(PlainValue, frozen=True):
+    """The levels of one row. One that is None stays as it is; a maximum of 0 is none."""
+
+    variant_id: str
+    warehouse_id: str
+    min_stock: int | None
+    max_stock: int | None
+    reorder_point: int | None
+
+
+class SetLevels(Struct, frozen=True, tag=True):
+    """From where on goods are few, are to be ordered again, or are too many: all rows or none, each once."""
+
+    organization_id: str
+    lines: tuple[LevelsLine, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+WarehouseCommand = UpsertWarehouse | SetLevels
+"""What is about the places of goods and not about pieces."""

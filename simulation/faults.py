@@ -62,6 +62,7 @@ class Options(Struct, frozen=True):
         orders: how many orders the clients share in each organization.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
+        default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
         lines_min: lines of a basket at least; there are at most four.
@@ -115,6 +116,7 @@ class Options(Struct, frozen=True):
     import_lines_max: int = 4
     sites: float = 0.0
     history: float = 0.0
+    default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
@@ -191,6 +193,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
     sites = Random(f"{seed}/sites")
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
+        chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
 

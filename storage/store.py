@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.changes import Changes, MovementPage, Point, StockAt
-from actors.queries import GetStockAt, ListMovements, ListReservations, ListStock
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -22,6 +22,7 @@ from actors.records import (
     WarehouseRecord,
 )
 from actors.views import ReservationPage
+from storage.found_stock import FoundStock
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
 LEASE_S = 0.25
@@ -242,6 +243,14 @@ class Store(Protocol):
 
         >>> [row.reserved for row in await store.list_stock(ListStock("shop"))]
         [2]
+        """
+        ...
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        """The page of rows that the query asks for.
+
+        >>> (await store.find_stock(FindStock("shop", status="out_of_stock"))).records
+        ()
         """
         ...
 

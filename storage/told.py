@@ -20,10 +20,13 @@ from actors.records import ReservationItem, RowChange, StockRecord, Transaction,
 KEEPS_LINES: frozenset[TransactionKind] = frozenset(("reserve", "confirm"))
 
 
-def low_at(change: RowChange) -> int:
-    """The row's minimum, if the change makes it fall to that or below; else 0."""
-    line = change.after.min_stock
-    return line if line and change.after.available <= line < change.before.available else 0
+def low_lines(change: RowChange) -> tuple[int, int] | None:
+    """The row's minimum and its reorder point, if the change makes it fall to one of them or below; else None."""
+    before, after = change.before.available, change.after.available
+    least, reorder = change.after.min_stock, change.after.reorder_point
+    if (after <= least < before and least) or (after <= reorder < before and reorder):
+        return least, reorder
+    return None
 
 
 def has_lines(one: Transaction) -> bool:
@@ -42,7 +45,7 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
             change.after.warehouse_id,
             pieces_of(change.before),
             pieces_of(change.after),
-            low_at(change),
+            low_lines(change),
         )
         for position, change in enumerate(one.changes)
         if change.after.organization_id == organization_id

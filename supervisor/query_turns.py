@@ -11,6 +11,7 @@ from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    FindStock,
     GetStock,
     GetStockAt,
     ListMovements,
@@ -75,6 +76,8 @@ class QueryTurns:
                 view = yield from self._rows(query)
             case ListStock():
                 view = yield from self._stock_page(query)
+            case FindStock():
+                view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
             case ListWarehouses():
@@ -109,6 +112,10 @@ class QueryTurns:
         records = yield from self._published(lambda: self._store.list_stock(one_more))
         page = tuple([self._show(record) for record in records[: query.limit]])
         return StockPage(page, page[-1].record.key if len(records) > query.limit else None)
+
+    def _found_page(self, query: FindStock) -> Turn[StockPage]:
+        found = yield from self._published(lambda: self._store.find_stock(query))
+        return StockPage(tuple([self._show(record) for record in found.records]), found.next_key)
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))

@@ -276,8 +276,8 @@ def _notices(row: ChangedRow) -> Iterator[stock_pb2.Notice]:
     kinds = stock_pb2.Notice
     before, after = row.before.available, row.after.available
     where: Any = {"variant_id": row.variant_id, "warehouse_id": row.warehouse_id, "available": after}
-    if row.low_at:
-        yield stock_pb2.Notice(kind=kinds.KIND_LOW, **where, min_stock=row.low_at)
+    if row.low is not None:
+        yield stock_pb2.Notice(kind=kinds.KIND_LOW, **where, min_stock=row.low[0], reorder_point=row.low[1])
     if before > 0 == after:
         yield stock_pb2.Notice(kind=kinds.KIND_DEPLETED, **where)
     if before == 0 < after:

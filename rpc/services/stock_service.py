@@ -15,6 +15,7 @@ from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import history_messages as history
+from rpc.messages import level_messages as levels
 from rpc.messages import responses, validation
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
@@ -83,7 +84,10 @@ class StockServicer:
         return Deferred(self._submit(validation.fulfill(request), context), responses.fulfilled)
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.answer(validation.list_stock(request)), responses.stock_page)
+        return Deferred(self._inventory.answer(levels.list_stock(request)), levels.stock_page)
+
+    def SetStockLevels(self, request: pb.SetStockLevelsRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(levels.set_stock_levels(request), context), levels.levels_set)
 
     def ListMovements(self, request: pb.ListMovementsRequest, context: Context) -> Deferred:
         query = history.list_movements(request)

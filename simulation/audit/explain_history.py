@@ -10,11 +10,10 @@ from functools import partial
 from typing import Any, assert_never
 
 from actors.changes import Change, ChangesPage, Movement, MovementPage, Point, StockAt
-from actors.queries import GetStockAt, ListMovements, ReadChanges
+from actors.queries import GetStockAt, HistoryQuery, ListMovements, ReadChanges
 from actors.records import RowChange, Transaction
 from simulation.audit.replay import Replay
 
-HistoryQuery = ListMovements | GetStockAt | ReadChanges
 NAMES = ("available", "reserved", "damaged", "in_transit")
 
 
@@ -146,9 +145,10 @@ def _items(one: Transaction) -> list[tuple[str, str, int]]:
     return sorted((*key, quantity) for key, quantity in items.items())
 
 
-def _low(change: RowChange) -> int:
-    line = change.after.min_stock
-    return line if change.after.available <= line < change.before.available and line > 0 else 0
+def _low(change: RowChange) -> tuple[int, int] | None:
+    before, after = change.before.available, change.after.available
+    lines = (change.after.min_stock, change.after.reorder_point)
+    return lines if any(line > 0 and after <= line < before for line in lines) else None
 
 
 def _as_told(change: Change) -> tuple[Any, ...]:
@@ -158,7 +158,7 @@ def _as_told(change: Change) -> tuple[Any, ...]:
             row.variant_id,
             row.warehouse_id,
             tuple(getattr(pieces, name) for pieces in (row.before, row.after) for name in NAMES),
-            row.low_at,
+            row.low,
         )
         for row in change.rows
     ]

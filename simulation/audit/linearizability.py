@@ -47,6 +47,7 @@ from actors.outcomes import (
 )
 from actors.queries import (
     CheckBasket,
+    FindStock,
     GetStock,
     GetStockAt,
     ListMovements,
@@ -55,10 +56,18 @@ from actors.queries import (
     ListWarehouses,
     ReadChanges,
 )
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
-from simulation.audit.warehouse_model import closed_after, closed_lines, is_closed_so, is_listed_so, open_rows
+from simulation.audit.warehouse_model import (
+    are_found,
+    closed_after,
+    closed_lines,
+    is_closed_so,
+    is_listed_so,
+    levels_after,
+    open_rows,
+)
 
 STATES_MAX = 200_000
 
@@ -152,6 +161,9 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case UpsertWarehouse():
             closed = closed_after(model.closed, request, answer)
             return None if closed is None else model._replace(closed=closed)
+        case SetLevels():
+            levels = levels_after(dict(model.rows), dict(model.levels), request, answer)
+            return None if levels is None else model._replace(levels=tuple(sorted(levels.items())))
         case ListWarehouses():
             return model if is_listed_so(model.closed, request, answer) else None
         case Import():
@@ -162,6 +174,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return model if _is_listed(model, request, answer) else None
         case ListMovements() | GetStockAt() | ReadChanges():
             return model  # it has no past
+        case FindStock():
+            return model if are_found(dict(model.rows), answer) else None
         case ListReservations():
             return model if _are_reservations(model, request, answer) else None
     raise AssertionError(request)

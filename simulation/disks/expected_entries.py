@@ -40,6 +40,14 @@ def _details(one: Transaction, organization: str) -> str:
     it = one.reservation
     if it is not None and it.state in ("active", "confirmed") and one.kind not in ("reserve", "confirm"):
         details["items"] = msgspec.to_builtins(it.items)
+    low = [
+        [place, row.min_stock, row.reorder_point]
+        for place, (before, row) in enumerate((change.before, change.after) for change in one.changes)
+        if row.organization_id == organization
+        and any(line > 0 and row.available <= line < before.available for line in (row.min_stock, row.reorder_point))
+    ]
+    if low:
+        details["low"] = low
     warehouses = [msgspec.to_builtins(named) for named in one.warehouses if named.organization_id == organization]
     if warehouses:
         details["warehouses"] = warehouses

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from actors.changes import Changes, MovementPage, Point, StockAt
-from actors.queries import GetStockAt, ListMovements, ListReservations, ListStock
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -23,7 +23,8 @@ from actors.records import (
 from actors.views import ReservationPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
-from storage.sql import history_reads, reads
+from storage.found_stock import FoundStock
+from storage.sql import history_reads, reads, stock_reads
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
@@ -135,7 +136,11 @@ class SqliteStore(FaultyStore):
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
         wanted = await super().list_stock(query)
-        return await self._ask("list_stock", wanted, partial(reads.list_stock, query=query))
+        return await self._ask("list_stock", wanted, partial(stock_reads.list_stock, query=query))
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        wanted = await super().find_stock(query)
+        return await self._ask("find_stock", wanted, partial(stock_reads.find_stock, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)

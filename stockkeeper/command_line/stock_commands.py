@@ -1,5 +1,7 @@
 """What is in stock."""
 
+from typing import Literal
+
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
@@ -9,6 +11,9 @@ from stockkeeper.command_line.server_call import call
 from stockkeeper.config import ConfigurationError
 
 PAGE_ROWS_MAX = 1_000
+
+Status = Literal["in_stock", "low_stock", "out_of_stock"]
+Alert = Literal["critical", "warning"]
 
 STOCK_COLUMNS = (
     Column("Variant"),
@@ -30,6 +35,9 @@ def stock(
     *,
     warehouse: str = "",
     at: str = "",
+    prefix: str = "",
+    status: Status | None = None,
+    alert: Alert | None = None,
     rows: RowsMax = 100,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
@@ -44,6 +52,12 @@ def stock(
         Only this warehouse.
     at
         What the row had at this time, as 2026-01-31T12:00:00Z. Variant and warehouse must be named.
+    prefix
+        Only variants whose id begins so.
+    status
+        Only rows of which nothing, little or enough is available.
+    alert
+        Only rows at or below their minimum (critical), or else at or below their reorder point (warning).
     """
     if at and not (variant_id and warehouse):
         raise ConfigurationError("With --at, a variant and --warehouse name the row.")
@@ -56,7 +70,13 @@ def stock(
             said += f", {row.damaged_quantity} damaged, {row.in_transit_quantity} in transit"
             return show(then, [f"{then.message}, {variant_id}@{warehouse}: {said}."], as_json=json)
         found = client.stock.list_stock(
-            organization_id, variant_id=variant_id, warehouse_id=warehouse, page_size=min(rows + 1, PAGE_ROWS_MAX)
+            organization_id,
+            variant_id=variant_id,
+            warehouse_id=warehouse,
+            variant_prefix=prefix,
+            status=status or "",
+            alert_level=alert or "",
+            page_size=min(rows + 1, PAGE_ROWS_MAX),
         )
         sentence = f"{organization_id} has no such stock."
         shown = await print_list(found, STOCK_COLUMNS, _stock_cells, rows, as_json=json, if_empty=sentence)

@@ -57,7 +57,7 @@ class _Details(msgspec.Struct):
     """`journal_entry.details`."""
 
     items: tuple[ReservationItem, ...] = ()
-    low: tuple[tuple[int, int], ...] = ()
+    low: tuple[tuple[int, int, int], ...] = ()
     warehouses: tuple[WarehouseRecord, ...] = ()
 
 
@@ -154,10 +154,10 @@ def _lines(
 
 def _change(entry: Any, lines: Sequence[Any]) -> Change:
     details = _details.decode(entry.details) if entry.details else _NO_DETAILS
-    low = dict(details.low)
+    low = {position: (least, reorder) for position, least, reorder in details.low}
     rows = tuple(
         [
-            ChangedRow(row.position, row.variant_id, row.warehouse_id, *_pieces(row[4:12]), low.get(row.position, 0))
+            ChangedRow(row.position, row.variant_id, row.warehouse_id, *_pieces(row[4:12]), low.get(row.position))
             for row in lines
         ]
     )

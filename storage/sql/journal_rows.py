@@ -16,7 +16,7 @@ import msgspec
 
 from actors.records import Transaction
 from storage.batch import Batch
-from storage.told import has_lines, low_at
+from storage.told import has_lines, low_lines
 
 Row = tuple[Any, ...]
 
@@ -72,9 +72,11 @@ def _details(one: Transaction, organization_id: str) -> str:
     details: dict[str, Any] = {}
     if one.reservation is not None and has_lines(one):
         details["items"] = one.reservation.items
-    low = [(place, line) for place, change in enumerate(one.changes) if (line := low_at(change))]
+    low = [(place, *lines) for place, change in enumerate(one.changes) if (lines := low_lines(change))]
     if low:
-        details["low"] = [pair for pair in low if one.changes[pair[0]].after.organization_id == organization_id]
+        details["low"] = [
+            one_low for one_low in low if one.changes[one_low[0]].after.organization_id == organization_id
+        ]
     if one.warehouses:
         details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
     return _json.encode(details).decode() if any(details.values()) else ""

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.changes import Changes, MovementPage, Point, StockAt
-from actors.queries import GetStockAt, ListMovements, ListReservations, ListStock
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -27,7 +27,8 @@ from actors.records import (
     WarehouseRecord,
 )
 from actors.views import ReservationPage
-from storage.sql import history_reads, reads
+from storage.found_stock import FoundStock
+from storage.sql import history_reads, reads, stock_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -190,7 +191,10 @@ class SqlStore:
         return await self._read(partial(reads.active_reservations, limit=limit))
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
-        return await self._read(partial(reads.list_stock, query=query))
+        return await self._read(partial(stock_reads.list_stock, query=query))
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        return await self._read(partial(stock_reads.find_stock, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         return await self._read(partial(reads.list_reservations, query=query))
