@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from actors import queries
 from actors.commands import (
     Adjust,
     Announce,
@@ -45,15 +46,7 @@ from actors.outcomes import (
     StockNotFound,
     StockReserved,
 )
-from actors.queries import (
-    CheckBasket,
-    FindStock,
-    GetStock,
-    HistoryQuery,
-    ListReservations,
-    ListStock,
-    ListWarehouses,
-)
+from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
@@ -147,7 +140,7 @@ def apply(model: Model, request: Any, answer: Any) -> Model | None:
 
 
 def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
-    if isinstance(request, HistoryQuery):
+    if isinstance(request, queries.HistoryQuery):
         return model  # it has no past
     match request:
         case Reserve():
