@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.plain_value import PlainValue
 from actors.records import ReservationState, TransactionKind, WarehouseRecord
+from actors.transfer_records import TransferRecord
 
 WHOLE = 2**31 - 1  # the place behind all rows of a transaction
 
@@ -113,6 +114,7 @@ class Change(Struct, frozen=True):
     actor: str
     correlation_id: str
     is_whole: bool = True
+    transfer: TransferRecord | None = None  # as it stands after it
 
 
 class Changes(Struct, frozen=True):

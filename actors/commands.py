@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
 from actors.records import From
+from actors.transfer_commands import TransferCommand
 from actors.warehouse_commands import WarehouseCommand
 
 
@@ -185,10 +186,12 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-CallersCommand = Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
+CallersCommand = (
+    Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+)
 """What a caller sends, and has an origin."""
 
-Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

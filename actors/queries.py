@@ -14,7 +14,16 @@ from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
 from actors.records import ReservationState, StockKey, TransactionKind
 from actors.stock_alerts import AlertLevel, StockStatus
-from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
+from actors.transfer_records import TransferState
+from actors.views import (
+    BasketCheck,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    TransferFound,
+    TransferPage,
+    WarehousePage,
+)
 
 V = TypeVar("V")
 
@@ -125,4 +134,28 @@ class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
 
 HistoryQuery = ListMovements | GetStockAt | ReadChanges
 
-AnyQuery = CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses | HistoryQuery
+
+class GetTransfer(Query[TransferFound], frozen=True, tag=True):
+    """One transfer."""
+
+    transfer_id: str
+
+
+class ListTransfers(Query[TransferPage], frozen=True, tag=True):
+    """At most `limit` transfers, those shipped last first, beginning before `before` (None: with the newest).
+
+    An empty warehouse, or a state of None, means all; a warehouse is that of either end.
+    """
+
+    state: TransferState | None = None
+    warehouse_id: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 100
+
+
+StateQuery = (
+    CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses | GetTransfer | ListTransfers
+)
+"""What is asked of the present; the others ask of the past."""
+
+AnyQuery = StateQuery | HistoryQuery

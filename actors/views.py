@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
+from actors.transfer_records import TransferRecord
 
 
 class Availability(Struct, frozen=True):
@@ -67,4 +68,21 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage | MovementPage | StockAt | ChangesPage
+class TransferFound(Struct, frozen=True, tag=True):
+    """A transfer; None: there is none."""
+
+    transfer: TransferRecord | None
+
+
+class TransferPage(Struct, frozen=True, tag=True):
+    """`next_mark` is None on the last page; otherwise the time and the id that the next one begins before."""
+
+    transfers: tuple[TransferRecord, ...]
+    next_mark: tuple[int, str] | None
+
+
+HistoryView = MovementPage | StockAt | ChangesPage
+
+View = (
+    BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage | TransferFound | TransferPage | HistoryView
+)

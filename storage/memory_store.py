@@ -15,8 +15,7 @@ from typing import TypeVar
 from anyio import lowlevel, sleep
 from msgspec import Struct
 
-from actors.changes import Changes, MovementPage, Point, StockAt
-from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -28,12 +27,14 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.views import ReservationPage
-from storage import past
+from actors.transfer_records import TransferKey, TransferRecord
+from actors.views import ReservationPage, TransferPage
 from storage.batch import Batch, fold
 from storage.found_stock import FoundStock, cut_found
+from storage.past import PastReads
 from storage.reservation_page import cut_page
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
+from storage.transfer_page import cut_transfers
 
 ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
@@ -67,6 +68,7 @@ class Disk:
         self.reservations: dict[ReservationKey, ReservationRecord] = {}
         self.requests: dict[RequestKey, RequestRecord] = {}
         self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
+        self.transfers: dict[TransferKey, TransferRecord] = {}
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}
         self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
@@ -105,6 +107,7 @@ class Disk:
         # After this point nothing may fail.
         self.transactions.extend(transactions)
         self.warehouses.update(batch.warehouses)
+        self.transfers.update({key: transfer for key, (transfer, _) in batch.transfers.items()})
         for change in batch.stock.values():
             self._keep_row(change.after)
         for key, reservation in batch.reserved.items():
@@ -215,7 +218,7 @@ class Disk:
         return [self.stock[key] for key in keys]
 
 
-class MemoryStore:
+class MemoryStore(PastReads):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
@@ -347,6 +350,23 @@ class MemoryStore:
         disk = await self._read("find_stock")
         return cut_found(enumerate((disk.stock[key] for key in disk.rows_of(query)), 1), query)
 
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        disk = await self._read("find_transfer")
+        return disk.transfers.get(TransferKey(organization_id, transfer_id))
+
+    async def list_transfers(self, query: ListTransfers) -> TransferPage:
+        disk = await self._read("list_transfers")
+        found = [
+            one
+            for key, one in disk.transfers.items()
+            if key.organization_id == query.organization_id
+            and query.state in (None, one.state)
+            and query.warehouse_id in ("", one.from_warehouse_id, one.to_warehouse_id)
+            and (query.before is None or (one.shipped_at_ms, one.transfer_id) < query.before)
+        ]
+        newest_first = sorted(found, key=lambda one: (one.shipped_at_ms, one.transfer_id), reverse=True)
+        return cut_transfers(newest_first, query)
+
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         disk = await self._read("list_reservations")
         organization_id = query.organization_id
@@ -357,18 +377,6 @@ class MemoryStore:
         end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
         return cut_page((record for record in records if query.state in (None, record.state)), query)
-
-    async def list_movements(self, query: ListMovements) -> MovementPage:
-        disk = await self._read("list_movements")
-        return past.list_movements(disk.transactions, query)
-
-    async def stock_at(self, query: GetStockAt) -> StockAt:
-        disk = await self._read("stock_at")
-        return past.stock_at(disk.transactions, query)
-
-    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
-        disk = await self._read("read_changes")
-        return past.read_changes(disk.transactions, organization_id, after, rows_max), 1
 
     async def close(self) -> None:
         self._epoch = 0

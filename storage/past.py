@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from actors.changes import WHOLE, Change, Changes, Movement, MovementPage, Point, StockAt
 from actors.queries import GetStockAt, ListMovements
@@ -55,3 +56,23 @@ def stock_at(journal: Sequence[Transaction], query: GetStockAt) -> StockAt:
             if change.after.key == (query.organization_id, query.variant_id, query.warehouse_id):
                 return StockAt(None if one.kind == "delete" else pieces_of(change.after), one.lsn)
     return StockAt(None)
+
+
+class PastReads:
+    """The part of a store in memory that reads the past."""
+
+    async def _read(self, operation: str) -> Any:
+        """The disk, as every read finds it."""
+        raise NotImplementedError
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        disk = await self._read("list_movements")
+        return list_movements(disk.transactions, query)
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        disk = await self._read("stock_at")
+        return stock_at(disk.transactions, query)
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        disk = await self._read("read_changes")
+        return read_changes(disk.transactions, organization_id, after, rows_max), 1

@@ -52,7 +52,8 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
     )
     it = one.reservation if one.reservation and one.reservation.organization_id == organization_id else None
     warehouses = tuple(named for named in one.warehouses if named.organization_id == organization_id)
-    if not rows and it is None and not warehouses:
+    transfer = one.transfer if one.transfer and one.transfer.organization_id == organization_id else None
+    if not (rows or it or warehouses or transfer):
         return None
     reservation = None
     if it is not None:
@@ -62,7 +63,17 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
     origin = ("", "") if one.origin is None else (one.origin.actor, one.origin.correlation_id)
     request_id = "" if one.request is None else one.request.request_id
     return Change(
-        one.lsn, one.at_ms, one.kind, rows, reservation, warehouses, one.reference, one.reason, request_id, *origin
+        one.lsn,
+        one.at_ms,
+        one.kind,
+        rows,
+        reservation,
+        warehouses,
+        one.reference,
+        one.reason,
+        request_id,
+        *origin,
+        transfer=transfer,
     )
 
 

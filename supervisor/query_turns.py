@@ -14,9 +14,11 @@ from actors.queries import (
     FindStock,
     GetStock,
     GetStockAt,
+    GetTransfer,
     ListMovements,
     ListReservations,
     ListStock,
+    ListTransfers,
     ListWarehouses,
     ReadChanges,
 )
@@ -31,6 +33,7 @@ from actors.views import (
     StockPage,
     StockRows,
     StockView,
+    TransferFound,
     View,
     WarehousePage,
 )
@@ -80,6 +83,13 @@ class QueryTurns:
                 view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case GetTransfer():
+                found = yield from self._published(
+                    lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
+                )
+                view = TransferFound(found)
+            case ListTransfers():
+                view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
             case ListMovements():

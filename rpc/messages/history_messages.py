@@ -18,6 +18,7 @@ from rpc.messages.page_tokens import TOKEN_RULE, decode_token, encode_token
 from rpc.messages.problems import HistoryNotKept
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import NOTE_RULE, Violation, is_note
+from rpc.messages.transfer_messages import transfer_message
 from rpc.messages.validation import _check_id, _check_optional_id, _page_size, _raise_if_any
 from rpc.messages.warehouse_messages import warehouse_message
 from rpc.messages.watch_tokens import TOKEN_RULE as WATCH_TOKEN_RULE
@@ -215,10 +216,10 @@ def watch_changes(request: stock_pb2.WatchChangesRequest) -> Watch:
     begin = int(getattr(request, "from"))
     if begin not in (0, NOW, TOKEN, SNAPSHOT):
         faults.append(Violation("from", "must be FROM_NOW, FROM_TOKEN or FROM_SNAPSHOT"))
+    token = None
     if begin in (NOW, SNAPSHOT) and request.token:
         faults.append(Violation("token", "must be empty where the stream does not begin from it"))
-    token = None
-    if request.token or begin == TOKEN:
+    elif request.token or begin == TOKEN:
         try:
             token = read_watch_token(request.token, request.organization_id)
         except ValueError:
@@ -241,7 +242,7 @@ def _check_filter(faults: list[Violation], field: str, ids: Sequence[str]) -> No
 def change_message(change: Change, watch: Watch) -> stock_pb2.WatchChangesResponse | None:
     """The change as the caller is told of it, without its token; None if the filters leave nothing of it."""
     rows = [row for row in change.rows if watch.wants(row.variant_id, row.warehouse_id)]
-    if not rows and change.reservation is None and (change.rows or not change.warehouses):
+    if not rows and change.reservation is None and change.transfer is None and (change.rows or not change.warehouses):
         return None
     message = stock_pb2.WatchChangesResponse(
         at=timestamp(change.at_ms),
@@ -257,6 +258,8 @@ def change_message(change: Change, watch: Watch) -> stock_pb2.WatchChangesRespon
         notices=[notice for row in rows for notice in _notices(row)],
         warehouses=[warehouse_message(named) for named in change.warehouses],
     )
+    if change.transfer is not None:
+        message.transfer.CopyFrom(transfer_message(change.transfer))
     if change.reservation is not None:
         message.reservation.CopyFrom(_reservation(change.reservation))
     return message

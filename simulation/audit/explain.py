@@ -36,12 +36,16 @@ from actors.queries import (
     CheckBasket,
     FindStock,
     GetStock,
+    GetTransfer,
     HistoryQuery,
     ListReservations,
     ListStock,
+    ListTransfers,
     ListWarehouses,
+    StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit import explain_goods as goods
@@ -58,6 +62,7 @@ from simulation.audit.expected import (
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
 from simulation.audit.expected_levels import is_found_page
 from simulation.audit.explain_history import history_of
+from simulation.audit.explain_transfers import TransferExplainer
 from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
@@ -67,7 +72,7 @@ from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(WarehouseExplainer):
+class Explainer(WarehouseExplainer, TransferExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
@@ -81,7 +86,10 @@ class Explainer(WarehouseExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        lsns, explains = self._query(operation, query, answer)
+        if isinstance(query, HistoryQuery):
+            lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)
+        else:
+            lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
     def command(self, operation: Operation, command: Command, low: int, high: int) -> int:
@@ -102,6 +110,8 @@ class Explainer(WarehouseExplainer):
                 return self._explain_delete(command, answer, low, high)
             case UpsertWarehouse() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+                return self.explain_transfers(command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -290,10 +300,8 @@ class Explainer(WarehouseExplainer):
             lsns, partial(goods.is_rejected, rows, request, answer, levels=replay.levels), low, high, "G5", answer
         )
 
-    def _query(self, operation: Operation, query: AnyQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
+    def _query(self, operation: Operation, query: StateQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
-        if isinstance(query, HistoryQuery):
-            return history_of(replay, query, answer, operation.high_lsn)
         match query:
             case CheckBasket(lines=lines):
                 variants = list(dict.fromkeys(line.variant_id for line in lines))
@@ -332,6 +340,8 @@ class Explainer(WarehouseExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
+            case GetTransfer() | ListTransfers():
+                return self.explain_transfer_query(query, answer)
             case ListWarehouses():
                 changes = replay.warehouses.lsns.get(organization, [])
                 return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)

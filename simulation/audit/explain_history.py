@@ -47,9 +47,10 @@ def is_movement_page(replay: Replay, query: ListMovements, answer: object, lsn: 
         lines = [line for line in lines if (line[:2] < place if query.newest_first else line[:2] > place)]
     assert isinstance(answer, MovementPage)
     found = [_as_line(movement) for movement in answer.movements]
-    if found != lines[: len(found)] or len(found) > query.limit:
-        return False
-    return answer.next is not None if len(lines) > len(found) else answer.next is None
+    if answer.next is not None:  # the next page begins there: everything before it must be on this one
+        end = tuple(answer.next)
+        lines = [line for line in lines if (line[:2] >= end if query.newest_first else line[:2] <= end)]
+    return found == lines and len(found) <= query.limit
 
 
 def _lines(one: Transaction, query: ListMovements) -> Iterator[tuple[Any, ...]]:
@@ -126,12 +127,13 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
     it = one.reservation
     is_mine = it is not None and it.organization_id == organization
     renamed = [named for named in one.warehouses if named.organization_id == organization]
-    if one.kind == "remember" or not (rows or is_mine or renamed):
+    transfer = one.transfer if one.transfer and one.transfer.organization_id == organization else None
+    if one.kind == "remember" or not (rows or is_mine or renamed or transfer):
         return None
     told: list[Any] = [one.lsn, one.at_ms, one.kind, rows, one.reference, one.reason]
     if it is not None and is_mine:
         told += [it.reservation_id, it.order_id, it.state, it.expires_at_ms, _items(one)]
-    return (*told, renamed)
+    return (*told, renamed, transfer)
 
 
 def _items(one: Transaction) -> list[tuple[str, str, int]]:
@@ -172,4 +174,4 @@ def _as_told(change: Change) -> tuple[Any, ...]:
             )
         items = sorted((*key, quantity) for key, quantity in lines.items())
         told += [it.reservation_id, it.order_id, it.state, it.expires_at_ms, items]
-    return (*told, list(change.warehouses))
+    return (*told, list(change.warehouses), change.transfer)

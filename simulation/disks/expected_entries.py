@@ -51,4 +51,6 @@ def _details(one: Transaction, organization: str) -> str:
     warehouses = [msgspec.to_builtins(named) for named in one.warehouses if named.organization_id == organization]
     if warehouses:
         details["warehouses"] = warehouses
+    if one.transfer is not None and one.transfer.organization_id == organization:
+        details["transfer"] = msgspec.to_builtins(one.transfer)
     return json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else ""

@@ -7,7 +7,6 @@ from typing import get_args
 import anyio
 from msgspec.structs import replace
 
-from actors.changes import MovementPage, Point
 from actors.commands import (
     Confirm,
     CountedLine,
@@ -28,14 +27,25 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, FindStock, GetStock, ListMovements, ListReservations, ListStock, ListWarehouses
-from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
-from actors.views import ReservationPage, StockPage, WarehousePage
+from actors.queries import (
+    CheckBasket,
+    GetStock,
+    ListReservations,
+    ListStock,
+)
+from actors.records import ReservationRecord, ReservationState, StockRecord
+from actors.transfer_commands import ShipTransfer
+from actors.transfer_outcomes import TransferReceived, TransferShipped, WarehouseNotFound
+from actors.transfer_records import TransferRecord
+from actors.views import ReservationPage
+from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
 from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
 from simulation.world.history_wishes import Follower, look_back
+from simulation.world.next_pages import next_page
 from simulation.world.site_wishes import site_wish
+from simulation.world.transfer_wishes import shipped_again
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
@@ -54,6 +64,7 @@ class Shop:
         self.variants = [f"var_{n}" for n in range(1, options.variants + 1)]
         self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
         self.reservations: list[ReservationRecord] = []
+        self.transfers: list[TransferRecord] = []
         self.asked: list[Request] = []
 
     def __repr__(self) -> str:
@@ -78,6 +89,8 @@ class Shop:
         match operation.answer:
             case StockReserved(reservation) | ReservationConfirmed(reservation):
                 self.reservations.append(reservation)
+            case TransferShipped(transfer) | TransferReceived(transfer):
+                self.transfers.append(transfer)
             case ReservationPage(reservations):
                 self.reservations.extend(reservations[:1])
 
@@ -153,21 +166,11 @@ class Client:
     async def _do(self, request: Request) -> Operation:
         operation = await self._call(self._name, request)
         self._shop.heard(operation)
+        if (more := next_page(operation.request, operation.answer)) is not None:
+            await self._do(more)
         match operation.answer:
             case StockReserved(reservation):
                 self._mine.append(reservation)
-            case StockPage(next_key=StockKey() as key):
-                assert isinstance(operation.request, ListStock | FindStock)
-                await self._do(replace(operation.request, after=key))
-            case MovementPage(next=Point() as place):
-                assert isinstance(operation.request, ListMovements)
-                await self._do(replace(operation.request, after_place=place))
-            case WarehousePage(next_after=after) if after:
-                assert isinstance(operation.request, ListWarehouses)
-                await self._do(replace(operation.request, after=after))
-            case ReservationPage(next_before=before) if before:
-                assert isinstance(operation.request, ListReservations)
-                await self._do(replace(operation.request, before=before))
             case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
                 # What was counted is counted once more, so that most rows are as they were.
                 random = Random(f"{self._shop.seed}/{request.request_id}")
@@ -179,6 +182,9 @@ class Client:
                 for row in rows:
                     if not row.record.total:
                         await self._do(Delete(*row.record.key, f"{_name_of(request)}-{row.record.variant_id}", "empty"))
+            case WarehouseNotFound() | WarehouseInactive() if isinstance(request, ShipTransfer):
+                for step in shipped_again(request):
+                    await self._do(step)
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation

@@ -5,8 +5,8 @@ asked for it. So a confirmation, which changes no stock row, is told by the data
 import touches several organizations, and an answer that is remembered for several of them belongs to none: its row has
 no organization.
 
-What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, the lines
-of a reservation where they are not those that it was made with, and which rows fell to their minimum.
+What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, a transfer,
+the lines of a reservation where they are not those that it was made with, and which rows fell to their minimum.
 """
 
 from collections.abc import Callable, Iterator
@@ -62,6 +62,8 @@ def organizations_of(one: Transaction) -> dict[str, None]:
         return {one.reservation.organization_id: None}
     found = dict.fromkeys(change.after.organization_id for change in one.changes)
     found.update((warehouse.organization_id, None) for warehouse in one.warehouses)
+    if one.transfer is not None:
+        found[one.transfer.organization_id] = None
     if not found:
         scope = "" if one.request is None else one.request.scope
         found["" if scope.startswith("\n") else scope] = None
@@ -79,4 +81,6 @@ def _details(one: Transaction, organization_id: str) -> str:
         ]
     if one.warehouses:
         details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
+    if one.transfer is not None and one.transfer.organization_id == organization_id:
+        details["transfer"] = one.transfer
     return _json.encode(details).decode() if any(details.values()) else ""

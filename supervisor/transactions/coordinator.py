@@ -29,6 +29,7 @@ from actors.reply import Reply
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
+from actors.transfer_records import TransferRecord
 from actors.turn import OTHERS_FIRST, Turn
 from actors.two_phase import Prepared, TurnedDown
 from actors.unavailable import restarting
@@ -132,6 +133,7 @@ class Coordinator:
         reservation: ReservationRecord | None = None,
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
+        transfer: TransferRecord | None = None,
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,
@@ -158,6 +160,7 @@ class Coordinator:
                 reference,
                 reason,
                 origin or None,
+                transfer,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)
