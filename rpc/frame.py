@@ -17,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from actors.reply import Reply
-from rpc.fair_turns import LARGE_BYTES, FairTurns, organization_of
+from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
@@ -78,7 +78,7 @@ class Frame:
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
-        self._streams = InFlightLimit(streams_max, "streams")
+        self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
         self._upload_stall_timeout_s = upload_stall_timeout_s
         self._methods: dict[str, Method] = {}
@@ -90,7 +90,7 @@ class Frame:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(limit.under_way for limit in counted),
-            sum(limit.turned_away for limit in (*counted, self._streams)),
+            sum(limit.turned_away for limit in (*counted, self.streams)),
         )
 
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
@@ -114,21 +114,38 @@ class Frame:
         else:
             method(context)
 
-    def _queue(self, path: str, context: Context, raw: bytes, begin: Callable[[], None]) -> None:
+    @staticmethod
+    def _size_of(raw: bytes, is_list: bool) -> int:
+        """How large a request is for its turn; 0 if it needs none."""
+        if is_list:
+            return PAGE_BYTES
+        return len(raw) if len(raw) > LARGE_BYTES else 0
+
+    def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
+        organization_id = organization_of(raw)
+
+        def begin_or_end() -> None:
+            ended = partial(self.turns.end, organization_id, size_bytes)
+            if context.is_over:
+                ended()
+            else:
+                begin(context, raw, ended)
+
         try:
-            self.turns.post(organization_of(raw), len(raw), begin)
+            self.turns.post(organization_id, size_bytes, begin_or_end)
         except Exception as error:  # noqa: BLE001 - as in `_begin`
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if not method.client_streaming:
             return self.calls
-        return self._streams if method.server_streaming else self._uploads
+        return self._uncounted if method.server_streaming else self._uploads
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
+        is_list = "page_size" in method.input_type.fields_by_name
 
         def serve_one(context: Context) -> None:
             context.receive(partial(take, context))
@@ -136,23 +153,25 @@ class Frame:
         def take(context: Context, raw: bytes | None) -> None:
             if context.is_over:
                 return
-            if raw is not None and len(raw) > LARGE_BYTES:
-                self._queue(path, context, raw, partial(begin, context, raw))
+            size_bytes = 0 if raw is None else self._size_of(raw, is_list)
+            if size_bytes:
+                self._queue(path, context, raw or b"", size_bytes, begin)
             else:
                 begin(context, raw)
 
-        def begin(context: Context, raw: bytes | None) -> None:
-            if context.is_over:
-                return
+        def begin(context: Context, raw: bytes | None, ended: Callable[[], None] | None = None) -> None:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
-                context.when_over(partial(limit.leave, organization_id))
+                context.when_over(partial(_leave, limit, organization_id, ended))
+                ended = None
                 respond(path, context, behaviour(request, context))
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
+                if ended is not None:
+                    ended()
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
@@ -168,6 +187,12 @@ def _one(kind: Any, raw: bytes | None) -> Any:
     if raw is None:
         raise Invalid([Violation("", "There was no request in the call")], "MALFORMED_REQUEST")
     return parse(kind, raw)
+
+
+def _leave(limit: InFlightLimit, organization_id: str, ended: Callable[[], None] | None) -> None:
+    limit.leave(organization_id)
+    if ended is not None:
+        ended()
 
 
 def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
