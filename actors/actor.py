@@ -184,7 +184,7 @@ class Actor(Generic[M, R]):
         return []
 
     def retire(self) -> None:
-        """End this activation: its callers are told to try again, and nobody can post to it any more."""
+        """End this activation: its callers are told to try again, and it takes no more messages."""
         self.is_retired = True
         others = [*self.held_envelopes(), *(self._mailbox or ())]
         self._mailbox = None

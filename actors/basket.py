@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.bounds import ALTERNATIVES_MAX
+from actors.closed_warehouses import Closed, free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
 from actors.planner import Free, Placement, Search, placing
@@ -16,32 +17,46 @@ FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
 
 
-def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
+def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
     """The row that serves each line. The variants must be pinned.
 
     Counts on what no rival holds. Where that is not enough but would be if rivals abort, it plans on that: the rows
     will make the transaction wait for the rivals' decisions.
 
+    Args:
+        closed: the warehouses that are not active.
+
     Raises:
-        Refused: the basket does not fit, not even if every rival aborts (G5).
+        Refused: the basket does not fit, not even if every rival aborts (G5), or names a warehouse that is closed.
     """
+    if closed:
+        refuse_closed(lines, closed)
     rows = _rows_as_named(lines, variants)
     if rows is not None:
         return rows
     search = Search()
-    free = {variant_id: variant.free() for variant_id, variant in variants.items()}
-    placements = yield from placing(lines, free, search)
+    free: Free = {key: variant.free() for key, variant in variants.items()}
+    free, placements = yield from _placed(lines, free, closed, search)
     if not all(placement.fits for placement in placements):
         # After a wait, whether rivals held anything at the time of the look is not known any more.
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
-            free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
-            placements = yield from placing(lines, free, Search())
+            free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
+            free, placements = yield from _placed(lines, free, closed, Search())
         if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, placements, free))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
     ]
+
+
+def _placed(lines: Sequence[Line], free: Free, closed: Closed, search: Search) -> Turn[tuple[Free, list[Placement]]]:
+    """Where the lines are placed, and among what."""
+    if not closed:
+        return free, (yield from placing(lines, free, search))
+    among = free_elsewhere(free, closed)
+    placements = yield from placing(lines, among, search)
+    return among, known_elsewhere(lines, placements, [key for key, rows in free.items() if rows])
 
 
 def _rows_as_named(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor] | None:

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.plain_value import PlainValue
+from actors.warehouse_commands import UpsertWarehouse
 
 
 class Line(PlainValue, frozen=True):
@@ -62,8 +63,8 @@ class Expire(Struct, frozen=True, tag=True):
 class DeliveryLine(PlainValue, frozen=True):
     """Pieces that came in: `quantity` can be sold, `damaged` more cannot.
 
-    With `from_in_transit` all of them had been announced: what the row has in transit falls by as many, as far as it
-    goes.
+    With `from_in_transit` all of them had been announced: the row's pieces in transit fall by their number, to 0 at
+    the least.
     """
 
     variant_id: str
@@ -173,7 +174,7 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | GoodsCommand | Delete | Import
+Command = OrderCommand | GoodsCommand | Delete | UpsertWarehouse | Import

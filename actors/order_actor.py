@@ -6,7 +6,7 @@ decided, not when it is durable; the answer waits for that in the journal. So th
 was decided, which is safe because the database only ever holds a prefix of the journal.
 
 A turn waits where it must: for the order's history, for rows that are not in memory, and in the first phase for a
-rival's decision. It keeps its rows pinned and its holds meanwhile, so nobody can take what it was granted.
+rival's decision. It keeps its rows pinned and its holds meanwhile, so no other order can take what it was granted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from typing import Any, Protocol, assert_never
 
 from actors.actor import Actor, Dispatcher, Envelope
 from actors.basket import giving_back, items_of, plan, reserving, with_hint
+from actors.closed_warehouses import Closed
 from actors.commands import Confirm, Ending, Expire, Fulfill, Line, OrderCommand, Release, Reserve
 from actors.idempotency import remember
 from actors.outcomes import (
@@ -64,6 +65,10 @@ class Rows(Protocol):
 
     def load(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[dict[str, VariantStock]]:
         """These variants, loaded where need be."""
+        ...
+
+    def closed(self, organization_id: str) -> Closed:
+        """The organization's warehouses that are not active, as it was decided; another set after each change."""
         ...
 
 
@@ -173,11 +178,19 @@ class OrderActor(Actor[OrderCommand, Fact]):
         rows, wanted = services.rows, (command.organization_id, _variants_of(command.lines))
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                chosen = yield from self._plan(command, variants)
+                closed = rows.closed(command.organization_id)
+                try:
+                    chosen = yield from self._plan(command, variants, closed)
+                except Refused:
+                    if rows.closed(command.organization_id) is closed:
+                        raise
+                    continue  # a warehouse was closed or opened while the plan waited
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
-                    return self._reserved(command, chosen, prepared)
-                # A rival's decision took what the plan had counted on: look again.
+                    if rows.closed(command.organization_id) is closed:
+                        return self._reserved(command, chosen, prepared)
+                    services.two_phase.abort(prepared)
+                # A rival's decision took what the plan had counted on, or a warehouse was closed: look again.
 
     def _repeated(self, command: Reserve) -> Fact | None:
         """The answer for an order that has its reservation already; None if it may have a new one.
@@ -196,9 +209,9 @@ class OrderActor(Actor[OrderCommand, Fact]):
             raise Refused(ReservationExists(latest.reservation_id))
         return None
 
-    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
+    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan(command.lines, variants))
+            return (yield from plan(command.lines, variants, closed))
         except Refused as refused:
             raise self._hinted(refused) from None
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from actors.commands import Line
 from actors.records import ReservationRecord, StockRecord
 from actors.views import StockView
+from actors.warehouse_outcomes import WarehouseInactive, WarehouseUpserted
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -94,6 +95,7 @@ Fact = (
     | StockDeducted
     | StockAdjusted
     | StockDeleted
+    | WarehouseUpserted
     | StockImported
 )
 
@@ -264,6 +266,7 @@ Refusal = (
     | QuantityTooLarge
     | StockNotEmpty
     | AdjustmentsRefused
+    | WarehouseInactive
     | ImportRejected
     | RequestIdReused
 )

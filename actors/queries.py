@@ -12,7 +12,7 @@ from msgspec import Struct
 from actors.bounds import LINES_MAX
 from actors.commands import Line
 from actors.records import ReservationState, StockKey
-from actors.views import BasketCheck, ReservationPage, StockPage, StockRows
+from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
 
 V = TypeVar("V")
 
@@ -59,4 +59,12 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     lines_max: int = LINES_MAX
 
 
-AnyQuery = CheckBasket | GetStock | ListStock | ListReservations
+class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
+    """At most `limit` warehouses by id, beginning after the id `after` (empty: with the first)."""
+
+    active_only: bool = False
+    after: str = ""
+    limit: int = 100
+
+
+AnyQuery = CheckBasket | GetStock | ListStock | ListReservations | ListWarehouses

@@ -25,6 +25,7 @@ TransactionKind = Literal[
     "deduct",
     "adjust",
     "delete",
+    "warehouse",
     "import",
     "remember",
 ]
@@ -150,7 +151,7 @@ class ReservationRecord(Struct, frozen=True):
         return self.state in ("active", "confirmed")
 
     def is_overdue(self, now_ms: int) -> bool:
-        """Whether its time is over though nobody has expired it yet (G7)."""
+        """Whether its time is over, expired or not (G7)."""
         return self.state == "active" and now_ms >= self.expires_at_ms
 
     def moved(self, state: ReservationState, at_ms: int, reason: str = "") -> "ReservationRecord":
@@ -184,11 +185,20 @@ class RequestRecord(Struct, frozen=True):
 
 
 class WarehouseRecord(PlainValue, frozen=True):
-    """A warehouse and the name it is shown by."""
+    """A warehouse and the name it is shown by.
+
+    Args:
+        code: what the caller's other systems call it.
+        priority: the higher goes first where the policy is to look at priorities.
+        is_active: no new reservation and no sale takes from one that is not.
+    """
 
     organization_id: str
     warehouse_id: str
     name: str
+    code: str = ""
+    priority: int = 0
+    is_active: bool = True
 
 
 class RowChange(PlainValue, frozen=True):

@@ -38,6 +38,10 @@ class TwoPhase(Protocol):
         """Take a hold on every row. Raises `Unavailable`."""
         ...
 
+    def abort(self, prepared: Prepared) -> None:
+        """Let every hold of the transaction go."""
+        ...
+
     def holding(self, prepared: Prepared) -> AbstractContextManager[None]:
         """Whatever goes wrong inside lets the holds go."""
         ...

@@ -50,7 +50,7 @@ class VariantStock:
     def drop_unmade_rows(self) -> None:
         """Forget rows that were to be made and were not, and those whose deletion is durable.
 
-        Nobody may work with them: nothing is pinned. Readers see a deleted row until the database has lost it too.
+        Nothing may be pinned. Readers see a deleted row until the database has lost it too.
         """
         self.rows = {
             warehouse_id: row

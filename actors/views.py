@@ -1,8 +1,8 @@
-"""Views: the answers to queries. They show durable state only: nobody ever sees what a crash could take back."""
+"""Views: the answers to queries. They show durable state only: no reader ever sees what a crash could take back."""
 
 from msgspec import Struct
 
-from actors.records import ReservationRecord, StockKey, StockRecord
+from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 
 
 class Availability(Struct, frozen=True):
@@ -13,6 +13,7 @@ class Availability(Struct, frozen=True):
         available: pieces free there, before this basket.
         found: whether the stock exists at all.
         fits: whether the line is served in this basket.
+        is_closed: whether it names a warehouse that is not active.
     """
 
     variant_id: str
@@ -21,6 +22,7 @@ class Availability(Struct, frozen=True):
     available: int
     found: bool
     fits: bool
+    is_closed: bool = False
 
 
 class BasketCheck(Struct, frozen=True, tag=True):
@@ -57,4 +59,11 @@ class ReservationPage(Struct, frozen=True, tag=True):
     next_before: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage
+class WarehousePage(Struct, frozen=True, tag=True):
+    """`next_after` is empty on the last page."""
+
+    warehouses: tuple[WarehouseRecord, ...]
+    next_after: str
+
+
+View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage

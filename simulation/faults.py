@@ -46,7 +46,7 @@ class Options(Struct, frozen=True):
         dispatch: what a row with mail gets: `inline` no task, `tasks` always one, `mixed` one by a coin.
         late_coin: the part of the rows' turns that get a task where dispatch is mixed.
         inline_orders: the part of the orders' turns that are tried without a task; in production 1.
-        at_once: the part of the rows' turns that come without mail, where they can; in production 1.
+        inline_rows: the part of the rows' turns that come without mail, where they can; in production 1.
         stall: the tasks whose names contain this are stalled now and then; empty: none is.
         crash_steps: at these steps the process is killed.
         wall_jumps: how often the wall clock jumps.
@@ -60,6 +60,7 @@ class Options(Struct, frozen=True):
         organizations, variants, warehouses: how many there are.
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
+        sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
         lines_min: lines of a basket at least; there are at most four.
@@ -80,7 +81,7 @@ class Options(Struct, frozen=True):
     dispatch: Dispatch = "mixed"
     late_coin: float = 0.5
     inline_orders: float = 0.5
-    at_once: float = 0.2
+    inline_rows: float = 0.2
     stall: str = ""
     crash_steps: tuple[int, ...] = ()
     wall_jumps: int = 0
@@ -111,6 +112,7 @@ class Options(Struct, frozen=True):
     names_warehouse: float = 0.5
     lines_min: int = 1
     import_lines_max: int = 4
+    sites: float = 0.0
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
@@ -181,6 +183,9 @@ def options_of(seed: int, **overrides: Any) -> Options:
     later = Random(f"{seed}/later corner")  # a stream of its own: other seeds stay what they were
     if later.random() < 0.18:
         chosen.update(later.choice(LATER_CORNERS)(later))
+    sites = Random(f"{seed}/sites")
+    if sites.random() < 0.4:
+        chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
 
@@ -208,13 +213,13 @@ def _turns(random: Random, think_s: float) -> dict[str, Any]:
     """
     chosen: dict[str, Any] = {
         "inline_orders": random.choice((0.0, 0.2, 0.2, 0.5, 0.8)),
-        "at_once": random.choice((0.0, 0.4, 0.4, 0.6, 0.6, 0.6)),
+        "inline_rows": random.choice((0.0, 0.4, 0.4, 0.6, 0.6, 0.6)),
         "hurry": random.choice((0.0, 0.2, 0.2, 0.6)),
         "rounds_s": 0.0,
     }
     crowd = random.random()
     if crowd < 0.25:
-        chosen.update({"dispatch": "inline", "inline_orders": 1.0, "at_once": random.choice((0.5, 1.0))})
+        chosen.update({"dispatch": "inline", "inline_orders": 1.0, "inline_rows": random.choice((0.5, 1.0))})
     elif crowd < 0.65:
         chosen.update(
             {

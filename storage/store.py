@@ -97,7 +97,7 @@ class Store(Protocol):
         """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 
         Called again after a `StorageError`, on the same object, it connects afresh. If another owner may still run, it
-        returns `LEASE_S` after the epoch was raised: from then on that one answers nobody.
+        returns `LEASE_S` after the epoch was raised: from then on that one answers no call.
 
         Raises:
             OwnershipLost: another server owns the database.
@@ -147,7 +147,7 @@ class Store(Protocol):
         """See whether this store still owns the database. One that writes nothing would not notice otherwise.
 
         Raises:
-            OwnershipLost: somebody else does.
+            OwnershipLost: another server does.
 
         >>> await store.check_ownership()
         """

@@ -46,6 +46,7 @@ from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
+from supervisor.transactions.warehousing import Warehousing
 
 V = TypeVar("V")
 
@@ -168,7 +169,10 @@ class Incarnation:
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
         importing = Importing(self._clock, self._coordinator, journal, self.stock)
         deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
-        executor = Executor(self.orders, goods, deleting, importing, self._coordinator, journal, self._clock)
+        warehousing = Warehousing(self._clock, self._coordinator, journal, self.stock.warehouses)
+        executor = Executor(
+            self.orders, goods, deleting, importing, warehousing, self._coordinator, journal, self._clock
+        )
         self.requests = RequestDirectory(
             journal.wait_durable,
             reader.load_request,
@@ -250,7 +254,7 @@ class Incarnation:
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
-        self.stock.add_warehouses(await self._store.load_warehouses())
+        self.stock.warehouses.add(await self._store.load_warehouses())
         for run in (
             self._failure.wait,
             self.journal.run,
@@ -325,7 +329,8 @@ class Incarnation:
             self.expiry.note(reservation.expires_at_ms)
         if transaction.request is not None:
             self.requests.note(transaction.request)
-        self.stock.note_warehouses(transaction.warehouses)
+        if transaction.warehouses:
+            self.stock.warehouses.note(transaction.warehouses)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
         assert self.journal.batch_began_s is not None

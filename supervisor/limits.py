@@ -15,8 +15,8 @@ class Limits(Struct, frozen=True):
         requests_max: idempotency keys in memory.
         idle_timeout_s: an activation unused for once to twice this long is dropped. Orders come back to their rows in a
             reservation's life, by default as long as this: a shorter time would have the rows read again each time.
-        heartbeat_s: the database is asked at least this often, so that its loss is noticed within a second when nobody
-            calls.
+        heartbeat_s: the database is asked at least this often, so that its loss is noticed within a second when there
+            are no calls.
         stall_s: when the database has not answered a batch or a heartbeat for so long, calls are turned away.
         gather_s: how long the journal waits at most for a crowd to come together.
         keep_days: reservations that ended, movements and idempotency keys older than this are moved out; 0 keeps all.

@@ -5,14 +5,24 @@ from typing import Any, TypeVar, assert_never
 
 from msgspec.structs import replace
 
+from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
-from actors.planner import Search, placing
-from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
+from actors.planner import Free, Placement, Search, placing
+from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
 from actors.variant_stock import VariantStock
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, View
+from actors.views import (
+    Availability,
+    BasketCheck,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    StockView,
+    View,
+    WarehousePage,
+)
 from storage.store import Store
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.ownership.lease import Lease
@@ -52,6 +62,8 @@ class QueryTurns:
                 view = yield from self._stock_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case ListWarehouses():
+                view = self._warehouse_page(query)
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:
@@ -61,7 +73,8 @@ class QueryTurns:
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        return (yield from _basket_check(query.lines, variants))
+        closed = self._stock.warehouses.durably_closed.get(wanted[0], NONE_CLOSED)
+        return (yield from _basket_check(query.lines, variants, closed))
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)
@@ -79,30 +92,52 @@ class QueryTurns:
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))
 
+    def _warehouse_page(self, query: ListWarehouses) -> WarehousePage:
+        found = self._stock.warehouses.page(
+            query.organization_id, query.after, query.limit + 1, active_only=query.active_only
+        )
+        is_more = len(found) > query.limit
+        return WarehousePage(tuple(found[: query.limit]), found[query.limit - 1].warehouse_id if is_more else "")
+
     def _published(self, read: Callable[[], Awaitable[T]]) -> Turn[T]:
         found: T = yield Doing(lambda: self._reader.published(read()))
         return found
 
     def _show(self, record: StockRecord) -> StockView:
-        return StockView(record, self._stock.name_of(record.key))
+        return StockView(record, self._stock.warehouses.name_of(record.key))
 
 
-def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> Turn[BasketCheck]:
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[BasketCheck]:
     free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-    placements = yield from placing(lines, free, Search())
-    return BasketCheck(
-        all(placement.fits for placement in placements),
-        tuple(
-            [
-                Availability(
-                    line.variant_id,
-                    placement.warehouse_id if placement.found else "",
-                    line.quantity,
-                    placement.available,
-                    placement.found,
-                    placement.fits,
-                )
-                for line, placement in zip(lines, placements, strict=True)
-            ]
-        ),
-    )
+    if closed:
+        placements = yield from _placed_elsewhere(lines, free, closed)
+    else:
+        placements = yield from placing(lines, free, Search())
+    found = [
+        Availability(
+            line.variant_id,
+            placement.warehouse_id if placement.found else "",
+            line.quantity,
+            placement.available,
+            placement.found,
+            placement.fits,
+        )
+        for line, placement in zip(lines, placements, strict=True)
+    ]
+    if closed:
+        found = [_in_closed(line, free, closed) or one for line, one in zip(lines, found, strict=True)]
+    return BasketCheck(all(one.fits for one in found), tuple(found))
+
+
+def _placed_elsewhere(lines: Sequence[Line], free: Free, closed: Closed) -> Turn[list[Placement]]:
+    known = [variant_id for variant_id, rows in free.items() if rows]
+    placements = yield from placing(lines, free_elsewhere(free, closed), Search())
+    return known_elsewhere(lines, placements, known)
+
+
+def _in_closed(line: Line, free: Free, closed: Closed) -> Availability | None:
+    """What a line finds that names a row in a warehouse which is not active; None for any other."""
+    pieces = free[line.variant_id].get(line.warehouse_id) if line.warehouse_id in closed else None
+    if pieces is None:
+        return None
+    return Availability(line.variant_id, line.warehouse_id, line.quantity, pieces, True, False, True)

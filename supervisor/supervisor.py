@@ -125,7 +125,7 @@ class Supervisor:
     def submit(self, command: Command) -> Reply[Fact]:
         """Have a command carried out, without waiting: the reply is given when its outcome is durable.
 
-        It fails with what `ask` raises. Nobody has to wait for it.
+        It fails with what `ask` raises. It need not be waited for.
 
         Raises:
             Unavailable: overloaded, storage down, or shutting down; nothing was begun.

@@ -24,7 +24,7 @@ FILE_LINES_MAX = 400
 TELL_BY_THEIR_REPR = {
     # last as long as a call
     *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Search", "Space"),
-    *("Connection", "LockFile", "ServiceClock", "StockClient"),  # hold one thing, and count nothing
+    *("Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
 }
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}
@@ -123,7 +123,15 @@ def test_no_two_classes_have_the_same_name() -> None:
 
 
 def test_nothing_is_written_a_second_time_for_the_case_that_need_not_wait() -> None:
-    named = {function.node.name for function in functions(*ROOMS) if function.node.name.endswith("_at_once")}
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.node.name for function in every if function.node.name.endswith("_at_once")}
+    assert not named
+
+
+@pytest.mark.parametrize("word", ["nobody", "somebody", "whoever", "so_many", "the_own", "one_who"])
+def test_no_name_is_made_of_words_that_read_as_translated(word: str) -> None:
+    every = functions(*ROOMS, "bench", "examples", "tests")
+    named = {function.name for function in every if f"_{word}_" in f"_{function.node.name}_"}
     assert not named
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing
 from uuid import uuid4
 
-from stockkeeper_client.connection import Connection
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
     AdjustedRow,
@@ -16,7 +15,7 @@ from stockkeeper_client.items import (
 )
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
-from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.warehouses import WarehouseCalls
 
 _Given = StockLine | pb.ImportLine
 
@@ -24,7 +23,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient:
+class StockClient(WarehouseCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
@@ -41,25 +40,6 @@ class StockClient:
     mug madrid 22
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._stub: StockServiceStub | None = None
-
-    def __repr__(self) -> str:
-        return f"<StockClient of {self._connection}>"
-
-    @property
-    def stub(self) -> StockServiceStub:
-        """The generated stub. It has the retries, but no deadline and no breaker.
-
-        >>> from stockkeeper_client.v1.stock_pb2 import ListStockRequest
-        >>> len((await client.stock.stub.ListStock(ListStockRequest(organization_id="shop"), timeout=5)).stock_info)
-        2
-        """
-        if self._stub is None:
-            self._stub = StockServiceStub(self._connection.channel)
-        return self._stub
-
     async def receive_stock(
         self,
         organization_id: str,
@@ -74,7 +54,7 @@ class StockClient:
         `message` names it.
 
         A line is a ReceivedLine, a mapping with its fields. With `from_in_transit` its goods had been announced: what
-        the row has in transit falls by as many, as far as it goes. `reason` and `reference` go to the ledger.
+        the row has in transit falls by its quantity, to 0 at the least. `reason` and `reference` go to the ledger.
 
         >>> line = {"variant_id": "mug", "warehouse_id": "madrid", "quantity": 12, "damaged_quantity": 1}
         >>> (await client.stock.receive_stock("shop", [line], reference="delivery 7")).rows[0].total_quantity

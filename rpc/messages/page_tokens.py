@@ -5,7 +5,7 @@ A token names the organization it was given to, and is refused for any other.
 
 import base64
 import binascii
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -23,8 +23,19 @@ class ReservationMark(NamedTuple):
     before: str
 
 
+class WarehouseMark(NamedTuple):
+    """The next page of warehouses begins after this id."""
+
+    organization_id: str
+    warehouse_id: str
+    list: Literal["warehouses"] = "warehouses"  # so that no other list's token is taken for one
+
+
+Mark = StockKey | ReservationMark | WarehouseMark
+
 _stock_keys = msgspec.json.Decoder(StockKey)
 _reservation_marks = msgspec.json.Decoder(ReservationMark)
+_warehouse_marks = msgspec.json.Decoder(WarehouseMark)
 
 
 def stock_token(after: StockKey | None) -> str:
@@ -35,6 +46,22 @@ def stock_token(after: StockKey | None) -> str:
 def reservation_token(organization_id: str, before: str) -> str:
     """The token of the page that begins before this reservation; empty for none, as the last page has it."""
     return _encode(ReservationMark(organization_id, before)) if before else ""
+
+
+def warehouse_token(organization_id: str, after: str) -> str:
+    """The token of the page that begins after this warehouse; empty for none, as the last page has it."""
+    return _encode(WarehouseMark(organization_id, after)) if after else ""
+
+
+def read_warehouse_token(token: str, organization_id: str) -> str:
+    """The warehouse id that the page begins after.
+
+    Raises:
+        ValueError: it is no token of this organization's warehouses.
+    """
+    mark = _warehouse_marks.decode(_decode(token))
+    _check(mark, organization_id)
+    return mark.warehouse_id
 
 
 def read_stock_token(token: str, organization_id: str) -> StockKey | None:
@@ -59,7 +86,7 @@ def read_reservation_token(token: str, organization_id: str) -> str:
     return mark.before
 
 
-def _encode(mark: StockKey | ReservationMark) -> str:
+def _encode(mark: Mark) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(mark)).decode("ascii").rstrip("=")
 
 
@@ -73,6 +100,6 @@ def _decode(token: str) -> bytes:
         raise ValueError("not base64url") from error
 
 
-def _check(mark: StockKey | ReservationMark, organization_id: str) -> None:
+def _check(mark: Mark, organization_id: str) -> None:
     if mark[0] != organization_id or not all(map(is_id, mark)):
         raise ValueError("of another list")

@@ -34,6 +34,7 @@ from actors.outcomes import (
     StockNotFound,
 )
 from actors.unavailable import Unavailable
+from actors.warehouse_outcomes import WarehouseInactive
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
 
@@ -99,6 +100,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _stock_not_empty(refusal)
         case AdjustmentsRefused():
             return _adjustments_refused(refusal)
+        case WarehouseInactive():
+            return _warehouse_inactive(refusal)
         case ImportRejected():
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):
@@ -199,6 +202,15 @@ def _adjustments_refused(refusal: AdjustmentsRefused) -> Problem:
     }
     code = StatusCode.FAILED_PRECONDITION
     return Problem(code, REASON_OF_CAUSE[first.cause], message, metadata, listed=refusal.rows)
+
+
+def _warehouse_inactive(refusal: WarehouseInactive) -> Problem:
+    first, *others = refusal.rows
+    message = f"Warehouse {first.warehouse_id} is not active"
+    if others:
+        message += f" (and {len(others)} more)"
+    metadata = {"variant_id": first.variant_id, "warehouse_id": first.warehouse_id}
+    return Problem(StatusCode.FAILED_PRECONDITION, "WAREHOUSE_INACTIVE", message, metadata, listed=refusal.rows)
 
 
 def _import_rejected(refusal: ImportRejected) -> Problem:

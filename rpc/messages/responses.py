@@ -236,6 +236,8 @@ def reservation(record: ReservationRecord) -> stock_pb2.Reservation:
 def _availability_text(line: Availability) -> str:
     if not line.found:
         return "Stock not found"
+    if line.is_closed:
+        return "Warehouse is not active"
     return "Available" if line.fits else "Insufficient stock"
 
 

@@ -47,7 +47,7 @@ def is_id(text: str) -> bool:
 
 
 def is_new_id(text: str) -> bool:
-    """Whether a row may be made under this id, which nobody can mistake for another: no blanks at its ends, and nothing
+    """Whether a row may be made under this id, which does not look like another: no blanks at its ends, and nothing
     that is not seen.
 
     Only what makes rows asks this: whatever was made under an older rule can still be named.

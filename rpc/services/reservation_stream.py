@@ -2,7 +2,7 @@
 
 Most of what a call costs is HTTP/2's and gRPC's, not the reservation's: headers, frames, a handful of operations of the
 core. So a message of the stream carries as many requests as the client had when it could write, and as many replies as
-were there when the last message was written; nobody waits for a batch to fill. A request has no task: the reader
+were there when the last message was written; no request waits for a batch to fill. A request has no task: the reader
 hands it to the core, its answer joins a list when it is given, and a batch that the journal made durable wakes each
 stream's writer once.
 
@@ -247,7 +247,7 @@ class Stream:
         self._lines = 0
 
     async def next_replies(self) -> pb.ReserveStockReplies | None:
-        """The replies to write, as many as there are; None when the stream is over and all was answered.
+        """The replies to write, all that there are; None when the stream is over and all was answered.
 
         Raises:
             Exception: what the stream ends with.
@@ -269,7 +269,7 @@ class Stream:
         return message
 
     def written(self, replies: int) -> None:
-        """So many replies are with the client: there is room for as many requests."""
+        """This number of replies is written, which makes room for the same number of requests."""
         self._under_way -= replies
         self._lines -= self._lines_unread
         self._streams.lines -= self._lines_unread

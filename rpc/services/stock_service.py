@@ -13,6 +13,7 @@ from actors.outcomes import StockImported
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
 from rpc.transport.transport_port import Context
 
@@ -61,6 +62,13 @@ class StockServicer:
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+
+    def UpsertWarehouse(self, request: pb.UpsertWarehouseRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(warehouses.upsert_warehouse(request)), warehouses.upserted)
+
+    def ListWarehouses(self, request: pb.ListWarehousesRequest, context: Context) -> Deferred:
+        query = warehouses.list_warehouses(request)
+        return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)

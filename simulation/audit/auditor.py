@@ -13,7 +13,7 @@ from actors.commands import Command
 from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.queries import Query
-from actors.records import RequestKey, RequestRecord, Transaction
+from actors.records import RequestKey, RequestRecord, Transaction, WarehouseRecord
 from simulation.audit.causes import cause_in, cause_of
 from simulation.audit.entries import why_unlike
 from simulation.audit.expected import owned_id
@@ -115,12 +115,12 @@ class _Audit:
 
     def _unlike_their_commands(self) -> Iterator[GuaranteeViolation]:
         """Entries of the journal that say something else than what was asked for."""
-        names: dict[tuple[str, str], str] = {}
+        names: dict[tuple[str, str], WarehouseRecord] = {}
         for transaction in self._replay.transactions:
             why = why_unlike(transaction, self._commands.get(cause_in(transaction), ()), names)
             if why:
                 yield GuaranteeViolation("G8", f"LSN {transaction.lsn}: {why}", transaction.lsn)
-            names.update({(one.organization_id, one.warehouse_id): one.name for one in transaction.warehouses})
+            names.update({(one.organization_id, one.warehouse_id): one for one in transaction.warehouses})
 
     # ---- positions --------------------------------------------------------------------------------------------------
 

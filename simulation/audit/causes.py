@@ -18,6 +18,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.records import Transaction
+from actors.warehouse_commands import UpsertWarehouse
 from simulation.audit.expected import lines_asked
 from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
 from simulation.audit.replay import items_asked
@@ -35,6 +36,8 @@ def cause_of(request: Command) -> object:
             return cause_of_goods(request)
         case Delete():
             return ("delete", request.organization_id, request.request_id, request.variant_id, request.warehouse_id)
+        case UpsertWarehouse():
+            return ("warehouse", request.organization_id, request.request_id, request.warehouse_id)
         case Import():
             return ("import", actors.idempotency.import_scope(request), request.request_id)
         case Expire():
@@ -59,7 +62,16 @@ def cause_in(transaction: Transaction) -> object | None:
         case "delete":
             rows = [part for change in transaction.changes for part in change.after.key[1:]]
             return (transaction.kind, *((request.scope, request.request_id) if request is not None else ("?",)), *rows)
+        case "warehouse":
+            return ("warehouse", *cause_in_warehouses(transaction))
         case "import":
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":
             return None
+
+
+def cause_in_warehouses(transaction: Transaction) -> tuple[str, ...]:
+    """Of an entry that changes a warehouse: the request's id and the warehouse."""
+    request = transaction.request
+    key = (request.scope, request.request_id) if request is not None else ("?", "?")
+    return (*key, *[one.warehouse_id for one in transaction.warehouses])

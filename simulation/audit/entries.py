@@ -5,6 +5,8 @@ All of it comes from the command that the entry carries out, so it is written a 
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec.structs import astuple
+
 from actors.commands import (
     Adjust,
     Announce,
@@ -19,10 +21,11 @@ from actors.commands import (
     Reserve,
 )
 from actors.idempotency import fingerprint, request_key
-from actors.records import Transaction
+from actors.records import Transaction, WarehouseRecord
+from actors.warehouse_commands import UpsertWarehouse
 
-Names = Mapping[tuple[str, str], str]
-"""What warehouses are called, by organization and id."""
+Names = Mapping[tuple[str, str], WarehouseRecord]
+"""The warehouses as they are, by organization and id."""
 
 Named = list[tuple[str, str, str]]
 """Organization, warehouse and name, sorted."""
@@ -33,7 +36,7 @@ def why_unlike(transaction: Transaction, commands: Sequence[Command], names: Nam
 
     Args:
         commands: those that clients asked for with this cause; none for an expiry.
-        names: what warehouses were called before the entry.
+        names: the warehouses before the entry.
     """
     said = _said_by(transaction)
     wanted = [_wanted_by(command, names) for command in _candidates(transaction, commands)]
@@ -41,7 +44,7 @@ def why_unlike(transaction: Transaction, commands: Sequence[Command], names: Nam
 
 
 def _said_by(transaction: Transaction) -> object:
-    warehouses = sorted((one.organization_id, one.warehouse_id, one.name) for one in transaction.warehouses)
+    warehouses = sorted(map(astuple, transaction.warehouses))
     reservation, life_ms = transaction.reservation, 0
     if transaction.kind == "reserve" and reservation is not None:
         life_ms = reservation.expires_at_ms - reservation.created_at_ms
@@ -72,6 +75,8 @@ def _wanted_by(command: Command | None, names: Names) -> object:
         case Receive() | Announce():
             named = [(command.organization_id, line.warehouse_id, "") for line in command.lines]
             return command.reference, command.reason, _new_names(named, names), 0
+        case UpsertWarehouse():
+            return command.reference, command.reason, [warehouse_after(command, names)], 0
         case Import():
             named = [(line.organization_id, line.warehouse_id, line.warehouse_name) for line in command.lines]
             return command.request_id, "", _new_names(named, names), 0
@@ -79,11 +84,25 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return "", "", [], 0
 
 
-def _new_names(named: Named, names: Names) -> Named:
-    """The names to write: the last one that was given; where none was, the one there is or, for a new place, its id."""
+def warehouse_after(command: UpsertWarehouse, names: Names) -> tuple[object, ...]:
+    """The warehouse as the command leaves it."""
+    place = (command.organization_id, command.warehouse_id)
+    known = names.get(place)
+    kept = astuple(known)[2:] if known is not None else (command.warehouse_id, "", 0, True)
+    given = (command.name, command.code, command.priority, command.is_active)
+    return (*place, *[was if said is None else said for said, was in zip(given, kept, strict=True)])
+
+
+def _new_names(named: Named, names: Names) -> list[tuple[object, ...]]:
+    """The warehouses to write: the last name that was given; where none was, the one there is or, for a new place, its
+    id. The rest of one that is known stays.
+    """
     told = {(organization, warehouse): name for organization, warehouse, name in named if name}
-    after = {}
+    after: dict[tuple[str, str], tuple[object, ...]] = {}
     for organization, warehouse, _ in named:
         place = (organization, warehouse)
-        after[place] = told.get(place) or names.get(place) or warehouse
-    return sorted((*place, name) for place, name in after.items() if names.get(place) != name)
+        known = names.get(place)
+        name = told.get(place) or (known.name if known is not None else warehouse)
+        if known is None or known.name != name:
+            after[place] = (*place, name, *(astuple(known)[3:] if known is not None else ("", 0, True)))
+    return sorted(after.values())

@@ -25,8 +25,9 @@ from actors.outcomes import (
 from actors.queries import ListReservations
 from actors.records import ReservationRecord, StockRecord
 from actors.views import Availability, BasketCheck, ReservationPage
-from simulation.audit.choice import choose
-from simulation.audit.replay import Timeline
+from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
+from simulation.audit.choice import Choice, choose
+from simulation.audit.timeline import Timeline
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
 STATES_AFTER: dict[type, tuple[str, ...]] = {
@@ -36,9 +37,17 @@ STATES_AFTER: dict[type, tuple[str, ...]] = {
 }
 
 
-def refusal_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> Refusal | None:
+Shut = frozenset[str]
+"""The warehouses that are not active."""
+
+
+def refusal_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> Refusal | None:
     """The refusal of a basket in this state; None if it fits."""
-    choices = choose(lines, free)
+    named_shut = [ClosedRow(line.variant_id, line.warehouse_id) for line in lines if line.warehouse_id in shut]
+    if named_shut:
+        return WarehouseInactive(tuple(dict.fromkeys(named_shut)))
+    free = open_of(everything, shut)
+    choices = chosen(lines, everything, shut)
     if all(choice.fits for choice in choices):
         return None
     missing: list[MissingStock] = []
@@ -64,23 +73,35 @@ def elsewhere(free: dict[str, dict[str, int]], variant: str, warehouse: str) -> 
     return tuple(Alternative(place, -pieces) for pieces, place in ranked[:5] if pieces)
 
 
-def check_of(lines: Sequence[Line], free: dict[str, dict[str, int]]) -> BasketCheck:
+def open_of(everything: dict[str, dict[str, int]], shut: Shut) -> dict[str, dict[str, int]]:
+    """What is free where goods may be taken."""
+    return {v: {w: pieces for w, pieces in rows.items() if w not in shut} for v, rows in everything.items()}
+
+
+def chosen(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> list[Choice]:
+    """The choice for each line. Goods that are only where none may be taken are there, and too few."""
+    choices = choose(lines, open_of(everything, shut))
+    return [
+        choice
+        if choice.found or line.warehouse_id or not everything.get(line.variant_id)
+        else choice._replace(found=True)
+        for line, choice in zip(lines, choices, strict=True)
+    ]
+
+
+def check_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> BasketCheck:
     """The answer to a dry run in this state."""
-    choices = choose(lines, free)
-    return BasketCheck(
-        all(choice.fits for choice in choices),
-        tuple(
-            Availability(
-                line.variant_id,
-                choice.warehouse_id if choice.found else "",
-                line.quantity,
-                choice.available,
-                choice.found,
-                choice.fits,
-            )
-            for line, choice in zip(lines, choices, strict=True)
-        ),
-    )
+    found = []
+    for line, choice in zip(lines, chosen(lines, everything, shut), strict=True):
+        there = everything.get(line.variant_id, {})
+        if line.warehouse_id in shut and line.warehouse_id in there:
+            wish = (line.variant_id, line.warehouse_id, line.quantity)
+            found.append(Availability(*wish, there[line.warehouse_id], True, False, True))
+        else:
+            where = choice.warehouse_id if choice.found else ""
+            told = (choice.available, choice.found, choice.fits)
+            found.append(Availability(line.variant_id, where, line.quantity, *told))
+    return BasketCheck(all(line.fits for line in found), tuple(found))
 
 
 def is_refused(

@@ -33,18 +33,21 @@ KINDS = ("receive", "announce", "deduct")
 
 
 def is_goods_refusal(
-    request: GoodsCommand, answer: object, at: At, free: Callable[[Sequence[str]], dict[str, dict[str, int]]]
+    request: GoodsCommand,
+    answer: object,
+    at: At,
+    state: Callable[[Sequence[str]], tuple[dict[str, dict[str, int]], frozenset[str]]],
 ) -> bool:
     """Whether the request is refused in this state as the answer says.
 
     Args:
-        at, free: the state: its rows, and what is available by variant and warehouse.
+        at, state: its rows, and what is available by variant and warehouse, with the warehouses that are not active.
     """
     if isinstance(request, Adjust):
-        return answer is not None and answer == _not_adjusted(request, at, free)
+        return answer is not None and answer == _not_adjusted(request, at, lambda variants: state(variants)[0])
     if not isinstance(request, Deduct):
         return answer == _too_large(request, at)
-    expected = refusal_of(request.lines, free([line.variant_id for line in request.lines]))
+    expected = refusal_of(request.lines, *state([line.variant_id for line in request.lines]))
     if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
         return answer.shortages == expected.shortages
     return answer == expected and expected is not None

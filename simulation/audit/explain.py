@@ -31,24 +31,27 @@ from actors.outcomes import (
     StockImported,
     StockReserved,
 )
-from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock
+from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.views import ReservationPage, StockPage, StockRows, StockView
+from actors.warehouse_commands import UpsertWarehouse
 from simulation.audit import explain_goods as goods
-from simulation.audit.choice import choose
 from simulation.audit.expected import (
     STATES_AFTER,
     STATES_OF_A_REPEAT,
     check_of,
+    chosen,
     is_refused,
     lines_asked,
     page_of,
     refusal_of,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
+from simulation.audit.explain_warehouses import is_warehouse_page, upserted_at
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
-from simulation.audit.replay import Replay, Timeline, between, items_asked
+from simulation.audit.replay import Replay, items_asked
+from simulation.audit.timeline import Timeline, between
 from simulation.audit.wrong import Wrong
 
 Explains = Callable[[int], bool]
@@ -94,6 +97,8 @@ class Explainer:
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)
+            case UpsertWarehouse():
+                return upserted_at(self._replay, command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -171,7 +176,7 @@ class Explainer:
         latest = self._replay.latest_at(OrderKey(request.organization_id, request.order_id), lsn)
         if latest is not None and (latest.holds_stock or self._is_repeated(operation, request, latest)):
             return False
-        expected = refusal_of(request.lines, self._replay.free_at(request.organization_id, variants, lsn))
+        expected = refusal_of(request.lines, *self._replay.open_at(request.organization_id, variants, lsn))
         if isinstance(answer, InsufficientStock) and isinstance(expected, InsufficientStock):
             return answer.shortages == expected.shortages and self._is_hinted(operation, request, answer, high, lsn)
         return answer == expected
@@ -211,8 +216,8 @@ class Explainer:
             return
         variants = list(dict.fromkeys(line.variant_id for line in lines))
         for before in range(since, lsn):  # an expiry may come in between
-            free = self._replay.free_at(organization_id, variants, before)
-            if list(taken) == [choice.warehouse_id for choice in choose(lines, free)]:
+            state = self._replay.open_at(organization_id, variants, before)
+            if list(taken) == [choice.warehouse_id for choice in chosen(lines, *state)]:
                 return
         raise Wrong("G4", f"got goods from {taken!r}: these are not the warehouses that the contract names", lsn)
 
@@ -249,8 +254,8 @@ class Explainer:
     def _explain_goods(self, operation: Operation, request: GoodsCommand, answer: object, low: int, high: int) -> int:
         replay, organization = self._replay, request.organization_id
         if isinstance(answer, GoodsFact):
-            begins = replay.stock_lsns.get(organization, [0])[0] == high
-            why = why_not_so(request, answer, replay.transactions[high - 1], replay.name_at, begins=begins)
+            begins = replay.begins_at(organization) == high
+            why = why_not_so(request, answer, replay.transactions[high - 1], replay.warehouses.name_at, begins=begins)
             if why:
                 raise Wrong("G4", f"got {answer!r}, but {why}", high)
             if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
@@ -263,7 +268,7 @@ class Explainer:
                 request,
                 answer,
                 lambda row: replay.row_at(StockKey(organization, *row), lsn),
-                lambda variants: replay.free_at(organization, variants, lsn),
+                lambda variants: replay.open_at(organization, variants, lsn),
             )
 
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
@@ -302,12 +307,12 @@ class Explainer:
                 variants = list(dict.fromkeys(line.variant_id for line in lines))
                 return self._row_lsns(
                     organization, variants
-                ), lambda lsn: answer == check_of(lines, replay.free_at(organization, variants, lsn))
+                ), lambda lsn: answer == check_of(lines, *replay.open_at(organization, variants, lsn))
             case GetStock():
                 keys = replay.rows_of_variant.get(VariantKey(organization, query.variant_id), [])
                 keys = [key for key in keys if query.warehouse_id in ("", key.warehouse_id)]
                 return (
-                    [replay.name_lsns.get(organization, []), *[replay.rows[key].lsns for key in keys]],
+                    [replay.warehouses.lsns.get(organization, []), *[replay.rows[key].lsns for key in keys]],
                     lambda lsn: isinstance(answer, StockRows) and answer.stock == self._views(keys, lsn),
                 )
             case ListStock():
@@ -327,12 +332,16 @@ class Explainer:
                         [view.record for view in answer.stock] == records[: query.limit]
                         and answer.next_key == more
                         and all(
-                            view.warehouse_name in replay.names_between(view.record.key, lsn, operation.high_lsn)
+                            view.warehouse_name
+                            in replay.warehouses.names_between(view.record.key, lsn, operation.high_lsn)
                             for view in answer.stock
                         )
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
+            case ListWarehouses():
+                changes = replay.warehouses.lsns.get(organization, [])
+                return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)
             case ListReservations():
 
                 def is_list(lsn: int) -> bool:
@@ -370,15 +379,16 @@ class Explainer:
         return [record for record in records if record is not None and record.exists]
 
     def _views(self, keys: Sequence[StockKey], lsn: int) -> tuple[StockView, ...]:
-        return tuple(StockView(one, self._replay.name_at(one.key, lsn)) for one in self._records(keys, lsn))
+        return tuple(StockView(one, self._replay.warehouses.name_at(one.key, lsn)) for one in self._records(keys, lsn))
 
     def _row_lsns(self, organization_id: str, variant_ids: Sequence[str]) -> list[Sequence[int]]:
         replay = self._replay
-        return [
+        lsns: list[Sequence[int]] = [
             replay.rows[key].lsns
             for variant_id in variant_ids
             for key in replay.rows_of_variant.get(VariantKey(organization_id, variant_id), ())
         ]
+        return [*lsns, replay.warehouses.lsns.get(organization_id, [])]  # one may have been closed
 
     def _timeline(self, record: ReservationRecord, high: int) -> Timeline[ReservationRecord]:
         timeline = self._replay.reservations.get((record.organization_id, record.reservation_id))

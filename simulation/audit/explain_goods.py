@@ -7,7 +7,8 @@ from actors.commands import Import
 from actors.outcomes import ImportRejected, StockImported
 from actors.records import StockKey, StockRecord, Transaction
 from simulation.audit.expected import is_counted, numbers_in, why_bad
-from simulation.audit.replay import Replay, Timeline
+from simulation.audit.replay import Replay
+from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
 
 Rows = Timeline[StockRecord] | None
@@ -29,7 +30,7 @@ def imported_at(replay: Replay, request: Import, answer: StockImported, low: int
     if transaction.kind != "import" or told != _counts_of(transaction, keys):
         raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
     # Rivals may make an organization's first row while an import is about to: then both say so.
-    begun = {key.organization_id: replay.stock_lsns[key.organization_id][0] for key in keys}
+    begun = {key.organization_id: replay.begins_at(key.organization_id) for key in keys}
     new, certain = set(answer.new_organizations), {name for name, lsn in begun.items() if lsn == high}
     if not certain <= new <= {name for name, lsn in begun.items() if lsn > low}:
         raise Wrong("G4", f"got {answer!r}, but the organizations began at {begun}", high)

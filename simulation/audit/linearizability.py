@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from actors.commands import (
     Adjust,
     Announce,
@@ -37,14 +39,17 @@ from actors.outcomes import (
     ReservationReleased,
     ReservationWasFulfilled,
     ReservationWasReleased,
+    StockDeducted,
     StockDeleted,
     StockImported,
     StockNotFound,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
+from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.warehouse_commands import UpsertWarehouse
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
+from simulation.audit.warehouse_model import closed_after, closed_lines, is_closed_so, is_listed_so, open_rows
 
 STATES_MAX = 200_000
 
@@ -66,6 +71,7 @@ class Model(NamedTuple):
     bookings: tuple[tuple[tuple[str, str], Booking], ...] = ()
     latest: tuple[tuple[tuple[str, str], str], ...] = ()
     requests: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()  # warehouses that are not active
 
 
 class TooLong(Exception):
@@ -134,6 +140,11 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _goods(model, request, answer)
         case Delete():
             return _delete(model, request, answer)
+        case UpsertWarehouse():
+            closed = closed_after(model.closed, request, answer)
+            return None if closed is None else model._replace(closed=closed)
+        case ListWarehouses():
+            return model if is_listed_so(model.closed, request, answer) else None
         case Import():
             return _import(model, request, answer)
         case CheckBasket():
@@ -159,21 +170,26 @@ def _reserve(model: Model, request: Reserve, answer: Any) -> Model | None:
             return model if is_same else None
         if booking.state != "fulfilled":
             return model if answer == ReservationExists(latest or "") else None
+    is_refused = is_closed_so(request, answer, model.closed)
+    if is_refused is not None:
+        return model if is_refused else None
     if isinstance(answer, StockReserved):
         return _book(model, request, answer, rows)
-    return model if _is_short(rows, request, answer) else None
+    return model if _is_short(model, request, answer) else None
 
 
-def _is_short(rows: Mapping[RowKey, Row], request: Reserve | Deduct, answer: Any) -> bool:
+def _is_short(model: Model, request: Reserve | Deduct, answer: Any) -> bool:
     """Whether a basket is refused so."""
+    rows = dict(model.rows)
+    able = open_rows(rows, model.closed)
     if isinstance(answer, StockNotFound):
         return _unknown(rows, request) == (answer.variant_id, answer.warehouse_id)
-    is_short = _unknown(rows, request) is None and not _fits(rows, request.organization_id, request.lines)
+    is_short = _unknown(rows, request) is None and not _fits(able, request.organization_id, request.lines)
     if not isinstance(answer, InsufficientStock) or not is_short:
         return False
     for short in answer.shortages:
-        row = rows.get((request.organization_id, short.variant_id, short.warehouse_id))
-        if row is None or row[0] != short.available:
+        row = able.get((request.organization_id, short.variant_id, short.warehouse_id))
+        if (row is None and short.warehouse_id) or short.available != (row[0] if row is not None else 0):
             return False
     return True
 
@@ -188,7 +204,8 @@ def _book(model: Model, request: Reserve, answer: StockReserved, rows: dict[RowK
     for item in reservation.items:
         place = (order[0], item.variant_id, item.warehouse_id)
         row = rows.get(place)
-        if row is None or row[0] < item.quantity or row[0] != item.stock_before:
+        is_open = (order[0], item.warehouse_id) not in model.closed
+        if row is None or not is_open or row[0] < item.quantity or row[0] != item.stock_before:
             return None
         rows[place] = (row[0] - item.quantity, row[1] + item.quantity, row[2], row[3])
     pieces = tuple((i.variant_id, i.warehouse_id, i.quantity) for i in reservation.items)
@@ -241,7 +258,11 @@ def _moved(model: Model, key: tuple[str, str], booking: Booking, target: str) ->
 
 def _goods(model: Model, request: GoodsCommand, answer: Any) -> Model | None:
     before = dict(model.rows)
-    rows = rows_after(before, request, answer, lambda request, answer: _is_short(before, request, answer))
+    if isinstance(request, Deduct) and (is_refused := is_closed_so(request, answer, model.closed)) is not None:
+        return model if is_refused else None
+    rows = rows_after(before, request, answer, lambda request, answer: _is_short(model, request, answer))
+    if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
+        rows = None if closed_lines(replace(request, lines=answer.lines), model.closed) else rows
     return None if rows is None else model._replace(rows=tuple(sorted(rows.items())))
 
 
@@ -288,7 +309,7 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
 def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
     rows = dict(model.rows)
     fits = all(_exists(rows, request.organization_id, line) for line in request.lines)
-    fits = fits and _fits(rows, request.organization_id, request.lines)
+    fits = fits and _fits(open_rows(rows, model.closed), request.organization_id, request.lines)
     if answer.all_available != fits:
         return False
     return all(

@@ -3,9 +3,7 @@
 It shares nothing but the records with the code that makes the entries.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,37 +22,11 @@ from actors.records import (
 )
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.legal_goods import is_legal, why_no_deletion, why_no_successor
+from simulation.audit.replayed_warehouses import ReplayedWarehouses
+from simulation.audit.timeline import Timeline
 from simulation.disks.watched_disk import Move
 
-T = TypeVar("T")
-
 EXPIRED_WITHIN_MS = 1_000
-
-
-class Timeline(Generic[T]):
-    """A value and when it changed."""
-
-    __slots__ = ("lsns", "values")
-
-    def __init__(self) -> None:
-        self.lsns: list[int] = []
-        self.values: list[T] = []
-
-    def __repr__(self) -> str:
-        return f"<Timeline of {len(self.lsns)} values up to LSN {self.lsns[-1] if self.lsns else 0}>"
-
-    def put(self, lsn: int, value: T) -> None:
-        self.lsns.append(lsn)
-        self.values.append(value)
-
-    def at(self, lsn: int) -> T | None:
-        """The value after that entry; None before the first."""
-        place = bisect_right(self.lsns, lsn)
-        return self.values[place - 1] if place else None
-
-    @property
-    def first_lsn(self) -> int:
-        return self.lsns[0]
 
 
 class ReplayStatistics(Struct, frozen=True):
@@ -85,8 +57,7 @@ class Replay:
         self.reservations: dict[tuple[str, str], Timeline[ReservationRecord]] = {}
         self.reservation_ids: dict[str, list[str]] = {}
         self.reservations_of_row: dict[StockKey, dict[str, None]] = {}
-        self.names: dict[tuple[str, str], Timeline[str]] = {}  # of warehouses
-        self.name_lsns: dict[str, list[int]] = {}
+        self.warehouses = ReplayedWarehouses()
         self.latest: dict[OrderKey, Timeline[str]] = {}
         self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
         self.moves = moves
@@ -136,20 +107,24 @@ class Replay:
             free[variant_id] = rows
         return free
 
+    def open_at(
+        self, organization_id: str, variant_ids: Sequence[str], lsn: int
+    ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
+        """The same, and the warehouses from which none of it may be taken."""
+        closed = self.warehouses.closed_at(organization_id, lsn)
+        return self.free_at(organization_id, variant_ids, lsn), closed
+
+    def begins_at(self, organization_id: str) -> int:
+        """The LSN of the organization's first row or warehouse; 0 if it has none."""
+        return min(
+            (lsns[organization_id][0] for lsns in (self.stock_lsns, self.warehouses.lsns) if organization_id in lsns),
+            default=0,
+        )
+
     def row_at(self, key: StockKey, lsn: int) -> StockRecord | None:
         """The row as it stood then; None if there was none."""
         timeline = self.rows.get(key)
         return timeline.at(lsn) if timeline is not None else None
-
-    def name_at(self, key: StockKey, lsn: int) -> str:
-        """What the row's warehouse was shown as."""
-        names = self.names.get((key.organization_id, key.warehouse_id))
-        return (names.at(lsn) if names is not None else None) or key.warehouse_id
-
-    def names_between(self, key: StockKey, low: int, high: int) -> set[str]:
-        """All that the row's warehouse was shown as."""
-        lsns = between([self.name_lsns.get(key.organization_id, [])], low, high)
-        return {self.name_at(key, lsn) for lsn in lsns}
 
     def latest_at(self, order: OrderKey, lsn: int) -> ReservationRecord | None:
         """The order's latest reservation, as it stood then."""
@@ -181,13 +156,14 @@ class Replay:
                 written = [change for change in transaction.changes if change.before.exists]
                 if any(replace(change.before, version=change.after.version) == change.after for change in written):
                     self._wrong("G8", "a count writes a row that it leaves as it was")
+            case "warehouse":
+                if deltas or len(transaction.warehouses) != 1:
+                    self._wrong("G8", "a change of a warehouse changes stock, or not one warehouse")
             case "remember":
                 if deltas or transaction.request is None:
                     self._wrong("G8", "a remembered answer changes stock")
-        for warehouse in transaction.warehouses:
-            place = (warehouse.organization_id, warehouse.warehouse_id)
-            self.names.setdefault(place, Timeline()).put(self._lsn, warehouse.name)
-            self.name_lsns.setdefault(place[0], []).append(self._lsn)
+        for sentence in self.warehouses.apply(transaction):
+            self._wrong("G8", sentence)
         request = transaction.request
         if request is not None:
             earlier = self.requests.setdefault(request.key, [])
@@ -366,12 +342,3 @@ def _deltas_of(
         key = StockKey(organization_id, item.variant_id, item.warehouse_id)
         pieces[key] = pieces.get(key, 0) + item.quantity
     return {key: Delta(available * n, reserved * n) for key, n in pieces.items()}
-
-
-def between(lsns: Sequence[Sequence[int]], low: int, high: int) -> Iterator[int]:
-    """`low`, then every change in `lsns` after it up to `high`, in order."""
-    yield low
-    changes: list[int] = []
-    for some in lsns:
-        changes.extend(some[bisect_right(some, low) : bisect_right(some, high)])
-    yield from sorted(changes) if len(lsns) > 1 else changes

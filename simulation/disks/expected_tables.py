@@ -13,7 +13,7 @@ Row = tuple[Any, ...]
 STATES = ("available", "reserved", "damaged", "in_transit")
 
 _COLUMNS = {
-    "warehouse": ("organization_id", "warehouse_id", "name"),
+    "warehouse": ("organization_id", "warehouse_id", "name", "code", "priority", "active"),
     "stock": (
         *("organization_id", "variant_id", "warehouse_id", "stock_id", "total", *STATES),
         *("min_stock", "max_stock", "version"),
@@ -79,7 +79,8 @@ def _last(rows: Iterator[Row], keys: int) -> set[Row]:
 def _warehouses(journal: Sequence[Transaction]) -> Iterator[Row]:
     for transaction in journal:
         for warehouse in transaction.warehouses:
-            yield warehouse.organization_id, warehouse.warehouse_id, warehouse.name
+            one = warehouse
+            yield one.organization_id, one.warehouse_id, one.name, one.code, one.priority, 1 if one.is_active else 0
 
 
 def _last_records(journal: Sequence[Transaction]) -> Iterator[StockRecord]:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from simulation.planted import bugs_of_goods, bugs_of_memory, bugs_of_rules, bugs_of_storage, bugs_of_values
+from simulation.planted import (
+    bugs_of_goods,
+    bugs_of_memory,
+    bugs_of_rules,
+    bugs_of_storage,
+    bugs_of_values,
+    bugs_of_warehouses,
+)
 from simulation.planted.planting import BUGS as BUGS
 from simulation.planted.planting import Bug
 from simulation.runner import run_seed
@@ -23,6 +30,7 @@ _CATALOGUES = (
     bugs_of_values,
     bugs_of_memory,
     bugs_of_goods,
+    bugs_of_warehouses,
 )  # importing them fills BUGS
 
 

@@ -9,7 +9,7 @@ from actors.turn import finish
 from actors.variant_stock import VariantStock
 from simulation.planted.planting import Patches, bug
 from supervisor.activations.order_directory import OrderDirectory
-from supervisor.activations.stock_directory import StockDirectory
+from supervisor.activations.warehouse_registry import WarehouseRegistry
 from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.incarnation import Incarnation
@@ -91,11 +91,11 @@ def durable_waiters_kept() -> Patches:
 
 @bug("a warehouse's new name is shown only after a restart", "G4", "G3")
 def new_name_shown_after_a_restart() -> Patches:
-    right = StockDirectory.publish
+    right = WarehouseRegistry.publish
 
-    def publish(self: StockDirectory, transactions: Any) -> None:
-        names = dict(self._names)
-        right(self, transactions)
-        self._names.update(names)
+    def publish(self: WarehouseRegistry, warehouses: Any) -> None:
+        before = dict(self.durable)
+        right(self, warehouses)
+        self.durable.update(before)
 
-    return [(StockDirectory, "publish", publish)]
+    return [(WarehouseRegistry, "publish", publish)]

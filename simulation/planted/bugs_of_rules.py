@@ -61,10 +61,10 @@ def non_atomic_basket() -> Patches:
             raise restarting()  # to plan again would give the same, in a turn without a step between
         return Prepared(transaction_id, granted)
 
-    def plan(lines: Any, variants: Any) -> Any:
+    def plan(lines: Any, variants: Any, closed: Any) -> Any:
         placements = place(lines, {v: variant.free_if_rivals_abort() for v, variant in variants.items()})
         if not any(p.fits for p in placements) or not all(p.found for p in placements):
-            return (yield from right_plan(lines, variants))
+            return (yield from right_plan(lines, variants, closed))
         return [variants[line.variant_id].rows[p.warehouse_id] for line, p in zip(lines, placements, strict=True)]
 
     right_plan = actors.basket.plan
@@ -170,7 +170,7 @@ def orders_not_serialized() -> Patches:
     return [(OrderDirectory, "activate", activate), (OrderDirectory, "_load_of", load_of)]
 
 
-@bug("the same order again is refused: the shopper is blocked by the own hold", "G6")
+@bug("the same order again is refused: the shopper is blocked by its own hold", "G6")
 def blocked_by_own_hold() -> Patches:
     return [(actors.order_actor, "asks_for_the_same", lambda reservation, lines: False)]
 

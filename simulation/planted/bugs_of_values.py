@@ -8,11 +8,11 @@ import actors.order_actor
 import supervisor.transactions.importing
 from actors.basket import with_hint
 from actors.outcomes import ImportRejected
-from actors.records import ReservationRecord, StockKey
+from actors.records import ReservationRecord
 from actors.reservation import release
 from simulation.planted.planting import Patches, bug
 from storage.sql import rows
-from supervisor.activations.stock_directory import StockDirectory
+from supervisor.activations.warehouse_registry import WarehouseRegistry
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.transactions.coordinator import Coordinator
 
@@ -21,10 +21,7 @@ from supervisor.transactions.coordinator import Coordinator
 
 @bug("after a restart a delivery without a name renames its warehouse", "G8")
 def name_forgotten_at_a_restart() -> Patches:
-    def add(self: StockDirectory, warehouses: Any) -> None:
-        self._names.update({(one.organization_id, one.warehouse_id): one.name for one in warehouses})
-
-    return [(StockDirectory, "add_warehouses", add)]
+    return [(WarehouseRegistry, "add", WarehouseRegistry.publish)]
 
 
 @bug("a later line without a name takes a warehouse's name away", "G8")
@@ -37,15 +34,12 @@ def name_wiped_by_a_later_line() -> Patches:
 
 @bug("warehouses are shown by names that are not durable yet", "G4", "G3")
 def name_shown_before_it_is_durable() -> Patches:
-    def name_of(self: StockDirectory, key: StockKey) -> str:
-        return self._decided_names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
-
-    return [(StockDirectory, "name_of", name_of)]
+    return [(WarehouseRegistry, "name_of", WarehouseRegistry.decided_name_of)]
 
 
 @bug("lists and rows show the ids of warehouses in place of their names", "G4")
 def id_shown_for_a_name() -> Patches:
-    return [(StockDirectory, "name_of", lambda self, key: key.warehouse_id)]
+    return [(WarehouseRegistry, "name_of", lambda self, key: key.warehouse_id)]
 
 
 # ---- the ledger -----------------------------------------------------------------------------------------------------

@@ -120,10 +120,16 @@ def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
 
 
 def _names(stock: StockDirectory, disk: WatchedDisk) -> Iterator[str]:
-    on_disk = {key: warehouse.name for key, warehouse in disk.warehouses.items()}
-    for what, names in (("shown", stock._names), ("decided", stock._decided_names)):
-        if names != on_disk:
-            yield f"the names {what} are {names}, the disk has {on_disk}"
+    registry, on_disk = stock.warehouses, disk.warehouses
+    closed = {key for key, warehouse in on_disk.items() if not warehouse.is_active}
+    for what, known, shut in (
+        ("shown", registry.durable, registry.durably_closed),
+        ("decided", registry.decided, registry.closed),
+    ):
+        if known != on_disk:
+            yield f"the warehouses {what} are {known}, the disk has {on_disk}"
+        if {(organization, one) for organization, ids in shut.items() for one in ids} != closed:
+            yield f"the closed warehouses {what} are {shut}, the disk has {closed}"
 
 
 def _variant(variant: VariantStock, disk: WatchedDisk) -> Iterator[str]:

@@ -47,7 +47,9 @@ class SeededDispatcher:
         coin, options = self._random.random(), self._options
         if not isinstance(actor, StockActor):
             return coin < options.inline_orders
-        return coin < (options.at_once if self._slow_rows or options.dispatch == "inline" else options.at_once / 4)
+        return coin < (
+            options.inline_rows if self._slow_rows or options.dispatch == "inline" else options.inline_rows / 4
+        )
 
     def dispatch(self, actor: Runnable) -> None:
         coin, options, is_row = self._random.random, self._options, isinstance(actor, StockActor)

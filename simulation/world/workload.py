@@ -27,12 +27,13 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
+from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
-from actors.views import ReservationPage, StockPage
+from actors.views import ReservationPage, StockPage, WarehousePage
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
 from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
+from simulation.world.site_wishes import site_wish
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
@@ -118,6 +119,7 @@ class Client:
         request = wish(self, random, f"{self._name}-{number}")
         if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
+        await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
             async with anyio.create_task_group() as both:
@@ -125,6 +127,10 @@ class Client:
                 both.start_soon(self._do, self._besides(request, hurry, f"{self._name}-{number}-hurry"))
         else:
             await self._do(request)
+
+    async def _ask_of_sites(self, random: Random, number: int) -> None:
+        if random.random() < self._shop.options.sites:
+            await self._do(site_wish(self._shop, random, f"{self._name}-{number}"))
 
     async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
         for reservation in self._shop.reservations:
@@ -141,6 +147,9 @@ class Client:
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock)
                 await self._do(replace(operation.request, after=key))
+            case WarehousePage(next_after=after) if after:
+                assert isinstance(operation.request, ListWarehouses)
+                await self._do(replace(operation.request, after=after))
             case ReservationPage(next_before=before) if before:
                 assert isinstance(operation.request, ListReservations)
                 await self._do(replace(operation.request, before=before))

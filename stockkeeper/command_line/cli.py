@@ -1,7 +1,7 @@
 """The `stockkeeper` program: its commands, and how it ends.
 
 Exit status: 0 done; 1 failure, or what was named is not there; 2 usage or configuration; 3 ownership refused or lost;
-130 interrupted; 141 nobody reads the output any more.
+130 interrupted; 141 the reader of the output is gone.
 """
 
 import errno
@@ -23,6 +23,8 @@ COMMANDS = {
     "deduct": "goods_commands:deduct",
     "adjust": "goods_commands:adjust",
     "delete": "goods_commands:delete",
+    "warehouses": "site_commands:warehouses",
+    "warehouse": "site_commands:warehouse",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
     "confirm": "order_commands:confirm",

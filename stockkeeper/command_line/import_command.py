@@ -1,7 +1,7 @@
 """`stockkeeper import`: counted totals from a CSV file, all of it or nothing.
 
 What an interrupt leaves behind depends on the phase. Until all lines are sent the server has not what it needs, and
-discards what it has; after that it checks and writes, whether or not somebody waits for the answer.
+discards what it has; after that it checks and writes, whether or not its caller waits for the answer.
 """
 
 import io
@@ -128,14 +128,14 @@ class Work:
                 )
 
     def explain(self, error: grpc.aio.AioRpcError) -> int:
-        """Say on stderr why there is no import, or that nobody knows. Returns the exit status 1."""
+        """Say on stderr why there is no import, or that it is not known. Returns the exit status 1."""
         if self.phase is Phase.READING or (error_details(error).reason and error.code() is not _UNAVAILABLE):
             return explain(error, self._target)
         what = error.details() if error_details(error).reason else "The server does not answer any more"
         return fail(f"{what}. {self.outlook()}")
 
     def outlook(self) -> str:
-        """What becomes of the import if nobody waits for it any longer."""
+        """What becomes of the import if its caller stops waiting."""
         if self.phase is Phase.READING:
             return "Nothing was imported."
         if self.phase is Phase.SENDING:

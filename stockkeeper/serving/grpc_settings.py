@@ -7,7 +7,7 @@ SETTINGS = {
     # Without this, events hop through a thread pool on their way to the poller: twice the context switches and an
     # eighth more CPU a call (grpcio 1.82, see docs/performance.md).
     "GRPC_EXPERIMENTS": "-event_engine_listener",
-    # Nobody calls gRPC in a process that was forked; what gRPC does for those crashes children that are about to become
+    # A forked process never calls gRPC; what gRPC does for those crashes children that are about to become
     # another program (https://github.com/grpc/grpc/issues/43055).
     "GRPC_ENABLE_FORK_SUPPORT": "0",
 }

@@ -39,7 +39,7 @@ SAMPLE_REQUEST_ID = "sample-stock"
 
 
 class OutputFailed(Exception):
-    """The start cannot be told, so nobody would learn where the server listens. Its text is one sentence."""
+    """The line that says where the server listens cannot be written. Its text is one sentence."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The output cannot be written: {error.strerror}.")

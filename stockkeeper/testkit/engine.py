@@ -20,7 +20,7 @@ _LOOKS = 5
 
 
 class Engine(SimulatedWorld):
-    """A world whose clients are somebody else's code.
+    """A world whose clients are code under test.
 
     Args:
         seed: names its streams of decisions.

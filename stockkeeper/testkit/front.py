@@ -199,7 +199,7 @@ class _Recorded:
     def _end(self, operation: Operation, answer: Answer | None) -> None:
         if operation.end >= 0:
             return  # its caller gave up
-        if answer is not None and not self._server.is_dead:  # what a dead process says, nobody hears
+        if answer is not None and not self._server.is_dead:  # a dead process says nothing
             operation.answer = answer
             operation.high_lsn = self._server.store.disk.last_lsn
             operation.answered_ms = self._server.time.now_ms()

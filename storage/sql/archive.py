@@ -10,7 +10,7 @@ has it in memory goes on to answer with it. A new transaction adds movements at 
 a batch, as it does on Postgres, and a step that fails is done again.
 
 Turned down: a second file for the archive (no transaction of SQLite in WAL mode spans two files); deleting
-without an archive (somebody asks about an old order once a year, and then it matters); partitions by month on
+without an archive (questions about old orders are rare, and matter); partitions by month on
 Postgres (SQLite has none, and a reservation ends in another month than its order began).
 """
 
@@ -86,7 +86,7 @@ def _delete_requests(connection: Connection, before_ms: int, rows_max: int) -> i
 
 
 def _move_reservations(connection: Connection, before_ms: int, rows_max: int) -> tuple[int, int]:
-    """How many reservations and items were moved: as many as fit, and one that has more lines than a step has rows."""
+    """How many reservations and items were moved: those that fit, or one that has more lines than a step has rows."""
     chosen: list[dict[str, Any]] = []
     items, left = 0, rows_max
     for row in _rows(connection, OLD_RESERVATIONS, before=before_ms, rows_max=rows_max):

@@ -37,7 +37,9 @@ FENCE = """
 # In each part {new} stands for the rows, as a table of that name, with the fence before it.
 INSERT = "INSERT INTO {table} ({columns}) SELECT {values} FROM {new}"
 PARTS = {
-    "warehouse": INSERT + " ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name",
+    "warehouse": INSERT
+    + """ ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
+        priority = excluded.priority, active = excluded.active""",
     "stock_deleted": """
         DELETE FROM stock USING {new}
         WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
@@ -71,7 +73,7 @@ PART_COLUMNS = {
     "reservation_moved": "state confirmed_at ended_at reason organization_id reservation_id",
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
-TEXT_COLUMNS = {"name", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
+TEXT_COLUMNS = {"name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
 
 
 def _array_type(column: str) -> str:
@@ -142,7 +144,7 @@ def _folded(transactions: Sequence[Transaction]) -> tuple[Batch, Parts]:
 
 
 def _sliced(parts: Parts) -> Iterator[Parts]:
-    """The same rows, as many at a time as a statement takes; one slice without rows if there are none.
+    """The same rows in slices that a statement takes; one slice without rows if there are none.
 
     Rows that are deleted come first and alone: the parts of one statement have no order among them, and a row may be
     made again in the place of one that is deleted.

@@ -19,8 +19,9 @@ from storage.store import OwnershipLost, StorageError
 FENCE = "UPDATE ownership SET last_lsn = ?, last_at = ? WHERE epoch = ? AND last_lsn = ?"
 
 WRITE_WAREHOUSE = """
-    INSERT INTO warehouse (organization_id, warehouse_id, name) VALUES (?, ?, ?)
-    ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name"""
+    INSERT INTO warehouse (organization_id, warehouse_id, name, code, priority, active) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
+        priority = excluded.priority, active = excluded.active"""
 
 DELETE_STOCK = """
     DELETE FROM stock

@@ -23,7 +23,7 @@ class LockFile:
         self._descriptor = descriptor
         self.epoch = _number("epoch", descriptor)  # of the last server that had the database; 0: none that is known
         self.inode = _number("inode", descriptor)  # of the file that it had
-        self.is_new = is_new  # no server has left it here: perhaps somebody removed the file that one still holds
+        self.is_new = is_new  # no server has left it here: perhaps the file was removed while one still holds it
 
     def __repr__(self) -> str:
         return f"<LockFile {self._path} epoch={self.epoch} is_new={self.is_new}>"

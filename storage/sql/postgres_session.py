@@ -76,8 +76,8 @@ async def check_sessions(one: asyncpg.Connection, other: asyncpg.Connection) -> 
         shared = True  # a statement was prepared in one session and asked for in the next
     if shared:
         raise StorageError(
-            "a pooler in transaction mode (PgBouncer's pool_mode) stands before the database, and nobody can keep the"
-            " lock of an owner through it: connect to Postgres itself, or through a pooler in session mode"
+            "a pooler in transaction mode (PgBouncer's pool_mode) stands before the database, and no server can keep"
+            " the lock of an owner through it: connect to Postgres itself, or through a pooler in session mode"
         )
 
 

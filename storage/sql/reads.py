@@ -1,7 +1,7 @@
 """Every question the core asks, as a plain function of a SQLAlchemy `Connection`.
 
 Each is a single statement, so that it sees whole batches without a transaction, and each follows an index for
-as many rows as it returns: on SQLite one connection serves everything, and a scan would keep the journal
+only the rows that it returns: on SQLite one connection serves everything, and a scan would keep the journal
 waiting. A test looks at the plans. The databases differ in how they take a list of keys, and nowhere else.
 """
 
@@ -114,9 +114,14 @@ class KeyList:
 
 # ---- stock ------------------------------------------------------------------------------------------------------
 
-WAREHOUSES = select(warehouse.c.organization_id, warehouse.c.warehouse_id, warehouse.c.name).order_by(
-    warehouse.c.organization_id, warehouse.c.warehouse_id
-)
+WAREHOUSES = select(
+    warehouse.c.organization_id,
+    warehouse.c.warehouse_id,
+    warehouse.c.name,
+    warehouse.c.code,
+    warehouse.c.priority,
+    warehouse.c.active,
+).order_by(warehouse.c.organization_id, warehouse.c.warehouse_id)
 VARIANTS = KeyList(
     lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
         keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
@@ -125,7 +130,7 @@ VARIANTS = KeyList(
 
 
 def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
-    return [WarehouseRecord(*row) for row in connection.execute(WAREHOUSES)]
+    return [WarehouseRecord(*row[:-1], bool(row[-1])) for row in connection.execute(WAREHOUSES)]
 
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:

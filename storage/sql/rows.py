@@ -12,7 +12,7 @@ Row = tuple[Any, ...]
 Instant = Callable[[int], Any]
 
 COLUMNS = {
-    "warehouse": "organization_id warehouse_id name",
+    "warehouse": "organization_id warehouse_id name code priority active",
     "stock": "total available reserved damaged in_transit min_stock max_stock version stock_id"
     " organization_id variant_id warehouse_id",
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
@@ -28,9 +28,9 @@ COLUMNS = {
 
 
 def warehouses(batch: Batch) -> Iterator[Row]:
-    """The warehouses that are new or have a new name."""
+    """The warehouses that are new or were changed."""
     for key, warehouse in batch.warehouses.items():
-        yield (*key, warehouse.name)
+        yield (*key, warehouse.name, warehouse.code, warehouse.priority, int(warehouse.is_active))
 
 
 class StockChanges(NamedTuple):

@@ -60,6 +60,9 @@ warehouse = Table(
     Column("organization_id", KEY, nullable=False),
     Column("warehouse_id", KEY, nullable=False),
     Column("name", Text, nullable=False),
+    Column("code", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    Column("active", SHORT, nullable=False, server_default=text("1")),  # 0: no new reservation takes from it
     PrimaryKeyConstraint("organization_id", "warehouse_id", name="warehouse_key"),
     **OPTIONS,
 )

@@ -1,7 +1,7 @@
 """One moment of a database that a server may be using, read by another process.
 
 Several questions agree with each other only if they see the same moment. On Postgres that is a REPEATABLE READ
-transaction that may not write; on SQLite a transaction in WAL mode, which is free of locks and keeps nobody waiting.
+transaction that may not write; on SQLite a transaction in WAL mode, which takes no lock and keeps no other waiting.
 
 A second connection to a WAL is safe in every version of SQLite as long as it neither commits nor checkpoints
 (https://sqlite.org/wal.html#walresetbug: one connection checkpoints while another one's commit resets the WAL).

@@ -180,7 +180,7 @@ class SqliteBackend:
         stack.push_async_callback(self._leave_no_wal, self._files, self._writer)
         self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
         if ownership.epoch > 1 and lock.is_new:
-            await sleep(LEASE_S)  # an owner whose lock was removed answers nobody after that
+            await sleep(LEASE_S)  # an owner whose lock was removed answers no call after that
         return ownership
 
     async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> SqliteLine:

@@ -19,7 +19,7 @@ class Activation(Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Nobody uses it, nothing in it is undecided, and the database has all that it knows."""
+        """It is not in use, nothing in it is undecided, and the database has all that it knows."""
         ...
 
 

@@ -58,7 +58,7 @@ class OrderDirectory:
         return f"<OrderDirectory {self._directory!r} loading={len(self._loading)}>"
 
     def is_new(self, key: OrderKey) -> bool:
-        """Nobody has heard of this order: it is not in memory, and certainly not in the database."""
+        """Whether this order is certainly unknown, in memory and in the database."""
         return self._directory.get(key) is None and not self.known.may_contain(key)
 
     def activate(self, key: OrderKey) -> OrderActor:
@@ -94,7 +94,7 @@ class OrderDirectory:
         """The reservation's order, from the database if need be; None if the organization has no such reservation."""
         key = self.order_in_memory(organization_id, reservation_id)
         if key is None:
-            # What is decided but not durable is in memory, and this was not: the database knows it or nobody does.
+            # What is decided but not durable is in memory, and this was not: if it exists, the database has it.
             key = yield Doing(lambda: self._find(organization_id, reservation_id))
         return key
 

@@ -1,11 +1,12 @@
 """Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from anyio import Event, lowlevel, sleep
 
 from actors.actor import Actor, Dispatcher
-from actors.records import StockKey, StockRecord, Transaction, VariantKey, WarehouseRecord
+from actors.closed_warehouses import NONE_CLOSED, Closed
+from actors.records import StockRecord, Transaction, VariantKey
 from actors.row_changes import Prepare
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
@@ -14,6 +15,7 @@ from actors.unavailable import restarting
 from actors.variant_stock import LoadListener, Pinned, VariantStock
 from supervisor.activations.directory import Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
+from supervisor.activations.warehouse_registry import WarehouseRegistry
 
 LOOKS_A_TURN = 1_000  # about a millisecond
 
@@ -50,11 +52,10 @@ class StockDirectory:
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
         self._on_crash = self._drop_crashed
         self._grew_beyond_bound = Event()
-        self._names: dict[tuple[str, str], str] = {}  # durable, by organization and warehouse
-        self._decided_names: dict[tuple[str, str], str] = {}
+        self.warehouses = WarehouseRegistry()
 
     def __repr__(self) -> str:
-        return f"<StockDirectory {self._directory!r} warehouses={len(self._names)}>"
+        return f"<StockDirectory {self._directory!r} {self.warehouses!r}>"
 
     def ready(self, organization_id: str, variant_ids: Collection[str]) -> dict[str, VariantStock] | None:
         """These variants, if all are in memory; else None."""
@@ -116,42 +117,12 @@ class StockDirectory:
                     row.state.publish(record)
                     if record.is_deleted and variant is not None and not variant.pins:
                         variant.drop_unmade_rows()
-            for warehouse in transaction.warehouses:
-                self._names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
+            if transaction.warehouses:
+                self.warehouses.publish(transaction.warehouses)
 
-    def name_of(self, key: StockKey) -> str:
-        """What the row's warehouse is shown as: its name or, lacking one, its id."""
-        return self._names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
-
-    def decided_name_of(self, key: StockKey) -> str:
-        """The same, as it was decided, though it may not be durable yet."""
-        return self._decided_names.get((key.organization_id, key.warehouse_id), key.warehouse_id)
-
-    def add_warehouses(self, warehouses: Sequence[WarehouseRecord]) -> None:
-        """Take over the names that the database has."""
-        for warehouse in warehouses:
-            self._names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
-        self.note_warehouses(warehouses)
-
-    def note_warehouses(self, warehouses: Sequence[WarehouseRecord]) -> None:
-        """These were decided, though they may not be durable yet."""
-        for warehouse in warehouses:
-            self._decided_names[warehouse.organization_id, warehouse.warehouse_id] = warehouse.name
-
-    def new_warehouses(self, named: Iterable[tuple[str, str, str]]) -> tuple[WarehouseRecord, ...]:
-        """What must be written for these (organization, warehouse, name); an empty name keeps the one there is."""
-        new = {}
-        for organization_id, warehouse_id, name in named:
-            known = self._decided_names.get((organization_id, warehouse_id))
-            if known is None or (name and name != known):
-                new[organization_id, warehouse_id] = WarehouseRecord(
-                    organization_id, warehouse_id, name or known or warehouse_id
-                )
-        return tuple(new.values())
-
-    def has_rows(self, organization_ids: Iterable[str]) -> set[str]:
-        """Those of these organizations for which a row was decided: each row has its warehouse noted with it."""
-        return {organization_id for organization_id, _ in self._decided_names}.intersection(organization_ids)
+    def closed(self, organization_id: str) -> Closed:
+        """The organization's warehouses that are not active, as it was decided; another set after each change."""
+        return self.warehouses.closed.get(organization_id, NONE_CLOSED)
 
     def fail_loads(self, error: Exception) -> None:
         """Tell all that wait for a load that it will not come."""

@@ -44,7 +44,7 @@ class Expiry:
 
     Args:
         clock: the service clock.
-        due: active reservations due by a time, soonest first, at most as many as asked for.
+        due: active reservations due by a time, soonest first, at most the number that it is given.
         next_expiry_ms: when the soonest active reservation is due, None if there is none.
         ask: posts an `Expire` to an order's mailbox.
         idle_s: the longest sleep, in seconds, so that a mistake here heals by itself.

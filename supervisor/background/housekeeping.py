@@ -38,7 +38,7 @@ class Housekeeping:
 
     Args:
         clock: the service clock.
-        move_out: moves out what ended before a time, at most as many rows as asked for.
+        move_out: moves out what ended before a time, at most the number of rows that it is given.
         report: told of a step that failed.
         keep_days: how long what is over is kept.
         idle_s: how long to sleep where nothing is to be done, in seconds.

@@ -7,7 +7,7 @@ from storage.store import Store
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.background.expiry_hints import ExpiryHints
 
-KEYS_A_PAGE = 1_000  # small enough that adding a page to a filter holds up nobody
+KEYS_A_PAGE = 1_000  # adding a page to a filter takes no longer than a call
 
 
 class LearningStatistics(Struct, frozen=True):

@@ -56,7 +56,7 @@ class Heartbeat:
         return HeartbeatStatistics(self._beats, self._stalls)
 
     async def beat(self) -> None:
-        """Notice a database that went away, or that has another owner, also while nobody calls. Until cancelled.
+        """Notice a database that went away, or that has another owner, also between calls. Until cancelled.
 
         Raises:
             StorageError, OwnershipLost: it was noticed.

@@ -3,7 +3,7 @@
 A batch proves its epoch, an answer from memory proves nothing: a process that was stopped, or that lost its
 connection, may wake with memory that was right once. So an answer is given only while the last proof of ownership
 (a batch, or a look at the epoch) was *asked for* less than `LEASE_S` ago, and otherwise waits for a new proof; a
-successor serves nobody before that time has passed. The time is measured on the monotonic clock, which goes on
+successor serves no call before that time has passed. The time is measured on the monotonic clock, which goes on
 while a process is stopped. The first answer after a pause finds its proof too old, however it was woken.
 
 Turned down: trusting the heartbeat, which answers wrongly until it beats; a proof for each read, which would cost

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from actors.basket import existing_rows, plan, with_hint
+from actors.closed_warehouses import Closed
 from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
@@ -83,31 +84,40 @@ class Goods:
 
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
-            rows = yield from self._rows(command, variants)
+            closed = self._stock.closed(command.organization_id)
+            try:
+                rows = yield from self._rows(command, variants, closed)
+            except Refused:
+                if self._stock.closed(command.organization_id) is closed:
+                    raise
+                continue  # a warehouse was closed or opened while the plan waited
             changes = changes_of(command, rows)
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue
             with self._coordinator.holding(prepared):
-                if changes_of(command, rows) == changes:
+                is_open = self._stock.closed(command.organization_id) is closed
+                if is_open and changes_of(command, rows) == changes:
                     return self._decided(command, prepared, rows)
             self._coordinator.abort(prepared)
 
-    def _rows(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
+    def _rows(
+        self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed
+    ) -> Turn[list[StockActor]]:
         """The row of each line.
 
         Raises:
             Refused: the planner has no row for a line.
         """
         if isinstance(command, Deduct):
-            return (yield from self._planned(command, variants))
+            return (yield from self._planned(command, variants, closed))
         if isinstance(command, Adjust):
             return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
-    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock]) -> Turn[list[StockActor]]:
+    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan(command.lines, variants))
+            return (yield from plan(command.lines, variants, closed))
         except Refused as refused:
             if not isinstance(refused.refusal, InsufficientStock):
                 raise
@@ -123,7 +133,7 @@ class Goods:
             KIND_OF[type(command)],
             self._clock.now_ms(),
             request=remember(command, fact),
-            warehouses=self._stock.new_warehouses(named),
+            warehouses=self._stock.warehouses.new(named),
             reference=command.reference,
             reason=command.reason,
         )
@@ -133,11 +143,13 @@ class Goods:
         changes = [row.state.foreseen(prepared.transaction_id) for row in dict.fromkeys(rows)]
         moved = tuple(
             [
-                MovedRow(change.after, self._stock.decided_name_of(change.after.key), not change.before.exists)
+                MovedRow(
+                    change.after, self._stock.warehouses.decided_name_of(change.after.key), not change.before.exists
+                )
                 for change in changes
             ]
         )
-        begins = any(row.is_new for row in moved) and not self._stock.has_rows([command.organization_id])
+        begins = any(row.is_new for row in moved) and not self._stock.warehouses.have([command.organization_id])
         match command:
             case Receive():
                 return StockReceived(moved, begins)

@@ -1,7 +1,7 @@
 """Counted totals. No order is involved; the idempotency key alone serializes retries.
 
 An import may have very many rows. It goes in chunks, so that others have their turn in between, and keeps every row
-held up to its one synchronous decision: nobody counts a row anew, or sells from it by an old figure, before that.
+held up to its one synchronous decision: no other change counts a row, or sells from it by an old figure, before that.
 """
 
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ class Importing:
             fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged), new)
             request = remember(command, fact)
             yield OTHERS_FIRST
-            # Up to here the unchanged rows are held too: nobody may count them anew and be decided before this.
+            # Up to here the unchanged rows are held too: no other count of them may be decided before this.
             _check_alive(unchanged)
             self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
             self._coordinator.decide(
@@ -95,14 +95,14 @@ class Importing:
                 "import",
                 self._clock.now_ms(),
                 request=request,
-                warehouses=self._stock.new_warehouses([(*key, name) for key, name in warehouses.items()]),
+                warehouses=self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()]),
                 reference=command.request_id,
             )
         return fact
 
     def _new_organizations(self, command: Import) -> tuple[str, ...]:
         named = {line.organization_id for line in command.lines}
-        return tuple(sorted(named - self._stock.has_rows(named))[:NEW_ORGANIZATIONS_MAX])
+        return tuple(sorted(named - self._stock.warehouses.have(named))[:NEW_ORGANIZATIONS_MAX])
 
     def _pin(self, lines: Sequence[CountedLine], pins: ExitStack) -> Turn[list[StockActor]]:
         """The rows of these lines, kept in memory as long as `pins` is open."""

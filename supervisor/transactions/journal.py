@@ -7,11 +7,11 @@ therefore always holds a prefix of the journal; a batch that fails takes all lat
 were judged against it.
 
 An answer, be it a success, a repeated answer or a refusal, may rest on anything appended so far. `answer` gives
-it when all of that is durable: one rule for every answer, and nobody is refused for the sake of something that
+it when all of that is durable: one rule for every answer, and no caller is refused for the sake of something that
 then never was.
 
 A few callers' entries are written at once. In a crowd the writer gathers first: the callers that the last batch
-answered are about to come again, so it waits for as many, as long as entries keep coming. Batches of 50 instead of 5
+answered are about to come again, so it waits for that number, as long as entries come. Batches of 50 instead of 5
 save a quarter of the server's CPU time, in the network too, where answers that are given together cost less.
 (Postgres's commit_delay with commit_siblings waits a fixed time: too short for a busy event loop, too long where
 all are there.)
@@ -36,7 +36,7 @@ from supervisor.transactions import chunks
 T = TypeVar("T")
 
 BATCH_ENTRIES_MAX = 1_000
-CROWD_MIN = 24  # fewer are answered sooner if nobody is waited for
+CROWD_MIN = 24  # fewer are answered sooner without a wait
 CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
 LULL_S = 0.002  # after this long without an entry, no caller is about to come

@@ -10,7 +10,8 @@ from stockkeeper_client import InventoryClient, StockClient
 from stockkeeper.testkit import Simulation, World
 from tests.docstrings import public_functions_of, run_examples
 
-METHODS = [(kind, name) for kind in (InventoryClient, StockClient) for name in public_functions_of(kind)]
+CLASSES = [one for kind in (InventoryClient, StockClient) for one in kind.__mro__ if one is not object]
+METHODS = [(kind, name) for kind in CLASSES for name in public_functions_of(kind)]
 NAMES = ["InventoryClient", "StockClient", *(f"{kind.__name__}.{name}" for kind, name in METHODS)]
 DOCUMENTED = [InventoryClient, StockClient, *(getattr(kind, name) for kind, name in METHODS)]
 

@@ -1,4 +1,4 @@
-"""What is the stream's own: one for all callers, opened again when it broke, and nobody left waiting."""
+"""What is the stream's own: one for all callers, opened again when it broke, and no caller left waiting."""
 
 import asyncio
 from typing import Any
@@ -49,7 +49,7 @@ async def test_a_client_counts_its_streams_and_the_requests_on_them(
     assert connect(breaker=False).statistics() == (None, None)
 
 
-async def test_each_caller_gets_the_own_answer_also_for_one_order(
+async def test_each_caller_gets_its_own_answer_also_for_one_order(
     service: ScriptedService, connect: Connect, hang: Hang
 ) -> None:
     client = connect(streaming=True)
@@ -88,7 +88,7 @@ async def test_a_stream_that_breaks_is_opened_again_and_its_requests_are_sent_ag
     assert sorted(call.request.order_id for call in service.calls[10:]) == [f"order_{n}" for n in range(10)]
 
 
-async def test_a_stream_that_breaks_is_unavailable_to_one_who_does_not_retry(
+async def test_a_stream_that_breaks_is_unavailable_without_retries(
     service: ScriptedService, connect: Connect, hang: Hang
 ) -> None:
     client = connect(streaming=True, retry=None)
@@ -145,7 +145,7 @@ class Elsewhere:
         self.ReserveStock: Any = channel.stream_stream("/inventory.v1.Nowhere/ReserveStock")
 
 
-async def test_a_caller_who_gives_up_disturbs_no_other(service: ScriptedService, connect: Connect, hang: Hang) -> None:
+async def test_a_caller_that_gives_up_disturbs_no_other(service: ScriptedService, connect: Connect, hang: Hang) -> None:
     client = connect(streaming=True)
     service.play(hang)
     call = asyncio.ensure_future(client.reserve_stock("org_1", "order_1", BASKET))

@@ -1,4 +1,4 @@
-"""A server whose database is gone: it answers nobody from then on, and ends."""
+"""A server whose database is gone: it answers no call from then on, and ends."""
 
 import anyio
 import pytest
@@ -23,7 +23,7 @@ class VanishingStore(MemoryStore):
 
 
 @pytest.mark.parametrize(("operation", "variant"), [("write", "a"), ("load_variants", "b")])
-async def test_a_server_whose_database_is_gone_answers_nobody_and_ends(
+async def test_a_server_whose_database_is_gone_answers_no_call_and_ends(
     world: World, operation: str, variant: str
 ) -> None:
     store = VanishingStore(world.disk)
@@ -37,7 +37,7 @@ async def test_a_server_whose_database_is_gone_answers_nobody_and_ends(
     assert len(world.disk.transactions) == 1
 
 
-async def test_a_server_whose_database_is_gone_notices_also_when_nobody_calls(world: World) -> None:
+async def test_a_server_whose_database_is_gone_notices_without_a_call(world: World) -> None:
     store = VanishingStore(world.disk)
     with pytest.RaisesGroup(DatabaseGone):
         async with world.core(store):

@@ -77,7 +77,7 @@ async def test_a_row_with_goods_of_any_kind_is_not_deleted(world: World, kind: s
         assert len(await rows_of(core, "a")) == 1
 
 
-async def test_nobody_deletes_another_organizations_row(world: World) -> None:
+async def test_no_caller_deletes_another_organizations_row(world: World) -> None:
     async with world.core() as core:
         await make_empty_row(core)
         assert await refusal_of(core, Delete("org_2", "a", "w1", "delete-1")) == StockNotFound("a", "w1")

@@ -87,7 +87,7 @@ async def test_announced_goods_are_in_transit_until_they_are_received_and_counte
         await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 50, 10, from_in_transit=True),), "d-1"))
         assert await figures(core, "a") == [(62, 0, 10, 40)]
         lines = (DeliveryLine("a", "w1", 1), DeliveryLine("a", "w1", 50, from_in_transit=True))
-        await core.ask(Receive(ORGANIZATION, lines, "d-2"))  # ten of them nobody had announced
+        await core.ask(Receive(ORGANIZATION, lines, "d-2"))  # ten of them had not been announced
         assert await figures(core, "a") == [(113, 0, 10, 0)]
 
 

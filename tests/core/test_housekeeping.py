@@ -166,7 +166,7 @@ async def test_nothing_is_lost_where_orders_come_again_while_days_go_by(
 async def test_all_is_kept_by_default(world: World) -> None:
     class Untidied(MemoryStore):
         async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
-            raise AssertionError("nobody asked for it")
+            raise AssertionError("it was not asked for")
 
     async with world.core(Untidied(world.disk)) as core:
         await bring(core, {("v", "w"): 10})
@@ -175,7 +175,7 @@ async def test_all_is_kept_by_default(world: World) -> None:
         assert await available(core) == {("v", "w"): 10}
 
 
-async def test_a_step_that_fails_is_told_and_tried_again_and_keeps_nobody_from_work(
+async def test_a_step_that_fails_is_told_and_tried_again_and_stops_no_work(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("supervisor.background.housekeeping.RETRY_S", 0.005)

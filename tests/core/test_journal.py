@@ -31,7 +31,7 @@ class Recorder(MemoryStore):
         await super().write(transactions)
 
 
-async def test_few_callers_wait_for_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_callers_are_answered_without_a_wait_for_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor.transactions.journal, "LULL_S", FOR_EVER)
     store = Recorder(world)
     async with world.core(store, Limits(gather_s=FOR_EVER)) as core:

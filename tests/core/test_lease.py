@@ -1,4 +1,4 @@
-"""A server that another one has followed answers nobody, whatever it still has in memory."""
+"""A server that another one has followed answers no call, whatever it still has in memory."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -47,7 +47,7 @@ CALLS: dict[str, Callable[[Supervisor, str], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_g9_nobody_is_answered_from_memory_after_a_takeover(world: World, call: str) -> None:
+async def test_g9_no_call_is_answered_from_memory_after_a_takeover(world: World, call: str) -> None:
     with pytest.RaisesGroup(OwnershipLost):
         async with world.core(limits=QUIET) as core:
             await bring(core, {("a", "w1"): 10})
@@ -131,7 +131,7 @@ async def test_a_proof_that_comes_after_the_lease_is_over_still_answers_those_th
         assert store.looks == looks + 1
 
 
-async def test_a_caller_that_gives_up_takes_the_proof_from_nobody(world: World) -> None:
+async def test_a_caller_that_gives_up_takes_the_proof_from_no_other(world: World) -> None:
     async with world.core(limits=QUIET) as core:
         await bring(core, {("a", "w1"): 10})
         await anyio.sleep(LEASE_S)

@@ -137,7 +137,7 @@ async def test_a_server_that_lost_ownership_writes_nothing_more_and_ends(world: 
     assert len(world.disk.transactions) == 1
 
 
-async def test_a_server_that_lost_ownership_notices_also_when_nobody_calls(world: World) -> None:
+async def test_a_server_that_lost_ownership_notices_without_a_call(world: World) -> None:
     with pytest.RaisesGroup(OwnershipLost):
         async with world.core() as core:
             await bring(core, {("a", "w1"): 10})

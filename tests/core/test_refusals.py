@@ -19,7 +19,7 @@ async def refusal(core: Supervisor, *lines: tuple[str, str, int]) -> Refusal:
     return refused.value.refusal
 
 
-async def test_all_that_does_not_exist_and_all_that_falls_short_is_named_at_once(world: World) -> None:
+async def test_all_that_does_not_exist_and_all_that_falls_short_is_named_together(world: World) -> None:
     async with world.core() as core:
         await bring(core, STOCK)
         lines = (("cup", "", 1), ("mug", "lisbon", 4), ("jug", "porto", 1), ("cup", "", 2), ("tea", "", 2))

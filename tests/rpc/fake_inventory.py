@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
-from actors.queries import CheckBasket, GetStock, ListStock, Query
+from actors.queries import CheckBasket, GetStock, ListStock, ListWarehouses, Query
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
+from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, WarehousePage
 
 V = TypeVar("V")
 
@@ -55,6 +55,7 @@ class FakeInventory:
         self.lines: tuple[Availability, ...] = (a_line(),)
         self.page = StockPage((a_view(),), None)
         self.reservations = ReservationPage((a_reservation(),), "")
+        self.warehouses = WarehousePage((), "")
         self.asked: list[object] = []
         self.arrived = asyncio.Event()
         self.gate = asyncio.Event()
@@ -82,6 +83,8 @@ class FakeInventory:
                 return StockRows(self.page.stock)
             case ListStock():
                 return self.page
+            case ListWarehouses():
+                return self.warehouses
             case _:
                 return self.reservations
 

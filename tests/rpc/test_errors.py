@@ -31,6 +31,7 @@ from actors.outcomes import (
 )
 from actors.records import StockRecord
 from actors.unavailable import Unavailable
+from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from rpc.messages.problems import INTERNAL, UnknownService, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem
@@ -123,6 +124,11 @@ CASES = [
             **{"variant_id": "mug", "warehouse_id": "w1", "available": "0", "reserved": "3"},
             **{"damaged": "0", "in_transit": "5"},
         },
+    ),
+    (
+        WarehouseInactive((ClosedRow("mug", "w1"), ClosedRow("pot", "w2"))),
+        (StatusCode.FAILED_PRECONDITION, "WAREHOUSE_INACTIVE", "Warehouse w1 is not active (and 1 more)"),
+        {"variant_id": "mug", "warehouse_id": "w1"},
     ),
     (
         ImportRejected((RefusedLine(3, "no"),), 1),

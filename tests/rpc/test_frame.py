@@ -119,7 +119,7 @@ async def test_a_cancelled_task_says_nothing(events: list[Any]) -> None:
 async def test_a_bug_is_internal_and_logged(how: str, events: list[Any]) -> None:
     reply: Reply[Fact] = Reply()
 
-    def at_once() -> Any:
+    def answers_immediately() -> Any:
         if how == "later":
             return Deferred(reply, lambda fact: GetStockInfoResponse())
         if how == "in a task":
@@ -129,7 +129,7 @@ async def test_a_bug_is_internal_and_logged(how: str, events: list[Any]) -> None
     async def in_a_task() -> Any:
         raise RuntimeError("secret")
 
-    frame, call = serve(at_once)
+    frame, call = serve(answers_immediately)
     if how == "later":
         reply.fail(RuntimeError("secret"))
     if call.task is not None:

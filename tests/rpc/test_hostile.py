@@ -52,7 +52,7 @@ async def quiet(
     caplog.set_level(logging.INFO)
     yield
     assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True)).stock_info
-    gc.collect()  # tasks whose exception nobody saw are reported when they are collected
+    gc.collect()  # tasks whose exception was never read are reported when they are collected
     records = [*caplog.get_records("call"), *caplog.records]
     assert not [record for record in records if record.exc_info and record.exc_info[0]]
     assert not [record for record in records if "Traceback" in record.getMessage()]
@@ -156,6 +156,8 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
             organization_id=text, request_id=text, adjustments=[stock_pb2.Adjustment(**ids_of_row, delta=1)]
         ),
         f"/{STOCK}/DeleteStock": stock_pb2.DeleteStockRequest(**ids, request_id=text),
+        f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),
         f"/{STOCK}/ListReservations": stock_pb2.ListReservationsRequest(organization_id=text, page_token=text),

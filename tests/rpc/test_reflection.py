@@ -39,6 +39,7 @@ METHODS = {
             "DeleteStock",
             "FulfillReservation",
         ),
+        *("UpsertWarehouse", "ListWarehouses"),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},

@@ -21,7 +21,7 @@ from tests.rpc.fake_inventory import FakeInventory
 pytestmark = pytest.mark.anyio
 
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
-NOBODY: Any = None  # the context of a call that nobody makes
+NOBODY: Any = None  # the context of no call
 QUESTION = pb.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
 
 

@@ -173,5 +173,5 @@ def test_callers_say_how_much_they_take(value: str, bytes_max: int) -> None:
     assert details_bytes_max((("user-agent", "x"), ("error-details-bytes-max", value))) == bytes_max
 
 
-def test_callers_who_say_nothing_get_the_default() -> None:
+def test_callers_that_say_nothing_get_the_default() -> None:
     assert details_bytes_max(()) == DETAILS_BYTES_DEFAULT

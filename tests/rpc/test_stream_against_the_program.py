@@ -186,7 +186,7 @@ async def test_a_stop_answers_what_is_under_way_and_tells_the_others_to_come_bac
     await client.close()
     async with running_server(tmp_path / "stock.db") as again, again.client() as calling:
         kept = {it.order_id async for it in calling.stock.list_reservations(ORGANIZATION)}
-        # Every reservation was answered: nobody was told "unavailable" whose order went through.
+        # Every reservation was answered: no caller was told "unavailable" whose order went through.
         assert kept == set(acknowledged)
     assert "Traceback" not in server.log.read_text()
     audit(tmp_path / "stock.db")

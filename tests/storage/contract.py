@@ -207,6 +207,14 @@ class StoreContract:
         ]
         assert await store.load_warehouses() == list(names)
 
+    async def test_a_warehouse_is_written_as_it_is_and_rewritten(self, store: Store, scribe: Scribe) -> None:
+        made = WarehouseRecord(ORGANIZATION, "w", "Main", "W-1", 7, is_active=False)
+        await store.write([replace(scribe.remember("r1"), kind="warehouse", warehouses=(made,))])
+        assert await store.load_warehouses() == [made]
+        changed = replace(made, name="Mine", code="", priority=0, is_active=True)
+        await store.write([replace(scribe.remember("r2"), kind="warehouse", warehouses=(changed,))])
+        assert await store.load_warehouses() == [changed]
+
     async def test_a_reservation_is_found_by_order_by_id_and_by_expiry(self, store: Store, scribe: Scribe) -> None:
         transaction = scribe.reserve_after_receiving()
         await store.write(transaction)

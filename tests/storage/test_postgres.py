@@ -96,7 +96,7 @@ class TestOwner:
         await store.close()
         await successor.close()
 
-    async def test_a_lock_that_was_lost_is_noticed_though_nobody_took_it(
+    async def test_a_lock_that_was_lost_is_noticed_though_it_is_free(
         self, store: SqlStore, psql: Callable[[str], str]
     ) -> None:
         await store.open()
@@ -108,7 +108,7 @@ class TestOwner:
         await store.check_ownership()
         await store.close()
 
-    async def test_a_successor_waits_until_a_sleeping_predecessor_may_answer_nobody(
+    async def test_a_successor_waits_until_a_sleeping_predecessor_may_answer_no_call(
         self, store: SqlStore, url: str, psql: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         waits: list[tuple[float, str]] = []

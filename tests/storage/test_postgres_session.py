@@ -134,7 +134,7 @@ async def test_parameters_of_the_url_reach_the_session(url: str, psql: Callable[
     ("parameter", "sentence"),
     [("sslmode=never", "`sslmode` parameter must be one of"), ("options=-cnonsense%3D1", "nonsense")],
 )
-async def test_a_value_that_nobody_knows_is_one_sentence(url: str, parameter: str, sentence: str) -> None:
+async def test_an_unknown_value_is_one_sentence(url: str, parameter: str, sentence: str) -> None:
     store = SqlStore(with_parameter(url, parameter))
     with pytest.raises(StorageError, match=rf"cannot open the database postgresql://.*: .*{sentence}") as error:
         await store.open()

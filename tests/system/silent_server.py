@@ -14,7 +14,7 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceServicer, add_Stock
 
 
 class SilentServicer(StockServiceServicer):
-    """ListStock is answered, so that a client knows somebody is there."""
+    """ListStock is answered, so that a client knows that a server is there."""
 
     def __init__(self, *, reads_all: bool) -> None:
         self._reads_all = reads_all

@@ -29,7 +29,7 @@ async def check_under_load(tmp_path: Path, url: str) -> None:
                 status, out, err = await run_cli("check", "--database-url", url)
                 assert (status, err) == (0, ""), err
                 assert out.startswith("All agrees: 5 stock rows, ")
-            await load.wait_for_more(50)  # and nobody was kept waiting
+            await load.wait_for_more(50)  # and no call was kept waiting
     finally:
         assert await server.terminate() == 0
 

@@ -37,7 +37,7 @@ org_1,g,w1,2147483648,0
 """
 
 
-async def test_an_import_shows_its_progress_to_a_person_and_to_nobody_else(tmp_path: Path) -> None:
+async def test_an_import_shows_its_progress_on_a_terminal_alone(tmp_path: Path) -> None:
     file = tmp_path / "stock.csv"
     file.write_text(HEADER + "".join(f"org_1,v{number},w1,North,5,0,0,0,0\n" for number in range(1_200)))
     async with running_server(tmp_path / "stock.db") as server:

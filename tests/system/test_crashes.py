@@ -11,7 +11,7 @@ from tests.system.servers import ORGANIZATION, figures, line, run_cli, running_s
 pytestmark = pytest.mark.anyio
 
 
-async def test_g9_a_second_server_on_the_file_exits_with_3_and_harms_nobody(tmp_path: Path) -> None:
+async def test_g9_a_second_server_on_the_file_exits_with_3_and_harms_no_caller(tmp_path: Path) -> None:
     database = tmp_path / "stock.db"
     async with running_server(database) as server, server.client() as client:
         await client.stock.import_stock([line("a", 5)])
@@ -23,7 +23,7 @@ async def test_g9_a_second_server_on_the_file_exits_with_3_and_harms_nobody(tmp_
         await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 1}])
 
 
-async def test_g9_after_kill_9_a_restart_takes_over_at_once(tmp_path: Path) -> None:
+async def test_g9_after_kill_9_a_restart_takes_over_without_a_wait(tmp_path: Path) -> None:
     server = await start_server(tmp_path / "stock.db")
     async with server.client() as client:
         await client.stock.import_stock([line("a", 5)])

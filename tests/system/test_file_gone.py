@@ -25,7 +25,7 @@ async def assert_ended(server: ServerProcess, sentence: str) -> None:
     assert "Traceback" not in server.log.read_text()
 
 
-async def test_a_server_whose_file_was_removed_ends_though_nobody_calls(tmp_path: Path) -> None:
+async def test_a_server_whose_file_was_removed_ends_without_a_call(tmp_path: Path) -> None:
     server = await start_server(tmp_path / "x.db")
     remove_all(tmp_path)
     await assert_ended(server, "was removed or replaced while the server ran")

@@ -1,4 +1,4 @@
-"""What the program prints: tables that cut nothing, plain lines in a pipe, JSON; and what if nobody can read it."""
+"""What the program prints: tables that cut nothing, plain lines in a pipe, JSON; and output that cannot be read."""
 
 import asyncio
 import io

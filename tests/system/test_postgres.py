@@ -25,7 +25,7 @@ def url(postgres: PostgresServer) -> str:
     return str(postgres.get_uri()).replace("postgresql://", "postgresql+asyncpg://")
 
 
-async def test_a_second_server_exits_with_3_and_harms_nobody(tmp_path: Path, url: str) -> None:
+async def test_a_second_server_exits_with_3_and_harms_no_caller(tmp_path: Path, url: str) -> None:
     server = await start_server(tmp_path / "server", database_url=url)
     try:
         async with server.client() as client:

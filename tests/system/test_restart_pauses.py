@@ -58,6 +58,6 @@ def test_a_front_end_that_keeps_ending_is_started_ever_more_seldom_up_to_a_limit
     assert pauses == pytest.approx(doubled, abs=0.01)
 
 
-def test_a_front_end_that_lived_well_is_started_again_at_once() -> None:
+def test_a_front_end_that_lived_well_is_started_again_without_a_pause() -> None:
     lives = [0.0, 0.0, 0.0, HEALTHY_AFTER_S + 0.1, 0.0, HEALTHY_AFTER_S - 0.1]
     assert pauses_after(lives) == pytest.approx([0.05, 0.1, 0.2, 0.05, 0.1, 0.2], abs=0.01)

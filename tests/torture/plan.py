@@ -8,7 +8,7 @@ from tests.torture.kills import kill_the_server
 from tests.torture.lost_commits import commits_lose_their_answer
 from tests.torture.postgres_away import postgres_falls, postgres_hangs
 from tests.torture.power import power_is_cut
-from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_at_once
+from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_together
 from tests.torture.scenario import Scenario
 
 
@@ -62,7 +62,7 @@ PLAN = (
         f" {KEPT}",
     ),
     Entry(
-        two_start_at_once,
+        two_start_together,
         "SQLite",
         20,
         2,
@@ -70,7 +70,7 @@ PLAN = (
         "one serves; the other exits with 3 and one sentence; `stockkeeper check`",
     ),
     Entry(
-        two_start_at_once,
+        two_start_together,
         "Postgres",
         20,
         2,

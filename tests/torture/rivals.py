@@ -19,7 +19,7 @@ WAITING_MAX = 30  # times six calls: more than gRPC takes in before the sleeper 
 ALL_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stockkeeper'"
 
 
-async def two_start_at_once(database: Database, rounds: int, finding: Finding) -> None:
+async def two_start_together(database: Database, rounds: int, finding: Finding) -> None:
     """Start two servers at once, on a new database and on one with stock: one serves, the other exits with 3."""
     while finding.rounds < rounds:
         if finding.rounds % 2 == 0:

@@ -6,13 +6,13 @@ pool of its own this code stands beside any other. Messages of the two are diffe
 (Not where protobuf runs without its C extension: its Python builder registers every message in the default pool too.)
 """
 
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, field_mask_pb2
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass, GetMessageClassesForFiles
 
-__all__ = ["POOL", "Any", "Message", "adopt"]
+__all__ = ["POOL", "Any", "FieldMask", "Message", "adopt"]
 
 POOL = DescriptorPool()
 
@@ -25,3 +25,5 @@ def adopt(file: FileDescriptor) -> None:
 
 adopt(any_pb2.DESCRIPTOR)
 Any = GetMessageClass(POOL.FindMessageTypeByName("google.protobuf.Any"))
+adopt(field_mask_pb2.DESCRIPTOR)
+FieldMask = GetMessageClass(POOL.FindMessageTypeByName("google.protobuf.FieldMask"))

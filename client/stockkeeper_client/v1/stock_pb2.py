@@ -22,68 +22,80 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+_own.adopt(google_dot_protobuf_dot_field__mask__pb2.DESCRIPTOR)
 from stockkeeper_client.v1 import inventory_pb2 as inventory_dot_v1_dot_inventory__pb2
 
 
-DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x18inventory/v1/stock.proto\x12\x0cinventory.v1\x1a\x1cinventory/v1/inventory.proto\"{\n\x12ImportStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05lines\x18\x02 \x03(\x0b\x32\x18.inventory.v1.ImportLine\x12\x18\n\x0blines_total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lines_total\"\xe6\x02\n\nImportLine\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x16\n\x0ewarehouse_name\x18\x04 \x01(\t\x12\x1b\n\x0etotal_quantity\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10\x64\x61maged_quantity\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12 \n\x13in_transit_quantity\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tmin_stock\x18\x08 \x01(\x05H\x03\x88\x01\x01\x12\x16\n\tmax_stock\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x0bline_number\x18\n \x01(\x05\x42\x11\n\x0f_total_quantityB\x13\n\x11_damaged_quantityB\x16\n\x14_in_transit_quantityB\x0c\n\n_min_stockB\x0c\n\n_max_stock\"\x94\x01\n\x13ImportStockResponse\x12\r\n\x05lines\x18\x01 \x01(\x05\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x14\n\x0crows_changed\x18\x03 \x01(\x05\x12\x16\n\x0erows_unchanged\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x19\n\x11new_organizations\x18\x06 \x03(\t\"S\n\x0cImportErrors\x12-\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.ImportLineError\x12\x14\n\x0c\x65rrors_total\x18\x02 \x01(\x05\"6\n\x0fImportLineError\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x96\x01\n\x13ReceiveStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\x12)\n\x05lines\x18\x08 \x03(\x0b\x32\x1a.inventory.v1.ReceivedLineJ\x04\x08\x03\x10\x06\"}\n\x0cReceivedLine\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10\x64\x61maged_quantity\x18\x04 \x01(\x05\x12\x17\n\x0f\x66rom_in_transit\x18\x05 \x01(\x08\"\x88\x01\n\x14ReceiveStockResponse\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x14\n\x0crows_created\x18\x06 \x01(\x05\x12\x1c\n\x14organization_created\x18\x07 \x01(\x08\x12%\n\x04rows\x18\x08 \x03(\x0b\x32\x17.inventory.v1.StockInfoJ\x04\x08\x01\x10\x05\"G\n\tGoodsLine\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"\x8e\x01\n\x14\x41nnounceStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"\x83\x01\n\x15\x41nnounceStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x1c\n\x14organization_created\x18\x03 \x01(\x08\x12%\n\x04rows\x18\x04 \x03(\x0b\x32\x17.inventory.v1.StockInfo\"\x8c\x01\n\x12\x44\x65\x64uctStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"u\n\x13\x44\x65\x64uctStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\"\x93\x01\n\x12\x41\x64justStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12-\n\x0b\x61\x64justments\x18\x03 \x03(\x0b\x32\x18.inventory.v1.Adjustment\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"\xbe\x01\n\nAdjustment\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x0f\n\x05\x64\x65lta\x18\x03 \x01(\x05H\x00\x12\x16\n\x0cmark_damaged\x18\x04 \x01(\x05H\x00\x12\x10\n\x06repair\x18\x05 \x01(\x05H\x00\x12\x1b\n\x11write_off_damaged\x18\x06 \x01(\x05H\x00\x12$\n\x05\x63ount\x18\x07 \x01(\x0b\x32\x13.inventory.v1.CountH\x00\x42\x08\n\x06\x63hange\"N\n\x05\x43ount\x12\x15\n\rcounted_total\x18\x01 \x01(\x05\x12\x1b\n\x0e\x65xpected_total\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_expected_total\"M\n\x13\x41\x64justStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.inventory.v1.StockInfo\"\x8e\x01\n\x12\x44\x65leteStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nvariant_id\x18\x03 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\t\"&\n\x13\x44\x65leteStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\"s\n\x19\x46ulfillReservationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\"\x8f\x01\n\x1a\x46ulfillReservationResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0c\x66ulfilled_at\x18\x03 \x01(\t\x12\x17\n\x0fitems_fulfilled\x18\x04 \x01(\x05\x12 \n\x18total_quantity_fulfilled\x18\x05 \x01(\x05\"|\n\x10ListStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x11ListStockResponse\x12+\n\nstock_info\x18\x01 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x17ListReservationsRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"d\n\x18ListReservationsResponse\x12/\n\x0creservations\x18\x01 \x03(\x0b\x32\x19.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xea\x01\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_at\x18\x07 \x01(\t\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12)\n\x05items\x18\n \x03(\x0b\x32\x1a.inventory.v1.ReservedItem2\xab\x06\n\x0cStockService\x12T\n\x0bImportStock\x12 .inventory.v1.ImportStockRequest\x1a!.inventory.v1.ImportStockResponse(\x01\x12U\n\x0cReceiveStock\x12!.inventory.v1.ReceiveStockRequest\x1a\".inventory.v1.ReceiveStockResponse\x12X\n\rAnnounceStock\x12\".inventory.v1.AnnounceStockRequest\x1a#.inventory.v1.AnnounceStockResponse\x12R\n\x0b\x44\x65\x64uctStock\x12 .inventory.v1.DeductStockRequest\x1a!.inventory.v1.DeductStockResponse\x12R\n\x0b\x41\x64justStock\x12 .inventory.v1.AdjustStockRequest\x1a!.inventory.v1.AdjustStockResponse\x12R\n\x0b\x44\x65leteStock\x12 .inventory.v1.DeleteStockRequest\x1a!.inventory.v1.DeleteStockResponse\x12g\n\x12\x46ulfillReservation\x12\'.inventory.v1.FulfillReservationRequest\x1a(.inventory.v1.FulfillReservationResponse\x12L\n\tListStock\x12\x1e.inventory.v1.ListStockRequest\x1a\x1f.inventory.v1.ListStockResponse\x12\x61\n\x10ListReservations\x12%.inventory.v1.ListReservationsRequest\x1a&.inventory.v1.ListReservationsResponseb\x06proto3')
+DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x18inventory/v1/stock.proto\x12\x0cinventory.v1\x1a google/protobuf/field_mask.proto\x1a\x1cinventory/v1/inventory.proto\"{\n\x12ImportStockRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x05lines\x18\x02 \x03(\x0b\x32\x18.inventory.v1.ImportLine\x12\x18\n\x0blines_total\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_lines_total\"\xe6\x02\n\nImportLine\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x16\n\x0ewarehouse_name\x18\x04 \x01(\t\x12\x1b\n\x0etotal_quantity\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x1d\n\x10\x64\x61maged_quantity\x18\x06 \x01(\x05H\x01\x88\x01\x01\x12 \n\x13in_transit_quantity\x18\x07 \x01(\x05H\x02\x88\x01\x01\x12\x16\n\tmin_stock\x18\x08 \x01(\x05H\x03\x88\x01\x01\x12\x16\n\tmax_stock\x18\t \x01(\x05H\x04\x88\x01\x01\x12\x13\n\x0bline_number\x18\n \x01(\x05\x42\x11\n\x0f_total_quantityB\x13\n\x11_damaged_quantityB\x16\n\x14_in_transit_quantityB\x0c\n\n_min_stockB\x0c\n\n_max_stock\"\x94\x01\n\x13ImportStockResponse\x12\r\n\x05lines\x18\x01 \x01(\x05\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x14\n\x0crows_changed\x18\x03 \x01(\x05\x12\x16\n\x0erows_unchanged\x18\x04 \x01(\x05\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x19\n\x11new_organizations\x18\x06 \x03(\t\"S\n\x0cImportErrors\x12-\n\x06\x65rrors\x18\x01 \x03(\x0b\x32\x1d.inventory.v1.ImportLineError\x12\x14\n\x0c\x65rrors_total\x18\x02 \x01(\x05\"6\n\x0fImportLineError\x12\x13\n\x0bline_number\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x96\x01\n\x13ReceiveStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x11\n\treference\x18\x07 \x01(\t\x12)\n\x05lines\x18\x08 \x03(\x0b\x32\x1a.inventory.v1.ReceivedLineJ\x04\x08\x03\x10\x06\"}\n\x0cReceivedLine\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x18\n\x10\x64\x61maged_quantity\x18\x04 \x01(\x05\x12\x17\n\x0f\x66rom_in_transit\x18\x05 \x01(\x08\"\x88\x01\n\x14ReceiveStockResponse\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x14\n\x0crows_created\x18\x06 \x01(\x05\x12\x1c\n\x14organization_created\x18\x07 \x01(\x08\x12%\n\x04rows\x18\x08 \x03(\x0b\x32\x17.inventory.v1.StockInfoJ\x04\x08\x01\x10\x05\"G\n\tGoodsLine\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"\x8e\x01\n\x14\x41nnounceStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"\x83\x01\n\x15\x41nnounceStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x14\n\x0crows_created\x18\x02 \x01(\x05\x12\x1c\n\x14organization_created\x18\x03 \x01(\x08\x12%\n\x04rows\x18\x04 \x03(\x0b\x32\x17.inventory.v1.StockInfo\"\x8c\x01\n\x12\x44\x65\x64uctStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"u\n\x13\x44\x65\x64uctStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12&\n\x05lines\x18\x03 \x03(\x0b\x32\x17.inventory.v1.GoodsLine\"\x93\x01\n\x12\x41\x64justStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12-\n\x0b\x61\x64justments\x18\x03 \x03(\x0b\x32\x18.inventory.v1.Adjustment\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x11\n\treference\x18\x05 \x01(\t\"\xbe\x01\n\nAdjustment\x12\x12\n\nvariant_id\x18\x01 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x02 \x01(\t\x12\x0f\n\x05\x64\x65lta\x18\x03 \x01(\x05H\x00\x12\x16\n\x0cmark_damaged\x18\x04 \x01(\x05H\x00\x12\x10\n\x06repair\x18\x05 \x01(\x05H\x00\x12\x1b\n\x11write_off_damaged\x18\x06 \x01(\x05H\x00\x12$\n\x05\x63ount\x18\x07 \x01(\x0b\x32\x13.inventory.v1.CountH\x00\x42\x08\n\x06\x63hange\"N\n\x05\x43ount\x12\x15\n\rcounted_total\x18\x01 \x01(\x05\x12\x1b\n\x0e\x65xpected_total\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_expected_total\"M\n\x13\x41\x64justStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.inventory.v1.StockInfo\"\x8e\x01\n\x12\x44\x65leteStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\nvariant_id\x18\x03 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\t\"&\n\x13\x44\x65leteStockResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\"\x9d\x01\n\tWarehouse\x12\x14\n\x0cwarehouse_id\x18\x01 \x01(\t\x12\x11\n\x04name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04\x63ode\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08priority\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x06\x61\x63tive\x18\x05 \x01(\x08H\x03\x88\x01\x01\x42\x07\n\x05_nameB\x07\n\x05_codeB\x0b\n\t_priorityB\t\n\x07_active\"\xc5\x01\n\x16UpsertWarehouseRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12*\n\twarehouse\x18\x03 \x01(\x0b\x32\x17.inventory.v1.Warehouse\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\treference\x18\x06 \x01(\t\"V\n\x17UpsertWarehouseResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12*\n\twarehouse\x18\x02 \x01(\x0b\x32\x17.inventory.v1.Warehouse\"l\n\x15ListWarehousesRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x13\n\x0b\x61\x63tive_only\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x16ListWarehousesResponse\x12+\n\nwarehouses\x18\x01 \x03(\x0b\x32\x17.inventory.v1.Warehouse\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x19\x46ulfillReservationRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12\x11\n\treference\x18\x04 \x01(\t\"\x8f\x01\n\x1a\x46ulfillReservationResponse\x12\x0f\n\x07success\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x14\n\x0c\x66ulfilled_at\x18\x03 \x01(\t\x12\x17\n\x0fitems_fulfilled\x18\x04 \x01(\x05\x12 \n\x18total_quantity_fulfilled\x18\x05 \x01(\x05\"|\n\x10ListStockRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x12\n\nvariant_id\x18\x02 \x01(\t\x12\x14\n\x0cwarehouse_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"Y\n\x11ListStockResponse\x12+\n\nstock_info\x18\x01 \x03(\x0b\x32\x17.inventory.v1.StockInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x17ListReservationsRequest\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"d\n\x18ListReservationsResponse\x12/\n\x0creservations\x18\x01 \x03(\x0b\x32\x19.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xea\x01\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x12\n\nexpires_at\x18\x06 \x01(\t\x12\x14\n\x0c\x63onfirmed_at\x18\x07 \x01(\t\x12\x10\n\x08\x65nded_at\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12)\n\x05items\x18\n \x03(\x0b\x32\x1a.inventory.v1.ReservedItem2\xe8\x07\n\x0cStockService\x12T\n\x0bImportStock\x12 .inventory.v1.ImportStockRequest\x1a!.inventory.v1.ImportStockResponse(\x01\x12U\n\x0cReceiveStock\x12!.inventory.v1.ReceiveStockRequest\x1a\".inventory.v1.ReceiveStockResponse\x12X\n\rAnnounceStock\x12\".inventory.v1.AnnounceStockRequest\x1a#.inventory.v1.AnnounceStockResponse\x12R\n\x0b\x44\x65\x64uctStock\x12 .inventory.v1.DeductStockRequest\x1a!.inventory.v1.DeductStockResponse\x12R\n\x0b\x41\x64justStock\x12 .inventory.v1.AdjustStockRequest\x1a!.inventory.v1.AdjustStockResponse\x12R\n\x0b\x44\x65leteStock\x12 .inventory.v1.DeleteStockRequest\x1a!.inventory.v1.DeleteStockResponse\x12^\n\x0fUpsertWarehouse\x12$.inventory.v1.UpsertWarehouseRequest\x1a%.inventory.v1.UpsertWarehouseResponse\x12[\n\x0eListWarehouses\x12#.inventory.v1.ListWarehousesRequest\x1a$.inventory.v1.ListWarehousesResponse\x12g\n\x12\x46ulfillReservation\x12\'.inventory.v1.FulfillReservationRequest\x1a(.inventory.v1.FulfillReservationResponse\x12L\n\tListStock\x12\x1e.inventory.v1.ListStockRequest\x1a\x1f.inventory.v1.ListStockResponse\x12\x61\n\x10ListReservations\x12%.inventory.v1.ListReservationsRequest\x1a&.inventory.v1.ListReservationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stockkeeper_client.v1.stock_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMPORTSTOCKREQUEST']._serialized_start=72
-  _globals['_IMPORTSTOCKREQUEST']._serialized_end=195
-  _globals['_IMPORTLINE']._serialized_start=198
-  _globals['_IMPORTLINE']._serialized_end=556
-  _globals['_IMPORTSTOCKRESPONSE']._serialized_start=559
-  _globals['_IMPORTSTOCKRESPONSE']._serialized_end=707
-  _globals['_IMPORTERRORS']._serialized_start=709
-  _globals['_IMPORTERRORS']._serialized_end=792
-  _globals['_IMPORTLINEERROR']._serialized_start=794
-  _globals['_IMPORTLINEERROR']._serialized_end=848
-  _globals['_RECEIVESTOCKREQUEST']._serialized_start=851
-  _globals['_RECEIVESTOCKREQUEST']._serialized_end=1001
-  _globals['_RECEIVEDLINE']._serialized_start=1003
-  _globals['_RECEIVEDLINE']._serialized_end=1128
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=1131
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=1267
-  _globals['_GOODSLINE']._serialized_start=1269
-  _globals['_GOODSLINE']._serialized_end=1340
-  _globals['_ANNOUNCESTOCKREQUEST']._serialized_start=1343
-  _globals['_ANNOUNCESTOCKREQUEST']._serialized_end=1485
-  _globals['_ANNOUNCESTOCKRESPONSE']._serialized_start=1488
-  _globals['_ANNOUNCESTOCKRESPONSE']._serialized_end=1619
-  _globals['_DEDUCTSTOCKREQUEST']._serialized_start=1622
-  _globals['_DEDUCTSTOCKREQUEST']._serialized_end=1762
-  _globals['_DEDUCTSTOCKRESPONSE']._serialized_start=1764
-  _globals['_DEDUCTSTOCKRESPONSE']._serialized_end=1881
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=1884
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=2031
-  _globals['_ADJUSTMENT']._serialized_start=2034
-  _globals['_ADJUSTMENT']._serialized_end=2224
-  _globals['_COUNT']._serialized_start=2226
-  _globals['_COUNT']._serialized_end=2304
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=2306
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=2383
-  _globals['_DELETESTOCKREQUEST']._serialized_start=2386
-  _globals['_DELETESTOCKREQUEST']._serialized_end=2528
-  _globals['_DELETESTOCKRESPONSE']._serialized_start=2530
-  _globals['_DELETESTOCKRESPONSE']._serialized_end=2568
-  _globals['_FULFILLRESERVATIONREQUEST']._serialized_start=2570
-  _globals['_FULFILLRESERVATIONREQUEST']._serialized_end=2685
-  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_start=2688
-  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_end=2831
-  _globals['_LISTSTOCKREQUEST']._serialized_start=2833
-  _globals['_LISTSTOCKREQUEST']._serialized_end=2957
-  _globals['_LISTSTOCKRESPONSE']._serialized_start=2959
-  _globals['_LISTSTOCKRESPONSE']._serialized_end=3048
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=3050
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=3172
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=3174
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=3274
-  _globals['_RESERVATION']._serialized_start=3277
-  _globals['_RESERVATION']._serialized_end=3511
-  _globals['_STOCKSERVICE']._serialized_start=3514
-  _globals['_STOCKSERVICE']._serialized_end=4325
+  _globals['_IMPORTSTOCKREQUEST']._serialized_start=106
+  _globals['_IMPORTSTOCKREQUEST']._serialized_end=229
+  _globals['_IMPORTLINE']._serialized_start=232
+  _globals['_IMPORTLINE']._serialized_end=590
+  _globals['_IMPORTSTOCKRESPONSE']._serialized_start=593
+  _globals['_IMPORTSTOCKRESPONSE']._serialized_end=741
+  _globals['_IMPORTERRORS']._serialized_start=743
+  _globals['_IMPORTERRORS']._serialized_end=826
+  _globals['_IMPORTLINEERROR']._serialized_start=828
+  _globals['_IMPORTLINEERROR']._serialized_end=882
+  _globals['_RECEIVESTOCKREQUEST']._serialized_start=885
+  _globals['_RECEIVESTOCKREQUEST']._serialized_end=1035
+  _globals['_RECEIVEDLINE']._serialized_start=1037
+  _globals['_RECEIVEDLINE']._serialized_end=1162
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=1165
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=1301
+  _globals['_GOODSLINE']._serialized_start=1303
+  _globals['_GOODSLINE']._serialized_end=1374
+  _globals['_ANNOUNCESTOCKREQUEST']._serialized_start=1377
+  _globals['_ANNOUNCESTOCKREQUEST']._serialized_end=1519
+  _globals['_ANNOUNCESTOCKRESPONSE']._serialized_start=1522
+  _globals['_ANNOUNCESTOCKRESPONSE']._serialized_end=1653
+  _globals['_DEDUCTSTOCKREQUEST']._serialized_start=1656
+  _globals['_DEDUCTSTOCKREQUEST']._serialized_end=1796
+  _globals['_DEDUCTSTOCKRESPONSE']._serialized_start=1798
+  _globals['_DEDUCTSTOCKRESPONSE']._serialized_end=1915
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=1918
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=2065
+  _globals['_ADJUSTMENT']._serialized_start=2068
+  _globals['_ADJUSTMENT']._serialized_end=2258
+  _globals['_COUNT']._serialized_start=2260
+  _globals['_COUNT']._serialized_end=2338
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=2340
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=2417
+  _globals['_DELETESTOCKREQUEST']._serialized_start=2420
+  _globals['_DELETESTOCKREQUEST']._serialized_end=2562
+  _globals['_DELETESTOCKRESPONSE']._serialized_start=2564
+  _globals['_DELETESTOCKRESPONSE']._serialized_end=2602
+  _globals['_WAREHOUSE']._serialized_start=2605
+  _globals['_WAREHOUSE']._serialized_end=2762
+  _globals['_UPSERTWAREHOUSEREQUEST']._serialized_start=2765
+  _globals['_UPSERTWAREHOUSEREQUEST']._serialized_end=2962
+  _globals['_UPSERTWAREHOUSERESPONSE']._serialized_start=2964
+  _globals['_UPSERTWAREHOUSERESPONSE']._serialized_end=3050
+  _globals['_LISTWAREHOUSESREQUEST']._serialized_start=3052
+  _globals['_LISTWAREHOUSESREQUEST']._serialized_end=3160
+  _globals['_LISTWAREHOUSESRESPONSE']._serialized_start=3162
+  _globals['_LISTWAREHOUSESRESPONSE']._serialized_end=3256
+  _globals['_FULFILLRESERVATIONREQUEST']._serialized_start=3258
+  _globals['_FULFILLRESERVATIONREQUEST']._serialized_end=3373
+  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_start=3376
+  _globals['_FULFILLRESERVATIONRESPONSE']._serialized_end=3519
+  _globals['_LISTSTOCKREQUEST']._serialized_start=3521
+  _globals['_LISTSTOCKREQUEST']._serialized_end=3645
+  _globals['_LISTSTOCKRESPONSE']._serialized_start=3647
+  _globals['_LISTSTOCKRESPONSE']._serialized_end=3736
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=3738
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=3860
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=3862
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=3962
+  _globals['_RESERVATION']._serialized_start=3965
+  _globals['_RESERVATION']._serialized_end=4199
+  _globals['_STOCKSERVICE']._serialized_start=4202
+  _globals['_STOCKSERVICE']._serialized_end=5202
 # @@protoc_insertion_point(module_scope)

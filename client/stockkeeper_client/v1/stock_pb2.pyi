@@ -1,3 +1,4 @@
+from stockkeeper_client.v1 import protobuf as _field_mask_pb2
 from stockkeeper_client.v1 import inventory_pb2 as _inventory_pb2
 from stockkeeper_client.v1 import protobuf as _containers
 from stockkeeper_client.v1 import protobuf as _descriptor
@@ -242,6 +243,64 @@ class DeleteStockResponse(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     message: str
     def __init__(self, message: _Optional[str] = ...) -> None: ...
+
+class Warehouse(_message.Message):
+    __slots__ = ("warehouse_id", "name", "code", "priority", "active")
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    warehouse_id: str
+    name: str
+    code: str
+    priority: int
+    active: bool
+    def __init__(self, warehouse_id: _Optional[str] = ..., name: _Optional[str] = ..., code: _Optional[str] = ..., priority: _Optional[int] = ..., active: _Optional[bool] = ...) -> None: ...
+
+class UpsertWarehouseRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "warehouse", "update_mask", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_FIELD_NUMBER: _ClassVar[int]
+    UPDATE_MASK_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    warehouse: Warehouse
+    update_mask: _field_mask_pb2.FieldMask
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., warehouse: _Optional[_Union[Warehouse, _Mapping[str, object]]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class UpsertWarehouseResponse(_message.Message):
+    __slots__ = ("message", "warehouse")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    warehouse: Warehouse
+    def __init__(self, message: _Optional[str] = ..., warehouse: _Optional[_Union[Warehouse, _Mapping[str, object]]] = ...) -> None: ...
+
+class ListWarehousesRequest(_message.Message):
+    __slots__ = ("organization_id", "active_only", "page_size", "page_token")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    active_only: bool
+    page_size: int
+    page_token: str
+    def __init__(self, organization_id: _Optional[str] = ..., active_only: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListWarehousesResponse(_message.Message):
+    __slots__ = ("warehouses", "next_page_token")
+    WAREHOUSES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    warehouses: _containers.RepeatedCompositeFieldContainer[Warehouse]
+    next_page_token: str
+    def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class FulfillReservationRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reservation_id", "reference")

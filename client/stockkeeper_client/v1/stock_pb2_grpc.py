@@ -67,6 +67,16 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
                 _registered_method=True)
+        self.UpsertWarehouse = channel.unary_unary(
+                '/inventory.v1.StockService/UpsertWarehouse',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.UpsertWarehouseRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.UpsertWarehouseResponse.FromString,
+                _registered_method=True)
+        self.ListWarehouses = channel.unary_unary(
+                '/inventory.v1.StockService/ListWarehouses',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.FromString,
+                _registered_method=True)
         self.FulfillReservation = channel.unary_unary(
                 '/inventory.v1.StockService/FulfillReservation',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
@@ -135,6 +145,20 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpsertWarehouse(self, request, context):
+        """Makes a warehouse, or changes its name, code, priority, or whether it is active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWarehouses(self, request, context):
+        """Warehouses of an organization, by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FulfillReservation(self, request, context):
         """A confirmed reservation is shipped: its goods leave `reserved` and the total.
         """
@@ -188,6 +212,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeleteStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.SerializeToString,
+            ),
+            'UpsertWarehouse': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertWarehouse,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.UpsertWarehouseRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.UpsertWarehouseResponse.SerializeToString,
+            ),
+            'ListWarehouses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWarehouses,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.SerializeToString,
             ),
             'FulfillReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.FulfillReservation,
@@ -370,6 +404,60 @@ class StockService:
             '/inventory.v1.StockService/DeleteStock',
             inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertWarehouse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/UpsertWarehouse',
+            inventory_dot_v1_dot_stock__pb2.UpsertWarehouseRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.UpsertWarehouseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWarehouses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ListWarehouses',
+            inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,8 @@ class StockServiceStub:
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     AdjustStock: calls.UnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
     DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
+    UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
+    ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
@@ -30,6 +32,8 @@ class StockServiceBlockingStub(StockServiceStub):
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
     AdjustStock: calls.BlockingUnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]  # type: ignore[assignment]
     DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
+    UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
+    ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
@@ -53,6 +57,12 @@ class StockServiceServicer:
     async def DeleteStock(
         self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     ) -> stock_pb2.DeleteStockResponse: ...
+    async def UpsertWarehouse(
+        self, request: stock_pb2.UpsertWarehouseRequest, context: grpc.aio.ServicerContext[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
+    ) -> stock_pb2.UpsertWarehouseResponse: ...
+    async def ListWarehouses(
+        self, request: stock_pb2.ListWarehousesRequest, context: grpc.aio.ServicerContext[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
+    ) -> stock_pb2.ListWarehousesResponse: ...
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...

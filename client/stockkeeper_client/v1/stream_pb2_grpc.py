@@ -52,7 +52,7 @@ class ReservationStreamServicer:
 
     def ReserveStock(self, request_iterator, context):
         """Every request gets one reply, as soon as its outcome is durable: in the order of completion, not of
-        arrival. A message carries as many requests or replies as there are, so that nobody waits for a batch
+        arrival. A message carries as many requests or replies as there are, so that no request waits for a batch
         to fill. Requests beyond those the server lets be under way on one stream (256) are not read until
         others have their replies. A stream that breaks leaves its requests as calls that were given up: each
         happens or not, and the same request again, on any stream or as a call, gets its answer.

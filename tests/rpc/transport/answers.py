@@ -89,7 +89,7 @@ async def listening(
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what goes on in the core tells nobody
+        while not condition():  # noqa: ASYNC110 - the core does not tell
             await asyncio.sleep(0.001)
 
 

@@ -19,7 +19,7 @@ StatusCode = grpc.StatusCode
 
 @pytest.fixture
 async def unretrieved(anyio_backend: str) -> list[Any]:
-    """grpc.aio leaves the error that ended its server in a task of its own that nobody awaits."""
+    """grpc.aio leaves the error that ended its server in a task of its own that is never awaited."""
     found: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: found.append(context.get("exception")))
     return found

@@ -1,0 +1,51 @@
+"""Warehouses that are not active: what the planner sees of them, which is nothing, and what is said of them.
+
+*Closed* are the ids of an organization's warehouses that are not active. Almost always there are none, and then all of
+this costs one look at an empty set. The set is replaced as a whole when a warehouse is closed or opened. So a turn that
+has waited since it planned sees by the set's identity that the plan may be of before, and plans again: what is decided
+has looked at the warehouses as they stand at its place in the journal. A reservation that races with a deactivation is
+decided before it, and keeps its goods, or after it, and takes none there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from actors.commands import Line
+from actors.outcomes import Refused
+from actors.planner import Free, Placement
+from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
+
+Closed = frozenset[str]
+NONE_CLOSED: Closed = frozenset()
+
+
+def refuse_closed(lines: Iterable[Line], closed: Closed) -> None:
+    """See that no line names a warehouse that is not active.
+
+    Raises:
+        Refused: some do; all of those are named.
+    """
+    named = dict.fromkeys(
+        ClosedRow(line.variant_id, line.warehouse_id) for line in lines if line.warehouse_id in closed
+    )
+    if named:
+        raise Refused(WarehouseInactive(tuple(named)))
+
+
+def free_elsewhere(free: Free, closed: Closed) -> dict[str, Mapping[str, int]]:
+    """What is free in the warehouses that are active."""
+    return {
+        variant_id: {warehouse_id: pieces for warehouse_id, pieces in rows.items() if warehouse_id not in closed}
+        for variant_id, rows in free.items()
+    }
+
+
+def known_elsewhere(lines: Sequence[Line], placements: Sequence[Placement], known: Collection[str]) -> list[Placement]:
+    """The placements, where goods that only closed warehouses have are found and short, not unknown.
+
+    Args:
+        known: the variants that have a row anywhere.
+    """
+    return [
+        placement._replace(found=True) if not line.warehouse_id and line.variant_id in known else placement
+        for line, placement in zip(lines, placements, strict=True)
+    ]

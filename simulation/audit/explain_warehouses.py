@@ -1,0 +1,47 @@
+"""What is said of warehouses, judged by the journal's entry or by the state."""
+
+from msgspec.structs import astuple
+
+from actors.queries import ListWarehouses
+from actors.views import WarehousePage
+from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_outcomes import WarehouseUpserted
+from simulation.audit.entries import warehouse_after
+from simulation.audit.explain_goods import at_its_place
+from simulation.audit.replay import Replay
+from simulation.audit.wrong import Wrong
+
+
+def upserted_at(replay: Replay, request: UpsertWarehouse, answer: object, low: int, high: int) -> int:
+    """The position of a change of a warehouse, which is its entry's.
+
+    Raises:
+        Wrong: the entry or the answer says something else than what was asked.
+    """
+    transaction = replay.transactions[high - 1]
+    before = {
+        (one.organization_id, one.warehouse_id): one for one in replay.warehouses.at(request.organization_id, high - 1)
+    }
+    known = before.get((request.organization_id, request.warehouse_id))
+    after = warehouse_after(request, before)
+    written = [astuple(one) for one in transaction.warehouses]
+    is_same = known is not None and astuple(known) == after
+    if written != ([] if is_same else [after]):
+        raise Wrong("G4", f"got {answer!r}, but the journal has {transaction!r}", high)
+    if not isinstance(answer, WarehouseUpserted) or (astuple(answer.warehouse), answer.is_new) != (
+        after,
+        known is None,
+    ):
+        raise Wrong("G4", f"got {answer!r} where {after!r} is right", high)
+    return at_its_place(high, low)
+
+
+def is_warehouse_page(replay: Replay, query: ListWarehouses, answer: object, lsn: int) -> bool:
+    """Whether the list is so in this state."""
+    found = [
+        one
+        for one in replay.warehouses.at(query.organization_id, lsn)
+        if one.warehouse_id > query.after and (one.is_active or not query.active_only)
+    ]
+    more = found[query.limit - 1].warehouse_id if len(found) > query.limit else ""
+    return answer == WarehousePage(tuple(found[: query.limit]), more)

@@ -1,0 +1,104 @@
+"""The warehouses: the one place where it stands what they are called and which of them are active.
+
+There are few, so all of them are in memory. A change of one is a transaction like any other, decided in one synchronous
+step; it touches no stock row. The registry keeps two states: *decided*, by which new changes are judged, and *durable*,
+which readers see (see `docs/ARCHITECTURE.md`). A row that is made in a warehouse of which nobody has heard makes the
+warehouse too, in its own transaction.
+
+Turned down: an actor for each warehouse (a mailbox serializes what has to wait, and nothing here does); a flag in
+every stock row (closing a warehouse would be a transaction over all of its rows).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.closed_warehouses import NONE_CLOSED, Closed
+from actors.records import StockKey, WarehouseRecord
+
+Warehouses = dict[tuple[str, str], WarehouseRecord]
+"""By organization and id."""
+
+
+class WarehouseStatistics(Struct, frozen=True):
+    """Counts of what is in memory: all warehouses, and those that are not active, as it was decided."""
+
+    warehouses: int
+    closed: int
+
+
+class WarehouseRegistry:
+    """All warehouses of all organizations."""
+
+    def __init__(self) -> None:
+        self.durable: Warehouses = {}
+        self.decided: Warehouses = {}
+        self.closed: dict[str, Closed] = {}  # by organization, where there are some, as it was decided
+        self.durably_closed: dict[str, Closed] = {}
+
+    def __repr__(self) -> str:
+        statistics = self.statistics()
+        return f"<WarehouseRegistry warehouses={statistics.warehouses} closed={statistics.closed}>"
+
+    def statistics(self) -> WarehouseStatistics:
+        """Counts of what is in memory."""
+        return WarehouseStatistics(len(self.decided), sum(map(len, self.closed.values())))
+
+    def add(self, warehouses: Sequence[WarehouseRecord]) -> None:
+        """Take over what the database has."""
+        self.note(warehouses)
+        self.publish(warehouses)
+
+    def note(self, warehouses: Sequence[WarehouseRecord]) -> None:
+        """These were decided, though they may not be durable yet."""
+        for warehouse in warehouses:
+            _put(self.decided, self.closed, warehouse)
+
+    def publish(self, warehouses: Sequence[WarehouseRecord]) -> None:
+        """These are durable: readers may see them."""
+        for warehouse in warehouses:
+            _put(self.durable, self.durably_closed, warehouse)
+
+    def name_of(self, key: StockKey) -> str:
+        """What the row's warehouse is shown as: its name or, lacking one, its id."""
+        return _name(self.durable, key)
+
+    def decided_name_of(self, key: StockKey) -> str:
+        """The same, as it was decided, though it may not be durable yet."""
+        return _name(self.decided, key)
+
+    def new(self, named: Iterable[tuple[str, str, str]]) -> tuple[WarehouseRecord, ...]:
+        """What must be written for these (organization, warehouse, name); an empty name keeps the one there is."""
+        new: Warehouses = {}
+        for organization_id, warehouse_id, name in named:
+            key = (organization_id, warehouse_id)
+            known = self.decided.get(key)
+            if known is None:
+                new[key] = WarehouseRecord(organization_id, warehouse_id, name or warehouse_id)
+            elif name and name != known.name:
+                new[key] = replace(known, name=name)
+        return tuple(new.values())
+
+    def have(self, organization_ids: Iterable[str]) -> set[str]:
+        """Those of these organizations that have a warehouse: each row has its own noted with it."""
+        return {organization_id for organization_id, _ in self.decided}.intersection(organization_ids)
+
+    def page(self, organization_id: str, after: str, limit: int, *, active_only: bool) -> list[WarehouseRecord]:
+        """At most this many durable ones of an organization, by id, beginning after the id `after`."""
+        ids = sorted(key[1] for key in self.durable if key[0] == organization_id and key[1] > after)
+        found = (self.durable[organization_id, warehouse_id] for warehouse_id in ids)
+        return [one for one in found if one.is_active or not active_only][:limit]
+
+
+def _put(warehouses: Warehouses, closed: dict[str, Closed], warehouse: WarehouseRecord) -> None:
+    key = organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
+    warehouses[key] = warehouse
+    of_organization = closed.get(organization_id, NONE_CLOSED)
+    if warehouse.is_active == (warehouse_id in of_organization):
+        closed[organization_id] = of_organization ^ {warehouse_id}
+
+
+def _name(warehouses: Warehouses, key: StockKey) -> str:
+    warehouse = warehouses.get((key.organization_id, key.warehouse_id))
+    return warehouse.name if warehouse is not None else key.warehouse_id
