@@ -56,8 +56,9 @@ class FrameStatistics(NamedTuple):
 class Frame:
     """All methods of a server, each inside of the frame.
 
-    A call is counted while it runs. A stream that a client holds open is not: each of its requests counts as a call
-    (see `calls`). Uploads and streams have limits of their own. At a limit one more is answered UNAVAILABLE, to be
+    A call is counted until its answer is written or its caller gone. A stream that a client holds open is not: each
+    of its requests counts as a call (see `calls`). Uploads and streams have limits of their own. At a limit one more is
+    answered UNAVAILABLE, to be
     retried.
 
     Args:
@@ -65,6 +66,7 @@ class Frame:
         uploads_max: how many streams with one answer at their end.
         streams_max: how many streams with an answer to each message.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
+        turns: of large requests.
     """
 
     def __init__(
@@ -74,9 +76,10 @@ class Frame:
         uploads_max: int = UPLOADS_MAX,
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        turns: FairTurns | None = None,
     ) -> None:
         self.calls = InFlightLimit(calls_max, "calls")
-        self.turns = FairTurns()
+        self.turns = turns or FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
         self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
@@ -165,8 +168,10 @@ class Frame:
                 request = _one(kind, raw)
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
-                context.when_over(partial(_leave, limit, organization_id, ended))
-                ended = None
+                context.when_gone(partial(limit.leave, organization_id))
+                if ended is not None:
+                    context.when_over(ended)
+                    ended = None
                 respond(path, context, behaviour(request, context))
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
@@ -189,16 +194,10 @@ def _one(kind: Any, raw: bytes | None) -> Any:
     return parse(kind, raw)
 
 
-def _leave(limit: InFlightLimit, organization_id: str, ended: Callable[[], None] | None) -> None:
-    limit.leave(organization_id)
-    if ended is not None:
-        ended()
-
-
 def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
     try:
         limit.enter()
-        context.when_over(limit.leave)
+        context.when_gone(limit.leave)
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)

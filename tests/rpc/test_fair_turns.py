@@ -9,7 +9,14 @@ import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from actors.unavailable import Unavailable
-from rpc.fair_turns import BEGUN_BYTES_MAX, BEGUN_BYTES_MAX_OF_ONE, TURN_BYTES, FairTurns, organization_of
+from rpc.fair_turns import (
+    BEGUN_BYTES_MAX,
+    BEGUN_BYTES_MAX_OF_ONE,
+    TURN_BYTES,
+    FairTurns,
+    NoTurns,
+    organization_of,
+)
 from rpc.in_flight import InFlightLimit
 
 pytestmark = pytest.mark.anyio
@@ -186,3 +193,10 @@ def test_what_is_of_no_organization_may_have_all() -> None:
     assert limit.statistics() == (3, 3)
     for _ in range(3):
         limit.leave()
+
+
+def test_without_turns_a_request_begins_at_once_and_needs_no_loop() -> None:
+    turns, begun = NoTurns(), list[str]()
+    turns.post("one", BEGUN_BYTES_MAX, partial(begun.append, "begun"))
+    turns.end("one", BEGUN_BYTES_MAX)
+    assert begun == ["begun"]

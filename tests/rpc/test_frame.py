@@ -39,6 +39,9 @@ class Said:
     def when_over(self, listener: Any) -> None:
         self.listener = listener
 
+    def when_gone(self, listener: Any) -> None:
+        self.gone = listener
+
     def receive(self, on_message: Any) -> None:
         on_message(GetStockInfoRequest().SerializeToString())
 
@@ -57,7 +60,7 @@ class Said:
     def over(self, word: Any) -> None:
         self.is_over = True
         self.words.append(word)
-        self.listener()
+        self.gone()
 
 
 def serve(answer: Any) -> tuple[Frame, Said]:
