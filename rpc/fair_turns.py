@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
 
 from actors.unavailable import too_many
@@ -124,6 +125,11 @@ class FairTurns:
                 self.end(organization_id, size_bytes)
             raise
 
+    async def part(self, size_bytes: int) -> None:
+        """Wait for the turn of a part of a large message, whosever it is."""
+        await self.turn("", size_bytes)
+        self.end("", size_bytes)
+
     def _schedule(self) -> None:
         if not self._has_turn and self._size_bytes and self._begun_bytes < BEGUN_BYTES_MAX:
             self._has_turn = True
@@ -181,6 +187,9 @@ class NoTurns(FairTurns):
 
     def end(self, organization_id: str, size_bytes: int) -> None:
         pass
+
+    async def turn(self, organization_id: str, size_bytes: int) -> None:
+        await checkpoint()
 
 
 def organization_of(raw: bytes) -> str:

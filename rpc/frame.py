@@ -6,7 +6,7 @@ async generator of responses, which runs in a task that is cancelled when the ca
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Generic, NamedTuple, Self
@@ -180,9 +180,10 @@ class Frame:
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
-                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+                requests = Requests(kind, context, self.turns.part, whole=False, levels=BATCH_LEVELS)
             else:
-                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+                stall_timeout_s = self._upload_stall_timeout_s
+                requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
 
         return serve_many if method.client_streaming else serve_one
@@ -247,6 +248,7 @@ class Requests(AsyncIterator[M], Generic[M]):
     """The messages of a client's stream.
 
     Args:
+        turn: waits for the turn of a part of a large message.
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
         levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
         stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
@@ -254,10 +256,18 @@ class Requests(AsyncIterator[M], Generic[M]):
     """
 
     def __init__(
-        self, kind: type[M], context: Context, *, whole: bool, levels: int = 1, stall_timeout_s: float | None = None
+        self,
+        kind: type[M],
+        context: Context,
+        turn: Callable[[int], Awaitable[None]],
+        *,
+        whole: bool,
+        levels: int = 1,
+        stall_timeout_s: float | None = None,
     ) -> None:
         self._kind = kind
         self._context = context
+        self._turn = turn
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
@@ -284,7 +294,7 @@ class Requests(AsyncIterator[M], Generic[M]):
                 # sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
-        message = await parse_in_turns(self._kind, raw, self._levels)
+        message = await parse_in_turns(self._kind, raw, self._levels, self._turn)
         if message.ListFields():
             self._patience_s = self._stall_timeout_s or 0.0
         return message

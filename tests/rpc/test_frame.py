@@ -8,6 +8,7 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 
 from actors.outcomes import Fact
 from actors.reply import Reply
+from rpc.fair_turns import NoTurns
 from rpc.frame import Deferred, Frame, Requests
 from rpc.services.service_names import INVENTORY
 
@@ -183,7 +184,7 @@ class BrokenStream:
 
 
 async def test_a_broken_stream_waits_for_its_cancellation() -> None:
-    requests = Requests(ConfirmReservationResponse, BrokenStream(), whole=True)  # type: ignore[arg-type]
+    requests = Requests(ConfirmReservationResponse, BrokenStream(), NoTurns().part, whole=True)  # type: ignore[arg-type]
     waiting = asyncio.ensure_future(anext(requests))
     done, _ = await asyncio.wait([waiting], timeout=0.01)
     assert not done
