@@ -146,14 +146,19 @@ def list_stock(connection: Connection, query: ListStock) -> Sequence[StockRecord
     if query.after is not None:
         assert query.after.organization_id == query.organization_id, query
         statement = statement.where(tuple_(stock.c.variant_id, stock.c.warehouse_id) > tuple_(*query.after[1:]))
-    return _stock(connection.execute(statement))
+    return _listed(connection.execute(statement))
 
 
 def _stock(result: Any) -> Sequence[StockRecord]:
-    records = [StockRecord(*row) for row in result.all()]  # row by row would pass Python's lock to and fro
+    records = _listed(result)
     for record in records:
         record.check()
     return records
+
+
+def _listed(result: Any) -> Sequence[StockRecord]:
+    """Rows as they are: a list shows one that another program has made impossible, and nothing is decided by it."""
+    return [StockRecord(*row) for row in result.all()]  # row by row would pass Python's lock to and fro
 
 
 # ---- reservations -----------------------------------------------------------------------------------------------
