@@ -232,19 +232,20 @@ class Stream:
         self._error = self._error or error
         self._is_over = True
         self._has_news.set()
-        assert self.reading is not None
-        self.reading.cancel()
+        if self.reading is not None:
+            self.reading.cancel()
 
     def cut_off(self) -> None:
         """End at once: the client does not take its replies."""
-        assert self.writing is not None
-        self.writing.cancel()
+        if self.writing is not None:
+            self.writing.cancel()
 
     def forget(self) -> None:
         """It has ended. What is under way, the core finishes."""
         self._streams.remove(self)
         self._streams.lines -= self._lines
         self._lines = 0
+        self.reading = self.writing = self._error = None  # or they would keep each other, by their tracebacks
 
     async def next_replies(self) -> pb.ReserveStockReplies | None:
         """The replies to write, all that there are; None when the stream is over and all was answered.
