@@ -12,6 +12,7 @@ from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.variant_stock import VariantStock
+from actors.warehouse_commands import LevelsLine
 
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
@@ -148,7 +149,7 @@ def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse
     return StockNotFound(variant_id, warehouse_id, _alternatives(free, variant_id, warehouse_id))
 
 
-def existing_rows(named: Sequence[Adjustment], variants: Mapping[str, VariantStock]) -> list[StockActor]:
+def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[str, VariantStock]) -> list[StockActor]:
     """The row that each of these names.
 
     Raises:

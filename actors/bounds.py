@@ -10,4 +10,5 @@ IMPORT_LINES_MAX = 200_000
 NOTE_CHARACTERS_MAX = 512  # a reason or a reference
 ALTERNATIVES_MAX = 5  # warehouses that a refusal names in place of the one that falls short
 NEW_ORGANIZATIONS_MAX = 100  # that the answer to an import names
+STOCK_LOOKS_MAX = 10_000  # rows that one page of a search by figures looks at
 LINE_ERRORS_MAX = 1_000  # bad lines of an import that a refusal names

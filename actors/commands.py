@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.plain_value import PlainValue
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import WarehouseCommand
 
 
 class Line(PlainValue, frozen=True):
@@ -174,7 +174,7 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | UpsertWarehouse | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | GoodsCommand | Delete | UpsertWarehouse | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | Import

@@ -12,7 +12,7 @@ from msgspec import Struct
 from actors.commands import Line
 from actors.records import ReservationRecord, StockRecord
 from actors.views import StockView
-from actors.warehouse_outcomes import WarehouseInactive, WarehouseUpserted
+from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -96,6 +96,7 @@ Fact = (
     | StockAdjusted
     | StockDeleted
     | WarehouseUpserted
+    | LevelsSet
     | StockImported
 )
 
@@ -267,6 +268,7 @@ Refusal = (
     | StockNotEmpty
     | AdjustmentsRefused
     | WarehouseInactive
+    | LevelsDisagree
     | ImportRejected
     | RequestIdReused
 )

@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from actors.bounds import LINES_MAX
+from actors.bounds import LINES_MAX, STOCK_LOOKS_MAX
 from actors.commands import Line
 from actors.records import ReservationState, StockKey
+from actors.stock_alerts import AlertLevel, StockStatus
 from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
 
 V = TypeVar("V")
@@ -37,12 +38,28 @@ class GetStock(Query[StockRows], frozen=True, tag=True):
 
 
 class ListStock(Query[StockPage], frozen=True, tag=True):
-    """At most `limit` rows in key order, beginning after `after`. An empty variant or warehouse means all."""
+    """At most `limit` rows in key order, beginning after `after`. An empty variant, prefix or warehouse means all."""
 
     variant_id: str = ""
     warehouse_id: str = ""
     after: StockKey | None = None
     limit: int = 100
+    variant_prefix: str = ""
+
+
+class FindStock(Query[StockPage], frozen=True, tag=True):
+    """The same of rows whose figures are so. A page ends after `looks_max` rows that were looked at, wanted or not: no
+    index says which rows are short, since every reservation would pay for it.
+    """
+
+    status: StockStatus | None = None
+    alert_level: AlertLevel | None = None
+    variant_id: str = ""
+    warehouse_id: str = ""
+    variant_prefix: str = ""
+    after: StockKey | None = None
+    limit: int = 100
+    looks_max: int = STOCK_LOOKS_MAX
 
 
 class ListReservations(Query[ReservationPage], frozen=True, tag=True):
@@ -67,4 +84,4 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = CheckBasket | GetStock | ListStock | ListReservations | ListWarehouses
+AnyQuery = CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses

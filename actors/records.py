@@ -25,6 +25,7 @@ TransactionKind = Literal[
     "deduct",
     "adjust",
     "delete",
+    "levels",
     "warehouse",
     "import",
     "remember",
@@ -87,6 +88,7 @@ class StockRecord(PlainValue, frozen=True):
     in_transit: int = 0
     min_stock: int = 0
     max_stock: int = 0
+    reorder_point: int = 0
     version: int = 0
     is_deleted: bool = False
 

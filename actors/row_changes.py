@@ -9,10 +9,18 @@ from actors.plain_value import PlainValue
 from actors.records import Delta, StockRecord
 
 
+class Levels(PlainValue, frozen=True):
+    """The levels of a row that is made without a word about them. A maximum of 0 is none."""
+
+    min_stock: int = 0
+    max_stock: int = 0
+    reorder_point: int = 0
+
+
 class Count(PlainValue, frozen=True):
     """A row's change that sets absolute figures: its delta is known only when nothing else on the row is undecided.
 
-    A figure that is None stays as it is, and is 0 on a new row.
+    A figure that is None stays as it is; on a new row it is 0, and a level is the one that new rows have.
     """
 
     total: int | None
@@ -20,6 +28,7 @@ class Count(PlainValue, frozen=True):
     in_transit: int | None
     min_stock: int | None
     max_stock: int | None
+    reorder_point: int | None = None
 
 
 class Figures(NamedTuple):
@@ -30,6 +39,7 @@ class Figures(NamedTuple):
     in_transit: int
     min_stock: int
     max_stock: int
+    reorder_point: int
 
     @property
     def levels_agree(self) -> bool:
@@ -39,7 +49,8 @@ class Figures(NamedTuple):
 
 def figures_of(record: StockRecord) -> Figures:
     """The figures that a count can set."""
-    return Figures(record.total, record.damaged, record.in_transit, record.min_stock, record.max_stock)
+    levels = record.min_stock, record.max_stock, record.reorder_point
+    return Figures(record.total, record.damaged, record.in_transit, *levels)
 
 
 def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
@@ -50,16 +61,18 @@ def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
         record.in_transit if count.in_transit is None else count.in_transit,
         record.min_stock if count.min_stock is None else count.min_stock,
         record.max_stock if count.max_stock is None else count.max_stock,
+        record.reorder_point if isinstance(count, CountedLine) or count.reorder_point is None else count.reorder_point,
     )
 
 
 class Removal(PlainValue, frozen=True):
     """A row's change that ends it. Only an empty row can be removed, and only while nothing on it is undecided.
 
-    `next_stock_id` is the id of the row that may be made in its place.
+    Of the row that may be made in its place, `next_stock_id` is the id and `next_levels` are the levels.
     """
 
     next_stock_id: str
+    next_levels: Levels = Levels()
 
 
 Change = Delta | Count | Removal

@@ -18,6 +18,7 @@ retries).
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
@@ -128,7 +129,7 @@ class StockState:
         record = self.record
         if not record.exists or record.total:
             return Verdict.DOES_NOT_FIT
-        self._hold(transaction_id, Hold(Delta(), RowChange(record, _removed(record, change.next_stock_id))))
+        self._hold(transaction_id, Hold(Delta(), RowChange(record, _removed(record, change))))
         return Verdict.GRANTED
 
     def _prepare_count(self, transaction_id: int, count: Count) -> Verdict:
@@ -138,7 +139,7 @@ class StockState:
         delta = self._count_delta(figures)
         verdict = self._judge(delta)
         if verdict is Verdict.GRANTED:
-            after = _moved(self.record, delta, figures.min_stock, figures.max_stock)
+            after = _moved(self.record, delta, figures.min_stock, figures.max_stock, figures.reorder_point)
             self._hold(transaction_id, Hold(delta, RowChange(self.record, after)))
         return verdict
 
@@ -154,7 +155,7 @@ class StockState:
         if hold.foreseen is not None:
             assert hold.foreseen.before is before, "it is granted alone"
             return hold.foreseen
-        return RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock))
+        return RowChange(before, _moved(before, hold.delta, before.min_stock, before.max_stock, before.reorder_point))
 
     def _judge(self, delta: Delta) -> Verdict:
         available, reserved, damaged, in_transit = delta.available, delta.reserved, delta.damaged, delta.in_transit
@@ -210,7 +211,7 @@ class StockState:
             self._held_growth += sign * growth
 
 
-def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int) -> StockRecord:
+def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int, reorder_point: int) -> StockRecord:
     after = StockRecord(
         before.organization_id,
         before.variant_id,
@@ -222,12 +223,13 @@ def _moved(before: StockRecord, delta: Delta, min_stock: int, max_stock: int) ->
         before.in_transit + delta.in_transit,
         min_stock,
         max_stock,
+        reorder_point,
         before.version + 1,
     )
     after.check()
     return after
 
 
-def _removed(before: StockRecord, next_stock_id: str) -> StockRecord:
-    key = before.key
-    return StockRecord(*key, next_stock_id, version=before.version + 1, is_deleted=True)
+def _removed(before: StockRecord, removal: Removal) -> StockRecord:
+    levels = asdict(removal.next_levels)
+    return StockRecord(*before.key, removal.next_stock_id, **levels, version=before.version + 1, is_deleted=True)

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from actors.plain_value import PlainValue
+
 
 class UpsertWarehouse(Struct, frozen=True, tag=True):
     """Make a warehouse, or change one. What is None stays as it is, and is the default of a new one."""
@@ -15,3 +17,27 @@ class UpsertWarehouse(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+
+
+class LevelsLine(PlainValue, frozen=True):
+    """The levels of one row. One that is None stays as it is; a maximum of 0 is none."""
+
+    variant_id: str
+    warehouse_id: str
+    min_stock: int | None
+    max_stock: int | None
+    reorder_point: int | None
+
+
+class SetLevels(Struct, frozen=True, tag=True):
+    """From where on goods are few, are to be ordered again, or are too many: all rows or none, each once."""
+
+    organization_id: str
+    lines: tuple[LevelsLine, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+
+
+WarehouseCommand = UpsertWarehouse | SetLevels
+"""What is about the places of goods and not about pieces."""

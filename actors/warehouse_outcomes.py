@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from actors.records import WarehouseRecord
+from actors.views import StockView
 
 
 class WarehouseUpserted(Struct, frozen=True, tag=True):
@@ -23,3 +24,24 @@ class WarehouseInactive(Struct, frozen=True, tag=True):
     """Lines name warehouses that are not active: all of those lines."""
 
     rows: tuple[ClosedRow, ...]
+
+
+class LevelsSet(Struct, frozen=True, tag=True):
+    """The rows with their levels, in the order of the lines."""
+
+    rows: tuple[StockView, ...]
+
+
+class DisagreeingLevels(Struct, frozen=True):
+    """Levels that a row cannot have together: its minimum would exceed its maximum."""
+
+    variant_id: str
+    warehouse_id: str
+    min_stock: int
+    max_stock: int
+
+
+class LevelsDisagree(Struct, frozen=True, tag=True):
+    """All rows whose levels would not agree."""
+
+    rows: tuple[DisagreeingLevels, ...]

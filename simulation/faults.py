@@ -61,6 +61,7 @@ class Options(Struct, frozen=True):
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
+        default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
         lines_min: lines of a basket at least; there are at most four.
@@ -113,6 +114,7 @@ class Options(Struct, frozen=True):
     lines_min: int = 1
     import_lines_max: int = 4
     sites: float = 0.0
+    default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
     variants_in_memory: int = 100
@@ -186,6 +188,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
     sites = Random(f"{seed}/sites")
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
+        chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.records import Transaction
+from actors.row_changes import Levels
 from simulation.audit.auditor import audit
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
@@ -133,7 +134,8 @@ def _run_to_its_end(
 
 
 def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
-    return audit(world.history.operations, world.disk.transactions, world.quiet_since_ms, world.disk.moves)
+    levels = Levels(*world.options.default_levels)
+    return audit(world.history.operations, world.disk.transactions, world.quiet_since_ms, world.disk.moves, levels)
 
 
 def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:

@@ -8,14 +8,14 @@ last step.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
 from anyio import lowlevel, sleep
 from msgspec import Struct
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -29,6 +29,7 @@ from actors.records import (
 )
 from actors.views import ReservationPage
 from storage.batch import Batch, fold
+from storage.found_stock import FoundStock, cut_found
 from storage.reservation_page import cut_page
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
@@ -193,6 +194,20 @@ class Disk:
             del self.reservations_by_order[reservation.order]
             del self.orders[bisect_left(self.orders, reservation.order)]
 
+    def rows_of(self, query: ListStock | FindStock) -> Iterator[StockKey]:
+        """The rows that a query names, from where it begins on, whatever their figures."""
+        if query.variant_id:
+            rows = self.rows_by_variant.get(VariantKey(query.organization_id, query.variant_id), [])
+        else:
+            rows = self.rows_by_organization.get(query.organization_id, [])
+        begin = 0 if query.after is None else bisect_right(rows, query.after)
+        begin = max(begin, bisect_left(rows, (query.organization_id, query.variant_prefix)))
+        for place in range(begin, len(rows)):
+            if not rows[place].variant_id.startswith(query.variant_prefix):
+                return
+            if query.warehouse_id in ("", rows[place].warehouse_id):
+                yield rows[place]
+
     def load(self, keys: Iterable[StockKey]) -> list[StockRecord]:
         """These rows, in the order of `keys`."""
         return [self.stock[key] for key in keys]
@@ -322,13 +337,11 @@ class MemoryStore:
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
         disk = await self._read("list_stock")
-        if query.variant_id:
-            rows = disk.rows_by_variant.get(VariantKey(query.organization_id, query.variant_id), [])
-        else:
-            rows = disk.rows_by_organization.get(query.organization_id, [])
-        begin = 0 if query.after is None else bisect_right(rows, query.after)
-        wanted = (rows[i] for i in range(begin, len(rows)) if query.warehouse_id in ("", rows[i].warehouse_id))
-        return disk.load(islice(wanted, query.limit))
+        return disk.load(islice(disk.rows_of(query), query.limit))
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        disk = await self._read("find_stock")
+        return cut_found(enumerate((disk.stock[key] for key in disk.rows_of(query)), 1), query)
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         disk = await self._read("list_reservations")

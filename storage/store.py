@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -21,6 +21,7 @@ from actors.records import (
     WarehouseRecord,
 )
 from actors.views import ReservationPage
+from storage.found_stock import FoundStock
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
 LEASE_S = 0.25
@@ -238,6 +239,14 @@ class Store(Protocol):
 
         >>> [row.reserved for row in await store.list_stock(ListStock("shop"))]
         [2]
+        """
+        ...
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        """The page of rows that the query asks for.
+
+        >>> (await store.find_stock(FindStock("shop", status="out_of_stock"))).records
+        ()
         """
         ...
 

@@ -26,7 +26,7 @@ from actors.records import OrderKey
 from actors.reply import Reply
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
@@ -34,6 +34,7 @@ from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
+from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
 
 
@@ -42,7 +43,7 @@ class Executor:
 
     Args:
         orders: the activations that carry out what belongs to an order.
-        goods, deleting, importing, warehousing: carry out what belongs to none.
+        goods, deleting, importing, warehousing, levelling: carry out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """
 
@@ -53,6 +54,7 @@ class Executor:
         deleting: Deleting,
         importing: Importing,
         warehousing: Warehousing,
+        levelling: Levelling,
         coordinator: Coordinator,
         journal: Journal,
         clock: ServiceClock,
@@ -62,6 +64,7 @@ class Executor:
         self._deleting = deleting
         self._importing = importing
         self._warehousing = warehousing
+        self._levelling = levelling
         self._coordinator = coordinator
         self._journal = journal
         self._clock = clock
@@ -82,6 +85,8 @@ class Executor:
                 return self._deleting.delete(command)
             case UpsertWarehouse():
                 return self._warehousing.upsert(command)
+            case SetLevels():
+                return self._levelling.set_levels(command)
             case Import():
                 return self._importing.import_stock(command)
             case _ as never:

@@ -41,11 +41,13 @@ from supervisor.ownership.lease import Lease, LeaseStatistics
 from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.answering import Answering
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal, JournalStatistics
+from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
 
 V = TypeVar("V")
@@ -152,6 +154,7 @@ class Incarnation:
             dispatcher,
             sources.new_id,
             sources.report_crash,
+            levels=limits.levels,
             activations_max=limits.variants_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
@@ -169,9 +172,17 @@ class Incarnation:
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
         importing = Importing(self._clock, self._coordinator, journal, self.stock)
         deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
-        warehousing = Warehousing(self._clock, self._coordinator, journal, self.stock.warehouses)
+        answering = Answering(self._clock, self._coordinator, journal)
         executor = Executor(
-            self.orders, goods, deleting, importing, warehousing, self._coordinator, journal, self._clock
+            self.orders,
+            goods,
+            deleting,
+            importing,
+            Warehousing(answering, self.stock.warehouses),
+            Levelling(answering, self.stock),
+            self._coordinator,
+            journal,
+            self._clock,
         )
         self.requests = RequestDirectory(
             journal.wait_durable,

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from actors.row_changes import Levels
+
 
 class Limits(Struct, frozen=True):
     """Counts of things in memory, and times in seconds.
@@ -20,6 +22,7 @@ class Limits(Struct, frozen=True):
         stall_s: when the database has not answered a batch or a heartbeat for so long, calls are turned away.
         gather_s: how long the journal waits at most for a crowd to come together.
         keep_days: reservations that ended, movements and idempotency keys older than this are moved out; 0 keeps all.
+        levels: those of a row that is made without a word about them.
     """
 
     calls_max: int = 10_000
@@ -33,3 +36,4 @@ class Limits(Struct, frozen=True):
     stall_s: float = 10.0
     gather_s: float = 0.02
     keep_days: int = 0
+    levels: Levels = Levels()

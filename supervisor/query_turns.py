@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.planner import Free, Placement, Search, placing
-from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import AnyQuery, CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
@@ -60,6 +60,8 @@ class QueryTurns:
                 view = yield from self._rows(query)
             case ListStock():
                 view = yield from self._stock_page(query)
+            case FindStock():
+                view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
             case ListWarehouses():
@@ -88,6 +90,10 @@ class QueryTurns:
         records = yield from self._published(lambda: self._store.list_stock(one_more))
         page = tuple([self._show(record) for record in records[: query.limit]])
         return StockPage(page, page[-1].record.key if len(records) > query.limit else None)
+
+    def _found_page(self, query: FindStock) -> Turn[StockPage]:
+        found = yield from self._published(lambda: self._store.find_stock(query))
+        return StockPage(tuple([self._show(record) for record in found.records]), found.next_key)
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))

@@ -26,7 +26,7 @@ from actors.records import OrderKey
 from actors.reply import Reply
 from actors.turn import run
 from actors.unavailable import Unavailable
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
@@ -74,7 +74,7 @@ class Router:
                 self._reserve(command, reply)
             case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Adjust():
                 self._requests.ask(command, reply)
-            case Delete() | UpsertWarehouse() | Import():
+            case Delete() | UpsertWarehouse() | SetLevels() | Import():
                 self._requests.ask(command, reply)
             case Confirm() | Release():
                 key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

@@ -4,7 +4,7 @@ from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
 from stockkeeper_client.client import InventoryClient
 from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
-from stockkeeper_client.items import AdjustedRow, CountedTotal, Item, ReceivedLine, StockLine
+from stockkeeper_client.items import AdjustedRow, CountedTotal, Item, ReceivedLine, RowLevels, StockLine
 from stockkeeper_client.stock import StockClient
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "PreconditionViolation",
     "ReceivedLine",
     "RetryPolicy",
+    "RowLevels",
     "StockClient",
     "StockLine",
     "error_details",

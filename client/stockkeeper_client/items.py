@@ -64,6 +64,19 @@ class AdjustedRow(TypedDict):
     count: NotRequired[CountedTotal]
 
 
+class RowLevels(TypedDict):
+    """The levels of a row. One that is absent stays as it is; a `max_stock` of 0 is none.
+
+    >>> levels: RowLevels = {"variant_id": "mug", "warehouse_id": "madrid", "min_stock": 3, "reorder_point": 10}
+    """
+
+    variant_id: str
+    warehouse_id: str
+    min_stock: NotRequired[int]
+    max_stock: NotRequired[int]
+    reorder_point: NotRequired[int]
+
+
 class StockLine(TypedDict):
     """A line of an import. A figure that is absent, or None, stays as it is.
 

@@ -13,7 +13,7 @@ from stockkeeper_client.items import (
     to_message,
     to_messages,
 )
-from stockkeeper_client.v1 import inventory_pb2
+from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.warehouses import WarehouseCalls
 
@@ -23,7 +23,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(WarehouseCalls):
+class StockClient(WarehouseCalls, LevelCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
@@ -229,34 +229,6 @@ class StockClient(WarehouseCalls):
             return await self._connection.upload(
                 self.stub.ImportStock, requests, timeout_s=timeout_s, metadata=_ALL_ERRORS
             )
-
-    async def list_stock(
-        self,
-        organization_id: str,
-        *,
-        variant_id: str = "",
-        warehouse_id: str = "",
-        page_size: int = 500,
-        timeout_s: float | None = None,
-    ) -> AsyncIterator[inventory_pb2.StockInfo]:
-        """All stock rows, of one variant or warehouse if given, by variant and warehouse.
-
-        `page_size` rows, at most 1,000, are fetched with each call, and `timeout_s` is for each. What changes between
-        two pages may be missed or seen twice.
-
-        >>> [row.available_quantity async for row in client.stock.list_stock("shop", variant_id="mug")]
-        [5, 10]
-        """
-        request = pb.ListStockRequest(
-            organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id, page_size=page_size
-        )
-        while True:
-            page = await self._connection.call(self.stub.ListStock, request, timeout_s=timeout_s)
-            for row in page.stock_info:
-                yield row
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def list_reservations(
         self,

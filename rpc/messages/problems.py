@@ -34,7 +34,7 @@ from actors.outcomes import (
     StockNotFound,
 )
 from actors.unavailable import Unavailable
-from actors.warehouse_outcomes import WarehouseInactive
+from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
 
@@ -102,6 +102,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _adjustments_refused(refusal)
         case WarehouseInactive():
             return _warehouse_inactive(refusal)
+        case LevelsDisagree():
+            return _levels_disagree(refusal)
         case ImportRejected():
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):
@@ -211,6 +213,19 @@ def _warehouse_inactive(refusal: WarehouseInactive) -> Problem:
         message += f" (and {len(others)} more)"
     metadata = {"variant_id": first.variant_id, "warehouse_id": first.warehouse_id}
     return Problem(StatusCode.FAILED_PRECONDITION, "WAREHOUSE_INACTIVE", message, metadata, listed=refusal.rows)
+
+
+def _levels_disagree(refusal: LevelsDisagree) -> Problem:
+    first, *others = refusal.rows
+    levels = f"min_stock {first.min_stock} would exceed max_stock {first.max_stock}"
+    message = f"Variant {first.variant_id} in warehouse {first.warehouse_id}: {levels}"
+    if others:
+        message += f" (and {len(others)} more)"
+    metadata = {
+        **{"variant_id": first.variant_id, "warehouse_id": first.warehouse_id},
+        **{"min_stock": str(first.min_stock), "max_stock": str(first.max_stock)},
+    }
+    return Problem(StatusCode.FAILED_PRECONDITION, "LEVELS_DISAGREE", message, metadata, listed=refusal.rows)
 
 
 def _import_rejected(refusal: ImportRejected) -> Problem:

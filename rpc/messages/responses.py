@@ -18,9 +18,10 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.records import ReservationRecord, StockRecord
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView
-from rpc.messages.page_tokens import reservation_token, stock_token
+from actors.records import ReservationRecord
+from actors.stock_alerts import status_of
+from actors.views import Availability, BasketCheck, ReservationPage, StockRows, StockView
+from rpc.messages.page_tokens import reservation_token
 
 NEW_ROWS_NAMED = 5  # in the message of an answer
 
@@ -36,12 +37,6 @@ def timestamp(at_ms: int) -> str:
 @lru_cache(maxsize=1024)  # the calls of one moment share a few seconds
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[:19]
-
-
-def stock_status(record: StockRecord) -> str:
-    if record.available == 0:
-        return "out_of_stock"
-    return "low_stock" if record.available <= record.min_stock else "in_stock"
 
 
 def availability(check: BasketCheck) -> inventory_pb2.CheckAvailabilityResponse:
@@ -195,7 +190,7 @@ def stock_info(views: Iterable[StockView]) -> list[inventory_pb2.StockInfo]:
             in_transit_quantity=record.in_transit,
             min_stock=record.min_stock,
             max_stock=record.max_stock,
-            stock_status=stock_status(record),
+            stock_status=status_of(record),
         )
         for view in views
         for record in (view.record,)
@@ -204,10 +199,6 @@ def stock_info(views: Iterable[StockView]) -> list[inventory_pb2.StockInfo]:
 
 def stock_rows(view: StockRows) -> inventory_pb2.GetStockInfoResponse:
     return inventory_pb2.GetStockInfoResponse(stock_info=stock_info(view.stock))
-
-
-def stock_page(page: StockPage) -> stock_pb2.ListStockResponse:
-    return stock_pb2.ListStockResponse(stock_info=stock_info(page.stock), next_page_token=stock_token(page.next_key))
 
 
 def reservation_page(organization_id: str, page: ReservationPage) -> stock_pb2.ListReservationsResponse:

@@ -19,7 +19,7 @@ from google.rpc.status_pb2 import Status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
 from actors.outcomes import AdjustmentCause, MissingStock, RefusedAdjustment, RefusedLine, Shortage, TooLargeRow
-from actors.warehouse_outcomes import ClosedRow
+from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
 
@@ -32,7 +32,7 @@ DETAILS_BYTES_MAX = 256 * 1024
 _PACKING_BYTES = 256  # at most, for the type names of three packed details
 _LIST_ENTRY_BYTES = 6  # at most, for the tag and length of one entry
 
-RowProblem = Shortage | MissingStock | TooLargeRow | RefusedAdjustment | ClosedRow
+RowProblem = Shortage | MissingStock | TooLargeRow | RefusedAdjustment | ClosedRow | DisagreeingLevels
 """What can be wrong with a row."""
 
 REASON_OF_CAUSE: dict[AdjustmentCause, str] = {
@@ -120,7 +120,7 @@ def _list_message(problem: Problem, room: int) -> Message:
     match problem.listed[0]:
         case Violation():
             return BadRequest(field_violations=entries)
-        case Shortage() | MissingStock() | TooLargeRow() | RefusedAdjustment() | ClosedRow():
+        case Shortage() | MissingStock() | TooLargeRow() | RefusedAdjustment() | ClosedRow() | DisagreeingLevels():
             return PreconditionFailure(violations=entries)
         case RefusedLine():
             return ImportErrors(errors=entries, errors_total=problem.listed_total)
@@ -150,6 +150,8 @@ def _entry(listed: Violation | RowProblem | RefusedLine) -> Message:
             return _precondition("QUANTITY_TOO_LARGE", listed, f"the total would be {total}")
         case ClosedRow():
             return _precondition("WAREHOUSE_INACTIVE", listed, "the warehouse is not active")
+        case DisagreeingLevels(min_stock=least, max_stock=most):
+            return _precondition("LEVELS_DISAGREE", listed, f"min_stock {least} would exceed max_stock {most}")
         case RefusedLine():
             return ImportLineError(line_number=listed.line_number, reason=listed.reason)
 

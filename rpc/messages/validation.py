@@ -26,9 +26,9 @@ from actors.commands import (
     Release,
     Reserve,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock
-from actors.records import ReservationState, StockKey
-from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token, read_stock_token
+from actors.queries import CheckBasket, GetStock, ListReservations
+from actors.records import ReservationState
+from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token
 from rpc.messages.rules import (
     FIGURE_RULE,
     ID_RULE,
@@ -239,22 +239,6 @@ def fulfill(request: stock_pb2.FulfillReservationRequest) -> Fulfill:
     _check_note(faults, "reference", request.reference)
     _raise_if_any(faults)
     return Fulfill(request.organization_id, request.reservation_id, request.request_id, request.reference)
-
-
-def list_stock(request: stock_pb2.ListStockRequest) -> ListStock:
-    faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
-    _check_optional_id(faults, "variant_id", request.variant_id)
-    _check_optional_id(faults, "warehouse_id", request.warehouse_id)
-    limit = _page_size(faults, request.page_size)
-    after: StockKey | None = None
-    if request.page_token:
-        try:
-            after = read_stock_token(request.page_token, request.organization_id)
-        except ValueError:
-            faults.append(Violation("page_token", TOKEN_RULE))
-    _raise_if_any(faults)
-    return ListStock(request.organization_id, request.variant_id, request.warehouse_id, after, limit)
 
 
 def list_reservations(request: stock_pb2.ListReservationsRequest) -> ListReservations:

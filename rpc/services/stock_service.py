@@ -12,6 +12,7 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 from actors.outcomes import StockImported
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
+from rpc.messages import level_messages as levels
 from rpc.messages import responses, validation
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
@@ -74,7 +75,10 @@ class StockServicer:
         return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.answer(validation.list_stock(request)), responses.stock_page)
+        return Deferred(self._inventory.answer(levels.list_stock(request)), levels.stock_page)
+
+    def SetStockLevels(self, request: pb.SetStockLevelsRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(levels.set_stock_levels(request)), levels.levels_set)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
         query = validation.list_reservations(request)

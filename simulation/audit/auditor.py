@@ -14,6 +14,7 @@ from actors.idempotency import fingerprint, recall, request_key
 from actors.outcomes import RequestIdReused
 from actors.queries import Query
 from actors.records import RequestKey, RequestRecord, Transaction, WarehouseRecord
+from actors.row_changes import Levels
 from simulation.audit.causes import cause_in, cause_of
 from simulation.audit.entries import why_unlike
 from simulation.audit.expected import owned_id
@@ -30,6 +31,7 @@ def audit(
     transactions: Sequence[Transaction],
     quiet_since_ms: int,
     moves: Sequence[Move] = (),
+    levels: Levels = Levels(),  # noqa: B008 - immutable
 ) -> list[GuaranteeViolation]:
     """Check a finished run. The first violation is the earliest found in the journal, or else in the history.
 
@@ -38,8 +40,9 @@ def audit(
         transactions: the whole journal.
         quiet_since_ms: from this service time on nothing went wrong; 0: never.
         moves: what housekeeping took away.
+        levels: those of a row that is made without a word about them.
     """
-    replay = Replay(transactions, quiet_since_ms, moves)
+    replay = Replay(transactions, quiet_since_ms, moves, levels)
     if replay.violations:
         return replay.violations
     return list(_Audit(operations, replay).run())

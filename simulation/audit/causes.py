@@ -18,7 +18,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.records import Transaction
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.expected import lines_asked
 from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
 from simulation.audit.replay import items_asked
@@ -38,6 +38,8 @@ def cause_of(request: Command) -> object:
             return ("delete", request.organization_id, request.request_id, request.variant_id, request.warehouse_id)
         case UpsertWarehouse():
             return ("warehouse", request.organization_id, request.request_id, request.warehouse_id)
+        case SetLevels():
+            return ("levels", request.organization_id, request.request_id)
         case Import():
             return ("import", actors.idempotency.import_scope(request), request.request_id)
         case Expire():
@@ -64,7 +66,7 @@ def cause_in(transaction: Transaction) -> object | None:
             return (transaction.kind, *((request.scope, request.request_id) if request is not None else ("?",)), *rows)
         case "warehouse":
             return ("warehouse", *cause_in_warehouses(transaction))
-        case "import":
+        case "import" | "levels":
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":
             return None

@@ -22,7 +22,7 @@ from actors.commands import (
 )
 from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction, WarehouseRecord
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 
 Names = Mapping[tuple[str, str], WarehouseRecord]
 """The warehouses as they are, by organization and id."""
@@ -70,7 +70,7 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return "", command.reason, [], 0
         case Fulfill():
             return command.reference, "", [], 0
-        case Deduct() | Adjust() | Delete():
+        case Deduct() | Adjust() | Delete() | SetLevels():
             return command.reference, command.reason, [], 0
         case Receive() | Announce():
             named = [(command.organization_id, line.warehouse_id, "") for line in command.lines]

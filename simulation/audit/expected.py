@@ -24,6 +24,7 @@ from actors.outcomes import (
 )
 from actors.queries import ListReservations
 from actors.records import ReservationRecord, StockRecord
+from actors.row_changes import Levels
 from actors.views import Availability, BasketCheck, ReservationPage
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from simulation.audit.choice import Choice, choose
@@ -127,14 +128,14 @@ def is_refused(
             return False
 
 
-def why_bad(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine) -> list[int]:
+def why_bad(rows: Timeline[StockRecord] | None, lsn: int, line: CountedLine, levels: Levels) -> list[int]:
     """The figures for which a counted line is refused, in the order in which the reason names them; empty if it is not.
 
     What is on the shelf must cover what is reserved, and the least must not exceed the most, if there is a most.
     """
     record = rows.at(lsn) if rows is not None else None
     reserved = record.reserved if record is not None else 0
-    total, damaged, in_transit, least, most = _figures_after(line, record)
+    total, damaged, in_transit, least, most = _figures_after(line, record, levels)
     if total - damaged - in_transit < reserved:
         return [total, damaged, in_transit, reserved]
     return [least, most] if least > most > 0 else []
@@ -145,17 +146,17 @@ def numbers_in(sentence: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"[0-9]+", sentence)]
 
 
-def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine) -> bool:
+def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine, levels: Levels) -> bool:
     """Whether the row shows what was counted at this LSN, and what was not counted as it was before."""
     record = rows.at(lsn)
-    return record is not None and list(_figures(record)) == _figures_after(line, rows.at(lsn - 1))
+    return record is not None and list(_figures(record)) == _figures_after(line, rows.at(lsn - 1), levels)
 
 
 _figures = attrgetter("total", "damaged", "in_transit", "min_stock", "max_stock")
 
 
-def _figures_after(line: CountedLine, before: StockRecord | None) -> list[int]:
-    kept = _figures(before) if before is not None else (0,) * 5
+def _figures_after(line: CountedLine, before: StockRecord | None, levels: Levels) -> list[int]:
+    kept = _figures(before) if before is not None else (0, 0, 0, levels.min_stock, levels.max_stock)
     return [was if said is None else said for said, was in zip(_figures(line), kept, strict=True)]
 
 

@@ -1,6 +1,6 @@
 """The position of one answer: the smallest one that it may have and whose state explains it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -31,10 +31,10 @@ from actors.outcomes import (
     StockImported,
     StockReserved,
 )
-from actors.queries import AnyQuery, CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import AnyQuery, CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.views import ReservationPage, StockPage, StockRows, StockView
-from actors.warehouse_commands import UpsertWarehouse
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit import explain_goods as goods
 from simulation.audit.expected import (
     STATES_AFTER,
@@ -47,29 +47,22 @@ from simulation.audit.expected import (
     refusal_of,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
-from simulation.audit.explain_warehouses import is_warehouse_page, upserted_at
+from simulation.audit.expected_levels import is_found_page
+from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
-from simulation.audit.replay import Replay, items_asked
-from simulation.audit.timeline import Timeline, between
+from simulation.audit.positions import Explains
+from simulation.audit.replay import items_asked
+from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
 
-Explains = Callable[[int], bool]
-"""Whether the state after that LSN explains the answer."""
 
-
-class Explainer:
+class Explainer(WarehouseExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
         replay: the journal.
     """
-
-    def __init__(self, replay: Replay) -> None:
-        self._replay = replay
-
-    def __repr__(self) -> str:
-        return f"<Explainer of {self._replay!r}>"
 
     def query(self, operation: Operation, query: AnyQuery, low: int, high: int) -> int:
         """The position of an answer to a question.
@@ -97,27 +90,14 @@ class Explainer:
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)
-            case UpsertWarehouse():
-                return upserted_at(self._replay, command, answer, low, high)
+            case UpsertWarehouse() | SetLevels():
+                return self.explain_warehouses(command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
                 raise AssertionError("no client asks for an expiry")
             case _:
                 assert_never(command)
-
-    def _smallest(
-        self, lsns: Sequence[Sequence[int]], explains: Explains, low: int, high: int, guarantee: str, answer: object
-    ) -> int:
-        for lsn in between(lsns, low, high):
-            if explains(lsn):
-                return lsn
-        sentence = f"got {answer!r}, which no state from LSN {low} to {high} explains"
-        if any(explains(lsn) for lsn in between(lsns, 0, low)):
-            raise Wrong(guarantee, sentence + ", but an older one does", low)
-        if any(explains(lsn) for lsn in between(lsns, high, self._replay.last_lsn)):
-            raise Wrong("G3", sentence + ", but one does that was not durable then", high)
-        raise Wrong(guarantee, sentence, high)
 
     def _explain_reserve(self, operation: Operation, request: Reserve, answer: object, low: int, high: int) -> int:
         order = OrderKey(request.organization_id, request.order_id)
@@ -296,7 +276,9 @@ class Explainer:
             return goods.imported_at(replay, request, answer, low, high)
         rows = [replay.rows.get(key) for key in goods.keys_of(request)]
         lsns = [one.lsns for one in rows if one is not None]
-        return self._smallest(lsns, partial(goods.is_rejected, rows, request, answer), low, high, "G5", answer)
+        return self._smallest(
+            lsns, partial(goods.is_rejected, rows, request, answer, levels=replay.levels), low, high, "G5", answer
+        )
 
     # ---- queries ----------------------------------------------------------------------------------------------------
 
@@ -320,6 +302,7 @@ class Explainer:
                     key
                     for key in replay.rows_of_organization.get(organization, [])
                     if query.variant_id in ("", key.variant_id) and query.warehouse_id in ("", key.warehouse_id)
+                    if key.variant_id.startswith(query.variant_prefix)
                     if query.after is None or key > query.after
                 ]
 
@@ -342,6 +325,10 @@ class Explainer:
             case ListWarehouses():
                 changes = replay.warehouses.lsns.get(organization, [])
                 return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)
+            case FindStock():
+                return [replay.stock_lsns.get(organization, [])], partial(
+                    is_found_page, replay, query, answer, operation
+                )
             case ListReservations():
 
                 def is_list(lsn: int) -> bool:
@@ -380,15 +367,6 @@ class Explainer:
 
     def _views(self, keys: Sequence[StockKey], lsn: int) -> tuple[StockView, ...]:
         return tuple(StockView(one, self._replay.warehouses.name_at(one.key, lsn)) for one in self._records(keys, lsn))
-
-    def _row_lsns(self, organization_id: str, variant_ids: Sequence[str]) -> list[Sequence[int]]:
-        replay = self._replay
-        lsns: list[Sequence[int]] = [
-            replay.rows[key].lsns
-            for variant_id in variant_ids
-            for key in replay.rows_of_variant.get(VariantKey(organization_id, variant_id), ())
-        ]
-        return [*lsns, replay.warehouses.lsns.get(organization_id, [])]  # one may have been closed
 
     def _timeline(self, record: ReservationRecord, high: int) -> Timeline[ReservationRecord]:
         timeline = self._replay.reservations.get((record.organization_id, record.reservation_id))

@@ -6,6 +6,7 @@ from actors import bounds
 from actors.commands import Import
 from actors.outcomes import ImportRejected, StockImported
 from actors.records import StockKey, StockRecord, Transaction
+from actors.row_changes import Levels
 from simulation.audit.expected import is_counted, numbers_in, why_bad
 from simulation.audit.replay import Replay
 from simulation.audit.timeline import Timeline
@@ -35,7 +36,7 @@ def imported_at(replay: Replay, request: Import, answer: StockImported, low: int
     if not certain <= new <= {name for name, lsn in begun.items() if lsn > low}:
         raise Wrong("G4", f"got {answer!r}, but the organizations began at {begun}", high)
     for key, line in zip(keys, request.lines, strict=True):
-        if not is_counted(replay.rows[key], high, line):
+        if not is_counted(replay.rows[key], high, line, replay.levels):
             raise Wrong("G2", f"was applied, but {key} is not what was counted", high)
     return at_its_place(high, low)
 
@@ -46,14 +47,14 @@ def _counts_of(transaction: Transaction, keys: Sequence[StockKey]) -> tuple[int,
     return len(keys), created, len(changed) - created, len(set(keys) - changed)
 
 
-def is_rejected(rows: Sequence[Rows], request: Import, answer: object, lsn: int) -> bool:
+def is_rejected(rows: Sequence[Rows], request: Import, answer: object, lsn: int, levels: Levels) -> bool:
     """Whether these lines are refused in this state, for the figures that the answer names."""
     if not isinstance(answer, ImportRejected):
         return False
     bad = [
         (line.line_number, why)
         for row, line in zip(rows, request.lines, strict=True)
-        if (why := why_bad(row, lsn, line))
+        if (why := why_bad(row, lsn, line, levels))
     ]
     told = [(error.line_number, numbers_in(error.reason)) for error in answer.errors]
     return bool(bad) and (told, answer.errors_total) == (bad[: bounds.LINE_ERRORS_MAX], len(bad))

@@ -1,13 +1,18 @@
 """What is said of warehouses, judged by the journal's entry or by the state."""
 
+from typing import assert_never
+
 from msgspec.structs import astuple
 
 from actors.queries import ListWarehouses
+from actors.records import StockKey
 from actors.views import WarehousePage
-from actors.warehouse_commands import UpsertWarehouse
-from actors.warehouse_outcomes import WarehouseUpserted
+from actors.warehouse_commands import SetLevels, UpsertWarehouse, WarehouseCommand
+from actors.warehouse_outcomes import LevelsSet, WarehouseUpserted
 from simulation.audit.entries import warehouse_after
+from simulation.audit.expected_levels import levels_set_at, refusal_of_levels
 from simulation.audit.explain_goods import at_its_place
+from simulation.audit.positions import Positions
 from simulation.audit.replay import Replay
 from simulation.audit.wrong import Wrong
 
@@ -34,6 +39,36 @@ def upserted_at(replay: Replay, request: UpsertWarehouse, answer: object, low: i
     ):
         raise Wrong("G4", f"got {answer!r} where {after!r} is right", high)
     return at_its_place(high, low)
+
+
+class WarehouseExplainer(Positions):
+    """Explains answers to commands about warehouses."""
+
+    def explain_warehouses(self, request: WarehouseCommand, answer: object, low: int, high: int) -> int:
+        """The position of an answer. Raises `Wrong`: it has none."""
+        match request:
+            case UpsertWarehouse():
+                return upserted_at(self._replay, request, answer, low, high)
+            case SetLevels():
+                return self._explain_levels(request, answer, low, high)
+            case _ as never:
+                assert_never(never)
+
+    def _explain_levels(self, request: SetLevels, answer: object, low: int, high: int) -> int:
+        replay, organization = self._replay, request.organization_id
+        if isinstance(answer, LevelsSet):
+            return levels_set_at(replay, request, answer, high, low)
+        variants = list(dict.fromkeys(line.variant_id for line in request.lines))
+
+        def refuses(lsn: int) -> bool:
+            expected = refusal_of_levels(
+                request,
+                lambda row: replay.row_at(StockKey(organization, *row), lsn),
+                replay.free_at(organization, variants, lsn),
+            )
+            return answer is not None and answer == expected
+
+        return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
 
 
 def is_warehouse_page(replay: Replay, query: ListWarehouses, answer: object, lsn: int) -> bool:

@@ -45,11 +45,19 @@ from actors.outcomes import (
     StockNotFound,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
-from actors.warehouse_commands import UpsertWarehouse
+from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
-from simulation.audit.warehouse_model import closed_after, closed_lines, is_closed_so, is_listed_so, open_rows
+from simulation.audit.warehouse_model import (
+    are_found,
+    closed_after,
+    closed_lines,
+    is_closed_so,
+    is_listed_so,
+    levels_after,
+    open_rows,
+)
 
 STATES_MAX = 200_000
 
@@ -143,6 +151,9 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case UpsertWarehouse():
             closed = closed_after(model.closed, request, answer)
             return None if closed is None else model._replace(closed=closed)
+        case SetLevels():
+            levels = levels_after(dict(model.rows), dict(model.levels), request, answer)
+            return None if levels is None else model._replace(levels=tuple(sorted(levels.items())))
         case ListWarehouses():
             return model if is_listed_so(model.closed, request, answer) else None
         case Import():
@@ -151,6 +162,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return model if _is_checked(model, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
+        case FindStock():
+            return model if are_found(dict(model.rows), answer) else None
         case ListReservations():
             return model if _are_reservations(model, request, answer) else None
     raise AssertionError(request)

@@ -20,8 +20,9 @@ from actors.records import (
     Transaction,
     VariantKey,
 )
+from actors.row_changes import Levels
 from simulation.audit.guarantee_violation import GuaranteeViolation
-from simulation.audit.legal_goods import is_legal, why_no_deletion, why_no_successor
+from simulation.audit.legal_goods import is_legal, levels_of, why_no_deletion, why_no_successor
 from simulation.audit.replayed_warehouses import ReplayedWarehouses
 from simulation.audit.timeline import Timeline
 from simulation.disks.watched_disk import Move
@@ -47,10 +48,18 @@ class Replay:
         transactions: the journal.
         quiet_since_ms: from this service time on nothing went wrong, so expiry has no excuse.
         moves: what housekeeping took away. The states stay whole: an actor in memory may answer with what is gone.
+        levels: those of a row that is made without a word about them.
     """
 
-    def __init__(self, transactions: Sequence[Transaction], quiet_since_ms: int, moves: Sequence[Move] = ()) -> None:
+    def __init__(
+        self,
+        transactions: Sequence[Transaction],
+        quiet_since_ms: int,
+        moves: Sequence[Move] = (),
+        levels: Levels = Levels(),  # noqa: B008 - immutable
+    ) -> None:
         self.transactions = transactions
+        self.levels = levels
         self.rows: dict[StockKey, Timeline[StockRecord]] = {}
         self.rows_of_variant: dict[VariantKey, list[StockKey]] = {}
         self.rows_of_organization: dict[str, list[StockKey]] = {}
@@ -144,11 +153,11 @@ class Replay:
         match transaction.kind:
             case "reserve" | "confirm" | "release" | "expire" | "fulfill":
                 self._apply_reservation(transaction, deltas)
-            case "receive" | "announce" | "deduct" | "adjust":
+            case "receive" | "announce" | "deduct" | "adjust" | "levels":
                 if not is_legal(transaction.kind, list(deltas.values())):
                     self._wrong("G8", f"{transaction.kind} changes {deltas}")
             case "delete":
-                if why := why_no_deletion(transaction.changes):
+                if why := why_no_deletion(transaction.changes, self.levels):
                     self._wrong("G8", why)
             case "import":
                 if any(delta.reserved for delta in deltas.values()):
@@ -178,7 +187,7 @@ class Replay:
             before, after = change.before, change.after
             key = after.key
             timeline = self.rows.get(key)
-            why = why_no_successor(before, timeline.values[-1] if timeline is not None else None)
+            why = why_no_successor(before, timeline.values[-1] if timeline is not None else None, self.levels)
             if why:
                 self._wrong("G8", why)
             if timeline is None:
@@ -188,8 +197,7 @@ class Replay:
             if transaction.kind != "delete":
                 if (before.key, before.stock_id, before.version + 1) != (key, after.stock_id, after.version):
                     self._wrong("G8", f"{after} does not follow {before}")
-                levels = (after.min_stock, after.max_stock)
-                if levels != (before.min_stock, before.max_stock) and transaction.kind != "import":
+                if levels_of(after) != levels_of(before) and transaction.kind not in ("import", "levels"):
                     self._wrong("G8", f"{transaction.kind} changes the levels of {key}")
                 if not after.exists:
                     self._wrong("G8", f"{transaction.kind} leaves {after}")

@@ -16,7 +16,7 @@ _COLUMNS = {
     "warehouse": ("organization_id", "warehouse_id", "name", "code", "priority", "active"),
     "stock": (
         *("organization_id", "variant_id", "warehouse_id", "stock_id", "total", *STATES),
-        *("min_stock", "max_stock", "version"),
+        *("min_stock", "max_stock", "reorder_point", "version"),
     ),
     "reservation": (
         *("organization_id", "reservation_id", "order_id", "state", "created_at", "expires_at"),
@@ -90,7 +90,8 @@ def _last_records(journal: Sequence[Transaction]) -> Iterator[StockRecord]:
 
 def _stock(row: StockRecord) -> Row:
     pieces = [getattr(row, state) for state in STATES]
-    return (*row.key, row.stock_id, sum(pieces), *pieces, row.min_stock, row.max_stock, row.version)
+    levels = (row.min_stock, row.max_stock, row.reorder_point)
+    return (*row.key, row.stock_id, sum(pieces), *pieces, *levels, row.version)
 
 
 def _movements(transaction: Transaction) -> Iterator[Row]:

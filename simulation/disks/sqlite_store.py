@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -21,7 +21,8 @@ from actors.records import (
 from actors.views import ReservationPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
-from storage.sql import reads
+from storage.found_stock import FoundStock
+from storage.sql import reads, stock_reads
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
@@ -133,7 +134,11 @@ class SqliteStore(FaultyStore):
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
         wanted = await super().list_stock(query)
-        return await self._ask("list_stock", wanted, partial(reads.list_stock, query=query))
+        return await self._ask("list_stock", wanted, partial(stock_reads.list_stock, query=query))
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        wanted = await super().find_stock(query)
+        return await self._ask("find_stock", wanted, partial(stock_reads.find_stock, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)

@@ -102,7 +102,7 @@ def deleted_beside_holds() -> Patches:
     def prepare_alone(self: StockState, transaction_id: int, change: Any) -> Verdict:
         if not isinstance(change, Removal) or not self.holds:
             return right(self, transaction_id, change)
-        after = StockRecord(*self.record.key, change.next_stock_id, version=self.record.version + 1, is_deleted=True)
+        after = actors.stock_state._removed(self.record, change)
         self._hold(transaction_id, Hold(Delta(), RowChange(self.record, after)))
         return Verdict.GRANTED
 
@@ -113,8 +113,8 @@ def deleted_beside_holds() -> Patches:
 def deleted_with_goods() -> Patches:
     right = actors.stock_state._removed
 
-    def removed(before: StockRecord, next_stock_id: str) -> StockRecord:
-        return right(replace(before, damaged=0, in_transit=0), next_stock_id)
+    def removed(before: StockRecord, removal: Removal) -> StockRecord:
+        return right(replace(before, damaged=0, in_transit=0), removal)
 
     def empty_row(command: Any, variants: Any) -> Any:
         row = variants[command.variant_id].rows.get(command.warehouse_id)
@@ -126,7 +126,7 @@ def deleted_with_goods() -> Patches:
         record = self.record
         if not isinstance(change, Removal) or self.holds or not record.exists or record.available + record.reserved:
             return right_alone(self, transaction_id, change)
-        self._hold(transaction_id, Hold(Delta(), RowChange(record, removed(record, change.next_stock_id))))
+        self._hold(transaction_id, Hold(Delta(), RowChange(record, removed(record, change))))
         return Verdict.GRANTED
 
     right_row, right_alone = supervisor.transactions.deleting._empty_row, StockState._prepare_alone

@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 
 from actors.actor import Runnable, StartSoon
 from actors.exceptions import leaves
+from actors.row_changes import Levels
 from actors.stock_actor import StockActor
 from simulation.disks.faulty_store import FaultyStore
 from simulation.faults import Options
@@ -248,5 +249,6 @@ def limits_of(options: Options) -> Limits:
         idle_timeout_s=options.idle_timeout_s,
         heartbeat_s=options.heartbeat_s,
         stall_s=4 * options.heartbeat_s,
+        levels=Levels(*options.default_levels),
         keep_days=options.keep_s,  # for the simulation's housekeeping a day is a second
     )

@@ -27,7 +27,7 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
 from actors.views import ReservationPage, StockPage, WarehousePage
 from simulation.audit.history import Operation, Request
@@ -145,7 +145,7 @@ class Client:
             case StockReserved(reservation):
                 self._mine.append(reservation)
             case StockPage(next_key=StockKey() as key):
-                assert isinstance(operation.request, ListStock)
+                assert isinstance(operation.request, ListStock | FindStock)
                 await self._do(replace(operation.request, after=key))
             case WarehousePage(next_after=after) if after:
                 assert isinstance(operation.request, ListWarehouses)

@@ -23,6 +23,7 @@ COMMANDS = {
     "deduct": "goods_commands:deduct",
     "adjust": "goods_commands:adjust",
     "delete": "goods_commands:delete",
+    "levels": "level_commands:levels",
     "warehouses": "site_commands:warehouses",
     "warehouse": "site_commands:warehouse",
     "reservations": "order_commands:reservations",

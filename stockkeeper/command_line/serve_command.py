@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from actors.row_changes import Levels
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
@@ -24,6 +25,9 @@ def serve(
     ] = MESSAGE_BYTES_MAX,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
+    default_min_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MIN_STOCK")] = 0,
+    default_max_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MAX_STOCK")] = 0,
+    default_reorder_point: Annotated[int, whole(0), Parameter(env_var="DEFAULT_REORDER_POINT")] = 0,
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
 ) -> None:
@@ -47,6 +51,12 @@ def serve(
     keep_days
         Move reservations that ended, ledger lines and idempotency keys out when they are older than this many days;
         all are kept by default.
+    default_min_stock
+        The minimum of a row that is made without one.
+    default_max_stock
+        The maximum of a row that is made without one; 0 for none.
+    default_reorder_point
+        The reorder point of a row that is made without one.
     sample
         Load a sample stock if there is none.
     log_level
@@ -56,6 +66,8 @@ def serve(
 
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
+    if 0 < default_max_stock < default_min_stock:
+        raise ConfigurationError("The default maximum must be 0 or at least the default minimum.")
     configure_logging(log_level)
     run(
         ServeConfig(
@@ -67,6 +79,8 @@ def serve(
             message_bytes_max=message_bytes_max,
             grace_s=grace_s,
             sample=sample,
-            limits=Limits(keep_days=keep_days or 0),
+            limits=Limits(
+                keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
+            ),
         )
     )

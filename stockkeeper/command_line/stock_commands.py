@@ -1,5 +1,7 @@
 """What is in stock."""
 
+from typing import Literal
+
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
@@ -8,6 +10,9 @@ from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, T
 from stockkeeper.command_line.server_call import call
 
 PAGE_ROWS_MAX = 1_000
+
+Status = Literal["in_stock", "low_stock", "out_of_stock"]
+Alert = Literal["critical", "warning"]
 
 STOCK_COLUMNS = (
     Column("Variant"),
@@ -28,6 +33,9 @@ def stock(
     /,
     *,
     warehouse: str = "",
+    prefix: str = "",
+    status: Status | None = None,
+    alert: Alert | None = None,
     rows: RowsMax = 100,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
@@ -40,11 +48,23 @@ def stock(
         Only this variant.
     warehouse
         Only this warehouse.
+    prefix
+        Only variants whose id begins so.
+    status
+        Only rows of which nothing, little or enough is available.
+    alert
+        Only rows at or below their minimum (critical), or else at or below their reorder point (warning).
     """
 
     async def run(client: InventoryClient) -> int:
         found = client.stock.list_stock(
-            organization_id, variant_id=variant_id, warehouse_id=warehouse, page_size=min(rows + 1, PAGE_ROWS_MAX)
+            organization_id,
+            variant_id=variant_id,
+            warehouse_id=warehouse,
+            variant_prefix=prefix,
+            status=status or "",
+            alert_level=alert or "",
+            page_size=min(rows + 1, PAGE_ROWS_MAX),
         )
         sentence = f"{organization_id} has no such stock."
         shown = await print_list(found, STOCK_COLUMNS, _stock_cells, rows, as_json=json, if_empty=sentence)

@@ -49,7 +49,8 @@ PARTS = {
     "stock": INSERT,
     "stock_changed": """
         UPDATE stock SET total = new.total, available = new.available, reserved = new.reserved, damaged = new.damaged,
-            in_transit = new.in_transit, min_stock = new.min_stock, max_stock = new.max_stock, version = new.version
+            in_transit = new.in_transit, min_stock = new.min_stock, max_stock = new.max_stock,
+            reorder_point = new.reorder_point, version = new.version
         FROM {new}
         WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
             AND stock.warehouse_id = new.warehouse_id AND stock.stock_id = new.stock_id

@@ -44,12 +44,13 @@ insert_movements = _insert("stock_movement")
 insert_requests = _insert("request")
 # The columns of a list of values are named by SQLite; they are those of `rows.COLUMNS` and the version of before.
 update_stock = ManyRows(
-    13,
+    14,
     """UPDATE stock SET total = new.column1, available = new.column2, reserved = new.column3, damaged = new.column4,
-        in_transit = new.column5, min_stock = new.column6, max_stock = new.column7, version = new.column8
+        in_transit = new.column5, min_stock = new.column6, max_stock = new.column7, reorder_point = new.column8,
+        version = new.column9
     FROM (""",
-    """) AS new WHERE stock.organization_id = new.column10 AND stock.variant_id = new.column11
-        AND stock.warehouse_id = new.column12 AND stock.stock_id = new.column9 AND stock.version = new.column13""",
+    """) AS new WHERE stock.organization_id = new.column11 AND stock.variant_id = new.column12
+        AND stock.warehouse_id = new.column13 AND stock.stock_id = new.column10 AND stock.version = new.column14""",
 )
 
 

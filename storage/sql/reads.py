@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import ListReservations
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -57,6 +57,7 @@ SELECT_STOCK = select(
     stock.c.in_transit,
     stock.c.min_stock,
     stock.c.max_stock,
+    stock.c.reorder_point,
     stock.c.version,
 ).order_by(stock.c.organization_id, stock.c.variant_id, stock.c.warehouse_id)
 SELECT_RESERVATIONS = select(
@@ -134,31 +135,18 @@ def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
 
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-    return _stock(VARIANTS.execute(connection, keys))
-
-
-def list_stock(connection: Connection, query: ListStock) -> Sequence[StockRecord]:
-    statement = SELECT_STOCK.where(stock.c.organization_id == query.organization_id).limit(query.limit)
-    if query.variant_id:
-        statement = statement.where(stock.c.variant_id == query.variant_id)
-    if query.warehouse_id:
-        statement = statement.where(stock.c.warehouse_id == query.warehouse_id)
-    if query.after is not None:
-        assert query.after.organization_id == query.organization_id, query
-        statement = statement.where(tuple_(stock.c.variant_id, stock.c.warehouse_id) > tuple_(*query.after[1:]))
-    return _listed(connection.execute(statement))
-
-
-def _stock(result: Any) -> Sequence[StockRecord]:
-    records = _listed(result)
+    records = stock_records(list(VARIANTS.execute(connection, keys)))
     for record in records:
         record.check()
     return records
 
 
-def _listed(result: Any) -> Sequence[StockRecord]:
-    """Rows as they are: a list shows one that another program has made impossible, and nothing is decided by it."""
-    return [StockRecord(*row) for row in result.all()]  # row by row would pass Python's lock to and fro
+def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:
+    """The records of rows that `SELECT_STOCK` chose, all fetched: row by row would pass Python's lock to and fro.
+
+    They are as they stand: a list shows one that another program has made impossible, and nothing is decided by it.
+    """
+    return [StockRecord(*row) for row in rows]
 
 
 # ---- reservations -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ Instant = Callable[[int], Any]
 
 COLUMNS = {
     "warehouse": "organization_id warehouse_id name code priority active",
-    "stock": "total available reserved damaged in_transit min_stock max_stock version stock_id"
+    "stock": "total available reserved damaged in_transit min_stock max_stock reorder_point version stock_id"
     " organization_id variant_id warehouse_id",
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
     " lsn",
@@ -63,6 +63,7 @@ def stock(batch: Batch) -> StockChanges:
             row.in_transit,
             row.min_stock,
             row.max_stock,
+            row.reorder_point,
             row.version,
             row.stock_id,
             *key,

@@ -79,6 +79,7 @@ stock = Table(
     Column("min_stock", Integer, nullable=False),
     Column("max_stock", Integer, nullable=False),
     Column("version", LONG, nullable=False),
+    Column("reorder_point", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("organization_id", "variant_id", "warehouse_id", name="stock_key"),
     CheckConstraint(
         "available >= 0 AND reserved >= 0 AND damaged >= 0 AND in_transit >= 0", name="stock_is_never_negative"

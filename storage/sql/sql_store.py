@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -26,7 +26,8 @@ from actors.records import (
     WarehouseRecord,
 )
 from actors.views import ReservationPage
-from storage.sql import reads
+from storage.found_stock import FoundStock
+from storage.sql import reads, stock_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -189,7 +190,10 @@ class SqlStore:
         return await self._read(partial(reads.active_reservations, limit=limit))
 
     async def list_stock(self, query: ListStock) -> Sequence[StockRecord]:
-        return await self._read(partial(reads.list_stock, query=query))
+        return await self._read(partial(stock_reads.list_stock, query=query))
+
+    async def find_stock(self, query: FindStock) -> FoundStock:
+        return await self._read(partial(stock_reads.find_stock, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         return await self._read(partial(reads.list_reservations, query=query))

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from anyio import Event, lowlevel, sleep
+from msgspec.structs import asdict
 
 from actors.actor import Actor, Dispatcher
 from actors.closed_warehouses import NONE_CLOSED, Closed
-from actors.records import StockRecord, Transaction, VariantKey
-from actors.row_changes import Prepare
+from actors.records import StockKey, StockRecord, Transaction, VariantKey
+from actors.row_changes import Levels, Prepare
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
@@ -29,6 +30,7 @@ class StockDirectory:
         dispatcher: runs the row actors' turns.
         new_stock_id: a fresh id for a row that is to be made.
         report_crash: told of an actor that met a bug, after its activation was dropped.
+        levels: those of a row that is made without a word about them.
         activations_max: variants in memory.
         mailbox_messages_max: messages that a row's mailbox holds.
     """
@@ -41,12 +43,14 @@ class StockDirectory:
         new_stock_id: Callable[[], str],
         report_crash: Callable[[object, Exception], None],
         *,
+        levels: Levels = Levels(),  # noqa: B008 - immutable
         activations_max: int,
         mailbox_messages_max: int,
     ) -> None:
         self.loader = Loader(read, wait_durable, self._fill)
         self._dispatcher = dispatcher
         self.new_stock_id = new_stock_id
+        self.levels = levels
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
@@ -102,7 +106,8 @@ class StockDirectory:
             if self._directory.get(key) is not variant:
                 raise restarting()
             variant.has_unmade_rows = True
-            record = StockRecord(key.organization_id, key.variant_id, warehouse_id, self.new_stock_id())
+            new = StockKey(key.organization_id, key.variant_id, warehouse_id)
+            record = StockRecord(*new, self.new_stock_id(), **asdict(self.levels))
             row = variant.rows[warehouse_id] = self._actor(record)
         return row
 

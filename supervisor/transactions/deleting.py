@@ -74,7 +74,9 @@ class Deleting:
     def _deleted(self, command: Delete, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
             row = _empty_row(command, variants)
-            prepared = yield from self._coordinator.prepare([(row, Removal(self._stock.new_stock_id()))])
+            prepared = yield from self._coordinator.prepare(
+                [(row, Removal(self._stock.new_stock_id(), self._stock.levels))]
+            )
             if isinstance(prepared, Prepared):
                 with self._coordinator.holding(prepared):
                     fact = StockDeleted(row.state.record.stock_id)

@@ -183,7 +183,7 @@ def _is_counted(row: StockActor, line: CountedLine) -> bool:
 
 def _why_not(line: CountedLine, row: StockActor) -> str:
     reserved = row.state.record.reserved
-    total, damaged, in_transit, min_stock, max_stock = figures = counted(line, row.state.record)
+    total, damaged, in_transit, min_stock, max_stock, _ = figures = counted(line, row.state.record)
     if total - damaged - in_transit < reserved:
         return (
             f"total_quantity {total} less {damaged} damaged and {in_transit} in transit "

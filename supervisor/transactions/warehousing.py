@@ -7,25 +7,19 @@ from msgspec.structs import replace
 from actors.idempotency import remember
 from actors.outcomes import Fact
 from actors.records import WarehouseRecord
-from actors.turn import Turn, awaited
+from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED
 from actors.warehouse_commands import UpsertWarehouse
 from actors.warehouse_outcomes import WarehouseUpserted
 from supervisor.activations.warehouse_registry import WarehouseRegistry
-from supervisor.clock import ServiceClock
-from supervisor.transactions.coordinator import Coordinator
-from supervisor.transactions.journal import Journal
+from supervisor.transactions.answering import Answering
 
 
 class Warehousing:
-    """Carries out commands about warehouses. Their turns end when the outcome is durable."""
+    """Carries out changes of warehouses. Their turns end when the outcome is durable."""
 
-    def __init__(
-        self, clock: ServiceClock, coordinator: Coordinator, journal: Journal, warehouses: WarehouseRegistry
-    ) -> None:
-        self._clock = clock
-        self._coordinator = coordinator
-        self._journal = journal
+    def __init__(self, answering: Answering, warehouses: WarehouseRegistry) -> None:
+        self._answering = answering
         self._warehouses = warehouses
 
     def __repr__(self) -> str:
@@ -33,20 +27,26 @@ class Warehousing:
 
     def upsert(self, command: UpsertWarehouse) -> Turn[Fact]:
         """Make the warehouse, or change it. Nothing waits before the decision."""
+        return self._answering.answered(command, self._upserted(command))
+
+    def _upserted(self, command: UpsertWarehouse) -> Turn[Fact]:
+        yield from ()
         before = self._warehouses.decided.get((command.organization_id, command.warehouse_id))
         after = _changed(before, command)
         fact = WarehouseUpserted(after, before is None)
-        self._coordinator.decide(
+        if after == before:
+            self._answering.remember(command, fact)
+            return fact
+        self._answering.coordinator.decide(
             NOTHING_PREPARED,
-            "remember" if after == before else "warehouse",
-            self._clock.now_ms(),
+            "warehouse",
+            self._answering.clock.now_ms(),
             request=remember(command, fact),
-            warehouses=() if after == before else (after,),
-            reference=command.reference if after != before else "",
-            reason=command.reason if after != before else "",
+            warehouses=(after,),
+            reference=command.reference,
+            reason=command.reason,
         )
-        answered: Turn[Fact] = awaited(self._journal.answered(fact))
-        return (yield from answered)
+        return fact
 
 
 def _changed(before: WarehouseRecord | None, command: UpsertWarehouse) -> WarehouseRecord:

@@ -134,7 +134,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
         for name in (
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
             *("ListStock", "ListReservations"),
-            *("UpsertWarehouse", "ListWarehouses"),
+            *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
 

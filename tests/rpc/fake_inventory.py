@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
-from actors.queries import CheckBasket, GetStock, ListStock, ListWarehouses, Query
+from actors.queries import CheckBasket, FindStock, GetStock, ListStock, ListWarehouses, Query
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
 from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, WarehousePage
@@ -81,7 +81,7 @@ class FakeInventory:
                 return BasketCheck(all(line.fits for line in self.lines), self.lines)
             case GetStock():
                 return StockRows(self.page.stock)
-            case ListStock():
+            case ListStock() | FindStock():
                 return self.page
             case ListWarehouses():
                 return self.warehouses

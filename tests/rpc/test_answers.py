@@ -15,6 +15,7 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import StockRecord
+from actors.stock_alerts import status_of
 from actors.views import BasketCheck
 from rpc.messages import responses
 from tests.rpc.fake_inventory import AT_MS, a_line, a_reservation, a_view
@@ -45,7 +46,7 @@ def test_timestamps_are_rfc_3339_in_utc(at_ms: int, text: str) -> None:
     ],
 )
 def test_stock_status(available: int, min_stock: int, status: str) -> None:
-    assert responses.stock_status(StockRecord("o", "v", "w", "s", available, min_stock=min_stock)) == status
+    assert status_of(StockRecord("o", "v", "w", "s", available, min_stock=min_stock)) == status
 
 
 def test_reserved() -> None:

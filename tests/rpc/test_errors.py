@@ -31,7 +31,7 @@ from actors.outcomes import (
 )
 from actors.records import StockRecord
 from actors.unavailable import Unavailable
-from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
+from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels, LevelsDisagree, WarehouseInactive
 from rpc.messages.problems import INTERNAL, UnknownService, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem
@@ -129,6 +129,15 @@ CASES = [
         WarehouseInactive((ClosedRow("mug", "w1"), ClosedRow("pot", "w2"))),
         (StatusCode.FAILED_PRECONDITION, "WAREHOUSE_INACTIVE", "Warehouse w1 is not active (and 1 more)"),
         {"variant_id": "mug", "warehouse_id": "w1"},
+    ),
+    (
+        LevelsDisagree((DisagreeingLevels("mug", "w1", 5, 4), DisagreeingLevels("pot", "w1", 2, 1))),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "LEVELS_DISAGREE",
+            "Variant mug in warehouse w1: min_stock 5 would exceed max_stock 4 (and 1 more)",
+        ),
+        {"variant_id": "mug", "warehouse_id": "w1", "min_stock": "5", "max_stock": "4"},
     ),
     (
         ImportRejected((RefusedLine(3, "no"),), 1),

@@ -156,6 +156,9 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
             organization_id=text, request_id=text, adjustments=[stock_pb2.Adjustment(**ids_of_row, delta=1)]
         ),
         f"/{STOCK}/DeleteStock": stock_pb2.DeleteStockRequest(**ids, request_id=text),
+        f"/{STOCK}/SetStockLevels": stock_pb2.SetStockLevelsRequest(
+            organization_id=text, request_id=text, levels=[stock_pb2.StockLevels(**ids_of_row, min_stock=1)]
+        ),
         f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),

@@ -39,7 +39,7 @@ METHODS = {
             "DeleteStock",
             "FulfillReservation",
         ),
-        *("UpsertWarehouse", "ListWarehouses"),
+        *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},

@@ -26,7 +26,7 @@ from actors.commands import (
 )
 from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
-from rpc.messages import validation
+from rpc.messages import level_messages, validation
 from rpc.messages.page_tokens import reservation_token, stock_token
 from rpc.messages.rules import ID_RULE, Invalid, is_id, is_new_id, is_note
 
@@ -335,14 +335,14 @@ def test_fulfill() -> None:
 
 @pytest.mark.parametrize(("page_size", "limit"), [(0, 100), (1, 1), (1_000, 1_000)])
 def test_pages_have_a_default_size(page_size: int, limit: int) -> None:
-    assert validation.list_stock(stock_pb2.ListStockRequest(**ORG, page_size=page_size)).limit == limit
+    assert level_messages.list_stock(stock_pb2.ListStockRequest(**ORG, page_size=page_size)).limit == limit
     assert validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG, page_size=page_size)).limit == limit
 
 
 def test_a_list_of_stock_goes_on_where_the_last_page_ended() -> None:
     key = StockKey("org_123", "var_789", "wh_101")
     request = stock_pb2.ListStockRequest(**ORG, variant_id="var_789", page_token=stock_token(key))
-    query = validation.list_stock(request)
+    query = level_messages.list_stock(request)
     assert (query.variant_id, query.warehouse_id, query.after) == ("var_789", "", key)
 
 
@@ -355,7 +355,7 @@ def test_a_list_of_reservations_goes_on_where_the_last_page_ended() -> None:
 
 def test_everything_wrong_with_a_list_is_named() -> None:
     stock_list = stock_pb2.ListStockRequest(variant_id="\n", warehouse_id="\n", page_size=-1, page_token="?")
-    assert fields(validation.list_stock, stock_list) == [
+    assert fields(level_messages.list_stock, stock_list) == [
         "organization_id",
         "variant_id",
         "warehouse_id",

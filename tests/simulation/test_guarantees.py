@@ -88,6 +88,7 @@ def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
             rounds_s=0.0,
             hurry=0.0,
             keep_s=0,
+            default_levels=(0, 0, 0),
             aims_at_expiry=0.0,
         )
         result = run_seed(seed, options)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from actors.queries import ListReservations
+from actors.queries import FindStock, ListReservations
 from actors.records import OrderKey, RequestKey, RequestRecord, StockKey, VariantKey
 from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
@@ -41,6 +41,38 @@ class ReadingContract(StoreContract):
         assert await store.next_expiry_ms() is None
 
     # ---- lists
+
+    async def test_rows_are_found_by_their_figures_and_a_page_looks_at_a_bounded_number(
+        self, store: Store, scribe: Scribe
+    ) -> None:
+        keys = [StockKey(ORGANIZATION, f"v{v}", f"w{w}") for v in range(4) for w in range(2)]
+        await store.write([scribe.counted([(key.variant_id, key.warehouse_id, 1 + n) for n, key in enumerate(keys)])])
+
+        async def found(**query: Any) -> tuple[list[StockKey], StockKey | None]:
+            page = await store.find_stock(FindStock(ORGANIZATION, **query))
+            return [record.key for record in page.records], page.next_key
+
+        # A scribe's rows have a minimum of 1, and the first has as many.
+        assert await found(status="low_stock") == (keys[:1], None)
+        assert await found(alert_level="critical", looks_max=8) == (keys[:1], keys[7])
+        assert await found(status="out_of_stock") == await found(alert_level="warning") == ([], None)
+        assert await found(status="in_stock") == (keys[1:], None)
+        assert await found(status="in_stock", limit=3) == (keys[1:4], keys[3])
+        assert await found(status="low_stock", limit=1) == (keys[:1], None)
+        assert await found(status="low_stock", limit=1, looks_max=8) == (keys[:1], keys[0])
+        assert await found(status="in_stock", limit=3, looks_max=2) == (keys[1:2], keys[1])
+        assert await found(status="in_stock", limit=7, looks_max=8) == (keys[1:], keys[7])
+        assert await found(status="in_stock", after=keys[5]) == (keys[6:], None)
+        assert await found(status="in_stock", warehouse_id="w1", variant_prefix="v") == (keys[1::2], None)
+        assert await found(status="in_stock", variant_prefix="v2") == (keys[4:6], None)
+        assert await found(status="in_stock", variant_id="v3", after=keys[6]) == (keys[7:], None)
+
+    async def test_a_prefix_is_what_ids_begin_with_character_by_character(self, store: Store, scribe: Scribe) -> None:
+        ids = sorted(["a", "ab", "a%c", "a_d", "a\U0010ffff", "a\U0010ffffz", "a\ud7ff", "a\ue000", "b", "A", "á"])
+        await store.write([scribe.counted([(name, "w", 5) for name in ids])])
+        for prefix in ("a", "a%", "a_", "a\U0010ffff", "a\ud7ff", "\U0010ffff", "ab", "b"):
+            expected = [name for name in ids if name.startswith(prefix)]
+            assert [key.variant_id for key in await rows(store, variant_prefix=prefix)] == expected
 
     async def test_stock_is_listed_in_key_order_page_by_page(self, store: Store, scribe: Scribe) -> None:
         keys = [StockKey(ORGANIZATION, f"v{v}", f"w{w}") for v in range(4) for w in range(3)]

@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from actors.queries import ListReservations, ListStock
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
-from storage.sql import reads
+from storage.sql import reads, stock_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.migrate import VERSION_TABLE
@@ -205,28 +205,32 @@ PLANS: list[tuple[Any, set[str]]] = [
         {"SEARCH request USING PRIMARY KEY ((scope,request_id)>(?,?))"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK)),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK)),
         {"SEARCH stock USING PRIMARY KEY (organization_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"after": AFTER})),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"after": AFTER})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND (variant_id,warehouse_id)>(?,?))"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v"})),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v"})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v", "after": AFTER})),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_id": "v", "after": AFTER})),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w"})),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w"})),
         {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=?)"},
     ),
     (
-        lambda c: reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w", "after": AFTER})),
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"warehouse_id": "w", "after": AFTER})),
         {"SEARCH stock USING INDEX stock_by_warehouse (organization_id=? AND warehouse_id=? AND variant_id>?)"},
+    ),
+    (
+        lambda c: stock_reads.list_stock(c, ListStock(ORGANIZATION, **STOCK | {"variant_prefix": "v"})),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id>? AND variant_id<?)"},
     ),
     (
         lambda c: reads.list_reservations(c, ListReservations("a", **NEWEST)),

@@ -1,4 +1,4 @@
-"""The commands about warehouses, against a real server."""
+"""The commands about warehouses and levels, against a real server."""
 
 from pathlib import Path
 
@@ -34,3 +34,31 @@ async def test_a_warehouse_is_made_closed_and_reopened(tmp_path: Path) -> None:
         )
     both = await run_cli("warehouse", "org_1", "w1", "--close", "--reopen")
     assert both == (2, "", "A warehouse can be closed or reopened, not both.\n")
+
+
+async def test_levels_are_set_shown_and_searched_by(tmp_path: Path) -> None:
+    defaults = ("--default-min-stock", "1", "--default-reorder-point", "4")
+    async with running_server(tmp_path / "stock.db", *defaults) as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug:5@w1", "pot:3@w1", "tea:9@w2", *target)
+        said = "mug@w1 is low at 5 and to be ordered again at 8; it should not exceed 40.\n"
+        set_levels = ("--min", "5", "--max", "40", "--reorder-point", "8")
+        assert await run_cli("levels", "org_1", "mug@w1", *set_levels, *target) == (0, said, "")
+        table = "variant\twarehouse\tminimum\treorder_point\tmaximum\n"
+        mug, pot, tea = "mug\tw1\t5\t8\t40\n", "pot\tw1\t1\t4\tnone\n", "tea\tw2\t1\t4\tnone\n"
+        assert await run_cli("levels", "org_1", *target) == (0, table + mug + pot + tea, "")
+        assert await run_cli("levels", "org_1", "--alert", "warning", *target) == (0, table + pot, "")
+        assert await run_cli("levels", "org_1", "--warehouse", "w2", *target) == (0, table + tea, "")
+        status, out, _ = await run_cli("stock", "org_1", "--status", "low_stock", "--prefix", "m", *target)
+        assert (status, out.count("\n"), "mug" in out) == (0, 2, True)
+        nothing = (1, "", "org_1 has no such stock.\n")
+        assert await run_cli("stock", "org_1", "--alert", "critical", "--prefix", "x", *target) == nothing
+        status, _, err = await run_cli("levels", "org_1", "mug@w1", "--max", "4", *target)
+        assert (status, "min_stock 5 would exceed max_stock 4" in err) == (1, True)
+    for arguments, sentence in (
+        (("--min", "1"), "A level is set of a row: variant@warehouse.\n"),
+        (("mug@w1",), "To set levels of a row, give --min, --max or --reorder-point.\n"),
+    ):
+        assert await run_cli("levels", "org_1", *arguments) == (2, "", sentence)
+    bad = await run_cli("serve", "--default-min-stock", "5", "--default-max-stock", "4")
+    assert bad == (2, "", "The default maximum must be 0 or at least the default minimum.\n")

@@ -1,12 +1,33 @@
 from stockkeeper_client.v1 import protobuf as _field_mask_pb2
 from stockkeeper_client.v1 import inventory_pb2 as _inventory_pb2
 from stockkeeper_client.v1 import protobuf as _containers
+from stockkeeper_client.v1 import protobuf as _enum_type_wrapper
 from stockkeeper_client.v1 import protobuf as _descriptor
 from stockkeeper_client.v1 import protobuf as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class StockStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STOCK_STATUS_UNSPECIFIED: _ClassVar[StockStatus]
+    STOCK_STATUS_IN_STOCK: _ClassVar[StockStatus]
+    STOCK_STATUS_LOW_STOCK: _ClassVar[StockStatus]
+    STOCK_STATUS_OUT_OF_STOCK: _ClassVar[StockStatus]
+
+class AlertLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ALERT_LEVEL_UNSPECIFIED: _ClassVar[AlertLevel]
+    ALERT_LEVEL_CRITICAL: _ClassVar[AlertLevel]
+    ALERT_LEVEL_WARNING: _ClassVar[AlertLevel]
+STOCK_STATUS_UNSPECIFIED: StockStatus
+STOCK_STATUS_IN_STOCK: StockStatus
+STOCK_STATUS_LOW_STOCK: StockStatus
+STOCK_STATUS_OUT_OF_STOCK: StockStatus
+ALERT_LEVEL_UNSPECIFIED: AlertLevel
+ALERT_LEVEL_CRITICAL: AlertLevel
+ALERT_LEVEL_WARNING: AlertLevel
 
 class ImportStockRequest(_message.Message):
     __slots__ = ("request_id", "lines", "lines_total")
@@ -244,6 +265,44 @@ class DeleteStockResponse(_message.Message):
     message: str
     def __init__(self, message: _Optional[str] = ...) -> None: ...
 
+class StockLevels(_message.Message):
+    __slots__ = ("variant_id", "warehouse_id", "min_stock", "max_stock", "reorder_point")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    MIN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    MAX_STOCK_FIELD_NUMBER: _ClassVar[int]
+    REORDER_POINT_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    warehouse_id: str
+    min_stock: int
+    max_stock: int
+    reorder_point: int
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., reorder_point: _Optional[int] = ...) -> None: ...
+
+class SetStockLevelsRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "levels", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    levels: _containers.RepeatedCompositeFieldContainer[StockLevels]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class SetStockLevelsResponse(_message.Message):
+    __slots__ = ("message", "rows", "levels")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
+    levels: _containers.RepeatedCompositeFieldContainer[StockLevels]
+    def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ...) -> None: ...
+
 class Warehouse(_message.Message):
     __slots__ = ("warehouse_id", "name", "code", "priority", "active")
     WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -329,26 +388,34 @@ class FulfillReservationResponse(_message.Message):
     def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ...) -> None: ...
 
 class ListStockRequest(_message.Message):
-    __slots__ = ("organization_id", "variant_id", "warehouse_id", "page_size", "page_token")
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "page_size", "page_token", "variant_prefix", "status", "alert_level")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
     WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ALERT_LEVEL_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     variant_id: str
     warehouse_id: str
     page_size: int
     page_token: str
-    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    variant_prefix: str
+    status: StockStatus
+    alert_level: AlertLevel
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., variant_prefix: _Optional[str] = ..., status: _Optional[_Union[StockStatus, str]] = ..., alert_level: _Optional[_Union[AlertLevel, str]] = ...) -> None: ...
 
 class ListStockResponse(_message.Message):
-    __slots__ = ("stock_info", "next_page_token")
+    __slots__ = ("stock_info", "next_page_token", "levels")
     STOCK_INFO_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
     stock_info: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
     next_page_token: str
-    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    levels: _containers.RepeatedCompositeFieldContainer[StockLevels]
+    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
     __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token")

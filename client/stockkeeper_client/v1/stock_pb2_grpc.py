@@ -67,6 +67,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
                 _registered_method=True)
+        self.SetStockLevels = channel.unary_unary(
+                '/inventory.v1.StockService/SetStockLevels',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.SetStockLevelsRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.SetStockLevelsResponse.FromString,
+                _registered_method=True)
         self.UpsertWarehouse = channel.unary_unary(
                 '/inventory.v1.StockService/UpsertWarehouse',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.UpsertWarehouseRequest.SerializeToString,
@@ -145,6 +150,13 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetStockLevels(self, request, context):
+        """Sets from where on a row's stock is low, to be ordered again, or too much; all rows or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpsertWarehouse(self, request, context):
         """Makes a warehouse, or changes its name, code, priority, or whether it is active.
         """
@@ -212,6 +224,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeleteStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.SerializeToString,
+            ),
+            'SetStockLevels': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetStockLevels,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.SetStockLevelsRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.SetStockLevelsResponse.SerializeToString,
             ),
             'UpsertWarehouse': grpc.unary_unary_rpc_method_handler(
                     servicer.UpsertWarehouse,
@@ -404,6 +421,33 @@ class StockService:
             '/inventory.v1.StockService/DeleteStock',
             inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetStockLevels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/SetStockLevels',
+            inventory_dot_v1_dot_stock__pb2.SetStockLevelsRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.SetStockLevelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,6 +18,7 @@ class StockServiceStub:
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     AdjustStock: calls.UnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
     DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
+    SetStockLevels: calls.UnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]
     UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
@@ -32,6 +33,7 @@ class StockServiceBlockingStub(StockServiceStub):
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
     AdjustStock: calls.BlockingUnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]  # type: ignore[assignment]
     DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
+    SetStockLevels: calls.BlockingUnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]  # type: ignore[assignment]
     UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
     ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
@@ -57,6 +59,9 @@ class StockServiceServicer:
     async def DeleteStock(
         self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     ) -> stock_pb2.DeleteStockResponse: ...
+    async def SetStockLevels(
+        self, request: stock_pb2.SetStockLevelsRequest, context: grpc.aio.ServicerContext[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]
+    ) -> stock_pb2.SetStockLevelsResponse: ...
     async def UpsertWarehouse(
         self, request: stock_pb2.UpsertWarehouseRequest, context: grpc.aio.ServicerContext[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ) -> stock_pb2.UpsertWarehouseResponse: ...
