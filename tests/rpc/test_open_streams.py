@@ -112,6 +112,7 @@ async def test_a_stream_that_is_not_read_is_cut_off_and_its_place_is_free(transp
             await until(lambda: streams.statistics().streams == 0)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+        streams._unread_s = 30.0
         other = ReservationStreamStub(channel).ReserveStock()
         await other.write(message(an_order(1, items=[])))
         assert len(await replies_of(other, 1)) == 1
