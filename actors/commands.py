@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.plain_value import PlainValue
+from actors.transfer_commands import TransferCommand
 from actors.warehouse_commands import WarehouseCommand
 
 
@@ -174,7 +175,7 @@ OrderCommand = Reserve | Confirm | Ending
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | Import
+KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

@@ -11,6 +11,16 @@ from msgspec import Struct
 
 from actors.commands import Line
 from actors.records import ReservationRecord, StockRecord
+from actors.transfer_outcomes import (
+    MoreThanSent,
+    TransferCancelled,
+    TransferExists,
+    TransferIsClosed,
+    TransferNotFound,
+    TransferReceived,
+    TransferShipped,
+    WarehouseNotFound,
+)
 from actors.views import StockView
 from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
 
@@ -97,6 +107,9 @@ Fact = (
     | StockDeleted
     | WarehouseUpserted
     | LevelsSet
+    | TransferShipped
+    | TransferReceived
+    | TransferCancelled
     | StockImported
 )
 
@@ -269,6 +282,11 @@ Refusal = (
     | AdjustmentsRefused
     | WarehouseInactive
     | LevelsDisagree
+    | WarehouseNotFound
+    | TransferExists
+    | TransferNotFound
+    | TransferIsClosed
+    | MoreThanSent
     | ImportRejected
     | RequestIdReused
 )

@@ -13,7 +13,16 @@ from actors.bounds import LINES_MAX, STOCK_LOOKS_MAX
 from actors.commands import Line
 from actors.records import ReservationState, StockKey
 from actors.stock_alerts import AlertLevel, StockStatus
-from actors.views import BasketCheck, ReservationPage, StockPage, StockRows, WarehousePage
+from actors.transfer_records import TransferState
+from actors.views import (
+    BasketCheck,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    TransferFound,
+    TransferPage,
+    WarehousePage,
+)
 
 V = TypeVar("V")
 
@@ -84,4 +93,24 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses
+class GetTransfer(Query[TransferFound], frozen=True, tag=True):
+    """One transfer."""
+
+    transfer_id: str
+
+
+class ListTransfers(Query[TransferPage], frozen=True, tag=True):
+    """At most `limit` transfers, those shipped last first, beginning before `before` (None: with the newest).
+
+    An empty warehouse, or a state of None, means all; a warehouse is that of either end.
+    """
+
+    state: TransferState | None = None
+    warehouse_id: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 100
+
+
+AnyQuery = (
+    CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses | GetTransfer | ListTransfers
+)

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
+from actors.transfer_records import TransferRecord
 
 
 class Availability(Struct, frozen=True):
@@ -66,4 +67,17 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage
+class TransferFound(Struct, frozen=True, tag=True):
+    """A transfer; None: there is none."""
+
+    transfer: TransferRecord | None
+
+
+class TransferPage(Struct, frozen=True, tag=True):
+    """`next_mark` is None on the last page; otherwise the time and the id that the next one begins before."""
+
+    transfers: tuple[TransferRecord, ...]
+    next_mark: tuple[int, str] | None
+
+
+View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage | TransferFound | TransferPage

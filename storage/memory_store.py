@@ -15,7 +15,7 @@ from typing import TypeVar
 from anyio import lowlevel, sleep
 from msgspec import Struct
 
-from actors.queries import FindStock, ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -27,11 +27,13 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.views import ReservationPage
+from actors.transfer_records import TransferKey, TransferRecord
+from actors.views import ReservationPage, TransferPage
 from storage.batch import Batch, fold
 from storage.found_stock import FoundStock, cut_found
 from storage.reservation_page import cut_page
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
+from storage.transfer_page import cut_transfers
 
 ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
@@ -65,6 +67,7 @@ class Disk:
         self.reservations: dict[ReservationKey, ReservationRecord] = {}
         self.requests: dict[RequestKey, RequestRecord] = {}
         self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
+        self.transfers: dict[TransferKey, TransferRecord] = {}
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}
         self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
@@ -103,6 +106,7 @@ class Disk:
         # After this point nothing may fail.
         self.transactions.extend(transactions)
         self.warehouses.update(batch.warehouses)
+        self.transfers.update({key: transfer for key, (transfer, _) in batch.transfers.items()})
         for change in batch.stock.values():
             self._keep_row(change.after)
         for key, reservation in batch.reserved.items():
@@ -342,6 +346,23 @@ class MemoryStore:
     async def find_stock(self, query: FindStock) -> FoundStock:
         disk = await self._read("find_stock")
         return cut_found(enumerate((disk.stock[key] for key in disk.rows_of(query)), 1), query)
+
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        disk = await self._read("find_transfer")
+        return disk.transfers.get(TransferKey(organization_id, transfer_id))
+
+    async def list_transfers(self, query: ListTransfers) -> TransferPage:
+        disk = await self._read("list_transfers")
+        found = [
+            one
+            for key, one in disk.transfers.items()
+            if key.organization_id == query.organization_id
+            and query.state in (None, one.state)
+            and query.warehouse_id in ("", one.from_warehouse_id, one.to_warehouse_id)
+            and (query.before is None or (one.shipped_at_ms, one.transfer_id) < query.before)
+        ]
+        newest_first = sorted(found, key=lambda one: (one.shipped_at_ms, one.transfer_id), reverse=True)
+        return cut_transfers(newest_first, query)
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         disk = await self._read("list_reservations")

@@ -8,7 +8,17 @@ from msgspec.structs import replace
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.planner import Free, Placement, Search, placing
-from actors.queries import AnyQuery, CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    AnyQuery,
+    CheckBasket,
+    FindStock,
+    GetStock,
+    GetTransfer,
+    ListReservations,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+)
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
@@ -20,6 +30,7 @@ from actors.views import (
     StockPage,
     StockRows,
     StockView,
+    TransferFound,
     View,
     WarehousePage,
 )
@@ -64,6 +75,13 @@ class QueryTurns:
                 view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case GetTransfer():
+                found = yield from self._published(
+                    lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
+                )
+                view = TransferFound(found)
+            case ListTransfers():
+                view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
             case _ as never:

@@ -24,6 +24,7 @@ from actors.commands import (
 from actors.outcomes import Fact
 from actors.records import OrderKey
 from actors.reply import Reply
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.turn import run
 from actors.unavailable import Unavailable
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
@@ -75,6 +76,8 @@ class Router:
             case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Adjust():
                 self._requests.ask(command, reply)
             case Delete() | UpsertWarehouse() | SetLevels() | Import():
+                self._requests.ask(command, reply)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 self._requests.ask(command, reply)
             case Confirm() | Release():
                 key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

@@ -14,6 +14,7 @@ from stockkeeper_client.items import (
     to_messages,
 )
 from stockkeeper_client.levels import LevelCalls
+from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.warehouses import WarehouseCalls
 
@@ -23,7 +24,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(WarehouseCalls, LevelCalls):
+class StockClient(WarehouseCalls, LevelCalls, TransferCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

@@ -22,6 +22,7 @@ from actors.commands import (
 )
 from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction, WarehouseRecord
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 
 Names = Mapping[tuple[str, str], WarehouseRecord]
@@ -70,6 +71,8 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return "", command.reason, [], 0
         case Fulfill():
             return command.reference, "", [], 0
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+            return command.reference, command.reason, [], 0
         case Deduct() | Adjust() | Delete() | SetLevels():
             return command.reference, command.reason, [], 0
         case Receive() | Announce():

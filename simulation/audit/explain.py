@@ -31,8 +31,19 @@ from actors.outcomes import (
     StockImported,
     StockReserved,
 )
-from actors.queries import AnyQuery, CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    AnyQuery,
+    CheckBasket,
+    FindStock,
+    GetStock,
+    GetTransfer,
+    ListReservations,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+)
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit import explain_goods as goods
@@ -48,6 +59,7 @@ from simulation.audit.expected import (
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
 from simulation.audit.expected_levels import is_found_page
+from simulation.audit.explain_transfers import TransferExplainer
 from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
@@ -57,7 +69,7 @@ from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(WarehouseExplainer):
+class Explainer(WarehouseExplainer, TransferExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
@@ -92,6 +104,8 @@ class Explainer(WarehouseExplainer):
                 return self._explain_delete(command, answer, low, high)
             case UpsertWarehouse() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+                return self.explain_transfers(command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -322,6 +336,8 @@ class Explainer(WarehouseExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
+            case GetTransfer() | ListTransfers():
+                return self.explain_transfer_query(query, answer)
             case ListWarehouses():
                 changes = replay.warehouses.lsns.get(organization, [])
                 return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)

@@ -27,13 +27,18 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListTransfers, ListWarehouses
 from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
-from actors.views import ReservationPage, StockPage, WarehousePage
+from actors.transfer_commands import ShipTransfer
+from actors.transfer_outcomes import TransferReceived, TransferShipped, WarehouseNotFound
+from actors.transfer_records import TransferRecord
+from actors.views import ReservationPage, StockPage, TransferPage, WarehousePage
+from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
 from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
 from simulation.world.site_wishes import site_wish
+from simulation.world.transfer_wishes import shipped_again
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
@@ -52,6 +57,7 @@ class Shop:
         self.variants = [f"var_{n}" for n in range(1, options.variants + 1)]
         self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
         self.reservations: list[ReservationRecord] = []
+        self.transfers: list[TransferRecord] = []
         self.asked: list[Request] = []
 
     def __repr__(self) -> str:
@@ -76,6 +82,8 @@ class Shop:
         match operation.answer:
             case StockReserved(reservation) | ReservationConfirmed(reservation):
                 self.reservations.append(reservation)
+            case TransferShipped(transfer) | TransferReceived(transfer):
+                self.transfers.append(transfer)
             case ReservationPage(reservations):
                 self.reservations.extend(reservations[:1])
 
@@ -147,6 +155,9 @@ class Client:
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock | FindStock)
                 await self._do(replace(operation.request, after=key))
+            case TransferPage(next_mark=(int(), str()) as mark):
+                assert isinstance(operation.request, ListTransfers)
+                await self._do(replace(operation.request, before=mark))
             case WarehousePage(next_after=after) if after:
                 assert isinstance(operation.request, ListWarehouses)
                 await self._do(replace(operation.request, after=after))
@@ -164,6 +175,9 @@ class Client:
                 for row in rows:
                     if not row.record.total:
                         await self._do(Delete(*row.record.key, f"{_name_of(request)}-{row.record.variant_id}", "empty"))
+            case WarehouseNotFound() | WarehouseInactive() if isinstance(request, ShipTransfer):
+                for step in shipped_again(request):
+                    await self._do(step)
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation

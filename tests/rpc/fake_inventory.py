@@ -6,7 +6,16 @@ from typing import Any, TypeVar
 
 from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
-from actors.queries import CheckBasket, FindStock, GetStock, ListStock, ListWarehouses, Query
+from actors.queries import (
+    CheckBasket,
+    FindStock,
+    GetStock,
+    GetTransfer,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+    Query,
+)
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
 from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, WarehousePage
@@ -56,6 +65,7 @@ class FakeInventory:
         self.page = StockPage((a_view(),), None)
         self.reservations = ReservationPage((a_reservation(),), "")
         self.warehouses = WarehousePage((), "")
+        self.view: Any = None
         self.asked: list[object] = []
         self.arrived = asyncio.Event()
         self.gate = asyncio.Event()
@@ -83,6 +93,8 @@ class FakeInventory:
                 return StockRows(self.page.stock)
             case ListStock() | FindStock():
                 return self.page
+            case GetTransfer() | ListTransfers():
+                return self.view
             case ListWarehouses():
                 return self.warehouses
             case _:

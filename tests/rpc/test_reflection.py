@@ -40,6 +40,7 @@ METHODS = {
             "FulfillReservation",
         ),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+        *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
