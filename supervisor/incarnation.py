@@ -149,6 +149,7 @@ class Incarnation:
             dispatcher,
             sources.report_crash,
             activations_max=limits.orders_max,
+            lines_max=limits.order_lines_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)

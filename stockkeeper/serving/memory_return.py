@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LOOK_EVERY_S = 10.0
+LOOKS_SKIPPED_MAX = 63  # after times that gave nothing back, one after another: ten minutes
 GROWN = 1.1  # times what was there after the last time
 GROWN_BYTES = 16 * 1024 * 1024  # and by this much
 
@@ -62,7 +63,9 @@ class MemoryReturn:
         self._give_back = give_back
         self._look_every_s = look_every_s
         self._base_bytes = resident()
+        self._low_bytes = self._base_bytes  # the least that there was after a time
         self._times = 0
+        self._skip = self._skipped = 0
         self._working: asyncio.Task[None] | None = None
         self._look_later()
 
@@ -78,14 +81,26 @@ class MemoryReturn:
     def _look(self) -> None:
         now_bytes = self._resident()
         self._base_bytes = min(self._base_bytes, now_bytes)
-        if now_bytes > max(self._base_bytes * GROWN, self._base_bytes + GROWN_BYTES):
-            self._working = asyncio.create_task(self._work())
+        self._low_bytes = min(self._low_bytes, now_bytes)
+        if _has_grown(now_bytes, self._base_bytes):
+            self._skip = 0
+        if _has_grown(now_bytes, self._low_bytes) and self._skipped >= self._skip:
+            self._skipped = 0
+            self._working = asyncio.create_task(self._work(now_bytes))
         else:
+            self._skipped += 1
             self._look_later()
 
-    async def _work(self) -> None:
+    async def _work(self, before_bytes: int) -> None:
         await asyncio.to_thread(self._give_back)
         self._times += 1
         self._base_bytes = self._resident()
+        # What is in use now may be let go later, or be needed from now on: so it is tried again, less and less often.
+        gave_back = _has_grown(before_bytes, self._base_bytes)
+        self._skip = 0 if gave_back else min(2 * self._skip + 1, LOOKS_SKIPPED_MAX)
         self._working = None
         self._look_later()
+
+
+def _has_grown(now_bytes: int, before_bytes: int) -> bool:
+    return now_bytes > max(before_bytes * GROWN, before_bytes + GROWN_BYTES)
