@@ -15,6 +15,7 @@ import anyio
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import Struct
 
 from actors.reply import Reply
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
@@ -38,7 +39,7 @@ UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There
 log = logging.getLogger(__name__)
 
 
-class Deferred(NamedTuple):
+class Deferred(Struct, frozen=True):
     """A response that is made of the core's reply as soon as the core gives it."""
 
     reply: Reply[Any]
@@ -213,7 +214,9 @@ def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[
 
 
 def _respond(path: str, context: Context, outcome: Any) -> None:
-    if isinstance(outcome, Deferred):
+    if isinstance(outcome, Deferred) and outcome.reply.is_done:
+        _respond_to_reply(path, context, outcome)
+    elif isinstance(outcome, Deferred):
         outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
     elif isinstance(outcome, Message):
         context.answer(outcome.SerializeToString())

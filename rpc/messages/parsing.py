@@ -35,7 +35,10 @@ def parse(kind: type[M], raw: bytes) -> M:
     """
     if len(raw) > UNCOUNTED_BYTES_MAX:
         _check_count(count_fields(raw, CALL_FIELDS_MAX + 1, _nested(kind.DESCRIPTOR, CALL_LEVELS)), CALL_FIELDS_MAX)
-    return _merged(kind(), raw)
+    try:
+        return kind.FromString(raw)  # type: ignore[return-value]  # of the kind
+    except DecodeError:
+        raise _malformed(kind) from None
 
 
 async def _others_first(size_bytes: int) -> None:
@@ -130,9 +133,13 @@ def _merged(message: M, part: bytes) -> M:
     try:
         message.MergeFromString(part)
     except DecodeError:
-        text = f"The request is not a valid {message.DESCRIPTOR.name} message"
-        raise Invalid([Violation("", text)], "MALFORMED_REQUEST") from None
+        raise _malformed(type(message)) from None
     return message
+
+
+def _malformed(kind: type[M]) -> Invalid:
+    text = f"The request is not a valid {kind.DESCRIPTOR.name} message"
+    return Invalid([Violation("", text)], "MALFORMED_REQUEST")
 
 
 def _check_count(fields: int, fields_max: int) -> None:

@@ -14,6 +14,7 @@ from actors.outcomes import Fact, StockImported
 from rpc.frame import Deferred
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
+from rpc.messages import explanation_messages as explanations
 from rpc.messages import level_messages as levels
 from rpc.messages import responses, validation
 from rpc.messages import transfer_messages as transfers
@@ -82,6 +83,9 @@ class StockServicer:
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+
+    def ExplainReservation(self, request: pb.ExplainReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.answer(explanations.explain(request)), explanations.explanation)
 
     def ShipTransfer(self, request: pb.ShipTransferRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(transfers.ship_transfer(request)), transfers.shipped)
