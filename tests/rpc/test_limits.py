@@ -32,6 +32,13 @@ async def uploads_under_way(server: RpcServer, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
+async def imports_known(server: RpcServer, count: int) -> None:
+    """As many imports have said whose they are."""
+    async with asyncio.timeout(30):
+        while server._frame.imports.under_way != count:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0.005)
+
+
 async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, transport: TransportName) -> None:
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2)
     [address] = await server.start()
@@ -136,21 +143,16 @@ async def test_an_organization_leaves_an_import_for_others(fake: FakeInventory, 
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)
         imports = [stub.ImportStock() for _ in range(4)]
-        for upload, organization_id in zip(imports, ("flood", "flood", "flood", "other"), strict=True):
-            await upload.write(first_of(organization_id))
-            await uploads_under_way(server, imports.index(upload) + 1)
-        async with asyncio.timeout(20):
-            while server._frame.imports.under_way < 4:  # noqa: ASYNC110 - it does not tell
-                await asyncio.sleep(0.005)
+        for number, organization_id in enumerate(("flood", "flood", "flood", "other")):
+            await imports[number].write(first_of(organization_id))
+            await imports_known(server, number + 1)
         imports[3].cancel()
-        await uploads_under_way(server, 3)
+        await imports_known(server, 3)
         with pytest.raises(grpc.aio.AioRpcError, match="Too many imports of this organization"):
             await stub.ImportStock(iter([first_of("flood")]))
         for upload in imports:
             upload.cancel()
-        async with asyncio.timeout(20):
-            while server._frame.imports.under_way:  # noqa: ASYNC110 - it does not tell
-                await asyncio.sleep(0.005)
+        await imports_known(server, 0)
     await server.stop(0)
 
 
