@@ -21,6 +21,7 @@ from actors.transfer_outcomes import (
     TransferShipped,
     WarehouseNotFound,
 )
+from actors.views import Alternative as Alternative
 from actors.views import StockView
 from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
 
@@ -114,13 +115,6 @@ Fact = (
 )
 
 # ---- refusals ---------------------------------------------------------------------------------------------------
-
-
-class Alternative(Struct, frozen=True):
-    """Another warehouse that has some of the variant."""
-
-    warehouse_id: str
-    available: int
 
 
 class Shortage(Struct, frozen=True):

@@ -17,6 +17,7 @@ from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
 from actors.views import (
     BasketCheck,
+    Explanation,
     ReservationPage,
     StockPage,
     StockRows,
@@ -36,6 +37,12 @@ class Query(Struct, Generic[V], frozen=True):
 
 class CheckBasket(Query[BasketCheck], frozen=True, tag=True):
     """What would come of reserving these lines now? A quantity of 0 asks for the figure only."""
+
+    lines: tuple[Line, ...]
+
+
+class ExplainBasket(Query[Explanation], frozen=True, tag=True):
+    """From where would these lines be taken and why, or what is in the way?"""
 
     lines: tuple[Line, ...]
 
@@ -154,7 +161,15 @@ class ListTransfers(Query[TransferPage], frozen=True, tag=True):
 
 
 StateQuery = (
-    CheckBasket | GetStock | ListStock | FindStock | ListReservations | ListWarehouses | GetTransfer | ListTransfers
+    CheckBasket
+    | ExplainBasket
+    | GetStock
+    | ListStock
+    | FindStock
+    | ListReservations
+    | ListWarehouses
+    | GetTransfer
+    | ListTransfers
 )
 """What is asked of the present; the others ask of the past."""
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing
 from uuid import uuid4
 
+from stockkeeper_client.explaining import ExplainCalls
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
     AdjustedRow,
@@ -25,7 +26,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(WarehouseCalls, LevelCalls, TransferCalls, LedgerCalls):
+class StockClient(WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, LedgerCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

@@ -34,6 +34,7 @@ from actors.outcomes import (
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    ExplainBasket,
     FindStock,
     GetStock,
     GetTransfer,
@@ -60,10 +61,8 @@ from simulation.audit.expected import (
     refusal_of,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
-from simulation.audit.expected_levels import is_found_page
 from simulation.audit.explain_history import history_of
-from simulation.audit.explain_transfers import TransferExplainer
-from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
+from simulation.audit.explain_sites import SiteExplainer
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
 from simulation.audit.positions import Explains
@@ -72,7 +71,7 @@ from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(WarehouseExplainer, TransferExplainer):
+class Explainer(SiteExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
@@ -340,15 +339,8 @@ class Explainer(WarehouseExplainer, TransferExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
-            case GetTransfer() | ListTransfers():
-                return self.explain_transfer_query(query, answer)
-            case ListWarehouses():
-                changes = replay.warehouses.lsns.get(organization, [])
-                return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)
-            case FindStock():
-                return [replay.stock_lsns.get(organization, [])], partial(
-                    is_found_page, replay, query, answer, operation
-                )
+            case ExplainBasket() | FindStock() | GetTransfer() | ListTransfers() | ListWarehouses():
+                return self.explain_site_query(operation, query)
             case ListReservations():
 
                 def is_list(lsn: int) -> bool:

@@ -47,6 +47,7 @@ from actors.outcomes import (
 )
 from actors.queries import (
     CheckBasket,
+    ExplainBasket,
     FindStock,
     GetStock,
     GetTransfer,
@@ -175,6 +176,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _import(model, request, answer)
         case CheckBasket():
             return model if _is_checked(model, request, answer) else None
+        case ExplainBasket():
+            return model if _is_explained(model, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
@@ -351,6 +354,15 @@ def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
         rows.get((request.organization_id, line.variant_id, line.warehouse_id), (0,))[0] == line.available
         for line in answer.lines
     )
+
+
+def _is_explained(model: Model, request: ExplainBasket, answer: Any) -> bool:
+    """Whether an explanation is right about what would be served."""
+    rows = dict(model.rows)
+    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
+    does_fit = does_fit and not closed_lines(request, model.closed)
+    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
+    return bool(answer.fits == does_fit)
 
 
 def _is_listed(model: Model, request: GetStock | ListStock, answer: Any) -> bool:

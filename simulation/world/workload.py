@@ -5,7 +5,6 @@ from random import Random
 from typing import get_args
 
 import anyio
-from msgspec.structs import replace
 
 from actors.commands import (
     Confirm,
@@ -29,6 +28,7 @@ from actors.outcomes import (
 )
 from actors.queries import (
     CheckBasket,
+    ExplainBasket,
     GetStock,
     ListReservations,
     ListStock,
@@ -41,7 +41,16 @@ from actors.views import ReservationPage
 from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
-from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
+from simulation.world.count_wishes import away, counted_again, numbered
+from simulation.world.goods_wishes import (
+    adjustment,
+    announcement,
+    brought_and_deleted,
+    deletion,
+    delivery,
+    now_and_then,
+    why,
+)
 from simulation.world.history_wishes import Follower, look_back
 from simulation.world.next_pages import next_page
 from simulation.world.site_wishes import site_wish
@@ -81,7 +90,7 @@ class Shop:
             for warehouse in self.warehouses
             if (total := random.randint(0, self.options.pieces)) or random.random() < 0.8
         ] or [CountedLine("org_1", "var_1", "wh_1", "", 1, 0, 0, 0, 0, 0)]
-        return Import(tuple(_numbered(lines)), "opening")
+        return Import(tuple(numbered(lines)), "opening")
 
     def heard(self, operation: Operation) -> None:
         """Note an answer that came back to a client."""
@@ -155,6 +164,12 @@ class Client:
 
     async def _ask_of_sites(self, random: Random, number: int) -> None:
         if random.random() < self._shop.options.sites:
+            if random.random() < 0.2:
+                async with anyio.create_task_group() as both:
+                    for request in brought_and_deleted(self._shop, random, f"{self._name}-{number}"):
+                        both.start_soon(self._do, request)
+            if random.random() < 0.2:
+                await self._do(ExplainBasket(random.choice(self._shop.organizations), self._lines(random)))
             await self._do(site_wish(self._shop, random, f"{self._name}-{number}"))
 
     async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
@@ -174,7 +189,7 @@ class Client:
             case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
                 # What was counted is counted once more, so that most rows are as they were.
                 random = Random(f"{self._shop.seed}/{request.request_id}")
-                lines = _counted_again(request.lines, random, self._shop.options.pieces)
+                lines = counted_again(request.lines, random, self._shop.options.pieces)
                 await self._do(Import(lines, request.request_id + AGAIN))
             case StockReceived(rows=(MovedRow(is_new=True, record=record), *_)) if record.available:
                 await self._take_back(record, request)
@@ -298,7 +313,7 @@ class Client:
         shop = self._shop
         earlier = [request for request in shop.asked[-30:] if isinstance(request, Import)]
         if earlier and random.random() < 0.3:
-            lines_again = _counted_again(random.choice(earlier).lines, random, shop.options.pieces)
+            lines_again = counted_again(random.choice(earlier).lines, random, shop.options.pieces)
             return Import(lines_again, f"import-{name}")
         names = Random(f"{shop.seed}/names/{name}")
         lines = {
@@ -323,10 +338,10 @@ class Client:
                 )
             ]
         }
-        whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]
+        whole = [line for line in lines.values() if line.total is None or line.total >= away(line)]
         # Now and then an id that others use too: it belongs to the organizations of its lines.
         shared = f"import-{random.randrange(2)}" if random.random() < 0.2 else f"import-{name}"
-        return Import(tuple(_numbered(whole)), shared) if whole else self._goods(random, name)
+        return Import(tuple(numbered(whole)), shared) if whole else self._goods(random, name)
 
     def _again(self, random: Random, name: str) -> Request:
         """What a client asked before, word for word."""
@@ -378,20 +393,3 @@ _WISHES: tuple[Wish, ...] = (
 def _name_of(request: Request) -> str:
     """The request's id, of which follow-ups make theirs."""
     return getattr(request, "request_id", "")
-
-
-def _away(line: CountedLine) -> int:
-    return (line.damaged or 0) + (line.in_transit or 0)
-
-
-def _counted_again(lines: tuple[CountedLine, ...], random: Random, pieces: int) -> tuple[CountedLine, ...]:
-    """The same count, mostly as it was: one line has another total, or none has."""
-    if random.random() < 0.3:
-        return lines
-    place = random.randrange(len(lines))
-    other = replace(lines[place], total=_away(lines[place]) + random.randint(0, pieces * 2))
-    return (*lines[:place], other, *lines[place + 1 :])
-
-
-def _numbered(lines: list[CountedLine]) -> list[CountedLine]:
-    return [replace(line, line_number=number) for number, line in enumerate(lines, 1)]

@@ -23,6 +23,7 @@ COMMANDS = {
     "deduct": "goods_commands:deduct",
     "adjust": "goods_commands:adjust",
     "delete": "goods_commands:delete",
+    "explain": "explain_command:explain",
     "transfer": "moving_commands:transfer",
     "transfer-receive": "moving_commands:transfer_receive",
     "transfer-cancel": "moving_commands:transfer_cancel",

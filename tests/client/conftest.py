@@ -135,6 +135,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
             *("ListStock", "ListReservations"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+            "ExplainReservation",
             *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))

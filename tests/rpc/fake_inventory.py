@@ -8,6 +8,7 @@ from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
 from actors.queries import (
     CheckBasket,
+    ExplainBasket,
     FindStock,
     GetStock,
     GetTransfer,
@@ -93,7 +94,7 @@ class FakeInventory:
                 return StockRows(self.page.stock)
             case ListStock() | FindStock():
                 return self.page
-            case GetTransfer() | ListTransfers():
+            case GetTransfer() | ListTransfers() | ExplainBasket():
                 return self.view
             case ListWarehouses():
                 return self.warehouses

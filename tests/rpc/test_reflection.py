@@ -40,6 +40,7 @@ METHODS = {
             "FulfillReservation",
         ),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+        "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),
     },

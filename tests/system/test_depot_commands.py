@@ -96,3 +96,16 @@ async def test_a_transfer_is_shipped_received_in_part_and_cancelled(tmp_path: Pa
         ),
     ):
         assert await run_cli(*arguments) == (2, "", mistake)
+
+
+async def test_a_basket_is_explained(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug:9@w1", "mug:4@w2", "pot:2@w1", *target)
+        both = await run_cli("explain", "org_1", "mug:2", "pot:1", *target)
+        why = "it can serve all lines that name no warehouse, and has the most of them"
+        lines = f"2 mug from w1: {why}.\n1 pot from w1: {why}.\nIt could be reserved now.\n"
+        assert both == (0, lines, "")
+        short = await run_cli("explain", "org_1", "mug:7@w2", *target)
+        lines = "7 mug: too few are available, 3 are missing; w1 has 9.\nIt could not be reserved now.\n"
+        assert short == (1, lines, "")

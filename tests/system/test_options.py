@@ -130,6 +130,8 @@ OPTIONS = [
     ("transfers shop", "--warehouse", "", "w", "w"),
     ("transfers shop", "--rows", "", "7", 7),
     ("transfers shop", "--json", "", None, True),
+    ("explain shop mug:1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("explain shop mug:1", "--json", "", None, True),
     ("reservations shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("reservations shop", "--state", "", "active", "active"),
     ("reservations shop", "--rows", "", "007", 7),

@@ -276,6 +276,58 @@ class DeleteStockResponse(_message.Message):
     message: str
     def __init__(self, message: _Optional[str] = ...) -> None: ...
 
+class ExplainReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "items")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    items: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ExplainReservationResponse(_message.Message):
+    __slots__ = ("message", "fits", "lines")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    fits: bool
+    lines: _containers.RepeatedCompositeFieldContainer[ExplainedLine]
+    def __init__(self, message: _Optional[str] = ..., fits: _Optional[bool] = ..., lines: _Optional[_Iterable[_Union[ExplainedLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ExplainedLine(_message.Message):
+    __slots__ = ("variant_id", "quantity", "chosen", "why", "short", "alternatives", "frees_at")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    SHORT_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    FREES_AT_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    quantity: int
+    chosen: _containers.RepeatedCompositeFieldContainer[ChosenWarehouse]
+    why: str
+    short: int
+    alternatives: _containers.RepeatedCompositeFieldContainer[WarehouseStock]
+    frees_at: str
+    def __init__(self, variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., chosen: _Optional[_Iterable[_Union[ChosenWarehouse, _Mapping[str, object]]]] = ..., why: _Optional[str] = ..., short: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[WarehouseStock, _Mapping[str, object]]]] = ..., frees_at: _Optional[str] = ...) -> None: ...
+
+class ChosenWarehouse(_message.Message):
+    __slots__ = ("warehouse_id", "quantity")
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    warehouse_id: str
+    quantity: int
+    def __init__(self, warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class WarehouseStock(_message.Message):
+    __slots__ = ("warehouse_id", "available")
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    warehouse_id: str
+    available: int
+    def __init__(self, warehouse_id: _Optional[str] = ..., available: _Optional[int] = ...) -> None: ...
+
 class Transfer(_message.Message):
     __slots__ = ("transfer_id", "from_warehouse_id", "to_warehouse_id", "state", "lines", "shipped_at", "received_at", "cancelled_at")
     TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]

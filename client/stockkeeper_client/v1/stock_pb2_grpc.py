@@ -67,6 +67,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
                 _registered_method=True)
+        self.ExplainReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ExplainReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.FromString,
+                _registered_method=True)
         self.ShipTransfer = channel.unary_unary(
                 '/inventory.v1.StockService/ShipTransfer',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ShipTransferRequest.SerializeToString,
@@ -185,6 +190,13 @@ class StockServiceServicer:
     def DeleteStock(self, request, context):
         """Takes a row away that was made by mistake. It must be empty. What the ledger says of it stays, and the row can be
         made again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainReservation(self, request, context):
+        """Says from where a basket would be taken if it were reserved now and why, or what is in the way. Reserves nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,6 +333,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeleteStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.SerializeToString,
+            ),
+            'ExplainReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.SerializeToString,
             ),
             'ShipTransfer': grpc.unary_unary_rpc_method_handler(
                     servicer.ShipTransfer,
@@ -558,6 +575,33 @@ class StockService:
             '/inventory.v1.StockService/DeleteStock',
             inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ExplainReservation',
+            inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.FromString,
             options,
             channel_credentials,
             insecure,

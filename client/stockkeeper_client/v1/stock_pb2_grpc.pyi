@@ -18,6 +18,7 @@ class StockServiceStub:
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     AdjustStock: calls.UnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
     DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
+    ExplainReservation: calls.UnaryUnary[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]
     ShipTransfer: calls.UnaryUnary[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]
     ReceiveTransfer: calls.UnaryUnary[stock_pb2.ReceiveTransferRequest, stock_pb2.ReceiveTransferResponse]
     CancelTransfer: calls.UnaryUnary[stock_pb2.CancelTransferRequest, stock_pb2.CancelTransferResponse]
@@ -41,6 +42,7 @@ class StockServiceBlockingStub(StockServiceStub):
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
     AdjustStock: calls.BlockingUnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]  # type: ignore[assignment]
     DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
+    ExplainReservation: calls.BlockingUnaryUnary[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]  # type: ignore[assignment]
     ShipTransfer: calls.BlockingUnaryUnary[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]  # type: ignore[assignment]
     ReceiveTransfer: calls.BlockingUnaryUnary[stock_pb2.ReceiveTransferRequest, stock_pb2.ReceiveTransferResponse]  # type: ignore[assignment]
     CancelTransfer: calls.BlockingUnaryUnary[stock_pb2.CancelTransferRequest, stock_pb2.CancelTransferResponse]  # type: ignore[assignment]
@@ -75,6 +77,9 @@ class StockServiceServicer:
     async def DeleteStock(
         self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     ) -> stock_pb2.DeleteStockResponse: ...
+    async def ExplainReservation(
+        self, request: stock_pb2.ExplainReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]
+    ) -> stock_pb2.ExplainReservationResponse: ...
     async def ShipTransfer(
         self, request: stock_pb2.ShipTransferRequest, context: grpc.aio.ServicerContext[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]
     ) -> stock_pb2.ShipTransferResponse: ...
