@@ -59,6 +59,10 @@ class ReservationPage(Struct, frozen=True, tag=True):
     next_before: str
 
 
+class ReservationFound(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
 class WarehousePage(Struct, frozen=True, tag=True):
     """`next_after` is empty on the last page."""
 
@@ -66,4 +70,4 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage
+View = BasketCheck | StockRows | StockPage | ReservationPage | ReservationFound | WarehousePage

@@ -30,7 +30,7 @@ from actors.records import (
 from actors.views import ReservationPage
 from storage.batch import Batch, fold
 from storage.found_stock import FoundStock, cut_found
-from storage.reservation_page import cut_page
+from storage.reservation_page import cut_page, sift
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 ReservationKey = tuple[str, str]  # organization, reservation
@@ -63,6 +63,7 @@ class Disk:
         self.transactions: list[Transaction] = []
         self.stock: dict[StockKey, StockRecord] = {}
         self.reservations: dict[ReservationKey, ReservationRecord] = {}
+        self.archived: dict[ReservationKey, ReservationRecord] = {}  # moved out
         self.requests: dict[RequestKey, RequestRecord] = {}
         self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
         self.rows: list[StockKey] = []  # sorted, as are the lists below
@@ -106,7 +107,10 @@ class Disk:
         for change in batch.stock.values():
             self._keep_row(change.after)
         for key, reservation in batch.reserved.items():
-            self._index_reservation(key, reservation)
+            if key in batch.again:
+                self._keep_last(key, reservation.order)
+            else:
+                self._index_reservation(key, reservation)
         for key, reservation in (*batch.reserved.items(), *batch.moved.items()):
             self._keep_reservation(key, reservation)
         for transaction in transactions:
@@ -116,7 +120,7 @@ class Disk:
                 insort(self.answered, (transaction.at_ms, *transaction.request.key))
 
     def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
-        """Forget what was answered or has ended before a time. `transactions` stays: it is what an auditor replays."""
+        """Forget what was answered, archive what ended before a time. `transactions` stays: an auditor replays it."""
         requests = self.answered[: min(bisect_left(self.answered, (before_ms,)), rows_max)]
         del self.answered[: len(requests)]
         for _, *key in requests:
@@ -144,7 +148,7 @@ class Disk:
             for change in transaction.changes:
                 change.after.check()
         for key in batch.reserved:
-            assert key not in self.reservations, key
+            assert (key in self.reservations) is (key in batch.again), key
         for key in batch.moved:
             assert key in self.reservations, key
         new = [transaction.request.key for transaction in batch.transactions if transaction.request is not None]
@@ -174,6 +178,14 @@ class Disk:
             insort(self.orders, order)
         self.reservations_by_order.setdefault(order, []).append(key[1])
 
+    def _keep_last(self, key: ReservationKey, order: OrderKey) -> None:
+        """A reservation was taken again: it is the latest of its order now, and has not ended."""
+        self.reservations_by_order[order].remove(key[1])
+        self.reservations_by_order[order].append(key[1])
+        before = self.reservations[key]
+        if not before.holds_stock:  # it may have expired within this batch
+            del self.ended[bisect_left(self.ended, (before.ended_at_ms, *key))]
+
     def _keep_reservation(self, key: ReservationKey, reservation: ReservationRecord) -> None:
         before = self.reservations.get(key)
         if before is not None and before.state == "active":
@@ -185,7 +197,7 @@ class Disk:
         self.reservations[key] = reservation
 
     def _forget_reservation(self, key: ReservationKey) -> None:
-        reservation = self.reservations.pop(key)
+        reservation = self.archived[key] = self.reservations.pop(key)
         ids = self.reservation_ids[key[0]]
         del ids[bisect_left(ids, key[1])]
         of_order = self.reservations_by_order[reservation.order]
@@ -307,6 +319,11 @@ class MemoryStore:
         reservation = disk.reservations.get((organization_id, reservation_id))
         return None if reservation is None else reservation.order
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        disk = await self._read("load_reservation")
+        key = (organization_id, reservation_id)
+        return disk.reservations.get(key) or disk.archived.get(key)
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         disk = await self._read("load_request")
         return disk.requests.get(key)
@@ -352,6 +369,8 @@ class MemoryStore:
             ids = disk.reservation_ids.get(organization_id, [])
         end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
+        if query.is_sifted:
+            return sift(records, query)
         return cut_page((record for record in records if query.state in (None, record.state)), query)
 
     async def close(self) -> None:

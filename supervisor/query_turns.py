@@ -7,8 +7,18 @@ from msgspec.structs import replace
 
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
+from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
-from actors.queries import AnyQuery, CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    AnyQuery,
+    CheckBasket,
+    FindStock,
+    GetReservation,
+    GetStock,
+    ListReservations,
+    ListStock,
+    ListWarehouses,
+)
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
@@ -16,6 +26,7 @@ from actors.variant_stock import VariantStock
 from actors.views import (
     Availability,
     BasketCheck,
+    ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
@@ -32,7 +43,8 @@ T = TypeVar("T")
 
 
 class QueryTurns:
-    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends.
+    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends, and
+    `Refused` if what they ask for by name does not exist.
 
     Args:
         store: what lists are read from.
@@ -64,6 +76,8 @@ class QueryTurns:
                 view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case GetReservation():
+                view = yield from self._reservation(query)
             case ListWarehouses():
                 view = self._warehouse_page(query)
             case _ as never:
@@ -97,6 +111,13 @@ class QueryTurns:
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))
+
+    def _reservation(self, query: GetReservation) -> Turn[ReservationFound]:
+        asked = query.organization_id, query.reservation_id
+        found = yield from self._published(lambda: self._store.load_reservation(*asked))
+        if found is None:
+            raise Refused(ReservationNotFound(query.reservation_id))
+        return ReservationFound(found)
 
     def _warehouse_page(self, query: ListWarehouses) -> WarehousePage:
         found = self._stock.warehouses.page(

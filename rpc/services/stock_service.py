@@ -13,7 +13,7 @@ from actors.outcomes import StockImported
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import level_messages as levels
-from rpc.messages import responses, validation
+from rpc.messages import reservation_answers, reservation_requests, responses, validation
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
 from rpc.transport.transport_port import Context
@@ -72,7 +72,21 @@ class StockServicer:
         return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
+        return Deferred(self._inventory.submit(reservation_requests.fulfill(request)), reservation_answers.fulfilled)
+
+    def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(reservation_requests.extend(request)), reservation_answers.extended)
+
+    def AmendReservation(self, request: pb.AmendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(reservation_requests.amend(request)), reservation_answers.amended)
+
+    def ReacquireReservation(self, request: pb.ReacquireReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(reservation_requests.reacquire(request)), reservation_answers.reacquired)
+
+    def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> Deferred:
+        return Deferred(
+            self._inventory.answer(reservation_requests.get_reservation(request)), reservation_answers.found
+        )
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(levels.list_stock(request)), levels.stock_page)
@@ -81,5 +95,5 @@ class StockServicer:
         return Deferred(self._inventory.submit(levels.set_stock_levels(request)), levels.levels_set)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
-        query = validation.list_reservations(request)
+        query = reservation_requests.list_reservations(request)
         return Deferred(self._inventory.answer(query), partial(responses.reservation_page, query.organization_id))

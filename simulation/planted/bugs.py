@@ -14,6 +14,7 @@ from simulation.planted import (
     bugs_of_goods,
     bugs_of_levels,
     bugs_of_memory,
+    bugs_of_reservations,
     bugs_of_rules,
     bugs_of_storage,
     bugs_of_values,
@@ -31,6 +32,7 @@ _CATALOGUES = (
     bugs_of_values,
     bugs_of_memory,
     bugs_of_goods,
+    bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,
 )  # importing them fills BUGS

@@ -8,10 +8,12 @@ import anyio
 from msgspec.structs import replace
 
 from actors.commands import (
+    Amend,
     Confirm,
     CountedLine,
     Deduct,
     Delete,
+    Extend,
     Fulfill,
     Import,
     Line,
@@ -22,17 +24,22 @@ from actors.outcomes import (
     MovedRow,
     ReservationConfirmed,
     ReservationExists,
+    ReservationExpired,
+    ReservationFulfilled,
+    ReservationReacquired,
+    ReservationReleased,
     StockDeducted,
     StockImported,
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, FindStock, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import CheckBasket, FindStock, GetReservation, GetStock, ListReservations, ListStock, ListWarehouses
 from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
 from actors.views import ReservationPage, StockPage, WarehousePage
 from simulation.audit.history import Operation, Request
-from simulation.faults import Options
 from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
+from simulation.world.reservation_wishes import amendment, extension, second_try, shipment, sifted
+from simulation.world.shop import Shop, numbered
 from simulation.world.site_wishes import site_wish
 
 STATES: tuple[ReservationState, ...] = get_args(ReservationState)
@@ -40,44 +47,6 @@ STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 Call = Callable[[str, Request], Awaitable[Operation]]
 SleepUntilMs = Callable[[int], Awaitable[None]]
 """Sleeps until service time is that."""
-
-
-class Shop:
-    """What all clients know: the goods, the orders, and the reservations in answers that came back."""
-
-    def __init__(self, seed: str, options: Options) -> None:
-        self.seed = seed
-        self.options = options
-        self.organizations = [f"org_{n}" for n in range(1, options.organizations + 1)]
-        self.variants = [f"var_{n}" for n in range(1, options.variants + 1)]
-        self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
-        self.reservations: list[ReservationRecord] = []
-        self.asked: list[Request] = []
-
-    def __repr__(self) -> str:
-        goods = f"{len(self.organizations)} × {len(self.variants)} × {len(self.warehouses)}"
-        return f"<Shop {goods} reservations={len(self.reservations)} asked={len(self.asked)}>"
-
-    def opening_stock(self) -> Import:
-        """The first import: every row, perhaps without one or two that deliveries make later."""
-        random = Random(f"{self.seed}/stock")
-        lines = [
-            CountedLine(org, variant, warehouse, f"Warehouse {warehouse}", total, 0, 0, 0, 0, 0)
-            for org in self.organizations
-            for variant in self.variants
-            for warehouse in self.warehouses
-            if (total := random.randint(0, self.options.pieces)) or random.random() < 0.8
-        ] or [CountedLine("org_1", "var_1", "wh_1", "", 1, 0, 0, 0, 0, 0)]
-        return Import(tuple(_numbered(lines)), "opening")
-
-    def heard(self, operation: Operation) -> None:
-        """Note an answer that came back to a client."""
-        self.asked.append(operation.request)
-        match operation.answer:
-            case StockReserved(reservation) | ReservationConfirmed(reservation):
-                self.reservations.append(reservation)
-            case ReservationPage(reservations):
-                self.reservations.extend(reservations[:1])
 
 
 class Client:
@@ -117,7 +86,7 @@ class Client:
             await anyio.sleep(-anyio.current_time() % options.rounds_s)
         [wish] = random.choices(_WISHES, options.wishes)
         request = wish(self, random, f"{self._name}-{number}")
-        if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
+        if isinstance(request, Confirm | Release | Extend | Amend) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
@@ -144,6 +113,15 @@ class Client:
         match operation.answer:
             case StockReserved(reservation):
                 self._mine.append(reservation)
+                await self._go_on(reservation, "reserved")
+            case ReservationConfirmed(reservation):
+                await self._go_on(reservation, "confirmed")
+            case ReservationFulfilled(reservation, at_ms=at_ms):
+                await self._go_on(reservation, f"shipped at {at_ms}")
+            case ReservationExpired() if isinstance(request, Confirm):
+                await self._pay_late(request)
+            case ReservationReleased(ReservationRecord(state="expired") as record):
+                await self._pay_late(Confirm(*record.order[:1], record.reservation_id, record.order_id))
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock | FindStock)
                 await self._do(replace(operation.request, after=key))
@@ -167,6 +145,29 @@ class Client:
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
+
+    async def _go_on(self, reservation: ReservationRecord, what: str) -> None:
+        """What follows now and then: more time is needed, or a parcel leaves and later another."""
+        name = f"{reservation.reservation_id}-{what}-{self._number}"
+        random = Random(f"{self._shop.seed}/{name}")
+        if reservation.state == "active" and random.random() < 0.12:
+            await self._do(extension(reservation.organization_id, reservation.reservation_id, random, name))
+        elif reservation.holds_stock and random.random() < 0.1:
+            if random.random() < 0.3:
+                await self._wait_for_expiry(reservation.reservation_id, random)
+            await self._do(amendment(reservation, self._lines(random), random, name))
+        elif reservation.state == "confirmed" and random.random() < 0.4:
+            await self._do(shipment(reservation, random, name))
+
+    async def _pay_late(self, request: Confirm) -> None:
+        """The payment came, and the time was over: its goods are wanted again, and then it is confirmed."""
+        reservation_id = request.reservation_id
+        name = f"late-{reservation_id}-{self._number}"
+        random = Random(f"{self._shop.seed}/{name}")
+        if random.random() < 0.5:
+            operation = await self._do(second_try(request.organization_id, reservation_id, random, name))
+            if isinstance(operation.answer, ReservationReacquired) and random.random() < 0.6:
+                await self._do(request)
 
     async def _take_back(self, record: StockRecord, request: Request) -> None:
         """Undo what was a typing error: the goods go, and then the row."""
@@ -236,7 +237,18 @@ class Client:
         return Release(organization, reservation, f"cancelled by {name}")
 
     def _fulfill(self, random: Random, name: str) -> Request:
+        """Ship a reservation, mostly as a whole, or give it more time."""
         organization, reservation, _ = self._reservation(random)
+        what = Random(f"{self._shop.seed}/{name}/what").random()
+        if what < 0.15:
+            return extension(organization, reservation, random, f"extend-{name}")
+        if what < 0.25:
+            return second_try(organization, reservation, random, f"again-{name}")
+        known = self._shop.known(reservation)
+        if known is not None and what < 0.4:
+            return shipment(known, random, f"part-{name}")
+        if known is not None and what < 0.55:
+            return amendment(known, self._lines(random), random, f"amend-{name}")
         request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
         return Fulfill(organization, reservation, request_id, now_and_then(f"parcel of {request_id}"))
 
@@ -305,7 +317,7 @@ class Client:
         whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]
         # Now and then an id that others use too: it belongs to the organizations of its lines.
         shared = f"import-{random.randrange(2)}" if random.random() < 0.2 else f"import-{name}"
-        return Import(tuple(_numbered(whole)), shared) if whole else self._goods(random, name)
+        return Import(tuple(numbered(whole)), shared) if whole else self._goods(random, name)
 
     def _again(self, random: Random, name: str) -> Request:
         """What a client asked before, word for word."""
@@ -328,10 +340,15 @@ class Client:
 
     def _list_reservations(self, random: Random, name: str) -> Request:
         shop = self._shop
+        if Random(f"{shop.seed}/{name}/one").random() < 0.3:
+            return GetReservation(*self._reservation(random)[:2])
         state = random.choice(STATES) if random.random() < 0.4 else None
         order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
         lines_max = random.choice((1, 4, 1_000))
-        return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max)
+        query = ListReservations(
+            random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max
+        )
+        return sifted(query, shop, Random(f"{shop.seed}/{name}/sifted"))
 
 
 AGAIN = "-again"
@@ -370,7 +387,3 @@ def _counted_again(lines: tuple[CountedLine, ...], random: Random, pieces: int) 
     place = random.randrange(len(lines))
     other = replace(lines[place], total=_away(lines[place]) + random.randint(0, pieces * 2))
     return (*lines[:place], other, *lines[place + 1 :])
-
-
-def _numbered(lines: list[CountedLine]) -> list[CountedLine]:
-    return [replace(line, line_number=number) for number, line in enumerate(lines, 1)]

@@ -133,7 +133,8 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
         self.service = service
         for name in (
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
-            *("ListStock", "ListReservations"),
+            *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
+            *("AmendReservation", "ReacquireReservation"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))

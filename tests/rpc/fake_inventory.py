@@ -6,10 +6,19 @@ from typing import Any, TypeVar
 
 from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
-from actors.queries import CheckBasket, FindStock, GetStock, ListStock, ListWarehouses, Query
+from actors.queries import CheckBasket, FindStock, GetReservation, GetStock, ListStock, ListWarehouses, Query
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, WarehousePage
+from actors.views import (
+    Availability,
+    BasketCheck,
+    ReservationFound,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    StockView,
+    WarehousePage,
+)
 
 V = TypeVar("V")
 
@@ -55,6 +64,7 @@ class FakeInventory:
         self.lines: tuple[Availability, ...] = (a_line(),)
         self.page = StockPage((a_view(),), None)
         self.reservations = ReservationPage((a_reservation(),), "")
+        self.found: ReservationFound | Exception = ReservationFound(a_reservation())
         self.warehouses = WarehousePage((), "")
         self.asked: list[object] = []
         self.arrived = asyncio.Event()
@@ -83,6 +93,10 @@ class FakeInventory:
                 return StockRows(self.page.stock)
             case ListStock() | FindStock():
                 return self.page
+            case GetReservation():
+                if isinstance(self.found, Exception):
+                    raise self.found
+                return self.found
             case ListWarehouses():
                 return self.warehouses
             case _:

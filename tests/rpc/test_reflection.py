@@ -39,6 +39,7 @@ METHODS = {
             "DeleteStock",
             "FulfillReservation",
         ),
+        *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         *("ListStock", "ListReservations"),
     },
