@@ -9,10 +9,13 @@ import actors.order_actor
 import actors.rebooking_actor
 import actors.reservation
 import storage.sql.batch_sqlite
-from actors.amendment import amended, wishes_of
+from actors.amendment import amended, same_rows, taken_again, wishes_of
+from actors.basket import items_of
 from actors.commands import Amend
+from actors.order_history import variants_of
 from actors.rebooking_actor import RebookingActor
 from actors.records import Delta, ReservationRecord
+from actors.variant_stock import Pinned
 from simulation.planted.planting import Patches, bug
 from storage.sql import rows
 from supervisor.background.expiry_hints import ExpiryHints
@@ -130,18 +133,21 @@ def kept_lines_move() -> Patches:
 
 @bug("a reservation that holds its goods still takes them once more", "G8")
 def taken_twice() -> Patches:
-    def is_to_be_taken(reservation: ReservationRecord, now_ms: int, kept_ms: int | None) -> bool:
-        return reservation.state == "active" or right(reservation, now_ms, kept_ms)
+    def reacquire(self: RebookingActor, command: Any) -> Any:
+        before = self._reservation(command.reservation_id)
+        if before.state != "active":
+            return (yield from right(self, command))
+        services, wishes = self._services, same_rows(before)
+        wanted = self.key.organization_id, variants_of(before.items)
+        with Pinned((yield from services.rows.load(*wanted))) as variants:
 
-    def moving(before: ReservationRecord, after: ReservationRecord, variants: Any) -> Any:
-        is_again = before.expires_at_ms != after.expires_at_ms
-        return moving_right(replace(before, items=()) if is_again else before, after, variants)
+            def take(rows: Any, now_ms: int) -> ReservationRecord:
+                return taken_again(before, items_of(wishes[1], rows), now_ms + command.ttl_minutes * 60_000)
 
-    right, moving_right = actors.reservation.is_to_be_taken_again, actors.basket.moving
-    return [
-        (actors.rebooking_actor, "is_to_be_taken_again", is_to_be_taken),
-        (actors.rebooking_actor, "moving", moving),
-    ]
+            return (yield from self._rebook(command, before.moved("expired", 1), wishes, {}, variants, take))
+
+    right = RebookingActor._reacquire
+    return [(RebookingActor, "_reacquire", reacquire)]
 
 
 @bug("what was released is taken again, too", "G4", "G8")
