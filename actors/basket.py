@@ -220,14 +220,14 @@ def _refusal(lines: Sequence[Line], placements: Sequence[Placement], free: Free)
     )
     if not missing:
         return InsufficientStock(shortages)
-    first, *others = [MissingStock(*row, _alternatives(free, *row)) for row in missing]
+    first, *others = [MissingStock(*row, alternatives_to(free, *row)) for row in missing]
     return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others), shortages)
 
 
 def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse_id: str) -> StockNotFound:
     """The refusal of a row that does not exist, and where else its variant is."""
     free = {variant_id: variants[variant_id].free_if_rivals_abort()}
-    return StockNotFound(variant_id, warehouse_id, _alternatives(free, variant_id, warehouse_id))
+    return StockNotFound(variant_id, warehouse_id, alternatives_to(free, variant_id, warehouse_id))
 
 
 def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[str, VariantStock]) -> list[StockActor]:
@@ -242,7 +242,7 @@ def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[st
         return found
     free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
     first, *others = [
-        MissingStock(one.variant_id, one.warehouse_id, _alternatives(free, one.variant_id, one.warehouse_id))
+        MissingStock(one.variant_id, one.warehouse_id, alternatives_to(free, one.variant_id, one.warehouse_id))
         for one, row in zip(named, rows, strict=True)
         if row is None or not row.state.record.exists
     ]
@@ -260,10 +260,12 @@ def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Fre
         for line, placement in zip(lines, placements, strict=True)
         if placement.found and not placement.fits
     }
-    return tuple([Shortage(*row, asked[row], available, _alternatives(free, *row)) for row, available in short.items()])
+    return tuple(
+        [Shortage(*row, asked[row], available, alternatives_to(free, *row)) for row, available in short.items()]
+    )
 
 
-def _alternatives(free: Free, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
+def alternatives_to(free: Free, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
     others = [
         Alternative(other_id, available)
         for other_id, available in free.get(variant_id, {}).items()

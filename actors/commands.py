@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.plain_value import PlainValue
+from actors.transfer_commands import TransferCommand
 from actors.warehouse_commands import WarehouseCommand
 
 
@@ -221,7 +222,7 @@ OrderCommand = Reserve | OfReservation | Expire
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | Import
+KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

@@ -12,6 +12,17 @@ from msgspec import Struct
 from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
+from actors.transfer_outcomes import (
+    MoreThanSent,
+    TransferCancelled,
+    TransferExists,
+    TransferIsClosed,
+    TransferNotFound,
+    TransferReceived,
+    TransferShipped,
+    WarehouseNotFound,
+)
+from actors.views import Alternative as Alternative
 from actors.views import StockView
 from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
 
@@ -124,17 +135,13 @@ Fact = (
     | StockDeleted
     | WarehouseUpserted
     | LevelsSet
+    | TransferShipped
+    | TransferReceived
+    | TransferCancelled
     | StockImported
 )
 
 # ---- refusals ---------------------------------------------------------------------------------------------------
-
-
-class Alternative(Struct, frozen=True):
-    """Another warehouse that has some of the variant."""
-
-    warehouse_id: str
-    available: int
 
 
 class Shortage(Struct, frozen=True):
@@ -337,6 +344,11 @@ Refusal = (
     | AdjustmentsRefused
     | WarehouseInactive
     | LevelsDisagree
+    | WarehouseNotFound
+    | TransferExists
+    | TransferNotFound
+    | TransferIsClosed
+    | MoreThanSent
     | ImportRejected
     | RequestIdReused
 )

@@ -13,7 +13,18 @@ from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
 from actors.commands import Line
 from actors.records import ReservationRecord, ReservationState, StockKey
 from actors.stock_alerts import AlertLevel, StockStatus
-from actors.views import BasketCheck, ReservationFound, ReservationPage, StockPage, StockRows, WarehousePage
+from actors.transfer_records import TransferState
+from actors.views import (
+    BasketCheck,
+    Explanation,
+    ReservationFound,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    TransferFound,
+    TransferPage,
+    WarehousePage,
+)
 
 V = TypeVar("V")
 
@@ -26,6 +37,12 @@ class Query(Struct, Generic[V], frozen=True):
 
 class CheckBasket(Query[BasketCheck], frozen=True, tag=True):
     """What would come of reserving these lines now? A quantity of 0 asks for the figure only."""
+
+    lines: tuple[Line, ...]
+
+
+class ExplainBasket(Query[Explanation], frozen=True, tag=True):
+    """From where would these lines be taken and why, or what is in the way?"""
 
     lines: tuple[Line, ...]
 
@@ -116,4 +133,33 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = CheckBasket | GetStock | ListStock | FindStock | ListReservations | GetReservation | ListWarehouses
+class GetTransfer(Query[TransferFound], frozen=True, tag=True):
+    """One transfer."""
+
+    transfer_id: str
+
+
+class ListTransfers(Query[TransferPage], frozen=True, tag=True):
+    """At most `limit` transfers, those shipped last first, beginning before `before` (None: with the newest).
+
+    An empty warehouse, or a state of None, means all; a warehouse is that of either end.
+    """
+
+    state: TransferState | None = None
+    warehouse_id: str = ""
+    before: tuple[int, str] | None = None
+    limit: int = 100
+
+
+AnyQuery = (
+    CheckBasket
+    | ExplainBasket
+    | GetStock
+    | ListStock
+    | FindStock
+    | ListReservations
+    | GetReservation
+    | ListWarehouses
+    | GetTransfer
+    | ListTransfers
+)

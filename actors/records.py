@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
+from actors.transfer_records import TransferRecord
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
 
@@ -29,6 +30,9 @@ TransactionKind = Literal[
     "adjust",
     "delete",
     "levels",
+    "ship_transfer",
+    "receive_transfer",
+    "cancel_transfer",
     "warehouse",
     "import",
     "remember",
@@ -245,3 +249,4 @@ class Transaction(Struct, frozen=True):
     warehouses: tuple[WarehouseRecord, ...] = ()
     reference: str = ""  # an order, a delivery note, a shipment
     reason: str = ""
+    transfer: TransferRecord | None = None

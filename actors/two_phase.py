@@ -10,6 +10,7 @@ from actors.records import RequestRecord, ReservationRecord, Transaction, Transa
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
+from actors.transfer_records import TransferRecord
 from actors.turn import Turn
 
 
@@ -55,6 +56,7 @@ class TwoPhase(Protocol):
         reservation: ReservationRecord | None = None,
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
+        transfer: TransferRecord | None = None,
         reference: str = "",
         reason: str = "",
     ) -> Transaction:

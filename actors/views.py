@@ -1,8 +1,11 @@
 """Views: the answers to queries. They show durable state only: no reader ever sees what a crash could take back."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
+from actors.transfer_records import TransferRecord
 
 
 class Availability(Struct, frozen=True):
@@ -70,4 +73,67 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
-View = BasketCheck | StockRows | StockPage | ReservationPage | ReservationFound | WarehousePage
+class TransferFound(Struct, frozen=True, tag=True):
+    """A transfer; None: there is none."""
+
+    transfer: TransferRecord | None
+
+
+class TransferPage(Struct, frozen=True, tag=True):
+    """`next_mark` is None on the last page; otherwise the time and the id that the next one begins before."""
+
+    transfers: tuple[TransferRecord, ...]
+    next_mark: tuple[int, str] | None
+
+
+Why = Literal["named", "serves_all", "has_most", "short", "closed", "unknown"]
+
+
+class Alternative(Struct, frozen=True):
+    """Another warehouse that has some of the variant."""
+
+    warehouse_id: str
+    available: int
+
+
+class ExplainedLine(Struct, frozen=True):
+    """What would come of a line.
+
+    Args:
+        asked_warehouse_id: the one that it names; empty: none.
+        warehouse_id: the one that would serve it; empty: it would not be served.
+        why: it names that one; that one serves all lines that name none; it has the most; too few are there; the
+            warehouse that it names is not active; there is no such stock.
+        short: pieces that are missing there, for all lines on the row together.
+        alternatives: other warehouses that have some, the most first.
+        frees_at_ms: when holds that would free enough expire; 0 if that is not foreseen.
+    """
+
+    variant_id: str
+    asked_warehouse_id: str
+    quantity: int
+    warehouse_id: str
+    why: Why
+    short: int
+    alternatives: tuple[Alternative, ...]
+    frees_at_ms: int
+
+
+class Explanation(Struct, frozen=True, tag=True):
+    """`fits` says that reserving the basket would succeed now."""
+
+    fits: bool
+    lines: tuple[ExplainedLine, ...]
+
+
+View = (
+    BasketCheck
+    | StockRows
+    | StockPage
+    | ReservationPage
+    | ReservationFound
+    | WarehousePage
+    | TransferFound
+    | TransferPage
+    | Explanation
+)

@@ -23,6 +23,7 @@ from actors.commands import (
 )
 from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Note, Operation
@@ -176,6 +177,8 @@ def _command(command: Command) -> str:
             return f"Delete {command.variant_id}@{command.warehouse_id} key {command.request_id}"
         case UpsertWarehouse():
             return f"UpsertWarehouse {command.warehouse_id} active={command.is_active} key {command.request_id}"
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+            return repr(command)
         case SetLevels():
             lines = ", ".join(f"{one.variant_id}@{one.warehouse_id}" for one in command.lines)
             return f"SetLevels {lines} key {command.request_id}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.records import ReservationRecord, RowChange, Transaction, WarehouseRecord
+from actors.transfer_records import TransferKey, TransferRecord
 
 
 class Batch(Struct, frozen=True):
@@ -24,6 +25,7 @@ class Batch(Struct, frozen=True):
     again: dict[tuple[str, str], None]  # of those made, which the database has already, ended
     reserved_lsn: dict[tuple[str, str], int]
     warehouses: dict[tuple[str, str], WarehouseRecord]
+    transfers: dict[TransferKey, tuple[TransferRecord, int]]  # in their last state, and its LSN
 
     @property
     def first_lsn(self) -> int:
@@ -41,7 +43,7 @@ class Batch(Struct, frozen=True):
 def fold(transactions: Sequence[Transaction]) -> Batch:
     """Fold a non-empty batch. Asserts that it is a piece of one journal; looks at nothing but the batch."""
     assert transactions
-    batch = Batch(transactions, {}, {}, {}, {}, {}, {}, {}, {})
+    batch = Batch(transactions, {}, {}, {}, {}, {}, {}, {}, {}, {})
     lsn = transactions[0].lsn
     for transaction in transactions:
         assert transaction.lsn == lsn, f"LSN {transaction.lsn} where {lsn} should be"
@@ -49,6 +51,8 @@ def fold(transactions: Sequence[Transaction]) -> Batch:
         _fold_changes(batch.stock, transaction)
         if transaction.reservation is not None:
             _fold_reservation(batch, transaction, transaction.reservation)
+        if transaction.transfer is not None:
+            batch.transfers[transaction.transfer.key] = transaction.transfer, transaction.lsn
         for warehouse in transaction.warehouses:
             batch.warehouses[warehouse.organization_id, warehouse.warehouse_id] = warehouse
     for change in batch.stock.values():

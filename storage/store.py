@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from actors.queries import FindStock, ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -20,7 +20,8 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.views import ReservationPage
+from actors.transfer_records import TransferRecord
+from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
@@ -250,6 +251,22 @@ class Store(Protocol):
         """The page of rows that the query asks for.
 
         >>> (await store.find_stock(FindStock("shop", status="out_of_stock"))).records
+        ()
+        """
+        ...
+
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        """The organization's transfer of that id.
+
+        >>> print(await store.find_transfer("shop", "no such transfer"))
+        None
+        """
+        ...
+
+    async def list_transfers(self, query: ListTransfers) -> TransferPage:
+        """The page of transfers that the query asks for.
+
+        >>> (await store.list_transfers(ListTransfers("shop"))).transfers
         ()
         """
         ...

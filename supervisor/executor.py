@@ -26,10 +26,12 @@ from actors.idempotency import remember
 from actors.outcomes import Fact, Refused, ReservationNotFound
 from actors.records import OrderKey
 from actors.reply import Reply
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
+from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
@@ -45,7 +47,7 @@ class Executor:
 
     Args:
         orders: the activations that carry out what belongs to an order.
-        goods, deleting, importing, warehousing, levelling: carry out what belongs to none.
+        goods, deleting, importing, warehousing, levelling, transfers: carry out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """
 
@@ -57,6 +59,7 @@ class Executor:
         importing: Importing,
         warehousing: Warehousing,
         levelling: Levelling,
+        transfers: TransferDirectory,
         coordinator: Coordinator,
         journal: Journal,
         clock: ServiceClock,
@@ -67,6 +70,7 @@ class Executor:
         self._importing = importing
         self._warehousing = warehousing
         self._levelling = levelling
+        self._transfers = transfers
         self._coordinator = coordinator
         self._journal = journal
         self._clock = clock
@@ -89,6 +93,8 @@ class Executor:
                 return self._warehousing.upsert(command)
             case SetLevels():
                 return self._levelling.set_levels(command)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+                return self._transfers.carry_out(command)
             case Import():
                 return self._importing.import_stock(command)
             case _ as never:

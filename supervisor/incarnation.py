@@ -20,24 +20,25 @@ from actors.outcomes import Fact
 from actors.queries import AnyQuery, Query
 from actors.records import Transaction
 from actors.reply import Event, Reply
+from actors.transfer_actor import TransferServices
 from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
 from storage.store import Ownership, Store
-from supervisor.activations.directory import DirectoryStatistics
-from supervisor.activations.loader import LoaderStatistics
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.background.expiry import Expiry, ExpiryStatistics
-from supervisor.background.expiry_hints import ExpiryHints, ExpiryHintsStatistics
-from supervisor.background.housekeeping import Housekeeping, HousekeepingStatistics, surely_kept_ms
-from supervisor.background.learning import Learning, LearningStatistics
+from supervisor.activations.transfer_directory import TransferDirectory
+from supervisor.background.expiry import Expiry
+from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
+from supervisor.background.learning import Learning
 from supervisor.clock import ServiceClock
+from supervisor.core_statistics import Statistics
 from supervisor.executor import Executor
 from supervisor.limits import Limits
 from supervisor.open_call import OpenCall, OpenCalls
-from supervisor.ownership.heartbeat import Heartbeat, HeartbeatStatistics
-from supervisor.ownership.lease import Lease, LeaseStatistics
+from supervisor.ownership.heartbeat import Heartbeat
+from supervisor.ownership.lease import Lease
 from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
 from supervisor.store_reader import StoreReader
@@ -46,7 +47,7 @@ from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
-from supervisor.transactions.journal import Journal, JournalStatistics
+from supervisor.transactions.journal import Journal
 from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
 
@@ -73,25 +74,6 @@ class Sources(Struct, frozen=True):
     dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
     monotonic_s: Callable[[], float] = anyio.current_time
     event: Callable[[], Event] = anyio.Event
-
-
-class Statistics(Struct, frozen=True):
-    """What is in memory and what was done in this incarnation."""
-
-    calls_under_way: int
-    queries_under_way: int
-    journal: JournalStatistics
-    variants: DirectoryStatistics
-    orders: DirectoryStatistics
-    requests: DirectoryStatistics
-    variant_loads: LoaderStatistics
-    order_loads: LoaderStatistics
-    expiry: ExpiryStatistics
-    expiry_hints: ExpiryHintsStatistics
-    housekeeping: HousekeepingStatistics
-    learning: LearningStatistics
-    lease: LeaseStatistics
-    heartbeat: HeartbeatStatistics
 
 
 class Incarnation:
@@ -173,18 +155,8 @@ class Incarnation:
         goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
         importing = Importing(self._clock, self._coordinator, journal, self.stock)
         deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
-        answering = Answering(self._clock, self._coordinator, journal)
-        executor = Executor(
-            self.orders,
-            goods,
-            deleting,
-            importing,
-            Warehousing(answering, self.stock.warehouses),
-            Levelling(answering, self.stock),
-            self._coordinator,
-            journal,
-            self._clock,
-        )
+        self.transfers = self._build_transfers(reader, dispatcher)
+        executor = self._build_executor(goods, deleting, importing)
         self.requests = RequestDirectory(
             journal.wait_durable,
             reader.load_request,
@@ -196,7 +168,34 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(self._store, reader, self.stock, self.lease)
+        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease)
+
+    def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
+        return TransferDirectory(
+            TransferServices(self._clock, self._coordinator, self.journal, self.stock),
+            self.journal.wait_durable,
+            reader.find_transfer,
+            self._sources.new_id,
+            dispatcher,
+            self._sources.report_crash,
+            activations_max=self._limits.orders_max,
+            mailbox_messages_max=self._limits.mailbox_messages_max,
+        )
+
+    def _build_executor(self, goods: Goods, deleting: Deleting, importing: Importing) -> Executor:
+        answering = Answering(self._clock, self._coordinator, self.journal)
+        return Executor(
+            self.orders,
+            goods,
+            deleting,
+            importing,
+            Warehousing(answering, self.stock.warehouses),
+            Levelling(answering, self.stock),
+            self.transfers,
+            self._coordinator,
+            self.journal,
+            self._clock,
+        )
 
     def _build_background(self) -> None:
         store, limits = self._store, self._limits
@@ -310,6 +309,7 @@ class Incarnation:
             self.stock.statistics(),
             self.orders.statistics(),
             self.requests.statistics(),
+            self.transfers.statistics(),
             self.stock.loader.statistics(),
             self.orders.loader.statistics(),
             self.expiry.statistics(),
@@ -361,6 +361,7 @@ class Incarnation:
             self.stock.passivate_idle()
             self.orders.passivate_idle()
             self.requests.passivate_idle()
+            self.transfers.passivate_idle()
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:

@@ -7,37 +7,45 @@ from msgspec.structs import replace
 
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
+from actors.explanation import explained
 from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    ExplainBasket,
     FindStock,
     GetReservation,
     GetStock,
+    GetTransfer,
     ListReservations,
     ListStock,
+    ListTransfers,
     ListWarehouses,
 )
-from actors.records import StockRecord
+from actors.records import StockKey, StockRecord
 from actors.reply import Reply
 from actors.turn import Doing, Turn
 from actors.variant_stock import VariantStock
 from actors.views import (
     Availability,
     BasketCheck,
+    Explanation,
     ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
     StockView,
+    TransferFound,
     View,
     WarehousePage,
 )
 from storage.store import Store
 from supervisor.activations.stock_directory import StockDirectory
+from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
 
@@ -50,13 +58,25 @@ class QueryTurns:
         store: what lists are read from.
         reader: reads them.
         stock: the rows in memory.
+        hints: say when holds that are in the way expire.
+        journal: knows what is durable.
         lease: says when answers from memory may be given.
     """
 
-    def __init__(self, store: Store, reader: StoreReader, stock: StockDirectory, lease: Lease) -> None:
+    def __init__(
+        self,
+        store: Store,
+        reader: StoreReader,
+        stock: StockDirectory,
+        hints: ExpiryHints,
+        journal: Journal,
+        lease: Lease,
+    ) -> None:
         self._store = store
         self._reader = reader
         self._stock = stock
+        self._hints = hints
+        self._journal = journal
         self._lease = lease
 
     def __repr__(self) -> str:
@@ -68,6 +88,8 @@ class QueryTurns:
         match query:
             case CheckBasket():
                 view = yield from self._check(query)
+            case ExplainBasket():
+                view = yield from self._explain(query)
             case GetStock():
                 view = yield from self._rows(query)
             case ListStock():
@@ -78,6 +100,13 @@ class QueryTurns:
                 view = yield from self._reservation_page(query)
             case GetReservation():
                 view = yield from self._reservation(query)
+            case GetTransfer():
+                found = yield from self._published(
+                    lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
+                )
+                view = TransferFound(found)
+            case ListTransfers():
+                view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
             case _ as never:
@@ -91,6 +120,22 @@ class QueryTurns:
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
         closed = self._stock.warehouses.durably_closed.get(wanted[0], NONE_CLOSED)
         return (yield from _basket_check(query.lines, variants, closed))
+
+    def _explain(self, query: ExplainBasket) -> Turn[Explanation]:
+        organization_id = query.organization_id
+        wanted = organization_id, dict.fromkeys([line.variant_id for line in query.lines])
+        variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
+        closed = self._stock.warehouses.durably_closed.get(organization_id, NONE_CLOSED)
+        free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+        placements = yield from _placed_elsewhere(query.lines, free, closed)
+
+        def frees_at(variant_id: str, warehouse_id: str, short: int) -> int | None:
+            return self._hints.freed_at_ms(StockKey(organization_id, variant_id, warehouse_id), short)
+
+        explanation = explained(query.lines, placements, free, closed, frees_at)
+        # The hints know of what is decided, which nothing may show before it is durable.
+        told: Explanation = yield self._journal.answered(explanation)
+        return told
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)

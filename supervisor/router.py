@@ -27,6 +27,7 @@ from actors.commands import (
 from actors.outcomes import Fact
 from actors.records import OrderKey
 from actors.reply import Reply
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.turn import run
 from actors.unavailable import Unavailable
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
@@ -78,6 +79,8 @@ class Router:
             case Reserve() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
             case Receive() | Announce() | Deduct() | Adjust() | Delete() | UpsertWarehouse() | SetLevels() | Import():
+                self._requests.ask(command, reply)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 self._requests.ask(command, reply)
             case Confirm() | Release():
                 key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

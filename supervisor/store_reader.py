@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
+from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
 from storage.store import StorageError, Store
 from supervisor.transactions.journal import Journal
@@ -59,6 +60,10 @@ class StoreReader:
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         """The order that a reservation belongs to. Raises Unavailable."""
         return await self.read(self._store.find_reservation(organization_id, reservation_id))
+
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        """A transfer. Raises Unavailable."""
+        return await self.read(self._store.find_transfer(organization_id, transfer_id))
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         """What was answered under an idempotency key. Raises Unavailable."""

@@ -19,7 +19,8 @@ from actors.queries import Query
 from actors.reply import Reply
 from actors.unavailable import database_down, shutting_down
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
-from supervisor.incarnation import Incarnation, Sources, Statistics, incarnation
+from supervisor.core_statistics import Statistics
+from supervisor.incarnation import Incarnation, Sources, incarnation
 from supervisor.limits import Limits
 
 log = logging.getLogger(__name__)

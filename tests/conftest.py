@@ -18,9 +18,16 @@ import pytest
 import sniffio
 import trio.lowlevel
 
+from tests.late_events import ignore_late_events
 from tests.turn_limit import TurnLimit, watched_turns
 
 TIME_LIMIT_S = 240  # before `timeout` in pyproject.toml
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_events_of_earlier_tests() -> Generator[None, None, None]:
+    with ignore_late_events():
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

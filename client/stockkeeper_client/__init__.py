@@ -4,11 +4,21 @@ from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
 from stockkeeper_client.client import InventoryClient
 from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
-from stockkeeper_client.items import AdjustedRow, CountedTotal, Item, ReceivedLine, RowLevels, StockLine
+from stockkeeper_client.items import (
+    AdjustedRow,
+    ArrivedPieces,
+    CountedTotal,
+    Item,
+    ReceivedLine,
+    RowLevels,
+    ShippedPieces,
+    StockLine,
+)
 from stockkeeper_client.stock import StockClient
 
 __all__ = [
     "AdjustedRow",
+    "ArrivedPieces",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",
@@ -22,6 +32,7 @@ __all__ = [
     "ReceivedLine",
     "RetryPolicy",
     "RowLevels",
+    "ShippedPieces",
     "StockClient",
     "StockLine",
     "error_details",

@@ -77,6 +77,28 @@ class RowLevels(TypedDict):
     reorder_point: NotRequired[int]
 
 
+class ShippedPieces(TypedDict):
+    """Pieces that leave for another warehouse.
+
+    >>> pieces: ShippedPieces = {"variant_id": "mug", "quantity": 3}
+    """
+
+    variant_id: str
+    quantity: int
+
+
+class ArrivedPieces(TypedDict):
+    """What has come of a transfer: pieces that can be sold, that came damaged, and that are known not to come.
+
+    >>> came: ArrivedPieces = {"variant_id": "mug", "quantity": 2, "missing_quantity": 1}
+    """
+
+    variant_id: str
+    quantity: NotRequired[int]
+    damaged_quantity: NotRequired[int]
+    missing_quantity: NotRequired[int]
+
+
 class StockLine(TypedDict):
     """A line of an import. A figure that is absent, or None, stays as it is.
 

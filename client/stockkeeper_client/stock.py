@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import aclosing
 from uuid import uuid4
 
+from stockkeeper_client.explaining import ExplainCalls
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
     AdjustedRow,
@@ -15,6 +16,7 @@ from stockkeeper_client.items import (
 )
 from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.reservation_calls import ReservationCalls
+from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.warehouses import WarehouseCalls
 
@@ -24,7 +26,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(ReservationCalls, WarehouseCalls, LevelCalls):
+class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

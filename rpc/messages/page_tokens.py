@@ -31,11 +31,20 @@ class WarehouseMark(NamedTuple):
     list: Literal["warehouses"] = "warehouses"  # so that no other list's token is taken for one
 
 
-Mark = StockKey | ReservationMark | WarehouseMark
+class TransferMark(NamedTuple):
+    """The next page of transfers begins before this id of that time."""
+
+    organization_id: str
+    transfer_id: str
+    shipped_at_ms: int
+
+
+Mark = StockKey | ReservationMark | WarehouseMark | TransferMark
 
 _stock_keys = msgspec.json.Decoder(StockKey)
 _reservation_marks = msgspec.json.Decoder(ReservationMark)
 _warehouse_marks = msgspec.json.Decoder(WarehouseMark)
+_transfer_marks = msgspec.json.Decoder(TransferMark)
 
 
 def stock_token(after: StockKey | None) -> str:
@@ -62,6 +71,22 @@ def read_warehouse_token(token: str, organization_id: str) -> str:
     mark = _warehouse_marks.decode(_decode(token))
     _check(mark, organization_id)
     return mark.warehouse_id
+
+
+def transfer_token(organization_id: str, before: tuple[int, str] | None) -> str:
+    """The token of the page that begins before this time and id; empty for None, as the last page has it."""
+    return "" if before is None else _encode(TransferMark(organization_id, before[1], before[0]))
+
+
+def read_transfer_token(token: str, organization_id: str) -> tuple[int, str]:
+    """The time and the id that the page begins before.
+
+    Raises:
+        ValueError: it is no token of this organization's transfers.
+    """
+    mark = _transfer_marks.decode(_decode(token))
+    _check(mark, organization_id)
+    return mark.shipped_at_ms, mark.transfer_id
 
 
 def read_stock_token(token: str, organization_id: str) -> StockKey | None:
@@ -101,5 +126,5 @@ def _decode(token: str) -> bytes:
 
 
 def _check(mark: Mark, organization_id: str) -> None:
-    if mark[0] != organization_id or not all(map(is_id, mark)):
+    if mark[0] != organization_id or not all(is_id(part) for part in mark if isinstance(part, str)):
         raise ValueError("of another list")

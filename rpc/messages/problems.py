@@ -36,10 +36,18 @@ from actors.outcomes import (
     StockNotEmpty,
     StockNotFound,
 )
+from actors.transfer_outcomes import (
+    MoreThanSent,
+    TransferExists,
+    TransferIsClosed,
+    TransferNotFound,
+    WarehouseNotFound,
+)
 from actors.unavailable import Unavailable
 from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
+from rpc.messages.transfer_problems import describe_transfer_refusal
 
 INTERNAL = Problem(StatusCode.INTERNAL, "INTERNAL", "Internal error")
 
@@ -113,6 +121,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _warehouse_inactive(refusal)
         case LevelsDisagree():
             return _levels_disagree(refusal)
+        case WarehouseNotFound() | TransferExists() | TransferNotFound() | TransferIsClosed() | MoreThanSent():
+            return describe_transfer_refusal(refusal)
         case ImportRejected():
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):

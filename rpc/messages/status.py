@@ -28,6 +28,7 @@ from actors.outcomes import (
     TooLargeRow,
     UnaskedShipment,
 )
+from actors.transfer_outcomes import Excess
 from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Violation
@@ -77,7 +78,7 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
     metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     retry_after_ms: int = 0
-    listed: Sequence[Violation] | Sequence[RowProblem] | Sequence[RefusedLine] = ()
+    listed: Sequence[Violation] | Sequence[RowProblem] | Sequence[Excess] | Sequence[RefusedLine] = ()
     listed_total: int = 0  # 0: as many as there are in `listed`
 
 
@@ -147,6 +148,7 @@ def _list_message(problem: Problem, room: int) -> Message:
             | UnaskedShipment()
             | ClosedRow()
             | DisagreeingLevels()
+            | Excess()
         ):
             return PreconditionFailure(violations=entries)
         case RefusedLine():
@@ -162,7 +164,7 @@ def _fitting(entries: Iterable[Message], room: int) -> Iterator[Any]:
         yield entry
 
 
-def _entry(listed: Violation | RowProblem | RefusedLine) -> Message:
+def _entry(listed: Violation | RowProblem | Excess | RefusedLine) -> Message:
     match listed:
         case Violation(field=field, description=description):
             return BadRequest.FieldViolation(field=field, description=description)
@@ -183,6 +185,9 @@ def _entry(listed: Violation | RowProblem | RefusedLine) -> Message:
             return _precondition("WAREHOUSE_INACTIVE", listed, "the warehouse is not active")
         case DisagreeingLevels(min_stock=least, max_stock=most):
             return _precondition("LEVELS_DISAGREE", listed, f"min_stock {least} would exceed max_stock {most}")
+        case Excess():
+            what = f"{listed.open} of {listed.sent} are on their way, and {listed.reported} were reported"
+            return PreconditionFailure.Violation(type="MORE_THAN_SENT", subject=listed.variant_id, description=what)
         case RefusedLine():
             return ImportLineError(line_number=listed.line_number, reason=listed.reason)
 

@@ -12,8 +12,10 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 from actors.outcomes import StockImported
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
+from rpc.messages import explanation_messages as explanations
 from rpc.messages import level_messages as levels
 from rpc.messages import reservation_answers, reservation_requests, responses, validation
+from rpc.messages import transfer_messages as transfers
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
 from rpc.transport.transport_port import Context
@@ -63,6 +65,26 @@ class StockServicer:
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+
+    def ExplainReservation(self, request: pb.ExplainReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.answer(explanations.explain(request)), explanations.explanation)
+
+    def ShipTransfer(self, request: pb.ShipTransferRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(transfers.ship_transfer(request)), transfers.shipped)
+
+    def ReceiveTransfer(self, request: pb.ReceiveTransferRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(transfers.receive_transfer(request)), transfers.received)
+
+    def CancelTransfer(self, request: pb.CancelTransferRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.submit(transfers.cancel_transfer(request)), transfers.cancelled)
+
+    def GetTransfer(self, request: pb.GetTransferRequest, context: Context) -> Deferred:
+        query = transfers.get_transfer(request)
+        return Deferred(self._inventory.answer(query), transfers.found(query.transfer_id))
+
+    def ListTransfers(self, request: pb.ListTransfersRequest, context: Context) -> Deferred:
+        query = transfers.list_transfers(request)
+        return Deferred(self._inventory.answer(query), transfers.page(query.organization_id))
 
     def UpsertWarehouse(self, request: pb.UpsertWarehouseRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(warehouses.upsert_warehouse(request)), warehouses.upserted)

@@ -21,10 +21,17 @@ from actors.commands import (
     Reserve,
 )
 from actors.records import Transaction
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.expected import lines_asked
 from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
 from simulation.audit.replay import items_asked
+
+KIND_OF_TRANSFER_COMMAND = {
+    "ShipTransfer": "ship_transfer",
+    "ReceiveTransfer": "receive_transfer",
+    "CancelTransfer": "cancel_transfer",
+}
 
 
 def cause_of(request: Command) -> object:
@@ -41,6 +48,8 @@ def cause_of(request: Command) -> object:
             return ("delete", request.organization_id, request.request_id, request.variant_id, request.warehouse_id)
         case UpsertWarehouse():
             return ("warehouse", request.organization_id, request.request_id, request.warehouse_id)
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+            return (KIND_OF_TRANSFER_COMMAND[type(request).__name__], request.organization_id, request.request_id)
         case SetLevels():
             return ("levels", request.organization_id, request.request_id)
         case Import():
@@ -69,7 +78,7 @@ def cause_in(transaction: Transaction) -> object | None:
             return (transaction.kind, *((request.scope, request.request_id) if request is not None else ("?",)), *rows)
         case "warehouse":
             return ("warehouse", *cause_in_warehouses(transaction))
-        case "import" | "levels":
+        case "import" | "levels" | "ship_transfer" | "receive_transfer" | "cancel_transfer":
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":
             return None

@@ -25,6 +25,7 @@ from actors.commands import (
 )
 from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction, WarehouseRecord
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.amendments import why_not_amended
 from simulation.audit.shipments import why_not_shipped
@@ -90,6 +91,8 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return command.reference, command.reason, [], 0
         case Extend() | Reacquire():
             return command.reference, command.reason, [], command.ttl_minutes * 60_000
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+            return command.reference, command.reason, [], 0
         case Deduct() | Adjust() | Delete() | SetLevels():
             return command.reference, command.reason, [], 0
         case Receive() | Announce():

@@ -36,14 +36,18 @@ from actors.outcomes import (
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    ExplainBasket,
     FindStock,
     GetReservation,
     GetStock,
+    GetTransfer,
     ListReservations,
     ListStock,
+    ListTransfers,
     ListWarehouses,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit import explain_goods as goods
@@ -57,9 +61,8 @@ from simulation.audit.expected import (
     sifted_page,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
-from simulation.audit.expected_levels import is_found_page
 from simulation.audit.explain_reservations import ReservationMoves
-from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
+from simulation.audit.explain_sites import SiteExplainer
 from simulation.audit.history import Operation
 from simulation.audit.places import Places
 from simulation.audit.positions import Explains
@@ -67,7 +70,7 @@ from simulation.audit.replay import Replay, items_asked
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(Places, WarehouseExplainer):
+class Explainer(Places, SiteExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
@@ -109,6 +112,8 @@ class Explainer(Places, WarehouseExplainer):
                 return self._explain_delete(command, answer, low, high)
             case UpsertWarehouse() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
+            case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+                return self.explain_transfers(command, answer, low, high)
             case Import():
                 return self._explain_import(command, answer, low, high)
             case Expire():
@@ -291,13 +296,8 @@ class Explainer(Places, WarehouseExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
-            case ListWarehouses():
-                changes = replay.warehouses.lsns.get(organization, [])
-                return [changes], lambda lsn: is_warehouse_page(replay, query, answer, lsn)
-            case FindStock():
-                return [replay.stock_lsns.get(organization, [])], partial(
-                    is_found_page, replay, query, answer, operation
-                )
+            case ExplainBasket() | FindStock() | GetTransfer() | ListTransfers() | ListWarehouses():
+                return self.explain_site_query(operation, query)
             case ListReservations():
 
                 def is_list(lsn: int) -> bool:

@@ -6,8 +6,7 @@ exponential in the worst case: it takes histories of a few dozen operations. Tim
 expires.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import product
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -41,11 +40,25 @@ from actors.outcomes import (
     StockNotFound,
     StockReserved,
 )
-from actors.queries import CheckBasket, FindStock, GetReservation, GetStock, ListReservations, ListStock, ListWarehouses
+from actors.queries import (
+    CheckBasket,
+    ExplainBasket,
+    FindStock,
+    GetReservation,
+    GetStock,
+    GetTransfer,
+    ListReservations,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+)
+from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from simulation.audit.basket_model import exists, fits, unknown
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
 from simulation.audit.reservation_model import Booking, is_found_so, move
+from simulation.audit.transfer_model import Sent, after_transfer, is_told_so
 from simulation.audit.warehouse_model import (
     are_found,
     closed_after,
@@ -68,6 +81,7 @@ class Model(NamedTuple):
     latest: tuple[tuple[tuple[str, str], str], ...] = ()
     requests: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
     closed: tuple[tuple[str, str], ...] = ()  # warehouses that are not active
+    transfers: tuple[tuple[tuple[str, str], Sent], ...] = ()
 
 
 class TooLong(Exception):
@@ -151,8 +165,17 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
             return _import(model, request, answer)
         case CheckBasket():
             return model if _is_checked(model, request, answer) else None
+        case ExplainBasket():
+            return model if _is_explained(model, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+            moved = after_transfer(dict(model.rows), dict(model.transfers), model.closed, request, answer)
+            if moved is None:
+                return None
+            return model._replace(rows=tuple(sorted(moved[0].items())), transfers=tuple(sorted(moved[1].items())))
+        case GetTransfer() | ListTransfers():
+            return model if is_told_so(dict(model.transfers), request, answer) else None
         case FindStock():
             return model if are_found(dict(model.rows), answer) else None
         case ListReservations():
@@ -187,8 +210,8 @@ def _is_short(model: Model, request: Reserve | Deduct, answer: Any) -> bool:
     rows = dict(model.rows)
     able = open_rows(rows, model.closed)
     if isinstance(answer, StockNotFound):
-        return _unknown(rows, request) == (answer.variant_id, answer.warehouse_id)
-    is_short = _unknown(rows, request) is None and not _fits(able, request.organization_id, request.lines)
+        return unknown(rows, request) == (answer.variant_id, answer.warehouse_id)
+    is_short = unknown(rows, request) is None and not fits(able, request.organization_id, request.lines)
     if not isinstance(answer, InsufficientStock) or not is_short:
         return False
     for short in answer.shortages:
@@ -281,14 +304,23 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
 
 def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
     rows = dict(model.rows)
-    fits = all(_exists(rows, request.organization_id, line) for line in request.lines)
-    fits = fits and _fits(open_rows(rows, model.closed), request.organization_id, request.lines)
-    if answer.all_available != fits:
+    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
+    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
+    if answer.all_available != does_fit:
         return False
     return all(
         rows.get((request.organization_id, line.variant_id, line.warehouse_id), (0,))[0] == line.available
         for line in answer.lines
     )
+
+
+def _is_explained(model: Model, request: ExplainBasket, answer: Any) -> bool:
+    """Whether an explanation is right about what would be served."""
+    rows = dict(model.rows)
+    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
+    does_fit = does_fit and not closed_lines(request, model.closed)
+    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
+    return bool(answer.fits == does_fit)
 
 
 def _is_listed(model: Model, request: GetStock | ListStock, answer: Any) -> bool:
@@ -319,35 +351,6 @@ def _are_reservations(model: Model, request: ListReservations, answer: Any) -> b
     if request.is_sifted:  # which of them are wanted is the auditor's to say
         return all(one in expected for one in found)
     return expected[: len(found)] == found and (bool(answer.next_before) or found == expected)
-
-
-def _fits(rows: Mapping[RowKey, Row], organization: str, lines: Sequence[Line]) -> bool:
-    """By trying every choice of warehouses."""
-    choices = [
-        [line.warehouse_id]
-        if line.warehouse_id
-        else [key[2] for key in rows if key[:2] == (organization, line.variant_id)]
-        for line in lines
-    ]
-    for choice in product(*choices):
-        wanted: dict[RowKey, int] = {}
-        for line, warehouse in zip(lines, choice, strict=True):
-            key = (organization, line.variant_id, warehouse)
-            wanted[key] = wanted.get(key, 0) + line.quantity
-        if all(key in rows and rows[key][0] >= quantity for key, quantity in wanted.items()):
-            return True
-    return False
-
-
-def _exists(rows: Mapping[RowKey, Row], organization: str, line: Line) -> bool:
-    return any(key[:2] == (organization, line.variant_id) and line.warehouse_id in ("", key[2]) for key in rows)
-
-
-def _unknown(rows: Mapping[RowKey, Row], request: Reserve | Deduct) -> tuple[str, str] | None:
-    for line in request.lines:
-        if not _exists(rows, request.organization_id, line):
-            return line.variant_id, line.warehouse_id
-    return None
 
 
 def _asked(lines: Sequence[Line]) -> tuple[tuple[str, str, int], ...]:

@@ -24,6 +24,7 @@ from simulation.audit.amendments import why_no_rebooking
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.legal_goods import is_legal, levels_of, why_no_deletion, why_no_successor
 from simulation.audit.legal_moves import deltas_of, why_no_move
+from simulation.audit.replayed_transfers import ReplayedTransfers
 from simulation.audit.replayed_warehouses import ReplayedWarehouses
 from simulation.audit.timeline import Timeline
 from simulation.disks.watched_disk import Move
@@ -70,6 +71,7 @@ class Replay:
         self.reservation_ids: dict[str, list[str]] = {}
         self.reservations_of_row: dict[StockKey, dict[str, None]] = {}
         self.warehouses = ReplayedWarehouses()
+        self.transfers = ReplayedTransfers()
         self.latest: dict[OrderKey, Timeline[str]] = {}
         self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
         self.moves = moves
@@ -169,13 +171,15 @@ class Replay:
                 written = [change for change in transaction.changes if change.before.exists]
                 if any(replace(change.before, version=change.after.version) == change.after for change in written):
                     self._wrong("G8", "a count writes a row that it leaves as it was")
+            case "ship_transfer" | "receive_transfer" | "cancel_transfer":
+                pass  # `ReplayedTransfers` judges it
             case "warehouse":
                 if deltas or len(transaction.warehouses) != 1:
                     self._wrong("G8", "a change of a warehouse changes stock, or not one warehouse")
             case "remember":
                 if deltas or transaction.request is None:
                     self._wrong("G8", "a remembered answer changes stock")
-        for sentence in self.warehouses.apply(transaction):
+        for sentence in (*self.warehouses.apply(transaction), *self.transfers.apply(transaction)):
             self._wrong("G8", sentence)
         request = transaction.request
         if request is not None:

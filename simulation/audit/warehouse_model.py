@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.commands import Deduct, Reserve
 from actors.outcomes import StockNotFound
-from actors.queries import ListWarehouses
+from actors.queries import ExplainBasket, ListWarehouses
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
 from simulation.audit.goods_model import RowKey, Rows
@@ -19,7 +19,7 @@ def open_rows(rows: Rows, closed: Closed) -> Rows:
     return {key: row for key, row in rows.items() if (key[0], key[2]) not in closed}
 
 
-def closed_lines(request: Reserve | Deduct, closed: Closed) -> set[tuple[str, str]]:
+def closed_lines(request: Reserve | Deduct | ExplainBasket, closed: Closed) -> set[tuple[str, str]]:
     """The lines that name what is closed."""
     there = [(line.variant_id, line.warehouse_id) for line in request.lines]
     return {line for line in there if (request.organization_id, line[1]) in closed}

@@ -32,6 +32,13 @@ _COLUMNS = {
         *(f"{state}_after" for state in STATES),
         *("reference", "reason", "reservation_id", "order_id"),
     ),
+    "transfer": (
+        *("organization_id", "transfer_id", "from_warehouse_id", "to_warehouse_id", "state", "shipped_at", "ended_at"),
+        "lsn",
+    ),
+    "transfer_line": (
+        *("organization_id", "transfer_id", "line", "variant_id", "sent", "received", "damaged", "missing"),
+    ),
     "request": ("scope", "request_id", "fingerprint", "outcome", "lsn", "at"),
 }
 
@@ -59,6 +66,8 @@ def tables_of(
         "stock": {_stock(record) for record in _last_records(journal) if record.exists},
         "stock_movement": set(movements[movements_moved:]),
         "stock_movement_archive": set(movements[:movements_moved]),
+        "transfer": _last(_transfers(journal), keys=2),
+        "transfer_line": _last(_transfer_lines(journal), keys=3),
         "request": _last(_requests(journal), keys=2),
     }
     reservations = _reservations(journal)
@@ -128,6 +137,24 @@ def _items(reservation: ReservationRecord) -> Iterator[Row]:
         where = (item.variant_id, item.warehouse_id, item.requested_warehouse_id, item.stock_id)
         pieces = (item.quantity, item.stock_before, item.stock_after, item.fulfilled)
         yield (reservation.organization_id, reservation.reservation_id, line, *where, *pieces)
+
+
+def _transfers(journal: Sequence[Transaction]) -> Iterator[Row]:
+    for transaction in journal:
+        one = transaction.transfer
+        if one is not None:
+            ended = ms_to_text(one.ended_at_ms) if one.ended_at_ms else None
+            where = (one.organization_id, one.transfer_id, one.from_warehouse_id, one.to_warehouse_id, one.state)
+            yield (*where, ms_to_text(one.shipped_at_ms), ended, transaction.lsn)
+
+
+def _transfer_lines(journal: Sequence[Transaction]) -> Iterator[Row]:
+    for transaction in journal:
+        one = transaction.transfer
+        for place, line in enumerate(one.lines if one is not None else ()):
+            assert one is not None
+            pieces = (line.variant_id, line.sent, line.received, line.damaged, line.missing)
+            yield (one.organization_id, one.transfer_id, place, *pieces)
 
 
 def _requests(journal: Sequence[Transaction]) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from actors.queries import FindStock, ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -18,11 +18,12 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.views import ReservationPage
+from actors.transfer_records import TransferRecord
+from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import reads, stock_reads
+from storage.sql import reads, stock_reads, transfer_reads
 from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
@@ -145,6 +146,15 @@ class SqliteStore(FaultyStore):
     async def find_stock(self, query: FindStock) -> FoundStock:
         wanted = await super().find_stock(query)
         return await self._ask("find_stock", wanted, partial(stock_reads.find_stock, query=query))
+
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        wanted = await super().find_transfer(organization_id, transfer_id)
+        find = partial(transfer_reads.find_transfer, organization_id=organization_id, transfer_id=transfer_id)
+        return await self._ask("find_transfer", wanted, find)
+
+    async def list_transfers(self, query: ListTransfers) -> TransferPage:
+        wanted = await super().list_transfers(query)
+        return await self._ask("list_transfers", wanted, partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)

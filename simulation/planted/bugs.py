@@ -17,6 +17,7 @@ from simulation.planted import (
     bugs_of_reservations,
     bugs_of_rules,
     bugs_of_storage,
+    bugs_of_transfers,
     bugs_of_values,
     bugs_of_warehouses,
 )
@@ -35,6 +36,7 @@ _CATALOGUES = (
     bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,
+    bugs_of_transfers,
 )  # importing them fills BUGS
 
 

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
+import supervisor.query_turns
 import supervisor.transactions.warehousing
+from actors import explanation
 from actors.basket import reserving
 from actors.closed_warehouses import NONE_CLOSED
 from actors.commands import Reserve
@@ -64,3 +68,25 @@ def closed_before_it_is_durable() -> Patches:
 def warehouse_set_as_a_whole() -> Patches:
     right = supervisor.transactions.warehousing._changed
     return [(supervisor.transactions.warehousing, "_changed", lambda before, command: right(None, command))]
+
+
+@bug("an explanation counts what closed warehouses have", "G4")
+def closed_warehouses_explained() -> Patches:
+    right = explanation.explained
+
+    def all_open(lines: Any, placements: Any, everything: Any, closed: Any, frees_at: Any) -> Any:
+        return right(lines, placements, everything, NONE_CLOSED, frees_at)
+
+    return [(supervisor.query_turns, "explained", all_open)]
+
+
+@bug("an explanation says what one line lacks, and not all lines on the same goods", "G4")
+def shortage_explained_line_by_line() -> Patches:
+    def explained(lines: Any, placements: Any, *state: Any) -> Any:
+        found = right(lines, placements, *state)
+        short = [max(0, line.quantity - one.available) for line, one in zip(lines, placements, strict=True)]
+        pairs = zip(found.lines, short, strict=True)
+        return replace(found, lines=tuple(replace(a, short=b) if a.why == "short" else a for a, b in pairs))
+
+    right = explanation.explained
+    return [(supervisor.query_turns, "explained", explained)]

@@ -67,6 +67,16 @@ def deletion(shop: Assortment, random: Random, name: str) -> Delete:
     return Delete(random.choice(shop.organizations), random.choice(shop.variants), warehouse, name, *why(name))
 
 
+def brought_and_deleted(shop: Assortment, random: Random, name: str) -> tuple[Receive, Delete]:
+    """Goods come to a row that is probably empty, and another client deletes it in the same moment."""
+    organization, variant = random.choice(shop.organizations), random.choice(shop.variants)
+    warehouse = random.choice((shop.warehouses[0], "wh_new"))
+    lines = [DeliveryLine(variant, warehouse, 1)]
+    lines += [DeliveryLine(random.choice(shop.variants), random.choice(shop.warehouses), 1) for _ in range(2)]
+    brought = Receive(organization, tuple(lines), f"{name}-brought", *why(name))
+    return brought, Delete(organization, variant, warehouse, f"{name}-deleted", *why(name))
+
+
 def _organization(shop: Assortment, random: Random, warehouse: str) -> str:
     return "org_new" if warehouse == "wh_new" and random.random() < 0.2 else random.choice(shop.organizations)
 

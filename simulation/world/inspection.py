@@ -96,6 +96,11 @@ def _unlike(core: Incarnation, disk: WatchedDisk) -> Iterator[str]:
         yield from _variant(variant, disk)
     for order in core.orders._directory.activations():
         yield from _order(order, disk)
+    for actor in core.transfers._directory.activations():
+        if actor._is_loaded and actor.transfer != disk.transfers.get(actor.key):
+            yield f"memory has {actor.transfer}, the disk {disk.transfers.get(actor.key)}"
+        if not actor.is_idle:
+            yield f"{actor!r} is not idle"
     for request in core.requests._directory.activations():
         kept = disk.requests.get(request.key)
         if request._record is not None and kept is not None and request._record != kept:

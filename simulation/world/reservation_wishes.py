@@ -1,13 +1,16 @@
 """What clients do with reservations after they made them."""
 
 from random import Random
+from typing import get_args
 
 from msgspec.structs import replace
 
 from actors.commands import Amend, Extend, Fulfill, Line, Reacquire
 from actors.queries import ListReservations
-from actors.records import ReservationRecord
+from actors.records import ReservationRecord, ReservationState
 from simulation.world.goods_wishes import Assortment, now_and_then, why
+
+STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
 
 def shipment(reservation: ReservationRecord, random: Random, name: str) -> Fulfill:
@@ -48,12 +51,35 @@ def amendment(reservation: ReservationRecord, added: tuple[Line, ...], random: R
     return Amend(*ids, tuple(lines[:8]), name, *why(name))
 
 
+def follow_up(
+    reservation: ReservationRecord, lines: tuple[Line, ...], random: Random, name: str
+) -> tuple[Amend | Extend | Fulfill | None, bool]:
+    """What follows now and then: more time is needed, the basket changes, or a parcel leaves and later another. And
+    whether it comes at the instant of expiry.
+    """
+    if reservation.state == "active" and random.random() < 0.12:
+        return extension(reservation.organization_id, reservation.reservation_id, random, name), False
+    if reservation.holds_stock and random.random() < 0.1:
+        return amendment(reservation, lines, random, name), random.random() < 0.3
+    if reservation.state == "confirmed" and random.random() < 0.4:
+        return shipment(reservation, random, name), False
+    return None, False
+
+
 def second_try(organization: str, reservation: str, random: Random, name: str) -> Reacquire:
     return Reacquire(organization, reservation, random.choice((1, 1, 2)), name, *why(name))
 
 
-def sifted(query: ListReservations, shop: Assortment, random: Random) -> ListReservations:
+def listed(shop: Assortment, random: Random, sifting: Random) -> ListReservations:
     """Half of the lists ask for a variant, a warehouse or a time, and look at few reservations for a page."""
+    state = random.choice(STATES) if random.random() < 0.4 else None
+    order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
+    lines_max = random.choice((1, 4, 1_000))
+    query = ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max)
+    return _sifted(query, shop, sifting)
+
+
+def _sifted(query: ListReservations, shop: Assortment, random: Random) -> ListReservations:
     if random.random() < 0.5:
         return query
     times = sorted(random.choice(shop.created_ms) for _ in range(2)) if shop.created_ms else [0, 0]

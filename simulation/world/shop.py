@@ -2,14 +2,15 @@
 
 from random import Random
 
-from msgspec.structs import replace
-
 from actors.commands import CountedLine, Import
 from actors.outcomes import ReservationAmended, ReservationConfirmed, ReservationReacquired, StockReserved
 from actors.records import ReservationRecord
+from actors.transfer_outcomes import TransferReceived, TransferShipped
+from actors.transfer_records import TransferRecord
 from actors.views import ReservationFound, ReservationPage
 from simulation.audit.history import Operation, Request
 from simulation.faults import Options
+from simulation.world.count_wishes import numbered
 
 
 class Shop:
@@ -23,6 +24,7 @@ class Shop:
         self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
         self.reservations: list[ReservationRecord] = []
         self.created_ms: list[int] = []
+        self.transfers: list[TransferRecord] = []
         self.asked: list[Request] = []
 
     def __repr__(self) -> str:
@@ -54,6 +56,8 @@ class Shop:
             ):
                 self.reservations.append(reservation)
                 self.created_ms.append(reservation.created_at_ms)
+            case TransferShipped(transfer) | TransferReceived(transfer):
+                self.transfers.append(transfer)
             case ReservationPage(reservations):
                 self.reservations.extend(reservations[:1])
 
@@ -61,8 +65,3 @@ class Shop:
         """The reservation as a client heard of it last."""
         of_it = (one for one in reversed(self.reservations) if one.reservation_id == reservation_id)
         return next(of_it, None)
-
-
-def numbered(lines: list[CountedLine]) -> list[CountedLine]:
-    """The lines with their places as their numbers."""
-    return [replace(line, line_number=number) for number, line in enumerate(lines, 1)]

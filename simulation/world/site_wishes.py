@@ -11,10 +11,13 @@ from actors.stock_alerts import AlertLevel, StockStatus
 from actors.warehouse_commands import LevelsLine, SetLevels, UpsertWarehouse
 from simulation.audit.history import Request
 from simulation.world.goods_wishes import Assortment, why
+from simulation.world.transfer_wishes import Moving, transfer_wish
 
 
-def site_wish(shop: Assortment, random: Random, name: str) -> Request:
+def site_wish(shop: Moving, random: Random, name: str) -> Request:
     """One more wish of a client whose number and place are in `name`."""
+    if random.random() < 0.5:
+        return transfer_wish(shop, random, name)
     if random.random() < 0.2:
         return warehouse_list(shop, random)
     if random.random() < 0.2:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import get_args
 
 import anyio
 from msgspec.structs import replace
@@ -33,16 +32,37 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import CheckBasket, FindStock, GetReservation, GetStock, ListReservations, ListStock, ListWarehouses
-from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
-from actors.views import ReservationPage, StockPage, WarehousePage
+from actors.queries import (
+    CheckBasket,
+    ExplainBasket,
+    FindStock,
+    GetReservation,
+    GetStock,
+    ListReservations,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+)
+from actors.records import ReservationRecord, StockKey, StockRecord
+from actors.transfer_commands import ShipTransfer
+from actors.transfer_outcomes import WarehouseNotFound
+from actors.views import ReservationPage, StockPage, TransferPage, WarehousePage
+from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
-from simulation.world.goods_wishes import adjustment, announcement, deletion, delivery, now_and_then, why
-from simulation.world.reservation_wishes import amendment, extension, second_try, shipment, sifted
-from simulation.world.shop import Shop, numbered
+from simulation.world.count_wishes import away, counted_again, numbered
+from simulation.world.goods_wishes import (
+    adjustment,
+    announcement,
+    brought_and_deleted,
+    deletion,
+    delivery,
+    now_and_then,
+    why,
+)
+from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
+from simulation.world.shop import Shop
 from simulation.world.site_wishes import site_wish
-
-STATES: tuple[ReservationState, ...] = get_args(ReservationState)
+from simulation.world.transfer_wishes import shipped_again
 
 Call = Callable[[str, Request], Awaitable[Operation]]
 SleepUntilMs = Callable[[int], Awaitable[None]]
@@ -99,6 +119,12 @@ class Client:
 
     async def _ask_of_sites(self, random: Random, number: int) -> None:
         if random.random() < self._shop.options.sites:
+            if random.random() < 0.2:
+                async with anyio.create_task_group() as both:
+                    for request in brought_and_deleted(self._shop, random, f"{self._name}-{number}"):
+                        both.start_soon(self._do, request)
+            if random.random() < 0.2:
+                await self._do(ExplainBasket(random.choice(self._shop.organizations), self._lines(random)))
             await self._do(site_wish(self._shop, random, f"{self._name}-{number}"))
 
     async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
@@ -125,6 +151,9 @@ class Client:
             case StockPage(next_key=StockKey() as key):
                 assert isinstance(operation.request, ListStock | FindStock)
                 await self._do(replace(operation.request, after=key))
+            case TransferPage(next_mark=(int(), str()) as mark):
+                assert isinstance(operation.request, ListTransfers)
+                await self._do(replace(operation.request, before=mark))
             case WarehousePage(next_after=after) if after:
                 assert isinstance(operation.request, ListWarehouses)
                 await self._do(replace(operation.request, after=after))
@@ -134,7 +163,7 @@ class Client:
             case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
                 # What was counted is counted once more, so that most rows are as they were.
                 random = Random(f"{self._shop.seed}/{request.request_id}")
-                lines = _counted_again(request.lines, random, self._shop.options.pieces)
+                lines = counted_again(request.lines, random, self._shop.options.pieces)
                 await self._do(Import(lines, request.request_id + AGAIN))
             case StockReceived(rows=(MovedRow(is_new=True, record=record), *_)) if record.available:
                 await self._take_back(record, request)
@@ -142,31 +171,29 @@ class Client:
                 for row in rows:
                     if not row.record.total:
                         await self._do(Delete(*row.record.key, f"{_name_of(request)}-{row.record.variant_id}", "empty"))
+            case WarehouseNotFound() | WarehouseInactive() if isinstance(request, ShipTransfer):
+                for step in shipped_again(request):
+                    await self._do(step)
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
 
     async def _go_on(self, reservation: ReservationRecord, what: str) -> None:
-        """What follows now and then: more time is needed, or a parcel leaves and later another."""
         name = f"{reservation.reservation_id}-{what}-{self._number}"
         random = Random(f"{self._shop.seed}/{name}")
-        if reservation.state == "active" and random.random() < 0.12:
-            await self._do(extension(reservation.organization_id, reservation.reservation_id, random, name))
-        elif reservation.holds_stock and random.random() < 0.1:
-            if random.random() < 0.3:
-                await self._wait_for_expiry(reservation.reservation_id, random)
-            await self._do(amendment(reservation, self._lines(random), random, name))
-        elif reservation.state == "confirmed" and random.random() < 0.4:
-            await self._do(shipment(reservation, random, name))
+        request, is_aimed = follow_up(reservation, self._lines(random), random, name)
+        if is_aimed:
+            await self._wait_for_expiry(reservation.reservation_id, random)
+        if request is not None:
+            await self._do(request)
 
     async def _pay_late(self, request: Confirm) -> None:
         """The payment came, and the time was over: its goods are wanted again, and then it is confirmed."""
-        reservation_id = request.reservation_id
-        name = f"late-{reservation_id}-{self._number}"
+        name = f"late-{request.reservation_id}-{self._number}"
         random = Random(f"{self._shop.seed}/{name}")
         if random.random() < 0.5:
-            operation = await self._do(second_try(request.organization_id, reservation_id, random, name))
-            if isinstance(operation.answer, ReservationReacquired) and random.random() < 0.6:
+            again = second_try(request.organization_id, request.reservation_id, random, name)
+            if isinstance((await self._do(again)).answer, ReservationReacquired) and random.random() < 0.6:
                 await self._do(request)
 
     async def _take_back(self, record: StockRecord, request: Request) -> None:
@@ -289,7 +316,7 @@ class Client:
         shop = self._shop
         earlier = [request for request in shop.asked[-30:] if isinstance(request, Import)]
         if earlier and random.random() < 0.3:
-            lines_again = _counted_again(random.choice(earlier).lines, random, shop.options.pieces)
+            lines_again = counted_again(random.choice(earlier).lines, random, shop.options.pieces)
             return Import(lines_again, f"import-{name}")
         names = Random(f"{shop.seed}/names/{name}")
         lines = {
@@ -314,7 +341,7 @@ class Client:
                 )
             ]
         }
-        whole = [line for line in lines.values() if line.total is None or line.total >= _away(line)]
+        whole = [line for line in lines.values() if line.total is None or line.total >= away(line)]
         # Now and then an id that others use too: it belongs to the organizations of its lines.
         shared = f"import-{random.randrange(2)}" if random.random() < 0.2 else f"import-{name}"
         return Import(tuple(numbered(whole)), shared) if whole else self._goods(random, name)
@@ -342,13 +369,7 @@ class Client:
         shop = self._shop
         if Random(f"{shop.seed}/{name}/one").random() < 0.3:
             return GetReservation(*self._reservation(random)[:2])
-        state = random.choice(STATES) if random.random() < 0.4 else None
-        order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
-        lines_max = random.choice((1, 4, 1_000))
-        query = ListReservations(
-            random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max
-        )
-        return sifted(query, shop, Random(f"{shop.seed}/{name}/sifted"))
+        return listed(shop, random, Random(f"{shop.seed}/{name}/sifted"))
 
 
 AGAIN = "-again"
@@ -374,16 +395,3 @@ _WISHES: tuple[Wish, ...] = (
 def _name_of(request: Request) -> str:
     """The request's id, of which follow-ups make theirs."""
     return getattr(request, "request_id", "")
-
-
-def _away(line: CountedLine) -> int:
-    return (line.damaged or 0) + (line.in_transit or 0)
-
-
-def _counted_again(lines: tuple[CountedLine, ...], random: Random, pieces: int) -> tuple[CountedLine, ...]:
-    """The same count, mostly as it was: one line has another total, or none has."""
-    if random.random() < 0.3:
-        return lines
-    place = random.randrange(len(lines))
-    other = replace(lines[place], total=_away(lines[place]) + random.randint(0, pieces * 2))
-    return (*lines[:place], other, *lines[place + 1 :])

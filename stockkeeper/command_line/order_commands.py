@@ -6,6 +6,7 @@ from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.v1.stock_pb2 import Reservation
 
 from actors.bounds import TTL_MINUTES_MAX
+from rpc.messages.rules import NEW_ID_RULE, is_new_id
 from stockkeeper.command_line.output import Column, counted, print_list, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target, whole
 from stockkeeper.command_line.server_call import REPEATABLE, call
@@ -100,11 +101,16 @@ def reserve(
 
     Parameters
     ----------
+    order_id
+        The order. An id that looks like another, by a blank at an end or an invisible character, is refused here; the
+        service takes it, as its contract says.
     lines
         variant:quantity or variant:quantity@warehouse.
     ttl_minutes
         How long to hold it; 0 means 15.
     """
+    if not is_new_id(order_id):
+        raise ConfigurationError(f"The order id {order_id!r} {NEW_ID_RULE}.")
     items = [parse_line(line) for line in lines]
 
     async def run(client: InventoryClient) -> int:

@@ -54,7 +54,8 @@ class Network(Protocol):
 
 
 def serve(config: ServeConfig) -> NoReturn:
-    """Serve until SIGTERM or SIGINT, and end the process. What went wrong is one sentence on stderr.
+    """Serve until SIGTERM or SIGINT, and end the process. What went wrong is one sentence on stderr, or in the log once
+    the server has said where it listens.
 
     Raises:
         ConfigurationError: the configuration cannot work.
@@ -66,13 +67,13 @@ def serve(config: ServeConfig) -> NoReturn:
 
 
 async def _serve_and_end(config: ServeConfig) -> None:
-    status = EXIT_OK
+    status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
     watch = TurnWatch()
     try:
-        await _serve(config)
+        await _serve(config, started)
     except Exception as error:
-        explained = _explain(error)
+        explained = _explain(error, log_it=started.is_set())
         if explained is None:
             raise
         status = explained
@@ -80,7 +81,7 @@ async def _serve_and_end(config: ServeConfig) -> None:
     end_process(status)  # before the loop ends, which would end its calls
 
 
-async def _serve(config: ServeConfig) -> None:
+async def _serve(config: ServeConfig, started: anyio.Event) -> None:
     announcement = _Announcement()
     supervisor = build_supervisor(config, announcement.set_serving)
     network = announcement.network = _build_network(config, supervisor)
@@ -100,6 +101,7 @@ async def _serve(config: ServeConfig) -> None:
                 loaded = await _load_sample(supervisor) if config.sample else False
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
+                started.set()
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
@@ -180,12 +182,16 @@ def _program() -> str:
     return sys.argv[0] if sys.argv[0].endswith("stockkeeper") else "stockkeeper"
 
 
-def _explain(error: Exception) -> int | None:
+def _explain(error: Exception, *, log_it: bool) -> int | None:
     """Say what went wrong. Returns the exit status, or None for a bug of this program."""
     for cause in leaves(error):
         if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed)):
-            sys.stderr.write(f"{cause}\n")
-            return EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+            status = EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+            if log_it:
+                log.error("ended", reason=str(cause), exit_status=status)
+            else:
+                sys.stderr.write(f"{cause}\n")
+            return status
     return None
 
 

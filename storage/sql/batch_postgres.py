@@ -40,6 +40,12 @@ PARTS = {
     "warehouse": INSERT
     + """ ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
         priority = excluded.priority, active = excluded.active""",
+    "transfer": INSERT
+    + """ ON CONFLICT (organization_id, transfer_id) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at,
+        lsn = excluded.lsn""",
+    "transfer_line": INSERT
+    + """ ON CONFLICT (organization_id, transfer_id, line) DO UPDATE SET received = excluded.received,
+        damaged = excluded.damaged, missing = excluded.missing""",
     "stock_deleted": """
         DELETE FROM stock USING {new}
         WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
@@ -184,6 +190,8 @@ def _rows(batch: Batch) -> Parts:
     new, changed, deleted = rows.stock(batch)
     parts = {
         "warehouse": list(rows.warehouses(batch)),
+        "transfer": list(rows.transfers(batch, ms_to_datetime)) if batch.transfers else [],
+        "transfer_line": list(rows.transfer_lines(batch)) if batch.transfers else [],
         "stock_deleted": deleted,
         "stock": new,
         "stock_changed": changed,

@@ -23,6 +23,18 @@ WRITE_WAREHOUSE = """
     ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
         priority = excluded.priority, active = excluded.active"""
 
+WRITE_TRANSFER = """
+    INSERT INTO transfer (organization_id, transfer_id, from_warehouse_id, to_warehouse_id, state, shipped_at, ended_at,
+        lsn) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (organization_id, transfer_id) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at,
+        lsn = excluded.lsn"""
+
+WRITE_TRANSFER_LINE = """
+    INSERT INTO transfer_line (organization_id, transfer_id, line, variant_id, sent, received, damaged, missing)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (organization_id, transfer_id, line) DO UPDATE SET received = excluded.received,
+        damaged = excluded.damaged, missing = excluded.missing"""
+
 DELETE_STOCK = """
     DELETE FROM stock
     WHERE organization_id = ? AND variant_id = ? AND warehouse_id = ? AND stock_id = ? AND version = ?"""
@@ -95,6 +107,9 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
 def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     if batch.warehouses:
         connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
+    if batch.transfers:
+        connection.executemany(WRITE_TRANSFER, rows.transfers(batch, ms_to_text))
+        connection.executemany(WRITE_TRANSFER_LINE, rows.transfer_lines(batch))
     new, changed, deleted = rows.stock(batch)
     if deleted:
         _check(connection.executemany(DELETE_STOCK, deleted).rowcount, deleted, "stock rows")

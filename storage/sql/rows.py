@@ -23,6 +23,8 @@ COLUMNS = {
     " available_before reserved_before damaged_before in_transit_before"
     " available_after reserved_after damaged_after in_transit_after reference reason"
     " reservation_id order_id",
+    "transfer": "organization_id transfer_id from_warehouse_id to_warehouse_id state shipped_at ended_at lsn",
+    "transfer_line": "organization_id transfer_id line variant_id sent received damaged missing",
     "request": "scope request_id fingerprint outcome lsn at",
 }
 
@@ -158,6 +160,21 @@ def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
                 transaction.reason,
                 *belongs_to,
             )
+
+
+def transfers(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """The transfers that the batch makes or moves, in their last state."""
+    for key, (transfer, lsn) in batch.transfers.items():
+        ends = (transfer.from_warehouse_id, transfer.to_warehouse_id)
+        times = (instant(transfer.shipped_at_ms), _or_null(instant, transfer.ended_at_ms))
+        yield (*key, *ends, transfer.state, *times, lsn)
+
+
+def transfer_lines(batch: Batch) -> Iterator[Row]:
+    """What became of each line of these transfers."""
+    for key, (transfer, _) in batch.transfers.items():
+        for place, line in enumerate(transfer.lines):
+            yield (*key, place, line.variant_id, line.sent, line.received, line.damaged, line.missing)
 
 
 def requests(batch: Batch, instant: Instant) -> Iterator[Row]:

@@ -206,6 +206,47 @@ stock_movement = Table(
     **OPTIONS,
 )
 
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("transfer_id", KEY, nullable=False),
+    Column("from_warehouse_id", KEY, nullable=False),
+    Column("to_warehouse_id", KEY, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("shipped_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("lsn", LONG, nullable=False, comment="of its last transition"),
+    PrimaryKeyConstraint("organization_id", "transfer_id", name="transfer_key"),
+    CheckConstraint(
+        "CASE state WHEN 'in_transit' THEN ended_at IS NULL WHEN 'received' THEN ended_at IS NOT NULL"
+        " WHEN 'cancelled' THEN ended_at IS NOT NULL ELSE 1 = 0 END",
+        name="transfer_state_has_its_times",
+    ),
+    Index("transfer_by_age", "organization_id", "shipped_at", "transfer_id"),  # list_transfers
+    Index("transfer_by_state", "organization_id", "state", "shipped_at", "transfer_id"),  # list_transfers in one state
+    **OPTIONS,
+)
+
+transfer_line = Table(
+    "transfer_line",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("transfer_id", KEY, nullable=False),
+    Column("line", SHORT, nullable=False),
+    Column("variant_id", KEY, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("damaged", Integer, nullable=False),
+    Column("missing", Integer, nullable=False),
+    PrimaryKeyConstraint("organization_id", "transfer_id", "line", name="transfer_line_key"),
+    CheckConstraint(
+        "sent > 0 AND received >= 0 AND damaged >= 0 AND missing >= 0 AND received + damaged + missing <= sent",
+        name="transfer_line_adds_up",
+    ),
+    **OPTIONS,
+)
+
 request = Table(
     "request",
     metadata,

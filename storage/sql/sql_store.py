@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from actors.queries import FindStock, ListReservations, ListStock
+from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -25,9 +25,10 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.views import ReservationPage
+from actors.transfer_records import TransferRecord
+from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import reads, stock_reads
+from storage.sql import reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -200,6 +201,13 @@ class SqlStore:
 
     async def find_stock(self, query: FindStock) -> FoundStock:
         return await self._read(partial(stock_reads.find_stock, query=query))
+
+    async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
+        find = partial(transfer_reads.find_transfer, organization_id=organization_id, transfer_id=transfer_id)
+        return await self._read(find)
+
+    async def list_transfers(self, query: ListTransfers) -> TransferPage:
+        return await self._read(partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         return await self._read(partial(list_page, query=query))

@@ -129,6 +129,10 @@ class StockDirectory:
         """The organization's warehouses that are not active, as it was decided; another set after each change."""
         return self.warehouses.closed.get(organization_id, NONE_CLOSED)
 
+    def knows(self, organization_id: str, warehouse_id: str) -> bool:
+        """Whether there is such a warehouse, as it was decided."""
+        return (organization_id, warehouse_id) in self.warehouses.decided
+
     def fail_loads(self, error: Exception) -> None:
         """Tell all that wait for a load that it will not come."""
         for variant in self._directory.activations():

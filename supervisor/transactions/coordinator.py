@@ -27,6 +27,7 @@ from actors.reply import Reply
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
+from actors.transfer_records import TransferRecord
 from actors.turn import OTHERS_FIRST, Turn
 from actors.two_phase import Prepared, TurnedDown
 from actors.unavailable import restarting
@@ -130,6 +131,7 @@ class Coordinator:
         reservation: ReservationRecord | None = None,
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
+        transfer: TransferRecord | None = None,
         reference: str = "",
         reason: str = "",
     ) -> Transaction:
@@ -154,6 +156,7 @@ class Coordinator:
                 warehouses,
                 reference,
                 reason,
+                transfer,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)

@@ -136,6 +136,8 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
             *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
             *("AmendReservation", "ReacquireReservation"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+            "ExplainReservation",
+            *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
 

@@ -5,8 +5,11 @@ import logging
 import anyio
 import pytest
 
+from simulation.runner import run_virtually
+from simulation.schedule.trio_schedule import Schedule
 from storage.store import StorageError
 from supervisor.limits import Limits
+from supervisor.supervisor import REOPEN_PAUSE_MIN_S
 from tests.core.conftest import World, available, bring, reserve
 from tests.core.test_housekeeping import LIMITS
 from tests.core.test_lifecycle import GatedStore
@@ -23,35 +26,48 @@ async def told(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.Log
     return found
 
 
-async def test_the_end_of_an_outage_is_told_with_its_length(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_end_of_an_outage_is_told_with_its_length(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "supervisor")
+    world = World()
     store = GatedStore(world.disk)
-    async with world.core(store, Limits(heartbeat_s=0.005, stall_s=0.05)) as core:
-        await bring(core, {("a", "w1"): 10})
-        store.gate = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(reserve, core, "o1", ("a", "w1", 3))
-            with anyio.fail_after(5):
+
+    async def main() -> None:
+        async with world.core(store, Limits(heartbeat_s=1.0, stall_s=4.0)) as core:
+            await bring(core, {("a", "w1"): 10})
+            store.gate = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(reserve, core, "o1", ("a", "w1", 3))
                 while core.serving:  # noqa: ASYNC110 - health is told, a test may look
-                    await anyio.sleep(0.005)
-            assert caplog.records == []
-            store.gate.set()
-        [record] = await told(caplog, "storage_is_back")
-        assert record.__dict__["after_s"] >= 0
+                    await anyio.sleep(0.125)
+                down_s = anyio.current_time()
+                assert caplog.records == []
+                await anyio.sleep(30)
+                store.gate.set()
+            [record] = await told(caplog, "storage_is_back")
+            assert record.__dict__["after_s"] == pytest.approx(anyio.current_time() - down_s, abs=0.15)
+            assert 30 <= record.__dict__["after_s"] <= 31  # the watch looks once a second
+
+    run_virtually(main, Schedule("an outage"))
 
 
-async def test_a_new_incarnation_is_the_end_of_an_outage_too(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_new_incarnation_is_the_end_of_an_outage_too(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "supervisor")
+    world = World()
     store = GatedStore(world.disk)
-    async with world.core(store) as core:
-        await bring(core, {("a", "w1"): 10})
-        assert caplog.records == []
-        store.gate, store.error, store.lands_first = anyio.Event(), StorageError("the disk is gone"), False
-        store.gate.set()
-        with pytest.raises(Exception, match="database"):
-            await reserve(core, "o1", ("a", "w1", 3))
-        assert len(await told(caplog, "storage_is_back")) == 1
-        assert core.incarnations == 2
+
+    async def main() -> None:
+        async with world.core(store) as core:
+            await bring(core, {("a", "w1"): 10})
+            assert caplog.records == []
+            store.gate, store.error, store.lands_first = anyio.Event(), StorageError("the disk is gone"), False
+            store.gate.set()
+            with pytest.raises(Exception, match="database"):
+                await reserve(core, "o1", ("a", "w1", 3))
+            [record] = await told(caplog, "storage_is_back")
+            assert record.__dict__["after_s"] == REOPEN_PAUSE_MIN_S
+            assert core.incarnations == 2
+
+    run_virtually(main, Schedule("a failure"))
 
 
 async def test_what_expires_is_counted_once_a_minute(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -61,6 +77,16 @@ async def test_what_expires_is_counted_once_a_minute(world: World, caplog: pytes
         for number in range(3):
             await reserve(core, f"o{number}", ("v", "w", 1), ttl_minutes=1)
         world.time.now_s += 61
-        counts = [record.__dict__["count"] for record in await told(caplog, "reservations_expired")]
+        await told(caplog, "reservations_expired")
         assert await available(core) == {("v", "w"): 10}
-        assert sum(counts) == 3
+        for number in range(2):
+            await reserve(core, f"late {number}", ("v", "w", 1), ttl_minutes=1)
+        world.time.now_s += 60
+        with anyio.fail_after(10):
+            while len(counts := counted(caplog)) < 2:  # noqa: ASYNC110 - as above
+                await anyio.sleep(0.005)
+        assert counts == [3, 2]
+
+
+def counted(caplog: pytest.LogCaptureFixture) -> list[int]:
+    return [record.__dict__["count"] for record in caplog.records if record.message == "reservations_expired"]

@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sized
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Sized
 from typing import Any
 
 import grpc.aio
@@ -64,6 +64,19 @@ def _noting(init: Callable[..., None], made: list[Any]) -> Callable[..., None]:
         made.append(self)
 
     return noting_init
+
+
+@pytest.fixture(autouse=True)
+def own_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel shares nothing with those of other tests. By default gRPC keeps for the whole process what it knows of
+    an address: that nothing listens there, too, though by now the test's own server has the port.
+    """
+    opened = grpc.aio.insecure_channel
+
+    def insecure_channel(target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
+        return opened(target, [*options, ("grpc.use_local_subchannel_pool", 1)])
+
+    monkeypatch.setattr(grpc.aio, "insecure_channel", insecure_channel)
 
 
 @pytest.fixture

@@ -6,7 +6,18 @@ from typing import Any, TypeVar
 
 from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
-from actors.queries import CheckBasket, FindStock, GetReservation, GetStock, ListStock, ListWarehouses, Query
+from actors.queries import (
+    CheckBasket,
+    ExplainBasket,
+    FindStock,
+    GetReservation,
+    GetStock,
+    GetTransfer,
+    ListStock,
+    ListTransfers,
+    ListWarehouses,
+    Query,
+)
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
 from actors.views import (
@@ -66,6 +77,7 @@ class FakeInventory:
         self.reservations = ReservationPage((a_reservation(),), "")
         self.found: ReservationFound | Exception = ReservationFound(a_reservation())
         self.warehouses = WarehousePage((), "")
+        self.view: Any = None
         self.asked: list[object] = []
         self.arrived = asyncio.Event()
         self.gate = asyncio.Event()
@@ -97,6 +109,8 @@ class FakeInventory:
                 if isinstance(self.found, Exception):
                     raise self.found
                 return self.found
+            case GetTransfer() | ListTransfers() | ExplainBasket():
+                return self.view
             case ListWarehouses():
                 return self.warehouses
             case _:

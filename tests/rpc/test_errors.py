@@ -35,6 +35,14 @@ from actors.outcomes import (
     UnaskedShipment,
 )
 from actors.records import StockRecord
+from actors.transfer_outcomes import (
+    Excess,
+    MoreThanSent,
+    TransferExists,
+    TransferIsClosed,
+    TransferNotFound,
+    WarehouseNotFound,
+)
 from actors.unavailable import Unavailable
 from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels, LevelsDisagree, WarehouseInactive
 from rpc.messages.problems import INTERNAL, UnknownService, describe
@@ -176,6 +184,35 @@ CASES = [
             "Variant mug in warehouse w1: min_stock 5 would exceed max_stock 4 (and 1 more)",
         ),
         {"variant_id": "mug", "warehouse_id": "w1", "min_stock": "5", "max_stock": "4"},
+    ),
+    (
+        WarehouseNotFound(("w8", "w9")),
+        (StatusCode.NOT_FOUND, "WAREHOUSE_NOT_FOUND", "There is no warehouse w8 (and 1 more)"),
+        {"warehouse_id": "w8"},
+    ),
+    (
+        TransferExists("t1"),
+        (StatusCode.ALREADY_EXISTS, "TRANSFER_EXISTS", "The id t1 belongs to another transfer"),
+        {"transfer_id": "t1"},
+    ),
+    (
+        TransferNotFound("t1"),
+        (StatusCode.NOT_FOUND, "TRANSFER_NOT_FOUND", "Transfer not found"),
+        {"transfer_id": "t1"},
+    ),
+    (
+        TransferIsClosed("t1", "cancelled"),
+        (StatusCode.FAILED_PRECONDITION, "TRANSFER_IS_CLOSED", "Transfer t1 is over: it was cancelled"),
+        {"transfer_id": "t1", "state": "cancelled"},
+    ),
+    (
+        MoreThanSent("t1", (Excess("mug", 5, 2, 3), Excess("pot", 0, 0, 1))),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "MORE_THAN_SENT",
+            "Of variant mug 2 of 5 are still on their way, and 3 were reported (and 1 more)",
+        ),
+        {"transfer_id": "t1", "variant_id": "mug", "sent": "5", "open": "2", "reported": "3"},
     ),
     (
         ImportRejected((RefusedLine(3, "no"),), 1),

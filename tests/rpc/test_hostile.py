@@ -159,6 +159,12 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{STOCK}/SetStockLevels": stock_pb2.SetStockLevelsRequest(
             organization_id=text, request_id=text, levels=[stock_pb2.StockLevels(**ids_of_row, min_stock=1)]
         ),
+        f"/{STOCK}/ExplainReservation": stock_pb2.ExplainReservationRequest(organization_id=text),
+        f"/{STOCK}/ShipTransfer": stock_pb2.ShipTransferRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/ReceiveTransfer": stock_pb2.ReceiveTransferRequest(organization_id=text, transfer_id=text),
+        f"/{STOCK}/CancelTransfer": stock_pb2.CancelTransferRequest(organization_id=text, transfer_id=text),
+        f"/{STOCK}/GetTransfer": stock_pb2.GetTransferRequest(organization_id=text, transfer_id=text),
+        f"/{STOCK}/ListTransfers": stock_pb2.ListTransfersRequest(organization_id=text),
         f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),

@@ -41,6 +41,8 @@ METHODS = {
         ),
         *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+        "ExplainReservation",
+        *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},

@@ -255,3 +255,20 @@ async def test_the_port_is_free_again_after_a_stop(fake: FakeInventory, transpor
 async def test_it_says_what_it_does(server: RpcServer, events: list[Any]) -> None:
     assert f"127.0.0.1:{server.addresses[0].port}" in repr(server)
     assert set(server.statistics()) == {0}
+
+
+async def test_a_channel_knows_nothing_of_an_earlier_server_on_its_port(fake: FakeInventory) -> None:
+    """Or a test would fail whose server got the port of an earlier test's, in one of a thousand runs."""
+    earlier = RpcServer(fake, host="127.0.0.1", port=0)
+    [address] = await earlier.start()
+    async with grpc.aio.insecure_channel(str(address)) as left_open:
+        stub = InventoryServiceStub(left_open)
+        await stub.GetStockInfo(QUESTION)
+        await earlier.stop(0)
+        for _ in range(2):  # the first notices that the connection is gone, the second that there is no other
+            with pytest.raises(grpc.aio.AioRpcError):
+                await stub.GetStockInfo(QUESTION)
+        server = RpcServer(fake, host="127.0.0.1", port=address.port)
+        await server.start()
+        assert (await ask(address)).stock_info
+        await server.stop(0)

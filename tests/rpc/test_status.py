@@ -175,3 +175,10 @@ def test_callers_say_how_much_they_take(value: str, bytes_max: int) -> None:
 
 def test_callers_that_say_nothing_get_the_default() -> None:
     assert details_bytes_max(()) == DETAILS_BYTES_DEFAULT
+
+
+@pytest.mark.parametrize(("code", "delay"), [(grpc.StatusCode.UNAVAILABLE, "250"), (grpc.StatusCode.ABORTED, None)])
+def test_grpcs_own_retries_are_told_the_same_delay(code: grpc.StatusCode, delay: str | None) -> None:
+    status = to_status(Problem(code, "A_REASON", "A message", retry_after_ms=250))
+    assert status.trailing_metadata is not None
+    assert dict(status.trailing_metadata).get("grpc-retry-pushback-ms") == delay

@@ -129,6 +129,14 @@ def test_bad_ids_are_refused(text: str) -> None:
     assert not is_id(text)
 
 
+@pytest.mark.parametrize("order_id", ["order-1 ", " order-1", "order\u200b-1", "\ufeff"])
+def test_reserve_stock_takes_any_order_id_that_its_contract_allows(order_id: str) -> None:
+    """A caller that has used one must get its reservation when it asks again."""
+    item = pb.ReservationItem(variant_id="mug", quantity=1)
+    request = pb.ReserveStockRequest(organization_id="shop", order_id=order_id, items=[item])
+    assert validation.reserve(request, ()).order_id == order_id
+
+
 @pytest.mark.parametrize("text", ["mug", "a b", "ñandú", "茶", "é", "😀", "x" * 128])
 def test_a_row_may_be_made_under_an_id_that_is_seen_as_it_is(text: str) -> None:
     assert is_new_id(text)

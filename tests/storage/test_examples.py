@@ -59,6 +59,7 @@ def names_of(module: Any) -> dict[str, Any]:
 
 
 @pytest.mark.anyio
+@pytest.mark.long_turns("an inline store makes all of its tables in one turn")
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("method", ["", *STORE])
 async def test_the_examples_of_the_port_are_true_of_a_store(kind: str, method: str, tmp_path: Path) -> None:

@@ -299,6 +299,8 @@ async def test_a_refusal_says_why_and_is_status_1(tmp_path: Path) -> None:
         ),
         (("stock", "org_1", "--target", "localhost"), 2, "host:port"),
         (("reserve", "org_1", "o1", "mug"), 2, "variant:quantity"),
+        (("reserve", "org_1", "o1 ", "mug:1"), 2, "The order id 'o1 ' must have"),
+        (("reserve", "org_1", "o\u200b1", "mug:1"), 2, "none of them invisible"),
         (("stock", "org_1", "--target", "localhost:1"), 1, "No server answers at localhost:1"),
         (("import", "nowhere.csv"), 1, "nowhere.csv"),
         (("no-such-command",), 2, "no-such-command"),

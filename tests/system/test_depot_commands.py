@@ -1,4 +1,4 @@
-"""The commands about warehouses and levels, against a real server."""
+"""The commands about warehouses, levels and transfers, against a real server."""
 
 from pathlib import Path
 
@@ -62,3 +62,50 @@ async def test_levels_are_set_shown_and_searched_by(tmp_path: Path) -> None:
         assert await run_cli("levels", "org_1", *arguments) == (2, "", sentence)
     bad = await run_cli("serve", "--default-min-stock", "5", "--default-max-stock", "4")
     assert bad == (2, "", "The default maximum must be 0 or at least the default minimum.\n")
+
+
+async def test_a_transfer_is_shipped_received_in_part_and_cancelled(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug:9@w1", "mug:1@w2", "pot:2@w1", *target)
+        shipped = await run_cli("transfer", "org_1", "w1", "w2", "mug:6", "pot:2", "--transfer-id", "t1", *target)
+        head = "Transfer t1 from w1 to w2,"
+        assert shipped == (0, f"{head} in transit: mug 6 sent; pot 2 sent.\n", "")
+        part = await run_cli("transfer-receive", "org_1", "t1", "mug:3", *target)
+        sentence = f"{head} in transit: mug 6 sent, 3 received; pot 2 sent.\n"
+        assert part == (0, f"Transfer received in part.\n{sentence}", "")
+        await run_cli("transfer-receive", "org_1", "t1", "mug:1", "--damaged", *target)
+        await run_cli("transfer-receive", "org_1", "t1", "pot:1", "--missing", *target)
+        cancelled = await run_cli("transfer-cancel", "org_1", "t1", *target)
+        what = "mug 6 sent, 3 received, 1 damaged; pot 2 sent, 1 missing"
+        assert cancelled == (0, f"{head} cancelled: {what}.\n", "")
+        assert await run_cli("transfers", "org_1", "t1", *target) == (0, f"{head} cancelled: {what}.\n", "")
+        status, out, _ = await run_cli("transfers", "org_1", "--state", "cancelled", "--warehouse", "w2", *target)
+        assert (status, out.splitlines()[1].split("\t")[:4]) == (0, ["t1", "cancelled", "w1", "w2"])
+        none = await run_cli("transfers", "org_1", "--state", "received", *target)
+        assert none == (0, "", "org_1 has no such transfer.\n")
+        assert await run_cli("transfers", "org_1", "t9", *target) == (1, "", "Transfer not found\n")
+        late = await run_cli("transfer-receive", "org_1", "t1", "--close", *target)
+        assert late == (1, "", "Transfer t1 is over: it was cancelled\n")
+    for arguments, mistake in (
+        (("transfer", "org_1", "w1", "w2", "mug:1@w1"), "A line must be variant:quantity, not 'mug:1@w1'.\n"),
+        (("transfer-receive", "org_1", "t1"), "Say what has come, or --close.\n"),
+        (
+            ("transfer-receive", "org_1", "t1", "mug:1", "--damaged", "--missing"),
+            "Pieces are damaged or missing, not both.\n",
+        ),
+    ):
+        assert await run_cli(*arguments) == (2, "", mistake)
+
+
+async def test_a_basket_is_explained(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug:9@w1", "mug:4@w2", "pot:2@w1", *target)
+        both = await run_cli("explain", "org_1", "mug:2", "pot:1", *target)
+        why = "it can serve all lines that name no warehouse, and has the most of them"
+        lines = f"2 mug from w1: {why}.\n1 pot from w1: {why}.\nIt could be reserved now.\n"
+        assert both == (0, lines, "")
+        short = await run_cli("explain", "org_1", "mug:7@w2", *target)
+        lines = "7 mug: too few are available, 3 are missing; w1 has 9.\nIt could not be reserved now.\n"
+        assert short == (1, lines, "")

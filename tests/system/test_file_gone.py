@@ -1,5 +1,6 @@
 """The program whose SQLite file is removed or replaced: it acknowledges nothing more, says so and ends."""
 
+import json
 from pathlib import Path
 
 import anyio
@@ -21,7 +22,9 @@ def remove_all(directory: Path) -> None:
 async def assert_ended(server: ServerProcess, sentence: str) -> None:
     with anyio.fail_after(NOTICED_S):
         assert await server.process.wait() == 1
-    assert [text for text in server.log.read_text().splitlines() if sentence in text] != []
+    last = [json.loads(text) for text in server.log.read_text().splitlines()][-1]
+    assert (last["event"], last["level"], last["exit_status"]) == ("ended", "error", 1)
+    assert sentence in last["reason"]
     assert "Traceback" not in server.log.read_text()
 
 

@@ -9,6 +9,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class TransferState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TRANSFER_STATE_UNSPECIFIED: _ClassVar[TransferState]
+    TRANSFER_STATE_IN_TRANSIT: _ClassVar[TransferState]
+    TRANSFER_STATE_RECEIVED: _ClassVar[TransferState]
+    TRANSFER_STATE_CANCELLED: _ClassVar[TransferState]
+
 class StockStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STOCK_STATUS_UNSPECIFIED: _ClassVar[StockStatus]
@@ -21,6 +28,10 @@ class AlertLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ALERT_LEVEL_UNSPECIFIED: _ClassVar[AlertLevel]
     ALERT_LEVEL_CRITICAL: _ClassVar[AlertLevel]
     ALERT_LEVEL_WARNING: _ClassVar[AlertLevel]
+TRANSFER_STATE_UNSPECIFIED: TransferState
+TRANSFER_STATE_IN_TRANSIT: TransferState
+TRANSFER_STATE_RECEIVED: TransferState
+TRANSFER_STATE_CANCELLED: TransferState
 STOCK_STATUS_UNSPECIFIED: StockStatus
 STOCK_STATUS_IN_STOCK: StockStatus
 STOCK_STATUS_LOW_STOCK: StockStatus
@@ -264,6 +275,224 @@ class DeleteStockResponse(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     message: str
     def __init__(self, message: _Optional[str] = ...) -> None: ...
+
+class ExplainReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "items")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    items: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ExplainReservationResponse(_message.Message):
+    __slots__ = ("message", "fits", "lines")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    fits: bool
+    lines: _containers.RepeatedCompositeFieldContainer[ExplainedLine]
+    def __init__(self, message: _Optional[str] = ..., fits: _Optional[bool] = ..., lines: _Optional[_Iterable[_Union[ExplainedLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ExplainedLine(_message.Message):
+    __slots__ = ("variant_id", "quantity", "chosen", "why", "short", "alternatives", "frees_at")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    SHORT_FIELD_NUMBER: _ClassVar[int]
+    ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    FREES_AT_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    quantity: int
+    chosen: _containers.RepeatedCompositeFieldContainer[ChosenWarehouse]
+    why: str
+    short: int
+    alternatives: _containers.RepeatedCompositeFieldContainer[WarehouseStock]
+    frees_at: str
+    def __init__(self, variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., chosen: _Optional[_Iterable[_Union[ChosenWarehouse, _Mapping[str, object]]]] = ..., why: _Optional[str] = ..., short: _Optional[int] = ..., alternatives: _Optional[_Iterable[_Union[WarehouseStock, _Mapping[str, object]]]] = ..., frees_at: _Optional[str] = ...) -> None: ...
+
+class ChosenWarehouse(_message.Message):
+    __slots__ = ("warehouse_id", "quantity")
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    warehouse_id: str
+    quantity: int
+    def __init__(self, warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class WarehouseStock(_message.Message):
+    __slots__ = ("warehouse_id", "available")
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    warehouse_id: str
+    available: int
+    def __init__(self, warehouse_id: _Optional[str] = ..., available: _Optional[int] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("transfer_id", "from_warehouse_id", "to_warehouse_id", "state", "lines", "shipped_at", "received_at", "cancelled_at")
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    SHIPPED_AT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_AT_FIELD_NUMBER: _ClassVar[int]
+    transfer_id: str
+    from_warehouse_id: str
+    to_warehouse_id: str
+    state: TransferState
+    lines: _containers.RepeatedCompositeFieldContainer[TransferLine]
+    shipped_at: str
+    received_at: str
+    cancelled_at: str
+    def __init__(self, transfer_id: _Optional[str] = ..., from_warehouse_id: _Optional[str] = ..., to_warehouse_id: _Optional[str] = ..., state: _Optional[_Union[TransferState, str]] = ..., lines: _Optional[_Iterable[_Union[TransferLine, _Mapping[str, object]]]] = ..., shipped_at: _Optional[str] = ..., received_at: _Optional[str] = ..., cancelled_at: _Optional[str] = ...) -> None: ...
+
+class TransferLine(_message.Message):
+    __slots__ = ("variant_id", "sent", "received", "damaged", "missing")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    sent: int
+    received: int
+    damaged: int
+    missing: int
+    def __init__(self, variant_id: _Optional[str] = ..., sent: _Optional[int] = ..., received: _Optional[int] = ..., damaged: _Optional[int] = ..., missing: _Optional[int] = ...) -> None: ...
+
+class ShipTransferRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "transfer_id", "from_warehouse_id", "to_warehouse_id", "lines", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    transfer_id: str
+    from_warehouse_id: str
+    to_warehouse_id: str
+    lines: _containers.RepeatedCompositeFieldContainer[ShippedLine]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., transfer_id: _Optional[str] = ..., from_warehouse_id: _Optional[str] = ..., to_warehouse_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ShippedLine, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ShippedLine(_message.Message):
+    __slots__ = ("variant_id", "quantity")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    quantity: int
+    def __init__(self, variant_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class ShipTransferResponse(_message.Message):
+    __slots__ = ("message", "transfer")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    transfer: Transfer
+    def __init__(self, message: _Optional[str] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ...) -> None: ...
+
+class ReceiveTransferRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "transfer_id", "lines", "close", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    transfer_id: str
+    lines: _containers.RepeatedCompositeFieldContainer[ArrivedLine]
+    close: bool
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., transfer_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ArrivedLine, _Mapping[str, object]]]] = ..., close: _Optional[bool] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ArrivedLine(_message.Message):
+    __slots__ = ("variant_id", "quantity", "damaged_quantity", "missing_quantity")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    MISSING_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    quantity: int
+    damaged_quantity: int
+    missing_quantity: int
+    def __init__(self, variant_id: _Optional[str] = ..., quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., missing_quantity: _Optional[int] = ...) -> None: ...
+
+class ReceiveTransferResponse(_message.Message):
+    __slots__ = ("message", "transfer")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    transfer: Transfer
+    def __init__(self, message: _Optional[str] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ...) -> None: ...
+
+class CancelTransferRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "transfer_id", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    transfer_id: str
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., transfer_id: _Optional[str] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class CancelTransferResponse(_message.Message):
+    __slots__ = ("message", "transfer")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    transfer: Transfer
+    def __init__(self, message: _Optional[str] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ...) -> None: ...
+
+class GetTransferRequest(_message.Message):
+    __slots__ = ("organization_id", "transfer_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    transfer_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., transfer_id: _Optional[str] = ...) -> None: ...
+
+class GetTransferResponse(_message.Message):
+    __slots__ = ("transfer",)
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    transfer: Transfer
+    def __init__(self, transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ...) -> None: ...
+
+class ListTransfersRequest(_message.Message):
+    __slots__ = ("organization_id", "state", "warehouse_id", "page_size", "page_token")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    state: TransferState
+    warehouse_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[_Union[TransferState, str]] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTransfersResponse(_message.Message):
+    __slots__ = ("transfers", "next_page_token")
+    TRANSFERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
+    next_page_token: str
+    def __init__(self, transfers: _Optional[_Iterable[_Union[Transfer, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class StockLevels(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "min_stock", "max_stock", "reorder_point")

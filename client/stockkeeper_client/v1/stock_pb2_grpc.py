@@ -67,6 +67,36 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
                 _registered_method=True)
+        self.ExplainReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ExplainReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.FromString,
+                _registered_method=True)
+        self.ShipTransfer = channel.unary_unary(
+                '/inventory.v1.StockService/ShipTransfer',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ShipTransferRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ShipTransferResponse.FromString,
+                _registered_method=True)
+        self.ReceiveTransfer = channel.unary_unary(
+                '/inventory.v1.StockService/ReceiveTransfer',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveTransferRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ReceiveTransferResponse.FromString,
+                _registered_method=True)
+        self.CancelTransfer = channel.unary_unary(
+                '/inventory.v1.StockService/CancelTransfer',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.CancelTransferRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.CancelTransferResponse.FromString,
+                _registered_method=True)
+        self.GetTransfer = channel.unary_unary(
+                '/inventory.v1.StockService/GetTransfer',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetTransferRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetTransferResponse.FromString,
+                _registered_method=True)
+        self.ListTransfers = channel.unary_unary(
+                '/inventory.v1.StockService/ListTransfers',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ListTransfersRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ListTransfersResponse.FromString,
+                _registered_method=True)
         self.SetStockLevels = channel.unary_unary(
                 '/inventory.v1.StockService/SetStockLevels',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.SetStockLevelsRequest.SerializeToString,
@@ -165,6 +195,48 @@ class StockServiceServicer:
     def DeleteStock(self, request, context):
         """Takes a row away that was made by mistake. It must be empty. What the ledger says of it stays, and the row can be
         made again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainReservation(self, request, context):
+        """Says from where a basket would be taken if it were reserved now and why, or what is in the way. Reserves nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShipTransfer(self, request, context):
+        """Ships goods from one warehouse to another, all lines or none: they are in transit at the other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceiveTransfer(self, request, context):
+        """Takes in what has come of a transfer, in as many parts as it comes. What came damaged or is missing is recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTransfer(self, request, context):
+        """Gives what is still on its way back to where it came from.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransfer(self, request, context):
+        """A transfer as it stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransfers(self, request, context):
+        """Transfers of an organization, those shipped last first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,6 +346,36 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.DeleteStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.SerializeToString,
+            ),
+            'ExplainReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.SerializeToString,
+            ),
+            'ShipTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShipTransfer,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ShipTransferRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ShipTransferResponse.SerializeToString,
+            ),
+            'ReceiveTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveTransfer,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ReceiveTransferRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveTransferResponse.SerializeToString,
+            ),
+            'CancelTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTransfer,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.CancelTransferRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.CancelTransferResponse.SerializeToString,
+            ),
+            'GetTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransfer,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetTransferRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetTransferResponse.SerializeToString,
+            ),
+            'ListTransfers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransfers,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ListTransfersRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ListTransfersResponse.SerializeToString,
             ),
             'SetStockLevels': grpc.unary_unary_rpc_method_handler(
                     servicer.SetStockLevels,
@@ -491,6 +593,168 @@ class StockService:
             '/inventory.v1.StockService/DeleteStock',
             inventory_dot_v1_dot_stock__pb2.DeleteStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.DeleteStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ExplainReservation',
+            inventory_dot_v1_dot_stock__pb2.ExplainReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ExplainReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShipTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ShipTransfer',
+            inventory_dot_v1_dot_stock__pb2.ShipTransferRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ShipTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceiveTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ReceiveTransfer',
+            inventory_dot_v1_dot_stock__pb2.ReceiveTransferRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ReceiveTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/CancelTransfer',
+            inventory_dot_v1_dot_stock__pb2.CancelTransferRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.CancelTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetTransfer',
+            inventory_dot_v1_dot_stock__pb2.GetTransferRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransfers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ListTransfers',
+            inventory_dot_v1_dot_stock__pb2.ListTransfersRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ListTransfersResponse.FromString,
             options,
             channel_credentials,
             insecure,

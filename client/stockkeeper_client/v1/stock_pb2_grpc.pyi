@@ -18,6 +18,12 @@ class StockServiceStub:
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
     AdjustStock: calls.UnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]
     DeleteStock: calls.UnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
+    ExplainReservation: calls.UnaryUnary[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]
+    ShipTransfer: calls.UnaryUnary[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]
+    ReceiveTransfer: calls.UnaryUnary[stock_pb2.ReceiveTransferRequest, stock_pb2.ReceiveTransferResponse]
+    CancelTransfer: calls.UnaryUnary[stock_pb2.CancelTransferRequest, stock_pb2.CancelTransferResponse]
+    GetTransfer: calls.UnaryUnary[stock_pb2.GetTransferRequest, stock_pb2.GetTransferResponse]
+    ListTransfers: calls.UnaryUnary[stock_pb2.ListTransfersRequest, stock_pb2.ListTransfersResponse]
     SetStockLevels: calls.UnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]
     UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
@@ -37,6 +43,12 @@ class StockServiceBlockingStub(StockServiceStub):
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
     AdjustStock: calls.BlockingUnaryUnary[stock_pb2.AdjustStockRequest, stock_pb2.AdjustStockResponse]  # type: ignore[assignment]
     DeleteStock: calls.BlockingUnaryUnary[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
+    ExplainReservation: calls.BlockingUnaryUnary[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]  # type: ignore[assignment]
+    ShipTransfer: calls.BlockingUnaryUnary[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]  # type: ignore[assignment]
+    ReceiveTransfer: calls.BlockingUnaryUnary[stock_pb2.ReceiveTransferRequest, stock_pb2.ReceiveTransferResponse]  # type: ignore[assignment]
+    CancelTransfer: calls.BlockingUnaryUnary[stock_pb2.CancelTransferRequest, stock_pb2.CancelTransferResponse]  # type: ignore[assignment]
+    GetTransfer: calls.BlockingUnaryUnary[stock_pb2.GetTransferRequest, stock_pb2.GetTransferResponse]  # type: ignore[assignment]
+    ListTransfers: calls.BlockingUnaryUnary[stock_pb2.ListTransfersRequest, stock_pb2.ListTransfersResponse]  # type: ignore[assignment]
     SetStockLevels: calls.BlockingUnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]  # type: ignore[assignment]
     UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
     ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
@@ -67,6 +79,24 @@ class StockServiceServicer:
     async def DeleteStock(
         self, request: stock_pb2.DeleteStockRequest, context: grpc.aio.ServicerContext[stock_pb2.DeleteStockRequest, stock_pb2.DeleteStockResponse]
     ) -> stock_pb2.DeleteStockResponse: ...
+    async def ExplainReservation(
+        self, request: stock_pb2.ExplainReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ExplainReservationRequest, stock_pb2.ExplainReservationResponse]
+    ) -> stock_pb2.ExplainReservationResponse: ...
+    async def ShipTransfer(
+        self, request: stock_pb2.ShipTransferRequest, context: grpc.aio.ServicerContext[stock_pb2.ShipTransferRequest, stock_pb2.ShipTransferResponse]
+    ) -> stock_pb2.ShipTransferResponse: ...
+    async def ReceiveTransfer(
+        self, request: stock_pb2.ReceiveTransferRequest, context: grpc.aio.ServicerContext[stock_pb2.ReceiveTransferRequest, stock_pb2.ReceiveTransferResponse]
+    ) -> stock_pb2.ReceiveTransferResponse: ...
+    async def CancelTransfer(
+        self, request: stock_pb2.CancelTransferRequest, context: grpc.aio.ServicerContext[stock_pb2.CancelTransferRequest, stock_pb2.CancelTransferResponse]
+    ) -> stock_pb2.CancelTransferResponse: ...
+    async def GetTransfer(
+        self, request: stock_pb2.GetTransferRequest, context: grpc.aio.ServicerContext[stock_pb2.GetTransferRequest, stock_pb2.GetTransferResponse]
+    ) -> stock_pb2.GetTransferResponse: ...
+    async def ListTransfers(
+        self, request: stock_pb2.ListTransfersRequest, context: grpc.aio.ServicerContext[stock_pb2.ListTransfersRequest, stock_pb2.ListTransfersResponse]
+    ) -> stock_pb2.ListTransfersResponse: ...
     async def SetStockLevels(
         self, request: stock_pb2.SetStockLevelsRequest, context: grpc.aio.ServicerContext[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]
     ) -> stock_pb2.SetStockLevelsResponse: ...

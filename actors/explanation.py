@@ -1,0 +1,71 @@
+"""Why a basket would be served as it would, or would not: the planner's choice in words for a person."""
+
+from collections.abc import Callable, Sequence
+
+from actors.basket import alternatives_to
+from actors.closed_warehouses import Closed
+from actors.commands import Line
+from actors.planner import Free, Placement
+from actors.views import ExplainedLine, Explanation, Why
+
+FreesAt = Callable[[str, str, int], int | None]
+"""When expiries will have given so many pieces of a variant back in a warehouse, in service milliseconds."""
+
+
+def explained(
+    lines: Sequence[Line], placements: Sequence[Placement], everything: Free, closed: Closed, frees_at: FreesAt
+) -> Explanation:
+    """What would come of each line.
+
+    Args:
+        placements: where each would be served, among the warehouses that are active.
+        everything: what is free, also in those that are not.
+    """
+    asked: dict[tuple[str, str], int] = {}  # of each row, since lines on one row are judged together
+    for line, placement in zip(lines, placements, strict=True):
+        row = (line.variant_id, placement.warehouse_id)
+        asked[row] = asked.get(row, 0) + line.quantity
+    free = {v: {w: pieces for w, pieces in rows.items() if w not in closed} for v, rows in everything.items()}
+    open_places = [p.warehouse_id for line, p in zip(lines, placements, strict=True) if not line.warehouse_id]
+    is_one_place = len(open_places) > 1 and len(set(open_places)) == 1
+    found = []
+    for line, placement in zip(lines, placements, strict=True):
+        is_closed = line.warehouse_id in closed and line.warehouse_id in everything.get(line.variant_id, {})
+        fits = placement.fits and not is_closed
+        wanted = asked[line.variant_id, placement.warehouse_id]
+        short = 0 if fits else line.quantity if is_closed else max(0, wanted - placement.available)
+        where = placement.warehouse_id
+        found.append(
+            ExplainedLine(
+                line.variant_id,
+                line.warehouse_id,
+                line.quantity,
+                where if fits else "",
+                _why(line, placement, is_closed=is_closed, is_one_place=is_one_place),
+                short,
+                alternatives_to(free, line.variant_id, where if where else line.warehouse_id),
+                _frees_at(line, placement, short, frees_at) if not is_closed else 0,
+            )
+        )
+    return Explanation(all(line.why not in SHORT for line in found), tuple(found))
+
+
+SHORT: tuple[Why, ...] = ("closed", "unknown", "short")
+
+
+def _why(line: Line, placement: Placement, *, is_closed: bool, is_one_place: bool) -> Why:
+    if is_closed:
+        return "closed"
+    if not placement.found:
+        return "unknown"
+    if not placement.fits:
+        return "short"
+    if line.warehouse_id:
+        return "named"
+    return "serves_all" if is_one_place else "has_most"
+
+
+def _frees_at(line: Line, placement: Placement, short: int, frees_at: FreesAt) -> int:
+    if placement.fits or not placement.found or not placement.warehouse_id:
+        return 0
+    return frees_at(line.variant_id, placement.warehouse_id, short) or 0

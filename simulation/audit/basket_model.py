@@ -1,0 +1,36 @@
+"""Whether a basket fits, in the model of `linearizability.py`."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+from actors.commands import Deduct, Line, Reserve
+from simulation.audit.goods_model import Row, RowKey
+
+
+def fits(rows: Mapping[RowKey, Row], organization: str, lines: Sequence[Line]) -> bool:
+    """By trying every choice of warehouses."""
+    choices = [
+        [line.warehouse_id]
+        if line.warehouse_id
+        else [key[2] for key in rows if key[:2] == (organization, line.variant_id)]
+        for line in lines
+    ]
+    for choice in product(*choices):
+        wanted: dict[RowKey, int] = {}
+        for line, warehouse in zip(lines, choice, strict=True):
+            key = (organization, line.variant_id, warehouse)
+            wanted[key] = wanted.get(key, 0) + line.quantity
+        if all(key in rows and rows[key][0] >= quantity for key, quantity in wanted.items()):
+            return True
+    return False
+
+
+def exists(rows: Mapping[RowKey, Row], organization: str, line: Line) -> bool:
+    return any(key[:2] == (organization, line.variant_id) and line.warehouse_id in ("", key[2]) for key in rows)
+
+
+def unknown(rows: Mapping[RowKey, Row], request: Reserve | Deduct) -> tuple[str, str] | None:
+    for line in request.lines:
+        if not exists(rows, request.organization_id, line):
+            return line.variant_id, line.warehouse_id
+    return None

@@ -1,0 +1,73 @@
+"""Reads of transfers. Each is a single statement; see `storage.sql.reads`."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Select, or_, select, tuple_
+
+from actors.queries import ListTransfers
+from actors.transfer_records import TransferLine, TransferRecord
+from actors.views import TransferPage
+from storage.sql.schema import transfer, transfer_line
+from storage.transfer_page import cut_transfers
+
+SELECT_TRANSFERS = select(
+    transfer.c.transfer_id,
+    transfer.c.organization_id,
+    transfer.c.from_warehouse_id,
+    transfer.c.to_warehouse_id,
+    transfer.c.state,
+    transfer.c.shipped_at,
+    transfer.c.ended_at,
+)
+LINE_COLUMNS = (
+    transfer_line.c.variant_id,
+    transfer_line.c.sent,
+    transfer_line.c.received,
+    transfer_line.c.damaged,
+    transfer_line.c.missing,
+)
+
+
+def find_transfer(connection: Connection, organization_id: str, transfer_id: str) -> TransferRecord | None:
+    chosen = SELECT_TRANSFERS.where(
+        transfer.c.organization_id == organization_id, transfer.c.transfer_id == transfer_id
+    )
+    return next(_transfers(connection.execute(_with_lines(chosen)).all()), None)
+
+
+def list_transfers(connection: Connection, query: ListTransfers) -> TransferPage:
+    chosen = SELECT_TRANSFERS.where(transfer.c.organization_id == query.organization_id)
+    if query.state is not None:
+        chosen = chosen.where(transfer.c.state == query.state)
+    if query.warehouse_id:
+        chosen = chosen.where(
+            or_(transfer.c.from_warehouse_id == query.warehouse_id, transfer.c.to_warehouse_id == query.warehouse_id)
+        )
+    if query.before is not None:
+        at_ms, transfer_id = query.before
+        mark = tuple_(at_ms, transfer_id, types=[transfer.c.shipped_at.type, transfer.c.transfer_id.type])
+        chosen = chosen.where(tuple_(transfer.c.shipped_at, transfer.c.transfer_id) < mark)
+    newest_first = (transfer.c.shipped_at.desc(), transfer.c.transfer_id.desc())
+    chosen = chosen.order_by(*newest_first).limit(query.limit + 1)
+    return cut_transfers(_transfers(connection.execute(_with_lines(chosen)).all()), query)
+
+
+def _with_lines(chosen: Select[Any]) -> Select[Any]:
+    """The chosen transfers, a row for each of their lines, those shipped last first."""
+    its = chosen.subquery("chosen")
+    is_of_it = transfer_line.c.organization_id == its.c.organization_id
+    is_of_it &= transfer_line.c.transfer_id == its.c.transfer_id
+    joined = its.join(transfer_line, is_of_it)
+    order = (its.c.shipped_at.desc(), its.c.transfer_id.desc(), transfer_line.c.line)
+    return select(*its.c, *LINE_COLUMNS).select_from(joined).order_by(*order)
+
+
+def _transfers(rows: Sequence[Any]) -> Iterator[TransferRecord]:
+    for _, group in groupby(rows, key=lambda row: row[:2]):
+        its = list(group)
+        transfer_id, organization_id, sender, destination, state, shipped_at_ms, ended_at_ms = its[0][:7]
+        lines = tuple([TransferLine(*row[7:]) for row in its])
+        names = (transfer_id, organization_id, sender, destination)
+        yield TransferRecord(*names, state, lines, shipped_at_ms, ended_at_ms or 0)

@@ -1,0 +1,33 @@
+"""What a running core says of itself."""
+
+from msgspec import Struct
+
+from supervisor.activations.directory import DirectoryStatistics
+from supervisor.activations.loader import LoaderStatistics
+from supervisor.background.expiry import ExpiryStatistics
+from supervisor.background.expiry_hints import ExpiryHintsStatistics
+from supervisor.background.housekeeping import HousekeepingStatistics
+from supervisor.background.learning import LearningStatistics
+from supervisor.ownership.heartbeat import HeartbeatStatistics
+from supervisor.ownership.lease import LeaseStatistics
+from supervisor.transactions.journal import JournalStatistics
+
+
+class Statistics(Struct, frozen=True):
+    """What is in memory and what was done in this incarnation."""
+
+    calls_under_way: int
+    queries_under_way: int
+    journal: JournalStatistics
+    variants: DirectoryStatistics
+    orders: DirectoryStatistics
+    requests: DirectoryStatistics
+    transfers: DirectoryStatistics
+    variant_loads: LoaderStatistics
+    order_loads: LoaderStatistics
+    expiry: ExpiryStatistics
+    expiry_hints: ExpiryHintsStatistics
+    housekeeping: HousekeepingStatistics
+    learning: LearningStatistics
+    lease: LeaseStatistics
+    heartbeat: HeartbeatStatistics

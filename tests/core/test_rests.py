@@ -1,0 +1,78 @@
+"""How long what runs by itself rests: after nothing, after work, after a failure."""
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from actors.commands import Expire
+from actors.outcomes import ActorCrashed, Fact
+from actors.records import OrderKey
+from actors.reply import Reply
+from storage.store import Due, MovedOut, StorageError
+from supervisor.background.expiry import RETRY_MS, Expiry
+from supervisor.background.housekeeping import REST_MAX_S, REST_MIN_S, RETRY_S, Housekeeping
+from supervisor.clock import ServiceClock
+from tests.core.conftest import FakeTime
+
+pytestmark = pytest.mark.anyio
+
+IDLE_S = 600.0
+
+
+@pytest.mark.parametrize(
+    ("rows", "step_s", "rest_s"),
+    [
+        (0, 1.0, IDLE_S),
+        (5, 0.0, REST_MIN_S),
+        (5, 0.02, 0.18),
+        (5, 60.0, REST_MAX_S),
+    ],
+)
+async def test_housekeeping_leaves_nine_tenths_of_the_time_to_others(rows: int, step_s: float, rest_s: float) -> None:
+    time = FakeTime()
+
+    async def move_out(before_ms: int, rows_max: int) -> MovedOut:
+        time.now_s += step_s
+        return MovedOut(rows, 0, 0, 0)
+
+    clock = ServiceClock(lambda: 0, time)
+    housekeeping = Housekeeping(clock, move_out, lambda actor, error: None, 1, IDLE_S)
+    assert await housekeeping._step() == pytest.approx(rest_s)
+
+
+async def test_housekeeping_rests_after_a_failure() -> None:
+    async def move_out(before_ms: int, rows_max: int) -> MovedOut:
+        raise StorageError("busy")
+
+    clock = ServiceClock(lambda: 0, FakeTime())
+    assert await Housekeeping(clock, move_out, lambda actor, error: None, 1, IDLE_S)._step() == RETRY_S
+
+
+async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_before() -> None:
+    time, order = FakeTime(), OrderKey("shop", "order-1")
+    asked_at_s: list[float] = []
+    looks = 0
+
+    async def due(now_ms: int, limit: int) -> Sequence[Due]:
+        nonlocal looks
+        looks += 1
+        return [Due(order, 0)]
+
+    async def next_expiry_ms() -> int | None:
+        return 0
+
+    def ask(key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
+        asked_at_s.append(time.now_s)
+        reply.fail(ActorCrashed())
+
+    expiry = Expiry(ServiceClock(lambda: 0, time), due, next_expiry_ms, ask, IDLE_S)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(expiry.run)
+        with anyio.fail_after(30):
+            for now_s in (0.0, (RETRY_MS - 1) / 1_000, RETRY_MS / 1_000):
+                time.now_s, seen = now_s, looks
+                while looks < seen + 3:  # noqa: ASYNC110 - it looks every tenth of a second
+                    await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    assert asked_at_s == [0.0, RETRY_MS / 1_000]
