@@ -111,7 +111,7 @@ class OrderActor(RebookingActor):
                 if isinstance(prepared, Prepared):
                     if rows.closed(command.organization_id) is closed:
                         return self._reserved(command, chosen, prepared)
-                    services.two_phase.abort(prepared)
+                    prepared.abort()
                 # A rival's decision took what the plan had counted on, or a warehouse was closed: look again.
 
     def _repeated(self, command: Reserve) -> Fact | None:
@@ -139,7 +139,7 @@ class OrderActor(RebookingActor):
 
     def _reserved(self, command: Reserve, rows: Sequence[StockActor], prepared: Prepared) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             now_ms = services.clock.now_ms()
             reservation = ReservationRecord(
                 services.new_reservation_id(),
@@ -199,7 +199,7 @@ class OrderActor(RebookingActor):
 
     def _ended(self, command: Ending, reservation: ReservationRecord, prepared: Prepared) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             now_ms = services.clock.now_ms()
             ended = _moved(command, reservation, now_ms)
             fact = _fact_of(command, reservation, ended, now_ms)

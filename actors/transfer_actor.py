@@ -137,7 +137,7 @@ class TransferActor(Actor[TransferCommand, Fact]):
                 if isinstance(prepared, Prepared):
                     if services.rows.closed(command.organization_id) is closed:
                         return self._decided(command, prepared, shipped(command, *self._now))
-                    services.two_phase.abort(prepared)
+                    prepared.abort()
                 # What the rows had was taken meanwhile, or the destination was closed: look again.
 
     @property
@@ -177,10 +177,10 @@ class TransferActor(Actor[TransferCommand, Fact]):
                 prepared = yield from services.two_phase.prepare(changes)
                 if not isinstance(prepared, Prepared):
                     continue
-                with services.two_phase.holding(prepared):
+                with prepared:
                     if self._changes(command, before, variants) == changes:
                         return self._decided(command, prepared, _after(command, before, services.clock.now_ms()))
-                services.two_phase.abort(prepared)
+                prepared.abort()
 
     def _changes(
         self, command: ReceiveTransfer | CancelTransfer, before: TransferRecord, variants: Variants
@@ -202,7 +202,7 @@ class TransferActor(Actor[TransferCommand, Fact]):
 
     def _decided(self, command: TransferCommand, prepared: Prepared, transfer: TransferRecord) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             fact = _fact_of(command, transfer)
             transaction = services.two_phase.decide(
                 prepared,

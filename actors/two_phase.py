@@ -1,7 +1,6 @@
 """What a transaction is between its two phases, and the port by which actors prepare and decide."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,10 +14,26 @@ from actors.turn import Turn
 
 
 class Prepared(Struct, frozen=True):
-    """A transaction that every row has granted."""
+    """A transaction that its rows have granted, or are asked to.
+
+    In a `with` block, whatever goes wrong lets all holds go. After the decision none is left to let go.
+    """
 
     transaction_id: int
     rows: Sequence[StockActor]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+
+    def abort(self) -> None:
+        """Let every hold of the transaction go."""
+        for row in self.rows:
+            if not row.is_retired:
+                row.abort(self.transaction_id)
 
 
 class TurnedDown(Struct, frozen=True):
@@ -37,14 +52,6 @@ class TwoPhase(Protocol):
 
     def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[Prepared | TurnedDown]:
         """Take a hold on every row. Raises `Unavailable`."""
-        ...
-
-    def abort(self, prepared: Prepared) -> None:
-        """Let every hold of the transaction go."""
-        ...
-
-    def holding(self, prepared: Prepared) -> AbstractContextManager[None]:
-        """Whatever goes wrong inside lets the holds go."""
         ...
 
     def decide(

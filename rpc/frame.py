@@ -6,7 +6,7 @@ async generator of responses, which runs in a task that is cancelled when the ca
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Generic, NamedTuple, Self
@@ -15,9 +15,10 @@ import anyio
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
+from msgspec import Struct
 
 from actors.reply import Reply
-from rpc.fair_turns import LARGE_BYTES, FairTurns, organization_of
+from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
@@ -37,7 +38,7 @@ UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There
 log = logging.getLogger(__name__)
 
 
-class Deferred(NamedTuple):
+class Deferred(Struct, frozen=True):
     """A response that is made of the core's reply as soon as the core gives it."""
 
     reply: Reply[Any]
@@ -56,8 +57,9 @@ class FrameStatistics(NamedTuple):
 class Frame:
     """All methods of a server, each inside of the frame.
 
-    A call is counted while it runs. A stream that a client holds open is not: each of its requests counts as a call
-    (see `calls`). Uploads and streams have limits of their own. At a limit one more is answered UNAVAILABLE, to be
+    A call is counted until its answer is written or its caller gone. A stream that a client holds open is not: each
+    of its requests counts as a call (see `calls`). Uploads and streams have limits of their own. At a limit one more is
+    answered UNAVAILABLE, to be
     retried.
 
     Args:
@@ -65,6 +67,7 @@ class Frame:
         uploads_max: how many streams with one answer at their end.
         streams_max: how many streams with an answer to each message.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
+        turns: of large requests.
     """
 
     def __init__(
@@ -74,11 +77,12 @@ class Frame:
         uploads_max: int = UPLOADS_MAX,
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        turns: FairTurns | None = None,
     ) -> None:
         self.calls = InFlightLimit(calls_max, "calls")
-        self.turns = FairTurns()
+        self.turns = turns or FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
-        self._streams = InFlightLimit(streams_max, "streams")
+        self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
         self._upload_stall_timeout_s = upload_stall_timeout_s
         self._methods: dict[str, Method] = {}
@@ -90,7 +94,7 @@ class Frame:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(limit.under_way for limit in counted),
-            sum(limit.turned_away for limit in (*counted, self._streams)),
+            sum(limit.turned_away for limit in (*counted, self.streams)),
         )
 
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
@@ -114,21 +118,38 @@ class Frame:
         else:
             method(context)
 
-    def _queue(self, path: str, context: Context, raw: bytes, begin: Callable[[], None]) -> None:
+    @staticmethod
+    def _size_of(raw: bytes, is_list: bool) -> int:
+        """How large a request is for its turn; 0 if it needs none."""
+        if is_list:
+            return PAGE_BYTES
+        return len(raw) if len(raw) > LARGE_BYTES else 0
+
+    def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
+        organization_id = organization_of(raw)
+
+        def begin_or_end() -> None:
+            ended = partial(self.turns.end, organization_id, size_bytes)
+            if context.is_over:
+                ended()
+            else:
+                begin(context, raw, ended)
+
         try:
-            self.turns.post(organization_of(raw), len(raw), begin)
+            self.turns.post(organization_id, size_bytes, begin_or_end)
         except Exception as error:  # noqa: BLE001 - as in `_begin`
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if not method.client_streaming:
             return self.calls
-        return self._streams if method.server_streaming else self._uploads
+        return self._uncounted if method.server_streaming else self._uploads
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
+        is_list = "page_size" in method.input_type.fields_by_name
 
         def serve_one(context: Context) -> None:
             context.receive(partial(take, context))
@@ -136,29 +157,34 @@ class Frame:
         def take(context: Context, raw: bytes | None) -> None:
             if context.is_over:
                 return
-            if raw is not None and len(raw) > LARGE_BYTES:
-                self._queue(path, context, raw, partial(begin, context, raw))
+            size_bytes = 0 if raw is None else self._size_of(raw, is_list)
+            if size_bytes:
+                self._queue(path, context, raw or b"", size_bytes, begin)
             else:
                 begin(context, raw)
 
-        def begin(context: Context, raw: bytes | None) -> None:
-            if context.is_over:
-                return
+        def begin(context: Context, raw: bytes | None, ended: Callable[[], None] | None = None) -> None:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
-                context.when_over(partial(limit.leave, organization_id))
+                context.when_gone(partial(limit.leave, organization_id))
+                if ended is not None:
+                    context.when_over(ended)
+                    ended = None
                 respond(path, context, behaviour(request, context))
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
+                if ended is not None:
+                    ended()
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
-                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+                requests = Requests(kind, context, self.turns.part, whole=False, levels=BATCH_LEVELS)
             else:
-                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+                stall_timeout_s = self._upload_stall_timeout_s
+                requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
 
         return serve_many if method.client_streaming else serve_one
@@ -173,14 +199,16 @@ def _one(kind: Any, raw: bytes | None) -> Any:
 def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
     try:
         limit.enter()
-        context.when_over(limit.leave)
+        context.when_gone(limit.leave)
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
 
 
 def _respond(path: str, context: Context, outcome: Any) -> None:
-    if isinstance(outcome, Deferred):
+    if isinstance(outcome, Deferred) and outcome.reply.is_done:
+        _respond_to_reply(path, context, outcome)
+    elif isinstance(outcome, Deferred):
         outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
     elif isinstance(outcome, Message):
         context.answer(outcome.SerializeToString())
@@ -223,6 +251,7 @@ class Requests(AsyncIterator[M], Generic[M]):
     """The messages of a client's stream.
 
     Args:
+        turn: waits for the turn of a part of a large message.
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
         levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
         stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
@@ -230,10 +259,18 @@ class Requests(AsyncIterator[M], Generic[M]):
     """
 
     def __init__(
-        self, kind: type[M], context: Context, *, whole: bool, levels: int = 1, stall_timeout_s: float | None = None
+        self,
+        kind: type[M],
+        context: Context,
+        turn: Callable[[int], Awaitable[None]],
+        *,
+        whole: bool,
+        levels: int = 1,
+        stall_timeout_s: float | None = None,
     ) -> None:
         self._kind = kind
         self._context = context
+        self._turn = turn
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
@@ -260,7 +297,7 @@ class Requests(AsyncIterator[M], Generic[M]):
                 # sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
-        message = await parse_in_turns(self._kind, raw, self._levels)
+        message = await parse_in_turns(self._kind, raw, self._levels, self._turn)
         if message.ListFields():
             self._patience_s = self._stall_timeout_s or 0.0
         return message

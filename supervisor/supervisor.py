@@ -58,6 +58,7 @@ class Supervisor:
         self._report = report
         self._core: Incarnation | None = None
         self._stop_requested = anyio.Event()
+        self._is_stopping = False  # the same: every call asks it
         self._pause_s = REOPEN_PAUSE_MIN_S
         self._down_since_s: float | None = None
         self.incarnations = 0
@@ -69,7 +70,7 @@ class Supervisor:
     @property
     def serving(self) -> bool:
         """Whether calls are served now."""
-        return self._core is not None and not self._core.heartbeat.is_stalled and not self._stop_requested.is_set()
+        return self._core is not None and not self._core.heartbeat.is_stalled and not self._is_stopping
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
@@ -109,6 +110,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Take no more calls, finish those under way, and let `run` return."""
+        self._is_stopping = True
         self._stop_requested.set()
 
     async def ask(self, command: Command) -> Fact:
@@ -148,7 +150,7 @@ class Supervisor:
         return self._core.statistics() if self._core is not None else None
 
     def _serving_core(self) -> Incarnation:
-        if self._stop_requested.is_set():
+        if self._is_stopping:
             raise shutting_down()
         if self._core is None or self._core.heartbeat.is_stalled:
             raise database_down()
@@ -194,7 +196,7 @@ class Supervisor:
             with anyio.move_on_after(self._pause_s):
                 await self._stop_requested.wait()
             self._pause_s = min(self._pause_s * 2, REOPEN_PAUSE_MAX_S)
-            if self._stop_requested.is_set():
+            if self._is_stopping:
                 return None
             try:
                 return await self._store.open()

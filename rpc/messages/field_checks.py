@@ -20,7 +20,6 @@ from rpc.messages.rules import (
     is_id,
     is_new_id,
     is_note,
-    is_optional_id,
     read_instant,
 )
 
@@ -133,7 +132,7 @@ def check_new_id(faults: list[Violation], field: str, text: str) -> None:
 
 
 def check_optional_id(faults: list[Violation], field: str, text: str) -> None:
-    if not is_optional_id(text):
+    if text and not is_id(text):
         faults.append(Violation(field, OPTIONAL_ID_RULE))
 
 

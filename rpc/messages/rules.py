@@ -57,10 +57,6 @@ def is_new_id(text: str) -> bool:
     return is_id(text) and text == text.strip() and (text.isascii() or not any(map(_is_invisible, text)))
 
 
-def is_optional_id(text: str) -> bool:
-    return not text or is_id(text)
-
-
 def is_note(text: str) -> bool:
     """Whether it is at most 512 characters, possibly none, without control characters."""
     return len(text) <= NOTE_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))

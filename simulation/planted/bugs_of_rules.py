@@ -41,12 +41,12 @@ from supervisor.transactions.coordinator import Coordinator
 
 @bug("a refused transaction leaves its first hold behind", "G2", "G10")
 def leaked_hold() -> Patches:
-    def abort(self: Coordinator, prepared: Prepared) -> None:
-        for row in prepared.rows[1:]:
+    def abort(self: Prepared) -> None:
+        for row in self.rows[1:]:
             if not row.is_retired:
-                row.abort(prepared.transaction_id)
+                row.abort(self.transaction_id)
 
-    return [(Coordinator, "abort", abort)]
+    return [(Prepared, "abort", abort)]
 
 
 @bug("a basket gets what there is, and not all or nothing", "G2")

@@ -17,6 +17,7 @@ from actors.commands import Command
 from actors.outcomes import Fact, Refused
 from actors.queries import AnyQuery, Query
 from actors.reply import Reply as CoreReply
+from rpc.fair_turns import NoTurns
 from rpc.frame import CALLS_MAX, Frame
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.service_names import INVENTORY, STOCK, STREAM
@@ -54,7 +55,7 @@ class Front:
 
     def __init__(self, server: SimulatedServer, history: History) -> None:
         self._history = history
-        self._frame = Frame(CALLS_MAX)
+        self._frame = Frame(CALLS_MAX, turns=NoTurns())
         inventory = _Recorded(server, history)
         self._frame.add_service(INVENTORY, InventoryServicer(inventory))
         self._frame.add_service(STOCK, StockServicer(inventory))
@@ -84,6 +85,7 @@ class _Context:
         self._unread = list(messages)
         self._metadata = metadata
         self._on_over: Callable[[], None] = lambda: None
+        self._on_gone: Callable[[], None] = lambda: None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._reply: WireReply | None = None
         self._written = b""
@@ -110,6 +112,9 @@ class _Context:
 
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener
+
+    def when_gone(self, listener: Callable[[], None]) -> None:
+        self._on_gone = listener
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._coroutine = coroutine
@@ -149,6 +154,7 @@ class _Context:
     def _over(self) -> None:
         self.is_over = True
         self._on_over()
+        self._on_gone()
 
 
 class _Recorded:

@@ -35,26 +35,6 @@ from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
 
-class Holding:
-    """See `Coordinator.holding`. A class: a generator's context manager costs every order several times as much."""
-
-    __slots__ = ("_coordinator", "_prepared")
-
-    def __init__(self, coordinator: "Coordinator", prepared: Prepared) -> None:
-        self._coordinator = coordinator
-        self._prepared = prepared
-
-    def __repr__(self) -> str:
-        return f"<Holding {self._prepared!r}>"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._coordinator.abort(self._prepared)
-
-
 class Coordinator:
     """Prepares and decides.
 
@@ -90,37 +70,20 @@ class Coordinator:
         Waits only for rows that have to, and lets others have their turn in between where the rows are very many.
         Closed before its end, it lets all holds go.
         """
-        ordered = changes
-        if len(changes) > 1:
-            is_small = len(changes) <= chunks.ROWS_MAX
-            ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
+        is_small = len(changes) <= chunks.ROWS_MAX
+        ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
         prepared = Prepared(next(self._transaction_ids), [row for row, _ in ordered])
-        with self.holding(prepared):
-            for number, (row, change) in enumerate(ordered, start=1):
-                verdict = row.prepare(prepared.transaction_id, change)
-                if isinstance(verdict, Reply):
-                    verdict = yield verdict
-                if verdict is not Verdict.GRANTED:
-                    return self._turn_down(prepared, verdict, row)
-                if number % chunks.ROWS_MAX == 0 and number < len(ordered):
+        with prepared:
+            for part in (ordered,) if is_small else chunks.chunked(ordered):
+                for row, change in part:
+                    verdict = row.prepare(prepared.transaction_id, change)
+                    if isinstance(verdict, Reply):
+                        verdict = yield verdict
+                    if verdict is not Verdict.GRANTED:
+                        return _turned_down(prepared, verdict, row)
+                if not is_small:
                     yield OTHERS_FIRST
         return prepared
-
-    def _turn_down(self, prepared: Prepared, verdict: Verdict, row: StockActor) -> TurnedDown:
-        if any(row.is_retired for row in prepared.rows):
-            raise restarting()  # another look would be at what a crash took away meanwhile
-        self.abort(prepared)
-        return TurnedDown(verdict, row)
-
-    def abort(self, prepared: Prepared) -> None:
-        """Let every hold of the transaction go."""
-        for row in prepared.rows:
-            if not row.is_retired:
-                row.abort(prepared.transaction_id)
-
-    def holding(self, prepared: Prepared) -> "Holding":
-        """Whatever goes wrong inside lets the holds go. After a decision it does nothing."""
-        return Holding(self, prepared)
 
     def decide(
         self,
@@ -142,7 +105,7 @@ class Coordinator:
         """
         for row in prepared.rows:
             if row.is_retired:
-                self.abort(prepared)
+                prepared.abort()
                 raise restarting()
         # After this point the commit must succeed.
         try:
@@ -164,6 +127,13 @@ class Coordinator:
             self._on_broken(error)
             raise
         return transaction
+
+
+def _turned_down(prepared: Prepared, verdict: Verdict, row: StockActor) -> TurnedDown:
+    if any(row.is_retired for row in prepared.rows):
+        raise restarting()  # another look would be at what a crash took away meanwhile
+    prepared.abort()
+    return TurnedDown(verdict, row)
 
 
 def _sorted_in_chunks(changes: Sequence[tuple[StockActor, Change]]) -> Turn[list[tuple[StockActor, Change]]]:

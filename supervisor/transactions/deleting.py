@@ -78,7 +78,7 @@ class Deleting:
                 [(row, Removal(self._stock.new_stock_id(), self._stock.levels))]
             )
             if isinstance(prepared, Prepared):
-                with self._coordinator.holding(prepared):
+                with prepared:
                     fact = StockDeleted(row.state.record.stock_id)
                     variants[command.variant_id].has_unmade_rows = True
                     self._coordinator.decide(

@@ -95,11 +95,11 @@ class Goods:
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue
-            with self._coordinator.holding(prepared):
+            with prepared:
                 is_open = self._stock.closed(command.organization_id) is closed
                 if is_open and changes_of(command, rows) == changes:
                     return self._decided(command, prepared, rows)
-            self._coordinator.abort(prepared)
+            prepared.abort()
 
     def _rows(
         self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed

@@ -80,7 +80,7 @@ class Importing:
         prepared: Prepared,
         warehouses: dict[tuple[str, str], str],
     ) -> Turn[Fact]:
-        with self._coordinator.holding(prepared):
+        with prepared:
             changed, unchanged = yield from _divided(command.lines, rows)
             created = sum(not row.state.record.exists for row in changed)
             new = self._new_organizations(command) if created else ()
@@ -89,7 +89,7 @@ class Importing:
             yield OTHERS_FIRST
             # Up to here the unchanged rows are held too: no other count of them may be decided before this.
             _check_alive(unchanged)
-            self._coordinator.abort(Prepared(prepared.transaction_id, unchanged))
+            Prepared(prepared.transaction_id, unchanged).abort()
             self._coordinator.decide(
                 Prepared(prepared.transaction_id, changed),
                 "import",

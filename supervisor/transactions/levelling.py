@@ -50,16 +50,16 @@ class Levelling:
             prepared = yield from coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue  # another has set levels meanwhile
-            with coordinator.holding(prepared):
+            with prepared:
                 if all(row.state.record.exists for row in rows):
                     return self._decided(command, prepared, rows)
-            coordinator.abort(prepared)
+            prepared.abort()
 
     def _decided(self, command: SetLevels, prepared: Prepared, rows: Sequence[StockActor]) -> Fact:
         answering, coordinator = self._answering, self._answering.coordinator
         fact = LevelsSet(tuple([self._show(row, prepared) for row in rows]))
         kept = {row: None for line, row in zip(command.lines, rows, strict=True) if _has_levels(row, line)}
-        coordinator.abort(Prepared(prepared.transaction_id, list(kept)))
+        Prepared(prepared.transaction_id, list(kept)).abort()
         changed = [row for row in prepared.rows if row not in kept]
         if not changed:
             answering.remember(command, fact)

@@ -281,7 +281,7 @@ async def test_an_order_that_asks_for_other_goods_behind_a_release_that_waits(wo
             await anyio.wait_all_tasks_blocked()
             tasks.start_soon(reserve, core, "o1", ("a", "w1", 9))
             await anyio.wait_all_tasks_blocked()
-            core._core._coordinator.abort(rival)
+            rival.abort()
         assert await available(core) == {("a", "w1"): 1, ("b", "w1"): 10}
 
 
@@ -302,7 +302,7 @@ async def test_an_expiry_that_waits_for_a_row_keeps_no_other_waiting(world: Worl
                     await anyio.sleep(0.02)
             await anyio.sleep(0.2)  # the expiry of the first has begun by now, and waits
         assert (await available(core))["a", "w1"] == 5
-        core._core._coordinator.abort(rival)
+        rival.abort()
         with anyio.fail_after(10):
             while (await available(core))["a", "w1"] != 10:  # noqa: ASYNC110 - likewise
                 await anyio.sleep(0.02)
