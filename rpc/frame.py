@@ -31,6 +31,7 @@ CALLS_MAX = 10_000
 UPLOADS_MAX = 4
 UPLOAD_STALL_TIMEOUT_S = 30.0
 STREAMS_MAX = 1_000
+WATCHES_MAX = 2_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
@@ -82,8 +83,11 @@ class Frame:
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = turns or FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
+        # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
+        self.imports = InFlightLimit(uploads_max, "imports of this organization", share=2)
         self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
+        self._watches = InFlightLimit(WATCHES_MAX, "watches")
         self._upload_stall_timeout_s = upload_stall_timeout_s
         self._methods: dict[str, Method] = {}
 
@@ -94,7 +98,7 @@ class Frame:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(limit.under_way for limit in counted),
-            sum(limit.turned_away for limit in (*counted, self.streams)),
+            sum(limit.turned_away for limit in (*counted, self.streams, self._watches)),
         )
 
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
@@ -103,11 +107,15 @@ class Frame:
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
-            is_counted: whether its calls have limits. Health has none: it answers during an overload too.
+            is_counted: whether its calls have limits. Health has none: it answers during an overload too. What it, or
+                reflection, keeps open has one of its own.
         """
         for method in find_service(name).methods:
             path = f"/{serve_as or name}/{method.name}"
-            limit = self._limit_of(method) if is_counted else self._uncounted
+            if is_counted:
+                limit = self._limit_of(method)
+            else:
+                limit = self._watches if method.server_streaming else self._uncounted
             self._methods[path] = self._method(path, method, getattr(servicer, method.name), limit)
 
     def serve(self, path: str, context: Context) -> None:

@@ -9,8 +9,10 @@ from anyio.lowlevel import checkpoint
 from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
 
-from actors.outcomes import StockImported
+from actors.bounds import ID_CHARACTERS_MAX
+from actors.outcomes import Fact, StockImported
 from rpc.frame import Deferred
+from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import explanation_messages as explanations
 from rpc.messages import level_messages as levels
@@ -26,10 +28,15 @@ ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
 
 class StockServicer:
-    """`inventory.v1.StockService`."""
+    """`inventory.v1.StockService`.
 
-    def __init__(self, inventory: Inventory) -> None:
+    Args:
+        imports: counts the imports by the organization of their first line, so that one leaves some for others.
+    """
+
+    def __init__(self, inventory: Inventory, imports: InFlightLimit | None = None) -> None:
         self._inventory = inventory
+        self._imports = imports or InFlightLimit(None, "imports")
 
     def __repr__(self) -> str:
         return f"<StockServicer of {self._inventory!r}>"
@@ -38,18 +45,29 @@ class StockServicer:
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
     ) -> pb.ImportStockResponse:
         lines, began_s = ImportLines(), current_time()
-        async for request in request_iterator:
-            for _ in lines.add(request):
-                await checkpoint()  # a message may hold 200,000 lines, and others want to be served
+        organization_id: str | None = None
         try:
-            fact = await self._inventory.ask(lines.command())
+            async for request in request_iterator:
+                if organization_id is None and request.lines:
+                    self._imports.enter(organization := request.lines[0].organization_id[:ID_CHARACTERS_MAX])
+                    organization_id = organization
+                for _ in lines.add(request):
+                    await checkpoint()  # a message may hold 200,000 lines, and others want to be served
+            fact = await self._import(lines)
+        finally:
+            if organization_id is not None:
+                self._imports.leave(organization_id)
+        assert isinstance(fact, StockImported), fact
+        log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
+        return responses.imported(fact)
+
+    async def _import(self, lines: ImportLines) -> Fact:
+        try:
+            return await self._inventory.ask(lines.command())
         except Exception as error:
             values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
             log.info("import_refused", extra=values)
             raise
-        assert isinstance(fact, StockImported), fact
-        log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
-        return responses.imported(fact)
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.submit(validation.receive(request)), responses.received)
