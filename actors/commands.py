@@ -49,12 +49,31 @@ class Release(Struct, frozen=True, tag=True):
     origin: From = UNSET
 
 
-class Fulfill(Struct, frozen=True, tag=True):
-    """The goods of a confirmed reservation were shipped: they leave `reserved` and the total."""
+class Fulfill(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Goods of a confirmed reservation were shipped: they leave `reserved` and the total.
 
+    `lines` say which; without any it is all that is left. With `close` the rest is given back, else it stays confirmed.
+    """
+
+    # A whole shipment is encoded as it was before there were parts, so that keys given then belong to the same request.
     organization_id: str
     reservation_id: str
     request_id: str
+    reference: str
+    reason: str = ""
+    lines: tuple[Line, ...] = ()
+    close: bool = False
+    origin: From = UNSET
+
+
+class Extend(Struct, frozen=True, tag=True):
+    """An active reservation is held for `ttl_minutes` from now, unless it is held for longer anyway."""
+
+    organization_id: str
+    reservation_id: str
+    ttl_minutes: int
+    request_id: str
+    reason: str = ""
     reference: str = ""
     origin: From = UNSET
 
@@ -180,18 +199,47 @@ class Import(Struct, frozen=True, tag=True):
 Ending = Release | Fulfill | Expire
 """What takes a reservation's goods out of `reserved`."""
 
-OrderCommand = Reserve | Confirm | Ending
+
+class Amend(Struct, frozen=True, tag=True):
+    """The order is another one now: its active or confirmed reservation holds these lines, the whole new basket."""
+
+    organization_id: str
+    reservation_id: str
+    lines: tuple[Line, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+class Reacquire(Struct, frozen=True, tag=True):
+    """The payment came late: take an expired reservation's goods again, all or none, for `ttl_minutes`."""
+
+    organization_id: str
+    reservation_id: str
+    ttl_minutes: int
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+Told = Fulfill | Extend | Amend | Reacquire
+"""What comes with a reason and a reference for the ledger, and with an idempotency key."""
+
+OfReservation = Confirm | Release | Told
+"""What names a reservation, whose order has to be found."""
+
+OrderCommand = Reserve | OfReservation | Expire
 """What the actor of an order carries out."""
 
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-CallersCommand = (
-    Reserve | Confirm | Release | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
-)
+CallersCommand = Reserve | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

@@ -9,15 +9,16 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from actors.bounds import LINES_MAX, STOCK_LOOKS_MAX
+from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
-from actors.records import ReservationState, StockKey, TransactionKind
+from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
 from actors.views import (
     BasketCheck,
     Explanation,
+    ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
@@ -83,7 +84,10 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     """At most `limit` reservations, newest first, beginning before the id `before` (empty: at the newest).
 
     A page ends before the reservation with which it would have more than `lines_max` lines, but has one in any case. An
-    empty order or a state of None means all.
+    empty order, variant or warehouse, a state of None or a time of 0 means all. A variant or a warehouse is that of one
+    item; `created_after_ms` is the first time, `created_before_ms` the first that is too late.
+
+    With a variant, a warehouse or a time, at most `looked_max` reservations are looked at, and the page ends there.
     """
 
     state: ReservationState | None = None
@@ -91,6 +95,35 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     before: str = ""
     limit: int = 100
     lines_max: int = LINES_MAX
+    variant_id: str = ""
+    warehouse_id: str = ""
+    created_after_ms: int = 0
+    created_before_ms: int = 0
+    looked_max: int = RESERVATIONS_LOOKED_AT_MAX
+
+    @property
+    def is_sifted(self) -> bool:
+        """Whether some of what is looked at may not be wanted."""
+        return bool(self.variant_id or self.warehouse_id or self.created_after_ms or self.created_before_ms)
+
+    def wants(self, reservation: ReservationRecord) -> bool:
+        """Whether the reservation is one of those that are asked for."""
+        return (
+            self.state in (None, reservation.state)
+            and self.order_id in ("", reservation.order_id)
+            and self.created_after_ms <= reservation.created_at_ms
+            and not 0 < self.created_before_ms <= reservation.created_at_ms
+            and any(
+                self.variant_id in ("", item.variant_id) and self.warehouse_id in ("", item.warehouse_id)
+                for item in reservation.items
+            )
+        )
+
+
+class GetReservation(Query[ReservationFound], frozen=True, tag=True):
+    """One reservation, wherever it is kept. Refused if the organization has no such reservation."""
+
+    reservation_id: str
 
 
 class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
@@ -167,6 +200,7 @@ StateQuery = (
     | ListStock
     | FindStock
     | ListReservations
+    | GetReservation
     | ListWarehouses
     | GetTransfer
     | ListTransfers

@@ -21,6 +21,9 @@ TransactionKind = Literal[
     "release",
     "expire",
     "fulfill",
+    "extend",
+    "amend",
+    "reacquire",
     "receive",
     "announce",
     "deduct",
@@ -128,6 +131,11 @@ class ReservationItem(PlainValue, frozen=True):
     quantity: int
     stock_before: int  # the row's available quantity before this line …
     stock_after: int  # … and after it
+    fulfilled: int = 0  # of `quantity`, how many pieces were shipped
+
+    @property
+    def unshipped(self) -> int:
+        return self.quantity - self.fulfilled
 
 
 class ReservationRecord(Struct, frozen=True):
@@ -151,6 +159,11 @@ class ReservationRecord(Struct, frozen=True):
     @property
     def quantity(self) -> int:
         return sum(item.quantity for item in self.items)
+
+    @property
+    def fulfilled(self) -> int:
+        """How many pieces were shipped."""
+        return sum(item.fulfilled for item in self.items)
 
     @property
     def holds_stock(self) -> bool:

@@ -63,6 +63,10 @@ class ReservationPage(Struct, frozen=True, tag=True):
     next_before: str
 
 
+class ReservationFound(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
 class WarehousePage(Struct, frozen=True, tag=True):
     """`next_after` is empty on the last page."""
 
@@ -130,6 +134,7 @@ View = (
     | StockRows
     | StockPage
     | ReservationPage
+    | ReservationFound
     | WarehousePage
     | TransferFound
     | TransferPage

@@ -192,6 +192,10 @@ class Store(Protocol):
         """
         ...
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        """The organization's reservation, also one that was moved out."""
+        ...
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         """What was answered under this idempotency key; None if nothing was.
 

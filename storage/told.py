@@ -17,7 +17,7 @@ from actors.changes import (
 from actors.records import ReservationItem, RowChange, StockRecord, Transaction, TransactionKind
 
 # The lines of a reservation that one of these leaves are those that it had before, or follow from its stock rows.
-KEEPS_LINES: frozenset[TransactionKind] = frozenset(("reserve", "confirm"))
+KEEPS_LINES: frozenset[TransactionKind] = frozenset(("reserve", "confirm", "extend"))
 
 
 def low_lines(change: RowChange) -> tuple[int, int] | None:

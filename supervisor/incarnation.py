@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
 from actors.commands import Command
-from actors.order_actor import OrderServices
+from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.queries import Query
 from actors.records import Transaction
@@ -30,7 +30,7 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.housekeeping import Housekeeping
+from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
 from supervisor.clock import ServiceClock
 from supervisor.core_statistics import Statistics
@@ -145,8 +145,9 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._hints = ExpiryHints()
+        kept_ms = surely_kept_ms(limits.keep_days)
         self.orders = OrderDirectory(
-            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id),
+            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id, kept_ms),
             reader.orders,
             reader.find_reservation,
             journal.wait_durable,
@@ -340,7 +341,7 @@ class Incarnation:
 
     def _on_decided(self, transaction: Transaction) -> None:
         reservation = transaction.reservation
-        if transaction.kind == "reserve":
+        if transaction.kind in ("reserve", "reacquire"):
             assert reservation is not None
             self.orders.note(reservation)
             self.expiry.note(reservation.expires_at_ms)

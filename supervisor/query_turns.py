@@ -8,12 +8,14 @@ from msgspec.structs import replace
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import explained
+from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
     FindStock,
+    GetReservation,
     GetStock,
     GetStockAt,
     GetTransfer,
@@ -32,6 +34,7 @@ from actors.views import (
     Availability,
     BasketCheck,
     Explanation,
+    ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
@@ -52,7 +55,8 @@ T = TypeVar("T")
 
 
 class QueryTurns:
-    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends.
+    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends, and
+    `Refused` if what they ask for by name does not exist.
 
     Args:
         store: what lists are read from.
@@ -101,6 +105,8 @@ class QueryTurns:
                 view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case GetReservation():
+                view = yield from self._reservation(query)
             case GetTransfer():
                 found = yield from self._published(
                     lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
@@ -163,6 +169,13 @@ class QueryTurns:
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))
+
+    def _reservation(self, query: GetReservation) -> Turn[ReservationFound]:
+        asked = query.organization_id, query.reservation_id
+        found = yield from self._published(lambda: self._store.load_reservation(*asked))
+        if found is None:
+            raise Refused(ReservationNotFound(query.reservation_id))
+        return ReservationFound(found)
 
     def _warehouse_page(self, query: ListWarehouses) -> WarehousePage:
         found = self._stock.warehouses.page(

@@ -14,17 +14,17 @@ from actors.outcomes import Refused, StockNotFound
 from actors.queries import GetStockAt, ListMovements
 from actors.records import ReservationRecord, TransactionKind
 from actors.views import StockView
+from rpc.messages.field_checks import check_id, check_optional_id, page_size, raise_if_any
 from rpc.messages.page_tokens import TOKEN_RULE, decode_token, encode_token
 from rpc.messages.problems import HistoryNotKept
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import NOTE_RULE, Violation, is_note
 from rpc.messages.transfer_messages import transfer_message
-from rpc.messages.validation import _check_id, _check_optional_id, _page_size, _raise_if_any
 from rpc.messages.warehouse_messages import warehouse_message
 from rpc.messages.watch_tokens import TOKEN_RULE as WATCH_TOKEN_RULE
 from rpc.messages.watch_tokens import WatchToken, read_watch_token
 
-KINDS = tuple(kind for kind in get_args(TransactionKind) if kind not in ("remember", "confirm", "warehouse"))
+KINDS = tuple(kind for kind in get_args(TransactionKind) if kind not in ("remember", "confirm", "extend", "warehouse"))
 TIME_RULE = "must be a time such as 2026-01-31T12:00:00Z"
 FILTERS_MAX = 1_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -66,18 +66,18 @@ def list_movements(request: stock_pb2.ListMovementsRequest) -> ListMovements:
     """Raises `Invalid`, as all of `rpc.messages.validation` do."""
     faults: list[Violation] = []
     organization_id = request.organization_id
-    _check_id(faults, "organization_id", organization_id)
+    check_id(faults, "organization_id", organization_id)
     for field in ("variant_id", "warehouse_id", "reservation_id", "order_id"):
-        _check_optional_id(faults, field, getattr(request, field))
+        check_optional_id(faults, field, getattr(request, field))
     if not is_note(request.reference):
         faults.append(Violation("reference", NOTE_RULE))
     kinds: Any = tuple(dict.fromkeys(request.kinds[:FILTERS_MAX]))
     unknown = [place for place, kind in enumerate(kinds) if kind not in KINDS]
     faults += [Violation(f"kinds[{place}]", f"must be one of {', '.join(KINDS)}") for place in unknown]
     after_ms, before_ms = [_time(faults, field, getattr(request, field)) for field in ("after", "before")]
-    limit = _page_size(faults, request.page_size)
+    limit = page_size(faults, request.page_size)
     place = _place(faults, request.page_token, organization_id) if request.page_token else None
-    _raise_if_any(faults)
+    raise_if_any(faults)
     return ListMovements(
         organization_id,
         request.variant_id,
@@ -157,11 +157,11 @@ def get_stock_at(request: stock_pb2.GetStockAtRequest) -> GetStockAt:
     """Raises `Invalid`."""
     faults: list[Violation] = []
     for field in ("organization_id", "variant_id", "warehouse_id"):
-        _check_id(faults, field, getattr(request, field))
+        check_id(faults, field, getattr(request, field))
     at_ms = _time(faults, "at", request.at)
     if not request.at:
         faults.append(Violation("at", TIME_RULE))
-    _raise_if_any(faults)
+    raise_if_any(faults)
     return GetStockAt(request.organization_id, request.variant_id, request.warehouse_id, at_ms)
 
 
@@ -212,7 +212,7 @@ class Watch(NamedTuple):
 def watch_changes(request: stock_pb2.WatchChangesRequest) -> Watch:
     """Raises `Invalid`."""
     faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
+    check_id(faults, "organization_id", request.organization_id)
     begin = int(getattr(request, "from"))
     if begin not in (0, NOW, TOKEN, SNAPSHOT):
         faults.append(Violation("from", "must be FROM_NOW, FROM_TOKEN or FROM_SNAPSHOT"))
@@ -226,7 +226,7 @@ def watch_changes(request: stock_pb2.WatchChangesRequest) -> Watch:
             faults.append(Violation("token", WATCH_TOKEN_RULE))
     for field in ("variant_ids", "warehouse_ids"):
         _check_filter(faults, field, getattr(request, field))
-    _raise_if_any(faults)
+    raise_if_any(faults)
     variants, warehouses = frozenset(request.variant_ids), frozenset(request.warehouse_ids)
     return Watch(request.organization_id, begin or (TOKEN if token else NOW), token, variants, warehouses)
 
@@ -236,7 +236,7 @@ def _check_filter(faults: list[Violation], field: str, ids: Sequence[str]) -> No
         faults.append(Violation(field, f"must be at most {FILTERS_MAX}"))
         return
     for place, one in enumerate(ids):
-        _check_id(faults, f"{field}[{place}]", one)
+        check_id(faults, f"{field}[{place}]", one)
 
 
 def change_message(change: Change, watch: Watch) -> stock_pb2.WatchChangesResponse | None:

@@ -12,20 +12,18 @@ from actors.transfer_commands import ArrivedLine, CancelTransfer, ReceiveTransfe
 from actors.transfer_outcomes import TransferCancelled, TransferNotFound, TransferReceived, TransferShipped
 from actors.transfer_records import TransferRecord, TransferState
 from actors.views import TransferFound, TransferPage
+from rpc.messages.field_checks import bounded as _bounded
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_new_id as _check_new_id
+from rpc.messages.field_checks import check_optional_id as _check_optional_id
+from rpc.messages.field_checks import check_sum as _check_sum
+from rpc.messages.field_checks import page_size as _page_size
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.level_messages import _named
 from rpc.messages.page_tokens import TOKEN_RULE, read_transfer_token, transfer_token
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import FIGURE_RULE, QUANTITY_RULE, Violation
-from rpc.messages.validation import (
-    _bounded,
-    _change,
-    _check_id,
-    _check_new_id,
-    _check_optional_id,
-    _check_sum,
-    _page_size,
-    _raise_if_any,
-)
 
 STATES: tuple[TransferState, ...] = get_args(TransferState)  # in the order of the wire's numbers, which begin with 1
 

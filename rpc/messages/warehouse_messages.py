@@ -10,9 +10,14 @@ from actors.records import WarehouseRecord
 from actors.views import WarehousePage
 from actors.warehouse_commands import UpsertWarehouse
 from actors.warehouse_outcomes import WarehouseUpserted
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_new_id as _check_new_id
+from rpc.messages.field_checks import check_note as _check_note
+from rpc.messages.field_checks import page_size as _page_size
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.page_tokens import TOKEN_RULE, read_warehouse_token, warehouse_token
 from rpc.messages.rules import FIGURE_RULE, Violation
-from rpc.messages.validation import _change, _check_id, _check_new_id, _check_note, _page_size, _raise_if_any
 
 FIELDS = ("name", "code", "priority", "active")
 

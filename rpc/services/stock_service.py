@@ -19,7 +19,7 @@ from rpc.inventory_port import Inventory
 from rpc.messages import explanation_messages as explanations
 from rpc.messages import history_messages as history
 from rpc.messages import level_messages as levels
-from rpc.messages import responses, validation
+from rpc.messages import reservation_answers, reservation_requests, responses, validation
 from rpc.messages import transfer_messages as transfers
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
@@ -120,7 +120,21 @@ class StockServicer:
         return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._submit(validation.fulfill(request), context), responses.fulfilled)
+        return Deferred(self._submit(reservation_requests.fulfill(request), context), reservation_answers.fulfilled)
+
+    def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.extend(request), context), reservation_answers.extended)
+
+    def AmendReservation(self, request: pb.AmendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.amend(request), context), reservation_answers.amended)
+
+    def ReacquireReservation(self, request: pb.ReacquireReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.reacquire(request), context), reservation_answers.reacquired)
+
+    def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> Deferred:
+        return Deferred(
+            self._inventory.answer(reservation_requests.get_reservation(request)), reservation_answers.found
+        )
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(levels.list_stock(request)), levels.stock_page)
@@ -142,5 +156,5 @@ class StockServicer:
         return watch(self._inventory, request)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
-        query = validation.list_reservations(request)
+        query = reservation_requests.list_reservations(request)
         return Deferred(self._inventory.answer(query), partial(responses.reservation_page, query.organization_id))

@@ -138,7 +138,7 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
 
 def _items(one: Transaction) -> list[tuple[str, str, int]]:
     assert one.reservation is not None
-    if one.kind == "confirm" or one.reservation.state not in ("active", "confirmed"):
+    if one.kind in ("confirm", "extend") or one.reservation.state not in ("active", "confirmed"):
         return []
     items: dict[tuple[str, str], int] = {}
     for item in one.reservation.items:

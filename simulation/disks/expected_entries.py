@@ -38,7 +38,7 @@ def _entries(one: Transaction) -> Iterator[Row]:
 def _details(one: Transaction, organization: str) -> str:
     details: dict[str, Any] = {}
     it = one.reservation
-    if it is not None and it.state in ("active", "confirmed") and one.kind not in ("reserve", "confirm"):
+    if it is not None and it.state in ("active", "confirmed") and one.kind not in ("reserve", "confirm", "extend"):
         details["items"] = msgspec.to_builtins(it.items)
     low = [
         [place, row.min_stock, row.reorder_point]

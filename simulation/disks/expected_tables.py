@@ -25,7 +25,7 @@ _COLUMNS = {
     ),
     "reservation_item": (
         *("organization_id", "reservation_id", "line", "variant_id", "warehouse_id", "requested_warehouse_id"),
-        *("stock_id", "quantity", "stock_before", "stock_after"),
+        *("stock_id", "quantity", "stock_before", "stock_after", "fulfilled"),
     ),
     "stock_movement": (
         *("lsn", "position", "at", "kind", "organization_id", "variant_id", "warehouse_id"),
@@ -122,13 +122,14 @@ def _movements(transaction: Transaction) -> Iterator[Row]:
 
 
 def _reservations(journal: Sequence[Transaction]) -> dict[tuple[str, str], tuple[ReservationRecord, int]]:
-    """Each reservation as it stands, and the LSN at which it was made."""
+    """Each reservation as it stands, and the LSN at which it was made or taken again."""
     found: dict[tuple[str, str], tuple[ReservationRecord, int]] = {}
     for transaction in journal:
         reservation = transaction.reservation
         if reservation is not None:
             key = (reservation.organization_id, reservation.reservation_id)
-            made_lsn = found[key][1] if key in found else transaction.lsn
+            is_made = key not in found or transaction.kind == "reacquire"
+            made_lsn = transaction.lsn if is_made else found[key][1]
             found[key] = (reservation, made_lsn)
     return found
 
@@ -143,7 +144,7 @@ def _reservation(reservation: ReservationRecord, made_lsn: int) -> Row:
 def _items(reservation: ReservationRecord) -> Iterator[Row]:
     for line, item in enumerate(reservation.items):
         where = (item.variant_id, item.warehouse_id, item.requested_warehouse_id, item.stock_id)
-        pieces = (item.quantity, item.stock_before, item.stock_after)
+        pieces = (item.quantity, item.stock_before, item.stock_after, item.fulfilled)
         yield (reservation.organization_id, reservation.reservation_id, line, *where, *pieces)
 
 

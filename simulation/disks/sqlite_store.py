@@ -26,6 +26,7 @@ from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
 from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
@@ -111,6 +112,11 @@ class SqliteStore(FaultyStore):
         find = partial(reads.find_reservation, organization_id=organization_id, reservation_id=reservation_id)
         return await self._ask("find_reservation", wanted, find)
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        wanted = await super().load_reservation(organization_id, reservation_id)
+        load = partial(reads.load_reservation, organization_id=organization_id, reservation_id=reservation_id)
+        return await self._ask("load_reservation", wanted, load)
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         wanted = await super().load_request(key)
         return await self._ask("load_request", wanted, partial(reads.load_request, key=key))
@@ -154,7 +160,7 @@ class SqliteStore(FaultyStore):
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)
-        return await self._ask("list_reservations", wanted, partial(reads.list_reservations, query=query))
+        return await self._ask("list_reservations", wanted, partial(list_page, query=query))
 
     # Pages of the past may be cut elsewhere than the model cuts them: the auditor judges what is in them.
 

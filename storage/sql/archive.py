@@ -5,8 +5,9 @@ on. For each stock row `stock_opening` keeps where the movements that remain beg
 without the archive, which the server only ever adds to, and which its operator may export and empty.
 Idempotency keys serve retries and nothing else; they are deleted.
 
-Nothing that is written later touches what is moved. A reservation that ended never changes again, and an actor that
-has it in memory goes on to answer with it. A new transaction adds movements at the other end. So a step may run beside
+Nothing that is written later touches what is moved. A reservation that expired may be taken again, but only well
+before it is old enough to be moved; apart from that one that ended never changes, and an actor that has it in memory
+goes on to answer with it. A new transaction adds movements at the other end. So a step may run beside
 a batch, as it does on Postgres, and a step that fails is done again.
 
 Turned down: a second file for the archive (no transaction of SQLite in WAL mode spans two files); deleting

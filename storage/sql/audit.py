@@ -158,7 +158,7 @@ _RESERVATIONS: Sequence[_Check] = (
         "reservations",
         f"SELECT {_ROW}, reserved, held FROM ("
         f" SELECT {_ROW}, s.reserved, coalesce(h.held, 0) AS held FROM stock s"
-        f" LEFT JOIN (SELECT i.organization_id, i.variant_id, i.warehouse_id, sum(i.quantity) AS held"
+        f" LEFT JOIN (SELECT i.organization_id, i.variant_id, i.warehouse_id, sum(i.quantity - i.fulfilled) AS held"
         f" FROM reservation_item i JOIN reservation r USING (organization_id, reservation_id)"
         f" WHERE r.state IN ('active', 'confirmed') GROUP BY 1, 2, 3) h USING ({_ROW})) AS both_sides"
         f" WHERE reserved <> held",
@@ -168,7 +168,7 @@ _RESERVATIONS: Sequence[_Check] = (
         "items of unknown rows",
         f"SELECT {_ITEM_ROW}, i.reservation_id FROM reservation_item i"
         f" JOIN reservation r USING (organization_id, reservation_id) LEFT JOIN stock s USING ({_ROW})"
-        " WHERE s.stock_id IS NULL AND r.state IN ('active', 'confirmed')",
+        " WHERE s.stock_id IS NULL AND r.state IN ('active', 'confirmed') AND i.fulfilled < i.quantity",
         "{0}/{1}@{2} does not exist, but reservation {3} has an item there",
     ),
     *(

@@ -109,7 +109,7 @@ def _reservation_columns() -> list[Column[Any]]:
     ]
 
 
-def _item_columns() -> list[Column[Any]]:
+def _item_columns(table: str) -> list[Column[Any]]:
     return [
         Column("organization_id", KEY, nullable=False),
         Column("reservation_id", KEY, nullable=False),
@@ -121,6 +121,13 @@ def _item_columns() -> list[Column[Any]]:
         Column("quantity", Integer, nullable=False),
         Column("stock_before", Integer, nullable=False),
         Column("stock_after", Integer, nullable=False),
+        Column(
+            "fulfilled",
+            Integer,
+            CheckConstraint("fulfilled BETWEEN 0 AND quantity", name=f"{table}_is_shipped_once"),
+            nullable=False,
+            server_default="0",
+        ),
     ]
 
 
@@ -203,9 +210,10 @@ reservation = Table(
 reservation_item = Table(
     "reservation_item",
     metadata,
-    *_item_columns(),
+    *_item_columns("reservation_item"),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_key"),
     CheckConstraint("quantity > 0", name="reservation_item_has_a_quantity"),
+    Index("reservation_item_by_variant", "organization_id", "variant_id", "reservation_id"),  # list_sifted
     **OPTIONS,
 )
 
@@ -331,7 +339,7 @@ reservation_archive = Table(
 reservation_item_archive = Table(
     "reservation_item_archive",
     metadata,
-    *_item_columns(),
+    *_item_columns("reservation_item_archive"),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_archive_key"),
     **OPTIONS,
 )

@@ -34,6 +34,7 @@ from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
 from storage.sql.postgres_address import read_address
+from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
 from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
@@ -173,6 +174,11 @@ class SqlStore:
             partial(reads.find_reservation, organization_id=organization_id, reservation_id=reservation_id)
         )
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        return await self._read(
+            partial(reads.load_reservation, organization_id=organization_id, reservation_id=reservation_id)
+        )
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         return await self._read(partial(reads.load_request, key=key))
 
@@ -205,7 +211,7 @@ class SqlStore:
         return await self._read(partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
-        return await self._read(partial(reads.list_reservations, query=query))
+        return await self._read(partial(list_page, query=query))
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
         return await self._read(partial(history_reads.list_movements, query=query))

@@ -44,7 +44,7 @@ def commands(reservation: str) -> list[CallersCommand]:
         Reserve(ORGANIZATION, "order", LINES, 15, "k"),
         Reserve(ORGANIZATION, "order-2", LINES, 15),
         Confirm(ORGANIZATION, reservation, "first"),
-        Fulfill(ORGANIZATION, reservation, "f"),
+        Fulfill(ORGANIZATION, reservation, "f", ""),
     ]
 
 

@@ -80,6 +80,13 @@ SECOND_DAY_ENTRIES = [
     (34, "other", "expire", "id-0015", "expired", "", ""),
 ]
 
+# What the version before did not say: a reservation was shipped as a whole.
+SHIPPED = "\n".join(
+    f"UPDATE reservation_item{suffix} SET fulfilled = quantity WHERE (organization_id, reservation_id) IN"
+    f" (SELECT organization_id, reservation_id FROM reservation{suffix} WHERE state = 'fulfilled');"
+    for suffix in ("", "_archive")
+)
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -140,6 +147,21 @@ async def assert_upgraded(url: str) -> None:
     entries = await ledger(url, ENTRIES)
     assert [entry for entry in entries if entry[0] >= 18] == SECOND_DAY_ENTRIES
     assert await ledger(url, "SELECT entries_from_lsn AS lsn, 0 AS organization_id FROM ownership") == [(35, 0)]
+    assert set(await read_snapshot(url, shipped)) == {("fulfilled", True), ("other", False)}
+
+
+def shipped(connection: Connection) -> list[Any]:
+    """In which states items are shipped in full, also in the archive; none is shipped in part."""
+    found = [
+        text(
+            f"SELECT CASE r.state WHEN 'fulfilled' THEN 'fulfilled' ELSE 'other' END, i.fulfilled, i.quantity"
+            f" FROM reservation_item{suffix} i JOIN reservation{suffix} r USING (organization_id, reservation_id)"
+        )
+        for suffix in ("", "_archive")
+    ]
+    rows = [row for statement in found for row in connection.execute(statement)]
+    assert {row[1] for row in rows if row[0] == "other"} == {0}
+    return [(state, fulfilled == quantity) for state, fulfilled, quantity in rows]
 
 
 async def test_a_file_of_the_version_before_is_brought_up_to_date(before: Path) -> None:
@@ -167,7 +189,7 @@ async def test_every_answer_is_as_before(before: Path, tmp_path: Path) -> None:
     await made.close()
     rows = copied(before)
     with closing(sqlite3.connect(tmp_path / "made.db")) as raw:
-        raw.executescript(rows)
+        raw.executescript(f"{rows}\n{SHIPPED}")
     kept = SqlStore(f"sqlite+aiosqlite:///{before}")
     await made.open()
     await kept.open()
@@ -186,7 +208,7 @@ async def test_every_answer_is_as_before(before: Path, tmp_path: Path) -> None:
 
 
 async def test_before_a_start_of_the_server_it_is_named_too_old_and_can_be_backed_up(before: Path) -> None:
-    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0007, which a start of the server makes"):
+    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0009, which a start of the server makes"):
         await read_snapshot(f"sqlite+aiosqlite:///{before}", audit)
     saved = back_up(before, before.with_name("saved.db"))
     assert (saved.audit, saved.last_lsn) == (None, 34)

@@ -332,7 +332,7 @@ class TestSchema:
         writer = store._backend._writer  # type: ignore[attr-defined]
         await writer.execute("SET plan_cache_mode = force_generic_plan")
         await writer.execute(f"PREPARE batch AS {compose(('stock_changed', 'reservation_moved'))}")
-        parameters = ", ".join(["NULL"] * (4 + 13 + 6))
+        parameters = ", ".join(["NULL"] * (4 + 13 + 7))
         assert not re.search("Seq Scan on (stock|reservation)", await plan())
         await writer.execute(FILL_STOCK)
         await writer.execute(FILL_RESERVATIONS)

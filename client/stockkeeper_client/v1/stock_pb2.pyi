@@ -591,30 +591,110 @@ class ListWarehousesResponse(_message.Message):
     def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class FulfillReservationRequest(_message.Message):
-    __slots__ = ("organization_id", "request_id", "reservation_id", "reference")
+    __slots__ = ("organization_id", "request_id", "reservation_id", "reference", "reason", "lines", "close")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     request_id: str
     reservation_id: str
     reference: str
-    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    reason: str
+    lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    close: bool
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., reference: _Optional[str] = ..., reason: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ..., close: _Optional[bool] = ...) -> None: ...
 
 class FulfillReservationResponse(_message.Message):
-    __slots__ = ("success", "message", "fulfilled_at", "items_fulfilled", "total_quantity_fulfilled")
+    __slots__ = ("success", "message", "fulfilled_at", "items_fulfilled", "total_quantity_fulfilled", "reservation")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FULFILLED_AT_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FULFILLED_FIELD_NUMBER: _ClassVar[int]
     TOTAL_QUANTITY_FULFILLED_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
     success: bool
     message: str
     fulfilled_at: str
     items_fulfilled: int
     total_quantity_fulfilled: int
-    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ...) -> None: ...
+    reservation: Reservation
+    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class ExtendReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "ttl_minutes", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    ttl_minutes: int
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., ttl_minutes: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ExtendReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class AmendReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "items", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservationItem]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservationItem, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class AmendReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class ReacquireReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "ttl_minutes", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    ttl_minutes: int
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., ttl_minutes: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ReacquireReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
 
 class ListStockRequest(_message.Message):
     __slots__ = ("organization_id", "variant_id", "warehouse_id", "page_size", "page_token", "variant_prefix", "status", "alert_level")
@@ -647,18 +727,26 @@ class ListStockResponse(_message.Message):
     def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
-    __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token")
+    __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token", "variant_id", "warehouse_id", "created_after", "created_before")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     state: str
     order_id: str
     page_size: int
     page_token: str
-    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    variant_id: str
+    warehouse_id: str
+    created_after: str
+    created_before: str
+    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., created_after: _Optional[str] = ..., created_before: _Optional[str] = ...) -> None: ...
 
 class ListReservationsResponse(_message.Message):
     __slots__ = ("reservations", "next_page_token")
@@ -668,8 +756,22 @@ class ListReservationsResponse(_message.Message):
     next_page_token: str
     def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class GetReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "reservation_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    reservation_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., reservation_id: _Optional[str] = ...) -> None: ...
+
+class GetReservationResponse(_message.Message):
+    __slots__ = ("reservation",)
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    reservation: Reservation
+    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
 class Reservation(_message.Message):
-    __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items")
+    __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items", "fulfilled")
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -680,6 +782,7 @@ class Reservation(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    FULFILLED_FIELD_NUMBER: _ClassVar[int]
     reservation_id: str
     organization_id: str
     order_id: str
@@ -690,7 +793,20 @@ class Reservation(_message.Message):
     ended_at: str
     reason: str
     items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservedItem]
-    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping[str, object]]]] = ...) -> None: ...
+    fulfilled: _containers.RepeatedCompositeFieldContainer[FulfilledItem]
+    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping[str, object]]]] = ..., fulfilled: _Optional[_Iterable[_Union[FulfilledItem, _Mapping[str, object]]]] = ...) -> None: ...
+
+class FulfilledItem(_message.Message):
+    __slots__ = ("reservation_item_id", "variant_id", "warehouse_id", "quantity")
+    RESERVATION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    reservation_item_id: str
+    variant_id: str
+    warehouse_id: str
+    quantity: int
+    def __init__(self, reservation_item_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
 
 class Quantities(_message.Message):
     __slots__ = ("available", "reserved", "damaged", "in_transit")

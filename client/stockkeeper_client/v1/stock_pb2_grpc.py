@@ -117,6 +117,26 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.FromString,
                 _registered_method=True)
+        self.ExtendReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ExtendReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.FromString,
+                _registered_method=True)
+        self.AmendReservation = channel.unary_unary(
+                '/inventory.v1.StockService/AmendReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.FromString,
+                _registered_method=True)
+        self.ReacquireReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ReacquireReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.FromString,
+                _registered_method=True)
+        self.GetReservation = channel.unary_unary(
+                '/inventory.v1.StockService/GetReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetReservationResponse.FromString,
+                _registered_method=True)
         self.ListStock = channel.unary_unary(
                 '/inventory.v1.StockService/ListStock',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ListStockRequest.SerializeToString,
@@ -259,7 +279,37 @@ class StockServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FulfillReservation(self, request, context):
-        """A confirmed reservation is shipped: its goods leave `reserved` and the total.
+        """A confirmed reservation is shipped, whole or in part: what is shipped leaves `reserved` and the total.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendReservation(self, request, context):
+        """Gives an active reservation more time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AmendReservation(self, request, context):
+        """Changes what an active or confirmed reservation holds, to a whole new basket, or changes nothing. What is kept is
+        never given back on the way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReacquireReservation(self, request, context):
+        """Takes the goods of an expired reservation again, all or none: from the rows that it had, or else from those that the
+        service chooses. It is the same reservation, and active again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReservation(self, request, context):
+        """One reservation, as it stands or, long after it ended, as it ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,6 +433,26 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.FulfillReservation,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.SerializeToString,
+            ),
+            'ExtendReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.SerializeToString,
+            ),
+            'AmendReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.SerializeToString,
+            ),
+            'ReacquireReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReacquireReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.SerializeToString,
+            ),
+            'GetReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetReservationResponse.SerializeToString,
             ),
             'ListStock': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStock,
@@ -845,6 +915,114 @@ class StockService:
             '/inventory.v1.StockService/FulfillReservation',
             inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ExtendReservation',
+            inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/AmendReservation',
+            inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReacquireReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ReacquireReservation',
+            inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetReservation',
+            inventory_dot_v1_dot_stock__pb2.GetReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetReservationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -9,8 +9,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 
 KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
