@@ -85,7 +85,7 @@ class RebookingActor(OrderHistory):
             if isinstance(prepared, Prepared):
                 if services.rows.closed(self.key.organization_id) is closed:
                     return self._rebooked(command, before, make, rows, prepared)
-                services.two_phase.abort(prepared)
+                prepared.abort()
             # A rival's decision took what the plan had counted on, or a warehouse was closed: look again.
 
     def _rebooked(
@@ -97,7 +97,7 @@ class RebookingActor(OrderHistory):
         prepared: Prepared,
     ) -> Fact:
         services = self._services
-        with services.two_phase.holding(prepared):
+        with prepared:
             now_ms = services.clock.now_ms()
             after = make(rows, now_ms)
             fact = ReservationAmended(after) if isinstance(command, Amend) else ReservationReacquired(after)
