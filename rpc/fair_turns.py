@@ -1,10 +1,11 @@
-"""Turns for large requests: one after another, and the organizations by turns.
+"""Turns for large requests: one after another, the organizations by turns, and few of each under way.
 
-A basket of 1,000 lines takes some 10 ms to check, plan and decide; sixty that arrive together would take them in one
-go, before a small request of another organization that came right after. So large requests queue, and small ones pass
-by. In each turn of the event loop one of them is begun, or a few that are together no larger. Whose is next is chosen
-by deficit round robin over their size (Shreedhar and Varghese, 1995): an organization with a hundred
-requests gets as much as one with a single.
+A basket of 1,000 lines takes some 10 ms to check, plan and decide, and as much to write. Sixty that arrive together
+would take it in one go, before a small request of another organization that came right after, and would stand before
+it in the journal. So large requests queue, and small ones pass by. In each turn of the event loop one of them is begun,
+or a few that are together no larger; no more are begun while those under way are too large together. Whose
+is next is chosen by deficit round robin over their size (Shreedhar and Varghese, 1995): an organization with a
+hundred requests gets as much as one with a single.
 """
 
 import asyncio
@@ -13,14 +14,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
 
 from actors.unavailable import too_many
 from rpc.shares import may_have
 
 LARGE_BYTES = 4 * 1024  # from here on a request queues
+PAGE_BYTES = 24 * 1024  # what a call for a list counts as, since its answer is large
 TURN_BYTES = 24 * 1024  # 500 lines or so
 WAITING_BYTES_MAX = 64 * 1024 * 1024
+BEGUN_BYTES_MAX = 160 * 1024
+BEGUN_BYTES_MAX_OF_ONE = 80 * 1024  # of one organization: two baskets of 1,000 lines or so
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ class FairTurnsStatistics(NamedTuple):
 
     requests: int
     size_bytes: int
+    begun_bytes: int
 
 
 class _Waiting(NamedTuple):
@@ -38,11 +44,17 @@ class _Waiting(NamedTuple):
 
 
 class _Queue(Struct):
-    """The requests of one organization."""
+    """The requests of one organization that wait, and how large those are that were begun."""
 
     requests: deque[_Waiting] = field(default_factory=deque)
     size_bytes: int = 0
     deficit: int = 0
+    begun_bytes: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether one of them may be begun, as far as the others of the organization go."""
+        return bool(self.requests) and self.begun_bytes < BEGUN_BYTES_MAX_OF_ONE
 
 
 class FairTurns:
@@ -54,17 +66,20 @@ class FairTurns:
 
     def __init__(self, waiting_bytes_max: int = WAITING_BYTES_MAX) -> None:
         self._waiting_bytes_max = waiting_bytes_max
-        self._queues: dict[str, _Queue] = {}  # the first is next; none is empty
+        self._queues: dict[str, _Queue] = {}  # the first is next; each has something that waits or was begun
         self._size_bytes = 0
+        self._begun_bytes = 0
+        self._has_turn = False  # is about to come
 
     def __repr__(self) -> str:
-        return f"<FairTurns organizations={len(self._queues)} size_bytes={self._size_bytes}>"
+        return f"<FairTurns {self._size_bytes} bytes wait, {self._begun_bytes} were begun>"
 
     def statistics(self) -> FairTurnsStatistics:
-        return FairTurnsStatistics(sum(len(queue.requests) for queue in self._queues.values()), self._size_bytes)
+        requests = sum(len(queue.requests) for queue in self._queues.values())
+        return FairTurnsStatistics(requests, self._size_bytes, self._begun_bytes)
 
     def post(self, organization_id: str, size_bytes: int, begin: Callable[[], None]) -> None:
-        """Have `begin`, which must not raise, called when it is the request's turn.
+        """Have `begin`, which must not raise, called when it is the request's turn. Then `end` must be called.
 
         Raises:
             Unavailable: too much waits.
@@ -73,56 +88,108 @@ class FairTurns:
         has = queue.size_bytes if queue is not None else 0
         if not may_have(size_bytes, has, self._size_bytes, self._waiting_bytes_max):
             raise too_many("large requests")
-        if not self._queues:
-            asyncio.get_running_loop().call_soon(self._take_turn)
         if queue is None:
             queue = self._queues[organization_id] = _Queue()
         queue.requests.append(_Waiting(size_bytes, begin))
         queue.size_bytes += size_bytes
         self._size_bytes += size_bytes
+        self._schedule()
+
+    def end(self, organization_id: str, size_bytes: int) -> None:
+        """A request that was begun, or a part of it, is done."""
+        queue = self._queues[organization_id]
+        queue.begun_bytes -= size_bytes
+        self._begun_bytes -= size_bytes
+        self._forget(organization_id, queue)
+        self._schedule()
 
     async def turn(self, organization_id: str, size_bytes: int) -> None:
-        """Wait for a turn.
+        """Wait for a turn. Then `end` must be called; not if it is cancelled.
 
         Raises:
             Unavailable: too much waits.
         """
         come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.post(organization_id, size_bytes, lambda: None if come.done() else come.set_result(None))
-        await come
 
-    def _take_turn(self) -> None:
+        def begin() -> None:
+            if come.cancelled():
+                self.end(organization_id, size_bytes)
+            else:
+                come.set_result(None)
+
+        self.post(organization_id, size_bytes, begin)
         try:
-            size_bytes = 0
-            while self._queues and (size_bytes == 0 or size_bytes + self._next_bytes() <= TURN_BYTES):
-                size_bytes += self._begin_next()
-        except Exception:
-            log.exception("turn_failed")
-        if self._queues:
+            await come
+        except asyncio.CancelledError:
+            if come.done() and not come.cancelled():  # it came at the same moment
+                self.end(organization_id, size_bytes)
+            raise
+
+    async def part(self, size_bytes: int) -> None:
+        """Wait for the turn of a part of a large message, whosever it is."""
+        await self.turn("", size_bytes)
+        self.end("", size_bytes)
+
+    def _schedule(self) -> None:
+        if not self._has_turn and self._size_bytes and self._begun_bytes < BEGUN_BYTES_MAX:
+            self._has_turn = True
             asyncio.get_running_loop().call_soon(self._take_turn)
 
-    def _next_bytes(self) -> int:
-        """Find out whose turn it is. Returns the size of what is next."""
+    def _take_turn(self) -> None:
+        self._has_turn = False
+        size_bytes = 0
+        try:
+            while self._begun_bytes < BEGUN_BYTES_MAX and (found := self._next()) is not None:
+                organization_id, queue = found
+                if size_bytes and size_bytes + queue.requests[0].size_bytes > TURN_BYTES:
+                    break
+                size_bytes += self._begin(organization_id, queue)
+        except Exception:
+            log.exception("turn_failed")
+        if size_bytes:  # otherwise all that waits waits for an `end`
+            self._schedule()
+
+    def _next(self) -> tuple[str, _Queue] | None:
+        """Whose turn it is; None if no organization may begin more."""
+        if not any(queue.is_ready for queue in self._queues.values()):
+            return None
         while True:
             organization_id, queue = next(iter(self._queues.items()))
-            size_bytes = queue.requests[0].size_bytes
-            if queue.deficit >= size_bytes:
-                return size_bytes
-            queue.deficit += TURN_BYTES
+            if queue.is_ready:
+                if queue.deficit >= queue.requests[0].size_bytes:
+                    return organization_id, queue
+                queue.deficit += TURN_BYTES
             del self._queues[organization_id]
             self._queues[organization_id] = queue  # to the end
 
-    def _begin_next(self) -> int:
-        self._next_bytes()
-        organization_id, queue = next(iter(self._queues.items()))
+    def _begin(self, organization_id: str, queue: _Queue) -> int:
         size_bytes, begin = queue.requests.popleft()
         queue.deficit -= size_bytes
         queue.size_bytes -= size_bytes
+        queue.begun_bytes += size_bytes
         self._size_bytes -= size_bytes
+        self._begun_bytes += size_bytes
         if not queue.requests:
-            del self._queues[organization_id]
+            queue.deficit = 0
         begin()
         return size_bytes
+
+    def _forget(self, organization_id: str, queue: _Queue) -> None:
+        if not queue.requests and not queue.begun_bytes:
+            del self._queues[organization_id]
+
+
+class NoTurns(FairTurns):
+    """For where there is no crowd: every request begins at once."""
+
+    def post(self, organization_id: str, size_bytes: int, begin: Callable[[], None]) -> None:
+        begin()
+
+    def end(self, organization_id: str, size_bytes: int) -> None:
+        pass
+
+    async def turn(self, organization_id: str, size_bytes: int) -> None:
+        await checkpoint()
 
 
 def organization_of(raw: bytes) -> str:

@@ -6,7 +6,7 @@ async generator of responses, which runs in a task that is cancelled when the ca
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Generic, NamedTuple, Self
@@ -18,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 
 from actors.reply import Reply
-from rpc.fair_turns import LARGE_BYTES, FairTurns, organization_of
+from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
@@ -31,6 +31,7 @@ CALLS_MAX = 10_000
 UPLOADS_MAX = 4
 UPLOAD_STALL_TIMEOUT_S = 30.0
 STREAMS_MAX = 1_000
+WATCHES_MAX = 2_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
@@ -57,15 +58,17 @@ class FrameStatistics(NamedTuple):
 class Frame:
     """All methods of a server, each inside of the frame.
 
-    A call is counted while it runs. A stream that a client holds open is not: each of its requests counts as a call
-    (see `calls`). Uploads and streams have limits of their own. At a limit one more is answered UNAVAILABLE, to be
+    A call is counted until its answer is written or its caller gone. A stream that a client holds open is not: each
+    of its requests counts as a call (see `calls`). Uploads and streams have limits of their own. At a limit one more is
+    answered UNAVAILABLE, to be
     retried.
 
     Args:
         calls_max: how many calls may be under way.
         uploads_max: how many streams with one answer at their end.
-        streams_max: how many streams with more answers than one.
+        streams_max: how many streams with an answer to each message.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
+        turns: of large requests.
     """
 
     def __init__(
@@ -75,12 +78,16 @@ class Frame:
         uploads_max: int = UPLOADS_MAX,
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        turns: FairTurns | None = None,
     ) -> None:
         self.calls = InFlightLimit(calls_max, "calls")
-        self.turns = FairTurns()
+        self.turns = turns or FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
-        self._streams = InFlightLimit(streams_max, "streams")
+        # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
+        self.imports = InFlightLimit(uploads_max, "imports of this organization", share=2)
+        self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
+        self._watches = InFlightLimit(WATCHES_MAX, "watches")
         self._upload_stall_timeout_s = upload_stall_timeout_s
         self._methods: dict[str, Method] = {}
 
@@ -91,7 +98,7 @@ class Frame:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(limit.under_way for limit in counted),
-            sum(limit.turned_away for limit in (*counted, self._streams)),
+            sum(limit.turned_away for limit in (*counted, self.streams, self._watches)),
         )
 
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
@@ -100,11 +107,15 @@ class Frame:
         Args:
             name: the service's full name; its generated code has been imported.
             serve_as: what callers call it; its own name by default.
-            is_counted: whether its calls have limits. Health has none: it answers during an overload too.
+            is_counted: whether its calls have limits. Health has none: it answers during an overload too. What it, or
+                reflection, keeps open has one of its own.
         """
         for method in find_service(name).methods:
             path = f"/{serve_as or name}/{method.name}"
-            limit = self._limit_of(method) if is_counted else self._uncounted
+            if is_counted:
+                limit = self._limit_of(method)
+            else:
+                limit = self._watches if method.server_streaming else self._uncounted
             self._methods[path] = self._method(path, method, getattr(servicer, method.name), limit)
 
     def serve(self, path: str, context: Context) -> None:
@@ -115,21 +126,38 @@ class Frame:
         else:
             method(context)
 
-    def _queue(self, path: str, context: Context, raw: bytes, begin: Callable[[], None]) -> None:
+    @staticmethod
+    def _size_of(raw: bytes, is_list: bool) -> int:
+        """How large a request is for its turn; 0 if it needs none."""
+        if is_list:
+            return PAGE_BYTES
+        return len(raw) if len(raw) > LARGE_BYTES else 0
+
+    def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
+        organization_id = organization_of(raw)
+
+        def begin_or_end() -> None:
+            ended = partial(self.turns.end, organization_id, size_bytes)
+            if context.is_over:
+                ended()
+            else:
+                begin(context, raw, ended)
+
         try:
-            self.turns.post(organization_of(raw), len(raw), begin)
+            self.turns.post(organization_id, size_bytes, begin_or_end)
         except Exception as error:  # noqa: BLE001 - as in `_begin`
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if method.server_streaming:
-            return self._streams
+            return self._uncounted if method.client_streaming else self._watches
         return self._uploads if method.client_streaming else self.calls
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
+        is_list = "page_size" in method.input_type.fields_by_name
 
         def serve_one(context: Context) -> None:
             context.receive(partial(take, context))
@@ -137,29 +165,34 @@ class Frame:
         def take(context: Context, raw: bytes | None) -> None:
             if context.is_over:
                 return
-            if raw is not None and len(raw) > LARGE_BYTES:
-                self._queue(path, context, raw, partial(begin, context, raw))
+            size_bytes = 0 if raw is None else self._size_of(raw, is_list)
+            if size_bytes:
+                self._queue(path, context, raw or b"", size_bytes, begin)
             else:
                 begin(context, raw)
 
-        def begin(context: Context, raw: bytes | None) -> None:
-            if context.is_over:
-                return
+        def begin(context: Context, raw: bytes | None, ended: Callable[[], None] | None = None) -> None:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
-                context.when_over(partial(limit.leave, organization_id))
+                context.when_gone(partial(limit.leave, organization_id))
+                if ended is not None:
+                    context.when_over(ended)
+                    ended = None
                 respond(path, context, behaviour(request, context))
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
+                if ended is not None:
+                    ended()
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
-                requests = Requests(kind, context, whole=False, levels=BATCH_LEVELS)
+                requests = Requests(kind, context, self.turns.part, whole=False, levels=BATCH_LEVELS)
             else:
-                requests = Requests(kind, context, whole=True, stall_timeout_s=self._upload_stall_timeout_s)
+                stall_timeout_s = self._upload_stall_timeout_s
+                requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
 
         return serve_many if method.client_streaming else serve_one
@@ -174,7 +207,7 @@ def _one(kind: Any, raw: bytes | None) -> Any:
 def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
     try:
         limit.enter()
-        context.when_over(limit.leave)
+        context.when_gone(limit.leave)
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
@@ -226,6 +259,7 @@ class Requests(AsyncIterator[M], Generic[M]):
     """The messages of a client's stream.
 
     Args:
+        turn: waits for the turn of a part of a large message.
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
         levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
         stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
@@ -233,10 +267,18 @@ class Requests(AsyncIterator[M], Generic[M]):
     """
 
     def __init__(
-        self, kind: type[M], context: Context, *, whole: bool, levels: int = 1, stall_timeout_s: float | None = None
+        self,
+        kind: type[M],
+        context: Context,
+        turn: Callable[[int], Awaitable[None]],
+        *,
+        whole: bool,
+        levels: int = 1,
+        stall_timeout_s: float | None = None,
     ) -> None:
         self._kind = kind
         self._context = context
+        self._turn = turn
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
@@ -263,7 +305,7 @@ class Requests(AsyncIterator[M], Generic[M]):
                 # sent to a caller that has ended its stream and waits for the answer, and to none of the others.
                 await self._context.confirm()
             raise StopAsyncIteration
-        message = await parse_in_turns(self._kind, raw, self._levels)
+        message = await parse_in_turns(self._kind, raw, self._levels, self._turn)
         if message.ListFields():
             self._patience_s = self._stall_timeout_s or 0.0
         return message

@@ -36,9 +36,13 @@ class InFlightLimit:
     def statistics(self) -> InFlightStatistics:
         return InFlightStatistics(self.under_way, self.turned_away)
 
+    @property
+    def is_full(self) -> bool:
+        return self._under_way_max is not None and self.under_way >= self._under_way_max
+
     def check(self) -> None:
         """Raises `Unavailable` at the limit."""
-        if self._under_way_max is not None and self.under_way >= self._under_way_max:
+        if self.is_full:
             self._turn_away()
 
     def enter(self, organization_id: str = "") -> None:

@@ -9,6 +9,7 @@ from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MA
 from rpc.inventory_port import Inventory
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
+from rpc.services.open_streams import OpenStreams
 from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
 from rpc.services.service_names import HEALTH, INVENTORY, STOCK, STREAM
@@ -70,7 +71,11 @@ class RpcServer:
             upload_stall_timeout_s=upload_stall_timeout_s,
         )
         self._streams = ReservationStreamServicer(
-            inventory, self._frame.calls, self._frame.turns, requests_a_stream_max
+            inventory,
+            self._frame.calls,
+            self._frame.turns,
+            OpenStreams(self._frame.streams),
+            requests_a_stream_max,
         )
         self._add_services()
         self._listener: Listener | None = None
@@ -151,7 +156,7 @@ class RpcServer:
     def _add_services(self) -> None:
         frame = self._frame
         frame.add_service(INVENTORY, InventoryServicer(self._inventory))
-        frame.add_service(STOCK, StockServicer(self._inventory))
+        frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)
         reflector = reflection_servicer([INVENTORY, STOCK, STREAM, HEALTH])

@@ -14,6 +14,7 @@ class Limits(Struct, frozen=True):
         mailbox_messages_max: messages waiting for one order, row or idempotency key.
         variants_max: variants in memory, with all their rows.
         orders_max: orders in memory.
+        order_lines_max: lines of the reservations of these orders; a quarter of a KB each.
         requests_max: idempotency keys in memory.
         idle_timeout_s: an activation unused for once to twice this long is dropped. Orders come back to their rows in a
             reservation's life, by default as long as this: a shorter time would have the rows read again each time.
@@ -30,6 +31,7 @@ class Limits(Struct, frozen=True):
     mailbox_messages_max: int = 1_000
     variants_max: int = 100_000
     orders_max: int = 20_000
+    order_lines_max: int = 400_000
     requests_max: int = 10_000
     idle_timeout_s: float = 900.0
     heartbeat_s: float = 0.8

@@ -4,8 +4,8 @@ from stockkeeper_client.v1 import stock_pb2
 
 from actors.queries import ListStock
 from actors.views import StockView
+from rpc.messages.field_checks import check_id, check_optional_id, raise_if_any
 from rpc.messages.rules import Violation
-from rpc.messages.validation import _check_id, _check_optional_id, _raise_if_any
 
 ROWS_A_PAGE = 500
 
@@ -13,10 +13,10 @@ ROWS_A_PAGE = 500
 def export_stock(request: stock_pb2.ExportStockRequest) -> ListStock:
     """Raises `Invalid`, as all of `rpc.messages.validation` do."""
     faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
-    _check_optional_id(faults, "variant_prefix", request.variant_prefix)
-    _check_optional_id(faults, "warehouse_id", request.warehouse_id)
-    _raise_if_any(faults)
+    check_id(faults, "organization_id", request.organization_id)
+    check_optional_id(faults, "variant_prefix", request.variant_prefix)
+    check_optional_id(faults, "warehouse_id", request.warehouse_id)
+    raise_if_any(faults)
     return ListStock(
         request.organization_id,
         warehouse_id=request.warehouse_id,

@@ -6,7 +6,7 @@ than can be counted without holding up other callers. It is cut between fields (
 up to the whole), and each part is counted and parsed in a turn of its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from anyio.lowlevel import checkpoint
@@ -41,11 +41,18 @@ def parse(kind: type[M], raw: bytes) -> M:
         raise _malformed(kind) from None
 
 
-async def parse_in_turns(kind: type[M], raw: bytes, levels: int) -> M:
+async def _others_first(size_bytes: int) -> None:
+    await checkpoint()
+
+
+async def parse_in_turns(
+    kind: type[M], raw: bytes, levels: int, turn: Callable[[int], Awaitable[None]] = _others_first
+) -> M:
     """A message of a stream, with others' turns between its parts. Cancelling it loses the message.
 
     Args:
         levels: how deep fields are counted: 1 at the top, 2 in what the top holds too.
+        turn: waits for the turn of a part of that many bytes.
 
     Raises:
         Invalid: `raw` encodes no message of this kind, or one with more than STREAM_FIELDS_MAX fields, or one of its
@@ -59,7 +66,7 @@ async def parse_in_turns(kind: type[M], raw: bytes, levels: int) -> M:
         fields += part_fields
         _check_count(fields, STREAM_FIELDS_MAX)
         _merged(message, part)
-        await checkpoint()
+        await turn(len(part))
     return message
 
 

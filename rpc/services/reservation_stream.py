@@ -6,23 +6,26 @@ were there when the last message was written; no request waits for a batch to fi
 hands it to the core, its answer joins a list when it is given, and a batch that the journal made durable wakes each
 stream's writer once.
 
-What is under way on a stream is bounded, from when a request is read until its reply was written. At the bound
-nothing more is read, and HTTP/2 holds up the client: a client that does not read its replies costs that many of
-them, and no more.
+What is under way on a stream is bounded by requests and by their lines, from when a request is read until its reply was
+written; so is what is under way on all streams. At the bound nothing more is read, and HTTP/2 holds up the client: a
+client that does not read its replies costs that many of them, and no more. In the end it is cut off
+(`rpc.services.open_streams`).
 
 A client that is gone leaves its requests with the core, which finishes them as it does a call that was given up.
 There is no time limit on a request, as there is none on a call without a deadline: the core answers all of them.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
 from actors.outcomes import Fact, StockReserved
+from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.fair_turns import FairTurns
@@ -30,15 +33,18 @@ from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
+from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.transport.transport_port import Context
 
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
 REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
-LINES_AT_ONCE = 32  # more wait for their turn among all that is large
+LINES_A_STREAM_MAX = 4_096  # under way: then nothing is read, as with the requests
+LINES_AT_ONCE = 96  # a request with more is large, and is counted as that until it is answered
 LINE_BYTES = 40  # about
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
 
@@ -50,19 +56,13 @@ class StreamStatistics(NamedTuple):
     answered: int
 
 
-class ReservationStreamStatistics(NamedTuple):
-    """Streams that are open, and the requests under way on all of them."""
-
-    streams: int
-    under_way: int
-
-
 class ReservationStreamServicer:
     """`inventory.v1.ReservationStream`.
 
     Args:
         calls: counts each request as a call is counted, from when it is read until it is answered.
         turns: gives large messages their turns.
+        streams: those that are open.
         requests_a_stream_max: how many requests may be under way on one stream.
     """
 
@@ -71,27 +71,26 @@ class ReservationStreamServicer:
         inventory: Inventory,
         calls: InFlightLimit,
         turns: FairTurns,
+        streams: OpenStreams,
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
         self._requests_a_stream_max = requests_a_stream_max
-        self._streams: dict[Stream, None] = {}
+        self._streams = streams
         self._ending = False
 
     def __repr__(self) -> str:
-        return f"<ReservationStreamServicer streams={len(self._streams)} ending={self._ending}>"
+        return f"<ReservationStreamServicer {self._streams} ending={self._ending}>"
 
-    def statistics(self) -> ReservationStreamStatistics:
-        return ReservationStreamStatistics(
-            len(self._streams), sum(stream.statistics().under_way for stream in self._streams)
-        )
+    def statistics(self) -> OpenStreamsStatistics:
+        return self._streams.statistics()
 
     def end(self) -> None:
         """Let every stream read no more, and end with UNAVAILABLE when what is under way was answered."""
         self._ending = True
-        for stream in self._streams:
+        for stream in self._streams.all():
             stream.end(shutting_down())
 
     async def ReserveStock(
@@ -99,37 +98,28 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max = details_bytes_max(context.invocation_metadata())
-        stream = Stream(self._inventory, self._calls, self._turns, self._requests_a_stream_max, bytes_max)
-        self._streams[stream] = None
-        reading = asyncio.create_task(stream.read(request_iterator))
-        stream.reading = reading
+        metadata = context.invocation_metadata()
+        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
+        stream = Stream(
+            self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max, origin
+        )
+        self._streams.add(stream)
+        stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
+        stream.writing = asyncio.current_task()
         try:
             while replies := await stream.next_replies():
                 yield replies
                 stream.written(len(replies.replies))
         finally:
-            del self._streams[stream]
+            stream.forget()
             reading.cancel()
 
 
-class Part(NamedTuple):
-    """Some requests of a message, for one turn of the event loop."""
+class Turn(NamedTuple):
+    """What a large request has to end when it is answered; see `rpc.fair_turns`."""
 
-    requests: Sequence[pb.StreamedRequest]
-    lines: int
-
-
-def in_turns(requests: Sequence[pb.StreamedRequest]) -> Iterator[Part]:
-    """The requests in parts of `LINES_A_TURN` lines or somewhat more; the last has what is left."""
-    begin, lines = 0, 0
-    for end, request in enumerate(requests, start=1):
-        lines += 1 + len(request.request.items)
-        if lines >= LINES_A_TURN:
-            yield Part(requests[begin:end], lines)
-            begin, lines = end, 0
-    if lines:
-        yield Part(requests[begin:], lines)
+    organization_id: str
+    size_bytes: int
 
 
 class Answered(NamedTuple):
@@ -139,6 +129,7 @@ class Answered(NamedTuple):
     organization_id: str
     order_id: str
     ttl_minutes: int
+    lines: int
     reply: Reply[Fact]
 
     @classmethod
@@ -146,16 +137,21 @@ class Answered(NamedTuple):
         """The reply to this request. Its ids are cut, because what is no id may be of any length."""
         request = streamed.request
         ids = request.organization_id[:ID_CHARACTERS_MAX], request.order_id[:ID_CHARACTERS_MAX]
-        return cls(streamed.sequence, *ids, request.ttl_minutes or TTL_MINUTES_DEFAULT, reply)
+        return cls(streamed.sequence, *ids, request.ttl_minutes or TTL_MINUTES_DEFAULT, lines_of(streamed), reply)
+
+
+def lines_of(streamed: pb.StreamedRequest) -> int:
+    return 1 + len(streamed.request.items)
 
 
 class Stream:
     """The requests under way on one stream.
 
     Args:
-        calls, turns: see ReservationStreamServicer.
+        calls, turns, streams: see ReservationStreamServicer.
         under_way_max: how many requests may be under way; then nothing is read.
         details_bytes_max: how many bytes of details a status may have.
+        origin: who the stream's requests come from.
     """
 
     def __init__(
@@ -163,27 +159,43 @@ class Stream:
         inventory: Inventory,
         calls: InFlightLimit,
         turns: FairTurns,
+        streams: OpenStreams,
         under_way_max: int,
         details_bytes_max: int,
+        origin: From = UNSET,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
+        self._streams = streams
         self._under_way_max = under_way_max
         self._details_bytes_max = details_bytes_max
+        self._origin = origin
         self._under_way = 0
+        self._lines = 0  # of what is under way
+        self._lines_unread = 0  # of these, what is being written
+        self._progress_s = asyncio.get_running_loop().time()
         self._answered: list[Answered] = []
         self._has_news = asyncio.Event()
         self._has_room = asyncio.Event()
         self._is_over = False
         self._error: Exception | None = None
         self.reading: asyncio.Task[None] | None = None
+        self.writing: asyncio.Task[Any] | None = None
 
     def __repr__(self) -> str:
         return f"<Stream under_way={self._under_way}/{self._under_way_max} over={self._is_over}>"
 
     def statistics(self) -> StreamStatistics:
         return StreamStatistics(self._under_way, len(self._answered))
+
+    @property
+    def idle_since_s(self) -> float | None:
+        return None if self._under_way else self._progress_s
+
+    @property
+    def unread_since_s(self) -> float | None:
+        return self._progress_s if self._lines_unread else None
 
     async def read(self, messages: AsyncIterator[pb.ReserveStockRequests]) -> None:
         """Take in requests until the client ends the stream or an error does. Cancelling it loses nothing taken in."""
@@ -192,28 +204,55 @@ class Stream:
                 if len(message.requests) > REQUESTS_A_MESSAGE_MAX:
                     text = f"must be at most {REQUESTS_A_MESSAGE_MAX} in a message"
                     raise Invalid([Violation("requests", text)])
-                for part in in_turns(message.requests):
-                    if part.lines > LINES_AT_ONCE:
-                        organization_id = part.requests[0].request.organization_id
-                        await self._turns.turn(organization_id, part.lines * LINE_BYTES)
-                    for request in part.requests:
-                        while self._under_way >= self._under_way_max:
-                            self._has_room.clear()
-                            await self._has_room.wait()
-                        self._take(request)
+                lines = 0
+                for request in message.requests:
+                    await self._wait_for_room()
+                    of_it = lines_of(request)
+                    lines += of_it
+                    turn = Turn(request.request.organization_id, LINE_BYTES * max(of_it, LINES_AT_ONCE))
+                    if of_it > LINES_AT_ONCE:
+                        await self._turns.turn(*turn)
+                        self._take(request, turn)
+                    else:
+                        if lines >= LINES_A_TURN:
+                            lines = 0
+                            await self._turns.turn(*turn)
+                            self._turns.end(*turn)
+                        self._take(request, None)
         except Exception as error:  # noqa: BLE001 - the stream ends with it, after what is under way
             self._error = self._error or error
         finally:
             self._is_over = True
             self._has_news.set()
 
+    async def _wait_for_room(self) -> None:
+        while self._under_way and self._is_full:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._under_way >= self._under_way_max or self._lines >= LINES_A_STREAM_MAX or self._streams.are_full
+
     def end(self, error: Exception) -> None:
         """Read no more, and end with `error` once everything under way was answered."""
         self._error = self._error or error
         self._is_over = True
         self._has_news.set()
-        assert self.reading is not None
-        self.reading.cancel()
+        if self.reading is not None:
+            self.reading.cancel()
+
+    def cut_off(self) -> None:
+        """End at once: the client does not take its replies."""
+        if self.writing is not None:
+            self.writing.cancel()
+
+    def forget(self) -> None:
+        """It has ended. What is under way, the core finishes."""
+        self._streams.remove(self)
+        self._streams.lines -= self._lines
+        self._lines = 0
+        self.reading = self.writing = self._error = None  # or they would keep each other, by their tracebacks
 
     async def next_replies(self) -> pb.ReserveStockReplies | None:
         """The replies to write, all that there are; None when the stream is over and all was answered.
@@ -231,37 +270,52 @@ class Stream:
         message, size, count = pb.ReserveStockReplies(), 0, 0
         while count < len(self._answered) and size < REPLIES_BYTES_MAX:
             size += fill(message.replies.add(), self._answered[count], self._details_bytes_max)
+            self._lines_unread += self._answered[count].lines
             count += 1
+        self._progress_s = asyncio.get_running_loop().time()
         del self._answered[:count]
         return message
 
     def written(self, replies: int) -> None:
         """This number of replies is written, which makes room for the same number of requests."""
         self._under_way -= replies
+        self._lines -= self._lines_unread
+        self._streams.lines -= self._lines_unread
+        self._lines_unread = 0
+        self._progress_s = asyncio.get_running_loop().time()
         self._has_room.set()
 
-    def _take(self, streamed: pb.StreamedRequest) -> None:
+    def _take(self, streamed: pb.StreamedRequest, turn: Turn | None) -> None:
         self._under_way += 1
+        lines = lines_of(streamed)
+        self._lines += lines
+        self._streams.lines += lines
         organization_id = streamed.request.organization_id[:ID_CHARACTERS_MAX]
         try:
             self._calls.enter(organization_id)
             try:
-                reply = self._inventory.submit(validation.reserve_streamed(streamed))
+                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
             except BaseException:
                 self._calls.leave(organization_id)
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
             reply.fail(error)
+            self._end_turn(turn)
             self._note(Answered.to(streamed, reply))
             if isinstance(error, Unavailable) and error.reason == shutting_down().reason:
                 self.end(error)
         else:
-            reply.when_done(partial(self._on_answer, Answered.to(streamed, reply)))
+            reply.when_done(partial(self._on_answer, Answered.to(streamed, reply), turn))
 
-    def _on_answer(self, answered: Answered) -> None:
+    def _on_answer(self, answered: Answered, turn: Turn | None) -> None:
+        self._end_turn(turn)
         self._calls.leave(answered.organization_id)
         self._note(answered)
+
+    def _end_turn(self, turn: Turn | None) -> None:
+        if turn is not None:
+            self._turns.end(*turn)
 
     def _note(self, answered: Answered) -> None:
         self._answered.append(answered)
@@ -274,7 +328,7 @@ def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: i
     Args:
         details_bytes_max: how many bytes of details a status may have.
     """
-    message.sequence, message.organization_id, message.order_id, ttl_minutes, reply = answered
+    message.sequence, message.organization_id, message.order_id, ttl_minutes, _, reply = answered
     try:
         fact = reply.result()
         assert isinstance(fact, StockReserved), fact

@@ -1,7 +1,7 @@
 """The calls that a listener has not ended yet."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from rpc.transport.transport_port import ListenerStatistics
@@ -32,6 +32,9 @@ class ActiveCalls(Generic[C]):
 
     def statistics(self) -> ListenerStatistics:
         return ListenerStatistics(len(self._calls), self._begun)
+
+    def all(self) -> Iterable[C]:
+        return self._calls
 
     def add(self, call: C) -> None:
         self._begun += 1

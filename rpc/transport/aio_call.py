@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import grpc
 import grpc.aio
 
+from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import Metadata
 
 CANCELLED = "The call was cancelled by the server"
@@ -34,13 +35,21 @@ class AioCall:
     Args:
         context: the call, as grpc.aio has it.
         metadata: what the caller sent with it.
+        slow: counts large responses until they are written.
     """
 
-    __slots__ = ("_context", "_coroutine", "_last_word", "_metadata", "_on_message", "_on_over", "is_over")
+    __slots__ = (
+        *("_context", "_coroutine", "_last_word", "_metadata", "_on_gone", "_on_message", "_on_over", "_slow", "_task"),
+        *("awaits_request", "is_over"),
+    )
 
-    def __init__(self, context: Any, metadata: Metadata) -> None:
+    def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
         self._context = context
         self._metadata = metadata
+        self._slow = slow
+        self._on_gone: Callable[[], None] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self.awaits_request = False
         self._last_word: asyncio.Future[_LastWord] = asyncio.get_running_loop().create_future()
         self._on_over: Callable[[], None] | None = None
         self._on_message: Callable[[bytes | None], None] | None = None
@@ -52,17 +61,32 @@ class AioCall:
 
     async def live(self, serve: Callable[["AioCall"], None]) -> None:
         """Serve the call and write what ends it. It is cancelled when the caller is gone."""
+        self._task = asyncio.current_task()
         try:
             await self._serve(serve)
             await self._write_last(await self._last_word)
         finally:
+            self._task = None  # or they would keep each other
             self._over()
+            self._slow.gone(self)
+            if self._on_gone is not None:
+                self._on_gone()
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
 
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener
+
+    def when_gone(self, listener: Callable[[], None]) -> None:
+        self._on_gone = listener
+
+    def peer(self) -> str:
+        return str(self._context.peer())
+
+    def cut_off(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._coroutine = coroutine
@@ -90,6 +114,8 @@ class AioCall:
         await self._send(self._context.write, message)
 
     def answer(self, message: bytes) -> None:
+        if len(message) > LARGE_BYTES and not self.is_over:
+            self._slow.given(self, len(message))
         self._end(_LastWord(message))
 
     def end(self) -> None:
@@ -113,7 +139,10 @@ class AioCall:
     async def _receive(self) -> None:
         on_message, self._on_message = self._on_message, None  # or they would keep each other
         if on_message is not None:
-            on_message(await self.read())
+            self.awaits_request = True
+            message = await self.read()
+            self.awaits_request = False
+            on_message(message)
 
     async def _run(self) -> None:
         coroutine, self._coroutine = self._coroutine, None  # as above

@@ -20,6 +20,7 @@ from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.server_options import Options
+from rpc.transport.slow_callers import SlowCallers
 from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metadata
 
 ENDING_S = 5.0  # for calls that were cancelled
@@ -41,7 +42,8 @@ class AioListener:
         self._addresses = addresses
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
-        self._methods = _AnyMethod(handler, self._calls)
+        self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all)
+        self._methods = _AnyMethod(handler, self._calls, self._slow)
         self._server: grpc.aio.Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -56,6 +58,7 @@ class AioListener:
         shorten_binding_log()
         self._server = await self._start_server()
         self._serving = asyncio.create_task(self._keep_serving(self._server))
+        self._slow.start()
 
     async def drain(self, timeout_s: float) -> None:
         await self._calls.drain(timeout_s)
@@ -100,6 +103,7 @@ class AioListener:
                 await asyncio.sleep(LOOK_EVERY_S)
 
     async def _close(self, grace_s: float) -> None:
+        self._slow.stop()
         assert self._server is not None
         assert self._serving is not None
         await self._server.stop(grace_s)
@@ -111,9 +115,10 @@ class AioListener:
 class _AnyMethod(grpc.GenericRpcHandler):
     """Hands every call to the handler, whatever its path."""
 
-    def __init__(self, handler: CallHandler, calls: ActiveCalls[AioCall]) -> None:
+    def __init__(self, handler: CallHandler, calls: ActiveCalls[AioCall], slow: SlowCallers[AioCall]) -> None:
         self._handler = handler
         self._calls = calls
+        self._slow = slow
 
     def __repr__(self) -> str:
         return f"<_AnyMethod {self._handler} {self._calls}>"
@@ -123,7 +128,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(partial(self._serve, path, metadata))
 
     async def _serve(self, path: str, metadata: Metadata, _: object, context: Any) -> None:
-        call = AioCall(context, metadata)
+        call = AioCall(context, metadata, self._slow)
         self._calls.add(call)
         task = asyncio.current_task()  # of grpc.aio; it ends when the status is written
         assert task is not None

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
+from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import Metadata
 
 NO_FLAGS = 0
@@ -26,14 +27,23 @@ class CoreCall:
         core: the call, as gRPC's core has it.
         metadata: what the caller sent with it.
         on_done: called once, when the response is written or the caller gone.
+        slow: counts large responses until then.
     """
 
-    __slots__ = ("_core", "_has_begun", "_metadata", "_on_done", "_on_over", "_task", "is_over")
+    __slots__ = (
+        *("_core", "_has_begun", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
+        *("awaits_request", "is_over"),
+    )
 
-    def __init__(self, core: Any, metadata: Metadata, on_done: Callable[["CoreCall"], None]) -> None:
+    def __init__(
+        self, core: Any, metadata: Metadata, on_done: Callable[["CoreCall"], None], slow: SlowCallers["CoreCall"]
+    ) -> None:
         self._core = core
         self._metadata = metadata
         self._on_done = on_done
+        self._slow = slow
+        self._on_gone: Callable[[], None] | None = None
+        self.awaits_request = False
         self._on_over: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_begun = False
@@ -49,6 +59,15 @@ class CoreCall:
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener
 
+    def when_gone(self, listener: Callable[[], None]) -> None:
+        self._on_gone = listener
+
+    def peer(self) -> str:
+        return str(self._core.peer())
+
+    def cut_off(self) -> None:
+        self._core.cancel()
+
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._task = asyncio.create_task(coroutine)
         self._task.add_done_callback(self._on_task_end)
@@ -57,11 +76,13 @@ class CoreCall:
 
     def receive(self, on_message: Callable[[bytes | None], None]) -> None:
         def arrived(event: Any) -> None:
+            self.awaits_request = False
             on_message(event.batch_operations[0].message())
 
         if self.is_over:  # an operation would abort the process, once the queue is shut down
             on_message(None)
             return
+        self.awaits_request = True
         self._start((cygrpc.ReceiveMessageOperation(NO_FLAGS),), arrived)
 
     async def read(self) -> bytes | None:
@@ -72,6 +93,7 @@ class CoreCall:
                 arrived.set_result(message)
 
         self.receive(take)
+        self.awaits_request = False  # a stream has time limits of its own
         return await arrived
 
     # ---- what the caller gets ---------------------------------------------------------------------------------------
@@ -90,6 +112,8 @@ class CoreCall:
             await self._send((cygrpc.SendInitialMetadataOperation((), NO_FLAGS), operation))
 
     def answer(self, message: bytes) -> None:
+        if len(message) > LARGE_BYTES and not self.is_over:
+            self._slow.given(self, len(message))
         self._end(cygrpc.SendMessageOperation(message, NO_FLAGS), _ok())
 
     def end(self) -> None:
@@ -128,6 +152,12 @@ class CoreCall:
         self._over()
 
     def _on_written(self, event: Any) -> None:
+        self._gone()
+
+    def _gone(self) -> None:
+        self._slow.gone(self)
+        if self._on_gone is not None:
+            self._on_gone()
         self._on_done(self)
 
     def _on_close(self, event: Any) -> None:
@@ -137,7 +167,7 @@ class CoreCall:
                 # Not at once: a task that has not begun would never await the coroutine that it was given.
                 asyncio.get_running_loop().call_soon(self._task.cancel)
             self._over()
-            self._on_done(self)
+            self._gone()
 
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
         self._task = None  # or they would keep each other

@@ -24,6 +24,7 @@ from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.core_call import CoreCall
 from rpc.transport.server_options import Options
+from rpc.transport.slow_callers import SlowCallers
 from rpc.transport.transport_port import CallHandler, ListenerStatistics
 
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
@@ -55,6 +56,7 @@ class CoreListener:
         self._has_taken_all = threading.Semaphore(0)
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
+        self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all)
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None
         self._is_shut = False
@@ -81,6 +83,7 @@ class CoreListener:
             self._request_call()
         self._thread = threading.Thread(target=self._wait_for_events, name="grpc-events", daemon=True)
         self._thread.start()
+        self._slow.start()
 
     async def drain(self, timeout_s: float) -> None:
         await self._calls.drain(timeout_s)
@@ -93,6 +96,7 @@ class CoreListener:
         await asyncio.shield(self._closing)
 
     async def _close(self, thread: threading.Thread, grace_s: float) -> None:
+        self._slow.stop()
         self._server.shutdown(self._queue, self._on_shutdown)
         try:
             await asyncio.wait_for(self._has_ended.wait(), grace_s)
@@ -169,7 +173,7 @@ class CoreListener:
             return
         if self._closing is None:
             self._request_call()
-        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end)
+        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end, self._slow)
         self._calls.add(call)
         try:
             self._handler.serve(event.call_details.method.decode(errors="replace"), call)

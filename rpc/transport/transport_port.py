@@ -29,6 +29,10 @@ class Context(Protocol):
         """Have `listener` called once, when the call is over. A call has one listener."""
         ...
 
+    def when_gone(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called once, when the last word is written or the caller is gone. A call has one listener."""
+        ...
+
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run it in a task, which is cancelled when the caller is gone."""
         ...

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from actors.records import StockKey, Transaction, WarehouseRecord
 from simulation.audit.timeline import Timeline, between
 
-TAKING = ("reserve", "deduct")
+TAKING = ("reserve", "deduct", "amend", "reacquire")
 
 
 class ReplayedWarehouses:
@@ -36,7 +36,7 @@ class ReplayedWarehouses:
     def _taken_from_closed(self, transaction: Transaction) -> Iterator[str]:
         for change in transaction.changes:
             key = change.after.key
-            if key.warehouse_id in self.closed_at(key.organization_id, transaction.lsn):
+            if change.delta.available < 0 and key.warehouse_id in self.closed_at(key.organization_id, transaction.lsn):
                 yield f"{transaction.kind} takes from {key}, whose warehouse is not active"
 
     def at(self, organization_id: str, lsn: int) -> list[WarehouseRecord]:

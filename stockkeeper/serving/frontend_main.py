@@ -20,6 +20,7 @@ from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configure_logging
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.process_end import end_process
 from stockkeeper.serving.turn_watch import TurnWatch
 
@@ -57,7 +58,7 @@ def main() -> NoReturn:
 
 async def _run(settings: FrontendSettings) -> None:
     schedule_full_collections()
-    watch = TurnWatch()
+    watch, _memory = TurnWatch(), MemoryReturn()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(

@@ -23,6 +23,7 @@ from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
 from stockkeeper.serving.turn_watch import TurnWatch
@@ -69,7 +70,7 @@ def serve(config: ServeConfig) -> NoReturn:
 async def _serve_and_end(config: ServeConfig) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
-    watch = TurnWatch()
+    watch, _memory = TurnWatch(), MemoryReturn()
     try:
         await _serve(config, started)
     except Exception as error:

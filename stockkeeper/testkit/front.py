@@ -12,11 +12,13 @@ import grpc
 import grpc.aio
 from anyio import Event
 from anyio.lowlevel import checkpoint
+from anyio.streams.memory import MemoryObjectSendStream
 
 from actors.commands import Command
 from actors.outcomes import Fact, Refused
 from actors.queries import AnyQuery, Query
 from actors.reply import Reply as CoreReply
+from rpc.fair_turns import NoTurns
 from rpc.frame import CALLS_MAX, Frame
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.service_names import INVENTORY, STOCK, STREAM
@@ -31,10 +33,10 @@ V = TypeVar("V")
 
 
 class WireReply(NamedTuple):
-    """What a call ends with, wherever it ended: its answers, of which most calls have one, or an error."""
+    """What a call ends with, wherever it ended."""
 
     code: grpc.StatusCode
-    bodies: tuple[bytes, ...] = ()
+    body: bytes = b""
     details: str = ""
     trailers: Metadata = ()
 
@@ -54,7 +56,7 @@ class Front:
 
     def __init__(self, server: SimulatedServer, history: History) -> None:
         self._history = history
-        self._frame = Frame(CALLS_MAX)
+        self._frame = Frame(CALLS_MAX, turns=NoTurns())
         inventory = _Recorded(server, history)
         self._frame.add_service(INVENTORY, InventoryServicer(inventory))
         self._frame.add_service(STOCK, StockServicer(inventory))
@@ -76,17 +78,26 @@ class Front:
                 if operation.end < 0:
                     self._history.end(operation)  # given up
 
+    async def stream(
+        self, path: str, message: bytes, metadata: Metadata, send: MemoryObjectSendStream[bytes]
+    ) -> WireReply:
+        """One RPC whose responses go to `send` as they come. Cancelling it is the caller's going away."""
+        context = _StreamContext((message,), metadata, send)
+        self._frame.serve(path, context)
+        return await context.reply()
+
 
 class _Context:
-    """`rpc.frame.Context` of a call that came in one piece and whose responses go back in one."""
+    """`rpc.frame.Context` of a call that came in one piece and has one response, if over a stream."""
 
     def __init__(self, messages: Sequence[bytes], metadata: Metadata) -> None:
         self._unread = list(messages)
         self._metadata = metadata
         self._on_over: Callable[[], None] = lambda: None
+        self._on_gone: Callable[[], None] = lambda: None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._reply: WireReply | None = None
-        self._written: list[bytes] = []
+        self._written = b""
         self._replied = Event()
         self.is_over = False
 
@@ -111,6 +122,9 @@ class _Context:
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener
 
+    def when_gone(self, listener: Callable[[], None]) -> None:
+        self._on_gone = listener
+
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._coroutine = coroutine
 
@@ -126,16 +140,16 @@ class _Context:
 
     async def write(self, message: bytes) -> None:
         await checkpoint()
-        self._written.append(message)
+        self._written = message
 
     def end(self) -> None:
-        self._end(WireReply(grpc.StatusCode.OK, tuple(self._written)))
+        self._end(WireReply(grpc.StatusCode.OK, self._written))
 
     def answer(self, message: bytes) -> None:
-        self._end(WireReply(grpc.StatusCode.OK, (message,)))
+        self._end(WireReply(grpc.StatusCode.OK, message))
 
     def abort(self, status: Any) -> None:
-        self._end(WireReply(status.code, (), status.details, tuple(status.trailing_metadata)))
+        self._end(WireReply(status.code, b"", status.details, tuple(status.trailing_metadata)))
 
     def cancel(self) -> None:
         self._end(WireReply(grpc.StatusCode.CANCELLED))
@@ -149,6 +163,18 @@ class _Context:
     def _over(self) -> None:
         self.is_over = True
         self._on_over()
+        self._on_gone()
+
+
+class _StreamContext(_Context):
+    """The same of a call that has many responses, each of which waits until it is taken."""
+
+    def __init__(self, messages: Sequence[bytes], metadata: Metadata, send: MemoryObjectSendStream[bytes]) -> None:
+        super().__init__(messages, metadata)
+        self._send = send
+
+    async def write(self, message: bytes) -> None:
+        await self._send.send(message)
 
 
 class _Recorded:

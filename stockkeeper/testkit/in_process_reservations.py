@@ -95,7 +95,7 @@ class _WireStream(ReservationChannel):
 
     async def _send(self, streamed: stream_pb2.StreamedRequest) -> Outcome:
         message = stream_pb2.ReserveStockRequests(requests=[streamed])
-        [raw] = await self._wire.call(
+        raw = await self._wire.call(
             self._connection.target,
             PATH,
             [message.SerializeToString()],

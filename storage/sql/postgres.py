@@ -21,6 +21,7 @@ from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.migrate import migrate
 from storage.sql.postgres_address import PostgresAddress
 from storage.sql.postgres_session import check_sessions, connect, set_up
+from storage.sql.schema_check import check_and_mend
 from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class PostgresBackend:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
                 await connection.run_sync(migrate)
+                await connection.run_sync(check_and_mend)
                 ownership = await connection.run_sync(raise_epoch, owner)
         if ownership.epoch > 1:
             await sleep(LEASE_S)

@@ -24,7 +24,16 @@ from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
 from storage.sql.lock_file import LockFile
-from storage.sql.sqlite_files import Identity, SqliteFiles, check_wal, gone, identity, is_empty, lock_path
+from storage.sql.sqlite_files import (
+    Identity,
+    SqliteFiles,
+    check_wal,
+    gone,
+    identity,
+    is_empty,
+    is_marked,
+    lock_path,
+)
 from storage.sql.sqlite_session import (
     CONNECT_ARGUMENTS,
     SqliteSession,
@@ -171,9 +180,10 @@ class SqliteBackend:
             )
         if suspect := check_wal(self._path, lock.inode):
             log.warning("database_suspect", extra={"reason": suspect})
+        is_unclean = not is_empty(self._path) and is_marked(self._path)
         _make_private(self._path)
         self._writer = await self._connect(stack, reads_only=False)
-        ownership = await self._writer.run(partial(_taken_over, owner=owner, suspect=suspect))
+        ownership = await self._writer.run(partial(_taken_over, owner=owner, suspect=suspect, is_unclean=is_unclean))
         self._files = SqliteFiles(self._path)
         lock.note(ownership.epoch, self._path.stat().st_ino)
         self._known = self._files.database
@@ -225,10 +235,12 @@ class SqliteBackend:
             await stack.aclose()
 
 
-def _taken_over(session: SqliteSession, owner: str, suspect: str) -> Ownership:
+def _taken_over(session: SqliteSession, owner: str, suspect: str, is_unclean: bool) -> Ownership:
     session.check_ours()
     if suspect:
         session.check_whole()
+    elif is_unclean:
+        session.check_soon()
     ownership = session.take_over(owner)
     session.check_in()
     return ownership

@@ -133,7 +133,8 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
         self.service = service
         for name in (
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
-            *("ListStock", "ListReservations"),
+            *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
+            *("AmendReservation", "ReacquireReservation"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
             "ExplainReservation",
             *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),

@@ -101,7 +101,7 @@ def test_a_basket_that_cannot_be_packed_costs_the_same_beside_many_warehouses(mo
     assert steps[0][0] == 1
 
 
-def test_a_long_search_lets_others_have_their_turn_every_thousand_steps() -> None:
+def test_a_long_search_lets_others_have_their_turn_every_few_hundred_steps() -> None:
     free = {"a": {f"w{n}": 3 for n in range(999)}}
     search = Search()
     turns = list(placing([Line("a", "", 2)] * 1_000, free, search))

@@ -1,6 +1,7 @@
 """Whose large request is next, and how much of a limit one organization may have."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -8,10 +9,27 @@ import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from actors.unavailable import Unavailable
-from rpc.fair_turns import TURN_BYTES, FairTurns, organization_of
+from rpc.fair_turns import (
+    BEGUN_BYTES_MAX,
+    BEGUN_BYTES_MAX_OF_ONE,
+    TURN_BYTES,
+    FairTurns,
+    NoTurns,
+    organization_of,
+)
 from rpc.in_flight import InFlightLimit
 
 pytestmark = pytest.mark.anyio
+
+
+def post(turns: FairTurns, organization: str, size: int, begin: Callable[[], object]) -> None:
+    """A request that ends as soon as it is begun."""
+
+    def begin_and_end() -> None:
+        turns.end(organization, size)
+        begin()
+
+    turns.post(organization, size, begin_and_end)
 
 
 async def all_of(turns: FairTurns) -> None:
@@ -23,8 +41,8 @@ async def all_of(turns: FairTurns) -> None:
 async def test_an_organization_with_one_request_does_not_wait_for_the_hundred_of_another() -> None:
     turns, begun = FairTurns(), list[str]()
     for number in range(100):
-        turns.post("flood", TURN_BYTES, partial(begun.append, f"flood-{number}"))
-    turns.post("other", TURN_BYTES, partial(begun.append, "other"))
+        post(turns, "flood", TURN_BYTES, partial(begun.append, f"flood-{number}"))
+    post(turns, "other", TURN_BYTES, partial(begun.append, "other"))
     await all_of(turns)
     assert begun.index("other") <= 2
     assert [one for one in begun if one != "other"] == [f"flood-{number}" for number in range(100)]
@@ -41,7 +59,7 @@ async def test_turns_are_dealt_by_size_and_not_by_number() -> None:
     shares: list[dict[str, int]] = []
     for organization, size in sizes.items():
         for _ in range(24 * TURN_BYTES // size):
-            turns.post(organization, size, partial(begin, organization))
+            post(turns, organization, size, partial(begin, organization))
     await all_of(turns)
     while_both_wait = [share for share in shares if max(share.values()) < 24 * TURN_BYTES]
     assert all(abs(share["small"] - share["large"]) <= 3 * TURN_BYTES for share in while_both_wait)
@@ -50,7 +68,7 @@ async def test_turns_are_dealt_by_size_and_not_by_number() -> None:
 async def test_one_turn_of_the_loop_begins_no_more_than_a_turn_holds() -> None:
     turns, begun = FairTurns(), list[int]()
     for number in range(6):
-        turns.post("one", TURN_BYTES // 2, partial(begun.append, number))
+        post(turns, "one", TURN_BYTES // 2, partial(begun.append, number))
     seen = []
     for _ in range(4):
         await asyncio.sleep(0)
@@ -63,8 +81,8 @@ async def test_a_request_that_fails_keeps_no_other_from_its_turn() -> None:
         raise KeyError("a bug")
 
     turns, begun = FairTurns(), list[str]()
-    turns.post("one", TURN_BYTES, fail)
-    turns.post("one", TURN_BYTES, partial(begun.append, "next"))
+    post(turns, "one", TURN_BYTES, fail)
+    post(turns, "one", TURN_BYTES, partial(begun.append, "next"))
     await all_of(turns)
     assert begun == ["next"]
 
@@ -72,12 +90,13 @@ async def test_a_request_that_fails_keeps_no_other_from_its_turn() -> None:
 async def test_no_organization_fills_the_queue() -> None:
     turns = FairTurns(waiting_bytes_max=1_000)
     for _ in range(9):
-        turns.post("flood", 100, lambda: None)
+        post(turns, "flood", 100, lambda: None)
     with pytest.raises(Unavailable, match="Too many large requests"):
-        turns.post("flood", 100, lambda: None)
-    turns.post("other", 100, lambda: None)
+        post(turns, "flood", 100, lambda: None)
+    post(turns, "other", 100, lambda: None)
     await all_of(turns)
-    assert turns.statistics() == (0, 0)
+    assert turns.statistics().size_bytes == turns.statistics().begun_bytes == 0
+    assert turns._queues == {}
 
 
 async def test_a_waiter_that_gave_up_costs_a_turn_and_no_more() -> None:
@@ -88,6 +107,49 @@ async def test_a_waiter_that_gave_up_costs_a_turn_and_no_more() -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
     await all_of(turns)
     assert [one.cancelled() for one in waiting] == [False, True, False]
+    for _ in range(2):
+        turns.end("one", TURN_BYTES)
+    assert turns._queues == {}
+
+
+async def test_few_of_an_organization_are_under_way_and_others_are_begun_meanwhile() -> None:
+    turns, begun = FairTurns(), list[str]()
+    for number in range(9):
+        turns.post("flood", BEGUN_BYTES_MAX_OF_ONE // 2, partial(begun.append, f"flood-{number}"))
+    turns.post("other", TURN_BYTES, partial(begun.append, "other"))
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert sorted(begun) == ["flood-0", "flood-1", "other"]
+    turns.end("flood", BEGUN_BYTES_MAX_OF_ONE // 2)
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert begun[3:] == ["flood-2"]
+
+
+async def test_few_are_under_way_whosever_they_are() -> None:
+    turns, begun = FairTurns(), list[int]()
+    for number in range(99):
+        turns.post(f"organization-{number}", TURN_BYTES, partial(begun.append, number))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert len(begun) == -(-BEGUN_BYTES_MAX // TURN_BYTES)
+    for number in range(99):
+        turns.end(f"organization-{number}", TURN_BYTES)
+        for _ in range(3):
+            await asyncio.sleep(0)
+    assert begun == list(range(99))
+    assert turns._queues == {}
+
+
+async def test_a_waiter_that_is_cancelled_as_its_turn_comes_leaves_nothing_begun() -> None:
+    turns = FairTurns()
+    waiting = asyncio.create_task(turns.turn("one", TURN_BYTES))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.statistics().begun_bytes == TURN_BYTES
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert turns._queues == {}
 
 
 def test_the_organization_is_read_where_our_clients_write_it() -> None:
@@ -131,3 +193,10 @@ def test_what_is_of_no_organization_may_have_all() -> None:
     assert limit.statistics() == (3, 3)
     for _ in range(3):
         limit.leave()
+
+
+def test_without_turns_a_request_begins_at_once_and_needs_no_loop() -> None:
+    turns, begun = NoTurns(), list[str]()
+    turns.post("one", BEGUN_BYTES_MAX, partial(begun.append, "begun"))
+    turns.end("one", BEGUN_BYTES_MAX)
+    assert begun == ["begun"]

@@ -8,6 +8,7 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 
 from actors.outcomes import Fact
 from actors.reply import Reply
+from rpc.fair_turns import NoTurns
 from rpc.frame import Deferred, Frame, Requests
 from rpc.services.service_names import INVENTORY
 
@@ -39,6 +40,9 @@ class Said:
     def when_over(self, listener: Any) -> None:
         self.listener = listener
 
+    def when_gone(self, listener: Any) -> None:
+        self.gone = listener
+
     def receive(self, on_message: Any) -> None:
         on_message(GetStockInfoRequest().SerializeToString())
 
@@ -57,7 +61,7 @@ class Said:
     def over(self, word: Any) -> None:
         self.is_over = True
         self.words.append(word)
-        self.listener()
+        self.gone()
 
 
 def serve(answer: Any) -> tuple[Frame, Said]:
@@ -180,7 +184,7 @@ class BrokenStream:
 
 
 async def test_a_broken_stream_waits_for_its_cancellation() -> None:
-    requests = Requests(ConfirmReservationResponse, BrokenStream(), whole=True)  # type: ignore[arg-type]
+    requests = Requests(ConfirmReservationResponse, BrokenStream(), NoTurns().part, whole=True)  # type: ignore[arg-type]
     waiting = asyncio.ensure_future(anext(requests))
     done, _ = await asyncio.wait([waiting], timeout=0.01)
     assert not done

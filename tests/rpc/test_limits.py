@@ -32,6 +32,13 @@ async def uploads_under_way(server: RpcServer, count: int) -> None:
             await asyncio.sleep(0.005)
 
 
+async def imports_known(server: RpcServer, count: int) -> None:
+    """As many imports have said whose they are."""
+    async with asyncio.timeout(30):
+        while server._frame.imports.under_way != count:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0.005)
+
+
 async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, transport: TransportName) -> None:
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2)
     [address] = await server.start()
@@ -76,6 +83,32 @@ async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInvento
     await server.stop(0)
 
 
+async def test_watches_have_a_limit_of_their_own_and_health_is_told_beyond_it(
+    fake: FakeInventory, transport: TransportName
+) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
+    server._frame._watches._under_way_max = 2
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watches = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(2)]
+        for watch in watches:
+            assert (await watch.read()).status == 1
+        with pytest.raises(grpc.aio.AioRpcError, match="Too many watches"):
+            await health.Watch(health_pb2.HealthCheckRequest()).read()
+        assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
+        assert (await InventoryServiceStub(channel).GetStockInfo(QUESTION)).stock_info
+        watches[0].cancel()
+        async with asyncio.timeout(20):
+            while server._frame._watches.under_way == 2:  # noqa: ASYNC110 - it does not tell
+                await asyncio.sleep(0.005)
+        again = health.Watch(health_pb2.HealthCheckRequest())
+        assert (await again.read()).status == 1
+        for watch in (watches[1], again):
+            watch.cancel()
+    await server.stop(0)
+
+
 async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory, transport: TransportName) -> None:
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
     [address] = await server.start()
@@ -97,6 +130,29 @@ async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory, tra
         await stub.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2", lines_total=0)]))
         for upload in imports:
             upload.cancel()
+    await server.stop(0)
+
+
+async def test_an_organization_leaves_an_import_for_others(fake: FakeInventory, transport: TransportName) -> None:
+    def first_of(organization_id: str) -> stock_pb2.ImportStockRequest:
+        row = stock_pb2.ImportLine(organization_id=organization_id, variant_id="v", warehouse_id="w", total_quantity=1)
+        return stock_pb2.ImportStockRequest(request_id="r", lines=[row])
+
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        stub = StockServiceStub(channel)
+        imports = [stub.ImportStock() for _ in range(4)]
+        for number, organization_id in enumerate(("flood", "flood", "flood", "other")):
+            await imports[number].write(first_of(organization_id))
+            await imports_known(server, number + 1)
+        imports[3].cancel()
+        await imports_known(server, 3)
+        with pytest.raises(grpc.aio.AioRpcError, match="Too many imports of this organization"):
+            await stub.ImportStock(iter([first_of("flood")]))
+        for upload in imports:
+            upload.cancel()
+        await imports_known(server, 0)
     await server.stop(0)
 
 

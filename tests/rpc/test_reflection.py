@@ -40,6 +40,7 @@ METHODS = {
             "DeleteStock",
             "FulfillReservation",
         ),
+        *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),

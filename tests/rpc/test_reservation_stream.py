@@ -18,7 +18,8 @@ from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shor
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.rpc_server import RpcServer
-from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX
+from rpc.services.open_streams import OpenStreamsStatistics
+from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX, Stream
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 
@@ -326,15 +327,16 @@ async def test_a_client_that_is_gone_leaves_no_count_behind(transport: Transport
         await until(lambda: len(held.held) == 10)
         assert serving.server.statistics().calls_under_way == 10
         streams = serving.server._streams
-        assert streams.statistics() == (1, 10)
-        [stream] = streams._streams
+        assert streams.statistics() == OpenStreamsStatistics(1, 20, 0)
+        [stream] = streams._streams.all()
+        assert isinstance(stream, Stream)
         held.give(range(4))
         assert stream.statistics() == (10, 4)  # they are not written yet
         await replies_of(call, 4)
-        await until(lambda: streams.statistics() == (1, 6))
+        await until(lambda: streams.statistics() == OpenStreamsStatistics(1, 12, 0))
         assert stream.statistics() == (6, 0)
         call.cancel()
-        await until(lambda: streams.statistics() == (0, 0))
+        await until(lambda: streams.statistics() == OpenStreamsStatistics(0, 0, 0))
         assert serving.server.statistics().calls_under_way == 6  # the core has them
         held.give(range(4, 10))
         assert serving.server.statistics().calls_under_way == 0

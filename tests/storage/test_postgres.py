@@ -332,12 +332,26 @@ class TestSchema:
         writer = store._backend._writer  # type: ignore[attr-defined]
         await writer.execute("SET plan_cache_mode = force_generic_plan")
         await writer.execute(f"PREPARE batch AS {compose(('stock_changed', 'reservation_moved'))}")
-        parameters = ", ".join(["NULL"] * (4 + 13 + 6))
+        parameters = ", ".join(["NULL"] * (4 + 13 + 7))
         assert not re.search("Seq Scan on (stock|reservation)", await plan())
         await writer.execute(FILL_STOCK)
         await writer.execute(FILL_RESERVATIONS)
         assert re.search(r"Index Scan using stock_(key|by_warehouse) on stock", await plan())
         assert "Index Scan using reservation_key on reservation" in await plan()
+        await store.close()
+
+    async def test_an_index_that_was_dropped_is_made_anew_and_a_table_ends_the_start(self, store: SqlStore) -> None:
+        await store.open()
+        writer = store._backend._writer  # type: ignore[attr-defined]
+        await writer.execute("DROP INDEX reservation_by_order")
+        await store.close()
+        await store.open()
+        writer = store._backend._writer  # type: ignore[attr-defined]
+        assert await writer.fetchval("SELECT count(*) FROM pg_indexes WHERE indexname = 'reservation_by_order'") == 1
+        await writer.execute("DROP TABLE request")
+        await store.close()
+        with pytest.raises(DatabaseGone, match="the database has lost the table request"):
+            await store.open()
         await store.close()
 
     async def test_reads_follow_their_keys_where_postgres_has_no_figures_yet(self, store: SqlStore) -> None:

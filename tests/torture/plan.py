@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tests.torture.attack import ATTACKS
 from tests.torture.bad_disks import disk_fills_up, file_is_locked
 from tests.torture.bad_files import bad_files_are_refused
 from tests.torture.kills import kill_the_server
@@ -10,6 +11,7 @@ from tests.torture.postgres_away import postgres_falls, postgres_hangs
 from tests.torture.power import power_is_cut
 from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_together
 from tests.torture.scenario import Scenario
+from tests.torture.under_attack import attacked_by
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ KEPT = (
     " repetitions are answered alike"
 )
 TAKES_CALLS_AWAY = "meanwhile health says NOT_SERVING and calls get UNAVAILABLE with RetryInfo; afterwards it serves;"
+
+ATTACKED = (
+    "no call of the bystander fails, its p99 stays under 100 ms, the server's memory under 600 MB and comes back within"
+    " 30 s; `stockkeeper check`"
+)
 
 PLAN = (
     Entry(kill_the_server, "SQLite", 30, 2, "kill -9 of the server under mixed load, restart", KEPT),
@@ -126,5 +133,9 @@ PLAN = (
         0,
         "simulated power cuts, 50 with synchronous=FULL and 50 with NORMAL a round",
         "every table holds all acknowledged batches and no half of any",
+    ),
+    *(
+        Entry(attacked_by(name), "SQLite", 2, 1, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
+        for name, attack in ATTACKS.items()
     ),
 )

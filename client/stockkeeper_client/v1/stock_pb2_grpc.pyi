@@ -29,8 +29,15 @@ class StockServiceStub:
     UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
+    ExtendReservation: calls.UnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
+    AmendReservation: calls.UnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
+    ReacquireReservation: calls.UnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]
+    GetReservation: calls.UnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
+    ListMovements: calls.UnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    GetStockAt: calls.UnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    WatchChanges: calls.UnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
 
 class StockServiceBlockingStub(StockServiceStub):
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
@@ -51,8 +58,15 @@ class StockServiceBlockingStub(StockServiceStub):
     UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
     ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
+    ExtendReservation: calls.BlockingUnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]  # type: ignore[assignment]
+    AmendReservation: calls.BlockingUnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]  # type: ignore[assignment]
+    ReacquireReservation: calls.BlockingUnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]  # type: ignore[assignment]
+    GetReservation: calls.BlockingUnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
+    ListMovements: calls.BlockingUnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]  # type: ignore[assignment]
+    GetStockAt: calls.BlockingUnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]  # type: ignore[assignment]
+    WatchChanges: calls.BlockingUnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]  # type: ignore[assignment]
 
 class StockServiceServicer:
     async def ImportStock(
@@ -106,12 +120,33 @@ class StockServiceServicer:
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...
+    async def ExtendReservation(
+        self, request: stock_pb2.ExtendReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
+    ) -> stock_pb2.ExtendReservationResponse: ...
+    async def AmendReservation(
+        self, request: stock_pb2.AmendReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
+    ) -> stock_pb2.AmendReservationResponse: ...
+    async def ReacquireReservation(
+        self, request: stock_pb2.ReacquireReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]
+    ) -> stock_pb2.ReacquireReservationResponse: ...
+    async def GetReservation(
+        self, request: stock_pb2.GetReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]
+    ) -> stock_pb2.GetReservationResponse: ...
     async def ListStock(
         self, request: stock_pb2.ListStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ) -> stock_pb2.ListStockResponse: ...
     async def ListReservations(
         self, request: stock_pb2.ListReservationsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
     ) -> stock_pb2.ListReservationsResponse: ...
+    async def ListMovements(
+        self, request: stock_pb2.ListMovementsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    ) -> stock_pb2.ListMovementsResponse: ...
+    async def GetStockAt(
+        self, request: stock_pb2.GetStockAtRequest, context: grpc.aio.ServicerContext[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    ) -> stock_pb2.GetStockAtResponse: ...
+    def WatchChanges(
+        self, request: stock_pb2.WatchChangesRequest, context: grpc.aio.ServicerContext[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
+    ) -> AsyncIterator[stock_pb2.WatchChangesResponse]: ...
 
 def add_StockServiceServicer_to_server(
     servicer: StockServiceServicer, server: grpc.aio.Server

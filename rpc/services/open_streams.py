@@ -1,0 +1,148 @@
+"""Which streams are open, and which of them must go: a stream that does nothing holds a place that others want.
+
+Only progress counts, a request that was taken in or replies that the client took: empty messages and pings do not. At
+the limit the stream that has been idle for longest makes room for a new one. A stream whose client takes no replies
+is cut off. What all streams hold together is bounded by its lines, since a refusal names each of them.
+"""
+
+import asyncio
+from typing import NamedTuple, Protocol
+
+from actors.unavailable import RETRY_SOON_MS, Unavailable, too_many
+from rpc.in_flight import InFlightLimit
+
+MAKES_ROOM_AFTER_S = 10.0
+IDLE_S = 900.0
+UNREAD_S = 30.0
+SWEEP_EVERY_S = 5.0
+LINES_MAX = 100_000  # of requests under way on all streams; 250 to 600 bytes each, refused
+
+
+class OpenStream(Protocol):
+    """A stream, as far as its place goes."""
+
+    @property
+    def idle_since_s(self) -> float | None:
+        """Since when nothing is under way, on the loop's clock; None if something is."""
+        ...
+
+    @property
+    def unread_since_s(self) -> float | None:
+        """Since when its client could have taken replies and did not; None if there are none."""
+        ...
+
+    def end(self, error: Exception) -> None:
+        """Read no more, and end with `error` once everything under way was answered."""
+        ...
+
+    def cut_off(self) -> None:
+        """End at once."""
+        ...
+
+
+class OpenStreamsStatistics(NamedTuple):
+    """Streams that are open, the lines of the requests under way on them, and how many streams had to go."""
+
+    streams: int
+    lines: int
+    cut_off: int
+
+
+class OpenStreams:
+    """The streams of one server. It belongs to the running asyncio loop.
+
+    Args:
+        limit: how many may be open.
+        idle_s, unread_s: how long a stream may be idle, and its replies unread, in seconds.
+        makes_room_after_s: how long it must have been idle to make room for another.
+        sweep_every_s: how often they are looked at, in seconds.
+    """
+
+    def __init__(
+        self,
+        limit: InFlightLimit,
+        *,
+        idle_s: float = IDLE_S,
+        unread_s: float = UNREAD_S,
+        makes_room_after_s: float = MAKES_ROOM_AFTER_S,
+        sweep_every_s: float = SWEEP_EVERY_S,
+    ) -> None:
+        self._limit = limit
+        self._idle_s = idle_s
+        self._unread_s = unread_s
+        self._makes_room_after_s = makes_room_after_s
+        self._sweep_every_s = sweep_every_s
+        self._streams: dict[OpenStream, bool] = {}  # and whether the limit counts it
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._cut_off = 0
+        self.lines = 0
+
+    def __repr__(self) -> str:
+        return f"<OpenStreams streams={len(self._streams)} lines={self.lines}>"
+
+    def statistics(self) -> OpenStreamsStatistics:
+        return OpenStreamsStatistics(len(self._streams), self.lines, self._cut_off)
+
+    def all(self) -> list[OpenStream]:
+        return list(self._streams)
+
+    @property
+    def are_full(self) -> bool:
+        """Whether only streams that have nothing under way may read on."""
+        return self.lines >= LINES_MAX
+
+    def add(self, stream: OpenStream) -> None:
+        """A stream was opened.
+
+        Raises:
+            Unavailable: there are too many, and none is idle.
+        """
+        if self._limit.is_full:
+            self._make_room()
+        self._limit.enter()
+        self._streams[stream] = True
+        if self._sweeping is None:
+            self._sweep_later()
+
+    def remove(self, stream: OpenStream) -> None:
+        """It has ended."""
+        if self._streams.pop(stream):
+            self._limit.leave()
+
+    def _make_room(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        idle = [
+            (since_s, stream)
+            for stream, counts in self._streams.items()
+            if counts and (since_s := stream.idle_since_s) is not None and now_s - since_s >= self._makes_room_after_s
+        ]
+        if idle:
+            _, longest = min(idle, key=lambda one: one[0])
+            self._streams[longest] = False
+            self._limit.leave()
+            self._cut_off += 1
+            longest.end(too_many("streams"))
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(self._sweep_every_s, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now_s = asyncio.get_running_loop().time()
+        for stream in list(self._streams):
+            if _is_past(stream.unread_since_s, now_s, self._unread_s):
+                self._cut_off += 1
+                stream.cut_off()
+            elif _is_past(stream.idle_since_s, now_s, self._idle_s):
+                self._cut_off += 1
+                stream.end(_idle_for_long())
+        if self._streams:
+            self._sweep_later()
+
+
+def _is_past(since_s: float | None, now_s: float, limit_s: float) -> bool:
+    return since_s is not None and now_s - since_s >= limit_s
+
+
+def _idle_for_long() -> Unavailable:
+    return Unavailable("OVERLOADED", "The stream had no request for a long time, open another one.", RETRY_SOON_MS)

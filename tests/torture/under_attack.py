@@ -1,0 +1,195 @@
+"""An attack on a server, and what becomes of a bystander.
+
+The bystander is of another organization and comes from another loopback address. It makes 20 calls a second, checks
+and reservations in turn, each of which must be answered within 10 s.
+"""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc.aio
+import psutil
+from stockkeeper_client import InventoryClient, StockLine
+from stockkeeper_client.v1 import inventory_pb2 as pb
+
+import tests.torture.attackers  # noqa: F401 - so that all attacks are known
+from tests.system.servers import ROOT, ServerProcess, line, start_server
+from tests.torture.attack import ATTACKER, ATTACKS, BASKET, CHECK, RESERVE, WAREHOUSES
+from tests.torture.scenario import Database, Finding, Scenario, until
+
+BYSTANDER, GOODS = "bystander", "calm"
+CALLS_A_SECOND = 20
+DEADLINE_S = 10.0
+ATTACK_S, ATTACK_SHORT_S = 12.0, 1.0
+RECOVERY_S = 30.0
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # what docs/operations.md recommends on a network
+MEGABYTE = 1024 * 1024
+STAYS_MAX = 1.2
+STAYS_BYTES = 60 * MEGABYTE  # what the allocator keeps
+
+
+@dataclass
+class Seen:
+    """What a bystander saw."""
+
+    took_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        ordered = sorted(self.took_s) or [0.0]
+        p50_ms, p99_ms = statistics.median(ordered) * 1_000, ordered[int(len(ordered) * 0.99)] * 1_000
+        return f"p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms, {len(self.errors)} of {len(ordered)} calls failed"
+
+
+@dataclass
+class Held:
+    """What a server held, in bytes and descriptors."""
+
+    before: int = 0
+    peak: int = 0
+    after: int = 0
+    descriptors: int = 0
+
+    def __str__(self) -> str:
+        before, peak, after = (size // MEGABYTE for size in (self.before, self.peak, self.after))
+        return f"{before} → {peak} → {after} MB, {self.descriptors} descriptors"
+
+
+async def stand_by(port: int, seen: Seen) -> None:
+    """Call 20 times a second until cancelled."""
+    check = pb.CheckBulkAvailabilityRequest(
+        organization_id=BYSTANDER, items=[pb.AvailabilityItem(variant_id=GOODS, quantity=1)]
+    ).SerializeToString()
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+
+        async def call(number: int) -> None:
+            items = [pb.ReservationItem(variant_id=GOODS, quantity=1)]
+            order = pb.ReserveStockRequest(organization_id=BYSTANDER, order_id=f"{id(seen)}-{number}", items=items)
+            path, message = (RESERVE, order.SerializeToString()) if number % 2 else (CHECK, check)
+            multi: Any = channel.unary_unary(path)
+            began_s = time.monotonic()
+            try:
+                await multi(message, timeout=DEADLINE_S)
+            except grpc.aio.AioRpcError as error:
+                seen.errors.append(f"{error.code().name}: {error.details()}")
+            seen.took_s.append(time.monotonic() - began_s)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(1_000_000):
+                tasks.create_task(call(number))
+                await asyncio.sleep(1 / CALLS_A_SECOND)
+
+
+async def watch_memory(process: psutil.Process, held: Held) -> None:
+    while True:
+        with suppress(psutil.Error):
+            held.peak = max(held.peak, process.memory_info().rss)
+            held.descriptors = max(held.descriptors, process.num_fds())
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def meanwhile(*works: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def attack(server: ServerProcess, name: str, seconds: float) -> tuple[Seen, Held]:
+    """Attack a server. Returns what a bystander saw, and what the server held."""
+    process, seen, held = psutil.Process(server.process.pid), Seen(), Held()
+    held.before = process.memory_info().rss
+    async with meanwhile(stand_by(server.port, seen), watch_memory(process, held)):
+        command = (sys.executable, "-m", "tests.torture.attackers", name, str(server.port), f"{seconds:g}")
+        attacker = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL)
+        await attacker.wait()
+        await asyncio.sleep(1.0)
+    held.after = process.memory_info().rss
+    return seen, held
+
+
+async def prepare(client: InventoryClient, name: str) -> None:
+    """The stock of both organizations."""
+    lines: list[StockLine] = [line(GOODS, 1_000_000, organization_id=BYSTANDER)]
+    lines += [line(variant, 2_000_000_000, organization_id=ATTACKER) for variant in BASKET]
+    if name == "baskets_that_cannot_be_packed":
+        lines += [line("packed", 3, f"w{number}", ATTACKER) for number in range(999)]
+        lines += [line("packed", 0, f"x{number}", ATTACKER) for number in range(WAREHOUSES)]
+    await client.stock.import_stock(lines)
+
+
+def attacked_by(name: str) -> Scenario:
+    """The scenario of an attack. One round is a short form, for `make test`: nothing is judged by the clock there."""
+
+    async def scenario(database: Database, rounds: int, finding: Finding) -> None:
+        is_short = rounds == 1
+        seconds = ATTACK_SHORT_S if is_short else ATTACK_S
+        option = ("--message-bytes-max", str(MESSAGE_BYTES_MAX))
+        server = await start_server(database.directory / "server", *option, database_url=database.url)
+        database.processes.append(server.process)
+        async with server.client(timeout_s=60.0) as client:
+            await prepare(client, name)
+        seen, held = await attack(server, name, seconds)
+        if not is_short:
+            await remembers(server, held)
+        finding.notes.append(f"bystander {seen}; memory {held}")
+        finding.problems += [f"the bystander's call failed: {error}" for error in seen.errors[:2]]
+        if not is_short:
+            finding.problems += judged(seen, held)
+            finding.notes.append(await beside(database, name))
+        assert await server.terminate() == 0
+        finding.problems += await database.audit()
+        finding.rounds = rounds
+
+    scenario.__name__ = name
+    scenario.__doc__ = ATTACKS[name].__doc__
+    return scenario
+
+
+def judged(seen: Seen, held: Held) -> list[str]:
+    """What the issue's limits say. Times are judged in the full run alone, on a machine that does nothing else."""
+    problems = []
+    ordered = sorted(seen.took_s)
+    if ordered and ordered[int(len(ordered) * 0.99)] > 0.1:
+        problems.append(f"the bystander's p99 is over 100 ms: {seen}")
+    if held.peak > 600 * MEGABYTE:
+        problems.append(f"memory went over 600 MB: {held}")
+    if held.after > max(held.before * STAYS_MAX, held.before + STAYS_BYTES):
+        problems.append(f"memory stays: {held}")
+    return problems
+
+
+async def remembers(server: ServerProcess, held: Held) -> None:
+    """Wait until the memory is back, at most as long as it may take."""
+    process = psutil.Process(server.process.pid)
+
+    def is_back() -> bool:
+        held.after = process.memory_info().rss
+        return held.after <= held.before * STAYS_MAX
+
+    with suppress(AssertionError):
+        await until(is_back, "memory is back", RECOVERY_S)
+
+
+async def beside(database: Database, name: str) -> str:
+    """The same attack on a plain `grpc.aio` server that does nothing for a call."""
+    server = await start_server(database.directory / "plain", program="tests.torture.plain_server", port=None)
+    try:
+        seen, held = await attack(server, name, ATTACK_S / 2)
+        return f"a plain grpc.aio server: {seen}; {held}"
+    except psutil.Error:
+        return "a plain grpc.aio server ends"
+    finally:
+        if server.process.returncode is None:
+            await server.kill()
