@@ -4,9 +4,10 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
+from actors.records import From
 from actors.transfer_commands import TransferCommand
 from actors.warehouse_commands import WarehouseCommand
 
@@ -27,6 +28,7 @@ class Reserve(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
     ttl_minutes: int
     request_id: str = ""  # the idempotency key, if the caller gave one
+    origin: From = UNSET
 
 
 class Confirm(Struct, frozen=True, tag=True):
@@ -35,6 +37,7 @@ class Confirm(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     order_id: str
+    origin: From = UNSET
 
 
 class Release(Struct, frozen=True, tag=True):
@@ -43,6 +46,7 @@ class Release(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     reason: str
+    origin: From = UNSET
 
 
 class Fulfill(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -59,6 +63,7 @@ class Fulfill(Struct, frozen=True, tag=True, omit_defaults=True):
     reason: str = ""
     lines: tuple[Line, ...] = ()
     close: bool = False
+    origin: From = UNSET
 
 
 class Extend(Struct, frozen=True, tag=True):
@@ -70,6 +75,7 @@ class Extend(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Expire(Struct, frozen=True, tag=True):
@@ -101,6 +107,7 @@ class Receive(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Announce(Struct, frozen=True, tag=True):
@@ -111,6 +118,7 @@ class Announce(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Deduct(Struct, frozen=True, tag=True):
@@ -121,6 +129,7 @@ class Deduct(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 AdjustmentKind = Literal["delta", "mark_damaged", "repair", "write_off_damaged", "count"]
@@ -149,6 +158,7 @@ class Adjust(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Delete(Struct, frozen=True, tag=True):
@@ -160,6 +170,7 @@ class Delete(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class CountedLine(PlainValue, frozen=True):
@@ -182,6 +193,7 @@ class Import(Struct, frozen=True, tag=True):
 
     lines: tuple[CountedLine, ...]
     request_id: str
+    origin: From = UNSET
 
 
 Ending = Release | Fulfill | Expire
@@ -197,6 +209,7 @@ class Amend(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Reacquire(Struct, frozen=True, tag=True):
@@ -208,6 +221,7 @@ class Reacquire(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 Told = Fulfill | Extend | Amend | Reacquire
@@ -224,5 +238,8 @@ GoodsCommand = Receive | Announce | Deduct | Adjust
 
 KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
+
+CallersCommand = Reserve | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+"""What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

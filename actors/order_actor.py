@@ -162,7 +162,7 @@ class OrderActor(RebookingActor):
         reservation = self._reservation(command.reservation_id)
         confirmed = confirm(reservation, command.order_id, now_ms)
         if confirmed is not reservation:
-            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed)
+            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed, command)
             self._services.hints.discard(confirmed)
         return ReservationConfirmed(confirmed)
 

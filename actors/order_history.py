@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
+from msgspec import UNSET
+
 from actors.actor import Actor, Dispatcher
 from actors.basket import with_hint
-from actors.commands import Line, OrderCommand, Told
+from actors.commands import Expire, Line, OrderCommand, Told
 from actors.idempotency import remember
 from actors.order_services import OrderServices
 from actors.outcomes import Fact, InsufficientStock, Outcome, Refused, ReservationNotFound
@@ -72,6 +74,7 @@ class OrderHistory(Actor[OrderCommand, Fact]):
             request=remember(command, fact) if command is not None and fact is not None else None,
             reference=command.reference if isinstance(command, Told) else "",
             reason=command.reason if isinstance(command, Told) else reservation.reason,
+            origin=UNSET if command is None or isinstance(command, Expire) else command.origin,
         )
         self._last_lsn = transaction.lsn
         self.reservations[reservation.reservation_id] = reservation

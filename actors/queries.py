@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
+from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
-from actors.records import ReservationRecord, ReservationState, StockKey
+from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
 from actors.views import (
@@ -133,6 +134,47 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
+class ListMovements(Query[MovementPage], frozen=True, tag=True):
+    """At most `limit` lines of the ledger, beginning behind `after_place` (None: at the first).
+
+    Empty texts and kinds mean all. Times are those of the service, from `after_ms` on and before `before_ms`; 0: any.
+    """
+
+    variant_id: str = ""
+    warehouse_id: str = ""
+    reservation_id: str = ""
+    order_id: str = ""
+    reference: str = ""
+    kinds: tuple[TransactionKind, ...] = ()
+    after_ms: int = 0
+    before_ms: int = 0
+    newest_first: bool = False
+    after_place: Point | None = None
+    limit: int = 100
+
+
+class GetStockAt(Query[StockAt], frozen=True, tag=True):
+    """What the row had when all transactions up to a time had happened."""
+
+    variant_id: str
+    warehouse_id: str
+    at_ms: int
+
+
+class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
+    """What happened behind a place, at most `rows_max` rows of it; None: tell only where the history ends now.
+
+    If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`.
+    """
+
+    after: Point | None = None
+    rows_max: int = 500
+    wait_ms: int = 0
+
+
+HistoryQuery = ListMovements | GetStockAt | ReadChanges
+
+
 class GetTransfer(Query[TransferFound], frozen=True, tag=True):
     """One transfer."""
 
@@ -151,7 +193,7 @@ class ListTransfers(Query[TransferPage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = (
+StateQuery = (
     CheckBasket
     | ExplainBasket
     | GetStock
@@ -163,3 +205,6 @@ AnyQuery = (
     | GetTransfer
     | ListTransfers
 )
+"""What is asked of the present; the others ask of the past."""
+
+AnyQuery = StateQuery | HistoryQuery

@@ -6,7 +6,7 @@ Times are integers in milliseconds since 1970-01-01 UTC on the service clock; qu
 
 from typing import Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
@@ -220,6 +220,20 @@ class WarehouseRecord(PlainValue, frozen=True):
     is_active: bool = True
 
 
+class Origin(PlainValue, frozen=True):
+    """Where a command came from, as its caller says: kept in the ledger, and no part of what is asked.
+
+    The texts are empty where the caller says nothing.
+    """
+
+    actor: str = ""
+    correlation_id: str = ""
+
+
+From = Origin | UnsetType
+"""Who a command comes from. Unset it is left out where a command is encoded, and never part of a fingerprint."""
+
+
 class RowChange(PlainValue, frozen=True):
     """One row's part of a transaction: a line of the ledger."""
 
@@ -249,4 +263,5 @@ class Transaction(Struct, frozen=True):
     warehouses: tuple[WarehouseRecord, ...] = ()
     reference: str = ""  # an order, a delivery note, a shipment
     reason: str = ""
+    origin: Origin | None = None
     transfer: TransferRecord | None = None

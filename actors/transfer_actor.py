@@ -212,6 +212,7 @@ class TransferActor(Actor[TransferCommand, Fact]):
                 transfer=transfer,
                 reference=command.reference,
                 reason=command.reason,
+                origin=command.origin,
             )
         self._last_lsn = transaction.lsn
         self.transfer = transfer

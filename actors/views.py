@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 from actors.transfer_records import TransferRecord
 
@@ -126,6 +127,8 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
+HistoryView = MovementPage | StockAt | ChangesPage
+
 View = (
     BasketCheck
     | StockRows
@@ -136,4 +139,5 @@ View = (
     | TransferFound
     | TransferPage
     | Explanation
+    | HistoryView
 )

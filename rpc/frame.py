@@ -153,9 +153,9 @@ class Frame:
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
-        if not method.client_streaming:
-            return self.calls
-        return self._uncounted if method.server_streaming else self._uploads
+        if method.server_streaming:
+            return self._uncounted if method.client_streaming else self._watches
+        return self._uploads if method.client_streaming else self.calls
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)

@@ -25,6 +25,7 @@ from storage.found_stock import FoundStock, cut_found
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
 from storage.memory_disk import ReservationKey as ReservationKey
+from storage.past import PastReads
 from storage.reservation_page import cut_page, sift
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 from storage.transfer_page import cut_transfers
@@ -39,7 +40,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class MemoryStore:
+class MemoryStore(PastReads):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
@@ -79,7 +80,9 @@ class MemoryStore:
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
-        ownership = Ownership(epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms)
+        ownership = Ownership(
+            epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms, database_id="memory"
+        )
         await self._after("open")
         if may_still_run:
             await sleep(LEASE_S)

@@ -36,6 +36,7 @@ from supervisor.clock import ServiceClock
 from supervisor.core_statistics import Statistics
 from supervisor.executor import Executor
 from supervisor.limits import Limits
+from supervisor.news import News
 from supervisor.open_call import OpenCall, OpenCalls
 from supervisor.ownership.heartbeat import Heartbeat
 from supervisor.ownership.lease import Lease
@@ -50,6 +51,7 @@ from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
 from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
+from supervisor.watching import Watching
 
 V = TypeVar("V")
 
@@ -125,6 +127,8 @@ class Incarnation:
             limits.stall_s,
             on_stalled,
         )
+        self.news = News()
+        self._watching = Watching(store, self.journal, self.news, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
@@ -169,7 +173,7 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease)
+        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease, self._watching)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
         return TransferDirectory(
@@ -285,6 +289,7 @@ class Incarnation:
 
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""
+        self.news.end()
         for reply in [*self._open_calls, *self._open_queries]:
             with suppress(Exception):  # it goes to its caller, not to us
                 await reply.wait()
@@ -349,6 +354,7 @@ class Incarnation:
         assert self.journal.batch_began_s is not None
         self.lease.prove(self.journal.batch_began_s)
         self.stock.publish(transactions)
+        self.news.publish(transactions)
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""

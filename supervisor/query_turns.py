@@ -17,11 +17,14 @@ from actors.queries import (
     FindStock,
     GetReservation,
     GetStock,
+    GetStockAt,
     GetTransfer,
+    ListMovements,
     ListReservations,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    ReadChanges,
 )
 from actors.records import StockKey, StockRecord
 from actors.reply import Reply
@@ -46,6 +49,7 @@ from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
+from supervisor.watching import Watching
 
 T = TypeVar("T")
 
@@ -61,6 +65,7 @@ class QueryTurns:
         hints: say when holds that are in the way expire.
         journal: knows what is durable.
         lease: says when answers from memory may be given.
+        watching: tells what happened.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class QueryTurns:
         hints: ExpiryHints,
         journal: Journal,
         lease: Lease,
+        watching: Watching,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -78,6 +84,7 @@ class QueryTurns:
         self._hints = hints
         self._journal = journal
         self._lease = lease
+        self._watching = watching
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -109,6 +116,12 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
+            case ListMovements():
+                view = yield from self._published(lambda: self._store.list_movements(query))
+            case GetStockAt():
+                view = yield from self._published(lambda: self._store.stock_at(query))
+            case ReadChanges():
+                view = yield from self._watching.changes(query, self._reader)
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:

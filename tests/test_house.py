@@ -24,7 +24,7 @@ FILE_LINES_MAX = 400
 TELL_BY_THEIR_REPR = {
     # last as long as a call
     *("AioCall", "CoreCall", "FirstStatus", "ImportLines", "Permit", "Requests", "Search", "Space"),
-    *("Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
+    *("ChangeReader", "Connection", "LockFile", "ServiceClock", "StockCalls"),  # hold one thing, and count nothing
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
 }
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}

@@ -3,7 +3,8 @@
 # The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -118,6 +119,27 @@ class Connection:
                     permit.abandoned()
                 raise
             return await status.answer(call)
+
+    async def subscribe(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+    ) -> AsyncGenerator[Response, None]:
+        """Sends `request` and returns what comes, for as long as it comes. Raises AioRpcError.
+
+        It has no time limit, and says nothing to the breaker: a stream ends when the service is started anew.
+        """
+        self._require_open()
+        call = method(request, metadata=self.with_own(()))
+        try:
+            async for response in call:
+                yield response
+        finally:
+            call.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Lets so many seconds go by."""
+        await asyncio.sleep(seconds)
 
     def time_limit_s(self, timeout_s: float | None) -> float:
         """What a method was given, or the connection's own limit."""

@@ -14,6 +14,7 @@ from stockkeeper_client.items import (
     to_message,
     to_messages,
 )
+from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.reservation_calls import ReservationCalls
 from stockkeeper_client.transfers import TransferCalls
@@ -26,7 +27,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls):
+class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, LedgerCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

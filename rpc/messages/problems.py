@@ -64,6 +64,10 @@ class StreamStalled(Exception):
         self.timeout_s = timeout_s
 
 
+class HistoryNotKept(Exception):
+    """Somebody asks about a time before which nothing is known any more."""
+
+
 def describe(error: Exception) -> Problem | None:
     """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
     match error:
@@ -78,6 +82,8 @@ def describe(error: Exception) -> Problem | None:
         case StreamStalled(timeout_s=timeout_s):
             text = f"The stream was not ended, and no message came for {timeout_s:g} s"
             return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
+        case HistoryNotKept():
+            return Problem(StatusCode.FAILED_PRECONDITION, "HISTORY_NOT_KEPT", str(error))
         case UnknownService():
             return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
     return None

@@ -108,7 +108,7 @@ def list_transfers(request: stock_pb2.ListTransfersRequest) -> ListTransfers:
 
 
 def shipped(fact: TransferShipped) -> stock_pb2.ShipTransferResponse:
-    return stock_pb2.ShipTransferResponse(message="Transfer shipped", transfer=_transfer(fact.transfer))
+    return stock_pb2.ShipTransferResponse(message="Transfer shipped", transfer=transfer_message(fact.transfer))
 
 
 def received(fact: TransferReceived) -> stock_pb2.ReceiveTransferResponse:
@@ -116,11 +116,11 @@ def received(fact: TransferReceived) -> stock_pb2.ReceiveTransferResponse:
     message = "Transfer received" if is_over else "Transfer received in part"
     if is_over and any(line.damaged or line.missing for line in fact.transfer.lines):
         message += ", with a discrepancy"
-    return stock_pb2.ReceiveTransferResponse(message=message, transfer=_transfer(fact.transfer))
+    return stock_pb2.ReceiveTransferResponse(message=message, transfer=transfer_message(fact.transfer))
 
 
 def cancelled(fact: TransferCancelled) -> stock_pb2.CancelTransferResponse:
-    return stock_pb2.CancelTransferResponse(message="Transfer cancelled", transfer=_transfer(fact.transfer))
+    return stock_pb2.CancelTransferResponse(message="Transfer cancelled", transfer=transfer_message(fact.transfer))
 
 
 def found(transfer_id: str) -> "partial[stock_pb2.GetTransferResponse]":
@@ -131,7 +131,7 @@ def found(transfer_id: str) -> "partial[stock_pb2.GetTransferResponse]":
 def _found(transfer_id: str, view: TransferFound) -> stock_pb2.GetTransferResponse:
     if view.transfer is None:
         raise Refused(TransferNotFound(transfer_id))
-    return stock_pb2.GetTransferResponse(transfer=_transfer(view.transfer))
+    return stock_pb2.GetTransferResponse(transfer=transfer_message(view.transfer))
 
 
 def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
@@ -141,12 +141,12 @@ def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
 
 def _page(organization_id: str, view: TransferPage) -> stock_pb2.ListTransfersResponse:
     return stock_pb2.ListTransfersResponse(
-        transfers=[_transfer(record) for record in view.transfers],
+        transfers=[transfer_message(record) for record in view.transfers],
         next_page_token=transfer_token(organization_id, view.next_mark),
     )
 
 
-def _transfer(record: TransferRecord) -> stock_pb2.Transfer:
+def transfer_message(record: TransferRecord) -> stock_pb2.Transfer:
     return stock_pb2.Transfer(
         transfer_id=record.transfer_id,
         from_warehouse_id=record.from_warehouse_id,

@@ -72,10 +72,10 @@ def list_warehouses(request: stock_pb2.ListWarehousesRequest) -> ListWarehouses:
 
 def upserted(fact: WarehouseUpserted) -> stock_pb2.UpsertWarehouseResponse:
     message = "Warehouse made" if fact.is_new else "Warehouse set"
-    return stock_pb2.UpsertWarehouseResponse(message=message, warehouse=_warehouse(fact.warehouse))
+    return stock_pb2.UpsertWarehouseResponse(message=message, warehouse=warehouse_message(fact.warehouse))
 
 
-def _warehouse(record: WarehouseRecord) -> stock_pb2.Warehouse:
+def warehouse_message(record: WarehouseRecord) -> stock_pb2.Warehouse:
     return stock_pb2.Warehouse(
         warehouse_id=record.warehouse_id,
         name=record.name,
@@ -87,7 +87,7 @@ def _warehouse(record: WarehouseRecord) -> stock_pb2.Warehouse:
 
 def _page(organization_id: str, page: WarehousePage) -> stock_pb2.ListWarehousesResponse:
     return stock_pb2.ListWarehousesResponse(
-        warehouses=[_warehouse(record) for record in page.warehouses],
+        warehouses=[warehouse_message(record) for record in page.warehouses],
         next_page_token=warehouse_token(organization_id, page.next_after),
     )
 

@@ -41,10 +41,12 @@ from actors.queries import (
     GetReservation,
     GetStock,
     GetTransfer,
+    HistoryQuery,
     ListReservations,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
@@ -61,6 +63,7 @@ from simulation.audit.expected import (
     sifted_page,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
+from simulation.audit.explain_history import history_of
 from simulation.audit.explain_reservations import ReservationMoves
 from simulation.audit.explain_sites import SiteExplainer
 from simulation.audit.history import Operation
@@ -91,7 +94,10 @@ class Explainer(Places, SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        lsns, explains = self._query(operation, query, answer)
+        if isinstance(query, HistoryQuery):
+            lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)
+        else:
+            lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
     def command(self, operation: Operation, command: Command, low: int, high: int) -> int:
@@ -254,9 +260,7 @@ class Explainer(Places, SiteExplainer):
             lsns, partial(goods.is_rejected, rows, request, answer, levels=replay.levels), low, high, "G5", answer
         )
 
-    # ---- queries ----------------------------------------------------------------------------------------------------
-
-    def _query(self, operation: Operation, query: AnyQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
+    def _query(self, operation: Operation, query: StateQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
         match query:
             case CheckBasket(lines=lines):

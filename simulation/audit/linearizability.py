@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from actors import queries
 from actors.commands import (
     Adjust,
     Amend,
@@ -141,6 +142,8 @@ def apply(model: Model, request: Any, answer: Any) -> Model | None:
 
 
 def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
+    if isinstance(request, queries.HistoryQuery):
+        return model  # it has no past
     match request:
         case Reserve():
             return _reserve(model, request, answer)

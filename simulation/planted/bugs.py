@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from simulation.planted import (
     bugs_of_goods,
+    bugs_of_history,
     bugs_of_levels,
     bugs_of_memory,
     bugs_of_reservations,
@@ -33,6 +34,7 @@ _CATALOGUES = (
     bugs_of_values,
     bugs_of_memory,
     bugs_of_goods,
+    bugs_of_history,
     bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from random import Random
 
 import anyio
-from msgspec.structs import replace
 
 from actors.commands import (
     Amend,
@@ -35,18 +34,13 @@ from actors.outcomes import (
 from actors.queries import (
     CheckBasket,
     ExplainBasket,
-    FindStock,
     GetReservation,
     GetStock,
-    ListReservations,
     ListStock,
-    ListTransfers,
-    ListWarehouses,
 )
-from actors.records import ReservationRecord, StockKey, StockRecord
+from actors.records import ReservationRecord, StockRecord
 from actors.transfer_commands import ShipTransfer
 from actors.transfer_outcomes import WarehouseNotFound
-from actors.views import ReservationPage, StockPage, TransferPage, WarehousePage
 from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
 from simulation.world.count_wishes import away, counted_again, numbered
@@ -59,6 +53,8 @@ from simulation.world.goods_wishes import (
     now_and_then,
     why,
 )
+from simulation.world.history_wishes import Follower, look_back
+from simulation.world.next_pages import next_page
 from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
 from simulation.world.shop import Shop
 from simulation.world.site_wishes import site_wish
@@ -85,6 +81,7 @@ class Client:
         self._shop = shop
         self._call = call
         self._sleep_until_ms = sleep_until_ms
+        self._follower = Follower(shop.organizations[number % len(shop.organizations)])
         self._mine: list[ReservationRecord] = []
 
     def __repr__(self) -> str:
@@ -108,6 +105,7 @@ class Client:
         request = wish(self, random, f"{self._name}-{number}")
         if isinstance(request, Confirm | Release | Extend | Amend) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
+        await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
@@ -116,6 +114,14 @@ class Client:
                 both.start_soon(self._do, self._besides(request, hurry, f"{self._name}-{number}-hurry"))
         else:
             await self._do(request)
+
+    async def _ask_of_history(self, random: Random) -> None:
+        if random.random() >= self._shop.options.history:
+            return
+        query = self._follower.next_query(random)
+        self._follower.hear(query, (await self._do(query)).answer, random)
+        if random.random() < 0.3:
+            await self._do(look_back(self._shop, random, self._shop.reservations))
 
     async def _ask_of_sites(self, random: Random, number: int) -> None:
         if random.random() < self._shop.options.sites:
@@ -136,6 +142,8 @@ class Client:
     async def _do(self, request: Request) -> Operation:
         operation = await self._call(self._name, request)
         self._shop.heard(operation)
+        if (more := next_page(operation.request, operation.answer)) is not None:
+            await self._do(more)
         match operation.answer:
             case StockReserved(reservation):
                 self._mine.append(reservation)
@@ -148,18 +156,6 @@ class Client:
                 await self._pay_late(request)
             case ReservationReleased(ReservationRecord(state="expired") as record):
                 await self._pay_late(Confirm(*record.order[:1], record.reservation_id, record.order_id))
-            case StockPage(next_key=StockKey() as key):
-                assert isinstance(operation.request, ListStock | FindStock)
-                await self._do(replace(operation.request, after=key))
-            case TransferPage(next_mark=(int(), str()) as mark):
-                assert isinstance(operation.request, ListTransfers)
-                await self._do(replace(operation.request, before=mark))
-            case WarehousePage(next_after=after) if after:
-                assert isinstance(operation.request, ListWarehouses)
-                await self._do(replace(operation.request, after=after))
-            case ReservationPage(next_before=before) if before:
-                assert isinstance(operation.request, ListReservations)
-                await self._do(replace(operation.request, before=before))
             case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
                 # What was counted is counted once more, so that most rows are as they were.
                 random = Random(f"{self._shop.seed}/{request.request_id}")

@@ -31,6 +31,8 @@ COMMANDS = {
     "levels": "level_commands:levels",
     "warehouses": "site_commands:warehouses",
     "warehouse": "site_commands:warehouse",
+    "movements": "history_commands:movements",
+    "watch": "history_commands:watch",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
     "confirm": "order_commands:confirm",

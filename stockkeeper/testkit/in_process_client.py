@@ -1,6 +1,7 @@
 """InventoryClient itself, over a wire that is no socket."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -84,6 +85,15 @@ class InProcessConnection(Connection):
             remaining_s = ends_s - anyio.current_time()
             return await method(gathered, timeout=remaining_s, metadata=self.with_own(metadata))
 
+    async def subscribe(self, method: Any, request: Any) -> AsyncGenerator[Any, None]:
+        self._require_open()
+        async with aclosing(method(request, metadata=self.with_own(()))) as responses:
+            async for response in responses:
+                yield response
+
+    async def pause(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
 
 class _Channel:
     """As much of grpc.aio.Channel as the generated stubs use."""
@@ -112,6 +122,21 @@ class _Channel:
             metadata: Metadata = (),
         ) -> Response:
             return cast(Response, await send([request], timeout=timeout, metadata=metadata))
+
+        return call
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Request], bytes],
+        response_deserializer: Callable[[bytes], Response],
+        _registered_method: bool = False,
+    ) -> Any:
+        async def call(request: Request, *, metadata: Metadata = ()) -> AsyncGenerator[Response, None]:
+            stream = self._wire.stream(self._name, method, request_serializer(request), tuple(metadata))
+            async with aclosing(stream) as bodies:
+                async for body in bodies:
+                    yield response_deserializer(body)
 
         return call
 

@@ -18,6 +18,7 @@ from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_datetime
+from storage.sql.journal_rows import journal_entries
 from storage.sql.rows import COLUMNS, Row
 from storage.store import OwnershipLost, StorageError
 
@@ -85,6 +86,7 @@ PARTS = {
         WHERE reservation_item.organization_id = new.organization_id
             AND reservation_item.reservation_id = new.reservation_id""",
     "stock_movement": INSERT,
+    "journal_entry": INSERT,
     "request": INSERT,
 }
 PART_COLUMNS = {
@@ -105,7 +107,9 @@ FOUND = {
     "item_shipped": "items",
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
-TEXT_COLUMNS = {"name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
+TEXT_COLUMNS = {
+    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details"),
+}
 
 
 def _array_type(column: str) -> str:
@@ -202,6 +206,7 @@ def _rows(batch: Batch) -> Parts:
         "items_replaced": [*batch.again, *batch.amended],
         "item_shipped": list(rows.shipped_items(batch)),
         "stock_movement": list(rows.movements(batch, ms_to_datetime)),
+        "journal_entry": list(journal_entries(batch, ms_to_datetime)),
         "request": list(rows.requests(batch, ms_to_datetime)),
     }
     return {part: part_rows for part, part_rows in parts.items() if part_rows}

@@ -12,6 +12,7 @@ from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_text
+from storage.sql.journal_rows import journal_entries
 from storage.sql.many_rows import ManyRows
 from storage.sql.rows import Row
 from storage.store import OwnershipLost, StorageError
@@ -59,6 +60,7 @@ insert_stock = _insert("stock")
 insert_reservations = _insert("reservation")
 insert_items = _insert("reservation_item")
 insert_movements = _insert("stock_movement")
+insert_journal_entries = _insert("journal_entry")
 insert_requests = _insert("request")
 # The columns of a list of values are named by SQLite; they are those of `rows.COLUMNS` and the version of before.
 update_stock = ManyRows(
@@ -128,6 +130,7 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     if shipped:
         _check(connection.executemany(SHIP_ITEM, shipped).rowcount, shipped, "items")
     insert_movements(connection, list(rows.movements(batch, ms_to_text)))
+    insert_journal_entries(connection, list(journal_entries(batch, ms_to_text)))
     insert_requests(connection, list(rows.requests(batch, ms_to_text)))
 
 

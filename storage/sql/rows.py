@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from storage.batch import Batch
+from storage.sql.journal_rows import JOURNAL_COLUMNS
 
 Row = tuple[Any, ...]
 Instant = Callable[[int], Any]
@@ -23,6 +24,7 @@ COLUMNS = {
     " available_before reserved_before damaged_before in_transit_before"
     " available_after reserved_after damaged_after in_transit_after reference reason"
     " reservation_id order_id",
+    "journal_entry": JOURNAL_COLUMNS,
     "transfer": "organization_id transfer_id from_warehouse_id to_warehouse_id state shipped_at ended_at lsn",
     "transfer_line": "organization_id transfer_id line variant_id sent received damaged missing",
     "request": "scope request_id fingerprint outcome lsn at",

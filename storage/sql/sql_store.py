@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -28,7 +29,7 @@ from actors.records import (
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import reads, stock_reads, transfer_reads
+from storage.sql import history_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -211,6 +212,16 @@ class SqlStore:
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         return await self._read(partial(list_page, query=query))
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        return await self._read(partial(history_reads.list_movements, query=query))
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        return await self._read(partial(history_reads.stock_at, query=query))
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
+        return await self._read(read)
 
     async def close(self) -> None:
         self._epoch = 0

@@ -136,6 +136,7 @@ class Goods:
             warehouses=self._stock.warehouses.new(named),
             reference=command.reference,
             reason=command.reason,
+            origin=command.origin,
         )
         return fact
 

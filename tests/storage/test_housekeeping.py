@@ -23,6 +23,7 @@ MOVED_TABLES = {
     "reservation": "organization_id, reservation_id",
     "reservation_item": "organization_id, reservation_id, line",
     "stock_movement": "lsn, position",
+    "journal_entry": "lsn, organization_id",
 }
 
 

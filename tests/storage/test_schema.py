@@ -275,7 +275,7 @@ PLANS: list[tuple[Any, set[str]]] = [
 ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
 TABLES = (
-    *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement"),
+    *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry"),
     *("reservation_archive", "reservation_item_archive"),
 )
 
@@ -347,7 +347,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         event.remove(connection, "before_cursor_execute", explain)
         return moved
 
-    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3)
+    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3, entries=3)
     assert set(plans) == {
         "SEARCH request USING COVERING INDEX request_by_age (at<?)",
         "SEARCH request USING PRIMARY KEY (scope=? AND request_id=?)",
@@ -357,4 +357,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         f"SEARCH reservation_item {OF_RESERVATION}",
         "SCAN stock_movement",  # from its beginning to the limit
         "SEARCH stock_movement USING PRIMARY KEY ((lsn,position)<(?,?))",
+        "SCAN journal_entry",  # likewise
+        "SEARCH journal_entry USING PRIMARY KEY ((lsn,organization_id)<(?,?))",
+        "SEARCH stock_movement USING PRIMARY KEY",  # its first row
     }

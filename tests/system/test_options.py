@@ -59,6 +59,22 @@ OPTIONS = [
     ("adjust shop mug@w count 5", "--reference", "", "x", "x"),
     ("adjust shop mug@w count 5", "--request-id", "", "r", "r"),
     ("adjust shop mug@w count 5", "--json", "", None, True),
+    ("stock shop mug --warehouse w", "--at", "", "x", "x"),
+    ("movements shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    *(
+        ("movements shop", f"--{name}", "", "x", "x")
+        for name in ("warehouse", "order", "reservation", "reference", "after", "before")
+    ),
+    ("movements shop", "--kind", "", "receive", ("receive",)),
+    ("movements shop", "--newest-first", "", None, True),
+    ("movements shop", "--rows", "", "7", 7),
+    ("movements shop", "--json", "", None, True),
+    ("watch shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("watch shop", "--variant", "", "v", ("v",)),
+    ("watch shop", "--warehouse", "", "w", ("w",)),
+    ("watch shop", "--snapshot", "", None, True),
+    ("watch shop", "--token", "", "t", "t"),
+    ("watch shop", "--json", "", None, True),
     ("warehouses shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("warehouses shop", "--active-only", "", None, True),
     ("warehouses shop", "--rows", "", "7", 7),

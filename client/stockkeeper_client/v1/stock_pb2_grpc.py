@@ -147,6 +147,21 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.FromString,
                 _registered_method=True)
+        self.ListMovements = channel.unary_unary(
+                '/inventory.v1.StockService/ListMovements',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.FromString,
+                _registered_method=True)
+        self.GetStockAt = channel.unary_unary(
+                '/inventory.v1.StockService/GetStockAt',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.FromString,
+                _registered_method=True)
+        self.WatchChanges = channel.unary_stream(
+                '/inventory.v1.StockService/WatchChanges',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.FromString,
+                _registered_method=True)
 
 
 class StockServiceServicer:
@@ -314,6 +329,28 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMovements(self, request, context):
+        """Lines of the ledger: what changed stock rows, why, and who asked for it. The archive is searched too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStockAt(self, request, context):
+        """What a row had at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchChanges(self, request, context):
+        """Everything that happens in an organization, from now on, from a token on, or from a snapshot on. It ends with an
+        error alone; a caller that lost it goes on with the last token that it got.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StockServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -426,6 +463,21 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.ListReservations,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.SerializeToString,
+            ),
+            'ListMovements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMovements,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.SerializeToString,
+            ),
+            'GetStockAt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStockAt,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.SerializeToString,
+            ),
+            'WatchChanges': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchChanges,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1025,6 +1077,87 @@ class StockService:
             '/inventory.v1.StockService/ListReservations',
             inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMovements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ListMovements',
+            inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStockAt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetStockAt',
+            inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/inventory.v1.StockService/WatchChanges',
+            inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

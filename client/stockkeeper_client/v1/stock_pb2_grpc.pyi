@@ -34,6 +34,9 @@ class StockServiceStub:
     GetReservation: calls.UnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
+    ListMovements: calls.UnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    GetStockAt: calls.UnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    WatchChanges: calls.UnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
 
 class StockServiceBlockingStub(StockServiceStub):
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
@@ -59,6 +62,9 @@ class StockServiceBlockingStub(StockServiceStub):
     GetReservation: calls.BlockingUnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
+    ListMovements: calls.BlockingUnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]  # type: ignore[assignment]
+    GetStockAt: calls.BlockingUnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]  # type: ignore[assignment]
+    WatchChanges: calls.BlockingUnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]  # type: ignore[assignment]
 
 class StockServiceServicer:
     async def ImportStock(
@@ -127,6 +133,15 @@ class StockServiceServicer:
     async def ListReservations(
         self, request: stock_pb2.ListReservationsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
     ) -> stock_pb2.ListReservationsResponse: ...
+    async def ListMovements(
+        self, request: stock_pb2.ListMovementsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    ) -> stock_pb2.ListMovementsResponse: ...
+    async def GetStockAt(
+        self, request: stock_pb2.GetStockAtRequest, context: grpc.aio.ServicerContext[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    ) -> stock_pb2.GetStockAtResponse: ...
+    def WatchChanges(
+        self, request: stock_pb2.WatchChangesRequest, context: grpc.aio.ServicerContext[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
+    ) -> AsyncIterator[stock_pb2.WatchChangesResponse]: ...
 
 def add_StockServiceServicer_to_server(
     servicer: StockServiceServicer, server: grpc.aio.Server
