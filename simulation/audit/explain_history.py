@@ -13,7 +13,6 @@ from actors.changes import Change, ChangesPage, Movement, MovementPage, Point, S
 from actors.queries import GetStockAt, HistoryQuery, ListMovements, ReadChanges
 from actors.records import RowChange, Transaction
 from simulation.audit.replay import Replay
-from simulation.disks.expected_entries import gives_rest_back
 
 NAMES = ("available", "reserved", "damaged", "in_transit")
 
@@ -139,7 +138,8 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
 
 def _items(one: Transaction) -> list[tuple[str, str, int]]:
     assert one.reservation is not None
-    is_told = one.reservation.state in ("active", "confirmed") or one.kind == "amend" or gives_rest_back(one)
+    gives_rest_back = one.kind == "fulfill" and any(i.fulfilled != i.quantity for i in one.reservation.items)
+    is_told = one.reservation.state in ("active", "confirmed") or one.kind == "amend" or gives_rest_back
     if one.kind in ("confirm", "extend") or not is_told:
         return []
     items: dict[tuple[str, str], int] = {}
