@@ -31,7 +31,11 @@ def low_lines(change: RowChange) -> tuple[int, int] | None:
 
 def has_lines(one: Transaction) -> bool:
     """Whether the lines of its reservation are to be kept with it."""
-    return one.reservation is not None and one.reservation.holds_stock and one.kind not in KEEPS_LINES
+    it = one.reservation
+    if it is None or one.kind in KEEPS_LINES:
+        return False
+    # An end leaves the lines as they were, unless it is a smaller basket, or gives back what a shipment left.
+    return it.holds_stock or one.kind == "amend" or (one.kind == "fulfill" and it.fulfilled < it.quantity)
 
 
 def change_of(one: Transaction, organization_id: str) -> Change | None:

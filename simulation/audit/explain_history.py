@@ -138,7 +138,9 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
 
 def _items(one: Transaction) -> list[tuple[str, str, int]]:
     assert one.reservation is not None
-    if one.kind in ("confirm", "extend") or one.reservation.state not in ("active", "confirmed"):
+    gives_rest_back = one.kind == "fulfill" and any(i.fulfilled != i.quantity for i in one.reservation.items)
+    is_told = one.reservation.state in ("active", "confirmed") or one.kind == "amend" or gives_rest_back
+    if one.kind in ("confirm", "extend") or not is_told:
         return []
     items: dict[tuple[str, str], int] = {}
     for item in one.reservation.items:

@@ -35,10 +35,20 @@ def _entries(one: Transaction) -> Iterator[Row]:
         yield (one.lsn, organization, at, one.kind, *reservation, *told)
 
 
+def gives_rest_back(one: Transaction) -> bool:
+    """Whether a shipment ends a reservation of which not all was shipped."""
+    items = one.reservation.items if one.reservation is not None else ()
+    return one.kind == "fulfill" and any(item.fulfilled != item.quantity for item in items)
+
+
 def _details(one: Transaction, organization: str) -> str:
     details: dict[str, Any] = {}
     it = one.reservation
-    if it is not None and it.state in ("active", "confirmed") and one.kind not in ("reserve", "confirm", "extend"):
+    if (
+        it is not None
+        and one.kind not in ("reserve", "confirm", "extend")
+        and (it.state in ("active", "confirmed") or one.kind == "amend" or gives_rest_back(one))
+    ):
         details["items"] = msgspec.to_builtins(it.items)
     low = [
         [place, row.min_stock, row.reorder_point]

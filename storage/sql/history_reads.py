@@ -9,7 +9,8 @@ housekeeping may run between two statements on Postgres: a transaction that it m
 or in both, so a reader compares where the archive ends before and after, and looks again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,6 +44,7 @@ from storage.told import cut, lines_of
 
 ENTRIES_MAX = 500  # of a page of changes
 SCANNED_MAX = 2_000  # transactions that one look goes through
+LSNS_A_STEP = 5_000  # of a search for one row: a few milliseconds
 
 T = TypeVar("T")
 
@@ -331,34 +333,60 @@ def _entry_from(connection: Connection, lsn: int) -> tuple[int, int] | None:
 # ---- a row at a time --------------------------------------------------------------------------------------------
 
 
+Step = Callable[[Connection], Any]
+
+
 def stock_at(connection: Connection, query: GetStockAt) -> StockAt:
     """What the row had, from its last line before that time, or its first one after it."""
-    return _settled(connection, lambda: _stock_at(connection, query))
+    steps, found = stock_at_steps(query), None
+    try:
+        while True:
+            found = steps.send(found)(connection)
+    except StopIteration as end:
+        answer: StockAt = end.value
+        return answer
 
 
-def _stock_at(connection: Connection, query: GetStockAt) -> StockAt:
-    end_lsn = lsn_at(connection, query.at_ms + 1)
-    before = _nearest(connection, query, LINES[::-1], end_lsn, newest_first=True)
-    if before is not None:
-        is_gone = before.kind == "delete"
-        return StockAt(None if is_gone else Pieces(*before[8:12]), before.lsn)
-    after = _nearest(connection, query, LINES, end_lsn, newest_first=False)
-    if after is None or not any(after[4:8]):
-        return StockAt(None)
-    return StockAt(Pieces(*after[4:8])) if end_lsn > first_lsn(connection) else StockAt(None, is_known=False)
+def stock_at_steps(query: GetStockAt) -> Generator[Step, Any, StockAt]:
+    """The same in steps, so that others use the database in between: no index knows the lines of a row.
+
+    Each thing that is yielded is to be called with a connection, and its value sent back.
+    """
+    end_lsn, begin_lsn, last_lsn, is_known = yield partial(_reach, at_ms=query.at_ms)
+    for high in range(end_lsn, begin_lsn, -LSNS_A_STEP):
+        row = yield partial(_nearest, query=query, low=high - LSNS_A_STEP, high=high, newest_first=True)
+        if row is not None:
+            return StockAt(None if row.kind == "delete" else Pieces(*row[8:12]), row.lsn)
+    for low in range(end_lsn, last_lsn + 1, LSNS_A_STEP):
+        row = yield partial(_nearest, query=query, low=low, high=low + LSNS_A_STEP, newest_first=False)
+        if row is not None and any(row[4:8]):
+            return StockAt(Pieces(*row[4:8])) if is_known else StockAt(None, is_known=False)
+        if row is not None:
+            break
+    return StockAt(None)
 
 
-def _nearest(
-    connection: Connection, query: GetStockAt, tables: Iterable[Table], end_lsn: int, *, newest_first: bool
-) -> Any | None:
-    for line in tables:
-        mine = (line.c.organization_id == query.organization_id) & (line.c.variant_id == query.variant_id)
-        mine &= line.c.warehouse_id == query.warehouse_id
-        statement = select(line.c.lsn, line.c.position, line.c.at, line.c.kind, *[line.c[name] for name in QUANTITIES])
-        if newest_first:
-            statement = statement.where(mine, line.c.lsn < end_lsn).order_by(line.c.lsn.desc())
-        else:
-            statement = statement.where(mine, line.c.lsn >= end_lsn).order_by(line.c.lsn)
-        if (row := connection.execute(statement.limit(1)).first()) is not None:
-            return row
-    return None
+def _reach(connection: Connection, at_ms: int) -> tuple[int, int, int, bool]:
+    """The first LSN behind that time, those of the first line and of the end, and whether what was before is kept."""
+    end_lsn = lsn_at(connection, at_ms + 1)
+    begins = [connection.execute(select(func.min(line.c.lsn))).scalar() for line in LINES]
+    last_lsn = int(connection.execute(select(ownership.c.last_lsn)).scalar_one())
+    begin_lsn = min((lsn for lsn in begins if lsn is not None), default=end_lsn)
+    return end_lsn, begin_lsn, last_lsn, end_lsn > first_lsn(connection)
+
+
+def _nearest(connection: Connection, query: GetStockAt, low: int, high: int, *, newest_first: bool) -> Any | None:
+    """The row's last line, or its first one, from one LSN up to another."""
+
+    def read() -> Any | None:
+        found = []
+        for line in LINES:
+            mine = (line.c.organization_id == query.organization_id) & (line.c.variant_id == query.variant_id)
+            mine &= (line.c.warehouse_id == query.warehouse_id) & (line.c.lsn >= low) & (line.c.lsn < high)
+            columns = (line.c.lsn, line.c.position, line.c.at, line.c.kind, *[line.c[name] for name in QUANTITIES])
+            order = line.c.lsn.desc() if newest_first else line.c.lsn
+            found += list(connection.execute(select(*columns).where(mine).order_by(order).limit(1)))
+        found.sort(key=lambda row: row.lsn, reverse=newest_first)
+        return found[0] if found else None
+
+    return _settled(connection, read)

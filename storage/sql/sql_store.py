@@ -217,7 +217,13 @@ class SqlStore:
         return await self._read(partial(history_reads.list_movements, query=query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        return await self._read(partial(history_reads.stock_at, query=query))
+        steps, found = history_reads.stock_at_steps(query), None
+        try:
+            while True:
+                found = await self._read(steps.send(found))
+        except StopIteration as end:
+            answer: StockAt = end.value
+            return answer
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)

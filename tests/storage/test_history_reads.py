@@ -110,6 +110,7 @@ async def test_the_past_is_that_of_the_journal_also_while_it_is_moved(
     store: Store, model: Store, scanned_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_reads, "SCANNED_MAX", scanned_max)
+    monkeypatch.setattr(history_reads, "LSNS_A_STEP", scanned_max)
     scribe = Scribe()
     history = scribe.random_history(seed=3, length=LENGTH)
     for begin in range(0, LENGTH, 9):

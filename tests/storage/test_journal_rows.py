@@ -109,7 +109,7 @@ async def test_lines_that_are_not_those_of_the_reserve_are_kept_with_the_change(
     await store.write([received, reserved, amended])
     assert (await entries(url))[-1][-1] == (
         '{"items":[{"variant_id":"v","warehouse_id":"w","requested_warehouse_id":"","stock_id":"stock of org_1/v/w at'
-        ' 1","quantity":1,"stock_before":10,"stock_after":9}]}'
+        ' 1","quantity":1,"stock_before":10,"stock_after":9,"fulfilled":0}]}'
     )
 
 
