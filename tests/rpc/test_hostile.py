@@ -144,6 +144,9 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{INVENTORY}/CheckBulkAvailability": pb.CheckBulkAvailabilityRequest(organization_id=text),
         f"/{INVENTORY}/GetStockInfo": pb.GetStockInfoRequest(**ids),
         f"/{STOCK}/ExportStock": stock_pb2.ExportStockRequest(organization_id=text),
+        f"/{STOCK}/ListMovements": stock_pb2.ListMovementsRequest(organization_id=text),
+        f"/{STOCK}/GetStockAt": stock_pb2.GetStockAtRequest(organization_id=text, variant_id=text),
+        f"/{STOCK}/WatchChanges": stock_pb2.WatchChangesRequest(organization_id=text),
         f"/{STOCK}/ReceiveStock": stock_pb2.ReceiveStockRequest(
             organization_id=text, request_id=text, lines=[stock_pb2.ReceivedLine(**ids_of_row)]
         ),

@@ -45,6 +45,7 @@ METHODS = {
         "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),
+        *("ListMovements", "GetStockAt", "WatchChanges"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
     "grpc.health.v1.Health": {"Check", "Watch", "List"},
