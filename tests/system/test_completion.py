@@ -85,7 +85,8 @@ async def test_nothing_has_a_colour_where_no_color_is_set(tmp_path: Path) -> Non
 
 
 async def test_the_log_has_no_colour_either() -> None:
-    logs_once = "import structlog, stockkeeper.logs as logs; logs.configure_logging(); structlog.get_logger('stockkeeper').info('seen')"
+    logs_once = "import structlog as s, stockkeeper.logs as logs; logs.configure_logging()"
+    logs_once += "; s.get_logger('stockkeeper').info('seen')"
     plain = await raw_on_a_terminal(program=("-c", logs_once), NO_COLOR="1")
     assert ("seen" in plain, COLOUR.search(plain)) == (True, None)
     assert COLOUR.search(await raw_on_a_terminal(program=("-c", logs_once)))
