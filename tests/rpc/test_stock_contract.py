@@ -105,5 +105,7 @@ def test_every_refusal_of_the_page_is_one_of_the_service() -> None:
 
 
 def test_every_choice_has_a_default() -> None:
-    for enum in stock_pb2.DESCRIPTOR.enum_types_by_name.values():
+    file: Any = stock_pb2.DESCRIPTOR
+    assert file.enum_types_by_name
+    for enum in file.enum_types_by_name.values():
         assert enum.values_by_number[0].name.endswith("_UNSPECIFIED"), enum.name
