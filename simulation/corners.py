@@ -208,8 +208,8 @@ def _typing_errors(random: Random) -> dict[str, Any]:
 
 
 def meetings(random: Random) -> dict[str, Any]:
-    """Operations meet in one row: they find each other in its mailbox, which is emptied late, and each other's changes on
-    the way to a slow disk. Hardly anything else happens.
+    """Operations meet in one row: they find each other in its mailbox, which is emptied late, and find each other's
+    changes on the way to a slow disk. Hardly anything else happens.
     """
     return {
         "clients": random.choice((3, 5)),
