@@ -7,7 +7,7 @@ from actors.closed_warehouses import Closed, free_elsewhere, known_elsewhere, re
 from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
 from actors.planner import Free, Placement, Search, placing
-from actors.records import Delta, ReservationItem, StockKey
+from actors.records import Delta, ReservationItem, ReservationRecord, StockKey
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.turn import Turn
@@ -49,6 +49,76 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Cl
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
     ]
+
+
+def plan_first(
+    wishes: Sequence[Sequence[Line]],
+    variants: Mapping[str, VariantStock],
+    own: Mapping[tuple[str, str], int],
+    closed: Closed,
+) -> Turn[list[StockActor]]:
+    """The row that serves each line, by the first of several wishes that fits; otherwise as `plan`.
+
+    Args:
+        wishes: the same basket several times, the dearest first. What fits of any of them fits of the last.
+        own: pieces by variant and warehouse that count as free, in closed warehouses too.
+
+    Raises:
+        Refused: the last does not fit either, or takes more than its own from a warehouse that is closed.
+    """
+    _refuse_more_of_closed(wishes[-1], own, closed)
+    known = [variant_id for variant_id, variant in variants.items() if variant.free_if_rivals_abort()]
+    search = Search()
+    free = _with_own({key: variant.free() for key, variant in variants.items()}, own, closed)
+    lines, placements = yield from _first_that_fits(wishes, free, search)
+    if not all(placement.fits for placement in placements):
+        if search.has_waited or any(variant.is_undecided for variant in variants.values()):
+            free = _with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
+            lines, placements = yield from _first_that_fits(wishes, free, Search())
+        if not all(placement.fits for placement in placements):
+            raise Refused(_refusal(lines, known_elsewhere(lines, placements, known), free))
+    return [
+        variants[line.variant_id].rows[placement.warehouse_id]
+        for line, placement in zip(lines, placements, strict=True)
+    ]
+
+
+def _refuse_more_of_closed(lines: Sequence[Line], own: Mapping[tuple[str, str], int], closed: Closed) -> None:
+    if not closed:
+        return
+    asked: dict[tuple[str, str], int] = {}
+    for line in lines:
+        row = (line.variant_id, line.warehouse_id)
+        asked[row] = asked.get(row, 0) + line.quantity
+    refuse_closed([line for line in lines if _is_more(line, asked, own)], closed)
+
+
+def _is_more(line: Line, asked: Mapping[tuple[str, str], int], own: Mapping[tuple[str, str], int]) -> bool:
+    row = (line.variant_id, line.warehouse_id)
+    return asked[row] > own.get(row, 0)
+
+
+def _with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) -> dict[str, dict[str, int]]:
+    """What is free for the basket. In a closed warehouse that is its own, and nothing else."""
+    return {
+        variant_id: {
+            warehouse_id: (0 if warehouse_id in closed else pieces) + own.get((variant_id, warehouse_id), 0)
+            for warehouse_id, pieces in rows.items()
+            if warehouse_id not in closed or own.get((variant_id, warehouse_id), 0)
+        }
+        for variant_id, rows in free.items()
+    }
+
+
+def _first_that_fits(
+    wishes: Sequence[Sequence[Line]], free: Free, search: Search
+) -> Turn[tuple[Sequence[Line], list[Placement]]]:
+    """The first wish that fits, or else the last, and where its lines are placed."""
+    for lines in wishes[:-1]:
+        placements = yield from placing(lines, free, search)
+        if all(placement.fits for placement in placements):
+            return lines, placements
+    return wishes[-1], (yield from placing(wishes[-1], free, search))
 
 
 def _placed(lines: Sequence[Line], free: Free, closed: Closed, search: Search) -> Turn[tuple[Free, list[Placement]]]:
@@ -118,15 +188,26 @@ def items_of(lines: Sequence[Line], rows: Sequence[StockActor]) -> tuple[Reserva
     return tuple(items)
 
 
-def giving_back(
-    items: Sequence[ReservationItem], variants: Mapping[str, VariantStock], *, shipped: bool
+def moving(
+    before: ReservationRecord, after: ReservationRecord, variants: Mapping[str, VariantStock]
 ) -> list[tuple[StockActor, Change]]:
-    """What ends a reservation: its goods leave `reserved`, to be available again or, shipped, to be gone."""
-    quantities: dict[StockActor, int] = {}
-    for item in items:
-        row = variants[item.variant_id].rows[item.warehouse_id]
-        quantities[row] = quantities.get(row, 0) + item.quantity
-    return [(row, Delta(0 if shipped else quantity, -quantity)) for row, quantity in quantities.items()]
+    """What a reservation's transition changes in the rows: what it does not hold any more is available again, but for
+    what was shipped, which is gone.
+    """
+    held: dict[tuple[str, str], int] = {}
+    shipped: dict[tuple[str, str], int] = {}
+    for reservation, sign in ((before, -1), (after, 1)):
+        for item in reservation.items:
+            row = (item.variant_id, item.warehouse_id)
+            pieces = item.unshipped if reservation.holds_stock else 0
+            held[row] = held.get(row, 0) + sign * pieces
+            shipped[row] = shipped.get(row, 0) + sign * item.fulfilled
+    # A row that nothing is held of any more may be gone: what was shipped from it stays as it is.
+    return [
+        (variants[variant_id].rows[warehouse_id], Delta(-pieces - shipped[variant_id, warehouse_id], pieces))
+        for (variant_id, warehouse_id), pieces in held.items()
+        if pieces
+    ]
 
 
 def _refusal(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> StockNotFound | InsufficientStock:

@@ -8,6 +8,7 @@ TTL_MINUTES_DEFAULT = 15
 TTL_MINUTES_MAX = 44_640  # 31 days
 IMPORT_LINES_MAX = 200_000
 NOTE_CHARACTERS_MAX = 512  # a reason or a reference
+RESERVATIONS_LOOKED_AT_MAX = 2_000  # for one page, where those that match have to be found among others
 ALTERNATIVES_MAX = 5  # warehouses that a refusal names in place of the one that falls short
 NEW_ORGANIZATIONS_MAX = 100  # that the answer to an import names
 STOCK_LOOKS_MAX = 10_000  # rows that one page of a search by figures looks at

@@ -4,9 +4,10 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
+from actors.records import From
 from actors.transfer_commands import TransferCommand
 from actors.warehouse_commands import WarehouseCommand
 
@@ -27,6 +28,7 @@ class Reserve(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
     ttl_minutes: int
     request_id: str = ""  # the idempotency key, if the caller gave one
+    origin: From = UNSET
 
 
 class Confirm(Struct, frozen=True, tag=True):
@@ -35,6 +37,7 @@ class Confirm(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     order_id: str
+    origin: From = UNSET
 
 
 class Release(Struct, frozen=True, tag=True):
@@ -43,15 +46,36 @@ class Release(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     reason: str
+    origin: From = UNSET
 
 
-class Fulfill(Struct, frozen=True, tag=True):
-    """The goods of a confirmed reservation were shipped: they leave `reserved` and the total."""
+class Fulfill(Struct, frozen=True, tag=True, omit_defaults=True):
+    """Goods of a confirmed reservation were shipped: they leave `reserved` and the total.
 
+    `lines` say which; without any it is all that is left. With `close` the rest is given back, else it stays confirmed.
+    """
+
+    # A whole shipment is encoded as it was before there were parts, so that keys given then belong to the same request.
     organization_id: str
     reservation_id: str
     request_id: str
+    reference: str
+    reason: str = ""
+    lines: tuple[Line, ...] = ()
+    close: bool = False
+    origin: From = UNSET
+
+
+class Extend(Struct, frozen=True, tag=True):
+    """An active reservation is held for `ttl_minutes` from now, unless it is held for longer anyway."""
+
+    organization_id: str
+    reservation_id: str
+    ttl_minutes: int
+    request_id: str
+    reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Expire(Struct, frozen=True, tag=True):
@@ -83,6 +107,7 @@ class Receive(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Announce(Struct, frozen=True, tag=True):
@@ -93,6 +118,7 @@ class Announce(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Deduct(Struct, frozen=True, tag=True):
@@ -103,6 +129,7 @@ class Deduct(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 AdjustmentKind = Literal["delta", "mark_damaged", "repair", "write_off_damaged", "count"]
@@ -131,6 +158,7 @@ class Adjust(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class Delete(Struct, frozen=True, tag=True):
@@ -142,6 +170,7 @@ class Delete(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class CountedLine(PlainValue, frozen=True):
@@ -164,18 +193,53 @@ class Import(Struct, frozen=True, tag=True):
 
     lines: tuple[CountedLine, ...]
     request_id: str
+    origin: From = UNSET
 
 
 Ending = Release | Fulfill | Expire
 """What takes a reservation's goods out of `reserved`."""
 
-OrderCommand = Reserve | Confirm | Ending
+
+class Amend(Struct, frozen=True, tag=True):
+    """The order is another one now: its active or confirmed reservation holds these lines, the whole new basket."""
+
+    organization_id: str
+    reservation_id: str
+    lines: tuple[Line, ...]
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+class Reacquire(Struct, frozen=True, tag=True):
+    """The payment came late: take an expired reservation's goods again, all or none, for `ttl_minutes`."""
+
+    organization_id: str
+    reservation_id: str
+    ttl_minutes: int
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+Told = Fulfill | Extend | Amend | Reacquire
+"""What comes with a reason and a reference for the ledger, and with an idempotency key."""
+
+OfReservation = Confirm | Release | Told
+"""What names a reservation, whose order has to be found."""
+
+OrderCommand = Reserve | OfReservation | Expire
 """What the actor of an order carries out."""
 
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Fulfill | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
+
+CallersCommand = Reserve | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+"""What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

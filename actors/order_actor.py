@@ -9,145 +9,60 @@ A turn waits where it must: for the order's history, for rows that are not in me
 rival's decision. It keeps its rows pinned and its holds meanwhile, so no other order can take what it was granted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, assert_never
+from collections.abc import Mapping, Sequence
+from typing import assert_never
 
-from actors.actor import Actor, Dispatcher, Envelope
-from actors.basket import giving_back, items_of, plan, reserving, with_hint
+from actors.actor import Envelope
+from actors.basket import items_of, moving, plan, reserving
 from actors.closed_warehouses import Closed
-from actors.commands import Confirm, Ending, Expire, Fulfill, Line, OrderCommand, Release, Reserve
-from actors.idempotency import remember
+from actors.commands import (
+    Amend,
+    Confirm,
+    Ending,
+    Expire,
+    Extend,
+    Fulfill,
+    OrderCommand,
+    Reacquire,
+    Release,
+    Reserve,
+)
+from actors.order_history import variants_of
 from actors.outcomes import (
     ExpiryHandled,
     Fact,
-    InsufficientStock,
-    Outcome,
     Refused,
     ReservationConfirmed,
     ReservationExists,
-    ReservationFulfilled,
-    ReservationNotFound,
+    ReservationExtended,
     ReservationReleased,
     StockReserved,
 )
-from actors.records import OrderKey, ReservationItem, ReservationRecord, StockKey, TransactionKind
-from actors.reply import Reply
-from actors.reservation import asks_for_the_same, confirm, fulfill, release
+from actors.rebooking_actor import RebookingActor
+from actors.records import ReservationRecord, TransactionKind
+from actors.reservation import (
+    asks_for_the_same,
+    confirm,
+    extend,
+    fulfill,
+    release,
+)
+from actors.shipment import shipped
 from actors.stock_actor import StockActor
 from actors.turn import Turn
-from actors.two_phase import NOTHING_PREPARED, Prepared, TwoPhase
+from actors.two_phase import NOTHING_PREPARED, Prepared
 from actors.variant_stock import Pinned, VariantStock
 
 
-class Clock(Protocol):
-    """Service time."""
+class OrderActor(RebookingActor):
+    """One order: what is asked of it, and how its reservations are made and end."""
 
-    def now_ms(self) -> int: ...
-
-
-class Answers(Protocol):
-    """The journal, as the end of a turn sees it."""
-
-    @property
-    def durable_lsn(self) -> int: ...
-
-    def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
-        """Give the answer as soon as everything decided so far is durable."""
-        ...
-
-
-class Rows(Protocol):
-    """The stock rows in memory."""
-
-    def ready(self, organization_id: str, variant_ids: Mapping[str, None]) -> dict[str, VariantStock] | None:
-        """These variants, if all are in memory; else None."""
-        ...
-
-    def load(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[dict[str, VariantStock]]:
-        """These variants, loaded where need be."""
-        ...
-
-    def closed(self, organization_id: str) -> Closed:
-        """The organization's warehouses that are not active, as it was decided; another set after each change."""
-        ...
-
-
-class Hints(Protocol):
-    """When stock may come back."""
-
-    def add(self, reservation: ReservationRecord) -> None: ...
-    def discard(self, reservation: ReservationRecord) -> None: ...
-    def freed_at_ms(self, key: StockKey, quantity: int) -> int | None: ...
-
-
-class OrderServices:
-    """What every order actor of an incarnation works with."""
-
-    __slots__ = ("answers", "clock", "hints", "new_reservation_id", "rows", "two_phase")
-
-    def __init__(
-        self,
-        clock: Clock,
-        two_phase: TwoPhase,
-        hints: Hints,
-        answers: Answers,
-        rows: Rows,
-        new_reservation_id: Callable[[], str],
-    ) -> None:
-        self.clock = clock
-        self.two_phase = two_phase
-        self.hints = hints
-        self.answers = answers
-        self.rows = rows
-        self.new_reservation_id = new_reservation_id
-
-    def __repr__(self) -> str:
-        return f"<OrderServices {self.answers!r} {self.rows!r}>"
-
-
-class OrderActor(Actor[OrderCommand, Fact]):
-    """One order.
-
-    Args:
-        key: the order.
-        services: what it works with.
-        load: reads the order's reservations; None if the order is certainly new.
-    """
-
-    __slots__ = ("_last_lsn", "_load", "_services", "key", "reservations")
-
-    def __init__(
-        self,
-        key: OrderKey,
-        services: OrderServices,
-        load: Callable[[], Reply[list[ReservationRecord]]] | None,
-        dispatcher: Dispatcher,
-        on_crash: Callable[[Actor[OrderCommand, Fact], Exception], None],
-        mailbox_messages_max: int,
-    ) -> None:
-        super().__init__(dispatcher, on_crash, mailbox_messages_max)
-        self.key = key
-        self._services = services
-        self._load = load
-        self._last_lsn = 0
-        self.reservations: dict[str, ReservationRecord] = {}  # oldest first
-
-    def __repr__(self) -> str:
-        latest = self._latest
-        state = f"{latest.reservation_id} {latest.state}" if latest else "no reservation"
-        return f"<OrderActor {self.key.organization_id}/{self.key.order_id} {state}>"
-
-    @property
-    def is_quiet(self) -> bool:
-        """The activation may be dropped."""
-        return self.is_idle and self._last_lsn <= self._services.answers.durable_lsn
+    __slots__ = ()
 
     def handle(self, envelope: Envelope[OrderCommand, Fact]) -> Turn[None]:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
         if self._load is not None:
-            for reservation in (yield self._load()):
-                self.reservations[reservation.reservation_id] = reservation
-            self._load = None
+            self._keep((yield self._load()))
         command = envelope.message
         fact: Fact
         try:
@@ -158,6 +73,13 @@ class OrderActor(Actor[OrderCommand, Fact]):
                     fact = self._confirm(command)
                 case Release() | Fulfill() | Expire():
                     fact = yield from self._end(command)
+                case Extend():
+                    fact = self._extend(command)
+                case Amend():
+                    fact = yield from self._amend(command)
+                case Reacquire():
+                    yield from self._end(Expire(command.organization_id, self.key.order_id))
+                    fact = yield from self._reacquire(command)
                 case _ as never:
                     assert_never(never)
         except Refused as refused:
@@ -175,7 +97,7 @@ class OrderActor(Actor[OrderCommand, Fact]):
             if repeated is not None:
                 return repeated
         services = self._services
-        rows, wanted = services.rows, (command.organization_id, _variants_of(command.lines))
+        rows, wanted = services.rows, (command.organization_id, variants_of(command.lines))
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
                 closed = rows.closed(command.organization_id)
@@ -240,24 +162,38 @@ class OrderActor(Actor[OrderCommand, Fact]):
         reservation = self._reservation(command.reservation_id)
         confirmed = confirm(reservation, command.order_id, now_ms)
         if confirmed is not reservation:
-            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed)
+            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed, command)
             self._services.hints.discard(confirmed)
         return ReservationConfirmed(confirmed)
 
+    def _extend(self, command: Extend) -> Fact:
+        now_ms = self._services.clock.now_ms()
+        reservation = self._reservation(command.reservation_id)
+        extended = extend(reservation, command.ttl_minutes, now_ms)
+        fact = ReservationExtended(extended)
+        if extended is reservation:
+            self._remember(command, fact)
+            return fact
+        self._decide(NOTHING_PREPARED, "extend", now_ms, extended, command, fact)
+        self._services.hints.discard(reservation)
+        self._services.hints.add(extended)
+        return fact
+
     def _end(self, command: Ending) -> Turn[Fact]:
-        """Take the reservation's goods out of `reserved`, if the command ends one."""
+        """Take goods of the reservation out of `reserved`, if the command does so."""
         reservation = self._latest if isinstance(command, Expire) else self._reservation(command.reservation_id)
         if reservation is None:
             return ExpiryHandled(0)
-        if _moved(command, reservation, self._services.clock.now_ms()) is reservation:
-            fact = _fact_of(command, reservation, 0)
+        now_ms = self._services.clock.now_ms()
+        moved = _moved(command, reservation, now_ms)
+        if moved is reservation:
+            fact = _fact_of(command, reservation, reservation, now_ms)
             self._remember(command, fact)
             return fact
         services = self._services
-        rows, wanted = services.rows, (self.key.organization_id, _variants_of(reservation.items))
+        rows, wanted = services.rows, (self.key.organization_id, variants_of(reservation.items))
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
-            changes = giving_back(reservation.items, variants, shipped=isinstance(command, Fulfill))
-            prepared = yield from services.two_phase.prepare(changes)
+            prepared = yield from services.two_phase.prepare(moving(reservation, moved, variants))
             assert isinstance(prepared, Prepared), "what a reservation holds is in `reserved`"
             return self._ended(command, reservation, prepared)
 
@@ -266,59 +202,13 @@ class OrderActor(Actor[OrderCommand, Fact]):
         with prepared:
             now_ms = services.clock.now_ms()
             ended = _moved(command, reservation, now_ms)
-            fact = _fact_of(command, ended, 1)
-            self._decide(prepared, _KIND_OF_STATE[ended.state], now_ms, ended, command, fact)
+            fact = _fact_of(command, reservation, ended, now_ms)
+            self._decide(prepared, _KIND_OF_STATE.get(ended.state, "fulfill"), now_ms, ended, command, fact)
         services.hints.discard(ended)
         return fact
 
-    def _decide(
-        self,
-        prepared: Prepared,
-        kind: TransactionKind,
-        now_ms: int,
-        reservation: ReservationRecord,
-        command: OrderCommand | None = None,
-        fact: Fact | None = None,
-    ) -> None:
-        transaction = self._services.two_phase.decide(
-            prepared,
-            kind,
-            now_ms,
-            reservation=reservation,
-            request=remember(command, fact) if command is not None and fact is not None else None,
-            reference=command.reference if isinstance(command, Fulfill) else "",
-            reason=reservation.reason,
-        )
-        self._last_lsn = transaction.lsn
-        self.reservations[reservation.reservation_id] = reservation
 
-    def _remember(self, command: OrderCommand, outcome: Outcome) -> None:
-        """Keep an answer that changed nothing, if the caller gave an idempotency key."""
-        request = remember(command, outcome)
-        if request is not None:
-            services = self._services
-            services.two_phase.decide(NOTHING_PREPARED, "remember", services.clock.now_ms(), request=request)
-
-    def _hinted(self, refused: Refused) -> Refused:
-        if not isinstance(refused.refusal, InsufficientStock):
-            return refused
-        services = self._services
-        now_ms = services.clock.now_ms()
-        return Refused(with_hint(refused.refusal, self.key.organization_id, now_ms, services.hints.freed_at_ms))
-
-    def _reservation(self, reservation_id: str) -> ReservationRecord:
-        reservation = self.reservations.get(reservation_id)
-        if reservation is None:
-            raise Refused(ReservationNotFound(reservation_id))
-        return reservation
-
-    @property
-    def _latest(self) -> ReservationRecord | None:
-        """Only an order's latest reservation can hold stock."""
-        return next(reversed(self.reservations.values()), None)
-
-
-_KIND_OF_STATE: dict[str, TransactionKind] = {"released": "release", "expired": "expire", "fulfilled": "fulfill"}
+_KIND_OF_STATE: dict[str, TransactionKind] = {"released": "release", "expired": "expire"}
 
 
 def _moved(command: Ending, reservation: ReservationRecord, now_ms: int) -> ReservationRecord:
@@ -327,25 +217,20 @@ def _moved(command: Ending, reservation: ReservationRecord, now_ms: int) -> Rese
         case Release():
             return release(reservation, command.reason, now_ms)
         case Fulfill():
-            return fulfill(reservation, now_ms)
+            return fulfill(reservation, command, now_ms)
         case Expire():
             return reservation.moved("expired", now_ms) if reservation.is_overdue(now_ms) else reservation
         case _ as never:
             assert_never(never)
 
 
-def _fact_of(command: Ending, reservation: ReservationRecord, expired: int) -> Fact:
+def _fact_of(command: Ending, before: ReservationRecord, after: ReservationRecord, now_ms: int) -> Fact:
     match command:
         case Release():
-            return ReservationReleased(reservation)
+            return ReservationReleased(after)
         case Fulfill():
-            return ReservationFulfilled(reservation)
+            return shipped(before, after, now_ms)
         case Expire():
-            return ExpiryHandled(expired)
+            return ExpiryHandled(0 if after is before else 1)
         case _ as never:
             assert_never(never)
-
-
-def _variants_of(wanted: Sequence[Line] | Sequence[ReservationItem]) -> dict[str, None]:
-    # A dict, not a set: the order in which things are loaded must not hang on the hash seed.
-    return dict.fromkeys([one.variant_id for one in wanted])

@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.commands import Line
+from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
 from actors.transfer_outcomes import (
     MoreThanSent,
@@ -43,7 +44,30 @@ class ReservationReleased(Struct, frozen=True, tag=True):
 
 
 class ReservationFulfilled(Struct, frozen=True, tag=True):
+    """`pieces` of `items` of the reservation's items were shipped at `at_ms`.
+
+    `pieces` is 0 in an answer that was remembered before there were shipments in part: all of it was shipped then.
+    """
+
     reservation: ReservationRecord
+    items: int = 0
+    pieces: int = 0
+    at_ms: int = 0
+
+
+class ReservationExtended(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
+class ReservationAmended(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
+
+
+class ReservationReacquired(Struct, frozen=True, tag=True):
+    """`was_held`: it had its goods still, and nothing was taken."""
+
+    reservation: ReservationRecord
+    was_held: bool = False
 
 
 class ExpiryHandled(Struct, frozen=True, tag=True):
@@ -100,6 +124,9 @@ Fact = (
     | ReservationConfirmed
     | ReservationReleased
     | ReservationFulfilled
+    | ReservationExtended
+    | ReservationAmended
+    | ReservationReacquired
     | ExpiryHandled
     | StockReceived
     | StockAnnounced
@@ -189,6 +216,44 @@ class ReservationNotConfirmed(Struct, frozen=True, tag=True):
     reservation_id: str
 
 
+class ReservationWasConfirmed(Struct, frozen=True, tag=True):
+    """A confirmed reservation has no time limit that could be extended."""
+
+    reservation_id: str
+
+
+class RefusedShipment(PlainValue, frozen=True):
+    """Of a row more is to be shipped, `requested`, than the reservation has left there, `reserved`."""
+
+    variant_id: str
+    warehouse_id: str  # empty: in no warehouse that the lines name
+    requested: int
+    reserved: int
+
+
+class MoreThanReserved(Struct, frozen=True, tag=True):
+    """All rows of which more is to be shipped than there is."""
+
+    reservation_id: str
+    rows: tuple[RefusedShipment, ...]
+
+
+class UnaskedShipment(PlainValue, frozen=True):
+    """A row from which `shipped` pieces are gone, where the new basket has only `requested`."""
+
+    variant_id: str
+    warehouse_id: str
+    shipped: int
+    requested: int
+
+
+class ShippedAlready(Struct, frozen=True, tag=True):
+    """All rows from which more was shipped than the new basket has there."""
+
+    reservation_id: str
+    rows: tuple[UnaskedShipment, ...]
+
+
 class StockNotEmpty(Struct, frozen=True, tag=True):
     """Only a row without pieces of any kind can be deleted."""
 
@@ -271,6 +336,9 @@ Refusal = (
     | ReservationWasReleased
     | ReservationWasFulfilled
     | ReservationNotConfirmed
+    | ReservationWasConfirmed
+    | MoreThanReserved
+    | ShippedAlready
     | QuantityTooLarge
     | StockNotEmpty
     | AdjustmentsRefused

@@ -9,14 +9,16 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from actors.bounds import LINES_MAX, STOCK_LOOKS_MAX
+from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
+from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
-from actors.records import ReservationState, StockKey
+from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
 from actors.views import (
     BasketCheck,
     Explanation,
+    ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
@@ -82,7 +84,10 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     """At most `limit` reservations, newest first, beginning before the id `before` (empty: at the newest).
 
     A page ends before the reservation with which it would have more than `lines_max` lines, but has one in any case. An
-    empty order or a state of None means all.
+    empty order, variant or warehouse, a state of None or a time of 0 means all. A variant or a warehouse is that of one
+    item; `created_after_ms` is the first time, `created_before_ms` the first that is too late.
+
+    With a variant, a warehouse or a time, at most `looked_max` reservations are looked at, and the page ends there.
     """
 
     state: ReservationState | None = None
@@ -90,6 +95,35 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     before: str = ""
     limit: int = 100
     lines_max: int = LINES_MAX
+    variant_id: str = ""
+    warehouse_id: str = ""
+    created_after_ms: int = 0
+    created_before_ms: int = 0
+    looked_max: int = RESERVATIONS_LOOKED_AT_MAX
+
+    @property
+    def is_sifted(self) -> bool:
+        """Whether some of what is looked at may not be wanted."""
+        return bool(self.variant_id or self.warehouse_id or self.created_after_ms or self.created_before_ms)
+
+    def wants(self, reservation: ReservationRecord) -> bool:
+        """Whether the reservation is one of those that are asked for."""
+        return (
+            self.state in (None, reservation.state)
+            and self.order_id in ("", reservation.order_id)
+            and self.created_after_ms <= reservation.created_at_ms
+            and not 0 < self.created_before_ms <= reservation.created_at_ms
+            and any(
+                self.variant_id in ("", item.variant_id) and self.warehouse_id in ("", item.warehouse_id)
+                for item in reservation.items
+            )
+        )
+
+
+class GetReservation(Query[ReservationFound], frozen=True, tag=True):
+    """One reservation, wherever it is kept. Refused if the organization has no such reservation."""
+
+    reservation_id: str
 
 
 class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
@@ -98,6 +132,47 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     active_only: bool = False
     after: str = ""
     limit: int = 100
+
+
+class ListMovements(Query[MovementPage], frozen=True, tag=True):
+    """At most `limit` lines of the ledger, beginning behind `after_place` (None: at the first).
+
+    Empty texts and kinds mean all. Times are those of the service, from `after_ms` on and before `before_ms`; 0: any.
+    """
+
+    variant_id: str = ""
+    warehouse_id: str = ""
+    reservation_id: str = ""
+    order_id: str = ""
+    reference: str = ""
+    kinds: tuple[TransactionKind, ...] = ()
+    after_ms: int = 0
+    before_ms: int = 0
+    newest_first: bool = False
+    after_place: Point | None = None
+    limit: int = 100
+
+
+class GetStockAt(Query[StockAt], frozen=True, tag=True):
+    """What the row had when all transactions up to a time had happened."""
+
+    variant_id: str
+    warehouse_id: str
+    at_ms: int
+
+
+class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
+    """What happened behind a place, at most `rows_max` rows of it; None: tell only where the history ends now.
+
+    If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`.
+    """
+
+    after: Point | None = None
+    rows_max: int = 500
+    wait_ms: int = 0
+
+
+HistoryQuery = ListMovements | GetStockAt | ReadChanges
 
 
 class GetTransfer(Query[TransferFound], frozen=True, tag=True):
@@ -118,14 +193,18 @@ class ListTransfers(Query[TransferPage], frozen=True, tag=True):
     limit: int = 100
 
 
-AnyQuery = (
+StateQuery = (
     CheckBasket
     | ExplainBasket
     | GetStock
     | ListStock
     | FindStock
     | ListReservations
+    | GetReservation
     | ListWarehouses
     | GetTransfer
     | ListTransfers
 )
+"""What is asked of the present; the others ask of the past."""
+
+AnyQuery = StateQuery | HistoryQuery

@@ -6,7 +6,7 @@ Times are integers in milliseconds since 1970-01-01 UTC on the service clock; qu
 
 from typing import Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
@@ -21,6 +21,9 @@ TransactionKind = Literal[
     "release",
     "expire",
     "fulfill",
+    "extend",
+    "amend",
+    "reacquire",
     "receive",
     "announce",
     "deduct",
@@ -128,6 +131,11 @@ class ReservationItem(PlainValue, frozen=True):
     quantity: int
     stock_before: int  # the row's available quantity before this line …
     stock_after: int  # … and after it
+    fulfilled: int = 0  # of `quantity`, how many pieces were shipped
+
+    @property
+    def unshipped(self) -> int:
+        return self.quantity - self.fulfilled
 
 
 class ReservationRecord(Struct, frozen=True):
@@ -151,6 +159,11 @@ class ReservationRecord(Struct, frozen=True):
     @property
     def quantity(self) -> int:
         return sum(item.quantity for item in self.items)
+
+    @property
+    def fulfilled(self) -> int:
+        """How many pieces were shipped."""
+        return sum(item.fulfilled for item in self.items)
 
     @property
     def holds_stock(self) -> bool:
@@ -207,6 +220,20 @@ class WarehouseRecord(PlainValue, frozen=True):
     is_active: bool = True
 
 
+class Origin(PlainValue, frozen=True):
+    """Where a command came from, as its caller says: kept in the ledger, and no part of what is asked.
+
+    The texts are empty where the caller says nothing.
+    """
+
+    actor: str = ""
+    correlation_id: str = ""
+
+
+From = Origin | UnsetType
+"""Who a command comes from. Unset it is left out where a command is encoded, and never part of a fingerprint."""
+
+
 class RowChange(PlainValue, frozen=True):
     """One row's part of a transaction: a line of the ledger."""
 
@@ -236,4 +263,5 @@ class Transaction(Struct, frozen=True):
     warehouses: tuple[WarehouseRecord, ...] = ()
     reference: str = ""  # an order, a delivery note, a shipment
     reason: str = ""
+    origin: Origin | None = None
     transfer: TransferRecord | None = None

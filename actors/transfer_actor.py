@@ -14,7 +14,7 @@ from actors.bounds import INT32_MAX
 from actors.closed_warehouses import NONE_CLOSED, Closed, refuse_closed
 from actors.commands import Line
 from actors.idempotency import remember
-from actors.order_actor import Answers, Clock, Rows
+from actors.order_services import Answers, Clock, Rows
 from actors.outcomes import Fact, Outcome, QuantityTooLarge, Refused, TooLargeRow
 from actors.records import Delta, TransactionKind
 from actors.row_changes import Change
@@ -212,6 +212,7 @@ class TransferActor(Actor[TransferCommand, Fact]):
                 transfer=transfer,
                 reference=command.reference,
                 reason=command.reason,
+                origin=command.origin,
             )
         self._last_lsn = transaction.lsn
         self.transfer = transfer

@@ -1,8 +1,9 @@
 """Commands about transfers between warehouses, beside those about goods in `actors/commands.py`."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
+from actors.records import From
 
 
 class ShippedLine(PlainValue, frozen=True):
@@ -32,6 +33,7 @@ class ShipTransfer(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class ReceiveTransfer(Struct, frozen=True, tag=True):
@@ -44,6 +46,7 @@ class ReceiveTransfer(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class CancelTransfer(Struct, frozen=True, tag=True):
@@ -54,6 +57,7 @@ class CancelTransfer(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 TransferCommand = ShipTransfer | ReceiveTransfer | CancelTransfer

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
@@ -66,6 +66,7 @@ class TwoPhase(Protocol):
         transfer: TransferRecord | None = None,
         reference: str = "",
         reason: str = "",
+        origin: From = UNSET,
     ) -> Transaction:
         """Commit, in one synchronous step. Raises `Unavailable`: nothing was decided."""
         ...

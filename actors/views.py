@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 from actors.transfer_records import TransferRecord
 
@@ -60,6 +61,10 @@ class ReservationPage(Struct, frozen=True, tag=True):
 
     reservations: tuple[ReservationRecord, ...]
     next_before: str
+
+
+class ReservationFound(Struct, frozen=True, tag=True):
+    reservation: ReservationRecord
 
 
 class WarehousePage(Struct, frozen=True, tag=True):
@@ -122,6 +127,17 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
+HistoryView = MovementPage | StockAt | ChangesPage
+
 View = (
-    BasketCheck | StockRows | StockPage | ReservationPage | WarehousePage | TransferFound | TransferPage | Explanation
+    BasketCheck
+    | StockRows
+    | StockPage
+    | ReservationPage
+    | ReservationFound
+    | WarehousePage
+    | TransferFound
+    | TransferPage
+    | Explanation
+    | HistoryView
 )

@@ -1,8 +1,9 @@
 """Commands about warehouses themselves, beside those about goods in `actors/commands.py`."""
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
+from actors.records import From
 
 
 class UpsertWarehouse(Struct, frozen=True, tag=True):
@@ -17,6 +18,7 @@ class UpsertWarehouse(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 class LevelsLine(PlainValue, frozen=True):
@@ -37,6 +39,7 @@ class SetLevels(Struct, frozen=True, tag=True):
     request_id: str
     reason: str = ""
     reference: str = ""
+    origin: From = UNSET
 
 
 WarehouseCommand = UpsertWarehouse | SetLevels

@@ -76,7 +76,7 @@ class Writer:
             expires_at_ms=at_ms + 900_000,
             items=items,
         )
-        return replace(self._transaction("reserve", changes), reservation=reservation, reference=order.order_id)
+        return replace(self._transaction("reserve", changes), reservation=reservation)
 
     def _change(self, n: int, available: int, reserved: int) -> RowChange:
         before = self._rows[n]

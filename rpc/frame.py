@@ -40,10 +40,14 @@ log = logging.getLogger(__name__)
 
 
 class Deferred(Struct, frozen=True):
-    """A response that is made of the core's reply as soon as the core gives it."""
+    """A response that is made of the core's reply as soon as the core gives it.
+
+    `on_reply` is called then, whether or not the caller is still there.
+    """
 
     reply: Reply[Any]
     response: Callable[[Any], Message]
+    on_reply: Callable[[], None] | None = None
 
 
 Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
@@ -149,9 +153,9 @@ class Frame:
             _abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
-        if not method.client_streaming:
-            return self.calls
-        return self._uncounted if method.server_streaming else self._uploads
+        if method.server_streaming:
+            return self._uncounted if method.client_streaming else self._watches
+        return self._uploads if method.client_streaming else self.calls
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
@@ -178,10 +182,14 @@ class Frame:
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
                 context.when_gone(partial(limit.leave, organization_id))
+                outcome = behaviour(request, context)
                 if ended is not None:
-                    context.when_over(ended)
+                    if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
+                        outcome = Deferred(outcome.reply, outcome.response, ended)
+                    else:
+                        context.when_over(ended)
                     ended = None
-                respond(path, context, behaviour(request, context))
+                respond(path, context, outcome)
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
                 if ended is not None:
@@ -225,6 +233,8 @@ def _respond(path: str, context: Context, outcome: Any) -> None:
 
 
 def _respond_to_reply(path: str, context: Context, outcome: Deferred) -> None:
+    if outcome.on_reply is not None:
+        outcome.on_reply()
     if context.is_over:
         return  # the caller is gone, and what was done for it stays done
     try:

@@ -156,7 +156,7 @@ class RpcServer:
     def _add_services(self) -> None:
         frame = self._frame
         frame.add_service(INVENTORY, InventoryServicer(self._inventory))
-        frame.add_service(STOCK, StockServicer(self._inventory, frame.imports))
+        frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
         frame.add_service(STREAM, self._streams)
         frame.add_service(HEALTH, self._health, is_counted=False)
         reflector = reflection_servicer([INVENTORY, STOCK, STREAM, HEALTH])

@@ -61,6 +61,7 @@ class Options(Struct, frozen=True):
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
+        history: how often a client looks back, or goes on to follow the changes, on top of what it does.
         default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
@@ -114,6 +115,7 @@ class Options(Struct, frozen=True):
     lines_min: int = 1
     import_lines_max: int = 4
     sites: float = 0.0
+    history: float = 0.0
     default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
@@ -185,6 +187,9 @@ def options_of(seed: int, **overrides: Any) -> Options:
     later = Random(f"{seed}/later corner")  # a stream of its own: other seeds stay what they were
     if later.random() < 0.18:
         chosen.update(later.choice(LATER_CORNERS)(later))
+    history = Random(f"{seed}/history")
+    if history.random() < 0.5:
+        chosen["history"] = history.choice((0.2, 0.5, 1.0))
     sites = Random(f"{seed}/sites")
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))

@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec import Struct
 
-from actors.records import Transaction
+from actors.records import StockKey, Transaction
 from simulation.disks.database_file import empty_database
 from simulation.disks.expected_tables import columns_of, tables_of
 from simulation.disks.power_cut_database import NAME, ApswConnection
@@ -97,7 +97,7 @@ class _Cutter:
     def _write(self, name: str, journal: Sequence[Transaction], written: _Written) -> bool:
         """Write the next batch. Returns False if SQLite refuses it though the power is on."""
         random, begin = self._random, written.acknowledged
-        batch = journal[begin : begin + random.choice((1, 1, 2, 4, 16))]
+        batch = _in_one_batch(journal[begin : begin + random.choice((1, 1, 2, 4, 16))])
         written.in_flight = 0
         try:
             if random.random() < 0.05:
@@ -160,6 +160,19 @@ class _Cutter:
             if set(found) != wanted or len(found) != len(wanted):
                 self.violations.append(f"{where}: {table} is not what {lsn} transactions make of it")
         return int(lsn)
+
+
+def _in_one_batch(journal: Sequence[Transaction]) -> Sequence[Transaction]:
+    """The first of these that may stand in one batch.
+
+    A row begins anew where memory has forgotten one that was deleted, and that is only after the deletion is durable.
+    """
+    deleted: set[StockKey] = set()
+    for place, transaction in enumerate(journal):
+        if any(not change.before.version and change.after.key in deleted for change in transaction.changes):
+            return journal[:place]
+        deleted.update(change.after.key for change in transaction.changes if change.after.is_deleted)
+    return journal
 
 
 def cut_power(seed: int, cuts: int, synchronous: str = "FULL") -> Report:

@@ -4,6 +4,7 @@ import msgspec
 
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
     Command,
     Confirm,
@@ -11,9 +12,11 @@ from actors.commands import (
     Delete,
     DeliveryLine,
     Expire,
+    Extend,
     Fulfill,
     Import,
     Line,
+    Reacquire,
     Receive,
     Release,
     Reserve,
@@ -155,7 +158,15 @@ def _command(command: Command) -> str:
         case Expire():
             return repr(command)
         case Fulfill():
-            return f"Fulfill {command.reservation_id} key {command.request_id}"
+            lines = "".join(f", {_line_of_basket(line)}" for line in command.lines)
+            rest = " and close" if command.close else ""
+            return f"Fulfill {command.reservation_id}{lines}{rest} key {command.request_id}"
+        case Amend():
+            return f"Amend {command.reservation_id} to {', '.join(map(_line_of_basket, command.lines))}"
+        case Reacquire():
+            return f"Reacquire {command.reservation_id} for {command.ttl_minutes} min key {command.request_id}"
+        case Extend():
+            return f"Extend {command.reservation_id} by {command.ttl_minutes} min key {command.request_id}"
         case Receive() | Announce() | Deduct():
             lines = ", ".join(map(_line_of_basket, command.lines))
             return f"{type(command).__name__} {lines} key {command.request_id}"

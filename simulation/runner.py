@@ -19,7 +19,7 @@ from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import Move, WatchedDisk
-from simulation.faults import Backend, DiskKind, Options, options_of
+from simulation.faults import LATE_S_MAX, Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.step_watch import StepWatch
 from simulation.schedule.trio_schedule import Schedule, plain_tasks, run_on_trio
@@ -134,8 +134,10 @@ def _run_to_its_end(
 
 
 def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
+    kept_ms = max(0, world.options.keep_s - LATE_S_MAX) * 1_000 if world.options.keep_s else None
     levels = Levels(*world.options.default_levels)
-    return audit(world.history.operations, world.disk.transactions, world.quiet_since_ms, world.disk.moves, levels)
+    history, disk = world.history.operations, world.disk
+    return audit(history, disk.transactions, world.quiet_since_ms, disk.moves, kept_ms, levels)
 
 
 def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:

@@ -20,6 +20,9 @@ class Batch(Struct, frozen=True):
     stock: dict[tuple[str, str, str], RowChange]  # from what the database has to what it shall have
     reserved: dict[tuple[str, str], ReservationRecord]  # made in this batch, in their last state
     moved: dict[tuple[str, str], ReservationRecord]  # made earlier, in their last state
+    shipped: dict[tuple[str, str], None]  # of those moved, whose goods were shipped
+    amended: dict[tuple[str, str], None]  # of those moved, whose items are others now
+    again: dict[tuple[str, str], None]  # of those made, which the database has already, ended
     reserved_lsn: dict[tuple[str, str], int]
     warehouses: dict[tuple[str, str], WarehouseRecord]
     transfers: dict[TransferKey, tuple[TransferRecord, int]]  # in their last state, and its LSN
@@ -40,7 +43,7 @@ class Batch(Struct, frozen=True):
 def fold(transactions: Sequence[Transaction]) -> Batch:
     """Fold a non-empty batch. Asserts that it is a piece of one journal; looks at nothing but the batch."""
     assert transactions
-    batch = Batch(transactions, {}, {}, {}, {}, {}, {})
+    batch = Batch(transactions, {}, {}, {}, {}, {}, {}, {}, {}, {})
     lsn = transactions[0].lsn
     for transaction in transactions:
         assert transaction.lsn == lsn, f"LSN {transaction.lsn} where {lsn} should be"
@@ -77,7 +80,24 @@ def _fold_reservation(batch: Batch, transaction: Transaction, reservation: Reser
         assert key not in batch.moved, reservation
         batch.reserved[key] = reservation
         batch.reserved_lsn[key] = transaction.lsn
+    elif transaction.kind == "reacquire":
+        if key not in batch.reserved:
+            batch.again[key] = None
+        # It is made once more: the last of its order, with nothing left of what became of it earlier in the batch.
+        for of_key in (batch.reserved, batch.moved, batch.shipped, batch.amended):
+            of_key.pop(key, None)
+        batch.reserved[key] = reservation
+        batch.reserved_lsn[key] = transaction.lsn
     elif key in batch.reserved:
         batch.reserved[key] = reservation
     else:
-        batch.moved[key] = reservation
+        _fold_moved(batch, transaction, key, reservation)
+
+
+def _fold_moved(batch: Batch, transaction: Transaction, key: tuple[str, str], reservation: ReservationRecord) -> None:
+    batch.moved[key] = reservation
+    if transaction.kind == "amend":
+        batch.amended[key] = None
+        batch.shipped.pop(key, None)
+    elif transaction.kind == "fulfill" and key not in batch.amended:
+        batch.shipped[key] = None

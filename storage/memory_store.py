@@ -1,14 +1,7 @@
-"""A simulated disk. What is on it outlives the store that wrote it, as a file outlives a process.
+"""The Store port on a simulated disk (`storage/memory_disk.py`)."""
 
-The simulation and the fast tests run the whole service on it. It keeps the rules of a real database and checks more
-than one can: epochs, LSNs without a gap, versions, and that every change starts from what the disk has. A batch is
-checked as a whole before the first of it is applied, so that a refused one leaves no trace. Reads go through sorted
-lists, never through a full scan, and the order of every answer is fixed, since one run must be like the next to the
-last step.
-"""
-
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -21,7 +14,6 @@ from actors.records import (
     RequestKey,
     RequestRecord,
     ReservationRecord,
-    StockKey,
     StockRecord,
     Transaction,
     VariantKey,
@@ -29,24 +21,16 @@ from actors.records import (
 )
 from actors.transfer_records import TransferKey, TransferRecord
 from actors.views import ReservationPage, TransferPage
-from storage.batch import Batch, fold
 from storage.found_stock import FoundStock, cut_found
-from storage.reservation_page import cut_page
+from storage.memory_disk import Disk as Disk
+from storage.memory_disk import DiskStatistics as DiskStatistics
+from storage.memory_disk import ReservationKey as ReservationKey
+from storage.past import PastReads
+from storage.reservation_page import cut_page, sift
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
 from storage.transfer_page import cut_transfers
 
-ReservationKey = tuple[str, str]  # organization, reservation
 Key = TypeVar("Key", OrderKey, RequestKey)
-
-
-class DiskStatistics(Struct, frozen=True):
-    """What is on a disk now; `transactions` are the entries of the journal, `active` is part of `reservations`."""
-
-    transactions: int
-    rows: int
-    reservations: int
-    active: int
-    requests: int
 
 
 class MemoryStoreStatistics(Struct, frozen=True):
@@ -56,168 +40,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class Disk:
-    """The durable contents, open to look at: `transactions` is the journal from its first entry on."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.owner: MemoryStore | None = None
-        self.transactions: list[Transaction] = []
-        self.stock: dict[StockKey, StockRecord] = {}
-        self.reservations: dict[ReservationKey, ReservationRecord] = {}
-        self.requests: dict[RequestKey, RequestRecord] = {}
-        self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
-        self.transfers: dict[TransferKey, TransferRecord] = {}
-        self.rows: list[StockKey] = []  # sorted, as are the lists below
-        self.rows_by_organization: dict[str, list[StockKey]] = {}
-        self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
-        self.orders: list[OrderKey] = []
-        self.request_keys: list[RequestKey] = []
-        self.reservation_ids: dict[str, list[str]] = {}  # by organization
-        self.reservations_by_order: dict[OrderKey, list[str]] = {}  # oldest first
-        self.active: list[tuple[int, str, str]] = []  # expires_at_ms, organization, reservation
-        self.ended: list[tuple[int, str, str]] = []  # ended_at_ms, organization, reservation
-        self.answered: list[tuple[int, str, str]] = []  # at_ms, scope, request id
-
-    @property
-    def last_lsn(self) -> int:
-        return self.transactions[-1].lsn if self.transactions else 0
-
-    @property
-    def last_at_ms(self) -> int:
-        return self.transactions[-1].at_ms if self.transactions else 0
-
-    def __repr__(self) -> str:
-        return f"<Disk epoch={self.epoch} last_lsn={self.last_lsn} rows={len(self.rows)} active={len(self.active)}>"
-
-    def statistics(self) -> DiskStatistics:
-        return DiskStatistics(
-            len(self.transactions), len(self.rows), len(self.reservations), len(self.active), len(self.requests)
-        )
-
-    def release(self) -> None:
-        """Forget the owner, as a kernel does with the locks of a process that was killed."""
-        self.owner = None
-
-    def apply(self, transactions: Sequence[Transaction]) -> None:
-        """Write a batch, or fail an assertion and write nothing."""
-        batch = fold(transactions)
-        self._check(batch)
-        # After this point nothing may fail.
-        self.transactions.extend(transactions)
-        self.warehouses.update(batch.warehouses)
-        self.transfers.update({key: transfer for key, (transfer, _) in batch.transfers.items()})
-        for change in batch.stock.values():
-            self._keep_row(change.after)
-        for key, reservation in batch.reserved.items():
-            self._index_reservation(key, reservation)
-        for key, reservation in (*batch.reserved.items(), *batch.moved.items()):
-            self._keep_reservation(key, reservation)
-        for transaction in transactions:
-            if transaction.request is not None:
-                self.requests[transaction.request.key] = transaction.request
-                insort(self.request_keys, transaction.request.key)
-                insort(self.answered, (transaction.at_ms, *transaction.request.key))
-
-    def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
-        """Forget what was answered or has ended before a time. `transactions` stays: it is what an auditor replays."""
-        requests = self.answered[: min(bisect_left(self.answered, (before_ms,)), rows_max)]
-        del self.answered[: len(requests)]
-        for _, *key in requests:
-            del self.requests[RequestKey(*key)]
-            del self.request_keys[bisect_left(self.request_keys, RequestKey(*key))]
-        reservations, items, left = 0, 0, rows_max - len(requests)
-        for _, *key in self.ended[: bisect_left(self.ended, (before_ms,))]:
-            count = len(self.reservations[key[0], key[1]].items)
-            if left <= 0 or (reservations and left < 1 + count):
-                break
-            self._forget_reservation((key[0], key[1]))
-            reservations, items, left = reservations + 1, items + count, left - 1 - count
-        del self.ended[:reservations]
-        return MovedOut(len(requests), reservations, items, 0)
-
-    def _check(self, batch: Batch) -> None:
-        assert batch.first_lsn == self.last_lsn + 1, f"LSN {batch.first_lsn} after {self.last_lsn}"
-        for change in batch.stock.values():
-            on_disk = self.stock.get(change.after.key)
-            if on_disk is None:
-                assert not change.before.exists, change
-            else:
-                assert on_disk == change.before, f"{change} does not start from {on_disk}"
-        for transaction in batch.transactions:
-            for change in transaction.changes:
-                change.after.check()
-        for key in batch.reserved:
-            assert key not in self.reservations, key
-        for key in batch.moved:
-            assert key in self.reservations, key
-        new = [transaction.request.key for transaction in batch.transactions if transaction.request is not None]
-        assert len(set(new)) == len(new), new
-        for request in new:
-            assert request not in self.requests, request
-
-    def _keep_row(self, record: StockRecord) -> None:
-        key = record.key
-        if record.exists:
-            if key not in self.stock:
-                self._index_row(key)
-            self.stock[key] = record
-        elif self.stock.pop(key, None) is not None:
-            for keys in (self.rows, self.rows_by_organization[key.organization_id], self.rows_by_variant[key.variant]):
-                del keys[bisect_left(keys, key)]
-
-    def _index_row(self, key: StockKey) -> None:
-        insort(self.rows, key)
-        insort(self.rows_by_organization.setdefault(key.organization_id, []), key)
-        insort(self.rows_by_variant.setdefault(key.variant, []), key)
-
-    def _index_reservation(self, key: ReservationKey, reservation: ReservationRecord) -> None:
-        insort(self.reservation_ids.setdefault(key[0], []), key[1])
-        order = reservation.order
-        if order not in self.reservations_by_order:
-            insort(self.orders, order)
-        self.reservations_by_order.setdefault(order, []).append(key[1])
-
-    def _keep_reservation(self, key: ReservationKey, reservation: ReservationRecord) -> None:
-        before = self.reservations.get(key)
-        if before is not None and before.state == "active":
-            del self.active[bisect_left(self.active, (before.expires_at_ms, *key))]
-        if reservation.state == "active":
-            insort(self.active, (reservation.expires_at_ms, *key))
-        if not reservation.holds_stock:
-            insort(self.ended, (reservation.ended_at_ms, *key))
-        self.reservations[key] = reservation
-
-    def _forget_reservation(self, key: ReservationKey) -> None:
-        reservation = self.reservations.pop(key)
-        ids = self.reservation_ids[key[0]]
-        del ids[bisect_left(ids, key[1])]
-        of_order = self.reservations_by_order[reservation.order]
-        of_order.remove(key[1])
-        if not of_order:
-            del self.reservations_by_order[reservation.order]
-            del self.orders[bisect_left(self.orders, reservation.order)]
-
-    def rows_of(self, query: ListStock | FindStock) -> Iterator[StockKey]:
-        """The rows that a query names, from where it begins on, whatever their figures."""
-        if query.variant_id:
-            rows = self.rows_by_variant.get(VariantKey(query.organization_id, query.variant_id), [])
-        else:
-            rows = self.rows_by_organization.get(query.organization_id, [])
-        begin = 0 if query.after is None else bisect_right(rows, query.after)
-        begin = max(begin, bisect_left(rows, (query.organization_id, query.variant_prefix)))
-        for place in range(begin, len(rows)):
-            if not rows[place].variant_id.startswith(query.variant_prefix):
-                return
-            if query.warehouse_id in ("", rows[place].warehouse_id):
-                yield rows[place]
-
-    def load(self, keys: Iterable[StockKey]) -> list[StockRecord]:
-        """These rows, in the order of `keys`."""
-        return [self.stock[key] for key in keys]
-
-
-class MemoryStore:
+class MemoryStore(PastReads):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
@@ -257,7 +80,9 @@ class MemoryStore:
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
-        ownership = Ownership(epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms)
+        ownership = Ownership(
+            epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms, database_id="memory"
+        )
         await self._after("open")
         if may_still_run:
             await sleep(LEASE_S)
@@ -310,6 +135,11 @@ class MemoryStore:
         disk = await self._read("find_reservation")
         reservation = disk.reservations.get((organization_id, reservation_id))
         return None if reservation is None else reservation.order
+
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        disk = await self._read("load_reservation")
+        key = (organization_id, reservation_id)
+        return disk.reservations.get(key) or disk.archived.get(key)
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         disk = await self._read("load_request")
@@ -373,6 +203,8 @@ class MemoryStore:
             ids = disk.reservation_ids.get(organization_id, [])
         end = bisect_left(ids, query.before) if query.before else len(ids)
         records = (disk.reservations[organization_id, ids[i]] for i in range(end - 1, -1, -1))
+        if query.is_sifted:
+            return sift(records, query)
         return cut_page((record for record in records if query.state in (None, record.state)), query)
 
     async def close(self) -> None:

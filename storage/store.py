@@ -9,7 +9,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -56,6 +57,7 @@ class Ownership(Struct, frozen=True):
     epoch: int
     last_lsn: int  # of the newest durable transaction; 0: none
     last_at_ms: int  # its time on the service clock; 0: none
+    database_id: str = ""  # whose LSNs these are, for ever
     previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: nobody
 
 
@@ -73,10 +75,11 @@ class MovedOut(Struct, frozen=True):
     reservations: int
     items: int
     movements: int
+    entries: int = 0
 
     @property
     def rows(self) -> int:
-        return self.requests + self.reservations + self.items + self.movements
+        return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
 class Store(Protocol):
@@ -126,8 +129,9 @@ class Store(Protocol):
         """Take what ended before a time out of what the other methods see: one step of housekeeping, all or nothing.
 
         That is answers under idempotency keys that were given before it, and reservations that were fulfilled,
-        released or expired before it; behind the port, movements of the ledger too. Active and confirmed reservations
-        stay, however old. May run while a batch is being written, and changes nothing that a batch relies on.
+        released or expired before it; behind the port, the old end of the ledger and of the journal too. Active and
+        confirmed reservations stay, however old. May run while a batch is being written, and changes nothing that a
+        batch relies on.
 
         Args:
             before_ms: in service milliseconds, at least so long ago that no batch of that time can be under way.
@@ -186,6 +190,10 @@ class Store(Protocol):
         >>> await store.find_reservation("shop", reservation.reservation_id)
         OrderKey(organization_id='shop', order_id='order-1')
         """
+        ...
+
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        """The organization's reservation, also one that was moved out."""
         ...
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
@@ -272,6 +280,23 @@ class Store(Protocol):
 
         >>> len((await store.list_reservations(ListReservations("shop"))).reservations)
         1
+        """
+        ...
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        """The page of the ledger that the query asks for, what was moved out included."""
+        ...
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        """What a row had at a time."""
+        ...
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        """What happened to an organization behind a place, in order, and from which LSN on the history is whole.
+
+        Args:
+            after: a place in a transaction is one that an earlier call stopped at.
+            rows_max: how many rows there may be; a transaction that has more alone is told in parts.
         """
         ...
 

@@ -8,16 +8,18 @@ from typing import assert_never
 
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
-    Confirm,
     Deduct,
     Delete,
+    Extend,
     Fulfill,
     Import,
     KeyedCommand,
+    OfReservation,
     OrderCommand,
+    Reacquire,
     Receive,
-    Release,
     Reserve,
 )
 from actors.idempotency import remember
@@ -81,7 +83,7 @@ class Executor:
         match command:
             case Reserve():
                 return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
-            case Fulfill():
+            case Fulfill() | Extend() | Amend() | Reacquire():
                 return self.ask_owner(command)
             case Receive() | Announce() | Deduct() | Adjust():
                 return self._goods.move(command)
@@ -98,7 +100,7 @@ class Executor:
             case _ as never:
                 assert_never(never)
 
-    def ask_owner(self, command: Confirm | Release | Fulfill) -> Turn[Fact]:
+    def ask_owner(self, command: OfReservation) -> Turn[Fact]:
         """Find the order that has the reservation, and ask it."""
         key = yield from self._orders.find(command.organization_id, command.reservation_id)
         if key is None:
@@ -110,7 +112,7 @@ class Executor:
         self._orders.ask(key, command, answer)
         return (yield from awaited(answer))
 
-    def _not_found(self, command: Confirm | Release | Fulfill) -> Reply[Fact]:
+    def _not_found(self, command: OfReservation) -> Reply[Fact]:
         refusal = ReservationNotFound(command.reservation_id)
         request = remember(command, refusal)
         if request is not None:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
 from actors.commands import Command
-from actors.order_actor import OrderServices
+from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.queries import Query
 from actors.records import Transaction
@@ -30,12 +30,13 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.housekeeping import Housekeeping
+from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
 from supervisor.clock import ServiceClock
 from supervisor.core_statistics import Statistics
 from supervisor.executor import Executor
 from supervisor.limits import Limits
+from supervisor.news import News
 from supervisor.open_call import OpenCall, OpenCalls
 from supervisor.ownership.heartbeat import Heartbeat
 from supervisor.ownership.lease import Lease
@@ -50,6 +51,7 @@ from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
 from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
+from supervisor.watching import Watching
 
 V = TypeVar("V")
 
@@ -125,6 +127,8 @@ class Incarnation:
             limits.stall_s,
             on_stalled,
         )
+        self.news = News()
+        self._watching = Watching(store, self.journal, self.news, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
@@ -141,8 +145,9 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._hints = ExpiryHints()
+        kept_ms = surely_kept_ms(limits.keep_days)
         self.orders = OrderDirectory(
-            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id),
+            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id, kept_ms),
             reader.orders,
             reader.find_reservation,
             journal.wait_durable,
@@ -168,7 +173,7 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease)
+        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease, self._watching)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
         return TransferDirectory(
@@ -284,6 +289,7 @@ class Incarnation:
 
     async def finish(self) -> None:
         """Wait until every call has its answer. The caller must have stopped sending new ones."""
+        self.news.end()
         for reply in [*self._open_calls, *self._open_queries]:
             with suppress(Exception):  # it goes to its caller, not to us
                 await reply.wait()
@@ -335,7 +341,7 @@ class Incarnation:
 
     def _on_decided(self, transaction: Transaction) -> None:
         reservation = transaction.reservation
-        if transaction.kind == "reserve":
+        if transaction.kind in ("reserve", "reacquire"):
             assert reservation is not None
             self.orders.note(reservation)
             self.expiry.note(reservation.expires_at_ms)
@@ -348,6 +354,7 @@ class Incarnation:
         assert self.journal.batch_began_s is not None
         self.lease.prove(self.journal.batch_began_s)
         self.stock.publish(transactions)
+        self.news.publish(transactions)
 
     def _break(self, error: Exception) -> None:
         """Memory or storage is not to be trusted: this incarnation ends."""

@@ -8,18 +8,23 @@ from msgspec.structs import replace
 from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import explained
+from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
     FindStock,
+    GetReservation,
     GetStock,
+    GetStockAt,
     GetTransfer,
+    ListMovements,
     ListReservations,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    ReadChanges,
 )
 from actors.records import StockKey, StockRecord
 from actors.reply import Reply
@@ -29,6 +34,7 @@ from actors.views import (
     Availability,
     BasketCheck,
     Explanation,
+    ReservationFound,
     ReservationPage,
     StockPage,
     StockRows,
@@ -43,12 +49,14 @@ from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
+from supervisor.watching import Watching
 
 T = TypeVar("T")
 
 
 class QueryTurns:
-    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends.
+    """Makes the turn for each query. All of them raise `Unavailable` if storage fails or the incarnation ends, and
+    `Refused` if what they ask for by name does not exist.
 
     Args:
         store: what lists are read from.
@@ -57,6 +65,7 @@ class QueryTurns:
         hints: say when holds that are in the way expire.
         journal: knows what is durable.
         lease: says when answers from memory may be given.
+        watching: tells what happened.
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class QueryTurns:
         hints: ExpiryHints,
         journal: Journal,
         lease: Lease,
+        watching: Watching,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -74,6 +84,7 @@ class QueryTurns:
         self._hints = hints
         self._journal = journal
         self._lease = lease
+        self._watching = watching
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -94,6 +105,8 @@ class QueryTurns:
                 view = yield from self._found_page(query)
             case ListReservations():
                 view = yield from self._reservation_page(query)
+            case GetReservation():
+                view = yield from self._reservation(query)
             case GetTransfer():
                 found = yield from self._published(
                     lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
@@ -103,6 +116,12 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
+            case ListMovements():
+                view = yield from self._published(lambda: self._store.list_movements(query))
+            case GetStockAt():
+                view = yield from self._published(lambda: self._store.stock_at(query))
+            case ReadChanges():
+                view = yield from self._watching.changes(query, self._reader)
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:
@@ -150,6 +169,13 @@ class QueryTurns:
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
         return (yield from self._published(lambda: self._store.list_reservations(query)))
+
+    def _reservation(self, query: GetReservation) -> Turn[ReservationFound]:
+        asked = query.organization_id, query.reservation_id
+        found = yield from self._published(lambda: self._store.load_reservation(*asked))
+        if found is None:
+            raise Refused(ReservationNotFound(query.reservation_id))
+        return ReservationFound(found)
 
     def _warehouse_page(self, query: ListWarehouses) -> WarehousePage:
         found = self._stock.warehouses.page(

@@ -9,14 +9,17 @@ from typing import assert_never
 from actors.actor import StartSoon
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
     Command,
     Confirm,
     Deduct,
     Delete,
     Expire,
+    Extend,
     Fulfill,
     Import,
+    Reacquire,
     Receive,
     Release,
     Reserve,
@@ -73,9 +76,9 @@ class Router:
         match command:
             case Reserve(request_id=""):
                 self._reserve(command, reply)
-            case Reserve() | Fulfill() | Receive() | Announce() | Deduct() | Adjust():
+            case Reserve() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
-            case Delete() | UpsertWarehouse() | SetLevels() | Import():
+            case Receive() | Announce() | Deduct() | Adjust() | Delete() | UpsertWarehouse() | SetLevels() | Import():
                 self._requests.ask(command, reply)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 self._requests.ask(command, reply)

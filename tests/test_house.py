@@ -25,7 +25,7 @@ TELL_BY_THEIR_REPR = {
     # last as long as a call
     *("AioCall", "CoreCall", "Feed", "FirstStatus", "ImportLines", "Permit", "Requests", "Search", "Space"),
     # hold one thing, and count nothing
-    *("BlockingConnection", "Connection", "LockFile", "_Method", "ServiceClock", "StockCalls"),
+    *("BlockingConnection", "ChangeReader", "Connection", "LockFile", "_Method", "ServiceClock", "StockCalls"),
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
 }
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}

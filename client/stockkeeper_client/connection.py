@@ -3,7 +3,8 @@
 # The generic types of grpc.aio have no subscript at run time before grpcio 1.84.
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -143,6 +144,42 @@ class Connection(AnyConnection):
                 raise
             return await status.answer(call)
 
+    async def download(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request, *, timeout_s: float
+    ) -> AsyncGenerator[Response, None]:
+        """Sends `request` and gives the answers as they come. Raises as `call` does. Closing it cancels the call."""
+        self._require_open()
+        with guarded(self.breaker) as permit:
+            call = method(request, timeout=timeout_s, metadata=self.with_own(()))
+            try:
+                async for answer in call:
+                    if permit is not None:
+                        permit.succeeded()  # the service is there; others need not wait for the last answer
+                    yield answer
+            finally:
+                call.cancel()
+
+    async def subscribe(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+    ) -> AsyncGenerator[Response, None]:
+        """Sends `request` and returns what comes, for as long as it comes. Raises AioRpcError.
+
+        It has no time limit, and says nothing to the breaker: a stream ends when the service is started anew.
+        """
+        self._require_open()
+        call = method(request, metadata=self.with_own(()))
+        try:
+            async for response in call:
+                yield response
+        finally:
+            call.cancel()
+
+    async def pause(self, seconds: float) -> None:
+        """Lets so many seconds go by."""
+        await asyncio.sleep(seconds)
+
 
 @contextmanager
 def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
@@ -158,7 +195,8 @@ def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
         yield permit
         permit.succeeded()
     except grpc.RpcError as error:
-        code = getattr(error, "code", tuple)()  # one that the caller's own code raised may have none
+        # One that the caller's own code raised may have none.
+        code: grpc.StatusCode | None = error.code() if hasattr(error, "code") else None
         if code in SERVICE_FAILURES:
             permit.failed()
         elif code is not grpc.StatusCode.CANCELLED:

@@ -1,10 +1,11 @@
 """The client of StockService: goods come in and go out. Reached as `InventoryClient.stock`."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from uuid import uuid4
 
 from stockkeeper_client.explaining import ExplainCalls
+from stockkeeper_client.exporting import ExportCalls
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
     AdjustedRow,
@@ -14,7 +15,9 @@ from stockkeeper_client.items import (
     to_message,
     to_messages,
 )
+from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
+from stockkeeper_client.reservation_calls import ReservationCalls
 from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.upload import each
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -26,7 +29,7 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls):
+class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
@@ -182,30 +185,6 @@ class StockClient(WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls):
         )
         return await self._connection.call(self.stub.DeleteStock, request, timeout_s=timeout_s)
 
-    async def fulfill_reservation(
-        self,
-        organization_id: str,
-        reservation_id: str,
-        *,
-        reference: str = "",
-        request_id: str | None = None,
-        timeout_s: float | None = None,
-    ) -> pb.FulfillReservationResponse:
-        """Ships a confirmed reservation: its goods leave the stock. `reference` goes to the ledger.
-
-        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
-        >>> kept = await client.confirm_reservation("shop", reserved.reservation_id, "order-1")
-        >>> (await client.stock.fulfill_reservation("shop", reserved.reservation_id)).total_quantity_fulfilled
-        2
-        """
-        request = pb.FulfillReservationRequest(
-            organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
-            reservation_id=reservation_id,
-            reference=reference,
-        )
-        return await self._connection.call(self.stub.FulfillReservation, request, timeout_s=timeout_s)
-
     async def import_stock(
         self,
         lines: Iterable[_Given] | AsyncIterable[_Given],
@@ -232,32 +211,6 @@ class StockClient(WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls):
             return await self._connection.upload(
                 self.stub.ImportStock, requests, timeout_s=timeout_s, metadata=_ALL_ERRORS
             )
-
-    async def list_reservations(
-        self,
-        organization_id: str,
-        *,
-        state: str = "",
-        order_id: str = "",
-        page_size: int = 100,
-        timeout_s: float | None = None,
-    ) -> AsyncIterator[pb.Reservation]:
-        """All reservations, newest first: of one order, or in one state, if given. Pages are as in `list_stock`.
-
-        >>> reserved = await client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
-        >>> [one.state async for one in client.stock.list_reservations("shop", order_id="order-1")]
-        ['active']
-        """
-        request = pb.ListReservationsRequest(
-            organization_id=organization_id, state=state, order_id=order_id, page_size=page_size
-        )
-        while True:
-            page = await self._connection.call(self.stub.ListReservations, request, timeout_s=timeout_s)
-            for reservation in page.reservations:
-                yield reservation
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
 
 async def _import_requests(

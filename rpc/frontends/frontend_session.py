@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Self, assert_never
 
+from msgspec.structs import replace
+
 from actors.commands import Command, CountedLine, Import
 from actors.outcomes import ActorCrashed, Refused
 from actors.queries import AnyQuery, Query
@@ -86,7 +88,7 @@ class FrontendSession:
 
     def _carry_out(self, number: int, request: Command | AnyQuery) -> None:
         if isinstance(request, Import):
-            request = Import(tuple(self._imports.pop(number, ())), request.request_id)
+            request = replace(request, lines=tuple(self._imports.pop(number, ())))
         try:
             reply = self._reply_to(request)
         except Exception as error:  # noqa: BLE001 - it is the request's, and not the link's

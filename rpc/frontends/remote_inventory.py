@@ -102,7 +102,7 @@ class RemoteInventory:
                 await self._link.wait_for_room()
                 self._link.send(say.ImportPart(number, part))
                 await asyncio.sleep(0)
-            reply: Reply[Fact] = self._send(number, Import((), command.request_id))
+            reply: Reply[Fact] = self._send(number, Import((), command.request_id, command.origin))
         except BaseException:
             self._link.send(say.DropImport(number))
             raise

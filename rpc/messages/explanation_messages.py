@@ -4,9 +4,11 @@ from stockkeeper_client.v1 import stock_pb2
 
 from actors.queries import ExplainBasket
 from actors.views import ExplainedLine, Explanation, Why
+from rpc.messages.field_checks import basket_lines as _lines
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import Violation
-from rpc.messages.validation import _check_id, _lines, _raise_if_any
 
 WORDS: dict[Why, str] = {
     "named": "It was asked for",

@@ -11,17 +11,15 @@ from actors.stock_alerts import AlertLevel, StockStatus
 from actors.views import StockPage, StockView
 from actors.warehouse_commands import LevelsLine, SetLevels
 from actors.warehouse_outcomes import LevelsSet
+from rpc.messages.field_checks import bounded as _bounded
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_optional_id as _check_optional_id
+from rpc.messages.field_checks import page_size as _page_size
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.page_tokens import TOKEN_RULE, read_stock_token, stock_token
 from rpc.messages.responses import stock_info
 from rpc.messages.rules import FIGURE_RULE, Violation
-from rpc.messages.validation import (
-    _bounded,
-    _change,
-    _check_id,
-    _check_optional_id,
-    _page_size,
-    _raise_if_any,
-)
 
 LEVELS = ("min_stock", "max_stock", "reorder_point")
 STATUSES: tuple[StockStatus, ...] = get_args(StockStatus)  # in the order of the wire's numbers, which begin with 1

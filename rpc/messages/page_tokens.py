@@ -5,7 +5,7 @@ A token names the organization it was given to, and is refused for any other.
 
 import base64
 import binascii
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -49,17 +49,17 @@ _transfer_marks = msgspec.json.Decoder(TransferMark)
 
 def stock_token(after: StockKey | None) -> str:
     """The token of the page that begins after this row; empty for None, as the last page has it."""
-    return "" if after is None else _encode(after)
+    return "" if after is None else encode_token(after)
 
 
 def reservation_token(organization_id: str, before: str) -> str:
     """The token of the page that begins before this reservation; empty for none, as the last page has it."""
-    return _encode(ReservationMark(organization_id, before)) if before else ""
+    return encode_token(ReservationMark(organization_id, before)) if before else ""
 
 
 def warehouse_token(organization_id: str, after: str) -> str:
     """The token of the page that begins after this warehouse; empty for none, as the last page has it."""
-    return _encode(WarehouseMark(organization_id, after)) if after else ""
+    return encode_token(WarehouseMark(organization_id, after)) if after else ""
 
 
 def read_warehouse_token(token: str, organization_id: str) -> str:
@@ -68,14 +68,14 @@ def read_warehouse_token(token: str, organization_id: str) -> str:
     Raises:
         ValueError: it is no token of this organization's warehouses.
     """
-    mark = _warehouse_marks.decode(_decode(token))
+    mark = _warehouse_marks.decode(decode_token(token))
     _check(mark, organization_id)
     return mark.warehouse_id
 
 
 def transfer_token(organization_id: str, before: tuple[int, str] | None) -> str:
     """The token of the page that begins before this time and id; empty for None, as the last page has it."""
-    return "" if before is None else _encode(TransferMark(organization_id, before[1], before[0]))
+    return "" if before is None else encode_token(TransferMark(organization_id, before[1], before[0]))
 
 
 def read_transfer_token(token: str, organization_id: str) -> tuple[int, str]:
@@ -84,7 +84,7 @@ def read_transfer_token(token: str, organization_id: str) -> tuple[int, str]:
     Raises:
         ValueError: it is no token of this organization's transfers.
     """
-    mark = _transfer_marks.decode(_decode(token))
+    mark = _transfer_marks.decode(decode_token(token))
     _check(mark, organization_id)
     return mark.shipped_at_ms, mark.transfer_id
 
@@ -95,7 +95,7 @@ def read_stock_token(token: str, organization_id: str) -> StockKey | None:
     Raises:
         ValueError: it is no token of this organization's stock.
     """
-    key = _stock_keys.decode(_decode(token))
+    key = _stock_keys.decode(decode_token(token))
     _check(key, organization_id)
     return key
 
@@ -106,16 +106,18 @@ def read_reservation_token(token: str, organization_id: str) -> str:
     Raises:
         ValueError: it is no token of this organization's reservations.
     """
-    mark = _reservation_marks.decode(_decode(token))
+    mark = _reservation_marks.decode(decode_token(token))
     _check(mark, organization_id)
     return mark.before
 
 
-def _encode(mark: Mark) -> str:
+def encode_token(mark: Any) -> str:
+    """A token with this in it."""
     return base64.urlsafe_b64encode(msgspec.json.encode(mark)).decode("ascii").rstrip("=")
 
 
-def _decode(token: str) -> bytes:
+def decode_token(token: str) -> bytes:
+    """What is in a token, as JSON. Raises ValueError."""
     if len(token) > _TOKEN_CHARACTERS_MAX:
         raise ValueError("too long")
     padding = "=" * (-len(token) % 4)

@@ -18,6 +18,7 @@ from actors.outcomes import (
     ImportRejected,
     InsufficientStock,
     MissingStock,
+    MoreThanReserved,
     QuantityTooLarge,
     Refusal,
     Refused,
@@ -27,8 +28,10 @@ from actors.outcomes import (
     ReservationNotConfirmed,
     ReservationNotFound,
     ReservationOfOtherOrder,
+    ReservationWasConfirmed,
     ReservationWasFulfilled,
     ReservationWasReleased,
+    ShippedAlready,
     Shortage,
     StockNotEmpty,
     StockNotFound,
@@ -61,6 +64,10 @@ class StreamStalled(Exception):
         self.timeout_s = timeout_s
 
 
+class HistoryNotKept(Exception):
+    """Somebody asks about a time before which nothing is known any more."""
+
+
 def describe(error: Exception) -> Problem | None:
     """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
     match error:
@@ -75,6 +82,8 @@ def describe(error: Exception) -> Problem | None:
         case StreamStalled(timeout_s=timeout_s):
             text = f"The stream was not ended, and no message came for {timeout_s:g} s"
             return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
+        case HistoryNotKept():
+            return Problem(StatusCode.FAILED_PRECONDITION, "HISTORY_NOT_KEPT", str(error))
         case UnknownService():
             return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
     return None
@@ -102,6 +111,12 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _precondition("RESERVATION_FULFILLED", "was fulfilled", reservation_id)
         case ReservationNotConfirmed(reservation_id=reservation_id):
             return _precondition("RESERVATION_NOT_CONFIRMED", "is not confirmed", reservation_id)
+        case ReservationWasConfirmed(reservation_id=reservation_id):
+            return _precondition("RESERVATION_CONFIRMED", "is confirmed and has no time limit", reservation_id)
+        case MoreThanReserved():
+            return _more_than_reserved(refusal)
+        case ShippedAlready():
+            return _shipped_already(refusal)
         case QuantityTooLarge():
             return _quantity_too_large(refusal)
         case StockNotEmpty():
@@ -165,6 +180,33 @@ def _insufficient_stock(refusal: InsufficientStock) -> Problem:
         retry_after_ms=refusal.retry_after_ms,
         listed=refusal.shortages,
     )
+
+
+def _more_than_reserved(refusal: MoreThanReserved) -> Problem:
+    first, *others = refusal.rows
+    what = f"variant {first.variant_id}" + (f" in warehouse {first.warehouse_id}" if first.warehouse_id else "")
+    message = f"Of {what} {first.reserved} are left to ship, and {first.requested} were asked for"
+    if others:
+        message += f" (and {len(others)} more)"
+    metadata = {
+        **{"reservation_id": refusal.reservation_id, "variant_id": first.variant_id},
+        **{"warehouse_id": first.warehouse_id, "requested": str(first.requested), "reserved": str(first.reserved)},
+    }
+    return Problem(StatusCode.FAILED_PRECONDITION, "MORE_THAN_RESERVED", message, metadata, listed=refusal.rows)
+
+
+def _shipped_already(refusal: ShippedAlready) -> Problem:
+    first, *others = refusal.rows
+    row = f"variant {first.variant_id} in warehouse {first.warehouse_id}"
+    message = f"Of {row} {first.shipped} were shipped already, and the new basket has {first.requested}"
+    if others:
+        message += f" (and {len(others)} more)"
+    metadata = {
+        **{"reservation_id": refusal.reservation_id, "variant_id": first.variant_id},
+        **{"warehouse_id": first.warehouse_id, "requested": str(first.requested), "shipped": str(first.shipped)},
+    }
+    code = StatusCode.FAILED_PRECONDITION
+    return Problem(code, "RESERVATION_PARTLY_FULFILLED", message, metadata, listed=refusal.rows)
 
 
 def _quantity_too_large(refusal: QuantityTooLarge) -> Problem:

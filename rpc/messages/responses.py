@@ -8,7 +8,6 @@ from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from actors.outcomes import (
     ReservationConfirmed,
-    ReservationFulfilled,
     ReservationReleased,
     StockAdjusted,
     StockAnnounced,
@@ -88,7 +87,9 @@ def _reserved_text(reservation: ReservationRecord, ttl_minutes: int | None) -> s
     held_ms = reservation.expires_at_ms - reservation.created_at_ms
     if ttl_minutes is None or reservation.state != "active" or held_ms == ttl_minutes * 60_000:
         return "Stock reserved successfully"
-    return f"Stock was reserved before; its time limit was not changed and is {held_ms // 60_000} minutes"
+    minutes, rest_ms = divmod(held_ms, 60_000)
+    limit = f"ends at {timestamp(reservation.expires_at_ms)}" if rest_ms else f"is {minutes} minutes"  # extended
+    return f"Stock was reserved before; its time limit was not changed and {limit}"
 
 
 def confirmed(fact: ReservationConfirmed) -> inventory_pb2.ConfirmReservationResponse:
@@ -102,22 +103,12 @@ def released(fact: ReservationReleased) -> inventory_pb2.ReleaseReservationRespo
     if reservation.state == "expired":
         message = f"Reservation had already expired at {timestamp(reservation.ended_at_ms)}, its stock is free again"
         return inventory_pb2.ReleaseReservationResponse(success=True, message=message)
+    given_back = [item.unshipped for item in reservation.items if item.unshipped]
     return inventory_pb2.ReleaseReservationResponse(
         success=True,
         message="Reservation released",
-        items_released=len(reservation.items),
-        total_quantity_released=reservation.quantity,
-    )
-
-
-def fulfilled(fact: ReservationFulfilled) -> stock_pb2.FulfillReservationResponse:
-    reservation = fact.reservation
-    return stock_pb2.FulfillReservationResponse(
-        success=True,
-        message="Reservation fulfilled",
-        fulfilled_at=timestamp(reservation.ended_at_ms),
-        items_fulfilled=len(reservation.items),
-        total_quantity_fulfilled=reservation.quantity,
+        items_released=len(given_back),
+        total_quantity_released=sum(given_back),
     )
 
 
@@ -221,7 +212,22 @@ def reservation(record: ReservationRecord) -> stock_pb2.Reservation:
         reason=record.reason,
     )
     _add_items(message.items.add, record)
+    for number, item in enumerate(record.items, start=1):
+        if item.fulfilled:
+            message.fulfilled.add(
+                reservation_item_id=item_id(record, number),
+                variant_id=item.variant_id,
+                warehouse_id=item.warehouse_id,
+                quantity=item.fulfilled,
+            )
     return message
+
+
+def item_id(record: ReservationRecord, number: int) -> str:
+    """Args:
+    number: the item's place, counted from 1.
+    """
+    return f"{record.reservation_id}.{number}"
 
 
 def _availability_text(line: Availability) -> str:
@@ -238,7 +244,7 @@ def _add_items(add: Callable[..., object], record: ReservationRecord) -> None:
     """
     for number, item in enumerate(record.items, start=1):
         add(
-            reservation_item_id=f"{record.reservation_id}.{number}",
+            reservation_item_id=item_id(record, number),
             variant_id=item.variant_id,
             warehouse_id=item.warehouse_id,
             stock_id=item.stock_id,

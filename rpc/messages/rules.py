@@ -7,6 +7,7 @@ real id in one call to C, and only what it turns down is looked at character by 
 import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from actors.bounds import ID_CHARACTERS_MAX, INT32_MAX, NOTE_CHARACTERS_MAX
@@ -15,6 +16,7 @@ ID_RULE = f"must have 1 to {ID_CHARACTERS_MAX} characters and no control charact
 NEW_ID_RULE = f"must have 1 to {ID_CHARACTERS_MAX} characters, none of them invisible, and no blank at either end"
 OPTIONAL_ID_RULE = f"must be empty, or have at most {ID_CHARACTERS_MAX} characters and no control characters"
 NOTE_RULE = f"must have at most {NOTE_CHARACTERS_MAX} characters and no control characters"
+INSTANT_RULE = "must be empty, or a time such as 2026-01-31T12:00:00Z"
 QUANTITY_RULE = f"must be 1 to {INT32_MAX}"
 FIGURE_RULE = f"must be 0 to {INT32_MAX}"
 
@@ -59,6 +61,21 @@ def is_note(text: str) -> bool:
     """Whether it is at most 512 characters, possibly none, without control characters."""
     return len(text) <= NOTE_CHARACTERS_MAX and (text.isprintable() or _is_clean(text))
 
+
+def read_instant(text: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not _RFC_3339.fullmatch(text):
+        raise ValueError(text)
+    at = datetime.fromisoformat(text)
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Letters, marks and symbols that are blank or not drawn at all (Unicode's Default_Ignorable_Code_Point, and Braille's
 # blank); all other invisible characters have a category of their own.

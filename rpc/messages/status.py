@@ -18,7 +18,16 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFail
 from google.rpc.status_pb2 import Status
 from stockkeeper_client.v1.stock_pb2 import ImportErrors, ImportLineError
 
-from actors.outcomes import AdjustmentCause, MissingStock, RefusedAdjustment, RefusedLine, Shortage, TooLargeRow
+from actors.outcomes import (
+    AdjustmentCause,
+    MissingStock,
+    RefusedAdjustment,
+    RefusedLine,
+    RefusedShipment,
+    Shortage,
+    TooLargeRow,
+    UnaskedShipment,
+)
 from actors.transfer_outcomes import Excess
 from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels
 from rpc.messages.descriptors import Message
@@ -33,7 +42,16 @@ DETAILS_BYTES_MAX = 256 * 1024
 _PACKING_BYTES = 256  # at most, for the type names of three packed details
 _LIST_ENTRY_BYTES = 6  # at most, for the tag and length of one entry
 
-RowProblem = Shortage | MissingStock | TooLargeRow | RefusedAdjustment | ClosedRow | DisagreeingLevels
+RowProblem = (
+    Shortage
+    | MissingStock
+    | TooLargeRow
+    | RefusedAdjustment
+    | RefusedShipment
+    | UnaskedShipment
+    | ClosedRow
+    | DisagreeingLevels
+)
 """What can be wrong with a row."""
 
 REASON_OF_CAUSE: dict[AdjustmentCause, str] = {
@@ -126,6 +144,8 @@ def _list_message(problem: Problem, room: int) -> Message:
             | MissingStock()
             | TooLargeRow()
             | RefusedAdjustment()
+            | RefusedShipment()
+            | UnaskedShipment()
             | ClosedRow()
             | DisagreeingLevels()
             | Excess()
@@ -155,6 +175,10 @@ def _entry(listed: Violation | RowProblem | Excess | RefusedLine) -> Message:
             return _precondition("STOCK_NOT_FOUND", listed, "no such stock")
         case RefusedAdjustment(cause=cause):
             return _precondition(REASON_OF_CAUSE[cause], listed, why_not_adjusted(listed))
+        case RefusedShipment(requested=requested, reserved=reserved):
+            return _precondition("MORE_THAN_RESERVED", listed, f"requested {requested}, reserved {reserved}")
+        case UnaskedShipment(shipped=shipped, requested=requested):
+            return _precondition("RESERVATION_PARTLY_FULFILLED", listed, f"shipped {shipped}, requested {requested}")
         case TooLargeRow(total=total):
             return _precondition("QUANTITY_TOO_LARGE", listed, f"the total would be {total}")
         case ClosedRow():

@@ -12,20 +12,18 @@ from actors.transfer_commands import ArrivedLine, CancelTransfer, ReceiveTransfe
 from actors.transfer_outcomes import TransferCancelled, TransferNotFound, TransferReceived, TransferShipped
 from actors.transfer_records import TransferRecord, TransferState
 from actors.views import TransferFound, TransferPage
+from rpc.messages.field_checks import bounded as _bounded
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_new_id as _check_new_id
+from rpc.messages.field_checks import check_optional_id as _check_optional_id
+from rpc.messages.field_checks import check_sum as _check_sum
+from rpc.messages.field_checks import page_size as _page_size
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.level_messages import _named
 from rpc.messages.page_tokens import TOKEN_RULE, read_transfer_token, transfer_token
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import FIGURE_RULE, QUANTITY_RULE, Violation
-from rpc.messages.validation import (
-    _bounded,
-    _change,
-    _check_id,
-    _check_new_id,
-    _check_optional_id,
-    _check_sum,
-    _page_size,
-    _raise_if_any,
-)
 
 STATES: tuple[TransferState, ...] = get_args(TransferState)  # in the order of the wire's numbers, which begin with 1
 
@@ -110,7 +108,7 @@ def list_transfers(request: stock_pb2.ListTransfersRequest) -> ListTransfers:
 
 
 def shipped(fact: TransferShipped) -> stock_pb2.ShipTransferResponse:
-    return stock_pb2.ShipTransferResponse(message="Transfer shipped", transfer=_transfer(fact.transfer))
+    return stock_pb2.ShipTransferResponse(message="Transfer shipped", transfer=transfer_message(fact.transfer))
 
 
 def received(fact: TransferReceived) -> stock_pb2.ReceiveTransferResponse:
@@ -118,11 +116,11 @@ def received(fact: TransferReceived) -> stock_pb2.ReceiveTransferResponse:
     message = "Transfer received" if is_over else "Transfer received in part"
     if is_over and any(line.damaged or line.missing for line in fact.transfer.lines):
         message += ", with a discrepancy"
-    return stock_pb2.ReceiveTransferResponse(message=message, transfer=_transfer(fact.transfer))
+    return stock_pb2.ReceiveTransferResponse(message=message, transfer=transfer_message(fact.transfer))
 
 
 def cancelled(fact: TransferCancelled) -> stock_pb2.CancelTransferResponse:
-    return stock_pb2.CancelTransferResponse(message="Transfer cancelled", transfer=_transfer(fact.transfer))
+    return stock_pb2.CancelTransferResponse(message="Transfer cancelled", transfer=transfer_message(fact.transfer))
 
 
 def found(transfer_id: str) -> "partial[stock_pb2.GetTransferResponse]":
@@ -133,7 +131,7 @@ def found(transfer_id: str) -> "partial[stock_pb2.GetTransferResponse]":
 def _found(transfer_id: str, view: TransferFound) -> stock_pb2.GetTransferResponse:
     if view.transfer is None:
         raise Refused(TransferNotFound(transfer_id))
-    return stock_pb2.GetTransferResponse(transfer=_transfer(view.transfer))
+    return stock_pb2.GetTransferResponse(transfer=transfer_message(view.transfer))
 
 
 def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
@@ -143,12 +141,12 @@ def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
 
 def _page(organization_id: str, view: TransferPage) -> stock_pb2.ListTransfersResponse:
     return stock_pb2.ListTransfersResponse(
-        transfers=[_transfer(record) for record in view.transfers],
+        transfers=[transfer_message(record) for record in view.transfers],
         next_page_token=transfer_token(organization_id, view.next_mark),
     )
 
 
-def _transfer(record: TransferRecord) -> stock_pb2.Transfer:
+def transfer_message(record: TransferRecord) -> stock_pb2.Transfer:
     return stock_pb2.Transfer(
         transfer_id=record.transfer_id,
         from_warehouse_id=record.from_warehouse_id,

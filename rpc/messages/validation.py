@@ -5,12 +5,12 @@ Nothing is built for the sake of an error before there is an error, since Reserv
 thousands of times a second.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, cast, get_args
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
-from actors.bounds import INT32_MAX, LINES_MAX, TTL_MINUTES_DEFAULT, TTL_MINUTES_MAX
+from actors.bounds import INT32_MAX
 from actors.commands import (
     Adjust,
     Adjustment,
@@ -20,57 +20,32 @@ from actors.commands import (
     Deduct,
     Delete,
     DeliveryLine,
-    Fulfill,
     Line,
     Receive,
     Release,
     Reserve,
 )
-from actors.queries import CheckBasket, GetStock, ListReservations
-from actors.records import ReservationState
-from rpc.messages.page_tokens import TOKEN_RULE, read_reservation_token
+from actors.queries import CheckBasket, GetStock
+from rpc.messages.field_checks import basket_lines as _lines
+from rpc.messages.field_checks import bounded as _bounded
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_new_id as _check_new_id
+from rpc.messages.field_checks import check_note as _check_note
+from rpc.messages.field_checks import check_optional_id as _check_optional_id
+from rpc.messages.field_checks import check_sum as _check_sum
+from rpc.messages.field_checks import goods as _goods
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
+from rpc.messages.field_checks import ttl_minutes_of
 from rpc.messages.rules import (
     FIGURE_RULE,
     ID_RULE,
-    NEW_ID_RULE,
-    NOTE_RULE,
-    OPTIONAL_ID_RULE,
     QUANTITY_RULE,
-    Invalid,
     Violation,
     is_id,
-    is_new_id,
-    is_note,
 )
 
 IDEMPOTENCY_KEY = "idempotency-key"
-PAGE_SIZE_DEFAULT = 100
-PAGE_SIZE_MAX = 1_000
-
-STATES: tuple[ReservationState, ...] = get_args(ReservationState)
-
-
-T = TypeVar("T")
-
-Check = Callable[[list[Violation], str, str], None]
-"""Notes a violation of the rule for a field's text, if it is one."""
-
-
-class _Change(Protocol):
-    """What all changes of goods have in common."""
-
-    organization_id: str
-    request_id: str
-    reason: str
-    reference: str
-
-
-class _Item(Protocol):
-    """What the items of a reservation and of a check have in common."""
-
-    variant_id: str
-    warehouse_id: str
-    quantity: int
 
 
 def reserve(request: inventory_pb2.ReserveStockRequest, metadata: Iterable[tuple[str, str | bytes]]) -> Reserve:
@@ -96,10 +71,7 @@ def _reserve(request: inventory_pb2.ReserveStockRequest, request_id: str, key_fa
     _check_id(faults, "organization_id", organization_id)
     _check_id(faults, "order_id", order_id)
     lines = _lines(faults, request.items, quantity_min=1)
-    ttl_minutes = request.ttl_minutes or TTL_MINUTES_DEFAULT
-    if not 1 <= ttl_minutes <= TTL_MINUTES_MAX:
-        text = f"must be 1 to {TTL_MINUTES_MAX}, or 0 for {TTL_MINUTES_DEFAULT}"
-        faults.append(Violation("ttl_minutes", text))
+    ttl_minutes = ttl_minutes_of(faults, request.ttl_minutes)
     faults.extend(key_faults)
     _raise_if_any(faults)
     return Reserve(organization_id, order_id, lines, ttl_minutes, request_id)
@@ -230,86 +202,6 @@ def delete(request: stock_pb2.DeleteStockRequest) -> Delete:
     return Delete(request.organization_id, request.variant_id, request.warehouse_id, *change)
 
 
-def fulfill(request: stock_pb2.FulfillReservationRequest) -> Fulfill:
-    faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
-    _check_id(faults, "request_id", request.request_id)
-    _check_id(faults, "reservation_id", request.reservation_id)
-    _check_note(faults, "reference", request.reference)
-    _raise_if_any(faults)
-    return Fulfill(request.organization_id, request.reservation_id, request.request_id, request.reference)
-
-
-def list_reservations(request: stock_pb2.ListReservationsRequest) -> ListReservations:
-    faults: list[Violation] = []
-    _check_id(faults, "organization_id", request.organization_id)
-    _check_optional_id(faults, "order_id", request.order_id)
-    state = next((state for state in STATES if state == request.state), None)
-    if request.state and state is None:
-        faults.append(Violation("state", f"must be empty or one of {', '.join(STATES)}"))
-    limit = _page_size(faults, request.page_size)
-    before = ""
-    if request.page_token:
-        try:
-            before = read_reservation_token(request.page_token, request.organization_id)
-        except ValueError:
-            faults.append(Violation("page_token", TOKEN_RULE))
-    _raise_if_any(faults)
-    return ListReservations(request.organization_id, state, request.order_id, before, limit)
-
-
-def _lines(faults: list[Violation], items: Sequence[_Item], quantity_min: int) -> tuple[Line, ...]:
-    if not 1 <= len(items) <= LINES_MAX:
-        # Too many are not looked at one by one: there may be 200,000 of them.
-        faults.append(Violation("items", f"must have 1 to {LINES_MAX} lines"))
-        return ()
-    lines = []
-    total = 0
-    for position, item in enumerate(items):
-        variant_id, warehouse_id, quantity = item.variant_id, item.warehouse_id, item.quantity
-        if not is_id(variant_id):
-            faults.append(Violation(f"items[{position}].variant_id", ID_RULE))
-        if warehouse_id and not is_id(warehouse_id):
-            faults.append(Violation(f"items[{position}].warehouse_id", OPTIONAL_ID_RULE))
-        if quantity < quantity_min:
-            rule = QUANTITY_RULE if quantity_min else FIGURE_RULE
-            faults.append(Violation(f"items[{position}].quantity", rule))
-        else:
-            total += quantity
-        lines.append(Line(variant_id, warehouse_id, quantity))
-    # No sum over some of the lines, those on one row for instance, exceeds the sum over all.
-    if total > INT32_MAX:
-        faults.append(Violation("items", f"the quantities must add up to at most {INT32_MAX}"))
-    return tuple(lines)
-
-
-def _change(faults: list[Violation], request: _Change, check: Check) -> tuple[str, str, str]:
-    """What every change of goods has: its idempotency key, its reason and its reference.
-
-    Args:
-        check: of the organization's id.
-    """
-    check(faults, "organization_id", request.organization_id)
-    _check_id(faults, "request_id", request.request_id)
-    _check_note(faults, "reason", request.reason)
-    _check_note(faults, "reference", request.reference)
-    return request.request_id, request.reason, request.reference
-
-
-def _goods(
-    faults: list[Violation], items: Sequence[stock_pb2.GoodsLine], check_variant: Check, check_warehouse: Check
-) -> tuple[Line, ...]:
-    lines = []
-    for position, item in enumerate(_bounded(faults, items)):
-        check_variant(faults, f"lines[{position}].variant_id", item.variant_id)
-        check_warehouse(faults, f"lines[{position}].warehouse_id", item.warehouse_id)
-        if item.quantity < 1:
-            faults.append(Violation(f"lines[{position}].quantity", QUANTITY_RULE))
-        lines.append(Line(item.variant_id, item.warehouse_id, item.quantity))
-    _check_sum(faults, [line.quantity for line in lines])
-    return tuple(lines)
-
-
 def _check_received(faults: list[Violation], place: str, line: stock_pb2.ReceivedLine) -> None:
     if line.quantity < 0:
         faults.append(Violation(f"{place}.quantity", FIGURE_RULE))
@@ -317,20 +209,6 @@ def _check_received(faults: list[Violation], place: str, line: stock_pb2.Receive
         faults.append(Violation(f"{place}.damaged_quantity", FIGURE_RULE))
     if not line.quantity and not line.damaged_quantity:
         faults.append(Violation(f"{place}.quantity", f"{QUANTITY_RULE}, or 0 if damaged pieces came"))
-
-
-def _bounded(faults: list[Violation], lines: Sequence[T], field: str = "lines") -> Sequence[T]:
-    """The lines, none if there are too many to look at."""
-    if 1 <= len(lines) <= LINES_MAX:
-        return lines
-    faults.append(Violation(field, f"must have 1 to {LINES_MAX} lines"))
-    return ()
-
-
-def _check_sum(faults: list[Violation], quantities: Sequence[int]) -> None:
-    # No sum over some of the lines, those on one row for instance, exceeds the sum over all.
-    if sum(quantity for quantity in quantities if quantity > 0) > INT32_MAX:
-        faults.append(Violation("lines", f"the quantities must add up to at most {INT32_MAX}"))
 
 
 def _idempotency_key(faults: list[Violation], metadata: Iterable[tuple[str, str | bytes]]) -> str:
@@ -342,34 +220,3 @@ def _idempotency_key(faults: list[Violation], metadata: Iterable[tuple[str, str 
                 return ""
             found = value
     return found
-
-
-def _page_size(faults: list[Violation], page_size: int) -> int:
-    if not 0 <= page_size <= PAGE_SIZE_MAX:
-        faults.append(Violation("page_size", f"must be 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE_DEFAULT}"))
-    return page_size or PAGE_SIZE_DEFAULT
-
-
-def _check_id(faults: list[Violation], field: str, text: str) -> None:
-    if not is_id(text):
-        faults.append(Violation(field, ID_RULE))
-
-
-def _check_new_id(faults: list[Violation], field: str, text: str) -> None:
-    if not is_new_id(text):
-        faults.append(Violation(field, NEW_ID_RULE))
-
-
-def _check_optional_id(faults: list[Violation], field: str, text: str) -> None:
-    if text and not is_id(text):
-        faults.append(Violation(field, OPTIONAL_ID_RULE))
-
-
-def _check_note(faults: list[Violation], field: str, text: str) -> None:
-    if not is_note(text):
-        faults.append(Violation(field, NOTE_RULE))
-
-
-def _raise_if_any(faults: list[Violation]) -> None:
-    if faults:
-        raise Invalid(faults)

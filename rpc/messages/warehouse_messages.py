@@ -10,9 +10,14 @@ from actors.records import WarehouseRecord
 from actors.views import WarehousePage
 from actors.warehouse_commands import UpsertWarehouse
 from actors.warehouse_outcomes import WarehouseUpserted
+from rpc.messages.field_checks import change as _change
+from rpc.messages.field_checks import check_id as _check_id
+from rpc.messages.field_checks import check_new_id as _check_new_id
+from rpc.messages.field_checks import check_note as _check_note
+from rpc.messages.field_checks import page_size as _page_size
+from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.page_tokens import TOKEN_RULE, read_warehouse_token, warehouse_token
 from rpc.messages.rules import FIGURE_RULE, Violation
-from rpc.messages.validation import _change, _check_id, _check_new_id, _check_note, _page_size, _raise_if_any
 
 FIELDS = ("name", "code", "priority", "active")
 
@@ -67,10 +72,10 @@ def list_warehouses(request: stock_pb2.ListWarehousesRequest) -> ListWarehouses:
 
 def upserted(fact: WarehouseUpserted) -> stock_pb2.UpsertWarehouseResponse:
     message = "Warehouse made" if fact.is_new else "Warehouse set"
-    return stock_pb2.UpsertWarehouseResponse(message=message, warehouse=_warehouse(fact.warehouse))
+    return stock_pb2.UpsertWarehouseResponse(message=message, warehouse=warehouse_message(fact.warehouse))
 
 
-def _warehouse(record: WarehouseRecord) -> stock_pb2.Warehouse:
+def warehouse_message(record: WarehouseRecord) -> stock_pb2.Warehouse:
     return stock_pb2.Warehouse(
         warehouse_id=record.warehouse_id,
         name=record.name,
@@ -82,7 +87,7 @@ def _warehouse(record: WarehouseRecord) -> stock_pb2.Warehouse:
 
 def _page(organization_id: str, page: WarehousePage) -> stock_pb2.ListWarehousesResponse:
     return stock_pb2.ListWarehousesResponse(
-        warehouses=[_warehouse(record) for record in page.warehouses],
+        warehouses=[warehouse_message(record) for record in page.warehouses],
         next_page_token=warehouse_token(organization_id, page.next_after),
     )
 

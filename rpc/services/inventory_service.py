@@ -7,9 +7,13 @@ from functools import partial
 
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
+from actors.commands import CallersCommand
+from actors.outcomes import Fact
+from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.origins import attributed, origin_of
 from rpc.transport.transport_port import Context
 
 
@@ -22,6 +26,9 @@ class InventoryServicer:
     def __repr__(self) -> str:
         return f"<InventoryServicer of {self._inventory!r}>"
 
+    def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
+        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
+
     def CheckAvailability(self, request: pb.CheckAvailabilityRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.check_availability(request)), responses.availability)
 
@@ -31,13 +38,13 @@ class InventoryServicer:
 
     def ReserveStock(self, request: pb.ReserveStockRequest, context: Context) -> Deferred:
         command = validation.reserve(request, context.invocation_metadata())
-        return Deferred(self._inventory.submit(command), partial(responses.reserved, ttl_minutes=command.ttl_minutes))
+        return Deferred(self._submit(command, context), partial(responses.reserved, ttl_minutes=command.ttl_minutes))
 
     def ConfirmReservation(self, request: pb.ConfirmReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.confirm(request)), responses.confirmed)
+        return Deferred(self._submit(validation.confirm(request), context), responses.confirmed)
 
     def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.release(request)), responses.released)
+        return Deferred(self._submit(validation.release(request), context), responses.released)
 
     def GetStockInfo(self, request: pb.GetStockInfoRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.stock_info(request)), responses.stock_rows)

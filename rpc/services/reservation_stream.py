@@ -20,10 +20,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
 from actors.outcomes import Fact, StockReserved
+from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.fair_turns import FairTurns
@@ -31,6 +33,7 @@ from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
@@ -95,9 +98,10 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max = details_bytes_max(context.invocation_metadata())
+        metadata = context.invocation_metadata()
+        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
         stream = Stream(
-            self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max
+            self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max, origin
         )
         self._streams.add(stream)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
@@ -147,6 +151,7 @@ class Stream:
         calls, turns, streams: see ReservationStreamServicer.
         under_way_max: how many requests may be under way; then nothing is read.
         details_bytes_max: how many bytes of details a status may have.
+        origin: who the stream's requests come from.
     """
 
     def __init__(
@@ -157,6 +162,7 @@ class Stream:
         streams: OpenStreams,
         under_way_max: int,
         details_bytes_max: int,
+        origin: From = UNSET,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
@@ -164,6 +170,7 @@ class Stream:
         self._streams = streams
         self._under_way_max = under_way_max
         self._details_bytes_max = details_bytes_max
+        self._origin = origin
         self._under_way = 0
         self._lines = 0  # of what is under way
         self._lines_unread = 0  # of these, what is being written
@@ -287,7 +294,7 @@ class Stream:
         try:
             self._calls.enter(organization_id)
             try:
-                reply = self._inventory.submit(validation.reserve_streamed(streamed))
+                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
             except BaseException:
                 self._calls.leave(organization_id)
                 raise

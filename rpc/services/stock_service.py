@@ -1,7 +1,7 @@
 """The warehouse's and the operator's side, as thin as `rpc.services.inventory_service`."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 from anyio import current_time
@@ -10,16 +10,23 @@ from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX
+from actors.commands import CallersCommand
 from actors.outcomes import Fact, StockImported
+from actors.reply import Reply
+from rpc.fair_turns import FairTurns, NoTurns
 from rpc.frame import Deferred
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import explanation_messages as explanations
+from rpc.messages import history_messages as history
 from rpc.messages import level_messages as levels
-from rpc.messages import responses, validation
+from rpc.messages import reservation_answers, reservation_requests, responses, validation
 from rpc.messages import transfer_messages as transfers
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
+from rpc.messages.origins import attributed, origin_of
+from rpc.services.change_stream import watch
+from rpc.services.export_stream import export
 from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
@@ -32,14 +39,21 @@ class StockServicer:
 
     Args:
         imports: counts the imports by the organization of their first line, so that one leaves some for others.
+        turns: gives the pages of an export their turns.
     """
 
-    def __init__(self, inventory: Inventory, imports: InFlightLimit | None = None) -> None:
+    def __init__(
+        self, inventory: Inventory, imports: InFlightLimit | None = None, turns: FairTurns | None = None
+    ) -> None:
         self._inventory = inventory
+        self._turns = turns or NoTurns()
         self._imports = imports or InFlightLimit(None, "imports")
 
     def __repr__(self) -> str:
         return f"<StockServicer of {self._inventory!r}>"
+
+    def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
+        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
 
     async def ImportStock(
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
@@ -53,7 +67,7 @@ class StockServicer:
                     organization_id = organization
                 for _ in lines.add(request):
                     await checkpoint()  # a message may hold 200,000 lines, and others want to be served
-            fact = await self._import(lines)
+            fact = await self._import(lines, context)
         finally:
             if organization_id is not None:
                 self._imports.leave(organization_id)
@@ -61,40 +75,43 @@ class StockServicer:
         log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
         return responses.imported(fact)
 
-    async def _import(self, lines: ImportLines) -> Fact:
+    async def _import(self, lines: ImportLines, context: Context) -> Fact:
         try:
-            return await self._inventory.ask(lines.command())
+            return await self._inventory.ask(attributed(lines.command(), origin_of(context.invocation_metadata())))
         except Exception as error:
             values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
             log.info("import_refused", extra=values)
             raise
 
+    def ExportStock(self, request: pb.ExportStockRequest, context: Context) -> AsyncGenerator[pb.ImportLine, None]:
+        return export(self._inventory, self._turns, request)
+
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.receive(request)), responses.received)
+        return Deferred(self._submit(validation.receive(request), context), responses.received)
 
     def AnnounceStock(self, request: pb.AnnounceStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.announce(request)), responses.announced)
+        return Deferred(self._submit(validation.announce(request), context), responses.announced)
 
     def DeductStock(self, request: pb.DeductStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.deduct(request)), responses.deducted)
+        return Deferred(self._submit(validation.deduct(request), context), responses.deducted)
 
     def AdjustStock(self, request: pb.AdjustStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.adjust(request)), responses.adjusted)
+        return Deferred(self._submit(validation.adjust(request), context), responses.adjusted)
 
     def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.delete(request)), responses.deleted)
+        return Deferred(self._submit(validation.delete(request), context), responses.deleted)
 
     def ExplainReservation(self, request: pb.ExplainReservationRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(explanations.explain(request)), explanations.explanation)
 
     def ShipTransfer(self, request: pb.ShipTransferRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(transfers.ship_transfer(request)), transfers.shipped)
+        return Deferred(self._submit(transfers.ship_transfer(request), context), transfers.shipped)
 
     def ReceiveTransfer(self, request: pb.ReceiveTransferRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(transfers.receive_transfer(request)), transfers.received)
+        return Deferred(self._submit(transfers.receive_transfer(request), context), transfers.received)
 
     def CancelTransfer(self, request: pb.CancelTransferRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(transfers.cancel_transfer(request)), transfers.cancelled)
+        return Deferred(self._submit(transfers.cancel_transfer(request), context), transfers.cancelled)
 
     def GetTransfer(self, request: pb.GetTransferRequest, context: Context) -> Deferred:
         query = transfers.get_transfer(request)
@@ -105,21 +122,48 @@ class StockServicer:
         return Deferred(self._inventory.answer(query), transfers.page(query.organization_id))
 
     def UpsertWarehouse(self, request: pb.UpsertWarehouseRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(warehouses.upsert_warehouse(request)), warehouses.upserted)
+        return Deferred(self._submit(warehouses.upsert_warehouse(request), context), warehouses.upserted)
 
     def ListWarehouses(self, request: pb.ListWarehousesRequest, context: Context) -> Deferred:
         query = warehouses.list_warehouses(request)
         return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(validation.fulfill(request)), responses.fulfilled)
+        return Deferred(self._submit(reservation_requests.fulfill(request), context), reservation_answers.fulfilled)
+
+    def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.extend(request), context), reservation_answers.extended)
+
+    def AmendReservation(self, request: pb.AmendReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.amend(request), context), reservation_answers.amended)
+
+    def ReacquireReservation(self, request: pb.ReacquireReservationRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(reservation_requests.reacquire(request), context), reservation_answers.reacquired)
+
+    def GetReservation(self, request: pb.GetReservationRequest, context: Context) -> Deferred:
+        return Deferred(
+            self._inventory.answer(reservation_requests.get_reservation(request)), reservation_answers.found
+        )
 
     def ListStock(self, request: pb.ListStockRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(levels.list_stock(request)), levels.stock_page)
 
     def SetStockLevels(self, request: pb.SetStockLevelsRequest, context: Context) -> Deferred:
-        return Deferred(self._inventory.submit(levels.set_stock_levels(request)), levels.levels_set)
+        return Deferred(self._submit(levels.set_stock_levels(request), context), levels.levels_set)
+
+    def ListMovements(self, request: pb.ListMovementsRequest, context: Context) -> Deferred:
+        query = history.list_movements(request)
+        return Deferred(self._inventory.answer(query), partial(history.movement_page, query.organization_id))
+
+    def GetStockAt(self, request: pb.GetStockAtRequest, context: Context) -> Deferred:
+        query = history.get_stock_at(request)
+        return Deferred(self._inventory.answer(query), history.stock_at(query))
+
+    def WatchChanges(
+        self, request: pb.WatchChangesRequest, context: Context
+    ) -> AsyncGenerator[pb.WatchChangesResponse, None]:
+        return watch(self._inventory, request)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
-        query = validation.list_reservations(request)
+        query = reservation_requests.list_reservations(request)
         return Deferred(self._inventory.answer(query), partial(responses.reservation_page, query.organization_id))

@@ -31,6 +31,7 @@ def audit(
     transactions: Sequence[Transaction],
     quiet_since_ms: int,
     moves: Sequence[Move] = (),
+    kept_ms: int | None = None,
     levels: Levels = Levels(),  # noqa: B008 - immutable
 ) -> list[GuaranteeViolation]:
     """Check a finished run. The first violation is the earliest found in the journal, or else in the history.
@@ -40,9 +41,10 @@ def audit(
         transactions: the whole journal.
         quiet_since_ms: from this service time on nothing went wrong; 0: never.
         moves: what housekeeping took away.
+        kept_ms: for how long after its end a reservation may be taken again; None: for ever.
         levels: those of a row that is made without a word about them.
     """
-    replay = Replay(transactions, quiet_since_ms, moves, levels)
+    replay = Replay(transactions, quiet_since_ms, moves, kept_ms, levels)
     if replay.violations:
         return replay.violations
     return list(_Audit(operations, replay).run())

@@ -5,14 +5,17 @@ from typing import assert_never
 import actors.idempotency
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
     Command,
     Confirm,
     Deduct,
     Delete,
     Expire,
+    Extend,
     Fulfill,
     Import,
+    Reacquire,
     Receive,
     Release,
     Reserve,
@@ -36,7 +39,7 @@ def cause_of(request: Command) -> object:
     match request:
         case Reserve():
             return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
-        case Confirm() | Release() | Fulfill():
+        case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
             kind = type(request).__name__.lower()
             return (kind, request.organization_id, request.reservation_id)
         case Receive() | Announce() | Deduct() | Adjust():
@@ -65,7 +68,7 @@ def cause_in(transaction: Transaction) -> object | None:
             assert reservation is not None
             asked = tuple(items_asked(reservation))
             return ("reserve", reservation.organization_id, reservation.order_id, asked)
-        case "confirm" | "release" | "fulfill":
+        case "confirm" | "release" | "fulfill" | "extend" | "amend" | "reacquire":
             assert reservation is not None
             return (transaction.kind, reservation.organization_id, reservation.reservation_id)
         case "receive" | "announce" | "deduct" | "adjust":

@@ -9,13 +9,16 @@ from msgspec.structs import astuple
 
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
     Command,
     Confirm,
     Deduct,
     Delete,
+    Extend,
     Fulfill,
     Import,
+    Reacquire,
     Receive,
     Release,
     Reserve,
@@ -24,6 +27,8 @@ from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction, WarehouseRecord
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from simulation.audit.amendments import why_not_amended
+from simulation.audit.shipments import why_not_shipped
 
 Names = Mapping[tuple[str, str], WarehouseRecord]
 """The warehouses as they are, by organization and id."""
@@ -41,6 +46,15 @@ def why_unlike(transaction: Transaction, commands: Sequence[Command], names: Nam
     """
     said = _said_by(transaction)
     wanted = [_wanted_by(command, names) for command in _candidates(transaction, commands)]
+    for command in _candidates(transaction, commands):
+        if isinstance(command, Fulfill) and transaction.kind == "fulfill":
+            why = why_not_shipped(command, transaction)
+            if why:
+                return f"{command!r} {why}"
+        if isinstance(command, Amend) and transaction.kind == "amend":
+            why = why_not_amended(command, transaction)
+            if why:
+                return f"{command!r} {why}"
     return "" if said in wanted else f"{transaction.kind} says {said}, and was asked for as {wanted}"
 
 
@@ -49,6 +63,8 @@ def _said_by(transaction: Transaction) -> object:
     reservation, life_ms = transaction.reservation, 0
     if transaction.kind == "reserve" and reservation is not None:
         life_ms = reservation.expires_at_ms - reservation.created_at_ms
+    if transaction.kind in ("extend", "reacquire") and reservation is not None:
+        life_ms = reservation.expires_at_ms - transaction.at_ms
     return transaction.reference, transaction.reason, warehouses, life_ms
 
 
@@ -70,7 +86,11 @@ def _wanted_by(command: Command | None, names: Names) -> object:
         case Release():
             return "", command.reason, [], 0
         case Fulfill():
-            return command.reference, "", [], 0
+            return command.reference, command.reason, [], 0
+        case Amend():
+            return command.reference, command.reason, [], 0
+        case Extend() | Reacquire():
+            return command.reference, command.reason, [], command.ttl_minutes * 60_000
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
             return command.reference, command.reason, [], 0
         case Deduct() | Adjust() | Delete() | SetLevels():

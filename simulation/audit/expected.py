@@ -4,37 +4,57 @@ import re
 from collections.abc import Sequence
 from operator import attrgetter
 
-from actors.commands import Command, Confirm, CountedLine, Fulfill, Import, Line, Release
+from msgspec.structs import replace
+
+from actors.commands import (
+    Amend,
+    Command,
+    Confirm,
+    CountedLine,
+    Extend,
+    Fulfill,
+    Import,
+    Line,
+    OfReservation,
+    Reacquire,
+)
 from actors.outcomes import (
-    Alternative,
-    InsufficientStock,
-    MissingStock,
+    MoreThanReserved,
     Refusal,
+    ReservationAmended,
     ReservationConfirmed,
     ReservationExpired,
+    ReservationExtended,
     ReservationFulfilled,
     ReservationNotConfirmed,
     ReservationNotFound,
     ReservationOfOtherOrder,
+    ReservationReacquired,
     ReservationReleased,
+    ReservationWasConfirmed,
     ReservationWasFulfilled,
     ReservationWasReleased,
-    Shortage,
-    StockNotFound,
+    ShippedAlready,
 )
 from actors.queries import ListReservations
 from actors.records import ReservationRecord, StockRecord
 from actors.row_changes import Levels
 from actors.views import Availability, BasketCheck, ReservationPage
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
+from simulation.audit.amendments import unasked
 from simulation.audit.choice import Choice, choose
+from simulation.audit.refused_baskets import refusal_by
+from simulation.audit.shipments import too_much
 from simulation.audit.timeline import Timeline
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
 STATES_AFTER: dict[type, tuple[str, ...]] = {
     ReservationConfirmed: ("confirmed", "fulfilled"),  # a late retry, when it was shipped already
     ReservationReleased: ("released", "expired"),
-    ReservationFulfilled: ("fulfilled",),
+    ReservationFulfilled: ("confirmed", "fulfilled"),
+    ReservationExtended: ("active",),
+    ReservationAmended: ("active", "confirmed", "fulfilled"),
+    ReservationReacquired: ("active", "confirmed"),
 }
 
 
@@ -47,31 +67,7 @@ def refusal_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shu
     named_shut = [ClosedRow(line.variant_id, line.warehouse_id) for line in lines if line.warehouse_id in shut]
     if named_shut:
         return WarehouseInactive(tuple(dict.fromkeys(named_shut)))
-    free = open_of(everything, shut)
-    choices = chosen(lines, everything, shut)
-    if all(choice.fits for choice in choices):
-        return None
-    missing: list[MissingStock] = []
-    short: dict[tuple[str, str], Shortage] = {}
-    for line, choice in zip(lines, choices, strict=True):
-        if not choice.found:
-            lacks = MissingStock(line.variant_id, line.warehouse_id, elsewhere(free, line.variant_id, ""))
-            missing += [lacks] if lacks not in missing else []
-        elif not choice.fits:
-            key = (line.variant_id, choice.warehouse_id)
-            asked = [a.quantity for a, p in zip(lines, choices, strict=True) if (a.variant_id, p.warehouse_id) == key]
-            short[key] = Shortage(*key, sum(asked), choice.available, elsewhere(free, *key))
-    shortages = tuple(short.values())
-    if not missing:
-        return InsufficientStock(shortages)
-    first = missing[0]
-    return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(missing[1:]), shortages)
-
-
-def elsewhere(free: dict[str, dict[str, int]], variant: str, warehouse: str) -> tuple[Alternative, ...]:
-    """The five other warehouses with the most of a variant."""
-    ranked = sorted((-pieces, place) for place, pieces in free.get(variant, {}).items() if place != warehouse)
-    return tuple(Alternative(place, -pieces) for pieces, place in ranked[:5] if pieces)
+    return refusal_by(lines, open_of(everything, shut), chosen(lines, everything, shut))
 
 
 def open_of(everything: dict[str, dict[str, int]], shut: Shut) -> dict[str, dict[str, int]]:
@@ -105,25 +101,33 @@ def check_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut:
     return BasketCheck(all(line.fits for line in found), tuple(found))
 
 
-def is_refused(
-    request: Confirm | Release | Fulfill, answer: object, record: ReservationRecord | None, answered_ms: int
-) -> bool:
+def is_refused(request: OfReservation, answer: object, record: ReservationRecord | None, answered_ms: int) -> bool:
     """Whether this answer refuses a reservation that stands so."""
     match answer:
         case ReservationNotFound():
             return record is None
         case ReservationOfOtherOrder():
             return record is not None and isinstance(request, Confirm) and record.order_id != request.order_id
-        case ReservationExpired():
+        case ReservationExpired() if not isinstance(request, Reacquire):
             return record is not None and (
                 record.state == "expired" or (record.state == "active" and record.expires_at_ms <= answered_ms)
             )
         case ReservationWasReleased():
             return record is not None and record.state == "released"
         case ReservationWasFulfilled():
-            return record is not None and record.state == "fulfilled" and not isinstance(request, Confirm)
+            is_over = record is not None and record.state == "fulfilled"
+            is_repeated = isinstance(request, Confirm) or (isinstance(request, Fulfill) and not request.lines)
+            return is_over and not is_repeated
         case ReservationNotConfirmed():
-            return record is not None and record.state == "active"
+            return record is not None and record.state == "active" and isinstance(request, Fulfill)
+        case ReservationWasConfirmed():
+            return record is not None and record.state == "confirmed" and isinstance(request, Extend)
+        case ShippedAlready(rows=rows):
+            is_open = record is not None and record.state in ("active", "confirmed")
+            return is_open and isinstance(request, Amend) and bool(rows) and rows == unasked(request, record)
+        case MoreThanReserved(rows=rows):
+            is_open = record is not None and record.state == "confirmed"
+            return is_open and isinstance(request, Fulfill) and bool(rows) and rows == too_much(request, record)
         case _:
             return False
 
@@ -179,3 +183,27 @@ def page_of(reservations: Sequence[ReservationRecord], query: ListReservations) 
         count -= 1
     has_more = count < len(reservations)
     return ReservationPage(tuple(reservations[:count]), reservations[count - 1].reservation_id if has_more else "")
+
+
+def sifted_page(everyone: Sequence[ReservationRecord], query: ListReservations) -> ReservationPage:
+    """The page of what is found by looking at some of these, newest first.
+
+    Args:
+        everyone: all that the organization or the order has: of the state that is asked for or, with a variant, of any.
+    """
+    looked = [one for one in everyone if not query.variant_id or query.variant_id in {i.variant_id for i in one.items}]
+    looked = looked[: query.looked_max]
+    found = [one for one in looked if _is_wanted(one, query)]
+    page = page_of(found, query)
+    if page.next_before or len(looked) < query.looked_max:
+        return page
+    return replace(page, next_before=looked[-1].reservation_id)
+
+
+def _is_wanted(one: ReservationRecord, query: ListReservations) -> bool:
+    if query.state not in (None, one.state) or one.created_at_ms < query.created_after_ms:
+        return False
+    if query.created_before_ms and one.created_at_ms >= query.created_before_ms:
+        return False
+    rows = [(item.variant_id, item.warehouse_id) for item in one.items]
+    return any(query.variant_id in ("", row[0]) and query.warehouse_id in ("", row[1]) for row in rows)

@@ -6,9 +6,10 @@ from actors.commands import Line
 from actors.outcomes import Shortage
 from actors.queries import ExplainBasket
 from actors.views import ExplainedLine, Explanation, Why
-from simulation.audit.expected import chosen, elsewhere, open_of
+from simulation.audit.expected import chosen, open_of
 from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
+from simulation.audit.refused_baskets import elsewhere
 from simulation.audit.replay import Replay
 
 

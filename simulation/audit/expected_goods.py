@@ -22,7 +22,8 @@ from actors.outcomes import (
     TooLargeRow,
 )
 from actors.records import Delta, StockKey, StockRecord, Transaction
-from simulation.audit.expected import elsewhere, refusal_of
+from simulation.audit.expected import refusal_of
+from simulation.audit.refused_baskets import elsewhere
 
 Row = tuple[str, str]  # variant and warehouse
 At = Callable[[Row], StockRecord | None]

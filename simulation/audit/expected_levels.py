@@ -10,9 +10,9 @@ from actors.records import StockKey, StockRecord
 from actors.views import StockPage, StockView
 from actors.warehouse_commands import LevelsLine, SetLevels
 from actors.warehouse_outcomes import DisagreeingLevels, LevelsDisagree, LevelsSet
-from simulation.audit.expected import elsewhere
 from simulation.audit.explain_goods import at_its_place
 from simulation.audit.history import Operation
+from simulation.audit.refused_baskets import elsewhere
 from simulation.audit.replay import Replay
 from simulation.audit.wrong import Wrong
 

@@ -4,28 +4,30 @@ from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
+from msgspec.structs import replace
+
 from actors.commands import (
     Adjust,
+    Amend,
     Announce,
     Command,
     Confirm,
     Deduct,
     Delete,
     Expire,
+    Extend,
     Fulfill,
     GoodsCommand,
     Import,
     Line,
+    Reacquire,
     Receive,
     Release,
     Reserve,
 )
 from actors.outcomes import (
     InsufficientStock,
-    ReservationConfirmed,
     ReservationExists,
-    ReservationFulfilled,
-    ReservationReleased,
     StockDeducted,
     StockDeleted,
     StockImported,
@@ -36,12 +38,15 @@ from actors.queries import (
     CheckBasket,
     ExplainBasket,
     FindStock,
+    GetReservation,
     GetStock,
     GetTransfer,
+    HistoryQuery,
     ListReservations,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
@@ -49,31 +54,38 @@ from actors.views import ReservationPage, StockPage, StockRows, StockView
 from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit import explain_goods as goods
 from simulation.audit.expected import (
-    STATES_AFTER,
     STATES_OF_A_REPEAT,
     check_of,
     chosen,
-    is_refused,
     lines_asked,
     page_of,
     refusal_of,
+    sifted_page,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
+from simulation.audit.explain_history import history_of
+from simulation.audit.explain_reservations import ReservationMoves
 from simulation.audit.explain_sites import SiteExplainer
-from simulation.audit.hints import freed_at_ms
 from simulation.audit.history import Operation
+from simulation.audit.places import Places
 from simulation.audit.positions import Explains
-from simulation.audit.replay import items_asked
-from simulation.audit.timeline import Timeline
+from simulation.audit.replay import Replay, items_asked
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(SiteExplainer):
+class Explainer(Places, SiteExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
         replay: the journal.
     """
+
+    def __init__(self, replay: Replay) -> None:
+        super().__init__(replay)
+        self._reservation_moves = ReservationMoves(replay)
+
+    def __repr__(self) -> str:
+        return f"<Explainer of {self._replay!r}>"
 
     def query(self, operation: Operation, query: AnyQuery, low: int, high: int) -> int:
         """The position of an answer to a question.
@@ -82,7 +94,10 @@ class Explainer(SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        lsns, explains = self._query(operation, query, answer)
+        if isinstance(query, HistoryQuery):
+            lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)
+        else:
+            lsns, explains = self._query(operation, query, answer)
         return self._smallest(lsns, explains, low, high, "G4", answer)
 
     def command(self, operation: Operation, command: Command, low: int, high: int) -> int:
@@ -95,8 +110,8 @@ class Explainer(SiteExplainer):
         match command:
             case Reserve():
                 return self._explain_reserve(operation, command, answer, low, high)
-            case Confirm() | Release() | Fulfill():
-                return self._explain_move(operation, command, answer, low, high)
+            case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
+                return self._reservation_moves.command(operation, command, answer, low, high)
             case Receive() | Announce() | Deduct() | Adjust():
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
@@ -174,24 +189,6 @@ class Explainer(SiteExplainer):
             return answer.shortages == expected.shortages and self._is_hinted(operation, request, answer, high, lsn)
         return answer == expected
 
-    def _is_hinted(
-        self, operation: Operation, request: Reserve, answer: InsufficientStock, high: int, lsn: int
-    ) -> bool:
-        """Whether the answer says when expiries will have freed enough, as this state foresees it."""
-        since_lsn, earliest_ms, latest_ms = operation.hints_since_lsn, operation.asked_ms, operation.answered_ms
-        if request.request_id:  # `high` is where the refusal was remembered, perhaps by another server
-            earliest_ms = latest_ms = self._replay.transactions[high - 1].at_ms
-            since_lsn = since_lsn if since_lsn < high else -1
-        freed_ms = freed_at_ms(self._replay, request.organization_id, answer.shortages, lsn)
-        if not answer.retry_after_ms:
-            return freed_ms is None or since_lsn < 0
-        if freed_ms is None:
-            return False
-        if since_lsn < 0:  # not all that will expire was known
-            return answer.retry_after_ms >= freed_ms - latest_ms
-        soonest_ms = max(1, freed_ms - latest_ms)
-        return soonest_ms <= answer.retry_after_ms <= max(1, freed_ms - earliest_ms)
-
     def _is_repeated(self, operation: Operation, request: Reserve, latest: ReservationRecord) -> bool:
         """Whether this is the basket of an order that was shipped, and the service still knows it."""
         return (
@@ -213,36 +210,6 @@ class Explainer(SiteExplainer):
             if list(taken) == [choice.warehouse_id for choice in chosen(lines, *state)]:
                 return
         raise Wrong("G4", f"got goods from {taken!r}: these are not the warehouses that the contract names", lsn)
-
-    def _explain_move(
-        self, operation: Operation, request: Confirm | Release | Fulfill, answer: object, low: int, high: int
-    ) -> int:
-        timeline = self._replay.reservations.get((request.organization_id, request.reservation_id))
-        match answer:
-            case ReservationConfirmed(record) | ReservationReleased(record) | ReservationFulfilled(record):
-                if (record.organization_id, record.reservation_id) != (request.organization_id, request.reservation_id):
-                    raise Wrong("G11", f"got another's reservation: {record!r}")
-                timeline = self._timeline(record, high)
-                legal = record.state in STATES_AFTER[type(answer)]
-                if isinstance(request, Confirm):
-                    legal = legal and record.order_id == request.order_id
-
-                def is_so(lsn: int) -> bool:
-                    assert timeline is not None
-                    return legal and timeline.at(lsn) == record
-
-                return self._smallest([timeline.lsns], is_so, low, high, "G4", answer)
-
-        def refuses(lsn: int) -> bool:
-            record = timeline.at(lsn) if timeline is not None else None
-            if is_refused(request, answer, record, operation.answered_ms):
-                return True
-            # As if it had never been; an actor in memory may still answer as before.
-            return is_refused(request, answer, None, operation.answered_ms) and self._is_moved(
-                request.organization_id, request.reservation_id, operation.moves
-            )
-
-        return self._smallest([timeline.lsns] if timeline else [], refuses, low, high, "G4", answer)
 
     def _explain_goods(self, operation: Operation, request: GoodsCommand, answer: object, low: int, high: int) -> int:
         replay, organization = self._replay, request.organization_id
@@ -293,9 +260,7 @@ class Explainer(SiteExplainer):
             lsns, partial(goods.is_rejected, rows, request, answer, levels=replay.levels), low, high, "G5", answer
         )
 
-    # ---- queries ----------------------------------------------------------------------------------------------------
-
-    def _query(self, operation: Operation, query: AnyQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
+    def _query(self, operation: Operation, query: StateQuery, answer: object) -> tuple[list[Sequence[int]], Explains]:
         replay, organization = self._replay, query.organization_id
         match query:
             case CheckBasket(lines=lines):
@@ -342,16 +307,20 @@ class Explainer(SiteExplainer):
                 def is_list(lsn: int) -> bool:
                     assert isinstance(answer, ReservationPage)
                     for moves in range(operation.moves_begun, operation.moves + 1):
-                        records = self._reservations(query, lsn, moves)
-                        if answer == page_of(records, query):
+                        if answer == self._page(query, lsn, moves):
                             return True
                     return False
 
                 return [replay.reservation_lsns.get(organization, [])], is_list
+            case GetReservation():
+                return self._reservation_moves.found(query, answer)
 
-    def _is_moved(self, organization_id: str, reservation_id: str, moves: int) -> bool:
-        """Whether the reservation was gone after this number of moves."""
-        return 0 < self._replay.moved.get((organization_id, reservation_id), 0) <= moves
+    def _page(self, query: ListReservations, lsn: int, moves: int) -> ReservationPage:
+        if not (query.variant_id or query.warehouse_id or query.created_after_ms or query.created_before_ms):
+            return page_of(self._reservations(query, lsn, moves), query)
+        asked = replace(query, state=None if query.variant_id else query.state, limit=2**31)
+        everyone = self._reservations(asked, lsn, moves)
+        return sifted_page(everyone, query)
 
     def _reservations(self, query: ListReservations, lsn: int, moves: int) -> list[ReservationRecord]:
         found = []
@@ -375,11 +344,3 @@ class Explainer(SiteExplainer):
 
     def _views(self, keys: Sequence[StockKey], lsn: int) -> tuple[StockView, ...]:
         return tuple(StockView(one, self._replay.warehouses.name_at(one.key, lsn)) for one in self._records(keys, lsn))
-
-    def _timeline(self, record: ReservationRecord, high: int) -> Timeline[ReservationRecord]:
-        timeline = self._replay.reservations.get((record.organization_id, record.reservation_id))
-        if timeline is None:
-            raise Wrong("G3", f"got {record!r}, of which the journal has nothing")
-        if timeline.first_lsn > high:
-            raise Wrong("G3", f"was answered at LSN {high}, but {record.reservation_id} came later", timeline.first_lsn)
-        return timeline

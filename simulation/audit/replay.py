@@ -13,7 +13,6 @@ from actors.records import (
     OrderKey,
     RequestKey,
     RequestRecord,
-    ReservationItem,
     ReservationRecord,
     StockKey,
     StockRecord,
@@ -21,8 +20,10 @@ from actors.records import (
     VariantKey,
 )
 from actors.row_changes import Levels
+from simulation.audit.amendments import why_no_rebooking
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.legal_goods import is_legal, levels_of, why_no_deletion, why_no_successor
+from simulation.audit.legal_moves import deltas_of, why_no_move
 from simulation.audit.replayed_transfers import ReplayedTransfers
 from simulation.audit.replayed_warehouses import ReplayedWarehouses
 from simulation.audit.timeline import Timeline
@@ -48,6 +49,7 @@ class Replay:
     Args:
         transactions: the journal.
         quiet_since_ms: from this service time on nothing went wrong, so expiry has no excuse.
+        kept_ms: for how long what is over may be taken again; None: for ever.
         moves: what housekeeping took away. The states stay whole: an actor in memory may answer with what is gone.
         levels: those of a row that is made without a word about them.
     """
@@ -57,6 +59,7 @@ class Replay:
         transactions: Sequence[Transaction],
         quiet_since_ms: int,
         moves: Sequence[Move] = (),
+        kept_ms: int | None = None,
         levels: Levels = Levels(),  # noqa: B008 - immutable
     ) -> None:
         self.transactions = transactions
@@ -72,6 +75,7 @@ class Replay:
         self.latest: dict[OrderKey, Timeline[str]] = {}
         self.requests: dict[RequestKey, list[tuple[int, RequestRecord]]] = {}  # again where one was forgotten
         self.moves = moves
+        self.kept_ms = kept_ms
         self.moved: dict[tuple[str, str], int] = {}  # by which move a reservation went, counted from 1
         self._forgotten: dict[RequestKey, None] = {}
         self._moves_replayed = 0
@@ -153,7 +157,7 @@ class Replay:
     def _apply(self, transaction: Transaction) -> None:
         deltas = self._apply_changes(transaction)
         match transaction.kind:
-            case "reserve" | "confirm" | "release" | "expire" | "fulfill":
+            case "reserve" | "confirm" | "release" | "expire" | "fulfill" | "extend" | "amend" | "reacquire":
                 self._apply_reservation(transaction, deltas)
             case "receive" | "announce" | "deduct" | "adjust" | "levels":
                 if not is_legal(transaction.kind, list(deltas.values())):
@@ -251,7 +255,7 @@ class Replay:
             and (earlier.organization_id, earlier.reservation_id) not in self.moved
         ):
             self._wrong("G6", f"{reservation.order} was shipped as {earlier.reservation_id} and reserves again")
-        if deltas != _deltas_of(reservation.organization_id, reservation.items, -1, 1):
+        if deltas != deltas_of(reservation, -1, 1):
             self._wrong("G2", f"{reservation.reservation_id} takes {deltas}, not what its items say")
         left: dict[StockKey, int] = {change.before.key: change.before.available for change in transaction.changes}
         for item in reservation.items:
@@ -274,25 +278,37 @@ class Replay:
         if before is None:
             self._wrong("G8", f"{reservation.reservation_id} was never made")
             return
-        legal = {
-            "confirm": ("confirmed", ("active",)),
-            "release": ("released", ("active", "confirmed")),
-            "expire": ("expired", ("active",)),
-            "fulfill": ("fulfilled", ("confirmed",)),
-        }
-        becomes, begins = legal[transaction.kind]
-        if reservation.state != becomes or before.state not in begins:
-            self._wrong("G8", f"{transaction.kind} moves {reservation.reservation_id} from {before.state}")
-        wanted_record = replace(before, state=becomes, ended_at_ms=transaction.at_ms, reason=transaction.reason)
-        if transaction.kind == "confirm":
-            wanted_record = replace(before, state=becomes, confirmed_at_ms=transaction.at_ms)
-        if reservation != wanted_record:
-            self._wrong("G8", f"{transaction.kind} makes {reservation}, not {wanted_record}")
+        if transaction.kind in ("amend", "reacquire"):
+            self._rebook(transaction, before, reservation, deltas)
+            return
+        for why in why_no_move(transaction, before, reservation, deltas):
+            self._wrong("G8", why)
         self._check_time(transaction, before)
-        back = {"confirm": (0, 0), "fulfill": (0, -1)}.get(transaction.kind, (1, -1))
-        wanted = _deltas_of(reservation.organization_id, before.items, *back) if back != (0, 0) else {}
-        if deltas != wanted:
-            self._wrong("G8", f"{transaction.kind} of {reservation.reservation_id} moves {deltas}, not {wanted}")
+
+    def _rebook(
+        self,
+        transaction: Transaction,
+        before: ReservationRecord,
+        after: ReservationRecord,
+        deltas: dict[StockKey, Delta],
+    ) -> None:
+        def stood(key: StockKey) -> StockRecord | None:
+            return self.rows[key].at(self._lsn - 1) if key in self.rows else None
+
+        for guarantee, why in why_no_rebooking(transaction, before, after, deltas, stood):
+            self._wrong(guarantee, why)
+        for item in after.items:
+            key = StockKey(after.organization_id, item.variant_id, item.warehouse_id)
+            self.reservations_of_row.setdefault(key, {})[after.reservation_id] = None
+        if transaction.kind == "amend":
+            self._check_time(transaction, before)
+            return
+        earlier = self.latest_at(after.order, self._lsn)
+        if earlier is not None and earlier.holds_stock:
+            self._wrong("G6", f"{after.order} holds {earlier.reservation_id} and takes {after.reservation_id} again")
+        if (after.organization_id, after.reservation_id) in self.moved:
+            self._wrong("G3", f"{after.reservation_id} is taken again after it was moved out")
+        self.latest.setdefault(after.order, Timeline()).put(self._lsn, after.reservation_id)
 
     def _check_time(self, transaction: Transaction, before: ReservationRecord) -> None:
         late_ms = transaction.at_ms - before.expires_at_ms
@@ -344,13 +360,3 @@ class Replay:
 def items_asked(reservation: ReservationRecord) -> list[tuple[str, str, int]]:
     """What a reservation was asked for, sorted."""
     return sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
-
-
-def _deltas_of(
-    organization_id: str, items: Sequence[ReservationItem], available: int, reserved: int
-) -> dict[StockKey, Delta]:
-    pieces: dict[StockKey, int] = {}
-    for item in items:
-        key = StockKey(organization_id, item.variant_id, item.warehouse_id)
-        pieces[key] = pieces.get(key, 0) + item.quantity
-    return {key: Delta(available * n, reserved * n) for key, n in pieces.items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from actors.records import StockKey, Transaction, WarehouseRecord
 from simulation.audit.timeline import Timeline, between
 
-TAKING = ("reserve", "deduct")
+TAKING = ("reserve", "deduct", "amend", "reacquire")
 
 
 class ReplayedWarehouses:
@@ -23,6 +23,11 @@ class ReplayedWarehouses:
         """Follow an entry. Gives what is wrong with it."""
         if transaction.kind in TAKING:
             yield from self._taken_from_closed(transaction)
+        transfer = transaction.transfer if transaction.kind == "ship_transfer" else None
+        if transfer is not None and transfer.to_warehouse_id in self.closed_at(
+            transfer.organization_id, transaction.lsn
+        ):
+            yield f"{transfer.transfer_id} is shipped to {transfer.to_warehouse_id}, which is not active"
         for warehouse in transaction.warehouses:
             organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
             timeline = self._records.setdefault(organization_id, {}).setdefault(warehouse_id, Timeline())
@@ -36,7 +41,7 @@ class ReplayedWarehouses:
     def _taken_from_closed(self, transaction: Transaction) -> Iterator[str]:
         for change in transaction.changes:
             key = change.after.key
-            if key.warehouse_id in self.closed_at(key.organization_id, transaction.lsn):
+            if change.delta.available < 0 and key.warehouse_id in self.closed_at(key.organization_id, transaction.lsn):
                 yield f"{transaction.kind} takes from {key}, whose warehouse is not active"
 
     def at(self, organization_id: str, lsn: int) -> list[WarehouseRecord]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from actors.records import ReservationRecord, StockRecord, Transaction
+from simulation.disks.expected_entries import ENTRY_COLUMNS, entries_of
 from storage.sql.instants import ms_to_text
 
 Row = tuple[Any, ...]
@@ -24,7 +25,7 @@ _COLUMNS = {
     ),
     "reservation_item": (
         *("organization_id", "reservation_id", "line", "variant_id", "warehouse_id", "requested_warehouse_id"),
-        *("stock_id", "quantity", "stock_before", "stock_after"),
+        *("stock_id", "quantity", "stock_before", "stock_after", "fulfilled"),
     ),
     "stock_movement": (
         *("lsn", "position", "at", "kind", "organization_id", "variant_id", "warehouse_id"),
@@ -32,6 +33,7 @@ _COLUMNS = {
         *(f"{state}_after" for state in STATES),
         *("reference", "reason", "reservation_id", "order_id"),
     ),
+    "journal_entry": ENTRY_COLUMNS,
     "transfer": (
         *("organization_id", "transfer_id", "from_warehouse_id", "to_warehouse_id", "state", "shipped_at", "ended_at"),
         "lsn",
@@ -49,19 +51,26 @@ def columns_of(table: str) -> tuple[str, ...]:
 
 
 def tables_of(
-    journal: Sequence[Transaction], moved: Collection[tuple[str, str]] = (), movements_moved: int = 0
+    journal: Sequence[Transaction],
+    moved: Collection[tuple[str, str]] = (),
+    movements_moved: int = 0,
+    entries_moved: int = 0,
 ) -> dict[str, set[Row]]:
     """Every table's rows after a journal, from its first transaction on.
 
     Args:
         moved: reservations that went to the archive.
         movements_moved: how many lines of the ledger went there.
+        entries_moved: how many rows of the journal went there.
 
     Returns:
         The rows by table; of requests only the last answer under each key.
     """
     movements = [row for transaction in journal for row in _movements(transaction)]
+    entries = entries_of(journal)
     tables = {
+        "journal_entry": set(entries[entries_moved:]),
+        "journal_entry_archive": set(entries[:entries_moved]),
         "warehouse": _last(_warehouses(journal), keys=2),
         "stock": {_stock(record) for record in _last_records(journal) if record.exists},
         "stock_movement": set(movements[movements_moved:]),
@@ -113,13 +122,14 @@ def _movements(transaction: Transaction) -> Iterator[Row]:
 
 
 def _reservations(journal: Sequence[Transaction]) -> dict[tuple[str, str], tuple[ReservationRecord, int]]:
-    """Each reservation as it stands, and the LSN at which it was made."""
+    """Each reservation as it stands, and the LSN at which it was made or taken again."""
     found: dict[tuple[str, str], tuple[ReservationRecord, int]] = {}
     for transaction in journal:
         reservation = transaction.reservation
         if reservation is not None:
             key = (reservation.organization_id, reservation.reservation_id)
-            made_lsn = found[key][1] if key in found else transaction.lsn
+            is_made = key not in found or transaction.kind == "reacquire"
+            made_lsn = transaction.lsn if is_made else found[key][1]
             found[key] = (reservation, made_lsn)
     return found
 
@@ -134,7 +144,7 @@ def _reservation(reservation: ReservationRecord, made_lsn: int) -> Row:
 def _items(reservation: ReservationRecord) -> Iterator[Row]:
     for line, item in enumerate(reservation.items):
         where = (item.variant_id, item.warehouse_id, item.requested_warehouse_id, item.stock_id)
-        pieces = (item.quantity, item.stock_before, item.stock_after)
+        pieces = (item.quantity, item.stock_before, item.stock_after, item.fulfilled)
         yield (reservation.organization_id, reservation.reservation_id, line, *where, *pieces)
 
 

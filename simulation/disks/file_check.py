@@ -18,7 +18,7 @@ def check_file(connection: Connection, disk: WatchedDisk) -> str:
     said = str(connection.execute(text("PRAGMA integrity_check")).scalar())
     wrong = [] if said == "ok" else [said]
     wrong += [found.sentence for found in audit(connection).disagreements]
-    for table, wanted in tables_of(disk.transactions, disk.moved, disk.movements_moved).items():
+    for table, wanted in tables_of(disk.transactions, disk.moved, disk.movements_moved, disk.entries_moved).items():
         if table == "request":
             wanted = {row for row in wanted if RequestKey(*row[:2]) in disk.requests}
         found = connection.execute(text(f"SELECT {', '.join(columns_of(table))} FROM {table}"))

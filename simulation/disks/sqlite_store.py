@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -23,7 +25,8 @@ from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import reads, stock_reads, transfer_reads
+from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
@@ -41,7 +44,7 @@ class SqliteStore(FaultyStore):
     async def _after(self, operation: str) -> None:
         if operation == "open":
             self.disk.file.database.reopen()
-            found = self.disk.file.database.take_over(self._name)
+            found = replace(self.disk.file.database.take_over(self._name), database_id="")  # each file has its own
             wanted = Ownership(self.disk.epoch, self.disk.last_lsn, self.disk.last_at_ms)
             self._compare("open", found, wanted)
         await super()._after(operation)
@@ -109,6 +112,11 @@ class SqliteStore(FaultyStore):
         find = partial(reads.find_reservation, organization_id=organization_id, reservation_id=reservation_id)
         return await self._ask("find_reservation", wanted, find)
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        wanted = await super().load_reservation(organization_id, reservation_id)
+        load = partial(reads.load_reservation, organization_id=organization_id, reservation_id=reservation_id)
+        return await self._ask("load_reservation", wanted, load)
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         wanted = await super().load_request(key)
         return await self._ask("load_request", wanted, partial(reads.load_request, key=key))
@@ -152,4 +160,19 @@ class SqliteStore(FaultyStore):
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
         wanted = await super().list_reservations(query)
-        return await self._ask("list_reservations", wanted, partial(reads.list_reservations, query=query))
+        return await self._ask("list_reservations", wanted, partial(list_page, query=query))
+
+    # Pages of the past may be cut elsewhere than the model cuts them: the auditor judges what is in them.
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        await super().list_movements(query)
+        return self.disk.file.database.read(partial(history_reads.list_movements, query=query))
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        wanted = await super().stock_at(query)
+        return await self._ask("stock_at", wanted, partial(history_reads.stock_at, query=query))
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        await super().read_changes(organization_id, after, rows_max)
+        read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
+        return self.disk.file.database.read(read)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from actors.records import RequestKey, ReservationRecord
+from simulation.disks.entry_owners import owners_of
 from storage.memory_store import Disk, ReservationKey
 from storage.store import MovedOut
 
@@ -22,6 +23,7 @@ class Move(Struct, frozen=True):
         requests: the idempotency keys that the service forgot.
         reservations: those that went, as the disk had them.
         movements: how many lines of the ledger went.
+        entries: how many rows of the journal went.
     """
 
     lsn: int
@@ -29,6 +31,7 @@ class Move(Struct, frozen=True):
     requests: tuple[RequestKey, ...]
     reservations: tuple[ReservationRecord, ...]
     movements: int
+    entries: int = 0
 
 
 class WatchedDisk(Disk):
@@ -39,7 +42,9 @@ class WatchedDisk(Disk):
         self.moves: list[Move] = []
         self.moved: dict[ReservationKey, ReservationRecord] = {}
         self.movements_moved = 0
+        self.entries_moved = 0
         self.old_ms: Callable[[], int] = lambda: 0  # what was over before this service time may go
+        self._entries_to = (0, 0)  # the journal's new beginning: a place in it, and one among its owners
         self._moved_to = (0, 0)  # the ledger's new beginning: a place in the journal, and one among its changes
 
     def __repr__(self) -> str:
@@ -55,11 +60,13 @@ class WatchedDisk(Disk):
         moved = super().move_out(before_ms, rows_max)
         movements = self._move_movements(before_ms, rows_max - moved.rows)
         moved = MovedOut(moved.requests, moved.reservations, moved.items, moved.movements + movements)
+        entries = self._move_entries(before_ms, rows_max - moved.rows)
+        moved = MovedOut(moved.requests, moved.reservations, moved.items, moved.movements, entries)
         if moved.rows:
             gone = {key: one for key, one in reservations.items() if key not in self.reservations}
             forgotten = tuple(key for key in requests if key not in self.requests)
             self.moved.update(gone)
-            self.moves.append(Move(self.last_lsn, self.old_ms(), forgotten, tuple(gone.values()), movements))
+            self.moves.append(Move(self.last_lsn, self.old_ms(), forgotten, tuple(gone.values()), movements, entries))
         return moved
 
     def _move_movements(self, before_ms: int, rows_max: int) -> int:
@@ -72,3 +79,26 @@ class WatchedDisk(Disk):
         self._moved_to = place, position
         self.movements_moved += count
         return count
+
+    def _move_entries(self, before_ms: int, rows_max: int) -> int:
+        """Rows of the journal that are old, up to the transaction that still has a line in the ledger."""
+        first_line_lsn, count = self._first_line_lsn, 0
+        while count < rows_max and self._entries_to[0] < len(self.transactions):
+            place, owner = self._entries_to
+            one = self.transactions[place]
+            if one.at_ms >= before_ms or one.lsn >= first_line_lsn:
+                break
+            count += 1
+            self._entries_to = (place, owner + 1) if owner + 1 < len(owners_of(one)) else (place + 1, 0)
+        self.entries_moved += count
+        return count
+
+    @property
+    def _first_line_lsn(self) -> int:
+        """Of the first line that is left in the ledger."""
+        place, position = self._moved_to
+        for one in self.transactions[place:]:
+            if position < len(one.changes):
+                return one.lsn
+            position = 0
+        return self.last_lsn + 1

@@ -12,8 +12,10 @@ from msgspec import Struct
 
 from simulation.planted import (
     bugs_of_goods,
+    bugs_of_history,
     bugs_of_levels,
     bugs_of_memory,
+    bugs_of_reservations,
     bugs_of_rules,
     bugs_of_storage,
     bugs_of_transfers,
@@ -32,6 +34,8 @@ _CATALOGUES = (
     bugs_of_values,
     bugs_of_memory,
     bugs_of_goods,
+    bugs_of_history,
+    bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,
     bugs_of_transfers,

@@ -244,14 +244,11 @@ def expiry_not_woken() -> Patches:
 
 @bug("goods that were shipped come back", "G8")
 def shipped_goods_come_back() -> Patches:
-    right = actors.basket.giving_back
-    return [
-        (
-            actors.order_actor,
-            "giving_back",
-            lambda items, variants, *, shipped: right(items, variants, shipped=False),
-        )
-    ]
+    def all_back(before: Any, after: Any, variants: Any) -> Any:
+        return [(row, Delta(-delta.reserved, delta.reserved)) for row, delta in right(before, after, variants)]
+
+    right: Any = actors.basket.moving
+    return [(actors.order_actor, "moving", all_back)]
 
 
 @bug("what an import leaves unchanged is let go before the decision", "G2", "G4", "G8")

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 import actors.order_actor
+import actors.order_history
 import supervisor.transactions.importing
 from actors.basket import with_hint
 from actors.outcomes import ImportRejected
@@ -117,7 +118,7 @@ def hint_from_another_moment() -> Patches:
     def hint(refusal: Any, organization_id: str, now_ms: int, freed_at_ms: Any) -> Any:
         return with_hint(refusal, organization_id, now_ms - now_ms % 60_000, freed_at_ms)
 
-    return [(actors.order_actor, "with_hint", hint)]
+    return [(actors.order_history, "with_hint", hint)]
 
 
 @bug("no hint is given though the next expiry would free enough", "G5")

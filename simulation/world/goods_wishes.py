@@ -23,6 +23,7 @@ class Assortment(Protocol):
     organizations: list[str]
     variants: list[str]
     warehouses: list[str]
+    created_ms: list[int]  # of reservations
 
 
 def delivery(shop: Assortment, random: Random, name: str) -> Receive:

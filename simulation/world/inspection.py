@@ -17,6 +17,7 @@ import supervisor.transactions.journal
 from actors.order_actor import OrderActor
 from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
+from simulation.faults import LATE_S_MAX
 from simulation.world.leftovers import expiries_left, leftovers
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.stock_directory import StockDirectory
@@ -45,6 +46,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
+        mock.patch.object(supervisor.background.housekeeping, "MARGIN_MS", LATE_S_MAX * 1_000),
     ):
         yield
 

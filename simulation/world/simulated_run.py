@@ -18,8 +18,9 @@ from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule
+from simulation.world.shop import Shop
 from simulation.world.simulated_world import SimulatedWorld
-from simulation.world.workload import Client, Shop
+from simulation.world.workload import Client
 
 RUN_S_MAX = 20_000.0  # of virtual time
 STEPS_MAX = 200_000

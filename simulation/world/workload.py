@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import get_args
 
 import anyio
-from msgspec.structs import replace
 
 from actors.commands import (
+    Amend,
     Confirm,
     CountedLine,
     Deduct,
     Delete,
+    Extend,
     Fulfill,
     Import,
     Line,
@@ -22,6 +22,10 @@ from actors.outcomes import (
     MovedRow,
     ReservationConfirmed,
     ReservationExists,
+    ReservationExpired,
+    ReservationFulfilled,
+    ReservationReacquired,
+    ReservationReleased,
     StockDeducted,
     StockImported,
     StockReceived,
@@ -30,21 +34,15 @@ from actors.outcomes import (
 from actors.queries import (
     CheckBasket,
     ExplainBasket,
-    FindStock,
+    GetReservation,
     GetStock,
-    ListReservations,
     ListStock,
-    ListTransfers,
-    ListWarehouses,
 )
-from actors.records import ReservationRecord, ReservationState, StockKey, StockRecord
+from actors.records import ReservationRecord, StockRecord
 from actors.transfer_commands import ShipTransfer
-from actors.transfer_outcomes import TransferReceived, TransferShipped, WarehouseNotFound
-from actors.transfer_records import TransferRecord
-from actors.views import ReservationPage, StockPage, TransferPage, WarehousePage
+from actors.transfer_outcomes import WarehouseNotFound
 from actors.warehouse_outcomes import WarehouseInactive
 from simulation.audit.history import Operation, Request
-from simulation.faults import Options
 from simulation.world.count_wishes import away, counted_again, numbered
 from simulation.world.goods_wishes import (
     adjustment,
@@ -55,55 +53,16 @@ from simulation.world.goods_wishes import (
     now_and_then,
     why,
 )
+from simulation.world.history_wishes import Follower, look_back
+from simulation.world.next_pages import next_page
+from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
+from simulation.world.shop import Shop
 from simulation.world.site_wishes import site_wish
 from simulation.world.transfer_wishes import shipped_again
-
-STATES: tuple[ReservationState, ...] = get_args(ReservationState)
 
 Call = Callable[[str, Request], Awaitable[Operation]]
 SleepUntilMs = Callable[[int], Awaitable[None]]
 """Sleeps until service time is that."""
-
-
-class Shop:
-    """What all clients know: the goods, the orders, and the reservations in answers that came back."""
-
-    def __init__(self, seed: str, options: Options) -> None:
-        self.seed = seed
-        self.options = options
-        self.organizations = [f"org_{n}" for n in range(1, options.organizations + 1)]
-        self.variants = [f"var_{n}" for n in range(1, options.variants + 1)]
-        self.warehouses = [f"wh_{n}" for n in range(1, options.warehouses + 1)]
-        self.reservations: list[ReservationRecord] = []
-        self.transfers: list[TransferRecord] = []
-        self.asked: list[Request] = []
-
-    def __repr__(self) -> str:
-        goods = f"{len(self.organizations)} × {len(self.variants)} × {len(self.warehouses)}"
-        return f"<Shop {goods} reservations={len(self.reservations)} asked={len(self.asked)}>"
-
-    def opening_stock(self) -> Import:
-        """The first import: every row, perhaps without one or two that deliveries make later."""
-        random = Random(f"{self.seed}/stock")
-        lines = [
-            CountedLine(org, variant, warehouse, f"Warehouse {warehouse}", total, 0, 0, 0, 0, 0)
-            for org in self.organizations
-            for variant in self.variants
-            for warehouse in self.warehouses
-            if (total := random.randint(0, self.options.pieces)) or random.random() < 0.8
-        ] or [CountedLine("org_1", "var_1", "wh_1", "", 1, 0, 0, 0, 0, 0)]
-        return Import(tuple(numbered(lines)), "opening")
-
-    def heard(self, operation: Operation) -> None:
-        """Note an answer that came back to a client."""
-        self.asked.append(operation.request)
-        match operation.answer:
-            case StockReserved(reservation) | ReservationConfirmed(reservation):
-                self.reservations.append(reservation)
-            case TransferShipped(transfer) | TransferReceived(transfer):
-                self.transfers.append(transfer)
-            case ReservationPage(reservations):
-                self.reservations.extend(reservations[:1])
 
 
 class Client:
@@ -122,6 +81,7 @@ class Client:
         self._shop = shop
         self._call = call
         self._sleep_until_ms = sleep_until_ms
+        self._follower = Follower(shop.organizations[number % len(shop.organizations)])
         self._mine: list[ReservationRecord] = []
 
     def __repr__(self) -> str:
@@ -143,8 +103,9 @@ class Client:
             await anyio.sleep(-anyio.current_time() % options.rounds_s)
         [wish] = random.choices(_WISHES, options.wishes)
         request = wish(self, random, f"{self._name}-{number}")
-        if isinstance(request, Confirm | Release) and random.random() < options.aims_at_expiry:
+        if isinstance(request, Confirm | Release | Extend | Amend) and random.random() < options.aims_at_expiry:
             await self._wait_for_expiry(request.reservation_id, random)
+        await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
@@ -153,6 +114,14 @@ class Client:
                 both.start_soon(self._do, self._besides(request, hurry, f"{self._name}-{number}-hurry"))
         else:
             await self._do(request)
+
+    async def _ask_of_history(self, random: Random) -> None:
+        if random.random() >= self._shop.options.history:
+            return
+        query = self._follower.next_query(random)
+        self._follower.hear(query, (await self._do(query)).answer, random)
+        if random.random() < 0.3:
+            await self._do(look_back(self._shop, random, self._shop.reservations))
 
     async def _ask_of_sites(self, random: Random, number: int) -> None:
         if random.random() < self._shop.options.sites:
@@ -173,21 +142,20 @@ class Client:
     async def _do(self, request: Request) -> Operation:
         operation = await self._call(self._name, request)
         self._shop.heard(operation)
+        if (more := next_page(operation.request, operation.answer)) is not None:
+            await self._do(more)
         match operation.answer:
             case StockReserved(reservation):
                 self._mine.append(reservation)
-            case StockPage(next_key=StockKey() as key):
-                assert isinstance(operation.request, ListStock | FindStock)
-                await self._do(replace(operation.request, after=key))
-            case TransferPage(next_mark=(int(), str()) as mark):
-                assert isinstance(operation.request, ListTransfers)
-                await self._do(replace(operation.request, before=mark))
-            case WarehousePage(next_after=after) if after:
-                assert isinstance(operation.request, ListWarehouses)
-                await self._do(replace(operation.request, after=after))
-            case ReservationPage(next_before=before) if before:
-                assert isinstance(operation.request, ListReservations)
-                await self._do(replace(operation.request, before=before))
+                await self._go_on(reservation, "reserved")
+            case ReservationConfirmed(reservation):
+                await self._go_on(reservation, "confirmed")
+            case ReservationFulfilled(reservation, at_ms=at_ms):
+                await self._go_on(reservation, f"shipped at {at_ms}")
+            case ReservationExpired() if isinstance(request, Confirm):
+                await self._pay_late(request)
+            case ReservationReleased(ReservationRecord(state="expired") as record):
+                await self._pay_late(Confirm(*record.order[:1], record.reservation_id, record.order_id))
             case StockImported() if isinstance(request, Import) and not request.request_id.endswith(AGAIN):
                 # What was counted is counted once more, so that most rows are as they were.
                 random = Random(f"{self._shop.seed}/{request.request_id}")
@@ -205,6 +173,24 @@ class Client:
             case ReservationExists() if len(self._mine) % 2:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
+
+    async def _go_on(self, reservation: ReservationRecord, what: str) -> None:
+        name = f"{reservation.reservation_id}-{what}-{self._number}"
+        random = Random(f"{self._shop.seed}/{name}")
+        request, is_aimed = follow_up(reservation, self._lines(random), random, name)
+        if is_aimed:
+            await self._wait_for_expiry(reservation.reservation_id, random)
+        if request is not None:
+            await self._do(request)
+
+    async def _pay_late(self, request: Confirm) -> None:
+        """The payment came, and the time was over: its goods are wanted again, and then it is confirmed."""
+        name = f"late-{request.reservation_id}-{self._number}"
+        random = Random(f"{self._shop.seed}/{name}")
+        if random.random() < 0.5:
+            again = second_try(request.organization_id, request.reservation_id, random, name)
+            if isinstance((await self._do(again)).answer, ReservationReacquired) and random.random() < 0.6:
+                await self._do(request)
 
     async def _take_back(self, record: StockRecord, request: Request) -> None:
         """Undo what was a typing error: the goods go, and then the row."""
@@ -274,7 +260,18 @@ class Client:
         return Release(organization, reservation, f"cancelled by {name}")
 
     def _fulfill(self, random: Random, name: str) -> Request:
+        """Ship a reservation, mostly as a whole, or give it more time."""
         organization, reservation, _ = self._reservation(random)
+        what = Random(f"{self._shop.seed}/{name}/what").random()
+        if what < 0.15:
+            return extension(organization, reservation, random, f"extend-{name}")
+        if what < 0.25:
+            return second_try(organization, reservation, random, f"again-{name}")
+        known = self._shop.known(reservation)
+        if known is not None and what < 0.4:
+            return shipment(known, random, f"part-{name}")
+        if known is not None and what < 0.55:
+            return amendment(known, self._lines(random), random, f"amend-{name}")
         request_id = f"ship-{reservation}" if random.random() < 0.7 else f"ship-{name}"
         return Fulfill(organization, reservation, request_id, now_and_then(f"parcel of {request_id}"))
 
@@ -366,10 +363,9 @@ class Client:
 
     def _list_reservations(self, random: Random, name: str) -> Request:
         shop = self._shop
-        state = random.choice(STATES) if random.random() < 0.4 else None
-        order = f"order_{random.randrange(shop.options.orders)}" if random.random() < 0.3 else ""
-        lines_max = random.choice((1, 4, 1_000))
-        return ListReservations(random.choice(shop.organizations), state, order, "", random.choice((3, 100)), lines_max)
+        if Random(f"{shop.seed}/{name}/one").random() < 0.3:
+            return GetReservation(*self._reservation(random)[:2])
+        return listed(shop, random, Random(f"{shop.seed}/{name}/sifted"))
 
 
 AGAIN = "-again"

@@ -1,7 +1,6 @@
-"""Reservations: made, looked at, confirmed, released and shipped."""
+"""Reservations: made, listed, confirmed and released."""
 
 from typing import Annotated
-from uuid import uuid4
 
 from stockkeeper_client import InventoryClient, Item
 from stockkeeper_client.v1.stock_pb2 import Reservation
@@ -9,8 +8,8 @@ from stockkeeper_client.v1.stock_pb2 import Reservation
 from actors.bounds import TTL_MINUTES_MAX
 from rpc.messages.rules import NEW_ID_RULE, is_new_id
 from stockkeeper.command_line.output import Column, counted, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
-from stockkeeper.command_line.server_call import REPEATABLE, call, under_request_id
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target, whole
+from stockkeeper.command_line.server_call import REPEATABLE, call
 from stockkeeper.config import ConfigurationError
 from stockkeeper.whole_number import whole_number
 
@@ -33,6 +32,10 @@ def reservations(
     /,
     *,
     state: str = "",
+    variant: str = "",
+    warehouse: str = "",
+    created_after: str = "",
+    created_before: str = "",
     rows: RowsMax = 100,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
@@ -45,11 +48,26 @@ def reservations(
         Only this order's.
     state
         active, confirmed, fulfilled, released or expired.
+    variant
+        Only those with an item of this variant.
+    warehouse
+        Only those with an item from this warehouse.
+    created_after
+        Only those made at this time or later, as 2026-01-31T12:00:00Z.
+    created_before
+        Only those made before this time.
     """
 
     async def run(client: InventoryClient) -> int:
         found = client.stock.list_reservations(
-            organization_id, state=state, order_id=order_id, page_size=min(rows + 1, PAGE_ROWS_MAX)
+            organization_id,
+            state=state,
+            order_id=order_id,
+            variant_id=variant,
+            warehouse_id=warehouse,
+            created_after=created_after,
+            created_before=created_before,
+            page_size=min(rows + 1, PAGE_ROWS_MAX),
         )
         sentence = f"{organization_id} has no such reservation."
         shown = await print_list(found, RESERVATION_COLUMNS, _reservation_cells, rows, as_json=json, if_empty=sentence)
@@ -167,32 +185,3 @@ def release(
         return show(answer, [f"{answer.message}: {items}, {pieces} went back."], as_json=json)
 
     return call(target, run, again=REPEATABLE)
-
-
-def fulfill(
-    organization_id: str,
-    reservation_id: str,
-    /,
-    *,
-    reference: str = "",
-    request_id: RequestId = "",
-    json: Json = False,
-    target: Target = DEFAULT_TARGET,
-) -> int:
-    """Ship a confirmed reservation: its goods leave the stock.
-
-    Parameters
-    ----------
-    reference
-        The shipment's number or other paper, for the ledger.
-    """
-    request_id = request_id or str(uuid4())
-
-    async def run(client: InventoryClient) -> int:
-        answer = await client.stock.fulfill_reservation(
-            organization_id, reservation_id, reference=reference, request_id=request_id
-        )
-        items, pieces = counted(answer.items_fulfilled, "item"), counted(answer.total_quantity_fulfilled, "piece")
-        return show(answer, [f"{items}, {pieces} left at {answer.fulfilled_at}."], as_json=json)
-
-    return call(target, run, again=under_request_id(request_id))

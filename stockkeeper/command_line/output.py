@@ -49,6 +49,11 @@ def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def flush() -> None:
+    """Let a reader see what was printed. One that is gone shows itself here."""
+    sys.stdout.flush()
+
+
 def fail(sentence: str) -> int:
     """Say on stderr what went wrong. Returns the exit status 1."""
     sys.stderr.write(f"{sentence}\n")

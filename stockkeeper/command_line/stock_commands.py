@@ -5,9 +5,10 @@ from typing import Literal
 from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
-from stockkeeper.command_line.output import Column, print_list
+from stockkeeper.command_line.output import Column, print_list, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target
 from stockkeeper.command_line.server_call import call
+from stockkeeper.config import ConfigurationError
 
 PAGE_ROWS_MAX = 1_000
 
@@ -33,6 +34,7 @@ def stock(
     /,
     *,
     warehouse: str = "",
+    at: str = "",
     prefix: str = "",
     status: Status | None = None,
     alert: Alert | None = None,
@@ -48,6 +50,8 @@ def stock(
         Only this variant.
     warehouse
         Only this warehouse.
+    at
+        What the row had at this time, as 2026-01-31T12:00:00Z. Variant and warehouse must be named.
     prefix
         Only variants whose id begins so.
     status
@@ -55,8 +59,16 @@ def stock(
     alert
         Only rows at or below their minimum (critical), or else at or below their reorder point (warning).
     """
+    if at and not (variant_id and warehouse):
+        raise ConfigurationError("With --at, a variant and --warehouse name the row.")
 
     async def run(client: InventoryClient) -> int:
+        if at:
+            then = await client.stock.get_stock_at(organization_id, variant_id, warehouse, at)
+            row = then.stock_info
+            said = f"{row.available_quantity} available, {row.reserved_quantity} reserved"
+            said += f", {row.damaged_quantity} damaged, {row.in_transit_quantity} in transit"
+            return show(then, [f"{then.message}, {variant_id}@{warehouse}: {said}."], as_json=json)
         found = client.stock.list_stock(
             organization_id,
             variant_id=variant_id,

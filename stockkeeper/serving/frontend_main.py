@@ -58,7 +58,6 @@ def main() -> NoReturn:
 
 async def _run(settings: FrontendSettings) -> None:
     schedule_full_collections()
-    watch, _memory = TurnWatch(), MemoryReturn()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
     server = RpcServer(
@@ -76,6 +75,7 @@ async def _run(settings: FrontendSettings) -> None:
         sys.stderr.write(f"{error}\n")
         end_process(1)
     owner.say_listening()
+    watch, _memory = TurnWatch(), MemoryReturn()
     await owner.stop_asked.wait()
     await server.drain(LINGER_S)
     watch.stop()

@@ -70,7 +70,6 @@ def serve(config: ServeConfig) -> NoReturn:
 async def _serve_and_end(config: ServeConfig) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
-    watch, _memory = TurnWatch(), MemoryReturn()
     try:
         await _serve(config, started)
     except Exception as error:
@@ -78,7 +77,6 @@ async def _serve_and_end(config: ServeConfig) -> None:
         if explained is None:
             raise
         status = explained
-    watch.stop()
     end_process(status)  # before the loop ends, which would end its calls
 
 
@@ -103,9 +101,11 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
+                watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
+                watch.stop()
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):

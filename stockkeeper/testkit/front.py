@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 from anyio import Event
 from anyio.lowlevel import checkpoint
+from anyio.streams.memory import MemoryObjectSendStream
 
 from actors.commands import Command
 from actors.outcomes import Fact, Refused
@@ -76,6 +77,14 @@ class Front:
             for operation in operations:
                 if operation.end < 0:
                     self._history.end(operation)  # given up
+
+    async def stream(
+        self, path: str, message: bytes, metadata: Metadata, send: MemoryObjectSendStream[bytes]
+    ) -> WireReply:
+        """One RPC whose responses go to `send` as they come. Cancelling it is the caller's going away."""
+        context = _StreamContext((message,), metadata, send)
+        self._frame.serve(path, context)
+        return await context.reply()
 
 
 class _Context:
@@ -155,6 +164,17 @@ class _Context:
         self.is_over = True
         self._on_over()
         self._on_gone()
+
+
+class _StreamContext(_Context):
+    """The same of a call that has many responses, each of which waits until it is taken."""
+
+    def __init__(self, messages: Sequence[bytes], metadata: Metadata, send: MemoryObjectSendStream[bytes]) -> None:
+        super().__init__(messages, metadata)
+        self._send = send
+
+    async def write(self, message: bytes) -> None:
+        await self._send.send(message)
 
 
 class _Recorded:

@@ -1,6 +1,7 @@
 """InventoryClient itself, over a wire that is no socket."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -84,6 +85,51 @@ class InProcessConnection(Connection):
             remaining_s = ends_s - anyio.current_time()
             return await method(gathered, timeout=remaining_s, metadata=self.with_own(metadata))
 
+    async def subscribe(self, method: Any, request: Any) -> AsyncGenerator[Any, None]:
+        self._require_open()
+        async with aclosing(method(request, metadata=self.with_own(()))) as responses:
+            async for response in responses:
+                yield response
+
+    async def download(self, method: Any, request: Any, *, timeout_s: float) -> AsyncGenerator[Any, None]:
+        # Not the original: the wire knows neither retries of a stream nor its deadline.
+        self._require_open()
+        ends_s = anyio.current_time() + timeout_s
+        with guarded(self.breaker) as permit:
+            async with aclosing(self._begun(method, request, ends_s)) as responses:
+                async for response in responses:
+                    if permit is not None:
+                        permit.succeeded()
+                    yield response
+
+    async def _begun(self, method: Any, request: Any, ends_s: float) -> AsyncGenerator[Any, None]:
+        """What comes of a stream, which is begun again while it is UNAVAILABLE before anything came."""
+        retry, attempts, has_begun = self.settings.retry, 0, False
+        while True:
+            attempts += 1
+            try:
+                async with aclosing(method(request, metadata=self.with_own(()))) as responses:
+                    while (response := await _next_until(ends_s, responses)) is not None:
+                        has_begun = True
+                        yield response
+                return
+            except grpc.aio.AioRpcError as error:
+                is_last = retry is None or attempts >= retry.attempts_max
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or has_begun or is_last:
+                    raise
+            assert retry is not None
+            await anyio.sleep(min(retry.backoff_s * retry.backoff_factor ** (attempts - 1), retry.backoff_s_max))
+
+    async def pause(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+
+async def _next_until(ends_s: float, responses: AsyncGenerator[Response, None]) -> Response | None:
+    """The next response; None: there is none."""
+    with anyio.move_on_after(ends_s - anyio.current_time()):
+        return await anext(responses, None)
+    raise DEADLINE_EXCEEDED.error()
+
 
 class _Channel:
     """As much of grpc.aio.Channel as the generated stubs use."""
@@ -112,6 +158,21 @@ class _Channel:
             metadata: Metadata = (),
         ) -> Response:
             return cast(Response, await send([request], timeout=timeout, metadata=metadata))
+
+        return call
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Callable[[Request], bytes],
+        response_deserializer: Callable[[bytes], Response],
+        _registered_method: bool = False,
+    ) -> Any:
+        async def call(request: Request, *, metadata: Metadata = ()) -> AsyncGenerator[Response, None]:
+            stream = self._wire.stream(self._name, method, request_serializer(request), tuple(metadata))
+            async with aclosing(stream) as bodies:
+                async for body in bodies:
+                    yield response_deserializer(body)
 
         return call
 

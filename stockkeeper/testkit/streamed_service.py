@@ -10,9 +10,11 @@ from contextlib import suppress
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.outcomes import Fact
+from actors.records import From
 from actors.reply import Reply
 from rpc.inventory_port import Inventory
 from rpc.messages import validation
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.status import details_bytes_max
 from rpc.services.reservation_stream import Answered, fill
 from rpc.transport.transport_port import Context
@@ -30,19 +32,20 @@ class StreamedServicer:
     async def ReserveStock(
         self, request_iterator: AsyncIterator[pb.ReserveStockRequests], context: Context
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
-        bytes_max = details_bytes_max(context.invocation_metadata())
+        metadata = context.invocation_metadata()
+        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
         async for message in request_iterator:
             for streamed in message.requests:
-                reply = self._submit(streamed)
+                reply = self._submit(streamed, origin)
                 with suppress(Exception):  # the reply keeps it, and says it in its words
                     await reply.wait()
                 replies = pb.ReserveStockReplies()
                 fill(replies.replies.add(), Answered.to(streamed, reply), bytes_max)
                 yield replies
 
-    def _submit(self, streamed: pb.StreamedRequest) -> Reply[Fact]:
+    def _submit(self, streamed: pb.StreamedRequest, origin: From) -> Reply[Fact]:
         try:
-            return self._inventory.submit(validation.reserve_streamed(streamed))
+            return self._inventory.submit(attributed(validation.reserve_streamed(streamed), origin))
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             refused: Reply[Fact] = Reply()
             refused.fail(error)

@@ -5,7 +5,8 @@ What a caller sees is gRPC's: a connection that breaks is UNAVAILABLE, which the
 silence is DEADLINE_EXCEEDED, which it does not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from random import Random
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import anyio
 import grpc
 from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
 from stockkeeper_client.channel import RetryPolicy
 
 from simulation.world.simulated_server import SimulatedServer
@@ -146,6 +148,45 @@ class Wire:
         if reply.code is not grpc.StatusCode.OK:
             raise reply.error()
         return reply.body
+
+    async def stream(self, client: str, path: str, message: bytes, metadata: Metadata) -> AsyncGenerator[bytes, None]:
+        """Send a request and return what comes, until the server says that it is over, or dies.
+
+        Raises:
+            AioRpcError: it ends with an error.
+        """
+        name = f"{client} {path.rpartition('/')[2]} #{next(self._numbers)}"
+        server = self._server()
+        if server is None:
+            raise UNREACHABLE.error()
+        self._note(f"{name} is opened")
+        send, receive = anyio.create_memory_object_stream[bytes](0)
+        exchange = _Exchange()
+        self._tasks.start_soon(self._serve_stream, server, path, message, metadata, send, exchange)
+        try:
+            async for body in receive:
+                if server.is_dead:
+                    break
+                yield body
+        finally:
+            exchange.scope.cancel()
+            receive.close()
+        reply = CONNECTION_LOST if server.is_dead else exchange.reply
+        self._note(f"{name} ends with {reply.code.name}")
+        if reply.code is not grpc.StatusCode.OK:
+            raise reply.error()
+
+    async def _serve_stream(
+        self,
+        server: SimulatedServer,
+        path: str,
+        message: bytes,
+        metadata: Metadata,
+        send: MemoryObjectSendStream[bytes],
+        exchange: _Exchange,
+    ) -> None:
+        with exchange.scope, send, suppress(anyio.BrokenResourceError):  # nobody listens any more
+            exchange.reply = await self._front(server).stream(path, message, metadata, send)
 
     async def _attempts(self, call: WireCall, retry: RetryPolicy | None) -> WireReply:
         for attempt in count(1):

@@ -5,8 +5,9 @@ on. For each stock row `stock_opening` keeps where the movements that remain beg
 without the archive, which the server only ever adds to, and which its operator may export and empty.
 Idempotency keys serve retries and nothing else; they are deleted.
 
-Nothing that is written later touches what is moved. A reservation that ended never changes again, and an actor that
-has it in memory goes on to answer with it. A new transaction adds movements at the other end. So a step may run beside
+Nothing that is written later touches what is moved. A reservation that expired may be taken again, but only well
+before it is old enough to be moved; apart from that one that ended never changes, and an actor that has it in memory
+goes on to answer with it. A new transaction adds movements at the other end. So a step may run beside
 a batch, as it does on Postgres, and a step that fails is done again.
 
 Turned down: a second file for the archive (no transaction of SQLite in WAL mode spans two files); deleting
@@ -67,6 +68,18 @@ MOVE_MOVEMENTS = [
     for statement in (OPEN_LATER, *_moves("stock_movement", OF_PREFIX))
 ]
 
+# An entry stays as long as any of its lines does, so that what is here says what every line here belongs to.
+OLD_ENTRIES = text(
+    "SELECT lsn, organization_id, count(*) OVER () AS entries FROM ("
+    " SELECT lsn, organization_id, at FROM journal_entry ORDER BY lsn, organization_id LIMIT :rows_max) AS first"
+    " WHERE at < :before AND lsn < coalesce((SELECT min(lsn) FROM stock_movement), lsn + 1)"
+    " ORDER BY lsn DESC, organization_id DESC LIMIT 1"
+).bindparams(bindparam("before", type_=Instant), bindparam("rows_max", type_=Integer))
+MOVE_ENTRIES = [
+    statement.bindparams(bindparam("lsn", type_=LONG))
+    for statement in _moves("journal_entry", "(lsn, organization_id) <= (:lsn, :organization_id)")
+]
+
 
 def move_out(connection: Connection, before_ms: int, rows_max: int) -> MovedOut:
     """One step of `Store.move_out`, in the transaction that the caller began and ends behind its fence."""
@@ -75,7 +88,9 @@ def move_out(connection: Connection, before_ms: int, rows_max: int) -> MovedOut:
     reservations, items = _move_reservations(connection, before_ms, left) if left > 0 else (0, 0)
     left -= reservations + items
     movements = _move_movements(connection, before_ms, left) if left > 0 else 0
-    return MovedOut(requests, reservations, items, movements)
+    left -= movements
+    entries = _move_entries(connection, before_ms, left) if left > 0 else 0
+    return MovedOut(requests, reservations, items, movements, entries)
 
 
 def _delete_requests(connection: Connection, before_ms: int, rows_max: int) -> int:
@@ -108,6 +123,15 @@ def _move_movements(connection: Connection, before_ms: int, rows_max: int) -> in
         for statement in MOVE_MOVEMENTS:
             connection.execute(statement, last)
         return movements
+    return 0
+
+
+def _move_entries(connection: Connection, before_ms: int, rows_max: int) -> int:
+    for last in _rows(connection, OLD_ENTRIES, before=before_ms, rows_max=rows_max):
+        entries: int = last.pop("entries")
+        for statement in MOVE_ENTRIES:
+            connection.execute(statement, last)
+        return entries
     return 0
 
 

@@ -113,8 +113,43 @@ _LEDGER: Sequence[_Check] = (
         "end of the journal",
         "SELECT o.last_lsn, newest.lsn FROM ownership o, (SELECT max(lsn) AS lsn FROM ("
         " SELECT max(lsn) AS lsn FROM stock_movement UNION ALL SELECT max(lsn) FROM reservation"
-        " UNION ALL SELECT max(lsn) FROM request) AS each_table) AS newest WHERE newest.lsn > o.last_lsn",
+        " UNION ALL SELECT max(lsn) FROM request"
+        " UNION ALL SELECT max(lsn) FROM journal_entry) AS each_table) AS newest WHERE newest.lsn > o.last_lsn",
         "the journal ends at LSN {0}, but there is a record of LSN {1}",
+    ),
+)
+
+_ENTRIES: Sequence[_Check] = (
+    _Check(
+        "gaps of the journal",
+        "SELECT lsn, last FROM (SELECT lsn, lag(lsn) OVER (ORDER BY lsn) AS last FROM ("
+        " SELECT lsn FROM journal_entry UNION SELECT lsn FROM journal_entry_archive) AS every"
+        " WHERE lsn >= (SELECT entries_from_lsn FROM ownership)) AS pairs"
+        " WHERE lsn > last + 1 ORDER BY lsn",
+        "LSN {0} of the journal follows LSN {1}",
+    ),
+    _Check(
+        "last entry of the journal",
+        "SELECT last_lsn, newest FROM ownership, (SELECT max(lsn) AS newest FROM journal_entry) AS entries"
+        " WHERE last_lsn >= entries_from_lsn AND newest < last_lsn",
+        "the journal ends at LSN {0}, but its last entry is of LSN {1}",
+    ),
+    _Check(
+        "movements without entries",
+        f"SELECT {_MOVED_ROW}, m.lsn FROM stock_movement m LEFT JOIN journal_entry e"
+        " ON e.lsn = m.lsn AND e.organization_id = m.organization_id"
+        " WHERE e.lsn IS NULL OR e.kind <> m.kind OR e.reservation_id <> m.reservation_id ORDER BY m.lsn",
+        "{0}/{1}@{2} was moved by LSN {3}, of which the journal says nothing or something else",
+    ),
+    _Check(
+        "reservations and the journal",
+        "SELECT r.organization_id, r.reservation_id, r.state, e.lsn, e.state FROM ("
+        " SELECT *, row_number() OVER (PARTITION BY organization_id, reservation_id ORDER BY lsn DESC) AS newest"
+        " FROM journal_entry WHERE reservation_id <> '') AS e"
+        " JOIN reservation r USING (organization_id, reservation_id)"
+        " WHERE newest = 1 AND e.lsn >= (SELECT entries_from_lsn FROM ownership)"
+        " AND (e.state <> r.state OR e.expires_at <> r.expires_at) ORDER BY e.lsn",
+        "reservation {1} of {0} is {2}, but LSN {3} left it {4}, or with another time limit",
     ),
 )
 
@@ -123,7 +158,7 @@ _RESERVATIONS: Sequence[_Check] = (
         "reservations",
         f"SELECT {_ROW}, reserved, held FROM ("
         f" SELECT {_ROW}, s.reserved, coalesce(h.held, 0) AS held FROM stock s"
-        f" LEFT JOIN (SELECT i.organization_id, i.variant_id, i.warehouse_id, sum(i.quantity) AS held"
+        f" LEFT JOIN (SELECT i.organization_id, i.variant_id, i.warehouse_id, sum(i.quantity - i.fulfilled) AS held"
         f" FROM reservation_item i JOIN reservation r USING (organization_id, reservation_id)"
         f" WHERE r.state IN ('active', 'confirmed') GROUP BY 1, 2, 3) h USING ({_ROW})) AS both_sides"
         f" WHERE reserved <> held",
@@ -133,7 +168,7 @@ _RESERVATIONS: Sequence[_Check] = (
         "items of unknown rows",
         f"SELECT {_ITEM_ROW}, i.reservation_id FROM reservation_item i"
         f" JOIN reservation r USING (organization_id, reservation_id) LEFT JOIN stock s USING ({_ROW})"
-        " WHERE s.stock_id IS NULL AND r.state IN ('active', 'confirmed')",
+        " WHERE s.stock_id IS NULL AND r.state IN ('active', 'confirmed') AND i.fulfilled < i.quantity",
         "{0}/{1}@{2} does not exist, but reservation {3} has an item there",
     ),
     *(
@@ -216,7 +251,7 @@ _ARCHIVE: Sequence[_Check] = (
 )
 
 
-CHECKS = (*_STOCK, *_LEDGER, *_RESERVATIONS, *_ARCHIVE)
+CHECKS = (*_STOCK, *_LEDGER, *_ENTRIES, *_RESERVATIONS, *_ARCHIVE)
 
 _COUNTED = ("stock", "stock_movement", "reservation", "stock_movement_archive", "reservation_archive")
 

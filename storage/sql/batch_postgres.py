@@ -18,6 +18,7 @@ from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_datetime
+from storage.sql.journal_rows import journal_entries
 from storage.sql.rows import COLUMNS, Row
 from storage.store import OwnershipLost, StorageError
 
@@ -65,22 +66,50 @@ PARTS = {
     "reservation": INSERT,
     "reservation_item": INSERT,
     "reservation_moved": """
-        UPDATE reservation SET state = new.state, confirmed_at = new.confirmed_at, ended_at = new.ended_at,
-            reason = new.reason
+        UPDATE reservation SET state = new.state, expires_at = new.expires_at, confirmed_at = new.confirmed_at,
+            ended_at = new.ended_at, reason = new.reason
         FROM {new}
         WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id
         RETURNING 1""",
+    "item_shipped": """
+        UPDATE reservation_item SET fulfilled = new.fulfilled
+        FROM {new}
+        WHERE reservation_item.organization_id = new.organization_id
+            AND reservation_item.reservation_id = new.reservation_id AND reservation_item.line = new.line
+        RETURNING 1""",
+    "reservation_again": """
+        DELETE FROM reservation USING {new}
+        WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id
+        RETURNING 1""",
+    "items_replaced": """
+        DELETE FROM reservation_item USING {new}
+        WHERE reservation_item.organization_id = new.organization_id
+            AND reservation_item.reservation_id = new.reservation_id""",
     "stock_movement": INSERT,
+    "journal_entry": INSERT,
     "request": INSERT,
 }
 PART_COLUMNS = {
     **COLUMNS,
     "stock_deleted": "organization_id variant_id warehouse_id stock_id version_before",
     "stock_changed": f"{COLUMNS['stock']} version_before",
-    "reservation_moved": "state confirmed_at ended_at reason organization_id reservation_id",
+    "reservation_moved": "state expires_at confirmed_at ended_at reason organization_id reservation_id",
+    "item_shipped": "fulfilled organization_id reservation_id line",
+    "reservation_again": "organization_id reservation_id",
+    "items_replaced": "organization_id reservation_id",
+}
+# The parts that must find all of their rows, and what those are.
+FOUND = {
+    "stock_changed": "stock rows",
+    "stock_deleted": "stock rows",
+    "reservation_moved": "reservations",
+    "reservation_again": "reservations",
+    "item_shipped": "items",
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
-TEXT_COLUMNS = {"name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome"}
+TEXT_COLUMNS = {
+    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details"),
+}
 
 
 def _array_type(column: str) -> str:
@@ -91,7 +120,7 @@ def _array_type(column: str) -> str:
     return "int8[]" if column in LONG_COLUMNS else "int4[]"
 
 
-@lru_cache(maxsize=256)  # all combinations of eight parts, and deletions, which stand alone
+@lru_cache(maxsize=256)  # all combinations of eight parts; shipments are rare, and deletions, which stand alone
 def compose(parts: tuple[str, ...]) -> str:
     """The statement for these parts. It returns the fence's rows, and how many rows each UPDATE found, NULL if none."""
     ctes = [f"fence AS ({FENCE})"]
@@ -107,10 +136,7 @@ def compose(parts: tuple[str, ...]) -> str:
             new=f"fence CROSS JOIN unnest({arrays}) AS new ({', '.join(columns)})",
         )
         ctes.append(f"{part} AS ({sql})")
-    found = (
-        f"(SELECT count(*) FROM {part})" if part in parts else "0"
-        for part in ("stock_changed", "stock_deleted", "reservation_moved")
-    )
+    found = (f"(SELECT count(*) FROM {part})" if part in parts else "0" for part in FOUND)
     return f"WITH {', '.join(ctes)} SELECT (SELECT count(*) FROM fence), {', '.join(found)}"
 
 
@@ -135,14 +161,11 @@ async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions
 async def _write(connection: "asyncpg.Connection", epoch: int, batch: Batch, last_lsn: int, parts: Parts) -> None:
     fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, last_lsn)
     arrays = [column for part in parts.values() for column in zip(*part, strict=True)]
-    passed, stock_changed, stock_deleted, reservations_moved = await connection.fetchrow(
-        compose(tuple(parts)), *fence, *arrays
-    )
+    passed, *found = await connection.fetchrow(compose(tuple(parts)), *fence, *arrays)
     if not passed:
         await _explain_fence(connection, epoch, batch)
-    _check_found(stock_changed, parts.get("stock_changed", []), "stock rows")
-    _check_found(stock_deleted, parts.get("stock_deleted", []), "stock rows")
-    _check_found(reservations_moved, parts.get("reservation_moved", []), "reservations")
+    for part, what in zip(FOUND, found, strict=True):
+        _check_found(what, parts.get(part, []), FOUND[part])
 
 
 def _folded(transactions: Sequence[Transaction]) -> tuple[Batch, Parts]:
@@ -154,11 +177,12 @@ def _sliced(parts: Parts) -> Iterator[Parts]:
     """The same rows in slices that a statement takes; one slice without rows if there are none.
 
     Rows that are deleted come first and alone: the parts of one statement have no order among them, and a row may be
-    made again in the place of one that is deleted.
+    made again in the place of one that is deleted. So may a reservation that is taken again, and the items of one.
     """
-    deleted = parts.pop("stock_deleted", [])
-    for begin in range(0, len(deleted), ROWS_A_STATEMENT):
-        yield {"stock_deleted": deleted[begin : begin + ROWS_A_STATEMENT]}
+    for part in ("stock_deleted", "reservation_again", "items_replaced"):
+        deleted = parts.pop(part, [])
+        for begin in range(0, len(deleted), ROWS_A_STATEMENT):
+            yield {part: deleted[begin : begin + ROWS_A_STATEMENT]}
     longest = max((len(part_rows) for part_rows in parts.values()), default=1)
     for begin in range(0, longest, ROWS_A_STATEMENT):
         end = begin + ROWS_A_STATEMENT
@@ -178,7 +202,11 @@ def _rows(batch: Batch) -> Parts:
         "reservation": list(rows.reservations(batch, ms_to_datetime)),
         "reservation_item": list(rows.items(batch)),
         "reservation_moved": list(rows.moved_reservations(batch, ms_to_datetime)),
+        "reservation_again": list(batch.again),
+        "items_replaced": [*batch.again, *batch.amended],
+        "item_shipped": list(rows.shipped_items(batch)),
         "stock_movement": list(rows.movements(batch, ms_to_datetime)),
+        "journal_entry": list(journal_entries(batch, ms_to_datetime)),
         "request": list(rows.requests(batch, ms_to_datetime)),
     }
     return {part: part_rows for part, part_rows in parts.items() if part_rows}

@@ -12,6 +12,7 @@ from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
 from storage.sql.instants import ms_to_text
+from storage.sql.journal_rows import journal_entries
 from storage.sql.many_rows import ManyRows
 from storage.sql.rows import Row
 from storage.store import OwnershipLost, StorageError
@@ -40,8 +41,14 @@ DELETE_STOCK = """
     WHERE organization_id = ? AND variant_id = ? AND warehouse_id = ? AND stock_id = ? AND version = ?"""
 
 UPDATE_RESERVATION = """
-    UPDATE reservation SET state = ?, confirmed_at = ?, ended_at = ?, reason = ?
+    UPDATE reservation SET state = ?, expires_at = ?, confirmed_at = ?, ended_at = ?, reason = ?
     WHERE organization_id = ? AND reservation_id = ?"""
+
+DELETE_RESERVATION = "DELETE FROM reservation WHERE organization_id = ? AND reservation_id = ?"
+DELETE_ITEMS = "DELETE FROM reservation_item WHERE organization_id = ? AND reservation_id = ?"
+
+SHIP_ITEM = """
+    UPDATE reservation_item SET fulfilled = ? WHERE organization_id = ? AND reservation_id = ? AND line = ?"""
 
 
 def _insert(table: str) -> ManyRows:
@@ -53,6 +60,7 @@ insert_stock = _insert("stock")
 insert_reservations = _insert("reservation")
 insert_items = _insert("reservation_item")
 insert_movements = _insert("stock_movement")
+insert_journal_entries = _insert("journal_entry")
 insert_requests = _insert("request")
 # The columns of a list of values are named by SQLite; they are those of `rows.COLUMNS` and the version of before.
 update_stock = ManyRows(
@@ -109,12 +117,20 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
         _check(connection.executemany(DELETE_STOCK, deleted).rowcount, deleted, "stock rows")
     insert_stock(connection, new)
     _check(update_stock(connection, changed), changed, "stock rows")
+    if batch.again:
+        _check(connection.executemany(DELETE_RESERVATION, batch.again).rowcount, list(batch.again), "reservations")
+    if batch.again or batch.amended:
+        connection.executemany(DELETE_ITEMS, (*batch.again, *batch.amended))
     insert_reservations(connection, list(rows.reservations(batch, ms_to_text)))
     insert_items(connection, list(rows.items(batch)))
     moved = list(rows.moved_reservations(batch, ms_to_text))
     if moved:
         _check(connection.executemany(UPDATE_RESERVATION, moved).rowcount, moved, "reservations")
+    shipped = list(rows.shipped_items(batch))
+    if shipped:
+        _check(connection.executemany(SHIP_ITEM, shipped).rowcount, shipped, "items")
     insert_movements(connection, list(rows.movements(batch, ms_to_text)))
+    insert_journal_entries(connection, list(journal_entries(batch, ms_to_text)))
     insert_requests(connection, list(rows.requests(batch, ms_to_text)))
 
 

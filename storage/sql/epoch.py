@@ -22,10 +22,10 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     statement = (
         update(ownership)
         .values(epoch=ownership.c.epoch + 1, owner=owner)
-        .returning(ownership.c.epoch, ownership.c.last_lsn, ownership.c.last_at)
+        .returning(ownership.c.epoch, ownership.c.last_lsn, ownership.c.last_at, ownership.c.database_id)
     )
-    epoch, last_lsn, last_at_ms = connection.execute(statement).one()
-    return Ownership(epoch=epoch, last_lsn=last_lsn, last_at_ms=last_at_ms, previous_owner=previous_owner)
+    epoch, last_lsn, last_at_ms, database_id = connection.execute(statement).one()
+    return Ownership(epoch, last_lsn, last_at_ms, database_id, previous_owner)
 
 
 def pass_fence(connection: Connection, epoch: int) -> None:

@@ -14,12 +14,14 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    Table,
     Text,
     bindparam,
     func,
     literal_column,
     select,
     tuple_,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -36,7 +38,15 @@ from actors.records import (
 )
 from actors.views import ReservationPage
 from storage.reservation_page import cut_page
-from storage.sql.schema import request, reservation, reservation_item, stock, warehouse
+from storage.sql.schema import (
+    request,
+    reservation,
+    reservation_archive,
+    reservation_item,
+    reservation_item_archive,
+    stock,
+    warehouse,
+)
 from storage.store import Due
 
 KEYS_MAX = 500
@@ -80,6 +90,7 @@ ITEM_COLUMNS = (
     reservation_item.c.quantity,
     reservation_item.c.stock_before,
     reservation_item.c.stock_after,
+    reservation_item.c.fulfilled,
 )
 
 
@@ -152,7 +163,7 @@ def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:
 # ---- reservations -----------------------------------------------------------------------------------------------
 
 
-def _with_items(chosen: Select[Any], *order: str, newest_first: bool = False) -> Select[Any]:
+def with_items(chosen: Select[Any], *order: str, newest_first: bool = False) -> Select[Any]:
     """The chosen reservations, a row for each of their items, or one row without."""
     its = chosen.subquery("chosen")
     joined = its.outerjoin(
@@ -165,7 +176,7 @@ def _with_items(chosen: Select[Any], *order: str, newest_first: bool = False) ->
 
 
 ORDERS = KeyList(
-    lambda keys, organization_id, order_id: _with_items(
+    lambda keys, organization_id, order_id: with_items(
         SELECT_RESERVATIONS.select_from(
             keys.join(
                 reservation,
@@ -188,8 +199,36 @@ SELECT_ORDERS = (
 )
 
 
+def _kept_in(reservations: Table, items: Table) -> Select[Any]:
+    """One reservation from these tables, a row for each of its items."""
+    is_its = (items.c.organization_id == reservations.c.organization_id) & (
+        items.c.reservation_id == reservations.c.reservation_id
+    )
+    columns = [reservations.c[column.name] for column in SELECT_RESERVATIONS.selected_columns]
+    columns += [items.c[column.name] for column in (reservation_item.c.line, *ITEM_COLUMNS)]
+    return (
+        select(*columns)
+        .select_from(reservations.join(items, is_its))
+        .where(
+            reservations.c.organization_id == bindparam("organization_id"),
+            reservations.c.reservation_id == bindparam("reservation_id"),
+        )
+    )
+
+
+RESERVATION = union_all(
+    _kept_in(reservation, reservation_item), _kept_in(reservation_archive, reservation_item_archive)
+).order_by("line")
+
+
+def load_reservation(connection: Connection, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+    """From where it is kept, in one statement: it may be on its way to the archive."""
+    parameters = {"organization_id": organization_id, "reservation_id": reservation_id}
+    return next(reservations_of(connection.execute(RESERVATION, parameters)), None)
+
+
 def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-    return list(_reservations(ORDERS.execute(connection, keys)))
+    return list(reservations_of(ORDERS.execute(connection, keys)))
 
 
 def find_reservation(connection: Connection, organization_id: str, reservation_id: str) -> OrderKey | None:
@@ -214,11 +253,11 @@ def list_reservations(connection: Connection, query: ListReservations) -> Reserv
     if query.before:
         chosen = chosen.where(reservation.c.reservation_id < query.before)
     chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(query.limit + 1)
-    page = _with_items(_up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
-    return cut_page(_reservations(connection.execute(page)), query)
+    page = with_items(up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
+    return cut_page(reservations_of(connection.execute(page)), query)
 
 
-def _up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
+def up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
     """The first of these reservations, newest first, up to the one with which they have more than `lines_max` lines.
 
     Lines are numbered, so the last one's number says how many there are, without a look at the others.
@@ -236,7 +275,7 @@ def _up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
     return select(*columns).where((counted.c.lines_before <= lines_max) | (counted.c.place <= 2))
 
 
-def _reservations(rows: Iterable[Any]) -> Iterator[ReservationRecord]:
+def reservations_of(rows: Iterable[Any]) -> Iterator[ReservationRecord]:
     for _, group in groupby(rows, key=lambda row: (row[0], row[1])):
         lines = list(group)
         fields: list[Any] = list(lines[0][:9])
@@ -258,7 +297,7 @@ DUE = (
     .limit(bindparam("rows_max"))
 )
 NEXT_EXPIRY = select(reservation.c.expires_at).where(IS_ACTIVE).order_by(*BY_EXPIRY).limit(1)
-ACTIVE = _with_items(
+ACTIVE = with_items(
     SELECT_RESERVATIONS.where(IS_ACTIVE).order_by(*BY_EXPIRY).limit(bindparam("rows_max")),
     "expires_at",
     "organization_id",
@@ -276,7 +315,7 @@ def next_expiry_ms(connection: Connection) -> int | None:
 
 
 def active_reservations(connection: Connection, limit: int) -> Sequence[ReservationRecord]:
-    return list(_reservations(connection.execute(ACTIVE, {"rows_max": limit})))
+    return list(reservations_of(connection.execute(ACTIVE, {"rows_max": limit})))
 
 
 # ---- requests ---------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from storage.batch import Batch
+from storage.sql.journal_rows import JOURNAL_COLUMNS
 
 Row = tuple[Any, ...]
 Instant = Callable[[int], Any]
@@ -18,11 +19,12 @@ COLUMNS = {
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
     " lsn",
     "reservation_item": "organization_id reservation_id line variant_id warehouse_id requested_warehouse_id stock_id"
-    " quantity stock_before stock_after",
+    " quantity stock_before stock_after fulfilled",
     "stock_movement": "lsn position at kind organization_id variant_id warehouse_id"
     " available_before reserved_before damaged_before in_transit_before"
     " available_after reserved_after damaged_after in_transit_after reference reason"
     " reservation_id order_id",
+    "journal_entry": JOURNAL_COLUMNS,
     "transfer": "organization_id transfer_id from_warehouse_id to_warehouse_id state shipped_at ended_at lsn",
     "transfer_line": "organization_id transfer_id line variant_id sent received damaged missing",
     "request": "scope request_id fingerprint outcome lsn at",
@@ -94,8 +96,9 @@ def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
 
 
 def items(batch: Batch) -> Iterator[Row]:
-    """The items of the reservations that the batch makes."""
-    for key, reservation in batch.reserved.items():
+    """The items of the reservations that the batch makes, and those that it gives to others in place of theirs."""
+    amended = [(key, batch.moved[key]) for key in batch.amended]
+    for key, reservation in (*batch.reserved.items(), *amended):
         for line, item in enumerate(reservation.items):
             yield (
                 *key,
@@ -107,6 +110,7 @@ def items(batch: Batch) -> Iterator[Row]:
                 item.quantity,
                 item.stock_before,
                 item.stock_after,
+                item.fulfilled,
             )
 
 
@@ -115,11 +119,19 @@ def moved_reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
     for key, reservation in batch.moved.items():
         yield (
             reservation.state,
+            instant(reservation.expires_at_ms),
             _or_null(instant, reservation.confirmed_at_ms),
             _or_null(instant, reservation.ended_at_ms),
             reservation.reason,
             *key,
         )
+
+
+def shipped_items(batch: Batch) -> Iterator[Row]:
+    """How much was shipped of the items of reservations that were made earlier, and then each item's key."""
+    for key in batch.shipped:
+        for line, item in enumerate(batch.moved[key].items):
+            yield (item.fulfilled, *key, line)
 
 
 def movements(batch: Batch, instant: Instant) -> Iterator[Row]:

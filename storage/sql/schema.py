@@ -109,7 +109,7 @@ def _reservation_columns() -> list[Column[Any]]:
     ]
 
 
-def _item_columns() -> list[Column[Any]]:
+def _item_columns(table: str) -> list[Column[Any]]:
     return [
         Column("organization_id", KEY, nullable=False),
         Column("reservation_id", KEY, nullable=False),
@@ -121,6 +121,13 @@ def _item_columns() -> list[Column[Any]]:
         Column("quantity", Integer, nullable=False),
         Column("stock_before", Integer, nullable=False),
         Column("stock_after", Integer, nullable=False),
+        Column(
+            "fulfilled",
+            Integer,
+            CheckConstraint("fulfilled BETWEEN 0 AND quantity", name=f"{table}_is_shipped_once"),
+            nullable=False,
+            server_default="0",
+        ),
     ]
 
 
@@ -140,6 +147,25 @@ def _movement_columns() -> list[Column[Any]]:
         Column("reason", Text, nullable=False),
         Column("reservation_id", KEY, nullable=False, server_default=""),  # empty: of none
         Column("order_id", KEY, nullable=False, server_default=""),
+    ]
+
+
+def _journal_columns() -> list[Column[Any]]:
+    return [
+        Column("lsn", LONG, nullable=False),
+        Column("organization_id", KEY, nullable=False),  # empty: an answer that is remembered for several
+        Column("at", Instant, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("reservation_id", KEY, nullable=False),  # empty: of none
+        Column("order_id", KEY, nullable=False),
+        Column("state", Text, nullable=False, comment="of the reservation, after it"),
+        Column("expires_at", Instant, comment="likewise"),
+        Column("reference", KEY, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("request_id", KEY, nullable=False),
+        Column("actor", Text, nullable=False, comment="as the caller said"),
+        Column("correlation_id", Text, nullable=False, comment="as the caller said"),
+        Column("details", Text, nullable=False, comment="JSON, or empty"),
     ]
 
 
@@ -184,9 +210,10 @@ reservation = Table(
 reservation_item = Table(
     "reservation_item",
     metadata,
-    *_item_columns(),
+    *_item_columns("reservation_item"),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_key"),
     CheckConstraint("quantity > 0", name="reservation_item_has_a_quantity"),
+    Index("reservation_item_by_variant", "organization_id", "variant_id", "reservation_id"),  # list_sifted
     **OPTIONS,
 )
 
@@ -195,6 +222,23 @@ stock_movement = Table(
     metadata,
     *_movement_columns(),
     PrimaryKeyConstraint("lsn", "position", name="stock_movement_key"),
+    **OPTIONS,
+)
+
+journal_entry = Table(
+    "journal_entry",
+    metadata,
+    *_journal_columns(),
+    PrimaryKeyConstraint("lsn", "organization_id", name="journal_entry_key"),
+    Index("journal_entry_by_organization", "organization_id", "lsn"),
+    Index(  # a reservation has no reference before it is shipped, and pays nothing for this
+        "journal_entry_by_reference",
+        "organization_id",
+        "reference",
+        "lsn",
+        sqlite_where=text("reference <> ''"),
+        postgresql_where=text("reference <> ''"),
+    ),
     **OPTIONS,
 )
 
@@ -261,6 +305,9 @@ ownership = Table(
     Column("owner", Text, nullable=False),
     Column("last_lsn", LONG, nullable=False, comment="of the newest transaction"),
     Column("last_at", Instant),
+    # Earlier transactions may have no row in `journal_entry`: they are of a version that wrote none.
+    Column("entries_from_lsn", LONG, nullable=False, server_default="1"),
+    Column("database_id", Text, nullable=False, server_default="", comment="whose LSNs these are, for ever"),
     PrimaryKeyConstraint("singleton", name="ownership_key"),
     CheckConstraint("singleton = 1", name="ownership_has_one_row"),
     **OPTIONS,
@@ -292,7 +339,7 @@ reservation_archive = Table(
 reservation_item_archive = Table(
     "reservation_item_archive",
     metadata,
-    *_item_columns(),
+    *_item_columns("reservation_item_archive"),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_archive_key"),
     **OPTIONS,
 )
@@ -302,5 +349,14 @@ stock_movement_archive = Table(
     metadata,
     *_movement_columns(),
     PrimaryKeyConstraint("lsn", "position", name="stock_movement_archive_key"),
+    **OPTIONS,
+)
+
+journal_entry_archive = Table(
+    "journal_entry_archive",
+    metadata,
+    *_journal_columns(),
+    PrimaryKeyConstraint("lsn", "organization_id", name="journal_entry_archive_key"),
+    Index("journal_entry_archive_by_organization", "organization_id", "lsn"),
     **OPTIONS,
 )

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
+from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -28,11 +29,12 @@ from actors.records import (
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import reads, stock_reads, transfer_reads
+from storage.sql import history_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
 from storage.sql.postgres_address import read_address
+from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
 from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
@@ -172,6 +174,11 @@ class SqlStore:
             partial(reads.find_reservation, organization_id=organization_id, reservation_id=reservation_id)
         )
 
+    async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        return await self._read(
+            partial(reads.load_reservation, organization_id=organization_id, reservation_id=reservation_id)
+        )
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         return await self._read(partial(reads.load_request, key=key))
 
@@ -204,7 +211,23 @@ class SqlStore:
         return await self._read(partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
-        return await self._read(partial(reads.list_reservations, query=query))
+        return await self._read(partial(list_page, query=query))
+
+    async def list_movements(self, query: ListMovements) -> MovementPage:
+        return await self._read(partial(history_reads.list_movements, query=query))
+
+    async def stock_at(self, query: GetStockAt) -> StockAt:
+        steps, found = history_reads.stock_at_steps(query), None
+        try:
+            while True:
+                found = await self._read(steps.send(found))
+        except StopIteration as end:
+            answer: StockAt = end.value
+            return answer
+
+    async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
+        return await self._read(read)
 
     async def close(self) -> None:
         self._epoch = 0

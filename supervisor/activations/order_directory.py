@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from actors.actor import Actor, Dispatcher
 from actors.commands import OrderCommand
-from actors.order_actor import OrderActor, OrderServices
+from actors.order_actor import OrderActor
+from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply

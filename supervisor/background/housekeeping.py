@@ -2,8 +2,8 @@
 
 The owner does it, behind the fence of its epoch, in small steps with rests between them: a step takes its turn among
 the journal's batches, and the rests are so long that nine tenths of the database's time are left to those. Nothing
-waits for it and nothing rests on it. What it takes away never changes again, so an activation may go on to
-answer with it until it is passivated; from then on it is as if it had never been.
+waits for it and nothing rests on it. What it takes away never changes again (`surely_kept_ms`), so an activation may
+go on to answer with it until it is passivated; from then on it is as if it had never been.
 
 Turned down: a program of its own beside the server (on SQLite it would be a second connection that commits, which
 older versions do not survive; on Postgres it would need a fence of its own); doing it at the start (a start must be
@@ -23,6 +23,15 @@ REST_MIN_S, REST_MAX_S = 0.01, 5.0
 REST_STEPS = 9  # a rest is nine times as long as the step before it
 RETRY_S = 10.0
 DAY_MS = 24 * 60 * 60 * 1_000
+MARGIN_MS = 60 * 60 * 1_000  # longer than any batch is under way
+
+
+def surely_kept_ms(keep_days: int) -> int | None:
+    """How long after its end a reservation is certain not to be moved out; None: for ever.
+
+    Within this time it may be taken again: the batch that does so ends long before housekeeping could want it.
+    """
+    return max(0, keep_days * DAY_MS - MARGIN_MS) if keep_days else None
 
 
 class HousekeepingStatistics(Struct, frozen=True):

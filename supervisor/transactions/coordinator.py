@@ -22,7 +22,9 @@ from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import count
 
-from actors.records import RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from msgspec import UNSET
+
+from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.stock_actor import StockActor
@@ -97,6 +99,7 @@ class Coordinator:
         transfer: TransferRecord | None = None,
         reference: str = "",
         reason: str = "",
+        origin: From = UNSET,
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -119,6 +122,7 @@ class Coordinator:
                 warehouses,
                 reference,
                 reason,
+                origin or None,
                 transfer,
             )
             self._journal.append(transaction)

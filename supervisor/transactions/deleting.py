@@ -88,6 +88,7 @@ class Deleting:
                         request=remember(command, fact),
                         reference=command.reference,
                         reason=command.reason,
+                        origin=command.origin,
                     )
                 return fact
             # The row has moved while it was held by others: what is said must be true of one moment.

@@ -13,7 +13,7 @@ from actors.closed_warehouses import Closed
 from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
-from actors.order_actor import Hints
+from actors.order_services import Hints
 from actors.outcomes import (
     Fact,
     InsufficientStock,
@@ -136,6 +136,7 @@ class Goods:
             warehouses=self._stock.warehouses.new(named),
             reference=command.reference,
             reason=command.reason,
+            origin=command.origin,
         )
         return fact
 

@@ -97,6 +97,7 @@ class Importing:
                 request=request,
                 warehouses=self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()]),
                 reference=command.request_id,
+                origin=command.origin,
             )
         return fact
 

@@ -71,6 +71,7 @@ class Levelling:
             request=remember(command, fact),
             reference=command.reference,
             reason=command.reason,
+            origin=command.origin,
         )
         return fact
 

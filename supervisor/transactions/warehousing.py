@@ -45,6 +45,7 @@ class Warehousing:
             warehouses=(after,),
             reference=command.reference,
             reason=command.reason,
+            origin=command.origin,
         )
         return fact
 

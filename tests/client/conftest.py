@@ -133,12 +133,23 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
         self.service = service
         for name in (
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
-            *("ListStock", "ListReservations"),
+            *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
+            *("AmendReservation", "ReacquireReservation"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
             "ExplainReservation",
             *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         ):
             setattr(self, name, scripted(service, name, getattr(stock_pb2, f"{name}Response")))
+
+    async def ExportStock(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """The next step of the script, of which each line may be a refusal or a hang of its own."""
+        for step in await self.service.answer("ExportStock", request, context, ()):
+            if isinstance(step, Refusal):
+                await step.abort(context)
+            elif isinstance(step, Hang):
+                await step.wait()
+            else:
+                yield step
 
     async def ImportStock(self, request_iterator: AsyncIterator[Any], context: Context) -> Any:
         chunks = []

@@ -2,7 +2,6 @@
 
 import inspect
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,8 +26,7 @@ def public(kind: type) -> dict[str, Any]:
 
 
 def signature(member: Any) -> list[tuple[str, Any, Any, str]]:
-    function: Callable[..., Any] = member.fget if isinstance(member, property) else member
-    told = inspect.signature(function)
+    told = inspect.signature(member.fget if isinstance(member, property) else member)  # type: ignore[arg-type]
     parameters = [(it.name, it.kind, it.default, plain(it.annotation)) for it in told.parameters.values()]
     return [*parameters, ("return", None, None, plain(told.return_annotation))]
 

@@ -369,7 +369,7 @@ async def test_a_confirmation_repeated_after_the_shipment_gets_its_answer_again(
         confirm = Confirm(ORGANIZATION, reservation.reservation_id, "o1")
         first = await core.ask(confirm)
         world.time.now_s += 5
-        await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "s1"))
+        await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "s1", ""))
         again = await core.ask(confirm)
         assert isinstance(first, ReservationConfirmed)
         assert isinstance(again, ReservationConfirmed)

@@ -92,9 +92,9 @@ async def test_the_life_of_a_reservation(world: World) -> None:
         assert isinstance(confirmed, ReservationConfirmed)
         world.time.now_s += 3_600
         assert await core.ask(confirm) == confirmed
-        fulfilled = await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1"))
+        fulfilled = await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1", ""))
         assert isinstance(fulfilled, ReservationFulfilled)
-        assert await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1")) == fulfilled
+        assert await core.ask(Fulfill(ORGANIZATION, reservation.reservation_id, "ship-1", "")) == fulfilled
         [view] = await rows_of(core, "a")
         assert (view.record.total, view.record.available, view.record.reserved) == (7, 7, 0)
         with pytest.raises(Refused) as refused:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from actors.bounds import INT32_MAX
-from actors.commands import DeliveryLine, Receive
+from actors.commands import Announce, DeliveryLine, Line, Receive
 from actors.outcomes import (
     Alternative,
     InsufficientStock,
@@ -113,6 +113,16 @@ async def test_a_cancellation_gives_back_what_has_not_come(world: World) -> None
         assert (await figures(core, "b"))[0] == (2, 0, 0, 0)
         assert await core.ask(cancel()) == TransferCancelled(gone)
         assert await refusal_of(core, cancel("c-2")) == TransferIsClosed("t1", "cancelled")
+
+
+async def test_a_cancellation_leaves_alone_what_else_is_on_its_way(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 10, ("a", "w2"): 0})
+        await core.ask(Announce(ORGANIZATION, (Line("a", "w2", 7),), "a-1"))
+        await core.ask(ship(("a", 6)))
+        await core.ask(arrive(ArrivedLine("a", 2)))
+        await core.ask(cancel())
+        assert await figures(core, "a") == [(8, 0, 0, 0), (2, 0, 0, 7)]
 
 
 async def test_more_than_is_on_its_way_is_refused_and_all_of_it_named(world: World) -> None:

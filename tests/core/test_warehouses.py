@@ -107,7 +107,7 @@ async def test_what_is_held_in_a_closed_warehouse_goes_on(world: World) -> None:
         lines = (Line("a", "w1", 2),)
         assert await core.ask(Reserve(ORGANIZATION, "o0", lines, 15)) == StockReserved(held[0])  # a retry
         await core.ask(Confirm(ORGANIZATION, held[0].reservation_id, "o0"))
-        await core.ask(Fulfill(ORGANIZATION, held[0].reservation_id, "f-1"))
+        await core.ask(Fulfill(ORGANIZATION, held[0].reservation_id, "f-1", ""))
         await core.ask(Release(ORGANIZATION, held[1].reservation_id, "changed my mind"))
         await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w1", 1),), "d-1"))
         assert await figures(core, "a") == [(6, 2, 0, 0)]

@@ -10,6 +10,7 @@ from actors.queries import (
     CheckBasket,
     ExplainBasket,
     FindStock,
+    GetReservation,
     GetStock,
     GetTransfer,
     ListStock,
@@ -19,7 +20,16 @@ from actors.queries import (
 )
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
-from actors.views import Availability, BasketCheck, ReservationPage, StockPage, StockRows, StockView, WarehousePage
+from actors.views import (
+    Availability,
+    BasketCheck,
+    ReservationFound,
+    ReservationPage,
+    StockPage,
+    StockRows,
+    StockView,
+    WarehousePage,
+)
 
 V = TypeVar("V")
 
@@ -65,6 +75,7 @@ class FakeInventory:
         self.lines: tuple[Availability, ...] = (a_line(),)
         self.page = StockPage((a_view(),), None)
         self.reservations = ReservationPage((a_reservation(),), "")
+        self.found: ReservationFound | Exception = ReservationFound(a_reservation())
         self.warehouses = WarehousePage((), "")
         self.view: Any = None
         self.asked: list[object] = []
@@ -94,6 +105,10 @@ class FakeInventory:
                 return StockRows(self.page.stock)
             case ListStock() | FindStock():
                 return self.page
+            case GetReservation():
+                if isinstance(self.found, Exception):
+                    raise self.found
+                return self.found
             case GetTransfer() | ListTransfers() | ExplainBasket():
                 return self.view
             case ListWarehouses():

@@ -17,7 +17,7 @@ from actors.outcomes import (
 from actors.records import StockRecord
 from actors.stock_alerts import status_of
 from actors.views import BasketCheck
-from rpc.messages import responses
+from rpc.messages import reservation_answers, responses
 from tests.rpc.fake_inventory import AT_MS, a_line, a_reservation, a_view
 
 
@@ -81,7 +81,7 @@ def test_a_release_after_the_expiry_says_so_and_gives_nothing_back() -> None:
 
 
 def test_fulfilled() -> None:
-    response = responses.fulfilled(ReservationFulfilled(a_reservation("fulfilled")))
+    response = reservation_answers.fulfilled(ReservationFulfilled(a_reservation("fulfilled")))
     assert (response.success, response.message) == (True, "Reservation fulfilled")
     assert response.fulfilled_at == "2026-01-31T12:00:02.123Z"
     assert (response.items_fulfilled, response.total_quantity_fulfilled) == (2, 3)

@@ -11,23 +11,28 @@ from actors.outcomes import (
     AdjustmentsRefused,
     ImportRejected,
     InsufficientStock,
+    MoreThanReserved,
     QuantityTooLarge,
     Refusal,
     Refused,
     RefusedAdjustment,
     RefusedLine,
+    RefusedShipment,
     RequestIdReused,
     ReservationExists,
     ReservationExpired,
     ReservationNotConfirmed,
     ReservationNotFound,
     ReservationOfOtherOrder,
+    ReservationWasConfirmed,
     ReservationWasFulfilled,
     ReservationWasReleased,
+    ShippedAlready,
     Shortage,
     StockNotEmpty,
     StockNotFound,
     TooLargeRow,
+    UnaskedShipment,
 )
 from actors.records import StockRecord
 from actors.transfer_outcomes import (
@@ -94,6 +99,39 @@ CASES = [
         ReservationWasFulfilled("res_1"),
         (StatusCode.FAILED_PRECONDITION, "RESERVATION_FULFILLED", "Reservation res_1 was fulfilled"),
         {"reservation_id": "res_1"},
+    ),
+    (
+        ShippedAlready("res_1", (UnaskedShipment("mug", "w1", 3, 1),)),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "RESERVATION_PARTLY_FULFILLED",
+            "Of variant mug in warehouse w1 3 were shipped already, and the new basket has 1",
+        ),
+        {
+            **{"reservation_id": "res_1", "variant_id": "mug", "warehouse_id": "w1"},
+            **{"requested": "1", "shipped": "3"},
+        },
+    ),
+    (
+        ReservationWasConfirmed("res_1"),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "RESERVATION_CONFIRMED",
+            "Reservation res_1 is confirmed and has no time limit",
+        ),
+        {"reservation_id": "res_1"},
+    ),
+    (
+        MoreThanReserved("res_1", (RefusedShipment("mug", "w1", 5, 3), RefusedShipment("pot", "", 1, 0))),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "MORE_THAN_RESERVED",
+            "Of variant mug in warehouse w1 3 are left to ship, and 5 were asked for (and 1 more)",
+        ),
+        {
+            **{"reservation_id": "res_1", "variant_id": "mug", "warehouse_id": "w1"},
+            **{"requested": "5", "reserved": "3"},
+        },
     ),
     (
         ReservationNotConfirmed("res_1"),

@@ -143,6 +143,10 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{INVENTORY}/CheckAvailability": pb.CheckAvailabilityRequest(**ids),
         f"/{INVENTORY}/CheckBulkAvailability": pb.CheckBulkAvailabilityRequest(organization_id=text),
         f"/{INVENTORY}/GetStockInfo": pb.GetStockInfoRequest(**ids),
+        f"/{STOCK}/ExportStock": stock_pb2.ExportStockRequest(organization_id=text),
+        f"/{STOCK}/ListMovements": stock_pb2.ListMovementsRequest(organization_id=text),
+        f"/{STOCK}/GetStockAt": stock_pb2.GetStockAtRequest(organization_id=text, variant_id=text),
+        f"/{STOCK}/WatchChanges": stock_pb2.WatchChangesRequest(organization_id=text),
         f"/{STOCK}/ReceiveStock": stock_pb2.ReceiveStockRequest(
             organization_id=text, request_id=text, lines=[stock_pb2.ReceivedLine(**ids_of_row)]
         ),
@@ -168,6 +172,10 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/ExtendReservation": stock_pb2.ExtendReservationRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/AmendReservation": stock_pb2.AmendReservationRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/ReacquireReservation": stock_pb2.ReacquireReservationRequest(organization_id=text, request_id=text),
+        f"/{STOCK}/GetReservation": stock_pb2.GetReservationRequest(organization_id=text, reservation_id=text),
         f"/{STOCK}/ListStock": stock_pb2.ListStockRequest(**ids),
         f"/{STOCK}/ListReservations": stock_pb2.ListReservationsRequest(organization_id=text, page_token=text),
         f"/{STOCK}/ImportStock": stock_pb2.ImportStockRequest(request_id="r", lines=[stock_pb2.ImportLine(**ids)]),

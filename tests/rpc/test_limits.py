@@ -19,6 +19,7 @@ from actors.outcomes import StockImported
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
+from tests.rpc.test_reservation_stream import Held
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +81,27 @@ async def test_health_is_told_also_while_calls_are_turned_away(fake: FakeInvento
         assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
         fake.gate.set()
         await waiting
+    await server.stop(0)
+
+
+async def test_a_large_request_that_was_given_up_is_under_way_until_the_core_has_done_it(
+    transport: TransportName,
+) -> None:
+    held = Held()
+    server = RpcServer(held, host="127.0.0.1", port=0, transport=transport)
+    [address] = await server.start()
+    items = [inventory_pb2.ReservationItem(variant_id=f"v{number:030}", quantity=1) for number in range(300)]
+    request = inventory_pb2.ReserveStockRequest(organization_id="org_1", order_id="o", items=items)
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
+        call = InventoryServiceStub(channel).ReserveStock(request)
+        waiting = asyncio.ensure_future(call)
+        await held.holds(1)
+        call.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await uploads_under_way(server, 0)
+        assert server._frame.turns.statistics().begun_bytes == request.ByteSize()
+        held.give([0])
+        assert server._frame.turns.statistics().begun_bytes == 0
     await server.stop(0)
 
 

@@ -32,6 +32,7 @@ METHODS = {
     "inventory.v1.StockService": {
         *(
             "ImportStock",
+            "ExportStock",
             "ReceiveStock",
             "AnnounceStock",
             "DeductStock",
@@ -39,10 +40,12 @@ METHODS = {
             "DeleteStock",
             "FulfillReservation",
         ),
+        *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
         "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),
+        *("ListMovements", "GetStockAt", "WatchChanges"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
     "grpc.health.v1.Health": {"Check", "Watch", "List"},

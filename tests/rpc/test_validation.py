@@ -18,7 +18,6 @@ from actors.commands import (
     Deduct,
     Delete,
     DeliveryLine,
-    Fulfill,
     Line,
     Receive,
     Release,
@@ -26,7 +25,7 @@ from actors.commands import (
 )
 from actors.queries import CheckBasket, GetStock
 from actors.records import StockKey
-from rpc.messages import level_messages, validation
+from rpc.messages import level_messages, reservation_requests, validation
 from rpc.messages.page_tokens import reservation_token, stock_token
 from rpc.messages.rules import ID_RULE, Invalid, is_id, is_new_id, is_note
 
@@ -334,17 +333,13 @@ def test_delete() -> None:
     assert fields(validation.delete, bad) == [*OF_CHANGE, "variant_id", "warehouse_id"]
 
 
-def test_fulfill() -> None:
-    request = stock_pb2.FulfillReservationRequest(**ORG, request_id="req_1", reservation_id="res_1", reference="s_1")
-    assert validation.fulfill(request) == Fulfill("org_123", "res_1", "req_1", "s_1")
-    bad = stock_pb2.FulfillReservationRequest(reference="\0")
-    assert fields(validation.fulfill, bad) == ["organization_id", "request_id", "reservation_id", "reference"]
-
-
 @pytest.mark.parametrize(("page_size", "limit"), [(0, 100), (1, 1), (1_000, 1_000)])
 def test_pages_have_a_default_size(page_size: int, limit: int) -> None:
     assert level_messages.list_stock(stock_pb2.ListStockRequest(**ORG, page_size=page_size)).limit == limit
-    assert validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG, page_size=page_size)).limit == limit
+    assert (
+        reservation_requests.list_reservations(stock_pb2.ListReservationsRequest(**ORG, page_size=page_size)).limit
+        == limit
+    )
 
 
 def test_a_list_of_stock_goes_on_where_the_last_page_ended() -> None:
@@ -356,9 +351,11 @@ def test_a_list_of_stock_goes_on_where_the_last_page_ended() -> None:
 
 def test_a_list_of_reservations_goes_on_where_the_last_page_ended() -> None:
     token = reservation_token("org_123", "res_7")
-    query = validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG, state="expired", page_token=token))
+    query = reservation_requests.list_reservations(
+        stock_pb2.ListReservationsRequest(**ORG, state="expired", page_token=token)
+    )
     assert (query.state, query.order_id, query.before) == ("expired", "", "res_7")
-    assert validation.list_reservations(stock_pb2.ListReservationsRequest(**ORG)).state is None
+    assert reservation_requests.list_reservations(stock_pb2.ListReservationsRequest(**ORG)).state is None
 
 
 def test_everything_wrong_with_a_list_is_named() -> None:
@@ -371,7 +368,7 @@ def test_everything_wrong_with_a_list_is_named() -> None:
         "page_token",
     ]
     reservation_list = stock_pb2.ListReservationsRequest(order_id="\n", state="lost", page_size=1_001, page_token="?")
-    assert fields(validation.list_reservations, reservation_list) == [
+    assert fields(reservation_requests.list_reservations, reservation_list) == [
         "organization_id",
         "order_id",
         "state",

@@ -38,6 +38,8 @@ QUICK = (
     "reference_for_a_reason",
     "movements_of_an_order_only",
     "hint_of_the_next_expiry",
+    "token_skips_the_end_of_a_page",
+    "expiries_not_told",
     "unlisted_errors_not_counted",
 )
 

@@ -135,6 +135,10 @@ class Conversation:
         await self._expire(late)
         await say(client.confirm_reservation(ORG, late.reservation_id, "o5"))
         await say(client.release_reservation(ORG, late.reservation_id, "late"))
+        for request_id in ("again", "again", "again-2"):
+            await say(client.stock.reacquire_reservation(ORG, late.reservation_id, 30, request_id=request_id))
+        await say(client.release_reservation(ORG, late.reservation_id, "left"))
+        await say(client.stock.reacquire_reservation(ORG, late.reservation_id, 30))
         await say(client.get_stock_info(ORG, "jug"))
 
     async def _goods_go_out(self) -> None:
@@ -144,6 +148,26 @@ class Conversation:
         for request_id in ("f1", "f1", "f2"):
             await say(client.stock.fulfill_reservation(ORG, three.reservation_id, request_id=request_id))
         await say(client.release_reservation(ORG, three.reservation_id, "too late"))
+        four = await say(client.reserve_stock(ORG, "o8", [of("mug", 3), of("pot", 1)], 15))
+        for ttl_minutes in (1, 30, -1):
+            await say(client.stock.extend_reservation(ORG, four.reservation_id, ttl_minutes, request_id="e"))
+        await say(client.stock.extend_reservation(ORG, four.reservation_id, 30, request_id="e2", reason="slow"))
+        await say(client.confirm_reservation(ORG, four.reservation_id, "o8"))
+        await say(client.stock.extend_reservation(ORG, four.reservation_id, 30, request_id="e3"))
+        for quantity in (1, 4):
+            lines = [of("mug", quantity), of("cup", 1)]
+            await say(client.stock.fulfill_reservation(ORG, four.reservation_id, lines, request_id=f"f{quantity}"))
+        for place in (1, 2):
+            lines = [of("mug", 1)]
+            await say(client.stock.fulfill_reservation(ORG, four.reservation_id, lines, request_id=f"part-{place}"))
+        await say(client.stock.get_reservation(ORG, four.reservation_id))
+        await say(client.stock.fulfill_reservation(ORG, four.reservation_id, [of("pot", 1)], close=True))
+        await say(client.stock.get_reservation(ORG, "unknown"))
+        five = await say(client.reserve_stock(ORG, "o10", [of("mug", 2)], 15))
+        for basket in ([of("mug", 1)], [of("mug", 1)], [of("mug", 900)], [of("mug", 1), of("pot", 1)], []):
+            await say(client.stock.amend_reservation(ORG, five.reservation_id, basket, reason="customer"))
+        await say(client.stock.reacquire_reservation(ORG, five.reservation_id, 5))
+        await say(client.stock.reacquire_reservation(ORG, "unknown", -5))
         await say(client.confirm_reservation(ORG, three.reservation_id, "o7"))
         for page_size in (2, 100):
             await self.list(client.stock.list_reservations(ORG, page_size=page_size))

@@ -155,6 +155,7 @@ class StoreContract:
         assert await store.load_variants([]) == []
         assert await store.load_orders([]) == []
         assert await store.find_reservation(ORGANIZATION, "r") is None
+        assert await store.load_reservation(ORGANIZATION, "r") is None
         assert await store.load_request(RequestKey(ORGANIZATION, "q")) is None
 
     async def test_goods_in_make_a_row_and_then_add_to_it(self, store: Store, scribe: Scribe) -> None:
@@ -240,6 +241,52 @@ class StoreContract:
         assert await store.load_variants([VariantKey(ORGANIZATION, "v")]) == list(scribe.rows.values())
         assert await store.next_expiry_ms() is None
         assert await store.active_reservations(10) == []
+
+    @pytest.mark.parametrize("batched", [True, False])
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            "extend",
+            "extend confirm",
+            "confirm ship_one",
+            "confirm ship_one ship_one release",
+            "confirm ship_one fulfill",
+        ],
+    )
+    async def test_times_and_shipments_are_kept(self, store: Store, scribe: Scribe, steps: str, batched: bool) -> None:
+        basket = [("v", "w", 3), ("v2", "w2", 2)]
+        history = [scribe.receive(), scribe.receive("v2", "w2"), scribe.reserve(basket=basket)]
+        history += [getattr(scribe, step)(scribe.only_reservation()) for step in steps.split()]
+        for batch in [history] if batched else [[transaction] for transaction in history]:
+            await store.write(batch)
+        wanted = scribe.only_reservation()
+        assert await store.load_orders([OrderKey(ORGANIZATION, "order")]) == [wanted]
+        assert await store.load_reservation(ORGANIZATION, wanted.reservation_id) == wanted
+        assert await newest(store) == [wanted]
+        active = wanted.state == "active"
+        assert await store.next_expiry_ms() == (wanted.expires_at_ms if active else None)
+        order = OrderKey(ORGANIZATION, "order")
+        assert await store.due(wanted.expires_at_ms - 1, 10) == []
+        assert await store.due(wanted.expires_at_ms, 10) == ([Due(order, wanted.expires_at_ms)] if active else [])
+
+    @pytest.mark.parametrize("batched", [True, False])
+    async def test_what_is_taken_again_is_the_latest_of_its_order(
+        self, store: Store, scribe: Scribe, batched: bool
+    ) -> None:
+        first = scribe.reserve_after_receiving()
+        history = [*first, scribe.expire(first[1].reservation), scribe.reserve(), scribe.remember("between")]
+        second = history[-2].reservation
+        assert second is not None
+        history.append(scribe.expire(second))
+        again = scribe.reacquire(scribe.reservations[ORGANIZATION, "reservation-000002"])
+        for batch in [[*history, again]] if batched else [*([one] for one in history), [again]]:
+            await store.write(batch)
+        ids = [one.reservation_id for one in await store.load_orders([OrderKey(ORGANIZATION, "order")])]
+        assert ids == [second.reservation_id, "reservation-000002"]
+        assert await store.active_reservations(10) == [again.reservation]
+        assert again.reservation is not None
+        await store.write([scribe.release(again.reservation)])
+        assert (await store.move_out(scribe.at_ms + 1, 500)).reservations == 2
 
     async def test_an_answer_is_remembered_and_changes_nothing_else(self, store: Store, scribe: Scribe) -> None:
         await store.write([scribe.receive()])

@@ -8,6 +8,7 @@ from actors.records import OrderKey, RequestKey, ReservationRecord
 from storage.store import OwnershipLost, StorageError, Store
 from tests.storage.contract import Make, contents, steps_of
 from tests.storage.contract_reading import ReadingContract
+from tests.storage.contract_sifting import SiftingContract
 from tests.storage.contract_transfers import TransferContract
 from tests.storage.scribe import MINUTE_MS, ORGANIZATION, START_MS, Scribe
 
@@ -16,7 +17,7 @@ DAY_MS = 24 * 60 * MINUTE_MS
 
 
 @pytest.mark.anyio
-class WholeStoreContract(ReadingContract, TransferContract):
+class WholeStoreContract(ReadingContract, SiftingContract, TransferContract):
     @pytest.mark.parametrize("rows_max", [1, 7, 500])
     async def test_what_is_long_over_is_moved_out_and_nothing_else(
         self, store: Store, scribe: Scribe, rows_max: int
@@ -47,9 +48,10 @@ class WholeStoreContract(ReadingContract, TransferContract):
         assert [request.request_id for request in after["requests"]] == ["recent"]
         for same in ("stock", "variants", "warehouses", "active", "due", "next_expiry_ms"):
             assert after[same] == before[same]
-        gone = old["released"]
-        assert gone is not None
+        gone = scribe.reservations[ORGANIZATION, old["released"].reservation_id]
         assert await store.find_reservation(ORGANIZATION, gone.reservation_id) is None
+        assert await store.load_reservation(ORGANIZATION, gone.reservation_id) == gone
+        assert await store.load_reservation("another", gone.reservation_id) is None
         assert await store.load_orders([gone.order]) == []
         assert await store.load_request(RequestKey(ORGANIZATION, "old")) is None
 

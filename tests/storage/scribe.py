@@ -114,6 +114,45 @@ class Scribe:
     def fulfill(self, reservation: ReservationRecord | None) -> Transaction:
         return self._move("fulfill", reservation, "fulfilled", Delta(0, -1), request="ship", reference="SHIP-1")
 
+    def extend(self, reservation: ReservationRecord | None, more_ms: int = MINUTE_MS) -> Transaction:
+        assert reservation is not None
+        self.at_ms += 1
+        extended = replace(reservation, expires_at_ms=reservation.expires_at_ms + more_ms)
+        return self._transaction("extend", reservation=extended)
+
+    def amend(self, reservation: ReservationRecord | None) -> Transaction:
+        """One piece more of the first item, and a new item of one piece beside it."""
+        assert reservation is not None
+        self.at_ms += 1
+        first, *rest = reservation.items
+        key = StockKey(reservation.organization_id, first.variant_id, first.warehouse_id)
+        change = self._change(key, Delta(-2, 2))
+        more = replace(first, quantity=first.quantity + 1, stock_after=first.stock_after - 1)
+        new = ReservationItem(*key[1:], "", first.stock_id, 1, first.stock_after - 1, first.stock_after - 2)
+        amended = replace(reservation, items=(more, *rest, new))
+        return self._transaction("amend", changes=(change,), reservation=amended)
+
+    def reacquire(self, reservation: ReservationRecord | None) -> Transaction:
+        assert reservation is not None
+        self.at_ms += 1
+        changes = tuple(self._given_back(reservation, item, Delta(-1, 1)) for item in reservation.items)
+        ends_ms = self.at_ms + 15 * MINUTE_MS
+        again = replace(reservation, state="active", ended_at_ms=0, expires_at_ms=ends_ms)
+        return self._transaction("reacquire", changes=changes, reservation=again)
+
+    def ship_one(self, reservation: ReservationRecord | None) -> Transaction:
+        """A piece of the first item that has some left, and not the last piece of all."""
+        assert reservation is not None
+        self.at_ms += 1
+        place, item = next((n, item) for n, item in enumerate(reservation.items) if item.unshipped)
+        items = list(reservation.items)
+        items[place] = replace(item, fulfilled=item.fulfilled + 1)
+        key = StockKey(reservation.organization_id, item.variant_id, item.warehouse_id)
+        changes = (self._change(key, Delta(0, -1)),)
+        shipped = replace(reservation, items=tuple(items))
+        request = self.request(f"part-{self.lsn}", organization=reservation.organization_id)
+        return self._transaction("fulfill", changes=changes, reservation=shipped, request=request)
+
     def remember(self, request_id: str, *, organization: str = ORGANIZATION) -> Transaction:
         return self._transaction("remember", request=self.request(request_id, organization=organization))
 
@@ -149,6 +188,10 @@ class Scribe:
         if action < 7:
             return self.remember(f"request-{self.lsn}", organization=organization)
         reservation = rng.choice(open_ones)
+        if reservation.state == "confirmed" and reservation.quantity - reservation.fulfilled > 1 and self.lsn % 2:
+            return self.ship_one(reservation)
+        if reservation.state == "active" and self.lsn % 5 == 0:
+            return self.extend(reservation)
         if reservation.state == "confirmed":
             return rng.choice((self.fulfill, self.release))(reservation)
         return rng.choice((self.confirm, self.release, self.expire))(reservation)
@@ -165,11 +208,15 @@ class Scribe:
     ) -> Transaction:
         assert reservation is not None
         self.at_ms += 1
-        changes = [] if sign is None else [self._given_back(reservation, item, sign) for item in reservation.items]
+        left = [] if sign is None else [item for item in reservation.items if item.unshipped]
+        changes = [self._given_back(reservation, item, sign or Delta()) for item in left]
+        items = reservation.items
+        if kind == "fulfill":
+            items = tuple(replace(item, fulfilled=item.quantity) for item in items)
         return self._transaction(
             kind,
             changes=tuple(changes),
-            reservation=reservation.moved(state, self.at_ms, reason),
+            reservation=replace(reservation, items=items).moved(state, self.at_ms, reason),
             request=self.request(f"{request}-{self.lsn}", organization=reservation.organization_id)
             if request
             else None,
@@ -179,7 +226,7 @@ class Scribe:
 
     def _given_back(self, reservation: ReservationRecord, item: ReservationItem, sign: Delta) -> RowChange:
         key = StockKey(reservation.organization_id, item.variant_id, item.warehouse_id)
-        return self._change(key, Delta(sign.available * item.quantity, sign.reserved * item.quantity))
+        return self._change(key, Delta(sign.available * item.unshipped, sign.reserved * item.unshipped))
 
     def _change(self, key: StockKey, delta: Delta, *, min_stock: int = 0, max_stock: int = 0) -> RowChange:
         fresh = StockRecord(*key, stock_id=f"stock of {'/'.join(key)} at {self.lsn + 1}")

@@ -62,6 +62,28 @@ DAMAGES = [
     ),
     ("end of the journal", "UPDATE ownership SET last_lsn = 4", "the journal ends at LSN 4, but there is .* LSN 5"),
     ("end of the journal", "UPDATE request SET lsn = 9", "the journal ends at LSN 5, but there is a record of LSN 9"),
+    ("gaps of the journal", "DELETE FROM journal_entry WHERE lsn = 4", "LSN 5 of the journal follows LSN 3"),
+    (
+        "last entry of the journal",
+        "DELETE FROM journal_entry WHERE lsn = 5",
+        "the journal ends at LSN 5, but its last entry is of LSN 4",
+    ),
+    *(
+        ("movements without entries", damage, "org_1/.@w was moved by LSN 4, of which the journal says nothing or")
+        for damage in (
+            "DELETE FROM journal_entry WHERE lsn = 4",
+            "UPDATE journal_entry SET kind = 'receive' WHERE lsn = 4",
+            "UPDATE journal_entry SET reservation_id = 'other' WHERE lsn = 4",
+        )
+    ),
+    *(
+        (
+            "reservations and the journal",
+            f"UPDATE journal_entry SET {change} WHERE lsn = 4",
+            "-000004 of org_1 is active",
+        )
+        for change in ("state = 'expired'", "expires_at = at")
+    ),
     (
         "reservations",
         "UPDATE reservation SET state = 'released', ended_at = created_at WHERE order_id = 'active'",

@@ -58,6 +58,34 @@ SECOND_DAY = [
     (33, 0, "expire", "", "", "id-0014", "c2"),
     (34, 0, "expire", "", "", "id-0015", "c2"),
 ]
+ENTRIES = " UNION ALL ".join(
+    f"SELECT lsn, organization_id, kind, reservation_id, state, reference, request_id FROM journal_entry{suffix}"
+    for suffix in ("_archive", "")
+)
+# Confirmations (21, 26, 31) had no line, and no LSN that was kept.
+SECOND_DAY_ENTRIES = [
+    (18, "shop", "import", "", "", "import-2", "import-2"),
+    (19, "shop", "receive", "", "", "PO-2", "delivery-2"),
+    (20, "shop", "reserve", "id-0011", "active", "", ""),
+    (22, "shop", "fulfill", "id-0011", "fulfilled", "SHIP-2", "ship-2"),
+    (23, "shop", "reserve", "id-0012", "active", "", "key-2"),
+    (24, "shop", "release", "id-0012", "released", "", ""),
+    (25, "shop", "reserve", "id-0013", "active", "", ""),
+    (27, "shop", "fulfill", "id-0013", "fulfilled", "", "ship-again-2"),
+    (28, "shop", "reserve", "id-0014", "active", "", ""),
+    (29, "other", "reserve", "id-0015", "active", "", ""),
+    (30, "shop", "reserve", "id-0016", "active", "", ""),
+    (32, "shop", "reserve", "id-0017", "active", "", ""),
+    (33, "shop", "expire", "id-0014", "expired", "", ""),
+    (34, "other", "expire", "id-0015", "expired", "", ""),
+]
+
+# What the version before did not say: a reservation was shipped as a whole.
+SHIPPED = "\n".join(
+    f"UPDATE reservation_item{suffix} SET fulfilled = quantity WHERE (organization_id, reservation_id) IN"
+    f" (SELECT organization_id, reservation_id FROM reservation{suffix} WHERE state = 'fulfilled');"
+    for suffix in ("", "_archive")
+)
 
 
 @pytest.fixture
@@ -92,9 +120,10 @@ def copied(before: Path) -> str:
     return "\n".join(lines)
 
 
-async def ledger(url: str) -> list[Any]:
+async def ledger(url: str, query: str = LEDGER) -> list[Any]:
     def read(connection: Connection) -> list[Any]:
-        return [tuple(row) for row in connection.execute(text(f"{LEDGER} ORDER BY lsn, position"))]
+        order = "position" if query is LEDGER else "organization_id"
+        return [tuple(row) for row in connection.execute(text(f"{query} ORDER BY lsn, {order}"))]
 
     return await read_snapshot(url, read)
 
@@ -115,6 +144,24 @@ async def assert_upgraded(url: str) -> None:
     first_day = [movement[2:] for movement in found if movement[0] in range(2, 18)]
     assert first_day == [shifted(movement) for movement in SECOND_DAY if movement[0] > 18]
     assert (await read_snapshot(url, audit)).disagreements == ()
+    entries = await ledger(url, ENTRIES)
+    assert [entry for entry in entries if entry[0] >= 18] == SECOND_DAY_ENTRIES
+    assert await ledger(url, "SELECT entries_from_lsn AS lsn, 0 AS organization_id FROM ownership") == [(35, 0)]
+    assert set(await read_snapshot(url, shipped)) == {("fulfilled", True), ("other", False)}
+
+
+def shipped(connection: Connection) -> list[Any]:
+    """In which states items are shipped in full, also in the archive; none is shipped in part."""
+    found = [
+        text(
+            f"SELECT CASE r.state WHEN 'fulfilled' THEN 'fulfilled' ELSE 'other' END, i.fulfilled, i.quantity"
+            f" FROM reservation_item{suffix} i JOIN reservation{suffix} r USING (organization_id, reservation_id)"
+        )
+        for suffix in ("", "_archive")
+    ]
+    rows = [row for statement in found for row in connection.execute(statement)]
+    assert {row[1] for row in rows if row[0] == "other"} == {0}
+    return [(state, fulfilled == quantity) for state, fulfilled, quantity in rows]
 
 
 async def test_a_file_of_the_version_before_is_brought_up_to_date(before: Path) -> None:
@@ -142,7 +189,7 @@ async def test_every_answer_is_as_before(before: Path, tmp_path: Path) -> None:
     await made.close()
     rows = copied(before)
     with closing(sqlite3.connect(tmp_path / "made.db")) as raw:
-        raw.executescript(rows)
+        raw.executescript(f"{rows}\n{SHIPPED}")
     kept = SqlStore(f"sqlite+aiosqlite:///{before}")
     await made.open()
     await kept.open()
@@ -161,7 +208,7 @@ async def test_every_answer_is_as_before(before: Path, tmp_path: Path) -> None:
 
 
 async def test_before_a_start_of_the_server_it_is_named_too_old_and_can_be_backed_up(before: Path) -> None:
-    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0006, which a start of the server makes"):
+    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0009, which a start of the server makes"):
         await read_snapshot(f"sqlite+aiosqlite:///{before}", audit)
     saved = back_up(before, before.with_name("saved.db"))
     assert (saved.audit, saved.last_lsn) == (None, 34)

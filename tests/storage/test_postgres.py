@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event
 
 from actors.records import OrderKey, VariantKey
 from storage.sql import reads
-from storage.sql.batch_postgres import compose
+from storage.sql.batch_postgres import FENCE_PARAMETERS, PART_COLUMNS, compose
 from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 from storage.sql.sql_store import SqlStore, backend_for
@@ -332,7 +332,8 @@ class TestSchema:
         writer = store._backend._writer  # type: ignore[attr-defined]
         await writer.execute("SET plan_cache_mode = force_generic_plan")
         await writer.execute(f"PREPARE batch AS {compose(('stock_changed', 'reservation_moved'))}")
-        parameters = ", ".join(["NULL"] * (4 + 13 + 6))
+        columns = sum(len(PART_COLUMNS[part].split()) for part in ("stock_changed", "reservation_moved"))
+        parameters = ", ".join(["NULL"] * (FENCE_PARAMETERS + columns))
         assert not re.search("Seq Scan on (stock|reservation)", await plan())
         await writer.execute(FILL_STOCK)
         await writer.execute(FILL_RESERVATIONS)

@@ -18,6 +18,7 @@ from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
+from storage.sql.sifted_reads import list_sifted
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
 from storage.store import MovedOut
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
@@ -94,6 +95,8 @@ class TestChecks:
             "reservation SET state = 'expired', ended_at = NULL",
             "reservation SET state = 'fulfilled', ended_at = NULL",
             "reservation_item SET quantity = 0",
+            "reservation_item SET fulfilled = -1",
+            "reservation_item SET fulfilled = quantity + 1",
             "ownership SET singleton = 2",
             "stock_movement SET lsn = 1, position = 0",
         ],
@@ -170,6 +173,7 @@ class TestLedger:
 STOCK: dict[str, Any] = {"limit": 5}
 AFTER = StockKey(ORGANIZATION, "v", "w")
 NEWEST: dict[str, Any] = {"limit": 5}
+OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
 
 # Each read, and the beginning of every step of its plan that touches a table. SCAN stands only where the read goes
 # along an index in order and stops at its limit, or where it wants all there is.
@@ -186,6 +190,13 @@ PLANS: list[tuple[Any, set[str]]] = [
     (
         lambda c: reads.find_reservation(c, "a", "b"),
         {"SEARCH reservation USING PRIMARY KEY (organization_id=? AND reservation_id=?)"},
+    ),
+    (
+        lambda c: reads.load_reservation(c, "a", "b"),
+        {
+            *(f"SEARCH reservation{suffix} {OF_RESERVATION}" for suffix in ("", "_archive")),
+            *(f"SEARCH reservation_item{suffix} {OF_RESERVATION}" for suffix in ("", "_archive")),
+        },
     ),
     (
         lambda c: reads.load_request(c, RequestKey("a", "b")),
@@ -261,10 +272,45 @@ PLANS: list[tuple[Any, set[str]]] = [
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "LINES", "ITEMS"},
     ),
 ]
-OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
 ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
-TABLES = ("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement")
+TABLES = (
+    *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry"),
+    *("reservation_archive", "reservation_item_archive"),
+)
+
+
+SIFTED: list[tuple[dict[str, str], set[str]]] = [
+    (
+        {"variant_id": "v1"},
+        {
+            "SEARCH reservation_item USING COVERING INDEX reservation_item_by_variant"
+            " (organization_id=? AND variant_id=?)",
+            "SEARCH reservation_item USING COVERING INDEX reservation_item_by_variant"
+            " (organization_id=? AND variant_id=? AND reservation_id=?)",
+            f"SEARCH reservation {OF_RESERVATION}",
+            "LINES",
+            "ITEMS",
+        },
+    ),
+    (
+        {"warehouse_id": "w1"},
+        {
+            "SEARCH reservation USING PRIMARY KEY (organization_id=?)",
+            f"SEARCH reservation {OF_RESERVATION}",
+            "LINES",
+            "ITEMS",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), SIFTED)
+def test_a_sifted_list_follows_an_index(
+    session: SqliteSession, history: Scribe, wanted: dict[str, Any], expected: set[str]
+) -> None:
+    query = ListReservations(ORGANIZATION, limit=5, looked_max=7, **wanted)
+    test_every_read_follows_an_index(session, lambda c: list_sifted(c, query), expected)
 
 
 @pytest.mark.parametrize(("read", "expected"), PLANS, ids=range(len(PLANS)))
@@ -273,7 +319,7 @@ def test_every_read_follows_an_index(session: SqliteSession, read: Any, expected
 
     def explain(_conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         rows = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-        plans.extend(row[3] for row in rows if row[3].split()[1] in TABLES)
+        plans.extend(row[3] for row in rows if set(row[3].split()[1:2]) & set(TABLES))
 
     def run(connection: Connection) -> None:
         event.listen(connection, "before_cursor_execute", explain)
@@ -301,7 +347,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         event.remove(connection, "before_cursor_execute", explain)
         return moved
 
-    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3)
+    assert session.read(run) == MovedOut(requests=1, reservations=1, items=1, movements=3, entries=3)
     assert set(plans) == {
         "SEARCH request USING COVERING INDEX request_by_age (at<?)",
         "SEARCH request USING PRIMARY KEY (scope=? AND request_id=?)",
@@ -311,4 +357,7 @@ def test_no_step_of_housekeeping_is_a_scan(session: SqliteSession) -> None:
         f"SEARCH reservation_item {OF_RESERVATION}",
         "SCAN stock_movement",  # from its beginning to the limit
         "SEARCH stock_movement USING PRIMARY KEY ((lsn,position)<(?,?))",
+        "SCAN journal_entry",  # likewise
+        "SEARCH journal_entry USING PRIMARY KEY ((lsn,organization_id)<(?,?))",
+        "SEARCH stock_movement USING PRIMARY KEY",  # its first row
     }

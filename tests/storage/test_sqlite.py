@@ -140,7 +140,7 @@ class TestOwner:
         await store.open()
         await store.write([scribe.receive()])
         await store.close()
-        assert query(path, "SELECT * FROM ownership") == [(1, 1, "a test", 1, "2026-09-21T14:13:20.000Z")]
+        assert query(path, "SELECT * FROM ownership") == [(1, 1, "a test", 1, "2026-09-21T14:13:20.000Z", 1)]
 
 
 @pytest.mark.anyio

@@ -90,7 +90,7 @@ async def test_the_operators_commands_work(tmp_path: Path) -> None:
                     status, out, err = await run_cli(*arguments, f"sqlite+aiosqlite:///{tmp_path}/stock.db")
                     assert status == 0, (words, out, err)
                 continue
-            arguments = [str(tmp_path / "stock.csv") if word == "stock.csv" else word for word in words[1:]]
+            arguments = [str(tmp_path / word) if word.endswith(".csv") else word for word in words[1:]]
             status, out, err = await run_cli(*arguments, "--target", f"localhost:{server.port}")
             assert status == 0, (words, out, err)
     finally:

@@ -180,12 +180,11 @@ def run(scenario: str, port: int, name: str, way: str = "unary", **environment: 
 
 
 @pytest.mark.parametrize("way", ["unary", "stream"])
-@pytest.mark.parametrize("follows_forks", ["0", "1"], ids=["", "fork support"])
 @pytest.mark.parametrize(
     "scenario", [UNUSED, USED, FORKED_AGAIN, UNDER_WAY], ids=["unused", "used", "forked again", "under way"]
 )
-def test_parent_and_children_work(program_port: int, scenario: str, way: str, follows_forks: str) -> None:
-    run(scenario, program_port, f"shop-{uuid4()}", way, GRPC_ENABLE_FORK_SUPPORT=follows_forks)
+def test_parent_and_children_work(program_port: int, scenario: str, way: str) -> None:
+    run(scenario, program_port, f"shop-{uuid4()}", way)
 
 
 def test_stubs_go_on_in_a_child(program_port: int) -> None:

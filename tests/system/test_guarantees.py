@@ -200,6 +200,10 @@ async def test_g11_organizations_never_see_each_other(tmp_path: Path) -> None:
             client.confirm_reservation("org_2", reserved.reservation_id, "o1"),
             client.release_reservation("org_2", reserved.reservation_id, "mine"),
             client.stock.fulfill_reservation("org_2", reserved.reservation_id),
+            client.stock.extend_reservation("org_2", reserved.reservation_id),
+            client.stock.amend_reservation("org_2", reserved.reservation_id, [{"variant_id": "a", "quantity": 1}]),
+            client.stock.reacquire_reservation("org_2", reserved.reservation_id),
+            client.stock.get_reservation("org_2", reserved.reservation_id),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call

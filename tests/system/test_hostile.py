@@ -23,6 +23,10 @@ METHODS = [
     "/inventory.v1.InventoryService/GetStockInfo",
     "/inventory.v1.StockService/ReceiveStock",
     "/inventory.v1.StockService/FulfillReservation",
+    "/inventory.v1.StockService/ExtendReservation",
+    "/inventory.v1.StockService/AmendReservation",
+    "/inventory.v1.StockService/ReacquireReservation",
+    "/inventory.v1.StockService/GetReservation",
     "/inventory.v1.StockService/ListStock",
     "/inventory.v1.StockService/ListReservations",
     "/inventory.v1.InventoryService/NoSuchMethod",
@@ -68,7 +72,9 @@ def hostile(dice: random.Random) -> tuple[str, bytes]:
             message = pb.ReserveStockRequest(
                 organization_id=organization, order_id=pick_id(), items=wishes, ttl_minutes=pick_quantity()
             )
-        case "ConfirmReservation" | "ReleaseReservation" | "FulfillReservation":
+        case (
+            "ConfirmReservation" | "ReleaseReservation" | "FulfillReservation" | "ExtendReservation" | "GetReservation"
+        ):
             message = pb.ConfirmReservationRequest(
                 organization_id=organization, reservation_id=pick_id(), order_id=pick_id()
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeVar
+import time
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
@@ -27,7 +28,8 @@ class BlockingConnection(AnyConnection):
         super().__init__(target, settings)
         if settings.breaker is not None:
             FORK_GATE.add(settings.breaker)
-        self._channel = ForkSafeChannel(self._open)
+        self._subscriptions: set[calls.BlockingResponses[Any]] = set()
+        self._channel = ForkSafeChannel(self._open, self._cut_subscriptions)
 
     @property
     def channel(self) -> ForkSafeChannel:
@@ -79,6 +81,50 @@ class BlockingConnection(AnyConnection):
                 feed.stop()
                 raise
             return call.result()
+
+    def download(
+        self, method: calls.BlockingUnaryStream[Request, Response], request: Request, *, timeout_s: float
+    ) -> Generator[Response, None, None]:
+        """Sends `request` and gives the answers as they come. Raises as `call` does. Closing it cancels the call."""
+        self._require_open()
+        with guarded(self.breaker) as permit:
+            call = method(request, timeout=timeout_s, metadata=self.with_own(()))
+            try:
+                for answer in call:
+                    if permit is not None:
+                        permit.succeeded()  # the service is there; others need not wait for the last answer
+                    yield answer
+            finally:
+                call.cancel()
+
+    def subscribe(
+        self, method: calls.BlockingUnaryStream[Request, Response], request: Request
+    ) -> Generator[Response, None, None]:
+        """Sends `request` and returns what comes, for as long as it comes, or until a fork. Raises grpc.RpcError.
+
+        It has no time limit, and says nothing to the breaker: a stream ends when the service is started anew.
+        """
+        self._require_open()
+        call = method(request, metadata=self.with_own(()))
+        self._subscriptions.add(call)
+        try:
+            yield from call
+        except grpc.RpcError:
+            if call in self._subscriptions:
+                raise
+        finally:
+            self._subscriptions.discard(call)
+            call.cancel()
+
+    def pause(self, seconds: float) -> None:
+        """Lets so many seconds go by."""
+        time.sleep(seconds)
+
+    def _cut_subscriptions(self) -> None:
+        """As if the service had ended them: a fork cannot wait for what has no end."""
+        cut, self._subscriptions = self._subscriptions, set()
+        for call in cut:
+            call.cancel()
 
     def _open(self) -> grpc.Channel:
         settings = self.settings

@@ -22,7 +22,6 @@ from weakref import ref
 FORK_PATIENCE_S = 10.0
 # And then for gRPC's threads to end. They remain if others in this process have channels too.
 _THREADS_PATIENCE_S = 5.0
-_OTHERS_PATIENCE_S = 1.0
 _THREADS = Path("/proc/self/task")
 _NAMES_OF_THREADS = ("event_engine", "grpc_", "lifeguard", "default-exec", "resolver-exec")
 _NOT_AFTER_THIS_FORK = (
@@ -77,9 +76,7 @@ class ForkGate:
         self._lock.acquire()  # until the fork is done: nothing is added, and no other thread forks, meanwhile
         for one in reversed(self._existing()):
             one.before_fork()
-        # Also where gRPC follows forks: it does not while it shuts down, and that child hangs.
-        follows = _follows_forks()
-        self._is_grpc_quiet = _threads_end(_OTHERS_PATIENCE_S if follows else _THREADS_PATIENCE_S) or follows
+        self._is_grpc_quiet = follows_forks() or _threads_end()
 
     def _in_parent(self) -> None:
         for one in self._existing():
@@ -93,14 +90,16 @@ class ForkGate:
             one.after_fork_in_child()
 
 
-def _follows_forks() -> bool:
-    """Whether gRPC was told to start its threads anew in a child."""
+def follows_forks() -> bool:
+    """Whether gRPC was told to start its threads anew in a child. Then its channels may stay open; a fork while one
+    closes was seen to hang.
+    """
     return os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "0").lower() in ("1", "true", "yes")
 
 
-def _threads_end(patience_s: float) -> bool:
-    """Whether gRPC has no threads any more, within this time."""
-    ends_s = time.monotonic() + patience_s
+def _threads_end() -> bool:
+    """Whether gRPC has no threads any more, within a while."""
+    ends_s = time.monotonic() + _THREADS_PATIENCE_S
     looks = 0  # a thread has its creator's name at first
     while looks < 2 and time.monotonic() < ends_s:
         looks = 0 if _has_threads() else looks + 1

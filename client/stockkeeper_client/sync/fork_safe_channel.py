@@ -10,7 +10,7 @@ from weakref import finalize
 
 import grpc
 
-from stockkeeper_client.sync.fork_gate import FORK_GATE, FORK_PATIENCE_S, Turnstile
+from stockkeeper_client.sync.fork_gate import FORK_GATE, FORK_PATIENCE_S, Turnstile, follows_forks
 
 Made = TypeVar("Made")
 
@@ -21,8 +21,9 @@ class ForkSafeChannel(grpc.Channel):
     A fork waits until the calls under way are done. Stubs that were made with it stay as they are.
     """
 
-    def __init__(self, open_channel: Callable[[], grpc.Channel]) -> None:
+    def __init__(self, open_channel: Callable[[], grpc.Channel], cut_endless: Callable[[], None]) -> None:
         self._open_channel = open_channel
+        self._cut_endless = cut_endless
         self._under_way = Turnstile()
         self._opening = threading.Lock()
         self._channel: grpc.Channel | None = None
@@ -79,7 +80,8 @@ class ForkSafeChannel(grpc.Channel):
 
     def before_fork(self) -> None:
         self._under_way.hold()
-        if self._under_way.wait_until_empty(FORK_PATIENCE_S):
+        self._cut_endless()
+        if self._under_way.wait_until_empty(FORK_PATIENCE_S) and not follows_forks():
             self._close_channel()
 
     def after_fork_in_parent(self) -> None:

@@ -106,6 +106,16 @@ class ImportLineError(_message.Message):
     reason: str
     def __init__(self, line_number: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class ExportStockRequest(_message.Message):
+    __slots__ = ("organization_id", "variant_prefix", "warehouse_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_prefix: str
+    warehouse_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., variant_prefix: _Optional[str] = ..., warehouse_id: _Optional[str] = ...) -> None: ...
+
 class ReceiveStockRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reason", "reference", "lines")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -591,30 +601,110 @@ class ListWarehousesResponse(_message.Message):
     def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class FulfillReservationRequest(_message.Message):
-    __slots__ = ("organization_id", "request_id", "reservation_id", "reference")
+    __slots__ = ("organization_id", "request_id", "reservation_id", "reference", "reason", "lines", "close")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     request_id: str
     reservation_id: str
     reference: str
-    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    reason: str
+    lines: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    close: bool
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., reference: _Optional[str] = ..., reason: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ..., close: _Optional[bool] = ...) -> None: ...
 
 class FulfillReservationResponse(_message.Message):
-    __slots__ = ("success", "message", "fulfilled_at", "items_fulfilled", "total_quantity_fulfilled")
+    __slots__ = ("success", "message", "fulfilled_at", "items_fulfilled", "total_quantity_fulfilled", "reservation")
     SUCCESS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FULFILLED_AT_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FULFILLED_FIELD_NUMBER: _ClassVar[int]
     TOTAL_QUANTITY_FULFILLED_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
     success: bool
     message: str
     fulfilled_at: str
     items_fulfilled: int
     total_quantity_fulfilled: int
-    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ...) -> None: ...
+    reservation: Reservation
+    def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class ExtendReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "ttl_minutes", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    ttl_minutes: int
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., ttl_minutes: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ExtendReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class AmendReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "items", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservationItem]
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservationItem, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class AmendReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
+class ReacquireReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "reservation_id", "ttl_minutes", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TTL_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    reservation_id: str
+    ttl_minutes: int
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., ttl_minutes: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class ReacquireReservationResponse(_message.Message):
+    __slots__ = ("message", "reservation")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
 
 class ListStockRequest(_message.Message):
     __slots__ = ("organization_id", "variant_id", "warehouse_id", "page_size", "page_token", "variant_prefix", "status", "alert_level")
@@ -647,18 +737,26 @@ class ListStockResponse(_message.Message):
     def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
-    __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token")
+    __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token", "variant_id", "warehouse_id", "created_after", "created_before")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     state: str
     order_id: str
     page_size: int
     page_token: str
-    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    variant_id: str
+    warehouse_id: str
+    created_after: str
+    created_before: str
+    def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., created_after: _Optional[str] = ..., created_before: _Optional[str] = ...) -> None: ...
 
 class ListReservationsResponse(_message.Message):
     __slots__ = ("reservations", "next_page_token")
@@ -668,8 +766,22 @@ class ListReservationsResponse(_message.Message):
     next_page_token: str
     def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class GetReservationRequest(_message.Message):
+    __slots__ = ("organization_id", "reservation_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    reservation_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., reservation_id: _Optional[str] = ...) -> None: ...
+
+class GetReservationResponse(_message.Message):
+    __slots__ = ("reservation",)
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    reservation: Reservation
+    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+
 class Reservation(_message.Message):
-    __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items")
+    __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items", "fulfilled")
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -680,6 +792,7 @@ class Reservation(_message.Message):
     ENDED_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    FULFILLED_FIELD_NUMBER: _ClassVar[int]
     reservation_id: str
     organization_id: str
     order_id: str
@@ -690,4 +803,232 @@ class Reservation(_message.Message):
     ended_at: str
     reason: str
     items: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.ReservedItem]
-    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping[str, object]]]] = ...) -> None: ...
+    fulfilled: _containers.RepeatedCompositeFieldContainer[FulfilledItem]
+    def __init__(self, reservation_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., created_at: _Optional[str] = ..., expires_at: _Optional[str] = ..., confirmed_at: _Optional[str] = ..., ended_at: _Optional[str] = ..., reason: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_inventory_pb2.ReservedItem, _Mapping[str, object]]]] = ..., fulfilled: _Optional[_Iterable[_Union[FulfilledItem, _Mapping[str, object]]]] = ...) -> None: ...
+
+class FulfilledItem(_message.Message):
+    __slots__ = ("reservation_item_id", "variant_id", "warehouse_id", "quantity")
+    RESERVATION_ITEM_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    reservation_item_id: str
+    variant_id: str
+    warehouse_id: str
+    quantity: int
+    def __init__(self, reservation_item_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class Quantities(_message.Message):
+    __slots__ = ("available", "reserved", "damaged", "in_transit")
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    DAMAGED_FIELD_NUMBER: _ClassVar[int]
+    IN_TRANSIT_FIELD_NUMBER: _ClassVar[int]
+    available: int
+    reserved: int
+    damaged: int
+    in_transit: int
+    def __init__(self, available: _Optional[int] = ..., reserved: _Optional[int] = ..., damaged: _Optional[int] = ..., in_transit: _Optional[int] = ...) -> None: ...
+
+class ListMovementsRequest(_message.Message):
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "reservation_id", "order_id", "reference", "kinds", "after", "before", "newest_first", "page_size", "page_token")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    reservation_id: str
+    order_id: str
+    reference: str
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    after: str
+    before: str
+    newest_first: bool
+    page_size: int
+    page_token: str
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., reference: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., after: _Optional[str] = ..., before: _Optional[str] = ..., newest_first: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListMovementsResponse(_message.Message):
+    __slots__ = ("movements", "next_page_token")
+    MOVEMENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    movements: _containers.RepeatedCompositeFieldContainer[Movement]
+    next_page_token: str
+    def __init__(self, movements: _Optional[_Iterable[_Union[Movement, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Movement(_message.Message):
+    __slots__ = ("movement_id", "lsn", "at", "kind", "variant_id", "warehouse_id", "before", "after", "reason", "reference", "reservation_id", "order_id", "actor")
+    MOVEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    movement_id: str
+    lsn: int
+    at: str
+    kind: str
+    variant_id: str
+    warehouse_id: str
+    before: Quantities
+    after: Quantities
+    reason: str
+    reference: str
+    reservation_id: str
+    order_id: str
+    actor: str
+    def __init__(self, movement_id: _Optional[str] = ..., lsn: _Optional[int] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., before: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., after: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class GetStockAtRequest(_message.Message):
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "at")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    variant_id: str
+    warehouse_id: str
+    at: str
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., at: _Optional[str] = ...) -> None: ...
+
+class GetStockAtResponse(_message.Message):
+    __slots__ = ("message", "stock_info", "lsn")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    STOCK_INFO_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    stock_info: _inventory_pb2.StockInfo
+    lsn: int
+    def __init__(self, message: _Optional[str] = ..., stock_info: _Optional[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]] = ..., lsn: _Optional[int] = ...) -> None: ...
+
+class WatchChangesRequest(_message.Message):
+    __slots__ = ("organization_id", "token", "variant_ids", "warehouse_ids")
+    class From(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        FROM_UNSPECIFIED: _ClassVar[WatchChangesRequest.From]
+        FROM_NOW: _ClassVar[WatchChangesRequest.From]
+        FROM_TOKEN: _ClassVar[WatchChangesRequest.From]
+        FROM_SNAPSHOT: _ClassVar[WatchChangesRequest.From]
+    FROM_UNSPECIFIED: WatchChangesRequest.From
+    FROM_NOW: WatchChangesRequest.From
+    FROM_TOKEN: WatchChangesRequest.From
+    FROM_SNAPSHOT: WatchChangesRequest.From
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_IDS_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_IDS_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    token: str
+    variant_ids: _containers.RepeatedScalarFieldContainer[str]
+    warehouse_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, organization_id: _Optional[str] = ..., token: _Optional[str] = ..., variant_ids: _Optional[_Iterable[str]] = ..., warehouse_ids: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
+
+class WatchChangesResponse(_message.Message):
+    __slots__ = ("token", "at", "kind", "rows", "reservation", "transfer", "notices", "fell_behind", "snapshot_done", "lsn", "reason", "reference", "request_id", "actor", "correlation_id", "continues", "warehouses")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    FELL_BEHIND_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_DONE_FIELD_NUMBER: _ClassVar[int]
+    LSN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTINUES_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSES_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    at: str
+    kind: str
+    rows: _containers.RepeatedCompositeFieldContainer[ChangedRow]
+    reservation: ChangedReservation
+    transfer: Transfer
+    notices: _containers.RepeatedCompositeFieldContainer[Notice]
+    fell_behind: bool
+    snapshot_done: bool
+    lsn: int
+    reason: str
+    reference: str
+    request_id: str
+    actor: str
+    correlation_id: str
+    continues: bool
+    warehouses: _containers.RepeatedCompositeFieldContainer[Warehouse]
+    def __init__(self, token: _Optional[str] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[ChangedRow, _Mapping[str, object]]]] = ..., reservation: _Optional[_Union[ChangedReservation, _Mapping[str, object]]] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping[str, object]]]] = ..., fell_behind: _Optional[bool] = ..., snapshot_done: _Optional[bool] = ..., lsn: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., actor: _Optional[str] = ..., correlation_id: _Optional[str] = ..., continues: _Optional[bool] = ..., warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ChangedRow(_message.Message):
+    __slots__ = ("variant_id", "warehouse_id", "before", "after", "movement_id")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    MOVEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    warehouse_id: str
+    before: Quantities
+    after: Quantities
+    movement_id: str
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., before: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., after: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., movement_id: _Optional[str] = ...) -> None: ...
+
+class ChangedReservation(_message.Message):
+    __slots__ = ("reservation_id", "order_id", "state", "expires_at", "items")
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    reservation_id: str
+    order_id: str
+    state: str
+    expires_at: str
+    items: _containers.RepeatedCompositeFieldContainer[GoodsLine]
+    def __init__(self, reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., state: _Optional[str] = ..., expires_at: _Optional[str] = ..., items: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Notice(_message.Message):
+    __slots__ = ("kind", "variant_id", "warehouse_id", "available", "min_stock", "reorder_point")
+    class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        KIND_UNSPECIFIED: _ClassVar[Notice.Kind]
+        KIND_LOW: _ClassVar[Notice.Kind]
+        KIND_DEPLETED: _ClassVar[Notice.Kind]
+        KIND_REPLENISHED: _ClassVar[Notice.Kind]
+    KIND_UNSPECIFIED: Notice.Kind
+    KIND_LOW: Notice.Kind
+    KIND_DEPLETED: Notice.Kind
+    KIND_REPLENISHED: Notice.Kind
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    AVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    MIN_STOCK_FIELD_NUMBER: _ClassVar[int]
+    REORDER_POINT_FIELD_NUMBER: _ClassVar[int]
+    kind: Notice.Kind
+    variant_id: str
+    warehouse_id: str
+    available: int
+    min_stock: int
+    reorder_point: int
+    def __init__(self, kind: _Optional[_Union[Notice.Kind, str]] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., available: _Optional[int] = ..., min_stock: _Optional[int] = ..., reorder_point: _Optional[int] = ...) -> None: ...

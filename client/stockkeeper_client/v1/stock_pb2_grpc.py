@@ -42,6 +42,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ImportStockRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ImportStockResponse.FromString,
                 _registered_method=True)
+        self.ExportStock = channel.unary_stream(
+                '/inventory.v1.StockService/ExportStock',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExportStockRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ImportLine.FromString,
+                _registered_method=True)
         self.ReceiveStock = channel.unary_unary(
                 '/inventory.v1.StockService/ReceiveStock',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ReceiveStockRequest.SerializeToString,
@@ -117,6 +122,26 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.FromString,
                 _registered_method=True)
+        self.ExtendReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ExtendReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.FromString,
+                _registered_method=True)
+        self.AmendReservation = channel.unary_unary(
+                '/inventory.v1.StockService/AmendReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.FromString,
+                _registered_method=True)
+        self.ReacquireReservation = channel.unary_unary(
+                '/inventory.v1.StockService/ReacquireReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.FromString,
+                _registered_method=True)
+        self.GetReservation = channel.unary_unary(
+                '/inventory.v1.StockService/GetReservation',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetReservationRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetReservationResponse.FromString,
+                _registered_method=True)
         self.ListStock = channel.unary_unary(
                 '/inventory.v1.StockService/ListStock',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ListStockRequest.SerializeToString,
@@ -126,6 +151,21 @@ class StockServiceStub:
                 '/inventory.v1.StockService/ListReservations',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.FromString,
+                _registered_method=True)
+        self.ListMovements = channel.unary_unary(
+                '/inventory.v1.StockService/ListMovements',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.FromString,
+                _registered_method=True)
+        self.GetStockAt = channel.unary_unary(
+                '/inventory.v1.StockService/GetStockAt',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.FromString,
+                _registered_method=True)
+        self.WatchChanges = channel.unary_stream(
+                '/inventory.v1.StockService/WatchChanges',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.FromString,
                 _registered_method=True)
 
 
@@ -137,6 +177,15 @@ class StockServiceServicer:
 
     def ImportStock(self, request_iterator, context):
         """Sets counted totals, all of the stream or nothing. Importing the same lines again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportStock(self, request, context):
+        """All stock rows of an organization, ordered by variant and warehouse, as ImportStock takes them: importing them again
+        changes nothing. Each row is as it was at one time; different rows may be of different times.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -244,7 +293,37 @@ class StockServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FulfillReservation(self, request, context):
-        """A confirmed reservation is shipped: its goods leave `reserved` and the total.
+        """A confirmed reservation is shipped, whole or in part: what is shipped leaves `reserved` and the total.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendReservation(self, request, context):
+        """Gives an active reservation more time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AmendReservation(self, request, context):
+        """Changes what an active or confirmed reservation holds, to a whole new basket, or changes nothing. What is kept is
+        never given back on the way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReacquireReservation(self, request, context):
+        """Takes the goods of an expired reservation again, all or none: from the rows that it had, or else from those that the
+        service chooses. It is the same reservation, and active again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReservation(self, request, context):
+        """One reservation, as it stands or, long after it ended, as it ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,6 +343,28 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMovements(self, request, context):
+        """Lines of the ledger: what changed stock rows, why, and who asked for it. The archive is searched too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetStockAt(self, request, context):
+        """What a row had at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchChanges(self, request, context):
+        """Everything that happens in an organization, from now on, from a token on, or from a snapshot on. It ends with an
+        error alone; a caller that lost it goes on with the last token that it got.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StockServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -271,6 +372,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.ImportStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ImportStockRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ImportStockResponse.SerializeToString,
+            ),
+            'ExportStock': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportStock,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExportStockRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ImportLine.SerializeToString,
             ),
             'ReceiveStock': grpc.unary_unary_rpc_method_handler(
                     servicer.ReceiveStock,
@@ -347,6 +453,26 @@ def add_StockServiceServicer_to_server(servicer, server):
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.SerializeToString,
             ),
+            'ExtendReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.SerializeToString,
+            ),
+            'AmendReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AmendReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.SerializeToString,
+            ),
+            'ReacquireReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReacquireReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.SerializeToString,
+            ),
+            'GetReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReservation,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetReservationRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetReservationResponse.SerializeToString,
+            ),
             'ListStock': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStock,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ListStockRequest.FromString,
@@ -356,6 +482,21 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.ListReservations,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.SerializeToString,
+            ),
+            'ListMovements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMovements,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.SerializeToString,
+            ),
+            'GetStockAt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetStockAt,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.SerializeToString,
+            ),
+            'WatchChanges': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchChanges,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -388,6 +529,33 @@ class StockService:
             '/inventory.v1.StockService/ImportStock',
             inventory_dot_v1_dot_stock__pb2.ImportStockRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ImportStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/inventory.v1.StockService/ExportStock',
+            inventory_dot_v1_dot_stock__pb2.ExportStockRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ImportLine.FromString,
             options,
             channel_credentials,
             insecure,
@@ -804,6 +972,114 @@ class StockService:
             _registered_method=True)
 
     @staticmethod
+    def ExtendReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ExtendReservation',
+            inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ExtendReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AmendReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/AmendReservation',
+            inventory_dot_v1_dot_stock__pb2.AmendReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.AmendReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReacquireReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ReacquireReservation',
+            inventory_dot_v1_dot_stock__pb2.ReacquireReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ReacquireReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetReservation',
+            inventory_dot_v1_dot_stock__pb2.GetReservationRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListStock(request,
             target,
             options=(),
@@ -847,6 +1123,87 @@ class StockService:
             '/inventory.v1.StockService/ListReservations',
             inventory_dot_v1_dot_stock__pb2.ListReservationsRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ListReservationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMovements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/ListMovements',
+            inventory_dot_v1_dot_stock__pb2.ListMovementsRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ListMovementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetStockAt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetStockAt',
+            inventory_dot_v1_dot_stock__pb2.GetStockAtRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetStockAtResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/inventory.v1.StockService/WatchChanges',
+            inventory_dot_v1_dot_stock__pb2.WatchChangesRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.WatchChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,6 +13,7 @@ class StockServiceStub:
     @overload
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.StreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]
+    ExportStock: calls.UnaryStream[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]
     ReceiveStock: calls.UnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     AnnounceStock: calls.UnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]
     DeductStock: calls.UnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]
@@ -28,12 +29,20 @@ class StockServiceStub:
     UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
+    ExtendReservation: calls.UnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
+    AmendReservation: calls.UnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
+    ReacquireReservation: calls.UnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]
+    GetReservation: calls.UnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]
     ListStock: calls.UnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ListReservations: calls.UnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
+    ListMovements: calls.UnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    GetStockAt: calls.UnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    WatchChanges: calls.UnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
 
 class StockServiceBlockingStub(StockServiceStub):
     def __new__(cls, channel: grpc.Channel) -> StockServiceBlockingStub: ...
     ImportStock: calls.BlockingStreamUnary[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]  # type: ignore[assignment]
+    ExportStock: calls.BlockingUnaryStream[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]  # type: ignore[assignment]
     ReceiveStock: calls.BlockingUnaryUnary[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]  # type: ignore[assignment]
     AnnounceStock: calls.BlockingUnaryUnary[stock_pb2.AnnounceStockRequest, stock_pb2.AnnounceStockResponse]  # type: ignore[assignment]
     DeductStock: calls.BlockingUnaryUnary[stock_pb2.DeductStockRequest, stock_pb2.DeductStockResponse]  # type: ignore[assignment]
@@ -49,13 +58,23 @@ class StockServiceBlockingStub(StockServiceStub):
     UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
     ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
+    ExtendReservation: calls.BlockingUnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]  # type: ignore[assignment]
+    AmendReservation: calls.BlockingUnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]  # type: ignore[assignment]
+    ReacquireReservation: calls.BlockingUnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]  # type: ignore[assignment]
+    GetReservation: calls.BlockingUnaryUnary[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]  # type: ignore[assignment]
     ListStock: calls.BlockingUnaryUnary[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]  # type: ignore[assignment]
     ListReservations: calls.BlockingUnaryUnary[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]  # type: ignore[assignment]
+    ListMovements: calls.BlockingUnaryUnary[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]  # type: ignore[assignment]
+    GetStockAt: calls.BlockingUnaryUnary[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]  # type: ignore[assignment]
+    WatchChanges: calls.BlockingUnaryStream[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]  # type: ignore[assignment]
 
 class StockServiceServicer:
     async def ImportStock(
         self, request_iterator: AsyncIterator[stock_pb2.ImportStockRequest], context: grpc.aio.ServicerContext[stock_pb2.ImportStockRequest, stock_pb2.ImportStockResponse]
     ) -> stock_pb2.ImportStockResponse: ...
+    def ExportStock(
+        self, request: stock_pb2.ExportStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ExportStockRequest, stock_pb2.ImportLine]
+    ) -> AsyncIterator[stock_pb2.ImportLine]: ...
     async def ReceiveStock(
         self, request: stock_pb2.ReceiveStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ReceiveStockRequest, stock_pb2.ReceiveStockResponse]
     ) -> stock_pb2.ReceiveStockResponse: ...
@@ -101,12 +120,33 @@ class StockServiceServicer:
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...
+    async def ExtendReservation(
+        self, request: stock_pb2.ExtendReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
+    ) -> stock_pb2.ExtendReservationResponse: ...
+    async def AmendReservation(
+        self, request: stock_pb2.AmendReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
+    ) -> stock_pb2.AmendReservationResponse: ...
+    async def ReacquireReservation(
+        self, request: stock_pb2.ReacquireReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]
+    ) -> stock_pb2.ReacquireReservationResponse: ...
+    async def GetReservation(
+        self, request: stock_pb2.GetReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.GetReservationRequest, stock_pb2.GetReservationResponse]
+    ) -> stock_pb2.GetReservationResponse: ...
     async def ListStock(
         self, request: stock_pb2.ListStockRequest, context: grpc.aio.ServicerContext[stock_pb2.ListStockRequest, stock_pb2.ListStockResponse]
     ) -> stock_pb2.ListStockResponse: ...
     async def ListReservations(
         self, request: stock_pb2.ListReservationsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListReservationsRequest, stock_pb2.ListReservationsResponse]
     ) -> stock_pb2.ListReservationsResponse: ...
+    async def ListMovements(
+        self, request: stock_pb2.ListMovementsRequest, context: grpc.aio.ServicerContext[stock_pb2.ListMovementsRequest, stock_pb2.ListMovementsResponse]
+    ) -> stock_pb2.ListMovementsResponse: ...
+    async def GetStockAt(
+        self, request: stock_pb2.GetStockAtRequest, context: grpc.aio.ServicerContext[stock_pb2.GetStockAtRequest, stock_pb2.GetStockAtResponse]
+    ) -> stock_pb2.GetStockAtResponse: ...
+    def WatchChanges(
+        self, request: stock_pb2.WatchChangesRequest, context: grpc.aio.ServicerContext[stock_pb2.WatchChangesRequest, stock_pb2.WatchChangesResponse]
+    ) -> AsyncIterator[stock_pb2.WatchChangesResponse]: ...
 
 def add_StockServiceServicer_to_server(
     servicer: StockServiceServicer, server: grpc.aio.Server

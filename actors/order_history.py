@@ -1,0 +1,111 @@
+"""What an order's actor knows of its reservations, and how it keeps and remembers what becomes of them."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import UNSET
+
+from actors.actor import Actor, Dispatcher
+from actors.basket import with_hint
+from actors.commands import Expire, Line, OrderCommand, Told
+from actors.idempotency import remember
+from actors.order_services import OrderServices
+from actors.outcomes import Fact, InsufficientStock, Outcome, Refused, ReservationNotFound
+from actors.records import OrderKey, ReservationItem, ReservationRecord, TransactionKind
+from actors.reply import Reply
+from actors.two_phase import NOTHING_PREPARED, Prepared
+
+
+class OrderHistory(Actor[OrderCommand, Fact]):
+    """The reservations of one order.
+
+    Args:
+        key: the order.
+        services: what it works with.
+        load: reads the order's reservations; None if the order is certainly new.
+    """
+
+    __slots__ = ("_last_lsn", "_load", "_services", "key", "reservations")
+
+    def __init__(
+        self,
+        key: OrderKey,
+        services: OrderServices,
+        load: Callable[[], Reply[list[ReservationRecord]]] | None,
+        dispatcher: Dispatcher,
+        on_crash: Callable[[Actor[OrderCommand, Fact], Exception], None],
+        mailbox_messages_max: int,
+    ) -> None:
+        super().__init__(dispatcher, on_crash, mailbox_messages_max)
+        self.key = key
+        self._services = services
+        self._load = load
+        self._last_lsn = 0
+        self.reservations: dict[str, ReservationRecord] = {}  # oldest first
+
+    def __repr__(self) -> str:
+        latest = self._latest
+        state = f"{latest.reservation_id} {latest.state}" if latest else "no reservation"
+        return f"<OrderActor {self.key.organization_id}/{self.key.order_id} {state}>"
+
+    @property
+    def is_quiet(self) -> bool:
+        """The activation may be dropped."""
+        return self.is_idle and self._last_lsn <= self._services.answers.durable_lsn
+
+    def _keep(self, reservations: Sequence[ReservationRecord]) -> None:
+        """Keep what was read, the oldest first."""
+        self.reservations = {reservation.reservation_id: reservation for reservation in reservations}
+        self._load = None
+
+    def _decide(
+        self,
+        prepared: Prepared,
+        kind: TransactionKind,
+        now_ms: int,
+        reservation: ReservationRecord,
+        command: OrderCommand | None = None,
+        fact: Fact | None = None,
+    ) -> None:
+        transaction = self._services.two_phase.decide(
+            prepared,
+            kind,
+            now_ms,
+            reservation=reservation,
+            request=remember(command, fact) if command is not None and fact is not None else None,
+            reference=command.reference if isinstance(command, Told) else "",
+            reason=command.reason if isinstance(command, Told) else reservation.reason,
+            origin=UNSET if command is None or isinstance(command, Expire) else command.origin,
+        )
+        self._last_lsn = transaction.lsn
+        self.reservations[reservation.reservation_id] = reservation
+
+    def _remember(self, command: OrderCommand, outcome: Outcome) -> None:
+        """Keep an answer that changed nothing, if the caller gave an idempotency key."""
+        request = remember(command, outcome)
+        if request is not None:
+            services = self._services
+            services.two_phase.decide(NOTHING_PREPARED, "remember", services.clock.now_ms(), request=request)
+
+    def _hinted(self, refused: Refused) -> Refused:
+        if not isinstance(refused.refusal, InsufficientStock):
+            return refused
+        services = self._services
+        now_ms = services.clock.now_ms()
+        return Refused(with_hint(refused.refusal, self.key.organization_id, now_ms, services.hints.freed_at_ms))
+
+    def _reservation(self, reservation_id: str) -> ReservationRecord:
+        reservation = self.reservations.get(reservation_id)
+        if reservation is None:
+            raise Refused(ReservationNotFound(reservation_id))
+        return reservation
+
+    @property
+    def _latest(self) -> ReservationRecord | None:
+        """Only an order's latest reservation can hold stock."""
+        return next(reversed(self.reservations.values()), None)
+
+
+def variants_of(wanted: Sequence[Line | ReservationItem]) -> dict[str, None]:
+    """The variants of these lines or items."""
+    # A dict, not a set: the order in which things are loaded must not hang on the hash seed.
+    return dict.fromkeys([one.variant_id for one in wanted])

@@ -1,0 +1,83 @@
+"""What the actors of orders work with: ports, and one object that holds them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from actors.closed_warehouses import Closed
+from actors.records import ReservationRecord, StockKey
+from actors.reply import Reply
+from actors.turn import Turn
+from actors.two_phase import TwoPhase
+from actors.variant_stock import VariantStock
+
+
+class Clock(Protocol):
+    """Service time."""
+
+    def now_ms(self) -> int: ...
+
+
+class Answers(Protocol):
+    """The journal, as the end of a turn sees it."""
+
+    @property
+    def durable_lsn(self) -> int: ...
+
+    def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
+        """Give the answer as soon as everything decided so far is durable."""
+        ...
+
+
+class Rows(Protocol):
+    """The stock rows in memory."""
+
+    def ready(self, organization_id: str, variant_ids: Mapping[str, None]) -> dict[str, VariantStock] | None:
+        """These variants, if all are in memory; else None."""
+        ...
+
+    def load(self, organization_id: str, variant_ids: Mapping[str, None]) -> Turn[dict[str, VariantStock]]:
+        """These variants, loaded where need be."""
+        ...
+
+    def closed(self, organization_id: str) -> Closed:
+        """The organization's warehouses that are not active, as it was decided; another set after each change."""
+        ...
+
+
+class Hints(Protocol):
+    """When stock may come back."""
+
+    def add(self, reservation: ReservationRecord) -> None: ...
+    def discard(self, reservation: ReservationRecord) -> None: ...
+    def freed_at_ms(self, key: StockKey, quantity: int) -> int | None: ...
+
+
+class OrderServices:
+    """What every order actor of an incarnation works with.
+
+    Args:
+        kept_ms: how long after its end a reservation is certain not to be moved out; None: for ever.
+    """
+
+    __slots__ = ("answers", "clock", "hints", "kept_ms", "new_reservation_id", "rows", "two_phase")
+
+    def __init__(
+        self,
+        clock: Clock,
+        two_phase: TwoPhase,
+        hints: Hints,
+        answers: Answers,
+        rows: Rows,
+        new_reservation_id: Callable[[], str],
+        kept_ms: int | None,
+    ) -> None:
+        self.clock = clock
+        self.two_phase = two_phase
+        self.hints = hints
+        self.answers = answers
+        self.rows = rows
+        self.new_reservation_id = new_reservation_id
+        self.kept_ms = kept_ms
+
+    def __repr__(self) -> str:
+        return f"<OrderServices {self.answers!r} {self.rows!r}>"

@@ -1,0 +1,37 @@
+"""Who a command comes from: what the caller's metadata says, or a proxy's on the way, kept in the ledger.
+
+The texts are cut rather than refused: a proxy that gives every call a long id must not make calls fail.
+"""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from actors.bounds import ID_CHARACTERS_MAX
+from actors.commands import CallersCommand
+from actors.records import From, Origin
+
+ACTOR = "x-actor"
+CORRELATION_ID = "x-correlation-id"
+REQUEST_ID = "x-request-id"  # in place of the other, as proxies set it
+NAMES = frozenset((ACTOR, CORRELATION_ID, REQUEST_ID))
+
+C = TypeVar("C", bound=CallersCommand)
+
+
+def origin_of(metadata: Iterable[tuple[str, str | bytes]]) -> From:
+    """What a call's metadata says of its caller; unset if it says nothing. Of a name that is given twice, the first."""
+    found: dict[str, str] = {}
+    for name, value in metadata:
+        if name in NAMES and value and isinstance(value, str):
+            found.setdefault(name, value[:ID_CHARACTERS_MAX])
+    if not found:
+        return UNSET
+    return Origin(found.get(ACTOR, ""), found.get(CORRELATION_ID) or found.get(REQUEST_ID, ""))
+
+
+def attributed(command: C, origin: From) -> C:
+    """The command, with who it comes from."""
+    return command if origin is UNSET else replace(command, origin=origin)

@@ -1,0 +1,86 @@
+"""The journal as rows of `journal_entry`: one for each transaction, in each organization that it touches.
+
+The lines of the ledger say what became of stock rows, these rows say what happened: to which reservation, why, and who
+asked for it. So a confirmation, which changes no stock row, is told by the database as everything else is. Only an
+import touches several organizations, and an answer that is remembered for several of them belongs to none: its row has
+no organization.
+
+What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, a transfer,
+the lines of a reservation where they are not those that it was made with, and which rows fell to their minimum.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from actors.records import Transaction
+from storage.batch import Batch
+from storage.told import has_lines, low_lines
+
+Row = tuple[Any, ...]
+
+JOURNAL_COLUMNS = (
+    "lsn organization_id at kind reservation_id order_id state expires_at reference reason request_id actor"
+    " correlation_id details"
+)
+
+_json = msgspec.json.Encoder()
+
+
+def journal_entries(batch: Batch, instant: Callable[[int], Any]) -> Iterator[Row]:
+    """A row for each transaction and organization."""
+    for one in batch.transactions:
+        request_id = "" if one.request is None else one.request.request_id
+        origin = ("", "") if one.origin is None else (one.origin.actor, one.origin.correlation_id)
+        at, reservation = instant(one.at_ms), one.reservation
+        if reservation is not None:
+            yield (
+                one.lsn,
+                reservation.organization_id,
+                at,
+                one.kind,
+                reservation.reservation_id,
+                reservation.order_id,
+                reservation.state,
+                instant(reservation.expires_at_ms),
+                one.reference,
+                one.reason,
+                request_id,
+                *origin,
+                _details(one, reservation.organization_id),
+            )
+            continue
+        said = (one.reference, one.reason, request_id, *origin)
+        for organization_id in organizations_of(one):
+            yield (one.lsn, organization_id, at, one.kind, "", "", "", None, *said, _details(one, organization_id))
+
+
+def organizations_of(one: Transaction) -> dict[str, None]:
+    """Whose history a transaction belongs to."""
+    if one.reservation is not None:
+        return {one.reservation.organization_id: None}
+    found = dict.fromkeys(change.after.organization_id for change in one.changes)
+    found.update((warehouse.organization_id, None) for warehouse in one.warehouses)
+    if one.transfer is not None:
+        found[one.transfer.organization_id] = None
+    if not found:
+        scope = "" if one.request is None else one.request.scope
+        found["" if scope.startswith("\n") else scope] = None
+    return found
+
+
+def _details(one: Transaction, organization_id: str) -> str:
+    details: dict[str, Any] = {}
+    if one.reservation is not None and has_lines(one):
+        details["items"] = one.reservation.items
+    low = [(place, *lines) for place, change in enumerate(one.changes) if (lines := low_lines(change))]
+    if low:
+        details["low"] = [
+            one_low for one_low in low if one.changes[one_low[0]].after.organization_id == organization_id
+        ]
+    if one.warehouses:
+        details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
+    if one.transfer is not None and one.transfer.organization_id == organization_id:
+        details["transfer"] = one.transfer
+    return _json.encode(details).decode() if any(details.values()) else ""

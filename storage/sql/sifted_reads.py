@@ -1,0 +1,88 @@
+"""Reservations of a variant, of a warehouse or of a time.
+
+There is an index by variant, since "which orders hold this product" is asked every day and must not look at all others.
+The rest is found by looking at the newest first, at a bounded number for one page: an index for each question would be
+paid for by every reservation that is made.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from actors.queries import ListReservations
+from actors.views import ReservationPage
+from storage.reservation_page import cut_page
+from storage.sql.reads import SELECT_RESERVATIONS, list_reservations, reservations_of, up_to_lines, with_items
+from storage.sql.schema import reservation, reservation_item
+
+
+def list_page(connection: Connection, query: ListReservations) -> ReservationPage:
+    """The page that the query asks for, with or without a look at others."""
+    return list_sifted(connection, query) if query.is_sifted else list_reservations(connection, query)
+
+
+def list_sifted(connection: Connection, query: ListReservations) -> ReservationPage:
+    """Two statements. What lands between them is newer than what is looked at, or is seen by the second alone."""
+    looked = _looked(query).subquery("looked")
+    count, last = connection.execute(select(func.count(), func.min(looked.c.reservation_id)).select_from(looked)).one()
+    if not count:
+        return ReservationPage((), "")
+    chosen = _chosen(query, last).limit(query.limit + 1)
+    page = with_items(up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
+    looked_to = last if count == query.looked_max else ""
+    return cut_page(reservations_of(connection.execute(page)), query, looked_to)
+
+
+def _looked(query: ListReservations) -> Select[Any]:
+    """The ids that are looked at, newest first, along one index."""
+    if query.variant_id and not query.order_id:
+        ids = reservation_item.c.reservation_id
+        found = (
+            select(ids)
+            .distinct()
+            .where(
+                reservation_item.c.organization_id == query.organization_id,
+                reservation_item.c.variant_id == query.variant_id,
+            )
+        )
+    else:
+        ids = reservation.c.reservation_id
+        found = select(ids).where(reservation.c.organization_id == query.organization_id)
+        if query.state is not None and not query.variant_id:
+            found = found.where(reservation.c.state == query.state)
+        if query.order_id:
+            found = found.where(reservation.c.order_id == query.order_id)
+        if query.variant_id:
+            found = found.where(_has_item(query.variant_id, ""))
+    if query.before:
+        found = found.where(ids < query.before)
+    return found.order_by(ids.desc()).limit(query.looked_max)
+
+
+def _chosen(query: ListReservations, last: str) -> Select[Any]:
+    """Of those that are looked at, the reservations that are wanted, newest first."""
+    looked = _looked(query).subquery("looked")
+    chosen = SELECT_RESERVATIONS.select_from(
+        looked.join(reservation, reservation.c.reservation_id == looked.c.reservation_id)
+    ).where(reservation.c.organization_id == query.organization_id, reservation.c.reservation_id >= last)
+    if query.state is not None:
+        chosen = chosen.where(reservation.c.state == query.state)
+    if query.created_after_ms:
+        chosen = chosen.where(reservation.c.created_at >= query.created_after_ms)
+    if query.created_before_ms:
+        chosen = chosen.where(reservation.c.created_at < query.created_before_ms)
+    if query.variant_id or query.warehouse_id:
+        chosen = chosen.where(_has_item(query.variant_id, query.warehouse_id))
+    return chosen.order_by(reservation.c.reservation_id.desc())
+
+
+def _has_item(variant_id: str, warehouse_id: str) -> Any:
+    of_it = select(reservation_item.c.line).where(
+        reservation_item.c.organization_id == reservation.c.organization_id,
+        reservation_item.c.reservation_id == reservation.c.reservation_id,
+    )
+    if variant_id:
+        of_it = of_it.where(reservation_item.c.variant_id == variant_id)
+    if warehouse_id:
+        of_it = of_it.where(reservation_item.c.warehouse_id == warehouse_id)
+    return of_it.correlate(reservation).exists()

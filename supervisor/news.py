@@ -1,0 +1,97 @@
+"""Wakes those who wait for something to happen in an organization.
+
+It carries nothing: who is woken reads the ledger. So a reader that is slow, or that nobody waits for, costs nothing and
+holds nothing, and what is told live and what is told from the database cannot differ.
+
+Nothing is missed: a reader looks whether there is something to read and, in the same turn, leaves word that it waits.
+What is made durable afterwards finds it waiting.
+"""
+
+from collections.abc import Sequence
+
+import anyio
+from msgspec import Struct
+
+from actors.records import Transaction
+
+ROWS_LOOKED_AT_MAX = 1_000  # a larger transaction, an import, wakes everybody
+
+
+class NewsStatistics(Struct, frozen=True):
+    """Who waits now, and how many were woken."""
+
+    waiting: int
+    woken: int
+
+
+class News:
+    """Who waits for which organization."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, dict[anyio.Event, None]] = {}
+        self._woken = 0
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<News organizations={len(self._waiting)} over={self._is_over}>"
+
+    def statistics(self) -> NewsStatistics:
+        """What is waited for.
+
+        >>> News().statistics()
+        NewsStatistics(waiting=0, woken=0)
+        """
+        return NewsStatistics(sum(len(events) for events in self._waiting.values()), self._woken)
+
+    def expect(self, organization_id: str) -> anyio.Event:
+        """Set when something happens in the organization from now on, or nothing will any more."""
+        event = anyio.Event()
+        if self._is_over:
+            event.set()
+        else:
+            self._waiting.setdefault(organization_id, {})[event] = None
+        return event
+
+    async def wait(self, organization_id: str, event: anyio.Event, wait_s: float) -> None:
+        """Return when it is set, or after so many seconds."""
+        try:
+            with anyio.move_on_after(wait_s):
+                await event.wait()
+        finally:
+            self._forget(organization_id, event)
+
+    def publish(self, transactions: Sequence[Transaction]) -> None:
+        """These are durable now."""
+        if not self._waiting:
+            return
+        for one in transactions:
+            if one.reservation is not None:
+                self._wake(one.reservation.organization_id)
+            elif len(one.changes) > ROWS_LOOKED_AT_MAX:
+                self._wake_all()
+            else:
+                for change in one.changes:
+                    self._wake(change.after.organization_id)
+                for warehouse in one.warehouses:
+                    self._wake(warehouse.organization_id)
+
+    def end(self) -> None:
+        """Wake all, and let nobody wait any more."""
+        self._is_over = True
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for organization_id in list(self._waiting):
+            self._wake(organization_id)
+
+    def _wake(self, organization_id: str) -> None:
+        for event in self._waiting.pop(organization_id, ()):
+            event.set()
+            self._woken += 1
+
+    def _forget(self, organization_id: str, event: anyio.Event) -> None:
+        events = self._waiting.get(organization_id)
+        if events is not None:
+            events.pop(event, None)
+            if not events:
+                del self._waiting[organization_id]

@@ -1,0 +1,67 @@
+"""What happened since: the turn of a reader that goes on from a place in the ledger, and waits where there is nothing.
+
+Why there is no gap between what was read and what comes: a place is an LSN, and the ledger is read from behind it. What
+is read is what the database has, up to an LSN that was durable before the read began, so all of it was seen; the next
+read begins behind exactly that. Whether a reader is behind or waits for the next batch, it is one and the same read, so
+there is no change from one source to another where something could fall between.
+
+Why nothing is told that a crash could take back: the database shows what was committed and nothing else, and an answer
+waits besides until memory has heard as much (`StoreReader.published`).
+
+Why a slow reader never slows the service: nothing is kept for it. It asks for the next page when it has taken the last
+one, and is the further behind the slower it is.
+
+Turned down: a queue for each reader, filled by the journal (the slow ones fill memory, or lose what then has to be
+fetched from the ledger anyway: two sources, and a seam between them).
+"""
+
+from actors.changes import WHOLE, Changes, ChangesPage, Point
+from actors.queries import ReadChanges
+from actors.turn import Doing, Turn
+from storage.store import Store
+from supervisor.news import News
+from supervisor.store_reader import StoreReader
+from supervisor.transactions.journal import Journal
+
+
+class Watching:
+    """Makes the turns of readers.
+
+    Args:
+        store: what has the ledger.
+        journal: knows what is durable.
+        news: tells that something has become so.
+        database_id: whose LSNs these are.
+    """
+
+    def __init__(self, store: Store, journal: Journal, news: News, database_id: str) -> None:
+        self._store = store
+        self._journal = journal
+        self._news = news
+        self._database_id = database_id
+
+    def __repr__(self) -> str:
+        return f"<Watching {self._database_id} {self._news}>"
+
+    def changes(self, query: ReadChanges, reader: StoreReader) -> Turn[ChangesPage]:
+        """The page behind the query's place. Raises `Unavailable`."""
+        after = query.after
+        if after is None or after.lsn > self._journal.durable_lsn:
+            return self._page(Changes((), None), self._journal.durable_lsn, 0)
+        if query.wait_ms and after == Point(self._journal.durable_lsn, WHOLE):
+            event = self._news.expect(query.organization_id)
+            yield Doing(lambda: self._news.wait(query.organization_id, event, query.wait_ms / 1_000))
+        durable_lsn = self._journal.durable_lsn
+        begin = after
+        found: Changes
+        found, first_lsn = yield Doing(
+            lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max))
+        )
+        return self._page(found, durable_lsn, first_lsn)
+
+    def _page(self, found: Changes, durable_lsn: int, first_lsn: int) -> ChangesPage:
+        upto = found.upto
+        if upto is None:
+            newest = found.changes[-1].lsn if found.changes else 0
+            upto = Point(max(durable_lsn, newest))
+        return ChangesPage(found.changes, upto, self._journal.durable_lsn, first_lsn, self._database_id)

@@ -1,0 +1,88 @@
+"""Those who follow what happens: told when it is durable, woken at once, and let go at the end."""
+
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from actors.changes import ChangesPage, Point
+from actors.commands import Confirm, Line, Reserve
+from actors.queries import ReadChanges
+from actors.unavailable import Unavailable
+from supervisor.news import News
+from supervisor.supervisor import Supervisor
+from tests.core.conftest import ORGANIZATION, World, bring, reserve
+
+pytestmark = pytest.mark.anyio
+
+
+async def read(core: Supervisor, after: Point | None, *, wait_ms: int = 0, of: str = ORGANIZATION) -> ChangesPage:
+    return await core.answer(ReadChanges(of, after, wait_ms=wait_ms)).wait()
+
+
+async def test_what_happened_is_told_from_any_place_and_then_what_happens_next(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w"): 5})
+        made = await reserve(core, "order", ("a", "w", 2))
+        await core.ask(Confirm(ORGANIZATION, made.reservation_id, "order"))
+        page = await read(core, Point(0))
+        assert [change.kind for change in page.changes] == ["import", "reserve", "confirm"]
+        assert page.upto == Point(page.durable_lsn) == (await read(core, None)).upto
+        assert [change.kind for change in (await read(core, Point(1))).changes] == ["reserve", "confirm"]
+        assert (await read(core, page.upto)).changes == ()
+
+
+async def test_a_waiting_reader_is_woken_by_its_own_organization_alone(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w"): 5})
+        end = (await read(core, None)).upto
+        mine = core.answer(ReadChanges(ORGANIZATION, end, wait_ms=60_000))
+        others = core.answer(ReadChanges("others", end, wait_ms=60_000))
+        await anyio.wait_all_tasks_blocked()
+        await reserve(core, "order", ("a", "w", 2))
+        with anyio.fail_after(5):
+            assert [change.kind for change in (await mine.wait()).changes] == ["reserve"]
+        assert not others.is_done
+
+
+async def test_a_wait_is_over_when_its_time_is(world: World) -> None:
+    async with world.core() as core:
+        end = (await read(core, None)).upto
+        assert (await read(core, end, wait_ms=5)).changes == ()
+
+
+async def test_a_stop_ends_every_wait(world: World) -> None:
+    async with world.core() as core:
+        end = (await read(core, None)).upto
+        waiting = core.answer(ReadChanges(ORGANIZATION, end, wait_ms=600_000))
+        await anyio.wait_all_tasks_blocked()
+        core.stop()
+        with anyio.fail_after(5):
+            with suppress(Unavailable):
+                assert (await waiting.wait()).changes == ()
+
+
+async def test_a_reader_that_asks_for_what_is_not_there_yet_is_told_where_the_history_ends(world: World) -> None:
+    async with world.core() as core:
+        page = await read(core, Point(1_000))
+        assert (page.changes, page.upto) == ((), Point(0))
+
+
+async def test_news_forgets_those_who_went(world: World) -> None:
+    news = News()
+    event = news.expect("o")
+    await news.wait("o", event, 0.001)
+    assert news.statistics().waiting == 0
+    news.end()
+    assert news.expect("o").is_set()
+
+
+async def test_undecided_and_undurable_reservations_are_not_told(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w"): 5})
+        end = (await read(core, None)).upto
+        reply = core.submit(Reserve(ORGANIZATION, "order", (Line("a", "w", 1),), 15))
+        page = await read(core, end)
+        assert len(page.changes) == (page.upto.lsn > end.lsn)
+        assert page.upto.lsn <= world.disk.last_lsn
+        await reply.wait()
