@@ -31,10 +31,7 @@ def sift(records: Iterable[ReservationRecord], query: ListReservations) -> Reser
     Args:
         records: all of the organization or, if it is named, of the order, newest first.
     """
-    if query.variant_id:
-        among = (one for one in records if any(item.variant_id == query.variant_id for item in one.items))
-    else:
-        among = (one for one in records if query.state in (None, one.state))
+    among = (one for one in records if query.state in (None, one.state))
     looked = list(islice(among, query.looked_max))
     looked_to = looked[-1].reservation_id if len(looked) == query.looked_max else ""
     return cut_page(filter(query.wants, looked), query, looked_to)

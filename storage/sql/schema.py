@@ -213,7 +213,6 @@ reservation_item = Table(
     *_item_columns("reservation_item"),
     PrimaryKeyConstraint("organization_id", "reservation_id", "line", name="reservation_item_key"),
     CheckConstraint("quantity > 0", name="reservation_item_has_a_quantity"),
-    Index("reservation_item_by_variant", "organization_id", "variant_id", "reservation_id"),  # list_sifted
     **OPTIONS,
 )
 

@@ -59,7 +59,7 @@ def test_turns_are_taken_on_stacks_and_in_tasks_with_messages_behind_them(seen: 
         worlds.update(what for what, times in seen.items() if times)
         worlds["no order on a stack"] += not seen["on a stack"]
     assert worlds["on a stack"] > SEEDS * 0.6
-    assert worlds["a task with others behind"] > SEEDS * 0.6
+    assert worlds["a task with others behind"] > SEEDS * 0.5
     assert worlds["on a stack after a task"] > SEEDS * 0.5
     assert worlds["begun on a stack, and ended in a task"] > SEEDS * 0.5
     assert worlds["judged beside rivals, without the mail"] > SEEDS * 0.1

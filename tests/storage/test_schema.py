@@ -282,21 +282,18 @@ TABLES = (
 
 SIFTED: list[tuple[dict[str, str], set[str]]] = [
     (
-        {"variant_id": "v1"},
+        {"warehouse_id": "w1"},
         {
-            "SEARCH reservation_item USING COVERING INDEX reservation_item_by_variant"
-            " (organization_id=? AND variant_id=?)",
-            "SEARCH reservation_item USING COVERING INDEX reservation_item_by_variant"
-            " (organization_id=? AND variant_id=? AND reservation_id=?)",
+            "SEARCH reservation USING PRIMARY KEY (organization_id=?)",
             f"SEARCH reservation {OF_RESERVATION}",
             "LINES",
             "ITEMS",
         },
     ),
     (
-        {"warehouse_id": "w1"},
+        {"variant_id": "v1", "state": "active"},
         {
-            "SEARCH reservation USING PRIMARY KEY (organization_id=?)",
+            "SEARCH reservation USING COVERING INDEX reservation_by_state (organization_id=? AND state=?)",
             f"SEARCH reservation {OF_RESERVATION}",
             "LINES",
             "ITEMS",

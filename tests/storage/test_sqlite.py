@@ -140,7 +140,9 @@ class TestOwner:
         await store.open()
         await store.write([scribe.receive()])
         await store.close()
-        assert query(path, "SELECT * FROM ownership") == [(1, 1, "a test", 1, "2026-09-21T14:13:20.000Z", 1)]
+        assert query(path, "SELECT singleton, epoch, owner, last_lsn, last_at, entries_from_lsn FROM ownership") == [
+            (1, 1, "a test", 1, "2026-09-21T14:13:20.000Z", 1)
+        ]
 
 
 @pytest.mark.anyio
