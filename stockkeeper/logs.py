@@ -6,6 +6,7 @@ finds them. Lines of the standard library's loggers look the same; their `extra`
 """
 
 import logging
+import os
 import sys
 
 import structlog
@@ -54,5 +55,7 @@ def configured_level() -> str:
 
 def _rendering() -> list[structlog.typing.Processor]:
     if sys.stderr.isatty():
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]  # shows no locals
+        has_colors = not os.environ.get("NO_COLOR")
+        plain = structlog.dev.plain_traceback  # shows no locals
+        return [structlog.dev.ConsoleRenderer(colors=has_colors, exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -39,8 +39,18 @@ class AioCall:
     """
 
     __slots__ = (
-        *("_context", "_coroutine", "_last_word", "_metadata", "_on_gone", "_on_message", "_on_over", "_slow", "_task"),
-        *("awaits_request", "is_over"),
+        *(
+            "_context",
+            "_coroutine",
+            "_last_word",
+            "_metadata",
+            "_on_gone",
+            "_on_message",
+            "_on_over",
+            "_served",
+            "_slow",
+        ),
+        *("_task", "awaits_request", "is_over"),
     )
 
     def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
@@ -54,6 +64,7 @@ class AioCall:
         self._on_over: Callable[[], None] | None = None
         self._on_message: Callable[[bytes | None], None] | None = None
         self._coroutine: Coroutine[Any, Any, None] | None = None
+        self._served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_over = False
 
     def __repr__(self) -> str:
@@ -67,6 +78,8 @@ class AioCall:
             await self._write_last(await self._last_word)
         finally:
             self._task = None  # or they would keep each other
+            if self._coroutine is not None:
+                self._coroutine.close()  # the caller was gone at the same moment
             self._over()
             self._slow.gone(self)
             if self._on_gone is not None:
@@ -90,6 +103,7 @@ class AioCall:
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._coroutine = coroutine
+        self._note_served()
 
     # ---- what the caller sends --------------------------------------------------------------------------------------
 
@@ -145,6 +159,7 @@ class AioCall:
             on_message(message)
 
     async def _run(self) -> None:
+        await self._served  # a large request waits for its turn before it has a coroutine or an answer
         coroutine, self._coroutine = self._coroutine, None  # as above
         if coroutine is None:
             return
@@ -179,7 +194,12 @@ class AioCall:
     def _end(self, word: _LastWord) -> None:
         if not self.is_over:
             self._last_word.set_result(word)
+            self._note_served()
             self._over()
+
+    def _note_served(self) -> None:
+        if not self._served.done():
+            self._served.set_result(None)
 
     def _over(self) -> None:
         if not self.is_over:

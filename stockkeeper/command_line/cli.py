@@ -46,6 +46,7 @@ COMMANDS = {
     "check": "check_command:check",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",
+    "completion": "completion_command:completion",
 }
 
 app = App(

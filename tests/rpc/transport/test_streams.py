@@ -146,6 +146,21 @@ async def test_the_first_word_that_ends_a_call_counts(transport: TransportName) 
     assert handler.ends == 1
 
 
+async def test_a_request_that_waits_for_its_turn_may_have_a_stream_of_answers(transport: TransportName) -> None:
+    async def write_two(context: Context) -> None:
+        for message in (b"1", b"2"):
+            await context.write(message)
+        context.end()
+
+    class Later:
+        def serve(self, path: str, context: Context) -> None:
+            loop = asyncio.get_running_loop()
+            context.receive(lambda raw: loop.call_later(0.05, lambda: context.run(write_two(context))))  # type: ignore[arg-type]
+
+    async with serving(Later(), transport) as (channel, *_):
+        assert [message async for message in channel.unary_stream("/a.B/Two")(b"", timeout=5)] == [b"1", b"2"]
+
+
 async def test_a_client_that_reads_nothing_is_written_no_more(transport: TransportName) -> None:
     written: list[int] = []
 
