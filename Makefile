@@ -35,7 +35,7 @@ check: setup  ## format, lint, types, layers, house rules, contract
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
 	$(BIN)/python proto/generate.py --check
 
-proto: setup  ## generate client/stockkeeper_client/v1 anew
+proto: setup  ## generate client/stockkeeper_client/v1 and /sync anew
 	$(BIN)/python proto/generate.py
 
 simulate: setup

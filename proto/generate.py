@@ -1,4 +1,6 @@
-"""Generates `client/stockkeeper_client/v1` from the contract; with `--check` it only compares.
+"""Generates `client/stockkeeper_client/v1` from the contract, and `client/stockkeeper_client/sync` from the client.
+
+With `--check` it only compares.
 
 The generated code is committed, so that neither an installation nor a reader needs a compiler. It demands a grpcio and
 a protobuf no older than those it was generated with, and a caller of the service has to satisfy that. So the version of
@@ -22,6 +24,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from blocking_client import HEADER, blocking_client
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 from service_stubs import service_stub
@@ -39,12 +42,12 @@ def main() -> None:
     check: bool = parser.parse_args().check
     require_pinned_tools()
     with tempfile.TemporaryDirectory() as scratch:
-        fresh = generate(Path(scratch))
-    committed = read_generated(CLIENT)
+        fresh = generate(Path(scratch)) | blocking_client()
+    committed = read_generated(CLIENT) | read_blocking()
     changed = sorted(path for path in fresh.keys() | committed.keys() if fresh.get(path) != committed.get(path))
     if check:
         if changed:
-            sys.exit(f"{', '.join(changed)} in client/ differ from proto/: run `python proto/generate.py`.")
+            sys.exit(f"{', '.join(changed)} in client/ differ from what they are made of: run `make proto`.")
         return
     for path in changed:
         if path in fresh:
@@ -146,6 +149,12 @@ def read_generated(folder: Path) -> dict[str, bytes]:
         for pattern in GENERATED
         for path in folder.rglob(pattern)
     }
+
+
+def read_blocking() -> dict[str, bytes]:
+    texts = {path: path.read_bytes() for path in (CLIENT / "stockkeeper_client/sync").glob("*.py")}
+    mark = HEADER.partition("{")[0].encode()
+    return {path.relative_to(CLIENT).as_posix(): text for path, text in texts.items() if text.startswith(mark)}
 
 
 if __name__ == "__main__":

@@ -207,6 +207,36 @@ def _typing_errors(random: Random) -> dict[str, Any]:
     }
 
 
+def meetings(random: Random) -> dict[str, Any]:
+    """Operations meet in one row: they find each other in its mailbox, which is emptied late, and find each other's
+    changes on the way to a slow disk. Hardly anything else happens.
+    """
+    return {
+        "clients": random.choice((3, 5)),
+        "operations": random.choice((6, 10)),
+        "think_s": random.choice((0.1, 1.0)),
+        "rounds_s": 0.0,
+        "hurry": 0.0,
+        "meets": 0.8,
+        "dispatch": "tasks",
+        "inline_orders": random.choice((0.0, 0.5)),
+        "inline_rows": 0.0,
+        "slow_turns": random.choice((0.5, 0.8)),
+        "slow_turn_s": random.choice((0.03, 0.1)),
+        "slow_network": 0.0,
+        "slow_store": random.choice((0.5, 1.0)),
+        "slow_store_s": random.choice((0.3, 1.0)),
+        "variants": random.choice((3, 4)),
+        "variants_in_memory": 100,
+        "idle_timeout_s": 30.0,
+        "mailbox": 1_000,
+        "calls": 10_000,
+        "pieces": 8,
+        "orders": 60,
+        "wishes": (4, 1, 1, 1, 1, 0, 0, 1, 2, 4, 2, 1),
+    }
+
+
 LATER_CORNERS = (_stocktaking, _crowd, _typing_errors)
 
 CORNERS = (

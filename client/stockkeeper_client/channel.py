@@ -76,14 +76,19 @@ def open_channel(
 
     Without `credentials` it is not encrypted. `options` are gRPC's channel arguments, and come before those made here.
     """
+    merged = merged_options(target, retry, options)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options=merged)
+    return grpc.aio.secure_channel(target, credentials, options=merged)
+
+
+def merged_options(target: str, retry: RetryPolicy | None, options: Sequence[ChannelOption]) -> Sequence[ChannelOption]:
+    """A channel's arguments: `options`, and those made here that they do not name."""
     made = channel_options(retry)
     if is_on_this_machine(target):
         made.append(("grpc.enable_http_proxy", 0))
     given = dict(options)
-    merged = [*options, *(option for option in made if option[0] not in given)]
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options=merged)
-    return grpc.aio.secure_channel(target, credentials, options=merged)
+    return [*options, *(option for option in made if option[0] not in given)]
 
 
 def is_on_this_machine(target: str) -> bool:

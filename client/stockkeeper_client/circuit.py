@@ -11,9 +11,11 @@ so stragglers do no harm: a call that started before the breaker opened, and fai
 nothing of the service as it is now. Turned down: a wrapper that awaits the call itself, as most breakers do. Its
 state is spread over awaits, and it lets through, as a probe, every call that comes before the first is answered.
 
-Not thread-safe: a breaker belongs to one event loop, as a channel does. Clients on that loop may share one.
+Thread-safe: clients on several threads and event loops may share one. A child after a fork has one of its own, in
+the state of that moment.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -53,24 +55,23 @@ class Permit:
 
     def succeeded(self) -> None:
         """The service answered, be it with a refusal."""
-        if self._settle():
-            self._breaker._on_success()
+        self._report(self._breaker._on_success)
 
     def failed(self) -> None:
         """The service did not answer, or answered that it is broken."""
-        if self._settle():
-            self._breaker._on_failure()
+        self._report(self._breaker._on_failure)
 
     def abandoned(self) -> None:
         """The caller gave up, which tells nothing of the service. A probe's place becomes free for the next caller."""
-        if self._settle():
-            self._breaker._on_abandon()
+        self._report(self._breaker._on_abandon)
 
-    def _settle(self) -> bool:
-        """Whether what is reported now counts."""
-        counts = not self._settled and self._period == self._breaker._period
+    def _report(self, happened: Callable[[], None]) -> None:
+        if self._settled:
+            return
         self._settled = True
-        return counts
+        with self._breaker._lock:
+            if self._period == self._breaker._period:
+                happened()
 
 
 class CircuitStatistics(NamedTuple):
@@ -107,6 +108,7 @@ class CircuitBreaker:
         self._period = 0
         self._opened = 0
         self._refused = 0
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self.state} failures={self._failures}/{self.failure_threshold}>"
@@ -116,9 +118,10 @@ class CircuitBreaker:
 
     @property
     def state(self) -> CircuitState:
-        if self._opened_at_s is None:
+        opened_at_s = self._opened_at_s
+        if opened_at_s is None:
             return CircuitState.CLOSED
-        return CircuitState.OPEN if self._remaining_s(self._opened_at_s) > 0 else CircuitState.HALF_OPEN
+        return CircuitState.OPEN if self._remaining_s(opened_at_s) > 0 else CircuitState.HALF_OPEN
 
     @property
     def failures(self) -> int:
@@ -127,13 +130,26 @@ class CircuitBreaker:
 
     def admit(self) -> Permit:
         """Leave to make a call now. Raises CircuitOpenError if there is none."""
-        if self._opened_at_s is not None:
-            remaining_s = self._remaining_s(self._opened_at_s)
-            if remaining_s > 0 or self._probing:
-                self._refused += 1
-                raise CircuitOpenError(remaining_s if remaining_s > 0 else min(_PROBE_PATIENCE_S, self.open_s))
-            self._probing = True
-        return Permit(self, self._period)
+        with self._lock:
+            if self._opened_at_s is not None:
+                remaining_s = self._remaining_s(self._opened_at_s)
+                if remaining_s > 0 or self._probing:
+                    self._refused += 1
+                    raise CircuitOpenError(remaining_s if remaining_s > 0 else min(_PROBE_PATIENCE_S, self.open_s))
+                self._probing = True
+            return Permit(self, self._period)
+
+    def before_fork(self) -> None:
+        """No other thread is in the middle of a change while the child is made."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """The calls under way are the parent's. A probe among them would never be settled here."""
+        self._lock = threading.Lock()
+        self._probing = False
 
     def _remaining_s(self, opened_at_s: float) -> float:
         return opened_at_s + self.open_s - self._clock()

@@ -2,25 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import grpc.aio
 
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
-from stockkeeper_client.circuit import CircuitBreaker, CircuitStatistics
+from stockkeeper_client.circuit import CircuitBreaker
 from stockkeeper_client.connection import Connection, ConnectionSettings, Metadata
 from stockkeeper_client.items import Item, to_messages
-from stockkeeper_client.reservations import STREAMED_BYTES_MAX, Reservations, ReservationsStatistics
+from stockkeeper_client.reservations import STREAMED_BYTES_MAX, ClientStatistics, Reservations
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
-
-
-class ClientStatistics(NamedTuple):
-    """What the breaker has seen, and what the stream of reservations has to do; None without a breaker or a stream."""
-
-    breaker: CircuitStatistics | None
-    reservations: ReservationsStatistics | None
 
 
 class InventoryClient:

@@ -48,22 +48,46 @@ class ConnectionSettings:
             raise ValueError(f"timeout_s={self.timeout_s} has to be positive")
 
 
-class Connection:
-    """The way to one target. Its channel is opened by the first call."""
+class AnyConnection:
+    """What a connection is, whether its calls are awaited or block."""
 
     def __init__(self, target: str, settings: ConnectionSettings) -> None:
         self.target = target
         self.settings = settings
-        self._channel: grpc.aio.Channel | None = None
         self._closed = False
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "new" if self._channel is None else "open"
-        return f"<Connection {self.target} {state} breaker={self.breaker}>"
+        return f"<{type(self).__name__} {self.target} {self._state()} breaker={self.breaker}>"
+
+    def _state(self) -> str:
+        return "closed" if self._closed else "open"
 
     @property
     def breaker(self) -> CircuitBreaker | None:
         return self.settings.breaker
+
+    def time_limit_s(self, timeout_s: float | None) -> float:
+        """What a method was given, or the connection's own limit."""
+        return self.settings.timeout_s if timeout_s is None else timeout_s
+
+    def with_own(self, metadata: Metadata) -> Metadata:
+        """The metadata of one call after those of all."""
+        return [*self.settings.metadata, *metadata]
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError(f"The client of {self.target} is closed")
+
+
+class Connection(AnyConnection):
+    """The way to one target. Its channel is opened by the first call."""
+
+    def __init__(self, target: str, settings: ConnectionSettings) -> None:
+        super().__init__(target, settings)
+        self._channel: grpc.aio.Channel | None = None
+
+    def _state(self) -> str:
+        return "new" if self._channel is None and not self._closed else super()._state()
 
     @property
     def channel(self) -> grpc.aio.Channel:
@@ -156,18 +180,6 @@ class Connection:
         """Lets so many seconds go by."""
         await asyncio.sleep(seconds)
 
-    def time_limit_s(self, timeout_s: float | None) -> float:
-        """What a method was given, or the connection's own limit."""
-        return self.settings.timeout_s if timeout_s is None else timeout_s
-
-    def with_own(self, metadata: Metadata) -> Metadata:
-        """The metadata of one call after those of all."""
-        return [*self.settings.metadata, *metadata]
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise RuntimeError(f"The client of {self.target} is closed")
-
 
 @contextmanager
 def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
@@ -182,10 +194,12 @@ def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
     try:
         yield permit
         permit.succeeded()
-    except grpc.aio.AioRpcError as error:
-        if error.code() in SERVICE_FAILURES:
+    except grpc.RpcError as error:
+        # One that the caller's own code raised may have none.
+        code: grpc.StatusCode | None = error.code() if hasattr(error, "code") else None
+        if code in SERVICE_FAILURES:
             permit.failed()
-        elif error.code() is not grpc.StatusCode.CANCELLED:
+        elif code is not grpc.StatusCode.CANCELLED:
             permit.succeeded()
         raise
     finally:

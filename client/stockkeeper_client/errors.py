@@ -1,6 +1,6 @@
 """What a refusal says beyond its code and text: the google.rpc details that the service packs into its status.
 
-    except grpc.aio.AioRpcError as error:
+    except grpc.RpcError as error:
         details = error_details(error)
         if details.reason == "INSUFFICIENT_STOCK":
             for violation in details.precondition_violations: ...
@@ -8,7 +8,7 @@
 Import errors are the one detail that is the service's own, and not google.rpc's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -67,7 +67,7 @@ class ErrorDetails:
     """How many lines of an import are bad: `line_errors` has only the first 1,000."""
 
 
-def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
+def error_details(error: grpc.RpcError) -> ErrorDetails:
     """The details in `error`, be it this service's or another's. Never raises: what cannot be read is left empty.
 
     >>> error = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
@@ -94,8 +94,9 @@ def error_details(error: grpc.aio.AioRpcError) -> ErrorDetails:
     )
 
 
-def _packed_details(error: grpc.aio.AioRpcError) -> Sequence[protobuf.Any]:
-    for key, value in error.trailing_metadata() or ():
+def _packed_details(error: grpc.RpcError) -> Sequence[protobuf.Any]:
+    told: Callable[[], Iterable[tuple[str, str | bytes]] | None] = getattr(error, "trailing_metadata", tuple)
+    for key, value in told() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             try:
                 return Status.FromString(value).details

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import grpc.aio
 
 from stockkeeper_client.channel import RetryPolicy
+from stockkeeper_client.circuit import CircuitStatistics
 from stockkeeper_client.connection import Connection, guarded
 from stockkeeper_client.errors import DETAILS_KEY, error_details
 from stockkeeper_client.v1 import inventory_pb2 as pb
@@ -49,6 +50,13 @@ class ReservationsStatistics(NamedTuple):
     unsent: int
 
 
+class ClientStatistics(NamedTuple):
+    """What the breaker has seen, and what the stream of reservations has to do; None without a breaker or a stream."""
+
+    breaker: CircuitStatistics | None
+    reservations: ReservationsStatistics | None
+
+
 class Reservations:
     """Makes reservations over the stream, which is opened by the first and opened again when it broke."""
 
@@ -74,7 +82,7 @@ class Reservations:
                 async with self._time_limit(connection.time_limit_s(timeout_s)):
                     return await self._attempt(request, idempotency_key)
             except TimeoutError:
-                raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+                raise error_of(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
 
     async def close(self, grace_s: float | None = None) -> None:
         """Lets requests run for `grace_s` seconds more, then cancels them."""
@@ -90,7 +98,7 @@ class Reservations:
                 return outcome
             if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
                 raise outcome
-            await self._rest(_delay_s(outcome, retry, attempt, self._jitter()))
+            await self._rest(delay_s(outcome, retry, attempt, self._jitter()))
 
     def _usable_stream(self) -> ReservationChannel:
         channel = self._connection.channel  # raises if the client was closed
@@ -197,21 +205,12 @@ class _Stream(ReservationChannel):
                 self._has_unsent.clear()
                 await self._has_unsent.wait()
             try:
-                await self._call.write(self._next_message())
+                await self._call.write(next_message(self._unsent))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 return  # the reader learns why
 
-    def _next_message(self) -> stream_pb2.ReserveStockRequests:
-        requests, size = [], 0
-        for sequence in list(self._unsent):
-            requests.append(self._unsent.pop(sequence))
-            size += requests[-1].ByteSize()
-            if len(requests) >= _REQUESTS_A_MESSAGE_MAX or size >= _REQUESTS_BYTES_MAX:
-                break
-        return stream_pb2.ReserveStockRequests(requests=requests)
-
     async def _read(self) -> None:
-        error = _error(grpc.StatusCode.UNAVAILABLE, "The service ended the stream")
+        error = error_of(grpc.StatusCode.UNAVAILABLE, "The service ended the stream")
         try:
             while True:
                 message = await self._call.read()
@@ -233,16 +232,27 @@ class _Stream(ReservationChannel):
             answer.set_result(outcome)
 
 
+def next_message(unsent: dict[int, stream_pb2.StreamedRequest]) -> stream_pb2.ReserveStockRequests:
+    """As many of `unsent` as one message has, taken out of it."""
+    requests, size = [], 0
+    for sequence in list(unsent):
+        requests.append(unsent.pop(sequence))
+        size += requests[-1].ByteSize()
+        if len(requests) >= _REQUESTS_A_MESSAGE_MAX or size >= _REQUESTS_BYTES_MAX:
+            break
+    return stream_pb2.ReserveStockRequests(requests=requests)
+
+
 def outcome_of(reply: stream_pb2.ReserveStockReply) -> Outcome:
     if reply.HasField("status"):
         status = reply.status
-        return _error(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, status)
+        return error_of(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, status)
     response = pb.ReserveStockResponse()
     response.CopyFrom(reply.response)  # which would keep all replies of its message in memory
     return response
 
 
-def _error(code: grpc.StatusCode, message: str, status: Status | None = None) -> grpc.aio.AioRpcError:
+def error_of(code: grpc.StatusCode, message: str, status: Status | None = None) -> grpc.aio.AioRpcError:
     """What a call raises that ends so."""
     trailers = () if status is None or not status.details else ((DETAILS_KEY, status.SerializeToString()),)
     return grpc.aio.AioRpcError(
@@ -257,7 +267,7 @@ def _error(code: grpc.StatusCode, message: str, status: Status | None = None) ->
 def broken(ended: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
     """What the stream's end is to those that still wait: their requests may be sent again, unless it says otherwise."""
     if ended.code() in _BROKEN:
-        return _error(grpc.StatusCode.UNAVAILABLE, f"The stream broke: {ended.details()}")
+        return error_of(grpc.StatusCode.UNAVAILABLE, f"The stream broke: {ended.details()}")
     return ended
 
 
@@ -272,7 +282,7 @@ def copy_of(error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
     )
 
 
-def _delay_s(error: grpc.aio.AioRpcError, retry: RetryPolicy, attempt: int, jitter: float) -> float:
+def delay_s(error: grpc.aio.AioRpcError, retry: RetryPolicy, attempt: int, jitter: float) -> float:
     """How long to wait before the next attempt, in seconds. `jitter` spreads what gRPC would spread, around 1."""
     told_s = error_details(error).retry_delay_s
     if told_s is not None:

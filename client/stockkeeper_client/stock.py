@@ -1,6 +1,6 @@
 """The client of StockService: goods come in and go out. Reached as `InventoryClient.stock`."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.reservation_calls import ReservationCalls
 from stockkeeper_client.transfers import TransferCalls
+from stockkeeper_client.upload import each
 from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper_client.warehouses import WarehouseCalls
 
@@ -218,7 +219,7 @@ async def _import_requests(
     """At least one request, so that an empty import has its request_id too. The last one tells how many lines came."""
     request = pb.ImportStockRequest(request_id=request_id)
     lines_total = 0
-    async for line in _each(lines):
+    async for line in each(lines):
         request.lines.append(to_message(pb.ImportLine, line, f"lines[{lines_total}]"))
         lines_total += 1
         if len(request.lines) >= chunk_lines:
@@ -226,12 +227,3 @@ async def _import_requests(
             request = pb.ImportStockRequest(request_id=request_id)
     request.lines_total = lines_total
     yield request
-
-
-async def _each(lines: Iterable[_Given] | AsyncIterable[_Given]) -> AsyncIterator[_Given]:
-    if isinstance(lines, AsyncIterable):
-        async for line in lines:
-            yield line
-    else:
-        for line in lines:
-            yield line

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
 import grpc.aio
@@ -77,3 +77,13 @@ def _result(finished: Coroutine[Any, Any, Result]) -> Result:
         return cast(Result, done.value)
     finished.close()
     raise AssertionError("a call that is done has its status")
+
+
+async def each(given: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
+    """What a caller gives to be sent, wherever it comes from."""
+    if isinstance(given, AsyncIterable):
+        async for one in given:
+            yield one
+    else:
+        for one in given:
+            yield one

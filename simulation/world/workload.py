@@ -1,6 +1,7 @@
 """What clients do: the whole API, on few, scarce and contended goods."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 
 import anyio
@@ -54,6 +55,7 @@ from simulation.world.goods_wishes import (
     why,
 )
 from simulation.world.history_wishes import Follower, look_back
+from simulation.world.meetings import meet
 from simulation.world.next_pages import next_page
 from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
 from simulation.world.shop import Shop
@@ -107,6 +109,8 @@ class Client:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
+        meeting = Random(f"{self._shop.seed}/{self._name}/{number}/meeting")
+        await meet(self._shop, meeting, f"{self._name}-{number}", partial(self._call, self._name))
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
             async with anyio.create_task_group() as both:
