@@ -99,6 +99,11 @@ async def test_pages_are_read_by_key_until_the_last(stock: StockServiceStub, fak
     ]
 
 
+async def test_a_long_export_gives_back_the_turn_of_each_page(stock: StockServiceStub, fake: PagedInventory) -> None:
+    fake.pages_max = 20  # more than an organization may have begun at once
+    assert len([line async for line in stock.ExportStock(EVERYTHING, timeout=10)]) == 40
+
+
 async def test_an_export_that_breaks_off_does_not_end_well(stock: StockServiceStub, fake: PagedInventory) -> None:
     fake.pages_max, fake.error = 2, restarting()
     lines: list[Any] = []
