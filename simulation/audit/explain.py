@@ -318,8 +318,7 @@ class Explainer(Places, SiteExplainer):
     def _page(self, query: ListReservations, lsn: int, moves: int) -> ReservationPage:
         if not (query.variant_id or query.warehouse_id or query.created_after_ms or query.created_before_ms):
             return page_of(self._reservations(query, lsn, moves), query)
-        asked = replace(query, state=None if query.variant_id else query.state, limit=2**31)
-        everyone = self._reservations(asked, lsn, moves)
+        everyone = self._reservations(replace(query, limit=2**31), lsn, moves)
         return sifted_page(everyone, query)
 
     def _reservations(self, query: ListReservations, lsn: int, moves: int) -> list[ReservationRecord]:

@@ -46,6 +46,7 @@ class PagedInventory(FakeInventory):
         super().__init__()
         self.pages_max = pages_max
         self.error = error
+        self.name = "Main"
 
     @property
     def pages(self) -> list[ListStock]:
@@ -59,7 +60,7 @@ class PagedInventory(FakeInventory):
         if number > self.pages_max:
             assert self.error is not None, "the export asks for a page behind the last"
             raise self.error
-        rows = view(2 * number), view(2 * number + 1)
+        rows = view(2 * number, self.name), view(2 * number + 1, self.name)
         is_last = number == self.pages_max and self.error is None
         return StockPage(rows, None if is_last else rows[-1].record.key)
 
@@ -99,6 +100,11 @@ async def test_pages_are_read_by_key_until_the_last(stock: StockServiceStub, fak
     ]
 
 
+async def test_a_long_export_gives_back_the_turn_of_each_page(stock: StockServiceStub, fake: PagedInventory) -> None:
+    fake.pages_max = 20  # more than an organization may have begun at once
+    assert len([line async for line in stock.ExportStock(EVERYTHING, timeout=10)]) == 40
+
+
 async def test_an_export_that_breaks_off_does_not_end_well(stock: StockServiceStub, fake: PagedInventory) -> None:
     fake.pages_max, fake.error = 2, restarting()
     lines: list[Any] = []
@@ -111,7 +117,7 @@ async def test_an_export_that_breaks_off_does_not_end_well(stock: StockServiceSt
 async def test_a_caller_that_reads_slowly_has_few_pages_read_and_holds_up_no_other(
     stock: StockServiceStub, inventory: InventoryServiceStub, fake: PagedInventory, server: RpcServer
 ) -> None:
-    fake.pages_max = 1_000_000
+    fake.pages_max, fake.name = 1_000_000, "x" * 4_000  # long, to fill the windows soon
     call = stock.ExportStock(EVERYTHING)
     await call.read()
     before = -1
