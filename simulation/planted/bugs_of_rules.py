@@ -293,7 +293,7 @@ def alternatives_by_the_least() -> Patches:
         others = [Alternative(other, pieces) for other, pieces in free.get(variant_id, {}).items()]
         return tuple(sorted(others, key=lambda other: (other.available, other.warehouse_id)))
 
-    return [(actors.basket, "_alternatives", alternatives)]
+    return [(actors.basket, "alternatives_to", alternatives)]
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------
