@@ -193,7 +193,12 @@ class Store(Protocol):
         ...
 
     async def load_reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
-        """The organization's reservation, also one that was moved out."""
+        """The organization's reservation, also one that was moved out.
+
+        >>> [found] = (await store.list_reservations(ListReservations("shop"))).reservations
+        >>> (await store.load_reservation("shop", found.reservation_id)).order_id
+        'order-1'
+        """
         ...
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
@@ -284,11 +289,19 @@ class Store(Protocol):
         ...
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
-        """The page of the ledger that the query asks for, what was moved out included."""
+        """The page of the ledger that the query asks for, what was moved out included.
+
+        >>> [one.kind for one in (await store.list_movements(ListMovements("shop"))).movements]
+        ['import', 'reserve']
+        """
         ...
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        """What a row had at a time."""
+        """What a row had at a time.
+
+        >>> (await store.stock_at(GetStockAt("shop", "mug", "madrid", at_ms=10**15))).pieces.reserved
+        2
+        """
         ...
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
@@ -297,6 +310,10 @@ class Store(Protocol):
         Args:
             after: a place in a transaction is one that an earlier call stopped at.
             rows_max: how many rows there may be; a transaction that has more alone is told in parts.
+
+        >>> changes, _ = await store.read_changes("shop", Point(1), rows_max=10)
+        >>> [one.kind for one in changes.changes]
+        ['reserve']
         """
         ...
 

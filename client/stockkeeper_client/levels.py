@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Literal
-from uuid import uuid4
 
 from stockkeeper_client.items import REQUIRED_OF_ROW, RowLevels, to_messages
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.stock_calls import StockCalls
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -35,7 +35,7 @@ class LevelCalls(StockCalls):
         """
         request = pb.SetStockLevelsRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             levels=to_messages(pb.StockLevels, levels, "levels", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,

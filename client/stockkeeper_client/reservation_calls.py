@@ -1,9 +1,9 @@
 """The calls of StockService about reservations that were made; a part of `InventoryClient.stock`."""
 
 from collections.abc import AsyncIterator, Iterable
-from uuid import uuid4
 
 from stockkeeper_client.items import Item, to_messages
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.stock_calls import StockCalls
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -44,7 +44,7 @@ class ReservationCalls(StockCalls):
         """
         request = pb.ExtendReservationRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             reservation_id=reservation_id,
             ttl_minutes=ttl_minutes,
             reason=reason,
@@ -76,7 +76,7 @@ class ReservationCalls(StockCalls):
         """
         request = pb.AmendReservationRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             reservation_id=reservation_id,
             items=to_messages(inventory_pb2.ReservationItem, items),
             reason=reason,
@@ -106,7 +106,7 @@ class ReservationCalls(StockCalls):
         """
         request = pb.ReacquireReservationRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             reservation_id=reservation_id,
             ttl_minutes=ttl_minutes,
             reason=reason,
@@ -142,7 +142,7 @@ class ReservationCalls(StockCalls):
         """
         request = pb.FulfillReservationRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             reservation_id=reservation_id,
             lines=to_messages(pb.GoodsLine, lines, "lines"),
             close=close,

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from uuid import uuid4
 
 from stockkeeper_client.explaining import ExplainCalls
 from stockkeeper_client.exporting import ExportCalls
@@ -17,6 +16,7 @@ from stockkeeper_client.items import (
 )
 from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.reservation_calls import ReservationCalls
 from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.upload import each
@@ -68,7 +68,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.ReceivedLine, lines, "lines", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
@@ -94,7 +94,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.AnnounceStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.GoodsLine, lines, "lines"),
             reason=reason,
             reference=reference,
@@ -121,7 +121,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.DeductStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.GoodsLine, lines, "lines"),
             reason=reason,
             reference=reference,
@@ -149,7 +149,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.AdjustStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             adjustments=to_messages(pb.Adjustment, adjustments, "adjustments", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
@@ -177,7 +177,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.DeleteStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             variant_id=variant_id,
             warehouse_id=warehouse_id,
             reason=reason,
@@ -206,7 +206,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         >>> (await client.stock.import_stock([counted])).rows_changed
         1
         """
-        request_id = request_id or str(uuid4())
+        request_id = request_id or new_request_id()
         async with aclosing(_import_requests(lines, request_id, chunk_lines)) as requests:
             return await self._connection.upload(
                 self.stub.ImportStock, requests, timeout_s=timeout_s, metadata=_ALL_ERRORS

@@ -1,8 +1,8 @@
 """The calls about warehouses, a part of `StockClient`."""
 
 from collections.abc import AsyncIterator
-from uuid import uuid4
 
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.stock_calls import StockCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
 
@@ -36,7 +36,7 @@ class WarehouseCalls(StockCalls):
         warehouse = pb.Warehouse(warehouse_id=warehouse_id, name=name, code=code, priority=priority, active=active)
         request = pb.UpsertWarehouseRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             warehouse=warehouse,
             reason=reason,
             reference=reference,

@@ -205,7 +205,7 @@ class _Attempt:
     async def _live(self) -> bool:
         self._world = World(self.engine, self._seed, self._clients)
         # The client makes request ids with uuid4, and what is random and not the seed's would change the run.
-        with mock.patch("stockkeeper_client.stock.uuid4", self._world.uuid):
+        with mock.patch("stockkeeper_client.request_ids.uuid4", self._world.uuid):
             try:
                 await self._scenario(self._world)
             except (anyio.get_cancelled_exc_class(), GeneratorExit):

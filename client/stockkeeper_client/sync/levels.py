@@ -3,9 +3,9 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
-from uuid import uuid4
 
 from stockkeeper_client.items import REQUIRED_OF_ROW, RowLevels, to_messages
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.sync.stock_calls import StockCalls
 from stockkeeper_client.v1 import inventory_pb2
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -36,7 +36,7 @@ class LevelCalls(StockCalls):
         """
         request = pb.SetStockLevelsRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             levels=to_messages(pb.StockLevels, levels, "levels", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,

@@ -3,7 +3,6 @@
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
-from uuid import uuid4
 
 from stockkeeper_client.items import (
     REQUIRED_OF_ROW,
@@ -14,6 +13,7 @@ from stockkeeper_client.items import (
     to_message,
     to_messages,
 )
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.sync.explaining import ExplainCalls
 from stockkeeper_client.sync.exporting import ExportCalls
 from stockkeeper_client.sync.feed import each
@@ -69,7 +69,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.ReceiveStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.ReceivedLine, lines, "lines", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
@@ -95,7 +95,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.AnnounceStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.GoodsLine, lines, "lines"),
             reason=reason,
             reference=reference,
@@ -122,7 +122,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.DeductStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             lines=to_messages(pb.GoodsLine, lines, "lines"),
             reason=reason,
             reference=reference,
@@ -150,7 +150,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.AdjustStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             adjustments=to_messages(pb.Adjustment, adjustments, "adjustments", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
@@ -178,7 +178,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """
         request = pb.DeleteStockRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             variant_id=variant_id,
             warehouse_id=warehouse_id,
             reason=reason,
@@ -207,7 +207,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         >>> client.stock.import_stock([counted]).rows_changed
         1
         """
-        request_id = request_id or str(uuid4())
+        request_id = request_id or new_request_id()
         with closing(_import_requests(lines, request_id, chunk_lines)) as requests:
             return self._connection.upload(self.stub.ImportStock, requests, timeout_s=timeout_s, metadata=_ALL_ERRORS)
 

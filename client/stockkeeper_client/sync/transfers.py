@@ -3,9 +3,9 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
-from uuid import uuid4
 
 from stockkeeper_client.items import ArrivedPieces, ShippedPieces, to_messages
+from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.sync.stock_calls import StockCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
 
@@ -39,7 +39,7 @@ class TransferCalls(StockCalls):
         """
         request = pb.ShipTransferRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             transfer_id=transfer_id,
             from_warehouse_id=from_warehouse_id,
             to_warehouse_id=to_warehouse_id,
@@ -72,7 +72,7 @@ class TransferCalls(StockCalls):
         """
         request = pb.ReceiveTransferRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             transfer_id=transfer_id,
             lines=to_messages(pb.ArrivedLine, lines, "lines", ("variant_id",)),
             close=close,
@@ -101,7 +101,7 @@ class TransferCalls(StockCalls):
         """
         request = pb.CancelTransferRequest(
             organization_id=organization_id,
-            request_id=request_id or str(uuid4()),
+            request_id=request_id or new_request_id(),
             transfer_id=transfer_id,
             reason=reason,
             reference=reference,
