@@ -30,7 +30,7 @@ class Operation(Struct):
         undisturbed_since_lsn: of a reservation, what was durable when the answered attempt began, if the server carried
             out no other command meanwhile; else -1.
         asked_ms: service time when the answered attempt began.
-        hints_since_lsn: what was durable then, if the server knew by then of all active reservations; else -1.
+        hints_since_lsn: what was decided then, if the server knew by then of all active reservations; else -1.
         moves_begun: how many steps housekeeping had done when the answered attempt began.
         moves: how many it had done when the server gave the answer.
     """

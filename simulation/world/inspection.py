@@ -66,10 +66,12 @@ def _stable_hash(key: tuple[str, str]) -> int:
     return int.from_bytes(blake2b("\0".join(key).encode(), digest_size=8).digest(), "little")
 
 
-def knows_active_reservations(supervisor: Supervisor) -> bool:
-    """Whether a server has learned from the database which reservations are active, so that its hints are exact."""
+def hints_since_lsn(supervisor: Supervisor) -> int:
+    """What a server has decided so far, if it has learned from the database which reservations are active, so that its
+    hints are exact from now on; else -1. Refusals that it decided before, durable or not, had none to give.
+    """
     core = supervisor._core
-    return core is not None and core._hints._changed is None
+    return core.journal.last_lsn if core is not None and core._hints._changed is None else -1
 
 
 def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from actors.reply import Reply
 from actors.unavailable import Unavailable
 from simulation.audit.history import Answer, History, Operation, Request
 from simulation.faults import Options
-from simulation.world.inspection import knows_active_reservations
+from simulation.world.inspection import hints_since_lsn
 from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
 ATTEMPTS_MAX = 6
@@ -201,7 +201,7 @@ class SimulatedNetwork:
         began_s, began_lsn = anyio.current_time(), server.store.disk.last_lsn
         slot.moves_begun = len(server.store.disk.moves)
         slot.asked_ms = server.time.now_ms()
-        slot.hints_since_lsn = began_lsn if knows_active_reservations(server.supervisor) else -1
+        slot.hints_since_lsn = hints_since_lsn(server.supervisor)
         if not isinstance(operation.request, Query):
             self._commands += 1
         number = self._commands

@@ -18,6 +18,7 @@ from actors.outcomes import (
     RefusedLine,
     StockImported,
 )
+from actors.records import StockRecord
 from actors.reply import Reply
 from actors.row_changes import Count, counted, figures_of
 from actors.stock_actor import StockActor
@@ -121,14 +122,24 @@ class Importing:
     ) -> Turn[Prepared | ImportRejected]:
         """Hold every row; which are to change is known only once nothing else on them is undecided."""
         while True:
-            errors: list[RefusedLine] = []
-            for part in chunked(zip(lines, rows, strict=True)):
-                errors += [
-                    RefusedLine(line.line_number, reason) for line, row in part if (reason := _why_not(line, row))
-                ]
+            reasons: dict[int, str] = {}
+            seen: list[StockRecord] = []
+            for part in chunked(enumerate(zip(lines, rows, strict=True))):
+                seen += [row.state.record for _, (_, row) in part]
+                reasons |= _reasons(part)
                 yield OTHERS_FIRST
-            if errors:
+            if reasons:
                 _check_alive(rows)
+                # Others had their turn between the chunks: what is refused is true of this one moment.
+                moved = [
+                    at
+                    for at, (row, record) in enumerate(zip(rows, seen, strict=True))
+                    if row.state.record is not record
+                ]
+                reasons = {at: why for at, why in reasons.items() if rows[at].state.record is seen[at]}
+                reasons |= _reasons([(at, (lines[at], rows[at])) for at in moved])
+            if reasons:
+                errors = [RefusedLine(lines[at].line_number, reasons[at]) for at in sorted(reasons)]
                 return ImportRejected(tuple(errors[:LINE_ERRORS_MAX]), len(errors))
             counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
             prepared = yield from self._coordinator.prepare(counts)
@@ -180,6 +191,11 @@ def _count_of(line: CountedLine) -> Count:
 def _is_counted(row: StockActor, line: CountedLine) -> bool:
     record = row.state.record
     return record.exists and counted(line, record) == figures_of(record)
+
+
+def _reasons(judged: Sequence[tuple[int, tuple[CountedLine, StockActor]]]) -> dict[int, str]:
+    """Why lines cannot be applied, by their place."""
+    return {at: reason for at, (line, row) in judged if (reason := _why_not(line, row))}
 
 
 def _why_not(line: CountedLine, row: StockActor) -> str:

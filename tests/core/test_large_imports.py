@@ -1,11 +1,14 @@
 """An import of very many lines goes in steps, and is still one transaction among others."""
 
+from contextlib import suppress
+
 import anyio
 import anyio.lowlevel
 import pytest
+from msgspec.structs import replace
 
 from actors.commands import CountedLine, DeliveryLine, Import, Line, Receive
-from actors.outcomes import StockImported
+from actors.outcomes import ImportRejected, Refused, StockImported
 from actors.turn import Turn
 from actors.unavailable import Unavailable
 from supervisor.limits import Limits
@@ -101,3 +104,31 @@ async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
         world.crashes.clear()
         stock = await available(core)
         assert (stock["a", "w"], stock["b0", "w"]) == (5, 5)
+
+
+@pytest.mark.parametrize("ticks", range(2, 30))
+async def test_a_refused_import_names_all_that_was_wrong_at_one_moment(world: World, ticks: int) -> None:
+    """The order takes goods from the first step's row and from the last step's, at once: both are wrong or neither."""
+    first, *others = lines_of(1, 5)
+    last = CountedLine(ORGANIZATION, "z", "w", "", 1, 0, 0, 0, 0, len(others) + 2)
+    async with world.core() as core:
+        await core.ask(Import((replace(first, total=10), *others, replace(last, total=10)), "before"))
+        refused: list[int] = []
+
+        async def count() -> None:
+            try:
+                await core.ask(Import((first, *others, last), "count"))
+            except Refused as rejected:
+                assert isinstance(rejected.refusal, ImportRejected)
+                refused.extend(error.line_number for error in rejected.refusal.errors)
+
+        async def reserve_later() -> None:
+            for _ in range(ticks):
+                await anyio.lowlevel.checkpoint()
+            with suppress(Refused):  # the count was first, and left one of each
+                await reserve(core, "o1", ("a", "w", 2), ("z", "w", 2))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            tasks.start_soon(reserve_later)
+        assert refused in ([], [first.line_number, last.line_number])
