@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
@@ -204,7 +205,8 @@ class Incarnation:
 
     def _build_background(self) -> None:
         store, limits = self._store, self._limits
-        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
+        asked = self.orders.bring, self.orders.ask
+        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
         self.housekeeping = Housekeeping(
             self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s
         )
@@ -365,10 +367,9 @@ class Incarnation:
     async def _sweep(self) -> None:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
-            self.stock.passivate_idle()
-            self.orders.passivate_idle()
-            self.requests.passivate_idle()
-            self.transfers.passivate_idle()
+            for kind in (self.stock, self.orders, self.requests, self.transfers):
+                for _ in kind.passivate_idle():
+                    await anyio.lowlevel.checkpoint()  # others have their turn
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:
