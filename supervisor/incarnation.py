@@ -204,8 +204,7 @@ class Incarnation:
         )
 
     def _build_background(self) -> None:
-        store, limits = self._store, self._limits
-        asked = self.orders.bring, self.orders.ask
+        store, limits, asked = self._store, self._limits, (self.orders.bring, self.orders.ask)
         self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
         self.housekeeping = Housekeeping(
             self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s
