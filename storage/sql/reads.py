@@ -146,16 +146,13 @@ def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
 
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-    records = stock_records(list(VARIANTS.execute(connection, keys)))
-    for record in records:
-        record.check()
-    return records
+    return stock_records(list(VARIANTS.execute(connection, keys)))
 
 
 def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:
     """The records of rows that `SELECT_STOCK` chose, all fetched: row by row would pass Python's lock to and fro.
 
-    They are as they stand: a list shows one that another program has made impossible, and nothing is decided by it.
+    They are as they stand: a list shows one that another program has made impossible, and the core decides by none.
     """
     return [StockRecord(*row) for row in rows]
 
