@@ -6,12 +6,12 @@ Callers name reservations, actors are orders: so that two calls for one reservat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from actors.actor import Actor, Dispatcher
-from actors.commands import OrderCommand
 from actors.order_actor import OrderActor
 from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply
+from actors.standing_by import OrderMessage
 from actors.turn import Doing, Turn
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.directory import Directory, DirectoryStatistics
@@ -80,7 +80,7 @@ class OrderDirectory:
             self._forget(self._directory.add(key, actor))
         return actor
 
-    def ask(self, key: OrderKey, command: OrderCommand, reply: Reply[Fact]) -> None:
+    def ask(self, key: OrderKey, command: OrderMessage, reply: Reply[Fact]) -> None:
         """Post a command to the order's mailbox.
 
         Raises:
@@ -130,7 +130,7 @@ class OrderDirectory:
             self._count_lines(key, len(reservation.items))
         self._loading.pop(key).set(reservations or [])
 
-    def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
+    def _drop_crashed(self, actor: Actor[OrderMessage, Fact], error: Exception) -> None:
         assert isinstance(actor, OrderActor)
         self._directory.remove(actor.key, actor)
         self.loader.note_crash()

@@ -55,6 +55,7 @@ OPTIONS = [
     ("delete shop mug@w", "--json", "", None, True),
     ("adjust shop mug@w count 5", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("adjust shop mug@w count 5", "--expected-total", "", "7", 7),
+    ("adjust shop mug@w count 5", "--release-uncovered", "", None, True),
     ("adjust shop mug@w count 5", "--reason", "", "x", "x"),
     ("adjust shop mug@w count 5", "--reference", "", "x", "x"),
     ("adjust shop mug@w count 5", "--request-id", "", "r", "r"),
