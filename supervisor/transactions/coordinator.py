@@ -100,6 +100,7 @@ class Coordinator:
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,
+        warehouses_before: tuple[WarehouseRecord, ...] = (),
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -124,6 +125,7 @@ class Coordinator:
                 reason,
                 origin or None,
                 transfer,
+                warehouses_before,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)
