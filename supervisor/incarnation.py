@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
@@ -101,9 +102,7 @@ class Incarnation:
         on_stalled: Callable[[bool], None],
     ) -> None:
         self._store = store
-        self._sources = sources
-        self._limits = limits
-        self._tasks = tasks
+        self._sources, self._limits, self._tasks = sources, limits, tasks
         self._open_calls: OpenCalls = {}
         self._open_queries: OpenCalls = {}
         self._is_ending = False
@@ -175,9 +174,8 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(
-            self._store, reader, self.stock, self._hints, journal, self.lease, self._watching, self.cursors
-        )
+        looks = (self._hints, journal, self.lease, self._watching, self.cursors)
+        self._queries = QueryTurns(self._store, reader, self.stock, *looks)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
         return TransferDirectory(
@@ -207,8 +205,8 @@ class Incarnation:
         )
 
     def _build_background(self) -> None:
-        store, limits = self._store, self._limits
-        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
+        store, limits, asked = self._store, self._limits, (self.orders.bring, self.orders.ask)
+        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
         given = (self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
         self.housekeeping = Housekeeping(*given, self.cursors.holding_back)
         self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
@@ -367,8 +365,9 @@ class Incarnation:
     async def _sweep(self) -> None:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
-            for directory in (self.stock, self.orders, self.requests, self.transfers):
-                directory.passivate_idle()
+            for kind in (self.stock, self.orders, self.requests, self.transfers):
+                for _ in kind.passivate_idle():
+                    await anyio.lowlevel.checkpoint()  # others have their turn
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:
