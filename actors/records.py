@@ -275,3 +275,4 @@ class Transaction(Struct, frozen=True):
     reason: str = ""
     origin: Origin | None = None
     transfer: TransferRecord | None = None
+    warehouses_before: tuple[WarehouseRecord, ...] = ()  # those of `warehouses` that there were

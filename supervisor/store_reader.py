@@ -8,7 +8,7 @@ from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecor
 from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
 from actors.views import ReservationPage
-from storage.store import StorageError, Store
+from storage.store import OwnershipLost, StorageError, Store
 from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class StoreReader:
         """
         try:
             return await reading
-        except StorageError as error:
+        except (StorageError, OwnershipLost) as error:  # the latter where a cursor is written
             self._fail(error)
             raise database_down() from error
 

@@ -121,6 +121,7 @@ class Coordinator:
         reason: str = "",
         origin: From = UNSET,
         joins_next: bool = False,
+        warehouses_before: tuple[WarehouseRecord, ...] = (),
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -148,6 +149,7 @@ class Coordinator:
                 reason,
                 origin or None,
                 transfer,
+                warehouses_before,
             )
             self._journal.append(transaction)
             if joins_next:
