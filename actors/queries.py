@@ -20,6 +20,7 @@ from actors.views import (
     Explanation,
     ReservationFound,
     ReservationPage,
+    SourcingFound,
     StockPage,
     StockRows,
     TransferFound,
@@ -134,6 +135,10 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     limit: int = 100
 
 
+class GetSourcing(Query[SourcingFound], frozen=True, tag=True):
+    """The policy that decides which warehouses serve the organization's baskets."""
+
+
 class ListMovements(Query[MovementPage], frozen=True, tag=True):
     """At most `limit` lines of the ledger, beginning behind `after_place` (None: at the first).
 
@@ -202,6 +207,7 @@ StateQuery = (
     | ListReservations
     | GetReservation
     | ListWarehouses
+    | GetSourcing
     | GetTransfer
     | ListTransfers
 )

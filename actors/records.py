@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
@@ -34,6 +35,7 @@ TransactionKind = Literal[
     "receive_transfer",
     "cancel_transfer",
     "warehouse",
+    "sourcing",
     "import",
     "remember",
 ]
@@ -265,3 +267,4 @@ class Transaction(Struct, frozen=True):
     reason: str = ""
     origin: Origin | None = None
     transfer: TransferRecord | None = None
+    sourcing: SourcingRecord | None = None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from simulation.corners import CORNERS, LATER_CORNERS, meetings
+from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings
 from simulation.schedule.trio_schedule import Mode
 
 Dispatch = Literal["inline", "tasks", "mixed"]
@@ -62,6 +62,7 @@ class Options(Struct, frozen=True):
         orders: how many orders the clients share in each organization.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
+        sourcing: how often a client asks something of how baskets are served, on top of what it does.
         meets: how often a client has operations meet in one row, on top of what it does.
         default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
@@ -117,6 +118,7 @@ class Options(Struct, frozen=True):
     import_lines_max: int = 4
     sites: float = 0.0
     history: float = 0.0
+    sourcing: float = 0.0
     meets: float = 0.0
     default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
@@ -199,6 +201,9 @@ def options_of(seed: int, **overrides: Any) -> Options:
     meeting = Random(f"{seed}/meetings")
     if meeting.random() < 0.1:
         chosen.update(meetings(meeting))
+    sourcing = Random(f"{seed}/sourcing")
+    if sourcing.random() < 0.15:
+        chosen.update(choosy(sourcing))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
 

@@ -21,6 +21,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
@@ -164,6 +165,14 @@ class Store(Protocol):
 
         >>> [warehouse.name for warehouse in await store.load_warehouses()]
         ['Madrid']
+        """
+        ...
+
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        """The policies of all organizations that ever set one, in key order: they are kept in memory.
+
+        >>> await store.load_sourcing()
+        []
         """
         ...
 

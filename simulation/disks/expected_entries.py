@@ -63,4 +63,6 @@ def _details(one: Transaction, organization: str) -> str:
         details["warehouses"] = warehouses
     if one.transfer is not None and one.transfer.organization_id == organization:
         details["transfer"] = msgspec.to_builtins(one.transfer)
+    if one.sourcing is not None and one.sourcing.organization_id == organization:
+        details["sourcing"] = one.sourcing.policy
     return json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else ""

@@ -30,6 +30,7 @@ from actors.changes import (
 )
 from actors.queries import GetStockAt, ListMovements
 from actors.records import ReservationItem, WarehouseRecord
+from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
 from storage.sql.schema import (
     journal_entry,
@@ -63,6 +64,7 @@ class _Details(msgspec.Struct):
     low: tuple[tuple[int, int, int], ...] = ()
     warehouses: tuple[WarehouseRecord, ...] = ()
     transfer: TransferRecord | None = None
+    sourcing: SourcingPolicy | None = None
 
 
 _details = msgspec.json.Decoder(_Details)
@@ -122,9 +124,7 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
     told = [_change(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
-    told = [
-        one for one in told if one.rows or one.reservation or one.warehouses or one.transfer
-    ]  # some imports change nothing
+    told = [one for one in told if one.tells_anything]  # some imports change nothing
     if not told:
         return Changes((), Point(last_lsn)), first
     changes = cut(told, after, rows_max, is_end=False)
@@ -184,6 +184,7 @@ def _change(entry: Any, lines: Sequence[Any]) -> Change:
         entry.actor,
         entry.correlation_id,
         transfer=details.transfer,
+        sourcing=details.sourcing,
     )
 
 

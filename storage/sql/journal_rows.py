@@ -6,7 +6,8 @@ import touches several organizations, and an answer that is remembered for sever
 no organization.
 
 What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, a transfer,
-the lines of a reservation where they are not those that it was made with, and which rows fell to their minimum.
+a policy, the lines of a reservation where they are not those that it was made with, and which rows fell to their
+minimum.
 """
 
 from collections.abc import Callable, Iterator
@@ -64,6 +65,8 @@ def organizations_of(one: Transaction) -> dict[str, None]:
     found.update((warehouse.organization_id, None) for warehouse in one.warehouses)
     if one.transfer is not None:
         found[one.transfer.organization_id] = None
+    if one.sourcing is not None:
+        found[one.sourcing.organization_id] = None
     if not found:
         scope = "" if one.request is None else one.request.scope
         found["" if scope.startswith("\n") else scope] = None
@@ -83,4 +86,6 @@ def _details(one: Transaction, organization_id: str) -> str:
         details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
     if one.transfer is not None and one.transfer.organization_id == organization_id:
         details["transfer"] = one.transfer
+    if one.sourcing is not None and one.sourcing.organization_id == organization_id:
+        details["sourcing"] = one.sourcing.policy
     return _json.encode(details).decode() if any(details.values()) else ""

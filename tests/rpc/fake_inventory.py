@@ -11,6 +11,7 @@ from actors.queries import (
     ExplainBasket,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     ListStock,
@@ -109,7 +110,7 @@ class FakeInventory:
                 if isinstance(self.found, Exception):
                     raise self.found
                 return self.found
-            case GetTransfer() | ListTransfers() | ExplainBasket():
+            case GetTransfer() | ListTransfers() | ExplainBasket() | GetSourcing():
                 return self.view
             case ListWarehouses():
                 return self.warehouses
