@@ -52,6 +52,15 @@ class OrderHistory(Actor[OrderCommand, Fact]):
         """The activation may be dropped."""
         return self.is_idle and self._last_lsn <= self._services.answers.durable_lsn
 
+    def load(self) -> Reply[list[ReservationRecord]] | None:
+        """Begin to read the history, before any message asks for it; None if it is there."""
+        return None if self._load is None else self._load()
+
+    def loaded(self, reservations: Sequence[ReservationRecord]) -> None:
+        """The history was read. Nothing was decided before that."""
+        if self._load is not None:
+            self._keep(reservations)
+
     def _keep(self, reservations: Sequence[ReservationRecord]) -> None:
         """Keep what was read, the oldest first."""
         self.reservations = {reservation.reservation_id: reservation for reservation in reservations}

@@ -268,3 +268,4 @@ class Transaction(Struct, frozen=True):
     origin: Origin | None = None
     transfer: TransferRecord | None = None
     sourcing: SourcingRecord | None = None
+    warehouses_before: tuple[WarehouseRecord, ...] = ()  # those of `warehouses` that there were

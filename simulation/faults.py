@@ -201,11 +201,8 @@ def options_of(seed: int, **overrides: Any) -> Options:
     meeting = Random(f"{seed}/meetings")
     if meeting.random() < 0.1:
         chosen.update(meetings(meeting))
-    sourcing = Random(f"{seed}/sourcing")
-    if sourcing.random() < 0.15:
-        chosen.update(choosy(sourcing))
-    chosen.update({name: value for name, value in overrides.items() if value is not None})
-    return Options(**chosen)
+    chosen.update(choosy(Random(f"{seed}/sourcing")))
+    return Options(**chosen | {name: value for name, value in overrides.items() if value is not None})
 
 
 def _rush(random: Random) -> dict[str, Any]:

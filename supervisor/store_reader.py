@@ -6,7 +6,7 @@ from typing import TypeVar
 from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
 from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
-from storage.store import StorageError, Store
+from storage.store import OwnershipLost, StorageError, Store
 from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class StoreReader:
         """
         try:
             return await reading
-        except StorageError as error:
+        except (StorageError, OwnershipLost) as error:  # the latter where a cursor is written
             self._fail(error)
             raise database_down() from error
 

@@ -18,7 +18,7 @@ from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.reservation_calls import ReservationCalls
-from stockkeeper_client.sourcing import SourcingCalls
+from stockkeeper_client.sourcing_calls import SourcingCalls
 from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.upload import each
 from stockkeeper_client.v1 import stock_pb2 as pb

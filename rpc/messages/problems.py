@@ -68,6 +68,14 @@ class HistoryNotKept(Exception):
     """Somebody asks about a time before which nothing is known any more."""
 
 
+class CursorNotHeld(Exception):
+    """Another relay has the cursor."""
+
+
+class CursorUnknown(Exception):
+    """There is no cursor of that name."""
+
+
 def describe(error: Exception) -> Problem | None:
     """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
     match error:
@@ -84,6 +92,10 @@ def describe(error: Exception) -> Problem | None:
             return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
         case HistoryNotKept():
             return Problem(StatusCode.FAILED_PRECONDITION, "HISTORY_NOT_KEPT", str(error))
+        case CursorNotHeld():
+            return Problem(StatusCode.FAILED_PRECONDITION, "CURSOR_NOT_HELD", str(error))
+        case CursorUnknown():
+            return Problem(StatusCode.NOT_FOUND, "CURSOR_UNKNOWN", "There is no cursor of this name")
         case UnknownService():
             return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
     return None

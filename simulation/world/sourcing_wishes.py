@@ -13,12 +13,16 @@ from actors.sourcing import SourcingPolicy
 from actors.warehouse_commands import SetSourcing, UpsertWarehouse
 from simulation.audit.history import Request
 from simulation.world.goods_wishes import Assortment, why
+from simulation.world.shop import Shop
 
 POLICIES: tuple[SourcingPolicy, ...] = get_args(SourcingPolicy)
 
 
-def sourcing_wishes(shop: Assortment, random: Random, name: str) -> Sequence[Request]:
-    """What a client asks now and then, one after another."""
+def sourcing_wishes(shop: Shop, name: str) -> Sequence[Request]:
+    """What a client asks now and then, one after another. Its number and place are in `name`."""
+    random = Random(f"{shop.seed}/{name}/sourcing")
+    if random.random() >= shop.options.sourcing:
+        return ()
     organization = random.choice(shop.organizations)
     if random.random() < 0.35:
         return (

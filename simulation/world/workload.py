@@ -110,7 +110,8 @@ class Client:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
-        await self._ask_of_sourcing(Random(f"{self._shop.seed}/{self._name}/{number}/sourcing"), number)
+        for one in sourcing_wishes(self._shop, f"{self._name}-{number}"):
+            await self._do(one)
         meeting = Random(f"{self._shop.seed}/{self._name}/{number}/meeting")
         await meet(self._shop, meeting, f"{self._name}-{number}", partial(self._call, self._name))
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
@@ -138,11 +139,6 @@ class Client:
             if random.random() < 0.2:
                 await self._do(ExplainBasket(random.choice(self._shop.organizations), self._lines(random)))
             await self._do(site_wish(self._shop, random, f"{self._name}-{number}"))
-
-    async def _ask_of_sourcing(self, random: Random, number: int) -> None:
-        if random.random() < self._shop.options.sourcing:
-            for request in sourcing_wishes(self._shop, random, f"{self._name}-{number}"):
-                await self._do(request)
 
     async def _wait_for_expiry(self, reservation_id: str, random: Random) -> None:
         for reservation in self._shop.reservations:

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.history_feed import CursorRecord, FeedPart
 from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
@@ -30,7 +31,7 @@ from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql import feed_reads, history_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -232,6 +233,26 @@ class SqlStore:
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
         return await self._read(read)
+
+    async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
+        return await self._read(partial(feed_reads.read_feed, after=after, rows_max=rows_max))
+
+    async def lsn_at(self, at_ms: int) -> int:
+        return await self._read(partial(history_reads.lsn_at, at_ms=at_ms))
+
+    async def load_cursors(self) -> Sequence[CursorRecord]:
+        return await self._read(feed_reads.load_cursors)
+
+    async def write_cursor(self, cursor: CursorRecord) -> None:
+        await self._change(partial(feed_reads.write_cursor, cursor=cursor))
+
+    async def drop_cursor(self, name: str) -> None:
+        await self._change(partial(feed_reads.drop_cursor, name=name))
+
+    async def _change(self, function: Callable[[Connection], None]) -> None:
+        self._check_open()
+        with self._translated("cannot write to"), CancelScope(shield=True):
+            await self._backend.change(self._epoch, function)
 
     async def close(self) -> None:
         self._epoch = 0

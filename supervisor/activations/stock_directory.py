@@ -1,6 +1,6 @@
 """Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
@@ -14,11 +14,9 @@ from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
 from actors.unavailable import restarting
 from actors.variant_stock import LoadListener, Pinned, VariantStock
-from supervisor.activations.directory import Directory, DirectoryStatistics
+from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
 from supervisor.activations.warehouse_registry import WarehouseRegistry
-
-LOOKS_A_TURN = 1_000  # about a millisecond
 
 
 class StockDirectory:
@@ -111,6 +109,12 @@ class StockDirectory:
             row = variant.rows[warehouse_id] = self._actor(record)
         return row
 
+    def note(self, transaction: Transaction) -> None:
+        """It was decided what becomes of warehouses, though that may not be durable yet."""
+        self.warehouses.note(transaction.warehouses)
+        if transaction.sourcing is not None:
+            self.warehouses.note_policy(transaction.sourcing)
+
     def publish(self, transactions: Sequence[Transaction]) -> None:
         """These transactions are durable: readers may see them."""
         for transaction in transactions:
@@ -141,9 +145,10 @@ class StockDirectory:
             if not variant.loaded.is_done:
                 variant.loaded.fail(error)
 
-    def passivate_idle(self) -> None:
-        """Drop what was not used since the last time."""
-        self._directory.sweep()
+    def passivate_idle(self) -> Iterator[None]:
+        """Drop what was not used since the last time, in steps."""
+        for _ in self._directory.sweep():
+            yield
 
     async def trim(self, pause_s: float) -> None:
         """Drop what a large import leaves beyond the bound, until cancelled.
@@ -160,8 +165,9 @@ class StockDirectory:
 
     async def _trim_once(self) -> None:
         """Look at each activation once, some at a time, so that others have their turn."""
-        looks = len(self._directory) // LOOKS_A_TURN + 1
-        while looks and self._directory.trim(LOOKS_A_TURN):
+        looks = len(self._directory) // LOOKS_A_TURN + 2  # the first may find nothing old
+        while looks and self._directory.is_beyond_bound:
+            self._directory.passivate(LOOKS_A_TURN)
             looks -= 1
             await lowlevel.checkpoint()
 

@@ -102,6 +102,7 @@ class Coordinator:
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,
+        warehouses_before: tuple[WarehouseRecord, ...] = (),
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -127,6 +128,7 @@ class Coordinator:
                 origin or None,
                 transfer,
                 sourcing,
+                warehouses_before,
             )
             self._journal.append(transaction)
             self._on_decided(transaction)

@@ -243,7 +243,8 @@ class Journal:
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
         self._batches += 1
-        self._crowd = max(len(batch) + len(entries), int(self._crowd * CROWD_DECAY))
+        callers = len(batch) + len(entries) - [one.kind for one in (*batch, *entries)].count("expire")
+        self._crowd = max(callers, int(self._crowd * CROWD_DECAY))  # an expiry has none, and does not come again
         self._entries_written += len(batch)
         self._batch_entries_max = max(self._batch_entries_max, len(batch))
         # Large baskets take a turn each: memory shows a prefix of the journal meanwhile, as the database does.

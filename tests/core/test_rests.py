@@ -1,16 +1,18 @@
 """How long what runs by itself rests: after nothing, after work, after a failure."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import anyio
 import pytest
 
+import supervisor.background.expiry
 from actors.commands import Expire
-from actors.outcomes import ActorCrashed, Fact
+from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
 from storage.store import Due, MovedOut, StorageError
-from supervisor.background.expiry import RETRY_MS, Expiry
+from supervisor.background.expiry import BATCH_ORDERS_MAX, RETRY_MS, Expiry
 from supervisor.background.housekeeping import REST_MAX_S, REST_MIN_S, RETRY_S, Housekeeping
 from supervisor.clock import ServiceClock
 from tests.core.conftest import FakeTime
@@ -66,7 +68,10 @@ async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_befor
         asked_at_s.append(time.now_s)
         reply.fail(ActorCrashed())
 
-    expiry = Expiry(ServiceClock(lambda: 0, time), due, next_expiry_ms, ask, IDLE_S)
+    async def bring(keys: Sequence[OrderKey]) -> None:
+        pass
+
+    expiry = Expiry(ServiceClock(lambda: 0, time), due, next_expiry_ms, bring, ask, IDLE_S)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expiry.run)
         with anyio.fail_after(30):
@@ -76,3 +81,33 @@ async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_befor
                     await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     assert asked_at_s == [0.0, RETRY_MS / 1_000]
+
+
+async def test_no_more_than_two_batches_of_expiries_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor.background.expiry, "PAUSE_S", 3_600.0)
+    asked: dict[OrderKey, Reply[Fact]] = {}
+    orders = [Due(OrderKey("shop", f"order-{number:05}"), 0) for number in range(3 * BATCH_ORDERS_MAX)]
+
+    async def due(now_ms: int, limit: int) -> Sequence[Due]:
+        return [one for one in orders if one.order not in asked or not asked[one.order].is_done][:limit]
+
+    async def next_expiry_ms() -> int | None:
+        return None
+
+    async def bring(keys: Sequence[OrderKey]) -> None:
+        assert not asked.keys() & set(keys)
+
+    expiry = Expiry(ServiceClock(lambda: 0, FakeTime()), due, next_expiry_ms, bring, partial(_keep, asked), IDLE_S)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(expiry.run)
+        for batches in (2, 3):
+            await anyio.wait_all_tasks_blocked()
+            assert len(asked) == batches * BATCH_ORDERS_MAX
+            for reply in list(asked.values())[:BATCH_ORDERS_MAX]:
+                if not reply.is_done:
+                    reply.set(ExpiryHandled(1))
+        tasks.cancel_scope.cancel()
+
+
+def _keep(asked: dict[OrderKey, Reply[Fact]], key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
+    asked[key] = reply

@@ -67,7 +67,7 @@ def test_by_priority_each_line_comes_from_the_first_that_has_enough() -> None:
     assert served("priority", [Line("a", "w2", 2), Line("a", "", 1)], free, w2=5) == ["w2", "w1"]
     packed = [Line("a", "", 2), Line("a", "", 2), Line("a", "", 3)]
     assert served("priority", packed, {"a": {"w1": 4, "w2": 3}}, w1=1) == ["w1", "w1", "w2"]
-    assert served("priority", [Line("a", "", 9), Line("b", "", 1)], free, w2=5) == ["", "w1"]
+    assert served("priority", [Line("a", "", 10), Line("b", "", 1)], free, w2=5) == ["", "w1"]
 
 
 def test_fewest_parcels_are_fewer_than_the_usual_ones_and_count_those_that_are_sent_anyway() -> None:

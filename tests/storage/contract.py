@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from msgspec.structs import astuple, replace
 
-from actors.changes import Point
 from actors.queries import ListReservations, ListStock
 from actors.records import (
     OrderKey,
@@ -18,7 +17,6 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
-from actors.sourcing import SourcingRecord
 from storage.store import Due, MovedOut, OwnershipLost, StorageError, Store
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
 
@@ -219,17 +217,6 @@ class StoreContract:
         changed = replace(made, name="Mine", code="", priority=0, is_active=True)
         await store.write([replace(scribe.remember("r2"), kind="warehouse", warehouses=(changed,))])
         assert await store.load_warehouses() == [changed]
-
-    async def test_a_policy_is_written_and_rewritten(self, store: Store, scribe: Scribe) -> None:
-        first, other = SourcingRecord(ORGANIZATION, "priority"), SourcingRecord("org_0", "most_stock")
-        for place, one in enumerate((first, other)):
-            await store.write([replace(scribe.remember(f"r{place}"), kind="sourcing", sourcing=one)])
-        assert await store.load_sourcing() == [other, first]
-        again = replace(first, policy="fewest_parcels")
-        await store.write([replace(scribe.remember("r2"), kind="sourcing", sourcing=again)])
-        assert await store.load_sourcing() == [other, again]
-        changes, _ = await store.read_changes(ORGANIZATION, Point(0), rows_max=10)
-        assert [one.sourcing for one in changes.changes] == ["priority", "fewest_parcels"]
 
     async def test_a_reservation_is_found_by_order_by_id_and_by_expiry(self, store: Store, scribe: Scribe) -> None:
         transaction = scribe.reserve_after_receiving()

@@ -20,7 +20,7 @@ from stockkeeper_client.sync.feed import each
 from stockkeeper_client.sync.ledger import LedgerCalls
 from stockkeeper_client.sync.levels import LevelCalls
 from stockkeeper_client.sync.reservation_calls import ReservationCalls
-from stockkeeper_client.sync.sourcing import SourcingCalls
+from stockkeeper_client.sync.sourcing_calls import SourcingCalls
 from stockkeeper_client.sync.transfers import TransferCalls
 from stockkeeper_client.sync.warehouses import WarehouseCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
