@@ -4,6 +4,7 @@ Times are integers in milliseconds since 1970-01-01 UTC on the service clock; qu
 2^31-1.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from msgspec import Struct, UnsetType
@@ -78,6 +79,15 @@ class Delta(PlainValue, frozen=True):
     @property
     def total(self) -> int:
         return self.available + self.reserved + self.damaged + self.in_transit
+
+
+def sum_of(deltas: Iterable[Delta]) -> Delta:
+    """What several changes add together."""
+    available = reserved = damaged = in_transit = 0
+    for delta in deltas:
+        available, reserved = available + delta.available, reserved + delta.reserved
+        damaged, in_transit = damaged + delta.damaged, in_transit + delta.in_transit
+    return Delta(available, reserved, damaged, in_transit)
 
 
 class StockRecord(PlainValue, frozen=True):

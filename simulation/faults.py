@@ -64,6 +64,7 @@ class Options(Struct, frozen=True):
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
         sourcing: how often a client asks something of how baskets are served, on top of what it does.
         meets: how often a client has operations meet in one row, on top of what it does.
+        losses: how often it finds that goods of a reservation are gone, likewise.
         default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
@@ -120,6 +121,7 @@ class Options(Struct, frozen=True):
     history: float = 0.0
     sourcing: float = 0.0
     meets: float = 0.0
+    losses: float = 0.0
     default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
@@ -198,11 +200,17 @@ def options_of(seed: int, **overrides: Any) -> Options:
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
         chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
-    meeting = Random(f"{seed}/meetings")
-    if meeting.random() < 0.1:
-        chosen.update(meetings(meeting))
-    chosen.update(choosy(Random(f"{seed}/sourcing")))
+    chosen.update(_meeting(seed))
     return Options(**chosen | {name: value for name, value in overrides.items() if value is not None})
+
+
+def _meeting(seed: int | str) -> dict[str, Any]:
+    """What comes on top of what clients do, from streams of its own."""
+    meeting, losses = Random(f"{seed}/meetings"), Random(f"{seed}/losses")
+    chosen = meetings(meeting) if meeting.random() < 0.1 else {}
+    if losses.random() < 0.4:
+        chosen["losses"] = losses.choice((0.1, 0.3, 0.6))
+    return chosen | choosy(Random(f"{seed}/sourcing"))
 
 
 def _rush(random: Random) -> dict[str, Any]:

@@ -158,9 +158,9 @@ class Incarnation:
             lines_max=limits.order_lines_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
-        importing = Importing(self._clock, self._coordinator, journal, self.stock)
-        deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
+        shared = self._clock, self._coordinator, journal, self.stock
+        goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
+        importing, deleting = Importing(*shared), Deleting(*shared)
         self.transfers = self._build_transfers(reader, dispatcher)
         executor = self._build_executor(goods, deleting, importing)
         self.requests = RequestDirectory(

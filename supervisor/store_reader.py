@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from actors.queries import ListReservations
 from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
 from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
+from actors.views import ReservationPage
 from storage.store import OwnershipLost, StorageError, Store
 from supervisor.transactions.journal import Journal
 
@@ -64,6 +66,10 @@ class StoreReader:
     async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
         """A transfer. Raises Unavailable."""
         return await self.read(self._store.find_transfer(organization_id, transfer_id))
+
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
+        """A page of reservations, as the database has them. Raises Unavailable."""
+        return await self.read(self._store.list_reservations(query))
 
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         """What was answered under an idempotency key. Raises Unavailable."""
