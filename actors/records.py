@@ -123,6 +123,15 @@ class StockRecord(PlainValue, frozen=True):
     def exists(self) -> bool:
         return self.version > 0 and not self.is_deleted
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the figures are possible: another program may have written to the database."""
+        try:
+            self.check()
+        except AssertionError:
+            return False
+        return True
+
     def check(self) -> None:
         """Assert G1 on this row: called before it is written and after it is read."""
         assert self.available >= 0, self
