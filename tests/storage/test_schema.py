@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from actors.queries import ListReservations, ListStock, ListTransfers
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
-from storage.sql import reads, stock_reads
+from storage.sql import order_reads, reads, stock_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.migrate import VERSION_TABLE
@@ -180,12 +180,13 @@ OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
 # along an index in order and stops at its limit, or where it wants all there is.
 PLANS: list[tuple[Any, set[str]]] = [
     (lambda c: reads.load_warehouses(c), {"SCAN warehouse"}),
+    (lambda c: reads.load_sourcing(c), {"SCAN sourcing"}),
     (
         lambda c: reads.load_variants(c, [VariantKey("a", "b")] * 3),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.load_orders(c, [OrderKey("a", "b")] * 3),
+        lambda c: order_reads.load_orders(c, [OrderKey("a", "b")] * 3),
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
     ),
     (
@@ -289,6 +290,7 @@ ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
 TABLES = (
     *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry"),
+    "sourcing",
     *("reservation_archive", "reservation_item_archive", "transfer"),
 )
 
