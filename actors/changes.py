@@ -71,7 +71,10 @@ class StockAt(Struct, frozen=True, tag=True):
 
 
 class ChangedRow(PlainValue, frozen=True):
-    """A row's part of a change. Where it fell to its minimum or its reorder point, `low` has those two."""
+    """A row's part of a change. Where it fell to its minimum or its reorder point, `low` has those two.
+
+    `stock_id` is given in the feed alone: an organization's own readers name a row by variant and warehouse.
+    """
 
     position: int
     variant_id: str
@@ -79,6 +82,7 @@ class ChangedRow(PlainValue, frozen=True):
     before: Pieces
     after: Pieces
     low: tuple[int, int] | None = None
+    stock_id: str = ""
 
 
 class ChangedLine(PlainValue, frozen=True):

@@ -22,7 +22,6 @@ from actors.commands import (
     Expire,
     Extend,
     Fulfill,
-    OrderCommand,
     Reacquire,
     Release,
     Reserve,
@@ -48,6 +47,7 @@ from actors.reservation import (
     release,
 )
 from actors.shipment import shipped
+from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -59,11 +59,15 @@ class OrderActor(RebookingActor):
 
     __slots__ = ()
 
-    def handle(self, envelope: Envelope[OrderCommand, Fact]) -> Turn[None]:
+    def handle(self, envelope: Envelope[OrderMessage, Fact]) -> Turn[None]:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
         if self._load is not None:
             self._keep((yield self._load()))
         command = envelope.message
+        if isinstance(command, StandBy):
+            yield from self._end(Expire(command.organization_id, command.order_id))
+            yield from self._stand_by(command, envelope.reply)
+            return
         fact: Fact
         try:
             match command:

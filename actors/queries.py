@@ -12,6 +12,7 @@ from msgspec import Struct
 from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
+from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
@@ -172,6 +173,53 @@ class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
     wait_ms: int = 0
 
 
+class ReadFeed(Query[FeedPage], frozen=True, tag=True):
+    """As `ReadChanges`, of all organizations: `organization_id` is empty, as it is in the queries below.
+
+    With `from_ms` it begins with what happened from that time on.
+    """
+
+    after: Point | None = None
+    from_ms: int = 0
+    rows_max: int = 1_000
+    wait_ms: int = 0
+
+
+class TakeCursor(Query[CursorAnswer], frozen=True, tag=True):
+    """Have the cursor of this name, unless another relay has it.
+
+    A cursor that there is goes on from its place; a new one begins at the end. With `begin`, or with `begin_ms`, it
+    begins behind that place, or with what happened from that time on.
+    """
+
+    name: str
+    begin: Point | None = None
+    begin_ms: int = 0
+
+
+class MoveCursor(Query[CursorAnswer], frozen=True, tag=True):
+    """Still have the cursor, and move it if `point` is given. The counts are added to those it has."""
+
+    name: str
+    fence: int
+    point: Point | None = None
+    published: int = 0
+    unroutable: int = 0
+    rate: float = 0.0
+    problem: str = ""
+    is_release: bool = False
+
+
+class DropCursor(Query[CursorAnswer], frozen=True, tag=True):
+    """Forget a cursor that no relay has."""
+
+    name: str
+
+
+class ListCursors(Query[CursorList], frozen=True, tag=True):
+    """All cursors."""
+
+
 HistoryQuery = ListMovements | GetStockAt | ReadChanges
 
 
@@ -207,4 +255,7 @@ StateQuery = (
 )
 """What is asked of the present; the others ask of the past."""
 
-AnyQuery = StateQuery | HistoryQuery
+FeedQuery = ReadFeed | TakeCursor | MoveCursor | DropCursor | ListCursors
+"""What relays ask. Cursors are no part of the inventory, and so no command is about them: `actors/history_feed.py`."""
+
+AnyQuery = StateQuery | HistoryQuery | FeedQuery

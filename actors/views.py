@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.changes import ChangesPage, MovementPage, StockAt
+from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 from actors.transfer_records import TransferRecord
 
@@ -127,6 +128,8 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
+FeedView = FeedPage | CursorAnswer | CursorList
+
 HistoryView = MovementPage | StockAt | ChangesPage
 
 View = (
@@ -140,4 +143,5 @@ View = (
     | TransferPage
     | Explanation
     | HistoryView
+    | FeedView
 )

@@ -63,6 +63,7 @@ class Options(Struct, frozen=True):
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
         meets: how often a client has operations meet in one row, on top of what it does.
+        losses: how often it finds that goods of a reservation are gone, likewise.
         default_levels: the least, the most and the reorder point of a row that is made without them.
         aims_at_expiry: how often a confirmation or release waits for the instant of expiry.
         names_warehouse: the part of the lines that names its warehouse.
@@ -118,6 +119,7 @@ class Options(Struct, frozen=True):
     sites: float = 0.0
     history: float = 0.0
     meets: float = 0.0
+    losses: float = 0.0
     default_levels: tuple[int, int, int] = (0, 0, 0)
     aims_at_expiry: float = 0.25
     ttl_minutes_max: int = 1
@@ -196,11 +198,18 @@ def options_of(seed: int, **overrides: Any) -> Options:
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
         chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
-    meeting = Random(f"{seed}/meetings")
-    if meeting.random() < 0.1:
-        chosen.update(meetings(meeting))
+    chosen.update(_meeting(seed))
     chosen.update({name: value for name, value in overrides.items() if value is not None})
     return Options(**chosen)
+
+
+def _meeting(seed: int | str) -> dict[str, Any]:
+    """What comes on top of what clients do, from streams of its own."""
+    meeting, losses = Random(f"{seed}/meetings"), Random(f"{seed}/losses")
+    chosen = meetings(meeting) if meeting.random() < 0.1 else {}
+    if losses.random() < 0.4:
+        chosen["losses"] = losses.choice((0.1, 0.3, 0.6))
+    return chosen
 
 
 def _rush(random: Random) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from stockkeeper.command_line.exit_status import EXIT_USAGE
 from stockkeeper.command_line.hidden_arguments import hide_password
 
 EXTRAS = {"trio": "simulation", "apsw": "power-cut", "asyncpg": "postgres"}  # all else belongs to `server`
-OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "simulation")
+OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events", "simulation")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import sys
 
 import structlog
 
-OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc")
+OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events")
 
 
 def configure_logging(level: str = "info") -> None:

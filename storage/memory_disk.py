@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from actors.changes import WHOLE
+from actors.history_feed import CursorRecord
 from actors.queries import FindStock, ListStock
 from actors.records import (
     OrderKey,
@@ -54,6 +56,7 @@ class Disk:
         self.requests: dict[RequestKey, RequestRecord] = {}
         self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
         self.transfers: dict[TransferKey, TransferRecord] = {}
+        self.cursors: dict[str, CursorRecord] = {}
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}
         self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
@@ -72,6 +75,12 @@ class Disk:
     @property
     def last_at_ms(self) -> int:
         return self.transactions[-1].at_ms if self.transactions else 0
+
+    @property
+    def needed_lsn(self) -> int:
+        """The first transaction that a cursor still needs; one more than the last if none does."""
+        needed = [one.point.lsn + (one.point.position == WHOLE) for one in self.cursors.values()]
+        return min([*needed, self.last_lsn + 1])
 
     def __repr__(self) -> str:
         return f"<Disk epoch={self.epoch} last_lsn={self.last_lsn} rows={len(self.rows)} active={len(self.active)}>"

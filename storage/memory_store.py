@@ -8,6 +8,7 @@ from typing import TypeVar
 from anyio import lowlevel, sleep
 from msgspec import Struct
 
+from actors.history_feed import CursorRecord
 from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
@@ -69,7 +70,7 @@ class MemoryStore(PastReads):
         await lowlevel.checkpoint()
 
     async def _after(self, operation: str) -> None:
-        """Called after the effect of `open`, `write` and `move_out`, before the caller hears of it."""
+        """Called after the effect of whatever changes the disk, before the caller hears of it."""
 
     async def open(self) -> Ownership:
         await self._before("open")
@@ -103,17 +104,27 @@ class MemoryStore(PastReads):
         self._transactions += len(transactions)
 
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
-        disk = await self._read("move_out")
-        if self._epoch != disk.epoch:
-            raise OwnershipLost(f"epoch {disk.epoch} owns the disk, not {self._epoch}")
+        disk = await self._own("move_out")
         moved = disk.move_out(before_ms, rows_max)
         await self._after("move_out")
         return moved
 
+    async def load_cursors(self) -> Sequence[CursorRecord]:
+        disk = await self._read("load_cursors")
+        return [disk.cursors[name] for name in sorted(disk.cursors)]
+
+    async def write_cursor(self, cursor: CursorRecord) -> None:
+        disk = await self._own("write_cursor")
+        disk.cursors[cursor.name] = cursor
+        await self._after("write_cursor")
+
+    async def drop_cursor(self, name: str) -> None:
+        disk = await self._own("drop_cursor")
+        disk.cursors.pop(name, None)
+        await self._after("drop_cursor")
+
     async def check_ownership(self) -> None:
-        disk = await self._read("check_ownership")
-        if self._epoch != disk.epoch:
-            raise OwnershipLost(f"epoch {disk.epoch} owns the disk, not {self._epoch}")
+        await self._own("check_ownership")
 
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         disk = await self._read("load_warehouses")
@@ -216,6 +227,13 @@ class MemoryStore(PastReads):
         await self._before(operation)
         self._check_open()
         return self.disk
+
+    async def _own(self, operation: str) -> Disk:
+        """The same, behind the fence."""
+        disk = await self._read(operation)
+        if self._epoch != disk.epoch:
+            raise OwnershipLost(f"epoch {disk.epoch} owns the disk, not {self._epoch}")
+        return disk
 
     def _check_open(self) -> None:
         if self._epoch == 0:

@@ -1,12 +1,15 @@
 """What happened, read from a journal in memory: what `storage.sql.history_reads` reads from tables."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from actors.changes import WHOLE, Change, Changes, Movement, MovementPage, Point, StockAt
+from actors.history_feed import FeedPart
 from actors.queries import GetStockAt, ListMovements
 from actors.records import Transaction
+from storage.feed_told import read_feed
 from storage.told import change_of, cut, movements_of, pieces_of
 
 CHANGES_MAX = 500
@@ -76,3 +79,11 @@ class PastReads:
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         disk = await self._read("read_changes")
         return read_changes(disk.transactions, organization_id, after, rows_max), 1
+
+    async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
+        disk = await self._read("read_feed")
+        return read_feed(disk.transactions, after, rows_max), 1
+
+    async def lsn_at(self, at_ms: int) -> int:
+        disk = await self._read("lsn_at")
+        return bisect_left(disk.transactions, at_ms, key=lambda one: one.at_ms) + 1

@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.history_feed import CursorRecord, FeedPart
 from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
@@ -129,9 +130,9 @@ class Store(Protocol):
         """Take what ended before a time out of what the other methods see: one step of housekeeping, all or nothing.
 
         That is answers under idempotency keys that were given before it, and reservations that were fulfilled,
-        released or expired before it; behind the port, the old end of the ledger and of the journal too. Active and
-        confirmed reservations stay, however old. May run while a batch is being written, and changes nothing that a
-        batch relies on.
+        released or expired before it; behind the port, the old end of the ledger and of the journal too, up to what a
+        cursor still needs. Active and confirmed reservations stay, however old. May run while a batch is being written,
+        and changes nothing that a batch relies on.
 
         Args:
             before_ms: in service milliseconds, at least so long ago that no batch of that time can be under way.
@@ -314,6 +315,50 @@ class Store(Protocol):
         >>> changes, _ = await store.read_changes("shop", Point(1), rows_max=10)
         >>> [one.kind for one in changes.changes]
         ['reserve']
+        """
+        ...
+
+    async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
+        """As `read_changes`, of all organizations.
+
+        >>> feed, _ = await store.read_feed(Point(1), rows_max=10)
+        >>> [(one.organization_id, one.change.kind) for one in feed.entries]
+        [('shop', 'reserve')]
+        """
+        ...
+
+    async def lsn_at(self, at_ms: int) -> int:
+        """The first transaction at that time or later; one more than the last if there is none.
+
+        >>> await store.lsn_at(0), await store.lsn_at(10**15)
+        (1, 3)
+        """
+        ...
+
+    async def load_cursors(self) -> Sequence[CursorRecord]:
+        """How far relays have passed the feed on, by name.
+
+        >>> [cursor.name for cursor in await store.load_cursors()]
+        []
+        """
+        ...
+
+    async def write_cursor(self, cursor: CursorRecord) -> None:
+        """Keep a cursor in place of the one of its name. What happened behind it is not moved out from now on.
+
+        Raises:
+            OwnershipLost: the epoch is not ours any more; nothing was written.
+
+        >>> await store.write_cursor(CursorRecord("relay", fence=1, point=Point(1)))
+        >>> [cursor.point.lsn for cursor in await store.load_cursors()]
+        [1]
+        """
+        ...
+
+    async def drop_cursor(self, name: str) -> None:
+        """Forget a cursor, if there is one. Raises as `write_cursor` does.
+
+        >>> await store.drop_cursor("relay")
         """
         ...
 

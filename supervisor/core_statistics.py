@@ -8,6 +8,7 @@ from supervisor.background.expiry import ExpiryStatistics
 from supervisor.background.expiry_hints import ExpiryHintsStatistics
 from supervisor.background.housekeeping import HousekeepingStatistics
 from supervisor.background.learning import LearningStatistics
+from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
 from supervisor.transactions.journal import JournalStatistics
@@ -31,3 +32,4 @@ class Statistics(Struct, frozen=True):
     learning: LearningStatistics
     lease: LeaseStatistics
     heartbeat: HeartbeatStatistics
+    cursors: CursorStatistics

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
@@ -34,6 +35,7 @@ from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
 from supervisor.clock import ServiceClock
 from supervisor.core_statistics import Statistics
+from supervisor.cursors import Cursors
 from supervisor.executor import Executor
 from supervisor.limits import Limits
 from supervisor.news import News
@@ -100,9 +102,7 @@ class Incarnation:
         on_stalled: Callable[[bool], None],
     ) -> None:
         self._store = store
-        self._sources = sources
-        self._limits = limits
-        self._tasks = tasks
+        self._sources, self._limits, self._tasks = sources, limits, tasks
         self._open_calls: OpenCalls = {}
         self._open_queries: OpenCalls = {}
         self._is_ending = False
@@ -129,6 +129,7 @@ class Incarnation:
         )
         self.news = News()
         self._watching = Watching(store, self.journal, self.news, ownership.database_id)
+        self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
@@ -157,9 +158,9 @@ class Incarnation:
             lines_max=limits.order_lines_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
-        importing = Importing(self._clock, self._coordinator, journal, self.stock)
-        deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
+        shared = self._clock, self._coordinator, journal, self.stock
+        goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
+        importing, deleting = Importing(*shared), Deleting(*shared)
         self.transfers = self._build_transfers(reader, dispatcher)
         executor = self._build_executor(goods, deleting, importing)
         self.requests = RequestDirectory(
@@ -173,7 +174,8 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        self._queries = QueryTurns(self._store, reader, self.stock, self._hints, journal, self.lease, self._watching)
+        looks = (self._hints, journal, self.lease, self._watching, self.cursors)
+        self._queries = QueryTurns(self._store, reader, self.stock, *looks)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
         return TransferDirectory(
@@ -203,11 +205,10 @@ class Incarnation:
         )
 
     def _build_background(self) -> None:
-        store, limits = self._store, self._limits
-        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, self.orders.ask, limits.heartbeat_s)
-        self.housekeeping = Housekeeping(
-            self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s
-        )
+        store, limits, asked = self._store, self._limits, (self.orders.bring, self.orders.ask)
+        self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
+        given = (self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
+        self.housekeeping = Housekeeping(*given, self.cursors.holding_back)
         self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
 
     async def ask(self, command: Command) -> Fact:
@@ -240,9 +241,7 @@ class Incarnation:
         return reply
 
     def answer(self, query: Query[V]) -> Reply[V]:
-        """Have a query answered. The reply is there at once if all that it needs is in memory.
-
-        It fails with `Unavailable`.
+        """Have a query answered: the reply is there at once if all that it needs is in memory, and fails as this does.
 
         Raises:
             Unavailable: overloaded, or storage failed.
@@ -324,6 +323,7 @@ class Incarnation:
             self._learning.statistics(),
             self.lease.statistics(),
             self.heartbeat.statistics(),
+            self.cursors.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:
@@ -365,10 +365,9 @@ class Incarnation:
     async def _sweep(self) -> None:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
-            self.stock.passivate_idle()
-            self.orders.passivate_idle()
-            self.requests.passivate_idle()
-            self.transfers.passivate_idle()
+            for kind in (self.stock, self.orders, self.requests, self.transfers):
+                for _ in kind.passivate_idle():
+                    await anyio.lowlevel.checkpoint()  # others have their turn
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:

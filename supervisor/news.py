@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from actors.records import Transaction
 
+ALL = ""  # no organization is called so: whatever happens in any
 ROWS_LOOKED_AT_MAX = 1_000  # a larger transaction, an import, wakes everybody
 
 
@@ -44,7 +45,7 @@ class News:
         return NewsStatistics(sum(len(events) for events in self._waiting.values()), self._woken)
 
     def expect(self, organization_id: str) -> anyio.Event:
-        """Set when something happens in the organization from now on, or nothing will any more."""
+        """Set when something happens in it from now on (with `ALL`: in any), or nothing will any more."""
         event = anyio.Event()
         if self._is_over:
             event.set()
@@ -64,6 +65,7 @@ class News:
         """These are durable now."""
         if not self._waiting:
             return
+        self._wake(ALL)
         for one in transactions:
             if one.reservation is not None:
                 self._wake(one.reservation.organization_id)

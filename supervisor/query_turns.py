@@ -13,18 +13,23 @@ from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    DropCursor,
     ExplainBasket,
     FindStock,
     GetReservation,
     GetStock,
     GetStockAt,
     GetTransfer,
+    ListCursors,
     ListMovements,
     ListReservations,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    MoveCursor,
     ReadChanges,
+    ReadFeed,
+    TakeCursor,
 )
 from actors.records import StockKey, StockRecord
 from actors.reply import Reply
@@ -46,6 +51,7 @@ from actors.views import (
 from storage.store import Store
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
@@ -66,6 +72,7 @@ class QueryTurns:
         journal: knows what is durable.
         lease: says when answers from memory may be given.
         watching: tells what happened.
+        cursors: know how far that was passed on.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class QueryTurns:
         journal: Journal,
         lease: Lease,
         watching: Watching,
+        cursors: Cursors,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -85,6 +93,7 @@ class QueryTurns:
         self._journal = journal
         self._lease = lease
         self._watching = watching
+        self._cursors = cursors
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -122,6 +131,16 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.stock_at(query))
             case ReadChanges():
                 view = yield from self._watching.changes(query, self._reader)
+            case ReadFeed():
+                view = yield from self._watching.feed(query, self._reader)
+            case TakeCursor():
+                view = yield from self._published(lambda: self._cursors.take(query))
+            case MoveCursor():
+                view = yield from self._published(lambda: self._cursors.move(query))
+            case DropCursor():
+                view = yield from self._published(lambda: self._cursors.drop(query))
+            case ListCursors():
+                view = yield from self._published(self._cursors.every)
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:

@@ -16,10 +16,11 @@ fetched from the ledger anyway: two sources, and a seam between them).
 """
 
 from actors.changes import WHOLE, Changes, ChangesPage, Point
-from actors.queries import ReadChanges
+from actors.history_feed import FeedPage, FeedPart
+from actors.queries import ReadChanges, ReadFeed
 from actors.turn import Doing, Turn
 from storage.store import Store
-from supervisor.news import News
+from supervisor.news import ALL, News
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
 
@@ -58,6 +59,28 @@ class Watching:
             lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max))
         )
         return self._page(found, durable_lsn, first_lsn)
+
+    def feed(self, query: ReadFeed, reader: StoreReader) -> Turn[FeedPage]:
+        """The same of all organizations. Raises `Unavailable`."""
+        after = query.after
+        if query.from_ms:
+            first_lsn = yield Doing(lambda: reader.published(self._store.lsn_at(query.from_ms)))
+            after = Point(first_lsn - 1)
+        if after is None or after.lsn > self._journal.durable_lsn:
+            return self._feed_page(FeedPart((), None), self._journal.durable_lsn, 0)
+        if query.wait_ms and after == Point(self._journal.durable_lsn, WHOLE):
+            event = self._news.expect(ALL)
+            yield Doing(lambda: self._news.wait(ALL, event, query.wait_ms / 1_000))
+        durable_lsn = self._journal.durable_lsn
+        begin = after
+        found: FeedPart
+        found, kept_lsn = yield Doing(lambda: reader.published(self._store.read_feed(begin, query.rows_max)))
+        return self._feed_page(found, durable_lsn, kept_lsn)
+
+    def _feed_page(self, found: FeedPart, durable_lsn: int, first_lsn: int) -> FeedPage:
+        newest = found.entries[-1].change.lsn if found.entries else 0
+        upto = found.upto or Point(max(durable_lsn, newest))
+        return FeedPage(found.entries, upto, self._journal.durable_lsn, first_lsn, self._database_id)
 
     def _page(self, found: Changes, durable_lsn: int, first_lsn: int) -> ChangesPage:
         upto = found.upto

@@ -3,4 +3,5 @@
 INVENTORY = "inventory.v1.InventoryService"
 STOCK = "inventory.v1.StockService"
 STREAM = "inventory.v1.ReservationStream"
+EVENTS = "inventory.v1.EventsService"
 HEALTH = "grpc.health.v1.Health"

@@ -28,6 +28,7 @@ from actors.commands import (
 from actors.outcomes import (
     InsufficientStock,
     ReservationExists,
+    StockAdjusted,
     StockDeducted,
     StockDeleted,
     StockImported,
@@ -37,6 +38,7 @@ from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
+    FeedQuery,
     FindStock,
     GetReservation,
     GetStock,
@@ -94,6 +96,8 @@ class Explainer(Places, SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
+        if isinstance(query, FeedQuery):
+            return low  # what relays hear is judged by what they pass on
         if isinstance(query, HistoryQuery):
             lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)
         else:
@@ -218,6 +222,8 @@ class Explainer(Places, SiteExplainer):
             why = why_not_so(request, answer, replay.transactions[high - 1], replay.warehouses.name_at, begins=begins)
             if why:
                 raise Wrong("G4", f"got {answer!r}, but {why}", high)
+            if isinstance(request, Adjust) and isinstance(answer, StockAdjusted):
+                goods.check_loss(replay, request, answer, high)
             if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
                 taken = [line.warehouse_id for line in answer.lines]
                 self._check_choice(operation, organization, request.lines, taken, high)
@@ -229,10 +235,14 @@ class Explainer(Places, SiteExplainer):
                 answer,
                 lambda row: replay.row_at(StockKey(organization, *row), lsn),
                 lambda variants: replay.open_at(organization, variants, lsn),
+                lambda row: replay.holders_at(StockKey(organization, *row), lsn),
             )
 
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
-        return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
+        lsns = self._row_lsns(organization, variants)
+        if isinstance(request, Adjust):
+            lsns.append(replay.reservation_lsns.get(organization, []))  # a refusal names those that hold the goods
+        return self._smallest(lsns, refuses, low, high, "G5", answer)
 
     def _explain_delete(self, request: Delete, answer: object, low: int, high: int) -> int:
         replay, organization = self._replay, request.organization_id

@@ -35,6 +35,7 @@ from actors.outcomes import (
     InsufficientStock,
     RequestIdReused,
     ReservationExists,
+    StockAdjusted,
     StockDeducted,
     StockDeleted,
     StockImported,
@@ -58,7 +59,7 @@ from actors.warehouse_commands import SetLevels, UpsertWarehouse
 from simulation.audit.basket_model import exists, fits, unknown
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
-from simulation.audit.reservation_model import Booking, is_found_so, move
+from simulation.audit.reservation_model import Booking, is_found_so, move, release_lost
 from simulation.audit.transfer_model import Sent, after_transfer, is_told_so
 from simulation.audit.warehouse_model import (
     are_found,
@@ -259,10 +260,15 @@ def _goods(model: Model, request: GoodsCommand, answer: Any) -> Model | None:
     before = dict(model.rows)
     if isinstance(request, Deduct) and (is_refused := is_closed_so(request, answer, model.closed)) is not None:
         return model if is_refused else None
+    bookings = dict(model.bookings)
+    if isinstance(answer, StockAdjusted) and not release_lost(before, bookings, request, answer):
+        return None
     rows = rows_after(before, request, answer, lambda request, answer: _is_short(model, request, answer))
     if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
         rows = None if closed_lines(replace(request, lines=answer.lines), model.closed) else rows
-    return None if rows is None else model._replace(rows=tuple(sorted(rows.items())))
+    if rows is None:
+        return None
+    return model._replace(rows=tuple(sorted(rows.items())), bookings=tuple(sorted(bookings.items())))
 
 
 def _delete(model: Model, request: Delete, answer: Any) -> Model | None:

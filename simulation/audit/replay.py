@@ -141,6 +141,12 @@ class Replay:
         timeline = self.rows.get(key)
         return timeline.at(lsn) if timeline is not None else None
 
+    def holders_at(self, key: StockKey, lsn: int) -> list[ReservationRecord]:
+        """The reservations that held pieces of the row then, and perhaps others that had."""
+        ids = self.reservations_of_row.get(key, ())
+        stood = [self.reservations[key.organization_id, reservation_id].at(lsn) for reservation_id in ids]
+        return [one for one in stood if one is not None and one.state in ("active", "confirmed")]
+
     def latest_at(self, order: OrderKey, lsn: int) -> ReservationRecord | None:
         """The order's latest reservation, as it stood then."""
         timeline = self.latest.get(order)

@@ -28,6 +28,7 @@ class ReplayedWarehouses:
             transfer.organization_id, transaction.lsn
         ):
             yield f"{transfer.transfer_id} is shipped to {transfer.to_warehouse_id}, which is not active"
+        yield from self._wrong_before(transaction)
         for warehouse in transaction.warehouses:
             organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
             timeline = self._records.setdefault(organization_id, {}).setdefault(warehouse_id, Timeline())
@@ -37,6 +38,15 @@ class ReplayedWarehouses:
             self.lsns.setdefault(organization_id, []).append(transaction.lsn)
             if not warehouse.is_active:
                 self._ever_closed[organization_id] = None
+
+    def _wrong_before(self, transaction: Transaction) -> Iterator[str]:
+        """What it says the warehouses were before, where they were something else."""
+        told = {(one.organization_id, one.warehouse_id): one for one in transaction.warehouses_before}
+        for one in transaction.warehouses:
+            known = self._records.get(one.organization_id, {}).get(one.warehouse_id)
+            was = known.values[-1] if known is not None else None
+            if told.get((one.organization_id, one.warehouse_id)) != was:
+                yield f"{transaction.kind} says that {one.warehouse_id} was another one than {was}"
 
     def _taken_from_closed(self, transaction: Transaction) -> Iterator[str]:
         for change in transaction.changes:

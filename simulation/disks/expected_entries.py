@@ -61,6 +61,11 @@ def _details(one: Transaction, organization: str) -> str:
     warehouses = [msgspec.to_builtins(named) for named in one.warehouses if named.organization_id == organization]
     if warehouses:
         details["warehouses"] = warehouses
+    was = [msgspec.to_builtins(named) for named in one.warehouses_before if named.organization_id == organization]
+    if was:
+        details["warehouses_before"] = was
     if one.transfer is not None and one.transfer.organization_id == organization:
         details["transfer"] = msgspec.to_builtins(one.transfer)
+    if one.kind == "delete":
+        details["gone"] = one.changes[0].before.stock_id
     return json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else ""

@@ -25,7 +25,7 @@ from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql import history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
@@ -105,7 +105,7 @@ class SqliteStore(FaultyStore):
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
         wanted = await super().load_orders(keys)
-        return await self._ask("load_orders", wanted, partial(reads.load_orders, keys=keys))
+        return await self._ask("load_orders", wanted, partial(order_reads.load_orders, keys=keys))
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         wanted = await super().find_reservation(organization_id, reservation_id)

@@ -71,7 +71,8 @@ class WatchedDisk(Disk):
 
     def _move_movements(self, before_ms: int, rows_max: int) -> int:
         count, (place, position) = 0, self._moved_to
-        while count < rows_max and place < len(self.transactions) and self.transactions[place].at_ms < before_ms:
+        end = min(len(self.transactions), self.needed_lsn - 1)
+        while count < rows_max and place < end and self.transactions[place].at_ms < before_ms:
             if position < len(self.transactions[place].changes):
                 count, position = count + 1, position + 1
             else:
@@ -86,7 +87,7 @@ class WatchedDisk(Disk):
         while count < rows_max and self._entries_to[0] < len(self.transactions):
             place, owner = self._entries_to
             one = self.transactions[place]
-            if one.at_ms >= before_ms or one.lsn >= first_line_lsn:
+            if one.at_ms >= before_ms or one.lsn >= min(first_line_lsn, self.needed_lsn):
                 break
             count += 1
             self._entries_to = (place, owner + 1) if owner + 1 < len(owners_of(one)) else (place + 1, 0)

@@ -14,6 +14,7 @@ from simulation.planted import (
     bugs_of_goods,
     bugs_of_history,
     bugs_of_levels,
+    bugs_of_losses,
     bugs_of_memory,
     bugs_of_reservations,
     bugs_of_rules,
@@ -38,6 +39,7 @@ _CATALOGUES = (
     bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,
+    bugs_of_losses,
     bugs_of_transfers,
 )  # importing them fills BUGS
 

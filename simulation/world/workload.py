@@ -55,6 +55,7 @@ from simulation.world.goods_wishes import (
     why,
 )
 from simulation.world.history_wishes import Follower, look_back
+from simulation.world.loss_wishes import lose
 from simulation.world.meetings import meet
 from simulation.world.next_pages import next_page
 from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
@@ -111,6 +112,8 @@ class Client:
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
         meeting = Random(f"{self._shop.seed}/{self._name}/{number}/meeting")
         await meet(self._shop, meeting, f"{self._name}-{number}", partial(self._call, self._name))
+        losses = Random(f"{self._shop.seed}/{self._name}/{number}/losses")
+        await lose(self._shop, losses, f"{self._name}-{number}", partial(self._call, self._name))
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
             async with anyio.create_task_group() as both:

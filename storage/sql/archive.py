@@ -5,6 +5,8 @@ on. For each stock row `stock_opening` keeps where the movements that remain beg
 without the archive, which the server only ever adds to, and which its operator may export and empty.
 Idempotency keys serve retries and nothing else; they are deleted.
 
+What a cursor of the events still needs stays, however old (`event_cursor`): the archive is its operator's to empty.
+
 Nothing that is written later touches what is moved. A reservation that expired may be taken again, but only well
 before it is old enough to be moved; apart from that one that ended never changes, and an actor that has it in memory
 goes on to answer with it. A new transaction adds movements at the other end. So a step may run beside
@@ -46,11 +48,16 @@ OLD_RESERVATIONS = text(
 OF_RESERVATION = "organization_id = :organization_id AND reservation_id = :reservation_id"
 MOVE_RESERVATION = (*_moves("reservation", OF_RESERVATION), *_moves("reservation_item", OF_RESERVATION))
 
+# The first transaction that a cursor still needs; later than all if none does.
+NEEDED = (
+    "(SELECT coalesce(min(CASE WHEN position = 2147483647 THEN lsn + 1 ELSE lsn END), 9223372036854775807)"
+    " FROM event_cursor)"
+)
 # The times of the ledger grow with its LSNs, so its old part is a prefix and needs no index of its own.
 OLD_MOVEMENTS = text(
     "SELECT lsn, position, count(*) OVER () AS movements"
     " FROM (SELECT lsn, position, at FROM stock_movement ORDER BY lsn, position LIMIT :rows_max) AS first"
-    " WHERE at < :before ORDER BY lsn DESC, position DESC LIMIT 1"
+    f" WHERE at < :before AND lsn < {NEEDED} ORDER BY lsn DESC, position DESC LIMIT 1"
 ).bindparams(bindparam("before", type_=Instant), bindparam("rows_max", type_=Integer))
 OF_PREFIX = "(lsn, position) <= (:lsn, :position)"
 ROW = "organization_id, variant_id, warehouse_id"
@@ -73,6 +80,7 @@ OLD_ENTRIES = text(
     "SELECT lsn, organization_id, count(*) OVER () AS entries FROM ("
     " SELECT lsn, organization_id, at FROM journal_entry ORDER BY lsn, organization_id LIMIT :rows_max) AS first"
     " WHERE at < :before AND lsn < coalesce((SELECT min(lsn) FROM stock_movement), lsn + 1)"
+    f" AND lsn < {NEEDED}"
     " ORDER BY lsn DESC, organization_id DESC LIMIT 1"
 ).bindparams(bindparam("before", type_=Instant), bindparam("rows_max", type_=Integer))
 MOVE_ENTRIES = [

@@ -41,6 +41,10 @@ class Backend(Protocol):
         """Do one step of housekeeping, all or nothing, if the epoch is still this one."""
         ...
 
+    async def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
+        """Write what is no part of the inventory, in a transaction of its own, if the epoch is still this one."""
+        ...
+
     async def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads` where it may use the database."""
         ...

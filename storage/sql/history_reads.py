@@ -63,13 +63,15 @@ class _Details(msgspec.Struct):
     low: tuple[tuple[int, int, int], ...] = ()
     warehouses: tuple[WarehouseRecord, ...] = ()
     transfer: TransferRecord | None = None
+    warehouses_before: tuple[WarehouseRecord, ...] = ()
+    gone: str = ""
 
 
 _details = msgspec.json.Decoder(_Details)
 _NO_DETAILS = _Details()
 
 
-def _settled(connection: Connection, read: Callable[[], T]) -> T:
+def settled(connection: Connection, read: Callable[[], T]) -> T:
     """What is read while housekeeping moves nothing in between."""
     ends = select(func.max(journal_entry_archive.c.lsn))
     lines = select(stock_movement_archive.c.lsn, stock_movement_archive.c.position).order_by(
@@ -97,7 +99,7 @@ def first_lsn(connection: Connection) -> int:
 
 def read_changes(connection: Connection, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
     """What happened behind a place, and from where on the history is whole."""
-    return _settled(connection, lambda: _read_changes(connection, organization_id, after, rows_max))
+    return settled(connection, lambda: _read_changes(connection, organization_id, after, rows_max))
 
 
 def _read_changes(connection: Connection, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
@@ -121,7 +123,7 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     by_lsn: dict[int, list[Any]] = {}
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
-    told = [_change(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
+    told = [change_told(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
     told = [
         one for one in told if one.rows or one.reservation or one.warehouses or one.transfer
     ]  # some imports change nothing
@@ -158,13 +160,19 @@ def _lines(
     return list(connection.execute(statement))
 
 
-def _change(entry: Any, lines: Sequence[Any]) -> Change:
-    details = _details.decode(entry.details) if entry.details else _NO_DETAILS
+def details_of(entry: Any) -> _Details:
+    """What hardly any transaction has."""
+    return _details.decode(entry.details) if entry.details else _NO_DETAILS
+
+
+def change_told(entry: Any, lines: Sequence[Any], stock_ids: Sequence[str] = ()) -> Change:
+    """Of a transaction's row, its lines, which begin with place, row and quantities, and their stock ids if told."""
+    details = details_of(entry)
     low = {position: (least, reorder) for position, least, reorder in details.low}
     rows = tuple(
         [
-            ChangedRow(row.position, row.variant_id, row.warehouse_id, *_pieces(row[4:12]), low.get(row.position))
-            for row in lines
+            ChangedRow(row[1], row[2], row[3], *_pieces(row[4:12]), low.get(row[1]), stock_id)
+            for row, stock_id in zip(lines, stock_ids or [""] * len(lines), strict=True)
         ]
     )
     it = None
@@ -196,7 +204,7 @@ def _pieces(figures: Sequence[int]) -> tuple[Pieces, Pieces]:
 
 def list_movements(connection: Connection, query: ListMovements) -> MovementPage:
     """A page of the ledger."""
-    return _settled(connection, lambda: _list_movements(connection, query))
+    return settled(connection, lambda: _list_movements(connection, query))
 
 
 def _list_movements(connection: Connection, query: ListMovements) -> MovementPage:
@@ -389,4 +397,4 @@ def _nearest(connection: Connection, query: GetStockAt, low: int, high: int, *, 
         found.sort(key=lambda row: row.lsn, reverse=newest_first)
         return found[0] if found else None
 
-    return _settled(connection, read)
+    return settled(connection, read)

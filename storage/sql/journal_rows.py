@@ -6,7 +6,8 @@ import touches several organizations, and an answer that is remembered for sever
 no organization.
 
 What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, a transfer,
-the lines of a reservation where they are not those that it was made with, and which rows fell to their minimum.
+the lines of a reservation where they are not those that it was made with, which rows fell to their minimum, and the id
+of a row that is gone.
 """
 
 from collections.abc import Callable, Iterator
@@ -81,6 +82,11 @@ def _details(one: Transaction, organization_id: str) -> str:
         ]
     if one.warehouses:
         details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
+    if one.warehouses_before:
+        before = [named for named in one.warehouses_before if named.organization_id == organization_id]
+        details["warehouses_before"] = before
     if one.transfer is not None and one.transfer.organization_id == organization_id:
         details["transfer"] = one.transfer
+    if one.kind == "delete":
+        details["gone"] = one.changes[0].before.stock_id
     return _json.encode(details).decode() if any(details.values()) else ""

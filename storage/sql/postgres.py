@@ -119,6 +119,17 @@ class PostgresBackend:
             async with connection.begin():
                 return await connection.run_sync(step)
 
+    async def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
+        def fenced(connection: Connection) -> None:
+            function(connection)
+            pass_fence(connection, epoch)
+
+        assert self._engine is not None
+        async with self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="READ COMMITTED")
+            async with connection.begin():
+                await connection.run_sync(fenced)
+
     async def read(self, function: Callable[[Connection], T]) -> T:
         assert self._engine is not None
         assert self._holder is not None

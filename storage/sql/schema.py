@@ -296,6 +296,21 @@ request = Table(
     **OPTIONS,
 )
 
+event_cursor = Table(
+    "event_cursor",
+    metadata,
+    Column("name", KEY, nullable=False),
+    Column("fence", LONG, nullable=False, comment="of the relays that have had it, only the last may move it"),
+    Column("lsn", LONG, nullable=False, comment="passed on up to this transaction …"),
+    Column("position", Integer, nullable=False, comment="… and this row of it; 2147483647: all of it"),
+    Column("published", LONG, nullable=False),
+    Column("unroutable", LONG, nullable=False),
+    Column("moved_at", Instant),
+    Column("released", SHORT, nullable=False),
+    PrimaryKeyConstraint("name", name="event_cursor_key"),
+    **OPTIONS,
+)
+
 ownership = Table(
     "ownership",
     metadata,

@@ -1,11 +1,11 @@
 """The Store port on a SQL database. What depends on the database is its backend's; errors become the port's here."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic.util import CommandError
 from anyio import CancelScope
@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.changes import Changes, MovementPage, Point, StockAt
+from actors.history_feed import CursorRecord, FeedPart
 from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
@@ -29,7 +30,7 @@ from actors.records import (
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -167,7 +168,7 @@ class SqlStore:
         return await self._read(partial(reads.load_variants, keys=keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-        return await self._read(partial(reads.load_orders, keys=keys))
+        return await self._read_in_steps(order_reads.orders_in_steps(keys))
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         return await self._read(
@@ -217,17 +218,31 @@ class SqlStore:
         return await self._read(partial(history_reads.list_movements, query=query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        steps, found = history_reads.stock_at_steps(query), None
-        try:
-            while True:
-                found = await self._read(steps.send(found))
-        except StopIteration as end:
-            answer: StockAt = end.value
-            return answer
+        return await self._read_in_steps(history_reads.stock_at_steps(query))
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
         return await self._read(read)
+
+    async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
+        return await self._read(partial(feed_reads.read_feed, after=after, rows_max=rows_max))
+
+    async def lsn_at(self, at_ms: int) -> int:
+        return await self._read(partial(history_reads.lsn_at, at_ms=at_ms))
+
+    async def load_cursors(self) -> Sequence[CursorRecord]:
+        return await self._read(feed_reads.load_cursors)
+
+    async def write_cursor(self, cursor: CursorRecord) -> None:
+        await self._change(partial(feed_reads.write_cursor, cursor=cursor))
+
+    async def drop_cursor(self, name: str) -> None:
+        await self._change(partial(feed_reads.drop_cursor, name=name))
+
+    async def _change(self, function: Callable[[Connection], None]) -> None:
+        self._check_open()
+        with self._translated("cannot write to"), CancelScope(shield=True):
+            await self._backend.change(self._epoch, function)
 
     async def close(self) -> None:
         self._epoch = 0
@@ -245,6 +260,15 @@ class SqlStore:
         self._reads += 1
         with self._translated("cannot read"):
             return await self._backend.read(function)
+
+    async def _read_in_steps(self, steps: Generator[Callable[[Connection], Any], Any, T]) -> T:
+        found = None
+        try:
+            while True:
+                found = await self._read(steps.send(found))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
 
     def _check_open(self) -> None:
         if self._epoch == 0:

@@ -204,6 +204,9 @@ class SqliteBackend:
     async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
         return await self._run(self._writer, lambda session: session.move_out(epoch, before_ms, rows_max))
 
+    async def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
+        await self._run(self._writer, lambda session: session.change(epoch, function))
+
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
 

@@ -152,6 +152,15 @@ class SqliteSession:
 
         return self._change(step)
 
+    def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
+        """Write what is no part of the inventory, behind the fence."""
+
+        def fenced(connection: Connection) -> None:
+            function(connection)
+            pass_fence(connection, epoch)
+
+        self._change(fenced)
+
     def _change(self, function: Callable[[Connection], T]) -> T:
         self.raw.execute("BEGIN IMMEDIATE")
         try:

@@ -2,12 +2,15 @@
 
 Two generations stand in for timestamps: what is used moves to the young one; a sweep drops whatever is still in
 the old one, if it is quiet, and makes the young one old. So an activation unused for one to two sweep intervals
-is passivated, and a directory that grows past its bound sweeps at once. A use costs one look-up.
+is passivated. A use costs one look-up. A directory that is full looks at a few of those used least lately with each
+that is added, and a sweep goes in steps: 100,000 looks in one turn are a tenth of a second, and so is their memory when
+it is given back.
 
 The directory decides what goes; an actor never stops itself. Removal is "remove if it is still this one", so a
 late wish to drop an activation cannot hit its successor.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
@@ -25,6 +28,9 @@ class Activation(Protocol):
 
 K = TypeVar("K")
 A = TypeVar("A", bound=Activation)
+
+LOOKS_AN_ADDITION = 4  # more than one, so that a directory that was full of what is in use shrinks again
+LOOKS_A_TURN = 1_000  # about a millisecond
 
 
 class DirectoryStatistics(Struct, frozen=True):
@@ -44,7 +50,6 @@ class Directory(Generic[K, A]):
 
     def __init__(self, activations_max: int) -> None:
         self._activations_max = activations_max
-        self._generation_max = max(1, activations_max // 2)
         self._young: dict[K, A] = {}
         self._old: dict[K, A] = {}
         self._passivated = 0
@@ -73,7 +78,7 @@ class Directory(Generic[K, A]):
         """Register an activation. Returns what was passivated to make room."""
         assert key not in self._young
         assert key not in self._old
-        passivated = self.sweep() if len(self._young) >= self._generation_max else []
+        passivated = self.passivate(LOOKS_AN_ADDITION) if len(self) >= self._activations_max else []
         self._young[key] = activation
         return passivated
 
@@ -83,34 +88,28 @@ class Directory(Generic[K, A]):
             if generation.get(key) is activation:
                 del generation[key]
 
-    def sweep(self) -> list[A]:
-        """Passivate what was not used since the last sweep and is quiet. Returns it."""
+    def sweep(self) -> Iterator[list[A]]:
+        """Passivate what was not used since the last sweep and is quiet, a millisecond of it at each step.
+
+        Others may have their turn between the steps.
+        """
+        generation = self._old
+        while self._old is generation:
+            yield self.passivate(LOOKS_A_TURN)
+
+    def passivate(self, looks_max: int) -> list[A]:
+        """Passivate the quiet ones among the `looks_max` that were used least lately. Returns them."""
         passivated = []
-        for key, activation in self._old.items():
+        for key in list(islice(self._old, looks_max)):
+            activation = self._old.pop(key)
             if activation.is_quiet:
                 passivated.append(activation)
             else:
                 self._young[key] = activation
-        self._old, self._young = self._young, {}
-        self._passivated += len(passivated)
-        return passivated
-
-    def trim(self, looks_max: int) -> bool:
-        """If there are more than the bound, passivate the quiet ones among the `looks_max` that were used least lately.
-
-        Returns whether there are still more than the bound; all of them may be in use.
-        """
-        if not self.is_beyond_bound:
-            return False
         if not self._old:
             self._old, self._young = self._young, {}
-        for key in list(islice(self._old, looks_max)):
-            activation = self._old.pop(key)
-            if activation.is_quiet:
-                self._passivated += 1
-            else:
-                self._young[key] = activation
-        return self.is_beyond_bound
+        self._passivated += len(passivated)
+        return passivated
 
     def activations(self) -> list[A]:
         """All of them, least recently used generation first."""

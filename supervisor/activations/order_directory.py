@@ -3,18 +3,18 @@
 Callers name reservations, actors are orders: so that two calls for one reservation meet, its order is found first.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from actors.actor import Actor, Dispatcher
-from actors.commands import OrderCommand
 from actors.order_actor import OrderActor
 from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply
+from actors.standing_by import OrderMessage
 from actors.turn import Doing, Turn
 from supervisor.activations.bloom_filter import BloomFilter
-from supervisor.activations.directory import Directory, DirectoryStatistics
+from supervisor.activations.directory import LOOKS_AN_ADDITION, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
 
 
@@ -52,7 +52,7 @@ class OrderDirectory:
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[OrderKey, OrderActor] = Directory(activations_max)
-        self._lines_max = self._sweep_beyond_lines = lines_max
+        self._lines_max = lines_max
         self._lines_of: dict[OrderKey, int] = {}
         self._lines = 0
         self._loading: dict[OrderKey, Reply[list[ReservationRecord]]] = {}
@@ -75,12 +75,21 @@ class OrderDirectory:
             actor = OrderActor(
                 key, self._services, load, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
             )
-            if self._lines > self._sweep_beyond_lines:
-                self._let_lines_go()
+            if self._lines > self._lines_max:  # a reservation of 1,000 lines takes 246 KB: 20,000 orders may be 5 GB
+                self._forget(self._directory.passivate(LOOKS_AN_ADDITION))
             self._forget(self._directory.add(key, actor))
         return actor
 
-    def ask(self, key: OrderKey, command: OrderCommand, reply: Reply[Fact]) -> None:
+    async def bring(self, keys: Sequence[OrderKey]) -> None:
+        """Have the histories of these orders in memory, read together: what is posted to them then need not wait.
+
+        They may be gone again at once, as any that is not in use.
+        """
+        loads = [load for key in keys if (load := self.activate(key).load()) is not None]
+        for load in loads:
+            await load.wait()
+
+    def ask(self, key: OrderKey, command: OrderMessage, reply: Reply[Fact]) -> None:
         """Post a command to the order's mailbox.
 
         Raises:
@@ -107,9 +116,11 @@ class OrderDirectory:
             key = yield Doing(lambda: self._find(organization_id, reservation_id))
         return key
 
-    def passivate_idle(self) -> None:
-        """Drop what was not used since the last time."""
-        self._forget(self._directory.sweep())
+    def passivate_idle(self) -> Iterator[None]:
+        """Drop what was not used since the last time, in steps."""
+        for passivated in self._directory.sweep():
+            self._forget(passivated)
+            yield
 
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()
@@ -125,12 +136,15 @@ class OrderDirectory:
         return load
 
     def _deliver(self, key: OrderKey, reservations: list[ReservationRecord] | None) -> None:
-        for reservation in reservations or ():
-            self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
-            self._count_lines(key, len(reservation.items))
+        actor = self._directory.get(key)
+        if actor is not None:  # one that was brought and not asked anything may be gone
+            for reservation in reservations or ():
+                self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
+                self._count_lines(key, len(reservation.items))
+            actor.loaded(reservations or ())
         self._loading.pop(key).set(reservations or [])
 
-    def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
+    def _drop_crashed(self, actor: Actor[OrderMessage, Fact], error: Exception) -> None:
         assert isinstance(actor, OrderActor)
         self._directory.remove(actor.key, actor)
         self.loader.note_crash()
@@ -140,12 +154,6 @@ class OrderDirectory:
     def _count_lines(self, key: OrderKey, lines: int) -> None:
         self._lines_of[key] = self._lines_of.get(key, 0) + lines
         self._lines += lines
-
-    def _let_lines_go(self) -> None:
-        """A reservation of 1,000 lines takes 246 KB, so that 20,000 orders may be 5 GB."""
-        self._forget(self._directory.sweep())
-        # What is in use, or was until now, stays: the next sweep is worth its time when there is more.
-        self._sweep_beyond_lines = max(self._lines_max, self._lines + self._lines_max // 8)
 
     def _forget(self, actors: Sequence[OrderActor]) -> None:
         for actor in actors:

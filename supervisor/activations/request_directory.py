@@ -4,7 +4,7 @@ A key that the filter does not know is certainly new, and costs no read; any oth
 durable, since its answer may be on its way to the disk.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from actors.actor import Actor, Dispatcher
 from actors.commands import KeyedCommand
@@ -84,9 +84,10 @@ class RequestDirectory:
         """An answer was decided under this key."""
         self.known.add(request.key)
 
-    def passivate_idle(self) -> None:
-        """Drop what was not used since the last time."""
-        self._directory.sweep()
+    def passivate_idle(self) -> Iterator[None]:
+        """Drop what was not used since the last time, in steps."""
+        for _ in self._directory.sweep():
+            yield
 
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()

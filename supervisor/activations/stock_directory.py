@@ -1,6 +1,7 @@
 """Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
@@ -12,13 +13,15 @@ from actors.row_changes import Levels, Prepare
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
-from actors.unavailable import restarting
+from actors.unavailable import restarting, row_damaged
 from actors.variant_stock import LoadListener, Pinned, VariantStock
-from supervisor.activations.directory import Directory, DirectoryStatistics
+from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
 from supervisor.activations.warehouse_registry import WarehouseRegistry
 
-LOOKS_A_TURN = 1_000  # about a millisecond
+DAMAGED_TOLD_MAX = 1_000
+
+log = logging.getLogger(__name__)
 
 
 class StockDirectory:
@@ -56,6 +59,7 @@ class StockDirectory:
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
         self._on_crash = self._drop_crashed
         self._grew_beyond_bound = Event()
+        self._damaged: set[VariantKey] = set()  # of which the log was told
         self.warehouses = WarehouseRegistry()
 
     def __repr__(self) -> str:
@@ -139,9 +143,10 @@ class StockDirectory:
             if not variant.loaded.is_done:
                 variant.loaded.fail(error)
 
-    def passivate_idle(self) -> None:
-        """Drop what was not used since the last time."""
-        self._directory.sweep()
+    def passivate_idle(self) -> Iterator[None]:
+        """Drop what was not used since the last time, in steps."""
+        for _ in self._directory.sweep():
+            yield
 
     async def trim(self, pause_s: float) -> None:
         """Drop what a large import leaves beyond the bound, until cancelled.
@@ -158,8 +163,9 @@ class StockDirectory:
 
     async def _trim_once(self) -> None:
         """Look at each activation once, some at a time, so that others have their turn."""
-        looks = len(self._directory) // LOOKS_A_TURN + 1
-        while looks and self._directory.trim(LOOKS_A_TURN):
+        looks = len(self._directory) // LOOKS_A_TURN + 2  # the first may find nothing old
+        while looks and self._directory.is_beyond_bound:
+            self._directory.passivate(LOOKS_A_TURN)
             looks -= 1
             await lowlevel.checkpoint()
 
@@ -179,14 +185,26 @@ class StockDirectory:
     def _fill(self, key: VariantKey, records: list[StockRecord] | None) -> None:
         variant = self._directory.get(key)
         assert variant is not None, "an activation that is not loaded is not quiet, so it stays"
-        for record in records or ():
-            variant.rows[record.warehouse_id] = self._actor(record)
-        variant.loaded.set(None)
+        if damaged := [record for record in records or () if not record.is_sound]:
+            self._directory.remove(key, variant)  # the next call reads it again: it may have been mended
+            self._tell_of(damaged[0])
+            variant.loaded.fail(row_damaged(*damaged[0].key))
+        else:
+            self._damaged.discard(key)
+            for record in records or ():
+                variant.rows[record.warehouse_id] = self._actor(record)
+            variant.loaded.set(None)
         waits, variant.waits = variant.waits, []
         for wait in waits:
             wait.missing -= 1
             if not wait.missing:
                 wait.listener()
+
+    def _tell_of(self, damaged: StockRecord) -> None:
+        """Tell the log once of each: callers may ask for it again and again."""
+        if damaged.key.variant not in self._damaged and len(self._damaged) < DAMAGED_TOLD_MAX:
+            self._damaged.add(damaged.key.variant)
+            log.error("stock_row_damaged", extra={"row": str(damaged)})
 
     def _actor(self, record: StockRecord) -> StockActor:
         # The same callback for all: one that knew the variant would be in a cycle with it, and what is passivated

@@ -1,6 +1,6 @@
 """Which transfers are in memory."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from actors.actor import Actor, Dispatcher
 from actors.outcomes import Fact
@@ -59,9 +59,10 @@ class TransferDirectory:
         self._activate(key).ask(command, answer)
         return (yield from awaited(answer))
 
-    def passivate_idle(self) -> None:
-        """Drop what was not used since the last time."""
-        self._directory.sweep()
+    def passivate_idle(self) -> Iterator[None]:
+        """Drop what was not used since the last time, in steps."""
+        for _ in self._directory.sweep():
+            yield
 
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()

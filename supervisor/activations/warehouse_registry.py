@@ -80,6 +80,11 @@ class WarehouseRegistry:
                 new[key] = replace(known, name=name)
         return tuple(new.values())
 
+    def known(self, warehouses: Iterable[WarehouseRecord]) -> tuple[WarehouseRecord, ...]:
+        """Those of these that there are, as they were decided before."""
+        found = (self.decided.get((one.organization_id, one.warehouse_id)) for one in warehouses)
+        return tuple([one for one in found if one is not None])
+
     def have(self, organization_ids: Iterable[str]) -> set[str]:
         """Those of these organizations that have a warehouse: each row has its own noted with it."""
         return {organization_id for organization_id, _ in self.decided}.intersection(organization_ids)

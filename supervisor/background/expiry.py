@@ -2,8 +2,9 @@
 
 The database knows what is due, so nothing about waiting reservations is kept in memory and a restart needs no
 recovery: the first look finds whatever became due meanwhile. Each due order gets an `Expire` in its mailbox,
-where it meets confirm and release; the order's actor decides. Thousands at once go in capped batches, and other
-work gets its turn between them.
+where it meets confirm and release; the order's actor decides. Thousands at once go in capped batches: the orders
+of one are read together, so that each is asked and decides on this stack, and other work gets its turn between a few of
+them. While one batch is written the next one is read. Others' requests stand behind two batches at most in the journal.
 """
 
 import logging
@@ -12,19 +13,21 @@ from contextlib import suppress
 from functools import partial
 
 import anyio
+from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
-from actors.unavailable import Unavailable
+from actors.unavailable import ROW_DAMAGED, Unavailable
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
 log = logging.getLogger(__name__)
 
-BATCH_ORDERS_MAX = 500
+BATCH_ORDERS_MAX = 250
+ASKED_AT_ONCE = 25  # in one turn of the event loop, 2 ms or so
 LOOK_ORDERS_MAX = 5_000
 RETRY_MS = 500  # for an order that met a bug
 TOLD_AGAIN_MS = 60_000  # the log is told once a minute how many expired
@@ -46,6 +49,7 @@ class Expiry:
         clock: the service clock.
         due: active reservations due by a time, soonest first, at most the number that it is given.
         next_expiry_ms: when the soonest active reservation is due, None if there is none.
+        bring: reads the histories of orders that are not in memory, all together.
         ask: posts an `Expire` to an order's mailbox.
         idle_s: the longest sleep, in seconds, so that a mistake here heals by itself.
     """
@@ -55,12 +59,14 @@ class Expiry:
         clock: ServiceClock,
         due: Callable[[int, int], Awaitable[Sequence[Due]]],
         next_expiry_ms: Callable[[], Awaitable[int | None]],
+        bring: Callable[[Sequence[OrderKey]], Awaitable[None]],
         ask: Callable[[OrderKey, Expire, Reply[Fact]], None],
         idle_s: float,
     ) -> None:
         self._clock = clock
         self._due = due
         self._next_expiry_ms = next_expiry_ms
+        self._bring = bring
         self._ask = ask
         self._idle_ms = int(idle_s * 1_000)
         self._wakes_at_ms = 0
@@ -89,6 +95,7 @@ class Expiry:
         Raises:
             StorageError: the database could not be asked.
         """
+        before: Sequence[Reply[Fact]] = ()
         while True:
             # Whatever is noted from here on may be missing from what the database says, and wakes the loop.
             self._wakes_at_ms = self._clock.now_ms() + self._idle_ms
@@ -103,8 +110,13 @@ class Expiry:
                 first = [one for one in due if one.order not in self._failed]
                 again = [one for one in due if self._failed.get(one.order, now_ms + 1) <= now_ms]
                 ready = (first + again)[:BATCH_ORDERS_MAX]
-                await self._expire(ready)
-                await anyio.sleep(0 if len(ready) == BATCH_ORDERS_MAX else PAUSE_S)
+                asked = await self._expire(ready)
+                if len(ready) == BATCH_ORDERS_MAX:
+                    await _settled(before)  # while this batch is written, the next one is read
+                else:
+                    await _settled(asked)
+                    await anyio.sleep(PAUSE_S)
+                before = asked
                 continue
             if self._under_way:
                 await anyio.sleep(PAUSE_S)
@@ -127,10 +139,11 @@ class Expiry:
                 await self._wake.wait()
                 self._wake = anyio.Event()
 
-    async def _expire(self, due: Sequence[Due]) -> None:
-        """Ask these orders, and wait for them a moment: one may have to wait for a row that an import holds."""
+    async def _expire(self, due: Sequence[Due]) -> Sequence[Reply[Fact]]:
+        """Ask these orders. Returns their replies."""
+        await self._bring([one.order for one in due])
         replies: list[Reply[Fact]] = []
-        for one in due:
+        for place, one in enumerate(due, 1):
             reply: Reply[Fact] = Reply()
             try:
                 self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
@@ -140,20 +153,28 @@ class Expiry:
             self._under_way[one.order] = reply
             reply.when_done(partial(self._settle, one.order, reply))
             replies.append(reply)
-        with anyio.move_on_after(PAUSE_S):
-            for reply in replies:
-                with suppress(Unavailable, ActorCrashed):
-                    await reply.wait()
+            if place % ASKED_AT_ONCE == 0:
+                await checkpoint()
+        return replies
 
     def _settle(self, order: OrderKey, reply: Reply[Fact]) -> None:
         self._under_way.pop(order, None)
         try:
             fact = reply.result()
-        except Unavailable:
-            self._failed[order] = 0  # likewise
+        except Unavailable as error:
+            is_damaged = error.reason == ROW_DAMAGED
+            self._failed[order] = self._clock.now_ms() + error.retry_after_ms if is_damaged else 0
         except ActorCrashed:
             self._failed[order] = self._clock.now_ms() + RETRY_MS
         else:
             self._failed.pop(order, None)
             assert isinstance(fact, ExpiryHandled)
             self._expired += fact.expired
+
+
+async def _settled(replies: Sequence[Reply[Fact]]) -> None:
+    """Wait for them a moment: one may have to wait for a row that an import holds."""
+    with anyio.move_on_after(PAUSE_S):
+        for reply in replies:
+            with suppress(Unavailable, ActorCrashed):
+                await reply.wait()

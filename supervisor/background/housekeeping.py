@@ -10,6 +10,7 @@ older versions do not survive; on Postgres it would need a fence of its own); do
 short); one large delete at night (it would hold every batch up for minutes).
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 from storage.store import MovedOut, StorageError
 from supervisor.clock import ServiceClock
+
+log = logging.getLogger(__name__)
 
 ROWS_A_STEP = 250  # a batch waits for a step: 500 rows took 8 to 20 ms on a busy machine
 REST_MIN_S, REST_MAX_S = 0.01, 5.0
@@ -34,12 +37,18 @@ def surely_kept_ms(keep_days: int) -> int | None:
     return max(0, keep_days * DAY_MS - MARGIN_MS) if keep_days else None
 
 
+async def nothing_needed(before_ms: int) -> str:
+    """There are no cursors."""
+    return ""
+
+
 class HousekeepingStatistics(Struct, frozen=True):
-    """Counts since the start: steps that moved rows, the rows, and steps that failed."""
+    """Counts since the start: steps that moved rows, the rows, and steps that failed; the cursor that it waits for."""
 
     steps: int
     rows_moved: int
     failures: int
+    waits_for: str = ""
 
 
 class Housekeeping:
@@ -51,6 +60,7 @@ class Housekeeping:
         report: told of a step that failed.
         keep_days: how long what is over is kept.
         idle_s: how long to sleep where nothing is to be done, in seconds.
+        holding_back: the name of a cursor that still needs what is older than a time; empty: none does.
     """
 
     def __init__(
@@ -60,7 +70,10 @@ class Housekeeping:
         report: Callable[[object, Exception], None],
         keep_days: int,
         idle_s: float,
+        holding_back: Callable[[int], Awaitable[str]] = nothing_needed,
     ) -> None:
+        self._holding_back = holding_back
+        self._waits_for = ""
         self._clock = clock
         self._move_out = move_out
         self._report = report
@@ -72,7 +85,7 @@ class Housekeeping:
         return f"<Housekeeping keep_days={self._keep_ms // DAY_MS} rows_moved={self._rows_moved}>"
 
     def statistics(self) -> HousekeepingStatistics:
-        return HousekeepingStatistics(self._steps, self._rows_moved, self._failures)
+        return HousekeepingStatistics(self._steps, self._rows_moved, self._failures, self._waits_for)
 
     async def run(self) -> None:
         """Tidy until cancelled.
@@ -87,8 +100,11 @@ class Housekeeping:
     async def _step(self) -> float:
         """One step. Returns how long to rest, in seconds."""
         begun_ms = self._clock.now_ms()
+        before_ms = max(0, begun_ms - self._keep_ms)
         try:
-            moved = await self._move_out(max(0, begun_ms - self._keep_ms), ROWS_A_STEP)
+            moved = await self._move_out(before_ms, ROWS_A_STEP)
+            if not moved.rows:
+                self._note(await self._holding_back(before_ms))
         except StorageError as error:
             # The journal and the heartbeat say whether the database has gone away: they cannot do without it.
             self._failures += 1
@@ -100,3 +116,11 @@ class Housekeeping:
         self._rows_moved += moved.rows
         step_s = (self._clock.now_ms() - begun_ms) / 1_000
         return min(max(REST_MIN_S, REST_STEPS * step_s), REST_MAX_S)
+
+    def _note(self, cursor: str) -> None:
+        """Say so where a cursor keeps what would go otherwise."""
+        if cursor and cursor != self._waits_for:
+            log.warning(
+                "history_kept_for_a_cursor", extra={"cursor": cursor, "drop_it_with": "stockkeeper events drop"}
+            )
+        self._waits_for = cursor

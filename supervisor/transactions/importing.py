@@ -88,6 +88,7 @@ class Importing:
             fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged), new)
             request = remember(command, fact)
             yield OTHERS_FIRST
+            written = self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()])
             # Up to here the unchanged rows are held too: no other count of them may be decided before this.
             _check_alive(unchanged)
             Prepared(prepared.transaction_id, unchanged).abort()
@@ -96,7 +97,8 @@ class Importing:
                 "import",
                 self._clock.now_ms(),
                 request=request,
-                warehouses=self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()]),
+                warehouses=written,
+                warehouses_before=self._stock.warehouses.known(written),
                 reference=command.request_id,
                 origin=command.origin,
             )

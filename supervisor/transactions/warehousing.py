@@ -43,6 +43,7 @@ class Warehousing:
             self._answering.clock.now_ms(),
             request=remember(command, fact),
             warehouses=(after,),
+            warehouses_before=() if before is None else (before,),
             reference=command.reference,
             reason=command.reason,
             origin=command.origin,

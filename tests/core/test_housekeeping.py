@@ -5,8 +5,10 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from actors.changes import Point
 from actors.commands import Confirm, DeliveryLine, Fulfill, Receive, Release
 from actors.outcomes import Refused, ReservationNotFound, ReservationReleased
+from actors.queries import MoveCursor, TakeCursor
 from storage.memory_store import Disk, MemoryStore
 from storage.store import MovedOut, OwnershipLost, StorageError
 from supervisor.background.housekeeping import DAY_MS, ROWS_A_STEP
@@ -214,3 +216,20 @@ async def test_a_step_that_finds_another_owner_ends_the_process(world: World) ->
     with pytest.raises(ExceptionGroup) as ended:
         await be_usurped()
     assert ended.group_contains(OwnershipLost)
+
+
+async def test_a_cursor_that_keeps_history_is_named(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async with world.core(limits=LIMITS) as core:
+        await core.answer(TakeCursor("", "forgotten")).wait()
+        await bring(core, {("v", "w"): 10})
+
+        async def until_it_waits_for(name: str) -> None:
+            with anyio.fail_after(10):
+                while (now := core.statistics()) is None or now.housekeeping.waits_for != name:  # noqa: ASYNC110
+                    await anyio.sleep(0.005)
+
+        world.time.now_s += 31 * DAY_S
+        await until_it_waits_for("forgotten")
+        assert [one.message for one in caplog.records].count("history_kept_for_a_cursor") == 1
+        await core.answer(MoveCursor("", "forgotten", 1, Point(1))).wait()
+        await until_it_waits_for("")

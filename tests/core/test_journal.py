@@ -11,7 +11,7 @@ from storage.memory_store import MemoryStore
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from supervisor.transactions.journal import CROWD_MIN
-from tests.core.conftest import World, bring, reserve
+from tests.core.conftest import World, available, bring, reserve
 
 pytestmark = pytest.mark.anyio
 
@@ -69,3 +69,18 @@ async def test_the_last_callers_of_a_crowd_are_not_kept_waiting(world: World, mo
 async def _call(core: Supervisor, name: str, calls: int = CALLS) -> None:
     for number in range(calls):
         await reserve(core, f"{name}-{number}", ("a", "w1", 1))
+
+
+async def test_what_expires_is_no_crowd_that_comes_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Recorder(world)
+    async with world.core(store, Limits(gather_s=FOR_EVER, heartbeat_s=0.005)) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        for number in range(4 * CROWD_MIN):
+            await reserve(core, f"due-{number}", ("a", "w1", 1), ttl_minutes=1)
+        monkeypatch.setattr(supervisor.transactions.journal, "LULL_S", FOR_EVER)
+        world.time.now_s += 61
+        with anyio.fail_after(5):
+            while (await available(core))["a", "w1"] != 1_000:  # noqa: ASYNC110 - the core does not tell
+                await anyio.sleep(0.001)
+            await reserve(core, "alone", ("a", "w1", 1))
+    assert max(store.sizes) > CROWD_MIN

@@ -36,3 +36,22 @@ async def test_hundreds_of_expiries_that_wait_for_a_row_keep_no_other_waiting(wo
         statistics = core.statistics()
         assert statistics is not None
         assert statistics.expiry.expired == many + 1
+
+
+async def test_a_bulk_of_expiries_after_a_start_is_read_together_and_leaves_room_in_the_journal(world: World) -> None:
+    many = 6 * BATCH_ORDERS_MAX
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): many})
+        for number in range(many):
+            await reserve(core, f"order-{number}", ("a", "w1", 1), ttl_minutes=1)
+    async with world.core() as core:
+        world.time.now_s += 61
+        with anyio.fail_after(20):
+            while (await available(core))["a", "w1"] != many:  # noqa: ASYNC110 - the core does not tell
+                await anyio.sleep(0.01)
+        statistics = core.statistics()
+        assert statistics is not None
+        assert statistics.expiry.expired == many
+        assert statistics.order_loads.keys_read == many
+        assert statistics.order_loads.reads <= 8
+        assert statistics.journal.batch_entries_max <= 2 * BATCH_ORDERS_MAX

@@ -12,7 +12,7 @@ import pytest
 from hatch_build import rehome
 from tests.packaging.environments import ROOT
 
-ROOMS = {name: f"stockkeeper/{name}" for name in ("actors", "storage", "supervisor", "rpc", "simulation")}
+ROOMS = {name: f"stockkeeper/{name}" for name in ("actors", "storage", "supervisor", "rpc", "events", "simulation")}
 
 
 def the_wheel(wheels: Path, distribution: str) -> ZipFile:

@@ -8,15 +8,20 @@ from actors.commands import Command
 from actors.outcomes import Fact, StockReserved
 from actors.queries import (
     CheckBasket,
+    DropCursor,
     ExplainBasket,
     FindStock,
     GetReservation,
     GetStock,
     GetTransfer,
+    ListCursors,
     ListStock,
     ListTransfers,
     ListWarehouses,
+    MoveCursor,
     Query,
+    ReadFeed,
+    TakeCursor,
 )
 from actors.records import ReservationItem, ReservationRecord, ReservationState, StockRecord
 from actors.reply import Reply
@@ -110,6 +115,8 @@ class FakeInventory:
                     raise self.found
                 return self.found
             case GetTransfer() | ListTransfers() | ExplainBasket():
+                return self.view
+            case ReadFeed() | TakeCursor() | MoveCursor() | DropCursor() | ListCursors():
                 return self.view
             case ListWarehouses():
                 return self.warehouses

@@ -48,6 +48,7 @@ METHODS = {
         *("ListMovements", "GetStockAt", "WatchChanges"),
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
+    "inventory.v1.EventsService": {"ReadFeed", "TakeCursor", "MoveCursor", "DropCursor", "ListCursors"},
     "grpc.health.v1.Health": {"Check", "Watch", "List"},
     REFLECTION_V1: {"ServerReflectionInfo"},
     REFLECTION_V1ALPHA: {"ServerReflectionInfo"},

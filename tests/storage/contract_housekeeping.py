@@ -7,6 +7,7 @@ import pytest
 from actors.records import OrderKey, RequestKey, ReservationRecord
 from storage.store import OwnershipLost, StorageError, Store
 from tests.storage.contract import Make, contents, steps_of
+from tests.storage.contract_feed import FeedContract
 from tests.storage.contract_reading import ReadingContract
 from tests.storage.contract_sifting import SiftingContract
 from tests.storage.contract_transfers import TransferContract
@@ -17,7 +18,7 @@ DAY_MS = 24 * 60 * MINUTE_MS
 
 
 @pytest.mark.anyio
-class WholeStoreContract(ReadingContract, SiftingContract, TransferContract):
+class WholeStoreContract(ReadingContract, SiftingContract, TransferContract, FeedContract):
     @pytest.mark.parametrize("rows_max", [1, 7, 500])
     async def test_what_is_long_over_is_moved_out_and_nothing_else(
         self, store: Store, scribe: Scribe, rows_max: int

@@ -228,15 +228,20 @@ class Scribe:
         key = StockKey(reservation.organization_id, item.variant_id, item.warehouse_id)
         return self._change(key, Delta(sign.available * item.unshipped, sign.reserved * item.unshipped))
 
-    def _change(self, key: StockKey, delta: Delta, *, min_stock: int = 0, max_stock: int = 0) -> RowChange:
+    def _change(
+        self, key: StockKey, delta: Delta, *, min_stock: int = 0, max_stock: int = 0, reorder_point: int = 0
+    ) -> RowChange:
         fresh = StockRecord(*key, stock_id=f"stock of {'/'.join(key)} at {self.lsn + 1}")
         before = self.rows.get(key) or self.deleted.pop(key, fresh)
         after = replace(
             before,
             available=before.available + delta.available,
             reserved=before.reserved + delta.reserved,
+            damaged=before.damaged + delta.damaged,
+            in_transit=before.in_transit + delta.in_transit,
             min_stock=min_stock or before.min_stock,
             max_stock=max_stock or before.max_stock,
+            reorder_point=reorder_point or before.reorder_point,
             version=before.version + 1,
             is_deleted=False,
         )

@@ -8,6 +8,8 @@ import anyio
 import pytest
 from sqlalchemy import Connection, text
 
+from actors.changes import Point
+from actors.history_feed import CursorRecord
 from storage.memory_store import Disk, MemoryStore
 from storage.sql.audit import audit
 from storage.sql.snapshot import read_snapshot
@@ -153,3 +155,24 @@ async def test_the_ledger_names_reservation_order_and_reference_of_each_movement
     assert (await store.move_out(scribe.at_ms, 8)).movements == 4
     assert await read_snapshot(url, read) == expected
     assert (await read_snapshot(url, audit)).disagreements == ()
+
+
+async def test_what_a_cursor_still_needs_stays_however_old(store: SqlStore, url: str) -> None:
+    scribe = Scribe()
+    history = scribe.random_history(seed=4, length=60)
+    await store.write(history)
+    late_ms = history[-1].at_ms + 1
+    in_part = next(one for one in history[20:] if len(one.changes) > 1)
+    await store.write_cursor(CursorRecord("far", 1, Point(50)))
+    await store.write_cursor(CursorRecord("behind", 1, Point(in_part.lsn, 0)))
+    await steps_of(store, late_ms, 20)
+    kept = await rows_of(url, ("",))
+    assert min(row[0] for row in kept["journal_entry"]) == in_part.lsn
+    assert kept["stock_movement"][0][:2] == (in_part.lsn, 0)
+    await store.write_cursor(CursorRecord("behind", 2, Point(40)))
+    await steps_of(store, late_ms, 20)
+    assert min(row[0] for row in (await rows_of(url, ("",)))["journal_entry"]) == 41
+    for name in ("behind", "far"):
+        await store.drop_cursor(name)
+    await steps_of(store, late_ms, 20)
+    assert (await rows_of(url, ("",)))["journal_entry"] == []

@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from actors.queries import ListReservations, ListStock
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
-from storage.sql import reads, stock_reads
+from storage.sql import order_reads, reads, stock_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.migrate import VERSION_TABLE
@@ -184,7 +184,7 @@ PLANS: list[tuple[Any, set[str]]] = [
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
     ),
     (
-        lambda c: reads.load_orders(c, [OrderKey("a", "b")] * 3),
+        lambda c: order_reads.load_orders(c, [OrderKey("a", "b")] * 3),
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "ITEMS"},
     ),
     (

@@ -30,7 +30,7 @@ async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path:
     [refused] = told(server, "rpc_refused")
     assert (refused["level"], refused["code"], refused["reason"]) == ("debug", "NOT_FOUND", "STOCK_NOT_FOUND")
     loggers = {str(entry.get("logger", "stockkeeper")).split(".")[0] for entry in entries(server)}
-    assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc"}
+    assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc", "events"}
     assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
 
 

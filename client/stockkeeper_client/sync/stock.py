@@ -134,6 +134,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         organization_id: str,
         adjustments: Iterable[AdjustedRow | pb.Adjustment],
         *,
+        release_uncovered: bool = False,
         reason: str = "",
         reference: str = "",
         request_id: str | None = None,
@@ -142,7 +143,9 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """Sets rows right that are not as the service has them, all or none; each row once.
 
         An adjustment is an AdjustedRow, a mapping with the row's ids and one of its changes. A `count` with
-        `expected_total` is refused with COUNT_IS_STALE where the row has another total by now.
+        `expected_total` is refused with COUNT_IS_STALE where the row has another total by now. With `release_uncovered`
+        pieces may be gone that active reservations hold: the newest of them are released, and `shortfall` says which.
+        Without it that is refused, and the error's details name them.
 
         >>> fallen = {"variant_id": "mug", "warehouse_id": "madrid", "mark_damaged": 3}
         >>> client.stock.adjust_stock("shop", [fallen], reason="it fell").rows[0].available_quantity
@@ -154,6 +157,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
             adjustments=to_messages(pb.Adjustment, adjustments, "adjustments", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
+            release_uncovered=release_uncovered,
         )
         return self._connection.call(self.stub.AdjustStock, request, timeout_s=timeout_s)
 

@@ -217,18 +217,20 @@ class DeductStockResponse(_message.Message):
     def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., lines: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
 
 class AdjustStockRequest(_message.Message):
-    __slots__ = ("organization_id", "request_id", "adjustments", "reason", "reference")
+    __slots__ = ("organization_id", "request_id", "adjustments", "reason", "reference", "release_uncovered")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ADJUSTMENTS_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_UNCOVERED_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     request_id: str
     adjustments: _containers.RepeatedCompositeFieldContainer[Adjustment]
     reason: str
     reference: str
-    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+    release_uncovered: bool
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., adjustments: _Optional[_Iterable[_Union[Adjustment, _Mapping[str, object]]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., release_uncovered: _Optional[bool] = ...) -> None: ...
 
 class Adjustment(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "delta", "mark_damaged", "repair", "write_off_damaged", "count")
@@ -257,12 +259,30 @@ class Count(_message.Message):
     def __init__(self, counted_total: _Optional[int] = ..., expected_total: _Optional[int] = ...) -> None: ...
 
 class AdjustStockResponse(_message.Message):
-    __slots__ = ("message", "rows")
+    __slots__ = ("message", "rows", "released", "shortfall")
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    SHORTFALL_FIELD_NUMBER: _ClassVar[int]
     message: str
     rows: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
-    def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ...) -> None: ...
+    released: _containers.RepeatedScalarFieldContainer[str]
+    shortfall: _containers.RepeatedCompositeFieldContainer[Shortfall]
+    def __init__(self, message: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., released: _Optional[_Iterable[str]] = ..., shortfall: _Optional[_Iterable[_Union[Shortfall, _Mapping[str, object]]]] = ...) -> None: ...
+
+class Shortfall(_message.Message):
+    __slots__ = ("reservation_id", "order_id", "variant_id", "warehouse_id", "pieces")
+    RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
+    PIECES_FIELD_NUMBER: _ClassVar[int]
+    reservation_id: str
+    order_id: str
+    variant_id: str
+    warehouse_id: str
+    pieces: int
+    def __init__(self, reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., pieces: _Optional[int] = ...) -> None: ...
 
 class DeleteStockRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "variant_id", "warehouse_id", "reason", "reference")

@@ -1,0 +1,114 @@
+"""How an event stands on the wire: as the older services read it (`erp`), or as CloudEvents 1.0 in structured JSON."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+
+EventsFormat = Literal["erp", "cloudevents"]
+FORMATS: tuple[EventsFormat, ...] = get_args(EventsFormat)
+
+SERVICE = "inventory-service"
+CONTENT_TYPES: Mapping[EventsFormat, str] = {
+    "erp": "application/json",
+    "cloudevents": "application/cloudevents+json; charset=UTF-8",
+}
+_NAMESPACE = UUID("5b1f0f5e-2d0c-5c33-9f0e-6a6f5d1b7a10")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_json = msgspec.json.Encoder()
+
+
+class OutEvent(Struct, frozen=True):
+    """Something that happened, for other services.
+
+    Args:
+        event_id: the same for the same fact, however often it is told.
+        name: such as `inventory.stock.reserved`.
+        at_ms: when it happened.
+        subject: the row, reservation, warehouse or transfer that it is about.
+        sequence: the transaction's LSN; 0: it is an answer, and no fact of the ledger.
+        data: what it says.
+    """
+
+    event_id: str
+    name: str
+    at_ms: int
+    organization_id: str
+    correlation_id: str
+    subject: str
+    sequence: int
+    data: Mapping[str, Any]
+
+
+class Outgoing(Struct, frozen=True):
+    """A message for a broker."""
+
+    message_id: str
+    name: str
+    organization_id: str
+    content_type: str
+    body: bytes
+
+
+def fact_id(database_id: str, place: str) -> str:
+    """The id of a fact: of the database's identity and its place in the journal.
+
+    >>> fact_id("d", "7/0/inventory.stock.updated") == fact_id("d", "7/0/inventory.stock.updated")
+    True
+    """
+    return str(uuid5(_NAMESPACE, f"{database_id}/{place}"))
+
+
+def answer_id(asked_event_id: str, name: str) -> str:
+    """The id of an answer: of the event that asked for it, since a refusal has no place in the journal."""
+    return str(uuid5(_NAMESPACE, f"answer/{asked_event_id}/{name}"))
+
+
+def moment(at_ms: int) -> str:
+    """RFC 3339, UTC.
+
+    >>> moment(1_790_000_000_123)
+    '2026-09-21T14:13:20.123Z'
+    """
+    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def outgoing(event: OutEvent, form: EventsFormat) -> Outgoing:
+    """The event as a message."""
+    body = _json.encode(erp(event) if form == "erp" else cloudevent(event))
+    return Outgoing(event.event_id, event.name, event.organization_id, CONTENT_TYPES[form], body)
+
+
+def erp(event: OutEvent) -> dict[str, Any]:
+    """As the older services read it."""
+    return {
+        "event_id": event.event_id,
+        "event": event.name,
+        "version": "1.0",
+        "timestamp": moment(event.at_ms),
+        "organization_id": event.organization_id,
+        "correlation_id": event.correlation_id,
+        "service": SERVICE,
+        "data": event.data,
+    }
+
+
+def cloudevent(event: OutEvent) -> dict[str, Any]:
+    """CloudEvents 1.0, structured. An attribute's name has letters and digits only: the organization is in the data."""
+    found = {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "type": event.name,
+        "source": f"/inventory/{event.organization_id}",
+        "subject": event.subject,
+        "time": moment(event.at_ms),
+        "sequence": str(event.sequence),
+        "datacontenttype": "application/json",
+        "data": {"organization_id": event.organization_id, **event.data},
+    }
+    if event.correlation_id:
+        found["correlationid"] = event.correlation_id
+    return found
