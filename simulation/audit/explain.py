@@ -41,6 +41,7 @@ from actors.queries import (
     FeedQuery,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     HistoryQuery,
@@ -53,7 +54,7 @@ from actors.queries import (
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit import explain_goods as goods
 from simulation.audit.expected import (
     STATES_OF_A_REPEAT,
@@ -120,7 +121,7 @@ class Explainer(Places, SiteExplainer):
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)
-            case UpsertWarehouse() | SetLevels():
+            case UpsertWarehouse() | SetSourcing() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 return self.explain_transfers(command, answer, low, high)
@@ -310,7 +311,7 @@ class Explainer(Places, SiteExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
-            case ExplainBasket() | FindStock() | GetTransfer() | ListTransfers() | ListWarehouses():
+            case ExplainBasket() | FindStock() | GetSourcing() | GetTransfer() | ListTransfers() | ListWarehouses():
                 return self.explain_site_query(operation, query)
             case ListReservations():
 

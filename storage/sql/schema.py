@@ -67,6 +67,15 @@ warehouse = Table(
     **OPTIONS,
 )
 
+sourcing = Table(
+    "sourcing",
+    metadata,
+    Column("organization_id", KEY, nullable=False),
+    Column("policy", Text, nullable=False),
+    PrimaryKeyConstraint("organization_id", name="sourcing_key"),
+    **OPTIONS,
+)
+
 stock = Table(
     "stock",
     metadata,

@@ -179,6 +179,7 @@ OF_RESERVATION = "USING PRIMARY KEY (organization_id=? AND reservation_id=?)"
 # along an index in order and stops at its limit, or where it wants all there is.
 PLANS: list[tuple[Any, set[str]]] = [
     (lambda c: reads.load_warehouses(c), {"SCAN warehouse"}),
+    (lambda c: reads.load_sourcing(c), {"SCAN sourcing"}),
     (
         lambda c: reads.load_variants(c, [VariantKey("a", "b")] * 3),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
@@ -276,6 +277,7 @@ ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
 TABLES = (
     *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry"),
+    "sourcing",
     *("reservation_archive", "reservation_item_archive"),
 )
 
