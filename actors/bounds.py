@@ -13,3 +13,5 @@ ALTERNATIVES_MAX = 5  # warehouses that a refusal names in place of the one that
 NEW_ORGANIZATIONS_MAX = 100  # that the answer to an import names
 STOCK_LOOKS_MAX = 10_000  # rows that one page of a search by figures looks at
 LINE_ERRORS_MAX = 1_000  # bad lines of an import that a refusal names
+UNCOVERED_MAX = 200  # reservations that one adjustment releases, since that is one step
+UNCOVERED_LINES_MAX = 2_000  # lines that these have together

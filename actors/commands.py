@@ -4,7 +4,7 @@
 
 from typing import Literal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from actors.plain_value import PlainValue
 from actors.records import From
@@ -151,7 +151,12 @@ class Adjustment(PlainValue, frozen=True):
 
 
 class Adjust(Struct, frozen=True, tag=True):
-    """Rows are not as the service has them: set them right, all or none. Each row stands once."""
+    """Rows are not as the service has them: set them right, all or none. Each row stands once.
+
+    With `release_uncovered` pieces may be gone that active reservations hold: those are released that are not covered
+    any more. It is set or unset, and never False, so that keys given before there was such a thing belong to the same
+    request.
+    """
 
     organization_id: str
     lines: tuple[Adjustment, ...]
@@ -159,6 +164,7 @@ class Adjust(Struct, frozen=True, tag=True):
     reason: str = ""
     reference: str = ""
     origin: From = UNSET
+    release_uncovered: Literal[True] | UnsetType = UNSET
 
 
 class Delete(Struct, frozen=True, tag=True):

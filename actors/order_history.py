@@ -9,13 +9,15 @@ from actors.basket import with_hint
 from actors.commands import Expire, Line, OrderCommand, Told
 from actors.idempotency import remember
 from actors.order_services import OrderServices
-from actors.outcomes import Fact, InsufficientStock, Outcome, Refused, ReservationNotFound
+from actors.outcomes import Fact, InsufficientStock, OrderStandsBy, Outcome, Refused, ReservationNotFound
 from actors.records import OrderKey, ReservationItem, ReservationRecord, TransactionKind
 from actors.reply import Reply
+from actors.standing_by import OrderMessage, StandBy
+from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
 
 
-class OrderHistory(Actor[OrderCommand, Fact]):
+class OrderHistory(Actor[OrderMessage, Fact]):
     """The reservations of one order.
 
     Args:
@@ -32,7 +34,7 @@ class OrderHistory(Actor[OrderCommand, Fact]):
         services: OrderServices,
         load: Callable[[], Reply[list[ReservationRecord]]] | None,
         dispatcher: Dispatcher,
-        on_crash: Callable[[Actor[OrderCommand, Fact], Exception], None],
+        on_crash: Callable[[Actor[OrderMessage, Fact], Exception], None],
         mailbox_messages_max: int,
     ) -> None:
         super().__init__(dispatcher, on_crash, mailbox_messages_max)
@@ -87,6 +89,14 @@ class OrderHistory(Actor[OrderCommand, Fact]):
         )
         self._last_lsn = transaction.lsn
         self.reservations[reservation.reservation_id] = reservation
+
+    def _stand_by(self, message: StandBy, reply: Reply[Fact]) -> Turn[None]:
+        """Say what the reservation is, and do nothing before another change has decided about it."""
+        reply.set(OrderStandsBy(self._reservation(message.reservation_id)))
+        transaction = yield from awaited(message.decided)
+        if transaction is not None and transaction.reservation is not None:
+            self._last_lsn = transaction.lsn
+            self.reservations[message.reservation_id] = transaction.reservation
 
     def _remember(self, command: OrderCommand, outcome: Outcome) -> None:
         """Keep an answer that changed nothing, if the caller gave an idempotency key."""

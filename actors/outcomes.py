@@ -12,6 +12,7 @@ from msgspec import Struct
 from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
+from actors.shortfall import Uncovered
 from actors.transfer_outcomes import (
     MoreThanSent,
     TransferCancelled,
@@ -24,7 +25,7 @@ from actors.transfer_outcomes import (
 )
 from actors.views import Alternative as Alternative
 from actors.views import StockView
-from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
+from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, SourcingSet, WarehouseInactive, WarehouseUpserted
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -76,6 +77,12 @@ class ExpiryHandled(Struct, frozen=True, tag=True):
     expired: int
 
 
+class OrderStandsBy(Struct, frozen=True, tag=True):
+    """Answer to `StandBy`: the order's reservation, and nothing is done with it before the other change is decided."""
+
+    reservation: ReservationRecord
+
+
 class MovedRow(StockView, frozen=True):
     """A row after a change of goods. `is_new`: the change made it."""
 
@@ -99,8 +106,12 @@ class StockDeducted(Struct, frozen=True, tag=True):
     lines: tuple[Line, ...]
 
 
-class StockAdjusted(Struct, frozen=True, tag=True):
+class StockAdjusted(Struct, frozen=True, tag=True, omit_defaults=True):
+    """`shortfall` says what of a loss reservations held; `released` names those, which are released."""
+
     rows: tuple[MovedRow, ...]
+    released: tuple[str, ...] = ()
+    shortfall: tuple[Uncovered, ...] = ()
 
 
 class StockDeleted(Struct, frozen=True, tag=True):
@@ -128,12 +139,14 @@ Fact = (
     | ReservationAmended
     | ReservationReacquired
     | ExpiryHandled
+    | OrderStandsBy
     | StockReceived
     | StockAnnounced
     | StockDeducted
     | StockAdjusted
     | StockDeleted
     | WarehouseUpserted
+    | SourcingSet
     | LevelsSet
     | TransferShipped
     | TransferReceived
@@ -286,10 +299,15 @@ class RefusedAdjustment(Struct, frozen=True):
         return self.record.warehouse_id
 
 
-class AdjustmentsRefused(Struct, frozen=True, tag=True):
-    """All rows that are wrong."""
+class AdjustmentsRefused(Struct, frozen=True, tag=True, omit_defaults=True):
+    """All rows that are wrong, and what reservations would lack if that were not so.
+
+    With `is_cut` the shortfall goes on, with more reservations than one adjustment releases.
+    """
 
     rows: tuple[RefusedAdjustment, ...]
+    shortfall: tuple[Uncovered, ...] = ()
+    is_cut: bool = False
 
 
 class TooLargeRow(Struct, frozen=True):

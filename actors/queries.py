@@ -21,6 +21,7 @@ from actors.views import (
     Explanation,
     ReservationFound,
     ReservationPage,
+    SourcingFound,
     StockPage,
     StockRows,
     TransferFound,
@@ -133,6 +134,10 @@ class ListWarehouses(Query[WarehousePage], frozen=True, tag=True):
     active_only: bool = False
     after: str = ""
     limit: int = 100
+
+
+class GetSourcing(Query[SourcingFound], frozen=True, tag=True):
+    """The policy that decides which warehouses serve the organization's baskets."""
 
 
 class ListMovements(Query[MovementPage], frozen=True, tag=True):
@@ -250,6 +255,7 @@ StateQuery = (
     | ListReservations
     | GetReservation
     | ListWarehouses
+    | GetSourcing
     | GetTransfer
     | ListTransfers
 )

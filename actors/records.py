@@ -4,6 +4,7 @@ Times are integers in milliseconds since 1970-01-01 UTC on the service clock; qu
 2^31-1.
 """
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from msgspec import Struct, UnsetType
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
@@ -34,6 +36,7 @@ TransactionKind = Literal[
     "receive_transfer",
     "cancel_transfer",
     "warehouse",
+    "sourcing",
     "import",
     "remember",
 ]
@@ -78,6 +81,15 @@ class Delta(PlainValue, frozen=True):
         return self.available + self.reserved + self.damaged + self.in_transit
 
 
+def sum_of(deltas: Iterable[Delta]) -> Delta:
+    """What several changes add together."""
+    available = reserved = damaged = in_transit = 0
+    for delta in deltas:
+        available, reserved = available + delta.available, reserved + delta.reserved
+        damaged, in_transit = damaged + delta.damaged, in_transit + delta.in_transit
+    return Delta(available, reserved, damaged, in_transit)
+
+
 class StockRecord(PlainValue, frozen=True):
     """A snapshot of one stock row. Version 0 is a row that does not exist yet; every change counts it up by one.
 
@@ -110,6 +122,15 @@ class StockRecord(PlainValue, frozen=True):
     @property
     def exists(self) -> bool:
         return self.version > 0 and not self.is_deleted
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the figures are possible: another program may have written to the database."""
+        try:
+            self.check()
+        except AssertionError:
+            return False
+        return True
 
     def check(self) -> None:
         """Assert G1 on this row: called before it is written and after it is read."""
@@ -265,4 +286,5 @@ class Transaction(Struct, frozen=True):
     reason: str = ""
     origin: Origin | None = None
     transfer: TransferRecord | None = None
+    sourcing: SourcingRecord | None = None
     warehouses_before: tuple[WarehouseRecord, ...] = ()  # those of `warehouses` that there were

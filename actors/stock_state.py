@@ -15,6 +15,7 @@ that never came back); refusing on conflict and letting the caller retry (on a h
 retries).
 """
 
+from collections.abc import Mapping
 from enum import Enum
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from msgspec.structs import asdict
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
-from actors.records import Delta, RowChange, StockRecord
+from actors.records import Delta, RowChange, StockRecord, sum_of
 from actors.row_changes import Change, Count, Figures, Removal, counted
 
 
@@ -115,6 +116,17 @@ class StockState:
         """Let the hold go, if there is one."""
         if transaction_id in self.holds:
             self._let_go(transaction_id)
+
+    def share(self, transaction_id: int, parts: Mapping[int, Delta]) -> None:
+        """Divide a hold among transactions that are committed one right after the other.
+
+        Args:
+            parts: by transaction; together they are what was held. Each commit must find enough after those before it.
+        """
+        whole = self._let_go(transaction_id).delta
+        assert whole == sum_of(parts.values()), (whole, parts)
+        for part_id, delta in parts.items():
+            self._hold(part_id, Hold(delta, None))
 
     def publish(self, record: StockRecord) -> None:
         """The database now holds this snapshot of the row."""

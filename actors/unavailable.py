@@ -1,11 +1,12 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
-`reason` is for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN or ACTOR_RESTARTED.
+`reason` is for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN, ACTOR_RESTARTED or STOCK_ROW_DAMAGED.
 """
 
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
 RETRY_OVERLOAD_MS = 500
 RETRY_RESTART_MS = 1_000  # a database or a server has to come back
+ROW_DAMAGED = "STOCK_ROW_DAMAGED"
 
 
 class Unavailable(Exception):
@@ -65,3 +66,13 @@ def outcome_unknown() -> Unavailable:
 def shutting_down() -> Unavailable:
     """The caller's request met a stop."""
     return Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", RETRY_RESTART_MS)
+
+
+def row_damaged(organization_id: str, variant_id: str, warehouse_id: str) -> Unavailable:
+    """Another program has written figures into a row that are impossible: nothing is decided by them."""
+    return Unavailable(
+        ROW_DAMAGED,
+        f"The stock row of {variant_id} at {warehouse_id} of {organization_id} is damaged in the database;"
+        " its goods are served again once it is mended.",
+        RETRY_RESTART_MS,
+    )

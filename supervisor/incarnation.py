@@ -158,9 +158,9 @@ class Incarnation:
             lines_max=limits.order_lines_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        goods = Goods(self._clock, self._coordinator, journal, self.stock, self._hints)
-        importing = Importing(self._clock, self._coordinator, journal, self.stock)
-        deleting = Deleting(self._clock, self._coordinator, journal, self.stock)
+        shared = self._clock, self._coordinator, journal, self.stock
+        goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
+        importing, deleting = Importing(*shared), Deleting(*shared)
         self.transfers = self._build_transfers(reader, dispatcher)
         executor = self._build_executor(goods, deleting, importing)
         self.requests = RequestDirectory(
@@ -270,6 +270,7 @@ class Incarnation:
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
         self.stock.warehouses.add(await self._store.load_warehouses())
+        self.stock.warehouses.add_policies(await self._store.load_sourcing())
         for run in (
             self._failure.wait,
             self.journal.run,
@@ -347,8 +348,8 @@ class Incarnation:
             self.expiry.note(reservation.expires_at_ms)
         if transaction.request is not None:
             self.requests.note(transaction.request)
-        if transaction.warehouses:
-            self.stock.warehouses.note(transaction.warehouses)
+        if transaction.warehouses or transaction.sourcing is not None:
+            self.stock.note(transaction)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
         assert self.journal.batch_began_s is not None

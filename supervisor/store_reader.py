@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from actors.queries import ListReservations
 from actors.records import OrderKey, RequestKey, RequestRecord, ReservationRecord, StockRecord, VariantKey
 from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
+from actors.views import ReservationPage
 from storage.store import OwnershipLost, StorageError, Store
 from supervisor.transactions.journal import Journal
 
@@ -65,6 +67,10 @@ class StoreReader:
         """A transfer. Raises Unavailable."""
         return await self.read(self._store.find_transfer(organization_id, transfer_id))
 
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
+        """A page of reservations, as the database has them. Raises Unavailable."""
+        return await self.read(self._store.list_reservations(query))
+
     async def load_request(self, key: RequestKey) -> RequestRecord | None:
         """What was answered under an idempotency key. Raises Unavailable."""
         return await self.read(self._store.load_request(key))
@@ -73,7 +79,6 @@ class StoreReader:
         """The rows of variants, for a loader. Raises StorageError."""
         records: dict[VariantKey, list[StockRecord]] = {}
         for record in await self._store.load_variants(keys):
-            record.check()
             records.setdefault(record.key.variant, []).append(record)
         return records
 

@@ -22,6 +22,7 @@ from actors.outcomes import (
     QuantityTooLarge,
     Refusal,
     Refused,
+    RefusedAdjustment,
     RequestIdReused,
     ReservationExists,
     ReservationExpired,
@@ -36,6 +37,7 @@ from actors.outcomes import (
     StockNotEmpty,
     StockNotFound,
 )
+from actors.shortfall import Uncovered
 from actors.transfer_outcomes import (
     MoreThanSent,
     TransferExists,
@@ -43,7 +45,7 @@ from actors.transfer_outcomes import (
     TransferNotFound,
     WarehouseNotFound,
 )
-from actors.unavailable import Unavailable
+from actors.unavailable import ROW_DAMAGED, Unavailable
 from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
@@ -83,6 +85,8 @@ def describe(error: Exception) -> Problem | None:
             return _invalid(error)
         case Refused():
             return describe_refusal(error.refusal)
+        case Unavailable(reason=reason) if reason == ROW_DAMAGED:
+            return Problem(StatusCode.DATA_LOSS, reason, error.message)  # no retry helps, and the others are served
         case Unavailable():
             return Problem(StatusCode.UNAVAILABLE, error.reason, error.message, retry_after_ms=error.retry_after_ms)
         case ActorCrashed():
@@ -261,13 +265,27 @@ def _adjustments_refused(refusal: AdjustmentsRefused) -> Problem:
     message = f"Variant {record.variant_id} in warehouse {record.warehouse_id} {why_not_adjusted(first)}"
     if others:
         message += f" (and {len(others)} more)"
+    message += _in_the_way(refusal)
     metadata = {
         **{"variant_id": record.variant_id, "warehouse_id": record.warehouse_id, "requested": str(first.pieces)},
         **{"total": str(record.total), "available": str(record.available), "reserved": str(record.reserved)},
         **{"damaged": str(record.damaged), "in_transit": str(record.in_transit)},
     }
     code = StatusCode.FAILED_PRECONDITION
-    return Problem(code, REASON_OF_CAUSE[first.cause], message, metadata, listed=refusal.rows)
+    listed: tuple[RefusedAdjustment | Uncovered, ...] = (*refusal.rows, *refusal.shortfall)
+    return Problem(code, REASON_OF_CAUSE[first.cause], message, metadata, listed=listed)
+
+
+def _in_the_way(refusal: AdjustmentsRefused) -> str:
+    """Which reservations would not be covered any more."""
+    if not refusal.shortfall:
+        return ""
+    confirmed = len({one.reservation_id for one in refusal.shortfall if one.is_confirmed})
+    active = len({one.reservation_id for one in refusal.shortfall}) - confirmed
+    kinds = [f"{number} {kind}" for number, kind in ((active, "active"), (confirmed, "confirmed")) if number]
+    word = "reservation" if active + confirmed == 1 else "reservations"
+    more = " and more" if refusal.is_cut else ""
+    return f"; not covered any more: {' and '.join(kinds)} {word}{more}"
 
 
 def _warehouse_inactive(refusal: WarehouseInactive) -> Problem:

@@ -139,7 +139,26 @@ def deducted(fact: StockDeducted) -> stock_pb2.DeductStockResponse:
 
 
 def adjusted(fact: StockAdjusted) -> stock_pb2.AdjustStockResponse:
-    return stock_pb2.AdjustStockResponse(message="Stock adjusted", rows=stock_info(fact.rows))
+    released = f"; {_reservations(len(fact.released))} released" if fact.released else ""
+    return stock_pb2.AdjustStockResponse(
+        message=f"Stock adjusted{released}",
+        rows=stock_info(fact.rows),
+        released=fact.released,
+        shortfall=[
+            stock_pb2.Shortfall(
+                reservation_id=one.reservation_id,
+                order_id=one.order_id,
+                variant_id=one.variant_id,
+                warehouse_id=one.warehouse_id,
+                pieces=one.pieces,
+            )
+            for one in fact.shortfall
+        ],
+    )
+
+
+def _reservations(number: int) -> str:
+    return "1 reservation was" if number == 1 else f"{number} reservations were"
 
 
 def deleted(fact: StockDeleted) -> stock_pb2.DeleteStockResponse:

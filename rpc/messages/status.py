@@ -28,6 +28,7 @@ from actors.outcomes import (
     TooLargeRow,
     UnaskedShipment,
 )
+from actors.shortfall import Uncovered
 from actors.transfer_outcomes import Excess
 from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels
 from rpc.messages.descriptors import Message
@@ -51,6 +52,7 @@ RowProblem = (
     | UnaskedShipment
     | ClosedRow
     | DisagreeingLevels
+    | Uncovered
 )
 """What can be wrong with a row."""
 
@@ -148,6 +150,7 @@ def _list_message(problem: Problem, room: int) -> Message:
             | UnaskedShipment()
             | ClosedRow()
             | DisagreeingLevels()
+            | Uncovered()
             | Excess()
         ):
             return PreconditionFailure(violations=entries)
@@ -185,6 +188,12 @@ def _entry(listed: Violation | RowProblem | Excess | RefusedLine) -> Message:
             return _precondition("WAREHOUSE_INACTIVE", listed, "the warehouse is not active")
         case DisagreeingLevels(min_stock=least, max_stock=most):
             return _precondition("LEVELS_DISAGREE", listed, f"min_stock {least} would exceed max_stock {most}")
+        case Uncovered():
+            state = "confirmed" if listed.is_confirmed else "active"
+            what = f"{listed.pieces} {listed.variant_id}@{listed.warehouse_id} of order {listed.order_id}, {state}"
+            return PreconditionFailure.Violation(
+                type="RESERVATION_UNCOVERED", subject=listed.reservation_id, description=what
+            )
         case Excess():
             what = f"{listed.open} of {listed.sent} are on their way, and {listed.reported} were reported"
             return PreconditionFailure.Violation(type="MORE_THAN_SENT", subject=listed.variant_id, description=what)

@@ -8,6 +8,7 @@ thousands of times a second.
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from msgspec.structs import replace
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2, stream_pb2
 
 from actors.bounds import INT32_MAX
@@ -168,7 +169,8 @@ def adjust(request: stock_pb2.AdjustStockRequest) -> Adjust:
             faults.append(Violation(place, "must be of another row than those before it"))
         lines[line.variant_id, line.warehouse_id] = _adjustment(faults, place, line)
     _raise_if_any(faults)
-    return Adjust(request.organization_id, tuple(lines.values()), *change)
+    adjust = Adjust(request.organization_id, tuple(lines.values()), *change)
+    return replace(adjust, release_uncovered=True) if request.release_uncovered else adjust
 
 
 def _adjustment(faults: list[Violation], place: str, line: stock_pb2.Adjustment) -> Adjustment:

@@ -21,6 +21,7 @@ from simulation.audit.expected import owned_id
 from simulation.audit.explain import Explainer
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation
+from simulation.audit.lost_goods import releases_of_losses, why_no_release
 from simulation.audit.replay import Replay
 from simulation.audit.wrong import Wrong
 from simulation.disks.watched_disk import Move
@@ -55,6 +56,7 @@ class _Audit:
         self._operations = operations
         self._replay = replay
         self._explainer = Explainer(replay)
+        self._losses = releases_of_losses(replay.transactions)
         self._low = 0
         self._lows: dict[int, int] = {}
         self._first_low: dict[tuple[RequestKey, str], int] = {}
@@ -104,7 +106,7 @@ class _Audit:
         """Entries of the journal that no client had asked for when they were made."""
         for transaction in self._replay.transactions:
             cause = cause_in(transaction)
-            if cause is None:
+            if cause is None or transaction.lsn in self._losses:
                 continue
             low = self._causes.get(cause)
             if low is None:
@@ -122,7 +124,11 @@ class _Audit:
         """Entries of the journal that say something else than what was asked for."""
         names: dict[tuple[str, str], WarehouseRecord] = {}
         for transaction in self._replay.transactions:
-            why = why_unlike(transaction, self._commands.get(cause_in(transaction), ()), names)
+            loss = self._losses.get(transaction.lsn)
+            if loss is not None:
+                why = why_no_release(transaction, loss)
+            else:
+                why = why_unlike(transaction, self._commands.get(cause_in(transaction), ()), names)
             if why:
                 yield GuaranteeViolation("G8", f"LSN {transaction.lsn}: {why}", transaction.lsn)
             names.update({(one.organization_id, one.warehouse_id): one for one in transaction.warehouses})

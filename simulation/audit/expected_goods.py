@@ -23,7 +23,9 @@ from actors.outcomes import (
 )
 from actors.records import Delta, StockKey, StockRecord, Transaction
 from simulation.audit.expected import refusal_of
+from simulation.audit.lost_goods import Holders, shortfall_of
 from simulation.audit.refused_baskets import elsewhere
+from simulation.audit.sites import Sites
 
 Row = tuple[str, str]  # variant and warehouse
 At = Callable[[Row], StockRecord | None]
@@ -37,15 +39,18 @@ def is_goods_refusal(
     request: GoodsCommand,
     answer: object,
     at: At,
-    state: Callable[[Sequence[str]], tuple[dict[str, dict[str, int]], frozenset[str]]],
+    state: Callable[[Sequence[str]], tuple[dict[str, dict[str, int]], Sites]],
+    holders: Holders,
 ) -> bool:
     """Whether the request is refused in this state as the answer says.
 
     Args:
         at, state: its rows, and what is available by variant and warehouse, with the warehouses that are not active.
+        holders: who holds pieces of a row.
     """
     if isinstance(request, Adjust):
-        return answer is not None and answer == _not_adjusted(request, at, lambda variants: state(variants)[0])
+        free = state([line.variant_id for line in request.lines])[0]
+        return answer is not None and answer == _not_adjusted(request, at, free, holders)
     if not isinstance(request, Deduct):
         return answer == _too_large(request, at)
     expected = refusal_of(request.lines, *state([line.variant_id for line in request.lines]))
@@ -55,10 +60,9 @@ def is_goods_refusal(
 
 
 def _not_adjusted(
-    request: Adjust, at: At, free: Callable[[Sequence[str]], dict[str, dict[str, int]]]
+    request: Adjust, at: At, there: dict[str, dict[str, int]], holders: Holders
 ) -> StockNotFound | AdjustmentsRefused | None:
     """The refusal of adjustments in this state; None if they are made."""
-    there = free([line.variant_id for line in request.lines])
     missing, wrong = [], []
     for line in request.lines:
         row = (line.variant_id, line.warehouse_id)
@@ -70,7 +74,11 @@ def _not_adjusted(
     if missing:
         first, *others = missing
         return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others))
-    return AdjustmentsRefused(tuple(wrong)) if wrong else None
+    shortfall = shortfall_of(request, at, holders)
+    short = {(one.variant_id, one.warehouse_id) for one in shortfall.told}
+    if request.release_uncovered and len(wrong) == len(short) and shortfall.may_be_released:
+        return None
+    return AdjustmentsRefused(tuple(wrong), shortfall.told) if wrong else None
 
 
 def _why_wrong(line: Adjustment, record: StockRecord) -> AdjustmentCause | None:

@@ -28,6 +28,7 @@ from actors.commands import (
 from actors.outcomes import (
     InsufficientStock,
     ReservationExists,
+    StockAdjusted,
     StockDeducted,
     StockDeleted,
     StockImported,
@@ -40,6 +41,7 @@ from actors.queries import (
     FeedQuery,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     HistoryQuery,
@@ -52,7 +54,7 @@ from actors.queries import (
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit import explain_goods as goods
 from simulation.audit.expected import (
     STATES_OF_A_REPEAT,
@@ -119,7 +121,7 @@ class Explainer(Places, SiteExplainer):
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)
-            case UpsertWarehouse() | SetLevels():
+            case UpsertWarehouse() | SetSourcing() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 return self.explain_transfers(command, answer, low, high)
@@ -221,6 +223,8 @@ class Explainer(Places, SiteExplainer):
             why = why_not_so(request, answer, replay.transactions[high - 1], replay.warehouses.name_at, begins=begins)
             if why:
                 raise Wrong("G4", f"got {answer!r}, but {why}", high)
+            if isinstance(request, Adjust) and isinstance(answer, StockAdjusted):
+                goods.check_loss(replay, request, answer, high)
             if isinstance(request, Deduct) and isinstance(answer, StockDeducted):
                 taken = [line.warehouse_id for line in answer.lines]
                 self._check_choice(operation, organization, request.lines, taken, high)
@@ -232,10 +236,14 @@ class Explainer(Places, SiteExplainer):
                 answer,
                 lambda row: replay.row_at(StockKey(organization, *row), lsn),
                 lambda variants: replay.open_at(organization, variants, lsn),
+                lambda row: replay.holders_at(StockKey(organization, *row), lsn),
             )
 
         variants = list(dict.fromkeys(line.variant_id for line in request.lines))
-        return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
+        lsns = self._row_lsns(organization, variants)
+        if isinstance(request, Adjust):
+            lsns.append(replay.reservation_lsns.get(organization, []))  # a refusal names those that hold the goods
+        return self._smallest(lsns, refuses, low, high, "G5", answer)
 
     def _explain_delete(self, request: Delete, answer: object, low: int, high: int) -> int:
         replay, organization = self._replay, request.organization_id
@@ -303,7 +311,7 @@ class Explainer(Places, SiteExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
-            case ExplainBasket() | FindStock() | GetTransfer() | ListTransfers() | ListWarehouses():
+            case ExplainBasket() | FindStock() | GetSourcing() | GetTransfer() | ListTransfers() | ListWarehouses():
                 return self.explain_site_query(operation, query)
             case ListReservations():
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from actors import bounds
-from actors.commands import Import
-from actors.outcomes import ImportRejected, StockImported
+from actors.commands import Adjust, Import
+from actors.outcomes import ImportRejected, StockAdjusted, StockImported
 from actors.records import StockKey, StockRecord, Transaction
 from actors.row_changes import Levels
 from simulation.audit.expected import is_counted, numbers_in, why_bad
+from simulation.audit.lost_goods import shortfall_of, why_no_loss
 from simulation.audit.replay import Replay
 from simulation.audit.timeline import Timeline
 from simulation.audit.wrong import Wrong
@@ -58,6 +59,22 @@ def is_rejected(rows: Sequence[Rows], request: Import, answer: object, lsn: int,
     ]
     told = [(error.line_number, numbers_in(error.reason)) for error in answer.errors]
     return bool(bad) and (told, answer.errors_total) == (bad[: bounds.LINE_ERRORS_MAX], len(bad))
+
+
+def check_loss(replay: Replay, request: Adjust, answer: StockAdjusted, lsn: int) -> None:
+    """What an adjustment released is what it left without its goods, as the rows and reservations were before it.
+
+    Raises:
+        Wrong: it is not.
+    """
+    organization, before = request.organization_id, lsn - 1 - len(answer.released)
+    expected = shortfall_of(
+        request,
+        lambda row: replay.row_at(StockKey(organization, *row), before),
+        lambda row: replay.holders_at(StockKey(organization, *row), before),
+    )
+    if why := why_no_loss(request, answer, expected):
+        raise Wrong("G4", f"got {answer!r}, but {why}", lsn)
 
 
 def at_its_place(lsn: int, low: int) -> int:

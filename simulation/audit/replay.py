@@ -26,6 +26,7 @@ from simulation.audit.legal_goods import is_legal, levels_of, why_no_deletion, w
 from simulation.audit.legal_moves import deltas_of, why_no_move
 from simulation.audit.replayed_transfers import ReplayedTransfers
 from simulation.audit.replayed_warehouses import ReplayedWarehouses
+from simulation.audit.sites import Sites
 from simulation.audit.timeline import Timeline
 from simulation.disks.watched_disk import Move
 
@@ -124,10 +125,9 @@ class Replay:
 
     def open_at(
         self, organization_id: str, variant_ids: Sequence[str], lsn: int
-    ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
-        """The same, and the warehouses from which none of it may be taken."""
-        closed = self.warehouses.closed_at(organization_id, lsn)
-        return self.free_at(organization_id, variant_ids, lsn), closed
+    ) -> tuple[dict[str, dict[str, int]], Sites]:
+        """The same, and from which warehouses it may be taken, and which go first."""
+        return self.free_at(organization_id, variant_ids, lsn), self.warehouses.sites_at(organization_id, lsn)
 
     def begins_at(self, organization_id: str) -> int:
         """The LSN of the organization's first row or warehouse; 0 if it has none."""
@@ -140,6 +140,12 @@ class Replay:
         """The row as it stood then; None if there was none."""
         timeline = self.rows.get(key)
         return timeline.at(lsn) if timeline is not None else None
+
+    def holders_at(self, key: StockKey, lsn: int) -> list[ReservationRecord]:
+        """The reservations that held pieces of the row then, and perhaps others that had."""
+        ids = self.reservations_of_row.get(key, ())
+        stood = [self.reservations[key.organization_id, reservation_id].at(lsn) for reservation_id in ids]
+        return [one for one in stood if one is not None and one.state in ("active", "confirmed")]
 
     def latest_at(self, order: OrderKey, lsn: int) -> ReservationRecord | None:
         """The order's latest reservation, as it stood then."""
@@ -176,6 +182,9 @@ class Replay:
             case "warehouse":
                 if deltas or len(transaction.warehouses) != 1:
                     self._wrong("G8", "a change of a warehouse changes stock, or not one warehouse")
+            case "sourcing":
+                if deltas or transaction.sourcing is None or transaction.warehouses:
+                    self._wrong("G8", "a change of a policy changes stock or a warehouse, or no policy")
             case "remember":
                 if deltas or transaction.request is None:
                     self._wrong("G8", "a remembered answer changes stock")

@@ -20,6 +20,7 @@ from actors.outcomes import (
     ReservationWasFulfilled,
     ReservationWasReleased,
     ShippedAlready,
+    StockAdjusted,
     StockNotFound,
 )
 from actors.views import ReservationFound
@@ -65,6 +66,20 @@ def is_found_so(booking: Booking | None, answer: Any) -> bool:
     if booking is None:
         return isinstance(answer, ReservationNotFound)
     return isinstance(answer, ReservationFound) and answer.reservation.state == booking.state
+
+
+def release_lost(
+    rows: dict[RowKey, Row], bookings: dict[tuple[str, str], Booking], request: Any, answer: StockAdjusted
+) -> bool:
+    """Give back what an adjustment says that it released. Whether it may have: all were active, and it was asked to."""
+    organization = request.organization_id
+    for reservation_id in answer.released:
+        booking = bookings.get((organization, reservation_id))
+        if booking is None or booking.state != "active" or not request.release_uncovered:
+            return False
+        _put_back(rows, organization, booking.pieces, 1)
+        bookings[organization, reservation_id] = booking._replace(state="released", pieces=())
+    return True
 
 
 def move(

@@ -20,12 +20,13 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, reads, stock_reads, transfer_reads
+from storage.sql import history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
@@ -99,13 +100,17 @@ class SqliteStore(FaultyStore):
         wanted = await super().load_warehouses()
         return await self._ask("load_warehouses", wanted, reads.load_warehouses)
 
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        wanted = await super().load_sourcing()
+        return await self._ask("load_sourcing", wanted, reads.load_sourcing)
+
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         wanted = await super().load_variants(keys)
         return await self._ask("load_variants", wanted, partial(reads.load_variants, keys=keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
         wanted = await super().load_orders(keys)
-        return await self._ask("load_orders", wanted, partial(reads.load_orders, keys=keys))
+        return await self._ask("load_orders", wanted, partial(order_reads.load_orders, keys=keys))
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         wanted = await super().find_reservation(organization_id, reservation_id)

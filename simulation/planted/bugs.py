@@ -14,9 +14,11 @@ from simulation.planted import (
     bugs_of_goods,
     bugs_of_history,
     bugs_of_levels,
+    bugs_of_losses,
     bugs_of_memory,
     bugs_of_reservations,
     bugs_of_rules,
+    bugs_of_sourcing,
     bugs_of_storage,
     bugs_of_transfers,
     bugs_of_values,
@@ -38,7 +40,9 @@ _CATALOGUES = (
     bugs_of_reservations,
     bugs_of_warehouses,
     bugs_of_levels,
+    bugs_of_losses,
     bugs_of_transfers,
+    bugs_of_sourcing,
 )  # importing them fills BUGS
 
 

@@ -3,6 +3,8 @@
 from random import Random
 from typing import Protocol, get_args
 
+from msgspec.structs import replace
+
 from actors.commands import (
     Adjust,
     Adjustment,
@@ -58,7 +60,8 @@ def adjustment(shop: Assortment, random: Random, name: str) -> Adjust:
         expected = random.randint(0, shop.options.pieces) if kind == "count" and random.random() < 0.4 else None
         row = random.choice(shop.variants), random.choice(shop.warehouses)
         lines[row] = Adjustment(*row, kind, pieces, expected)
-    return Adjust(random.choice(shop.organizations), tuple(lines.values()), name, *why(name))
+    found = Adjust(random.choice(shop.organizations), tuple(lines.values()), name, *why(name))
+    return replace(found, release_uncovered=True) if Random(f"{name} releases").random() < 0.5 else found
 
 
 def deletion(shop: Assortment, random: Random, name: str) -> Delete:

@@ -32,13 +32,7 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import (
-    CheckBasket,
-    ExplainBasket,
-    GetReservation,
-    GetStock,
-    ListStock,
-)
+from actors.queries import CheckBasket, ExplainBasket, GetReservation, GetStock, ListStock
 from actors.records import ReservationRecord, StockRecord
 from actors.transfer_commands import ShipTransfer
 from actors.transfer_outcomes import WarehouseNotFound
@@ -55,11 +49,13 @@ from simulation.world.goods_wishes import (
     why,
 )
 from simulation.world.history_wishes import Follower, look_back
+from simulation.world.loss_wishes import lose
 from simulation.world.meetings import meet
 from simulation.world.next_pages import next_page
 from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
 from simulation.world.shop import Shop
 from simulation.world.site_wishes import site_wish
+from simulation.world.sourcing_wishes import sourcing_wishes
 from simulation.world.transfer_wishes import shipped_again
 
 Call = Callable[[str, Request], Awaitable[Operation]]
@@ -109,8 +105,12 @@ class Client:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
+        for one in sourcing_wishes(self._shop, f"{self._name}-{number}"):
+            await self._do(one)
         meeting = Random(f"{self._shop.seed}/{self._name}/{number}/meeting")
         await meet(self._shop, meeting, f"{self._name}-{number}", partial(self._call, self._name))
+        losses = Random(f"{self._shop.seed}/{self._name}/{number}/losses")
+        await lose(self._shop, losses, f"{self._name}-{number}", partial(self._call, self._name))
         hurry = Random(f"{self._shop.seed}/{self._name}/{number}/hurry")
         if isinstance(request, Reserve | Confirm | Release) and hurry.random() < options.hurry:
             async with anyio.create_task_group() as both:

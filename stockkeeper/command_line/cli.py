@@ -32,6 +32,7 @@ COMMANDS = {
     "levels": "level_commands:levels",
     "warehouses": "site_commands:warehouses",
     "warehouse": "site_commands:warehouse",
+    "sourcing": "sourcing_command:sourcing",
     "movements": "history_commands:movements",
     "watch": "history_commands:watch",
     "reservations": "order_commands:reservations",

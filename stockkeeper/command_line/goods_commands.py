@@ -91,7 +91,9 @@ def announce(
             organization_id, items, reason=reason, reference=reference, request_id=request_id
         )
         sentences = [
-            f"{row.in_transit_quantity} {row.variant_id} are on their way to {row.warehouse_id}." for row in answer.rows
+            f"{are(pieces, row.variant_id)} on {'its' if pieces == 1 else 'their'} way to {row.warehouse_id}."
+            for row in answer.rows
+            for pieces in (row.in_transit_quantity,)
         ]
         begun = [f"{answer.message}."] if answer.rows_created else []
         return show(answer, [*sentences, *begun], as_json=json)
@@ -140,6 +142,7 @@ def adjust(
     /,
     *,
     expected_total: Annotated[int | None, whole(0)] = None,
+    release_uncovered: Flag = False,
     reason: Reason = "",
     reference: Reference = "",
     request_id: RequestId = "",
@@ -158,16 +161,28 @@ def adjust(
         How many; after delta they are added, as in +2, or taken away, as in -2.
     expected_total
         Of a count: what the row must have in all, or else it is refused.
+    release_uncovered
+        Pieces may be gone that active reservations hold: the newest of those are released. Otherwise it is refused.
     """
     adjustment = _adjustment(row, change, pieces, expected_total)
     request_id = request_id or str(uuid4())
 
     async def run(client: InventoryClient) -> int:
         answer = await client.stock.adjust_stock(
-            organization_id, [adjustment], reason=reason, reference=reference, request_id=request_id
+            organization_id,
+            [adjustment],
+            release_uncovered=release_uncovered,
+            reason=reason,
+            reference=reference,
+            request_id=request_id,
         )
-        damaged = [f"{row.damaged_quantity} are damaged." for row in answer.rows if row.damaged_quantity]
-        return show(answer, [*map(_available, answer.rows), *damaged], as_json=json)
+        damaged = [f"{are(row.damaged_quantity)} damaged." for row in answer.rows if row.damaged_quantity]
+        released = [
+            f"Reservation {one.reservation_id} of order {one.order_id} is released: "
+            f"{are(one.pieces, one.variant_id)} gone."
+            for one in answer.shortfall
+        ]
+        return show(answer, [*map(_available, answer.rows), *damaged, *released], as_json=json)
 
     return call(target, run, again=under_request_id(request_id))
 
@@ -254,6 +269,10 @@ def _with_warehouses(lines: Iterable[str]) -> Sequence[Item]:
 
 
 def _available(row: StockInfo) -> str:
-    return (
-        f"{row.available_quantity} {row.variant_id} are available in {row.warehouse_id}, {row.total_quantity} in all."
-    )
+    there = are(row.available_quantity, row.variant_id)
+    return f"{there} available in {row.warehouse_id}, {row.total_quantity} in all."
+
+
+def are(number: int, what: str = "") -> str:
+    """The words before what they are: `1 mug is`, `2 mug are`."""
+    return f"{number}{what and ' '}{what} {'is' if number == 1 else 'are'}"

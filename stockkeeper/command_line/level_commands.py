@@ -1,5 +1,6 @@
 """Levels of rows: from where on goods are few, and which are."""
 
+from functools import partial
 from typing import Annotated
 from uuid import uuid4
 
@@ -8,9 +9,10 @@ from stockkeeper_client.v1.stock_pb2 import StockLevels
 
 from stockkeeper.command_line.goods_commands import Reason, Reference, _ids_of
 from stockkeeper.command_line.output import Column, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, Watch, whole
 from stockkeeper.command_line.server_call import call, under_request_id
 from stockkeeper.command_line.stock_commands import PAGE_ROWS_MAX, Alert
+from stockkeeper.command_line.watched_list import watched
 from stockkeeper.config import ConfigurationError
 
 LEVEL_COLUMNS = (
@@ -34,6 +36,7 @@ def levels(
     alert: Alert | None = None,
     warehouse: str = "",
     rows: RowsMax = 100,
+    watch: Watch = False,
     reason: Reason = "",
     reference: Reference = "",
     request_id: RequestId = "",
@@ -66,8 +69,11 @@ def levels(
         given["reorder_point"] = reorder_point
     if not row and len(given) > 2:
         raise ConfigurationError("A level is set of a row: variant@warehouse.")
+    if row and watch:
+        raise ConfigurationError("--watch shows the levels of all rows: name none, or --warehouse.")
     if not row:
-        return call(target, lambda client: _list(client, organization_id, alert, warehouse, rows, json))
+        listed = partial(_list, organization_id, alert, warehouse, rows, json)
+        return call(target, watched(organization_id, listed) if watch else listed)
     given["variant_id"], given["warehouse_id"] = _ids_of(row)
     if len(given) == 2:
         raise ConfigurationError("To set levels of a row, give --min, --max or --reorder-point.")
@@ -86,7 +92,7 @@ def levels(
 
 
 async def _list(
-    client: InventoryClient, organization_id: str, alert: Alert | None, warehouse: str, rows: int, json: bool
+    organization_id: str, alert: Alert | None, warehouse: str, rows: int, json: bool, client: InventoryClient
 ) -> int:
     page_size = rows + 1 if rows < PAGE_ROWS_MAX else PAGE_ROWS_MAX
     found = client.stock.list_stock_levels(

@@ -10,9 +10,10 @@ from stockkeeper_client.v1 import stock_pb2
 from stockkeeper.command_line.goods_commands import Flag, Reason, Reference
 from stockkeeper.command_line.order_commands import parse_line
 from stockkeeper.command_line.output import Column, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, Watch
 from stockkeeper.command_line.server_call import call, under_request_id
 from stockkeeper.command_line.stock_commands import PAGE_ROWS_MAX
+from stockkeeper.command_line.watched_list import watched
 from stockkeeper.config import ConfigurationError
 
 TRANSFER_COLUMNS = (
@@ -142,6 +143,7 @@ def transfers(
     state: State | None = None,
     warehouse: str = "",
     rows: RowsMax = 100,
+    watch: Watch = False,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
 ) -> int:
@@ -168,7 +170,7 @@ def transfers(
         await print_list(every, TRANSFER_COLUMNS, _cells, rows, as_json=json, if_empty=sentence)
         return 0
 
-    return call(target, run)
+    return call(target, watched(organization_id, run) if watch else run)
 
 
 def _pieces(lines: Sequence[str]) -> list[tuple[str, int]]:

@@ -8,8 +8,9 @@ from stockkeeper_client.v1.stock_pb2 import Reservation
 from actors.bounds import TTL_MINUTES_MAX
 from rpc.messages.rules import NEW_ID_RULE, is_new_id
 from stockkeeper.command_line.output import Column, counted, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target, Watch, whole
 from stockkeeper.command_line.server_call import REPEATABLE, call
+from stockkeeper.command_line.watched_list import watched
 from stockkeeper.config import ConfigurationError
 from stockkeeper.whole_number import whole_number
 
@@ -37,6 +38,7 @@ def reservations(
     created_after: str = "",
     created_before: str = "",
     rows: RowsMax = 100,
+    watch: Watch = False,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
 ) -> int:
@@ -73,7 +75,7 @@ def reservations(
         shown = await print_list(found, RESERVATION_COLUMNS, _reservation_cells, rows, as_json=json, if_empty=sentence)
         return 0 if shown or not order_id else 1  # an order that was named is missed, an empty list is an answer
 
-    return call(target, run)
+    return call(target, watched(organization_id, run) if watch else run)
 
 
 def _reservation_cells(reservation: Reservation) -> tuple[str, ...]:

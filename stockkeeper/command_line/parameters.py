@@ -37,4 +37,10 @@ RequestId = Annotated[
     str, Parameter(help="Names the request, so that repeating the command changes nothing twice; random by default.")
 ]
 RowsMax = Annotated[int, whole(1), Parameter(help="How many rows at most.")]
+Watch = Annotated[
+    bool,
+    Parameter(
+        name="--watch", negative="", help="Show it again whenever something has changed, until it is interrupted."
+    ),
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, one object a line.")]

@@ -8,9 +8,10 @@ from stockkeeper_client.v1.stock_pb2 import Warehouse
 
 from stockkeeper.command_line.goods_commands import Flag, Reason, Reference
 from stockkeeper.command_line.output import Column, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, RowsMax, Target, Watch, whole
 from stockkeeper.command_line.server_call import call, under_request_id
 from stockkeeper.command_line.stock_commands import PAGE_ROWS_MAX
+from stockkeeper.command_line.watched_list import watched
 from stockkeeper.config import ConfigurationError
 
 WAREHOUSE_COLUMNS = (
@@ -28,6 +29,7 @@ def warehouses(
     *,
     active_only: Flag = False,
     rows: RowsMax = 100,
+    watch: Watch = False,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
 ) -> int:
@@ -46,7 +48,7 @@ def warehouses(
         shown = await print_list(found, WAREHOUSE_COLUMNS, _cells, rows, as_json=json, if_empty=sentence)
         return 0 if shown else 1
 
-    return call(target, run)
+    return call(target, watched(organization_id, run) if watch else run)
 
 
 def warehouse(

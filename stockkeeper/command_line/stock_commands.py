@@ -6,8 +6,9 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.inventory_pb2 import StockInfo
 
 from stockkeeper.command_line.output import Column, print_list, show
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target, Watch
 from stockkeeper.command_line.server_call import call
+from stockkeeper.command_line.watched_list import watched
 from stockkeeper.config import ConfigurationError
 
 PAGE_ROWS_MAX = 1_000
@@ -39,6 +40,7 @@ def stock(
     status: Status | None = None,
     alert: Alert | None = None,
     rows: RowsMax = 100,
+    watch: Watch = False,
     json: Json = False,
     target: Target = DEFAULT_TARGET,
 ) -> int:
@@ -59,6 +61,8 @@ def stock(
     alert
         Only rows at or below their minimum (critical), or else at or below their reorder point (warning).
     """
+    if at and watch:
+        raise ConfigurationError("What a row had at a time does not change: --at and --watch do not go together.")
     if at and not (variant_id and warehouse):
         raise ConfigurationError("With --at, a variant and --warehouse name the row.")
 
@@ -82,7 +86,7 @@ def stock(
         shown = await print_list(found, STOCK_COLUMNS, _stock_cells, rows, as_json=json, if_empty=sentence)
         return 0 if shown else 1
 
-    return call(target, run)
+    return call(target, watched(organization_id, run) if watch else run)
 
 
 def _stock_cells(row: StockInfo) -> tuple[str, ...]:

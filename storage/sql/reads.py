@@ -36,6 +36,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.views import ReservationPage
 from storage.reservation_page import cut_page
 from storage.sql.schema import (
@@ -44,6 +45,7 @@ from storage.sql.schema import (
     reservation_archive,
     reservation_item,
     reservation_item_archive,
+    sourcing,
     stock,
     warehouse,
 )
@@ -115,13 +117,13 @@ class KeyList:
     def __repr__(self) -> str:
         return f"<KeyList {self._sqlite}>"
 
-    def execute(self, connection: Connection, keys: Iterable[tuple[str, str]]) -> Iterable[Any]:
+    def execute(self, connection: Connection, keys: Iterable[tuple[str, str]], **more: Any) -> Iterable[Any]:
         wanted = sorted(set(keys))
         assert len(wanted) <= KEYS_MAX, len(wanted)
         if connection.dialect.name == "sqlite":
-            return connection.execute(self._sqlite, {"keys": json.encode(wanted).decode()})
+            return connection.execute(self._sqlite, {"keys": json.encode(wanted).decode(), **more})
         firsts, seconds = [key[0] for key in wanted], [key[1] for key in wanted]
-        return connection.execute(self._postgres, {"firsts": firsts, "seconds": seconds})
+        return connection.execute(self._postgres, {"firsts": firsts, "seconds": seconds, **more})
 
 
 # ---- stock ------------------------------------------------------------------------------------------------------
@@ -134,6 +136,7 @@ WAREHOUSES = select(
     warehouse.c.priority,
     warehouse.c.active,
 ).order_by(warehouse.c.organization_id, warehouse.c.warehouse_id)
+SOURCING = select(sourcing.c.organization_id, sourcing.c.policy).order_by(sourcing.c.organization_id)
 VARIANTS = KeyList(
     lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
         keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
@@ -145,17 +148,18 @@ def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
     return [WarehouseRecord(*row[:-1], bool(row[-1])) for row in connection.execute(WAREHOUSES)]
 
 
+def load_sourcing(connection: Connection) -> Sequence[SourcingRecord]:
+    return [SourcingRecord(*row) for row in connection.execute(SOURCING)]
+
+
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-    records = stock_records(list(VARIANTS.execute(connection, keys)))
-    for record in records:
-        record.check()
-    return records
+    return stock_records(list(VARIANTS.execute(connection, keys)))
 
 
 def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:
     """The records of rows that `SELECT_STOCK` chose, all fetched: row by row would pass Python's lock to and fro.
 
-    They are as they stand: a list shows one that another program has made impossible, and nothing is decided by it.
+    They are as they stand: a list shows one that another program has made impossible, and the core decides by none.
     """
     return [StockRecord(*row) for row in rows]
 
@@ -172,22 +176,28 @@ def with_items(chosen: Select[Any], *order: str, newest_first: bool = False) -> 
         & (reservation_item.c.reservation_id == its.c.reservation_id),
     )
     columns = [its.c[name].desc() if newest_first else its.c[name] for name in order]
-    return select(*its.c, *ITEM_COLUMNS).select_from(joined).order_by(*columns, reservation_item.c.line)
+    found = select(*its.c, reservation_item.c.line, *ITEM_COLUMNS).select_from(joined)
+    return found.order_by(*columns, reservation_item.c.line) if columns else found
 
 
-ORDERS = KeyList(
-    lambda keys, organization_id, order_id: with_items(
-        SELECT_RESERVATIONS.select_from(
-            keys.join(
-                reservation,
-                (reservation.c.organization_id == organization_id) & (reservation.c.order_id == order_id),
-            )
-        ),
-        "organization_id",
-        "order_id",
-        "lsn",
-    )
-)
+def up_to_lines(chosen: Select[Any], lines_max: Any, *order: str, newest_first: bool = False) -> Select[Any]:
+    """The first of these reservations, in this order, up to the one with which they have more than `lines_max` lines.
+
+    Lines are numbered, so the last one's number says how many there are, without a look at the others.
+    """
+    of_it = reservation_item.c.organization_id == reservation.c.organization_id
+    of_it &= reservation_item.c.reservation_id == reservation.c.reservation_id
+    last = select(func.max(reservation_item.c.line)).where(of_it).correlate(reservation).scalar_subquery()
+    sized = chosen.add_columns((func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
+    columns = [sized.c[name].desc() if newest_first else sized.c[name] for name in order]
+    before = func.sum(sized.c.lines).over(order_by=columns) - sized.c.lines
+    place = func.row_number().over(order_by=columns)
+    counted = select(*sized.c, before.label("lines_before"), place.label("place")).subquery("counted")
+    found = [counted.c[column.name] for column in SELECT_RESERVATIONS.selected_columns]
+    # The first is there in any case, and the one behind it says that there are more.
+    return select(*found).where((counted.c.lines_before <= lines_max) | (counted.c.place <= 2))
+
+
 ORDER_OF_RESERVATION = select(reservation.c.order_id).where(
     reservation.c.organization_id == bindparam("organization_id"),
     reservation.c.reservation_id == bindparam("reservation_id"),
@@ -227,10 +237,6 @@ def load_reservation(connection: Connection, organization_id: str, reservation_i
     return next(reservations_of(connection.execute(RESERVATION, parameters)), None)
 
 
-def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-    return list(reservations_of(ORDERS.execute(connection, keys)))
-
-
 def find_reservation(connection: Connection, organization_id: str, reservation_id: str) -> OrderKey | None:
     parameters = {"organization_id": organization_id, "reservation_id": reservation_id}
     order_id = connection.execute(ORDER_OF_RESERVATION, parameters).scalar()
@@ -253,26 +259,9 @@ def list_reservations(connection: Connection, query: ListReservations) -> Reserv
     if query.before:
         chosen = chosen.where(reservation.c.reservation_id < query.before)
     chosen = chosen.order_by(reservation.c.reservation_id.desc()).limit(query.limit + 1)
-    page = with_items(up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
+    cut = up_to_lines(chosen, query.lines_max, "reservation_id", newest_first=True)
+    page = with_items(cut, "reservation_id", newest_first=True)
     return cut_page(reservations_of(connection.execute(page)), query)
-
-
-def up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
-    """The first of these reservations, newest first, up to the one with which they have more than `lines_max` lines.
-
-    Lines are numbered, so the last one's number says how many there are, without a look at the others.
-    """
-    of_it = reservation_item.c.organization_id == reservation.c.organization_id
-    of_it &= reservation_item.c.reservation_id == reservation.c.reservation_id
-    last = select(func.max(reservation_item.c.line)).where(of_it).correlate(reservation).scalar_subquery()
-    sized = chosen.add_columns((func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
-    newest_first = sized.c.reservation_id.desc()
-    before = func.sum(sized.c.lines).over(order_by=newest_first) - sized.c.lines
-    place = func.row_number().over(order_by=newest_first)
-    counted = select(*sized.c, before.label("lines_before"), place.label("place")).subquery("counted")
-    columns = [counted.c[column.name] for column in SELECT_RESERVATIONS.selected_columns]
-    # The first is on the page in any case, and the one behind it says that there are more.
-    return select(*columns).where((counted.c.lines_before <= lines_max) | (counted.c.place <= 2))
 
 
 def reservations_of(rows: Iterable[Any]) -> Iterator[ReservationRecord]:

@@ -28,7 +28,8 @@ def list_sifted(connection: Connection, query: ListReservations) -> ReservationP
     if not count:
         return ReservationPage((), "")
     chosen = _chosen(query, last).limit(query.limit + 1)
-    page = with_items(up_to_lines(chosen, query.lines_max), "reservation_id", newest_first=True)
+    cut = up_to_lines(chosen, query.lines_max, "reservation_id", newest_first=True)
+    page = with_items(cut, "reservation_id", newest_first=True)
     looked_to = last if count == query.looked_max else ""
     return cut_page(reservations_of(connection.execute(page)), query, looked_to)
 

@@ -1,11 +1,11 @@
 """The Store port on a SQL database. What depends on the database is its backend's; errors become the port's here."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic.util import CommandError
 from anyio import CancelScope
@@ -27,10 +27,11 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
-from storage.sql import feed_reads, history_reads, reads, stock_reads, transfer_reads
+from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
@@ -164,11 +165,14 @@ class SqlStore:
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         return await self._read(reads.load_warehouses)
 
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        return await self._read(reads.load_sourcing)
+
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         return await self._read(partial(reads.load_variants, keys=keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-        return await self._read(partial(reads.load_orders, keys=keys))
+        return await self._read_in_steps(order_reads.orders_in_steps(keys))
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         return await self._read(
@@ -218,13 +222,7 @@ class SqlStore:
         return await self._read(partial(history_reads.list_movements, query=query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        steps, found = history_reads.stock_at_steps(query), None
-        try:
-            while True:
-                found = await self._read(steps.send(found))
-        except StopIteration as end:
-            answer: StockAt = end.value
-            return answer
+        return await self._read_in_steps(history_reads.stock_at_steps(query))
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
@@ -266,6 +264,15 @@ class SqlStore:
         self._reads += 1
         with self._translated("cannot read"):
             return await self._backend.read(function)
+
+    async def _read_in_steps(self, steps: Generator[Callable[[Connection], Any], Any, T]) -> T:
+        found = None
+        try:
+            while True:
+                found = await self._read(steps.send(found))
+        except StopIteration as end:
+            answer: T = end.value
+            return answer
 
     def _check_open(self) -> None:
         if self._epoch == 0:

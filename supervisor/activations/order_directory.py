@@ -6,12 +6,12 @@ Callers name reservations, actors are orders: so that two calls for one reservat
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from actors.actor import Actor, Dispatcher
-from actors.commands import OrderCommand
 from actors.order_actor import OrderActor
 from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply
+from actors.standing_by import OrderMessage
 from actors.turn import Doing, Turn
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.directory import LOOKS_AN_ADDITION, Directory, DirectoryStatistics
@@ -89,7 +89,7 @@ class OrderDirectory:
         for load in loads:
             await load.wait()
 
-    def ask(self, key: OrderKey, command: OrderCommand, reply: Reply[Fact]) -> None:
+    def ask(self, key: OrderKey, command: OrderMessage, reply: Reply[Fact]) -> None:
         """Post a command to the order's mailbox.
 
         Raises:
@@ -144,7 +144,7 @@ class OrderDirectory:
             actor.loaded(reservations or ())
         self._loading.pop(key).set(reservations or [])
 
-    def _drop_crashed(self, actor: Actor[OrderCommand, Fact], error: Exception) -> None:
+    def _drop_crashed(self, actor: Actor[OrderMessage, Fact], error: Exception) -> None:
         assert isinstance(actor, OrderActor)
         self._directory.remove(actor.key, actor)
         self.loader.note_crash()

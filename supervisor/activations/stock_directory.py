@@ -1,22 +1,27 @@
 """Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
 
 from actors.actor import Actor, Dispatcher
-from actors.closed_warehouses import NONE_CLOSED, Closed
 from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.row_changes import Levels, Prepare
+from actors.sourcing import USUAL, Sourcing
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
-from actors.unavailable import restarting
+from actors.unavailable import restarting, row_damaged
 from actors.variant_stock import LoadListener, Pinned, VariantStock
 from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
 from supervisor.activations.warehouse_registry import WarehouseRegistry
+
+DAMAGED_TOLD_MAX = 1_000
+
+log = logging.getLogger(__name__)
 
 
 class StockDirectory:
@@ -54,6 +59,7 @@ class StockDirectory:
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
         self._on_crash = self._drop_crashed
         self._grew_beyond_bound = Event()
+        self._damaged: set[VariantKey] = set()  # of which the log was told
         self.warehouses = WarehouseRegistry()
 
     def __repr__(self) -> str:
@@ -109,6 +115,12 @@ class StockDirectory:
             row = variant.rows[warehouse_id] = self._actor(record)
         return row
 
+    def note(self, transaction: Transaction) -> None:
+        """It was decided what becomes of warehouses, though that may not be durable yet."""
+        self.warehouses.note(transaction.warehouses)
+        if transaction.sourcing is not None:
+            self.warehouses.note_policy(transaction.sourcing)
+
     def publish(self, transactions: Sequence[Transaction]) -> None:
         """These transactions are durable: readers may see them."""
         for transaction in transactions:
@@ -122,10 +134,12 @@ class StockDirectory:
                         variant.drop_unmade_rows()
             if transaction.warehouses:
                 self.warehouses.publish(transaction.warehouses)
+            if transaction.sourcing is not None:
+                self.warehouses.publish_policy(transaction.sourcing)
 
-    def closed(self, organization_id: str) -> Closed:
-        """The organization's warehouses that are not active, as it was decided; another set after each change."""
-        return self.warehouses.closed.get(organization_id, NONE_CLOSED)
+    def sourcing(self, organization_id: str) -> Sourcing:
+        """How the organization's baskets are planned, as it was decided; another object after each change."""
+        return self.warehouses.sourcing.get(organization_id, USUAL)
 
     def knows(self, organization_id: str, warehouse_id: str) -> bool:
         """Whether there is such a warehouse, as it was decided."""
@@ -179,14 +193,26 @@ class StockDirectory:
     def _fill(self, key: VariantKey, records: list[StockRecord] | None) -> None:
         variant = self._directory.get(key)
         assert variant is not None, "an activation that is not loaded is not quiet, so it stays"
-        for record in records or ():
-            variant.rows[record.warehouse_id] = self._actor(record)
-        variant.loaded.set(None)
+        if damaged := [record for record in records or () if not record.is_sound]:
+            self._directory.remove(key, variant)  # the next call reads it again: it may have been mended
+            self._tell_of(damaged[0])
+            variant.loaded.fail(row_damaged(*damaged[0].key))
+        else:
+            self._damaged.discard(key)
+            for record in records or ():
+                variant.rows[record.warehouse_id] = self._actor(record)
+            variant.loaded.set(None)
         waits, variant.waits = variant.waits, []
         for wait in waits:
             wait.missing -= 1
             if not wait.missing:
                 wait.listener()
+
+    def _tell_of(self, damaged: StockRecord) -> None:
+        """Tell the log once of each: callers may ask for it again and again."""
+        if damaged.key.variant not in self._damaged and len(self._damaged) < DAMAGED_TOLD_MAX:
+            self._damaged.add(damaged.key.variant)
+            log.error("stock_row_damaged", extra={"row": str(damaged)})
 
     def _actor(self, record: StockRecord) -> StockActor:
         # The same callback for all: one that knew the variant would be in a cycle with it, and what is passivated

@@ -20,7 +20,7 @@ from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
-from actors.unavailable import Unavailable
+from actors.unavailable import ROW_DAMAGED, Unavailable
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
@@ -161,8 +161,9 @@ class Expiry:
         self._under_way.pop(order, None)
         try:
             fact = reply.result()
-        except Unavailable:
-            self._failed[order] = 0  # likewise
+        except Unavailable as error:
+            is_damaged = error.reason == ROW_DAMAGED
+            self._failed[order] = self._clock.now_ms() + error.retry_after_ms if is_damaged else 0
         except ActorCrashed:
             self._failed[order] = self._clock.now_ms() + RETRY_MS
         else:

@@ -18,15 +18,16 @@ optimistic versions with retries (on hot rows most attempts would be wasted); wo
 deadlocks (the order of keys needs neither).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import merge
 from itertools import count
 
 from msgspec import UNSET
 
-from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
+from actors.records import Delta, From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
+from actors.sourcing import SourcingRecord
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
@@ -87,6 +88,26 @@ class Coordinator:
                     yield OTHERS_FIRST
         return prepared
 
+    def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:
+        """Divide what was prepared among several transactions. They must be decided in the same step, in this order.
+
+        Raises:
+            Unavailable: a row's activation is gone; all holds are gone and nothing was decided.
+        """
+        if any(row.is_retired for row in prepared.rows):
+            prepared.abort()
+            raise restarting()
+        # After this point all of them must be decided.
+        transaction_ids = [next(self._transaction_ids) for _ in parts]
+        for row in prepared.rows:
+            shares = {
+                transaction_id: part[row]
+                for transaction_id, part in zip(transaction_ids, parts, strict=True)
+                if row in part
+            }
+            row.state.share(prepared.transaction_id, shares)
+        return [Prepared(one, list(part)) for one, part in zip(transaction_ids, parts, strict=True)]
+
     def decide(
         self,
         prepared: Prepared,
@@ -97,12 +118,17 @@ class Coordinator:
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
         transfer: TransferRecord | None = None,
+        sourcing: SourcingRecord | None = None,
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,
+        joins_next: bool = False,
         warehouses_before: tuple[WarehouseRecord, ...] = (),
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
+
+        Args:
+            joins_next: the next transaction is decided in the same step, and durable with this one or not at all.
 
         Raises:
             Unavailable: a row's activation is gone; all holds are gone and nothing was decided.
@@ -125,9 +151,12 @@ class Coordinator:
                 reason,
                 origin or None,
                 transfer,
+                sourcing,
                 warehouses_before,
             )
             self._journal.append(transaction)
+            if joins_next:
+                self._journal.join_next()
             self._on_decided(transaction)
         except Exception as error:
             self._on_broken(error)

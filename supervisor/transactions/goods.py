@@ -9,15 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from actors.basket import existing_rows, plan, with_hint
-from actors.closed_warehouses import Closed
 from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
 from actors.order_services import Hints
 from actors.outcomes import (
+    AdjustmentsRefused,
     Fact,
     InsufficientStock,
-    MovedRow,
     Refusal,
     Refused,
     StockAdjusted,
@@ -27,6 +26,8 @@ from actors.outcomes import (
 )
 from actors.records import TransactionKind
 from actors.reply import Reply
+from actors.row_changes import Change
+from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -35,6 +36,9 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.journal import Journal
+from supervisor.transactions.losses import Losses, ReadReservations
+from supervisor.transactions.moved_rows import moved_rows
+from supervisor.transactions.standing_orders import AskOrder
 
 KIND_OF: dict[type[GoodsCommand], TransactionKind] = {
     Receive: "receive",
@@ -50,16 +54,25 @@ class Goods:
     Args:
         clock, coordinator, journal, stock: where all transactions are made.
         hints: say when goods that are short may come back.
+        read_reservations, ask_order: find and ask those that lose their goods.
     """
 
     def __init__(
-        self, clock: ServiceClock, coordinator: Coordinator, journal: Journal, stock: StockDirectory, hints: Hints
+        self,
+        clock: ServiceClock,
+        coordinator: Coordinator,
+        journal: Journal,
+        stock: StockDirectory,
+        hints: Hints,
+        read_reservations: ReadReservations,
+        ask_order: AskOrder,
     ) -> None:
         self._clock = clock
         self._coordinator = coordinator
         self._journal = journal
         self._stock = stock
         self._hints = hints
+        self._losses = Losses(clock, coordinator, journal, stock, hints, read_reservations, ask_order)
 
     def __repr__(self) -> str:
         return f"<Goods {self._journal!r}>"
@@ -84,25 +97,41 @@ class Goods:
 
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
-            closed = self._stock.closed(command.organization_id)
+            sourcing = self._stock.sourcing(command.organization_id)
             try:
-                rows = yield from self._rows(command, variants, closed)
+                rows = yield from self._rows(command, variants, sourcing)
             except Refused:
-                if self._stock.closed(command.organization_id) is closed:
+                if self._stock.sourcing(command.organization_id) is sourcing:
                     raise
-                continue  # a warehouse was closed or opened while the plan waited
-            changes = changes_of(command, rows)
+                continue  # a warehouse or the policy was changed while the plan waited
+            try:
+                changes = changes_of(command, rows)
+            except Refused as refused:
+                fact = yield from self._lost(command, rows, refused)
+                if fact is None:
+                    continue
+                return fact
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue
             with prepared:
-                is_open = self._stock.closed(command.organization_id) is closed
-                if is_open and changes_of(command, rows) == changes:
+                is_open = self._stock.sourcing(command.organization_id) is sourcing
+                if is_open and _says_the_same(command, rows, changes):
                     return self._decided(command, prepared, rows)
             prepared.abort()
 
+    def _lost(self, command: GoodsCommand, rows: Sequence[StockActor], refused: Refused) -> Turn[Fact | None]:
+        """The answer where adjustments are not of the rows as they stand. None: look at them again.
+
+        Raises:
+            Refused: it is refused.
+        """
+        if not isinstance(command, Adjust) or not isinstance(refused.refusal, AdjustmentsRefused):
+            raise refused
+        return (yield from self._losses.book(command, rows, refused.refusal))
+
     def _rows(
-        self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed
+        self, command: GoodsCommand, variants: Mapping[str, VariantStock], sourcing: Sourcing
     ) -> Turn[list[StockActor]]:
         """The row of each line.
 
@@ -110,14 +139,16 @@ class Goods:
             Refused: the planner has no row for a line.
         """
         if isinstance(command, Deduct):
-            return (yield from self._planned(command, variants, closed))
+            return (yield from self._planned(command, variants, sourcing))
         if isinstance(command, Adjust):
             return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
-    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
+    def _planned(
+        self, command: Deduct, variants: Mapping[str, VariantStock], sourcing: Sourcing
+    ) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan(command.lines, variants, closed))
+            return (yield from plan(command.lines, variants, sourcing))
         except Refused as refused:
             if not isinstance(refused.refusal, InsufficientStock):
                 raise
@@ -141,15 +172,7 @@ class Goods:
         return fact
 
     def _fact(self, command: GoodsCommand, prepared: Prepared, rows: Sequence[StockActor]) -> Fact:
-        changes = [row.state.foreseen(prepared.transaction_id) for row in dict.fromkeys(rows)]
-        moved = tuple(
-            [
-                MovedRow(
-                    change.after, self._stock.warehouses.decided_name_of(change.after.key), not change.before.exists
-                )
-                for change in changes
-            ]
-        )
+        moved = moved_rows(rows, prepared.transaction_id, self._stock.warehouses)
         begins = any(row.is_new for row in moved) and not self._stock.warehouses.have([command.organization_id])
         match command:
             case Receive():
@@ -172,3 +195,11 @@ class Goods:
         request = remember(command, refusal)
         self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
         return self._journal.answered(error=Refused(refusal))
+
+
+def _says_the_same(command: GoodsCommand, rows: Sequence[StockActor], changes: list[tuple[StockActor, Change]]) -> bool:
+    """Whether the rows, as they stand now, change as it was planned. What they refuse now is looked at anew."""
+    try:
+        return changes_of(command, rows) == changes
+    except Refused:
+        return False

@@ -102,6 +102,7 @@ class Journal:
         self.last_lsn = ownership.last_lsn
         self.durable_lsn = ownership.last_lsn
         self._entries: deque[Transaction] = deque()
+        self._joined: set[int] = set()  # LSNs of entries that are in one batch with the next
         self._answers: deque[_Answer] = deque()
         self._durable_waiters: dict[anyio.Event, int] = {}
         self._has_entries = anyio.Event()
@@ -138,6 +139,15 @@ class Journal:
         entries.append(transaction)
         if len(entries) == self._wakes_at:
             self._has_entries.set()
+
+    def join_next(self) -> None:
+        """What is appended next is written in one batch with the last entry: the database has both or neither.
+
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        >>> journal.join_next()
+        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+        """
+        self._joined.add(self.last_lsn)
 
     def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
         """Answer with a value or an error as soon as everything appended so far is durable.
@@ -240,6 +250,10 @@ class Journal:
     async def _write_batch(self) -> None:
         entries = self._entries
         batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
+        while self._joined and batch[-1].lsn in self._joined:
+            batch.append(entries.popleft())
+        if self._joined:
+            self._joined = {lsn for lsn in self._joined if lsn > batch[-1].lsn}
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
         self._batches += 1

@@ -40,11 +40,11 @@ async def test_announcing_deducting_and_deleting_send_what_they_are_given(
         "warehouse_id": "wh_1",
         "count": {"counted_total": 3, "expected_total": 4},
     }
-    await stock.adjust_stock("org_1", [found], **ledger)
+    await stock.adjust_stock("org_1", [found], release_uncovered=True, **ledger)
     count = stock_pb2.Count(counted_total=3, expected_total=4)
     adjusted = stock_pb2.Adjustment(variant_id="mug", warehouse_id="wh_1", count=count)
     assert service.calls.pop().request == stock_pb2.AdjustStockRequest(
-        organization_id="org_1", adjustments=[adjusted], **ledger
+        organization_id="org_1", adjustments=[adjusted], release_uncovered=True, **ledger
     )
     announced, deducted = [call.request for call in service.calls]
     line = stock_pb2.GoodsLine(variant_id="mug", warehouse_id="wh_1", quantity=5)

@@ -11,6 +11,7 @@ from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
+from actors.unavailable import RETRY_RESTART_MS, row_damaged
 from storage.store import Due, MovedOut, StorageError
 from supervisor.background.expiry import BATCH_ORDERS_MAX, RETRY_MS, Expiry
 from supervisor.background.housekeeping import REST_MAX_S, REST_MIN_S, RETRY_S, Housekeeping
@@ -51,7 +52,12 @@ async def test_housekeeping_rests_after_a_failure() -> None:
     assert await Housekeeping(clock, move_out, lambda actor, error: None, 1, IDLE_S)._step() == RETRY_S
 
 
-async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_before() -> None:
+@pytest.mark.parametrize(
+    ("error", "rest_ms"), [(ActorCrashed(), RETRY_MS), (row_damaged("shop", "mug", "w1"), RETRY_RESTART_MS)]
+)
+async def test_an_order_that_met_a_bug_or_damage_is_asked_again_after_a_rest_and_not_before(
+    error: Exception, rest_ms: int
+) -> None:
     time, order = FakeTime(), OrderKey("shop", "order-1")
     asked_at_s: list[float] = []
     looks = 0
@@ -66,7 +72,7 @@ async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_befor
 
     def ask(key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
         asked_at_s.append(time.now_s)
-        reply.fail(ActorCrashed())
+        reply.fail(error)
 
     async def bring(keys: Sequence[OrderKey]) -> None:
         pass
@@ -75,12 +81,12 @@ async def test_an_order_that_met_a_bug_is_asked_again_after_a_rest_and_not_befor
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(expiry.run)
         with anyio.fail_after(30):
-            for now_s in (0.0, (RETRY_MS - 1) / 1_000, RETRY_MS / 1_000):
+            for now_s in (0.0, (rest_ms - 1) / 1_000, rest_ms / 1_000):
                 time.now_s, seen = now_s, looks
                 while looks < seen + 3:  # noqa: ASYNC110 - it looks every tenth of a second
                     await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
-    assert asked_at_s == [0.0, RETRY_MS / 1_000]
+    assert asked_at_s == [0.0, rest_ms / 1_000]
 
 
 async def test_no_more_than_two_batches_of_expiries_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:

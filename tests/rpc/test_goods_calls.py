@@ -1,12 +1,14 @@
 """The calls that move goods, over a real socket before a fake inventory, also behind a link."""
 
 import pytest
+from msgspec.structs import replace
 from stockkeeper_client.v1 import stock_pb2
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 
 from actors.commands import Adjust, Adjustment, Announce, Deduct, Delete, DeliveryLine, Line, Receive
 from actors.outcomes import MovedRow, StockAdjusted, StockAnnounced, StockDeducted, StockDeleted, StockReceived
 from actors.records import StockRecord
+from actors.shortfall import Uncovered
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.test_services import ORG
 from tests.rpc.test_services import server as server
@@ -52,4 +54,14 @@ async def test_adjust(stock: StockServiceStub, fake: FakeInventory) -> None:
     request = stock_pb2.AdjustStockRequest(**ORG, request_id="req_1", adjustments=[line], reason="stocktake")
     answer = await stock.AdjustStock(request)
     assert (answer.message, answer.rows[0].available_quantity) == ("Stock adjusted", 12)
-    assert fake.asked == [Adjust("org_123", (Adjustment("mug", "w1", "count", 3),), "req_1", "stocktake")]
+    counted = Adjust("org_123", (Adjustment("mug", "w1", "count", 3),), "req_1", "stocktake")
+    assert fake.asked == [counted]
+    lacks = Uncovered("res_1", "order_7", "mug", "w1", 2)
+    fake.outcome = StockAdjusted((A_ROW,), ("res_1",), (lacks, Uncovered("res_1", "order_7", "pot", "w1", 1)))
+    request.release_uncovered = True
+    answer = await stock.AdjustStock(request)
+    assert (answer.message, list(answer.released)) == ("Stock adjusted; 1 reservation was released", ["res_1"])
+    assert answer.shortfall[0] == stock_pb2.Shortfall(
+        reservation_id="res_1", order_id="order_7", variant_id="mug", warehouse_id="w1", pieces=2
+    )
+    assert fake.asked[1:] == [replace(counted, release_uncovered=True)]

@@ -41,7 +41,7 @@ METHODS = {
             "FulfillReservation",
         ),
         *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
-        *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+        *("UpsertWarehouse", "ListWarehouses", "SetStockLevels", "SetSourcingPolicy", "GetSourcingPolicy"),
         "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),

@@ -307,6 +307,10 @@ def test_adjust() -> None:
         "purchase",
         "po_7",
     )
+    lost = stock_pb2.AdjustStockRequest(**CHANGE, adjustments=lines[1:2], release_uncovered=True)
+    assert validation.adjust(lost) == Adjust(
+        *("org_123", (Adjustment("a", "w", "mark_damaged", 1),), "req_1", "purchase", "po_7"), release_uncovered=True
+    )
     wrong = stock_pb2.Count(counted_total=-1, expected_total=-1)
     bad = [
         stock_pb2.Adjustment(**ROW),

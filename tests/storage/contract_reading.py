@@ -164,6 +164,22 @@ class ReadingContract(StoreContract):
         found = await store.load_orders([OrderKey(ORGANIZATION, "order")])
         assert [r.reservation_id for r in found] == ["z", "m", "a", "b"]
 
+    async def test_long_histories_load_whole_among_short_ones(self, store: Store, scribe: Scribe) -> None:
+        basket = [(f"v{n:03}", "w", 1) for n in range(700)]
+        await store.write([scribe.counted([(variant, "w", 1_000) for variant, *_ in basket])])
+        for number in range(5):
+            await store.write([scribe.reserve("long", basket, reservation_id=f"r{9 - number}")])
+        await store.write([scribe.reserve(name, basket[:2]) for name in ("a", "z")])
+        long, *short = [OrderKey(ORGANIZATION, name) for name in ("long", "a", "z")]
+        found = await store.load_orders([long, *short])
+        assert [(one.order, one.reservation_id) for one in found if one.order == long] == [
+            (long, f"r{9 - number}") for number in range(5)
+        ]
+        assert sorted(found, key=lambda one: one.reservation_id) == sorted(
+            scribe.reservations.values(), key=lambda one: one.reservation_id
+        )
+        assert [one.order for one in found] == [short[0], *[long] * 5, short[1]]
+
     async def test_five_hundred_keys_load_in_one_call(self, store: Store, scribe: Scribe) -> None:
         await store.write([scribe.counted([(f"v{n:03}", "w", 1 + n) for n in range(600)])])
         await store.write([scribe.reserve(f"order{n:03}", [(f"v{n:03}", "w", 1)]) for n in range(600)])

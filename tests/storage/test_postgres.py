@@ -13,7 +13,7 @@ from msgspec.structs import astuple, replace
 from sqlalchemy import Connection, event
 
 from actors.records import OrderKey, VariantKey
-from storage.sql import reads
+from storage.sql import order_reads, reads
 from storage.sql.batch_postgres import FENCE_PARAMETERS, PART_COLUMNS, compose
 from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
@@ -364,7 +364,7 @@ class TestSchema:
             lines: list[str] = []
             event.listen(connection, "before_cursor_execute", explain)
             reads.load_variants(connection, [VariantKey("o", "1")])
-            reads.load_orders(connection, [OrderKey("o", "1")])
+            order_reads.load_orders(connection, [OrderKey("o", "1")])
             event.remove(connection, "before_cursor_execute", explain)
             return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """The command line against a real server: what it prints, and how it exits."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -201,7 +202,7 @@ async def test_goods_come_in_in_several_lines_and_leave_over_the_counter(tmp_pat
             "2 mug left w1.",
             "1 pot left w2.",
             "3 mug are available in w1, 6 in all.",
-            "1 pot are available in w2, 1 in all.",
+            "1 pot is available in w2, 1 in all.",
         ]
         assert await run_cli(*sold) == first
         status, out, err = await run_cli("deduct", "shop", "mug:1", "pot:2", *target)
@@ -227,6 +228,34 @@ async def test_a_row_is_set_right(tmp_path: Path) -> None:
         )
         counted = await run_cli("adjust", "shop", "mug@w1", "count", "9", "--expected-total", "8", *target)
         assert counted[1].startswith("6 mug are available in w1, 9 in all.")
+        repaired = await run_cli("adjust", "shop", "mug@w1", "repair", "2", *target)
+        assert repaired[1] == "8 mug are available in w1, 9 in all.\n1 is damaged.\n"
+
+
+async def test_a_loss_below_what_is_reserved_is_refused_or_releases(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "shop", "mug:5@w1", *target)
+        for order in ("o-1", "o-2"):
+            assert (await run_cli("reserve", "shop", order, "mug:2", *target))[0] == 0
+        lost = ("adjust", "shop", "mug@w1", "delta", "-2", *target)
+        status, out, err = await run_cli(*lost)
+        assert (status, out) == (1, "")
+        assert err.splitlines()[0].endswith("; not covered any more: 1 active reservation")
+        assert "1 mug@w1 of order o-2, active" in err
+        listed = [
+            json.loads(line) for line in (await run_cli("reservations", "shop", "--json", *target))[1].splitlines()
+        ]
+        newest = next(one["reservation_id"] for one in listed if one["order_id"] == "o-2")
+        released = await run_cli(*lost, "--release-uncovered", "--request-id", "loss-1")
+        assert released == (
+            0,
+            f"1 mug is available in w1, 3 in all.\nReservation {newest} of order o-2 is released: 1 mug is gone.\n",
+            "",
+        )
+        assert await run_cli(*lost, "--release-uncovered", "--request-id", "loss-1") == released
+        movements = (await run_cli("movements", "shop", "mug", *target))[1]
+        assert "stock_lost" in movements
 
 
 async def test_a_row_that_a_typing_error_made_is_taken_back(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from stockkeeper_client.sync.feed import each
 from stockkeeper_client.sync.ledger import LedgerCalls
 from stockkeeper_client.sync.levels import LevelCalls
 from stockkeeper_client.sync.reservation_calls import ReservationCalls
+from stockkeeper_client.sync.sourcing_calls import SourcingCalls
 from stockkeeper_client.sync.transfers import TransferCalls
 from stockkeeper_client.sync.warehouses import WarehouseCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -30,7 +31,9 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls):
+class StockClient(
+    ReservationCalls, WarehouseCalls, SourcingCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls
+):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes
@@ -134,6 +137,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         organization_id: str,
         adjustments: Iterable[AdjustedRow | pb.Adjustment],
         *,
+        release_uncovered: bool = False,
         reason: str = "",
         reference: str = "",
         request_id: str | None = None,
@@ -142,7 +146,9 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
         """Sets rows right that are not as the service has them, all or none; each row once.
 
         An adjustment is an AdjustedRow, a mapping with the row's ids and one of its changes. A `count` with
-        `expected_total` is refused with COUNT_IS_STALE where the row has another total by now.
+        `expected_total` is refused with COUNT_IS_STALE where the row has another total by now. With `release_uncovered`
+        pieces may be gone that active reservations hold: the newest of them are released, and `shortfall` says which.
+        Without it that is refused, and the error's details name them.
 
         >>> fallen = {"variant_id": "mug", "warehouse_id": "madrid", "mark_damaged": 3}
         >>> client.stock.adjust_stock("shop", [fallen], reason="it fell").rows[0].available_quantity
@@ -154,6 +160,7 @@ class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, E
             adjustments=to_messages(pb.Adjustment, adjustments, "adjustments", REQUIRED_OF_ROW),
             reason=reason,
             reference=reference,
+            release_uncovered=release_uncovered,
         )
         return self._connection.call(self.stub.AdjustStock, request, timeout_s=timeout_s)
 

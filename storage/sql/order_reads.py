@@ -1,0 +1,92 @@
+"""The histories of orders, in steps where they are long.
+
+An order may have 300 reservations of 1,000 lines. Read whole, that takes seconds, in which nothing else is read or
+written where SQLite has one connection. What is loaded is not in memory, so nothing is decided about it between the
+steps.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, FromClause, Select, bindparam
+
+from actors.records import OrderKey, ReservationRecord
+from storage.sql.reads import SELECT_RESERVATIONS, KeyList, reservations_of, up_to_lines, with_items
+from storage.sql.schema import reservation
+
+LINES_A_STEP = 2_000  # 10 ms or so
+RESERVATIONS_A_STEP = 2_000
+
+Steps: TypeAlias = Generator[Callable[[Connection], Any], Any, list[ReservationRecord]]
+"""Each thing that is yielded is to be called with a connection, and its value sent back."""
+
+
+def _of_orders(keys: FromClause, organization_id: Any, order_id: Any) -> Select[Any]:
+    of_it = (reservation.c.organization_id == organization_id) & (reservation.c.order_id == order_id)
+    return SELECT_RESERVATIONS.select_from(keys.join(reservation, of_it))
+
+
+def _first_of_order(keys: FromClause, organization_id: Any, order_id: Any) -> Select[Any]:
+    chosen = _of_orders(keys, organization_id, order_id).where(reservation.c.lsn > bindparam("after_lsn"))
+    chosen = chosen.order_by(reservation.c.lsn).limit(RESERVATIONS_A_STEP)
+    return with_items(up_to_lines(chosen, LINES_A_STEP, "lsn"), "lsn")
+
+
+# The reservations of orders, if they are few. Without an order: the databases would sort all before they count.
+ORDERS = KeyList(lambda *keys: with_items(_of_orders(*keys)).limit(LINES_A_STEP + 1))
+FIRST_OF_ORDER = KeyList(_first_of_order)  # behind a place, in their order
+IN_ORDER = itemgetter(1, 2, 9, 10)  # the order, the LSN and the line
+
+
+def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> list[ReservationRecord]:
+    """All that these orders ever had, oldest first within an order."""
+    steps, found = orders_in_steps(keys), None
+    try:
+        while True:
+            found = steps.send(found)(connection)
+    except StopIteration as end:
+        reservations: list[ReservationRecord] = end.value
+        return reservations
+
+
+def orders_in_steps(keys: Sequence[OrderKey]) -> Steps:
+    """The same, so that others use the database between the steps."""
+    parts, reservations = [sorted(set(keys))], list[ReservationRecord]()
+    while parts:
+        part = parts.pop()
+        found = yield partial(_few_of_orders, keys=part)
+        if found is not None:
+            reservations += found
+        elif len(part) > 1:
+            half = len(part) // 2
+            parts += (part[half:], part[:half])
+        else:
+            reservations += yield from _order_in_steps(part[0])
+    return reservations
+
+
+def _order_in_steps(key: OrderKey) -> Steps:
+    reservations: list[ReservationRecord] = []
+    after_lsn, may_be_more = -1, True
+    while may_be_more:
+        found, after_lsn, may_be_more = yield partial(_step_of_order, key=key, after_lsn=after_lsn)
+        reservations += found
+    return reservations
+
+
+def _few_of_orders(connection: Connection, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord] | None:
+    """All reservations of these orders; None if they are too many for a step."""
+    rows = list(ORDERS.execute(connection, keys))
+    return None if len(rows) > LINES_A_STEP else list(reservations_of(sorted(rows, key=IN_ORDER)))
+
+
+def _step_of_order(
+    connection: Connection, key: OrderKey, after_lsn: int
+) -> tuple[Sequence[ReservationRecord], int, bool]:
+    """The order's first reservations behind an LSN, the last one's LSN, and whether there may be more."""
+    rows = list(FIRST_OF_ORDER.execute(connection, [key], after_lsn=after_lsn))
+    reservations = list(reservations_of(rows))
+    may_be_more = len(rows) > LINES_A_STEP or len(reservations) == RESERVATIONS_A_STEP
+    return reservations, rows[-1].lsn if may_be_more else 0, may_be_more
