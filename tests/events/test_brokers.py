@@ -9,7 +9,7 @@ import pytest
 from events.broker_port import Broker, BrokerLost
 from events.brokers import BrokerOptions, broker_for, default_format
 from events.envelope import Outgoing
-from tests.events.heard import Heard, bind_rabbit, hear
+from tests.events.heard import Heard, bind_rabbit, hear, until_heard
 from tests.events.real_brokers import HOW_TO_GET_RABBIT, RABBIT, BrokerProcess, running_broker
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ async def test_what_is_published_is_confirmed_kept_and_in_order(real: tuple[str,
     server.kill()
     server.start()  # with what it had
     heard = Heard()
-    await hear(kind, server.url, heard)
+    await until_heard(kind, server.url, heard, 700)
     assert list(heard.events) == [f"id-{number}" for number in range(700)]
 
 
