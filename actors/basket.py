@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.bounds import ALTERNATIVES_MAX
-from actors.closed_warehouses import Closed, free_elsewhere, known_elsewhere, refuse_closed
+from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Adjustment, Line
 from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.records import Delta, ReservationItem, ReservationRecord, StockKey
 from actors.row_changes import Change
+from actors.sourcing import Closed, Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.variant_stock import VariantStock
@@ -18,31 +19,31 @@ FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
 
 
-def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
+def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: Sourcing) -> Turn[list[StockActor]]:
     """The row that serves each line. The variants must be pinned.
 
     Counts on what no rival holds. Where that is not enough but would be if rivals abort, it plans on that: the rows
     will make the transaction wait for the rivals' decisions.
 
     Args:
-        closed: the warehouses that are not active.
+        sourcing: which warehouses are closed, and what decides among the others.
 
     Raises:
         Refused: the basket does not fit, not even if every rival aborts (G5), or names a warehouse that is closed.
     """
-    if closed:
-        refuse_closed(lines, closed)
+    if sourcing.closed:
+        refuse_closed(lines, sourcing.closed)
     rows = _rows_as_named(lines, variants)
     if rows is not None:
         return rows
     search = Search()
     free: Free = {key: variant.free() for key, variant in variants.items()}
-    free, placements = yield from _placed(lines, free, closed, search)
+    free, placements = yield from _placed(lines, free, sourcing, search)
     if not all(placement.fits for placement in placements):
         # After a wait, whether rivals held anything at the time of the look is not known any more.
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
-            free, placements = yield from _placed(lines, free, closed, Search())
+            free, placements = yield from _placed(lines, free, sourcing, Search())
         if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, placements, free))
     return [
@@ -55,7 +56,7 @@ def plan_first(
     wishes: Sequence[Sequence[Line]],
     variants: Mapping[str, VariantStock],
     own: Mapping[tuple[str, str], int],
-    closed: Closed,
+    sourcing: Sourcing,
 ) -> Turn[list[StockActor]]:
     """The row that serves each line, by the first of several wishes that fits; otherwise as `plan`.
 
@@ -66,15 +67,16 @@ def plan_first(
     Raises:
         Refused: the last does not fit either, or takes more than its own from a warehouse that is closed.
     """
+    closed = sourcing.closed
     _refuse_more_of_closed(wishes[-1], own, closed)
     known = [variant_id for variant_id, variant in variants.items() if variant.free_if_rivals_abort()]
     search = Search()
     free = _with_own({key: variant.free() for key, variant in variants.items()}, own, closed)
-    lines, placements = yield from _first_that_fits(wishes, free, search)
+    lines, placements = yield from _first_that_fits(wishes, free, search, sourcing)
     if not all(placement.fits for placement in placements):
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             free = _with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
-            lines, placements = yield from _first_that_fits(wishes, free, Search())
+            lines, placements = yield from _first_that_fits(wishes, free, Search(), sourcing)
         if not all(placement.fits for placement in placements):
             raise Refused(_refusal(lines, known_elsewhere(lines, placements, known), free))
     return [
@@ -111,22 +113,24 @@ def _with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) ->
 
 
 def _first_that_fits(
-    wishes: Sequence[Sequence[Line]], free: Free, search: Search
+    wishes: Sequence[Sequence[Line]], free: Free, search: Search, sourcing: Sourcing
 ) -> Turn[tuple[Sequence[Line], list[Placement]]]:
     """The first wish that fits, or else the last, and where its lines are placed."""
     for lines in wishes[:-1]:
-        placements = yield from placing(lines, free, search)
+        placements = yield from placing(lines, free, search, sourcing)
         if all(placement.fits for placement in placements):
             return lines, placements
-    return wishes[-1], (yield from placing(wishes[-1], free, search))
+    return wishes[-1], (yield from placing(wishes[-1], free, search, sourcing))
 
 
-def _placed(lines: Sequence[Line], free: Free, closed: Closed, search: Search) -> Turn[tuple[Free, list[Placement]]]:
+def _placed(
+    lines: Sequence[Line], free: Free, sourcing: Sourcing, search: Search
+) -> Turn[tuple[Free, list[Placement]]]:
     """Where the lines are placed, and among what."""
-    if not closed:
-        return free, (yield from placing(lines, free, search))
-    among = free_elsewhere(free, closed)
-    placements = yield from placing(lines, among, search)
+    if not sourcing.closed:
+        return free, (yield from placing(lines, free, search, sourcing))
+    among = free_elsewhere(free, sourcing.closed)
+    placements = yield from placing(lines, among, search, sourcing)
     return among, known_elsewhere(lines, placements, [key for key, rows in free.items() if rows])
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from actors.plain_value import PlainValue
 from actors.records import ReservationState, TransactionKind, WarehouseRecord
+from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
 
 WHOLE = 2**31 - 1  # the place behind all rows of a transaction
@@ -119,6 +120,12 @@ class Change(Struct, frozen=True):
     correlation_id: str
     is_whole: bool = True
     transfer: TransferRecord | None = None  # as it stands after it
+    sourcing: SourcingPolicy | None = None  # the organization's policy, if it was set
+
+    @property
+    def tells_anything(self) -> bool:
+        """Whether something of the organization's was changed."""
+        return bool(self.rows or self.reservation or self.warehouses or self.transfer or self.sourcing)
 
 
 class Changes(Struct, frozen=True):

@@ -1,10 +1,7 @@
 """Warehouses that are not active: what the planner sees of them, which is nothing, and what is said of them.
 
-*Closed* are the ids of an organization's warehouses that are not active. Almost always there are none, and then all of
-this costs one look at an empty set. The set is replaced as a whole when a warehouse is closed or opened. So a turn that
-has waited since it planned sees by the set's identity that the plan may be of before, and plans again: what is decided
-has looked at the warehouses as they stand at its place in the journal. A reservation that races with a deactivation is
-decided before it, and keeps its goods, or after it, and takes none there.
+Almost always there are none, and then all of this costs one look at an empty set. A reservation that races with a
+deactivation is decided before it, and keeps its goods, or after it, and takes none there: see `actors/sourcing.py`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,10 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from actors.commands import Line
 from actors.outcomes import Refused
 from actors.planner import Free, Placement
+from actors.sourcing import Closed
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
-
-Closed = frozenset[str]
-NONE_CLOSED: Closed = frozenset()
 
 
 def refuse_closed(lines: Iterable[Line], closed: Closed) -> None:

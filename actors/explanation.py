@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from actors.basket import alternatives_to
-from actors.closed_warehouses import Closed
 from actors.commands import Line
 from actors.planner import Free, Placement
+from actors.sourcing import Sourcing, SourcingPolicy
 from actors.views import ExplainedLine, Explanation, Why
 
 FreesAt = Callable[[str, str, int], int | None]
@@ -13,7 +13,7 @@ FreesAt = Callable[[str, str, int], int | None]
 
 
 def explained(
-    lines: Sequence[Line], placements: Sequence[Placement], everything: Free, closed: Closed, frees_at: FreesAt
+    lines: Sequence[Line], placements: Sequence[Placement], everything: Free, sourcing: Sourcing, frees_at: FreesAt
 ) -> Explanation:
     """What would come of each line.
 
@@ -21,6 +21,7 @@ def explained(
         placements: where each would be served, among the warehouses that are active.
         everything: what is free, also in those that are not.
     """
+    closed = sourcing.closed
     asked: dict[tuple[str, str], int] = {}  # of each row, since lines on one row are judged together
     for line, placement in zip(lines, placements, strict=True):
         row = (line.variant_id, placement.warehouse_id)
@@ -41,7 +42,7 @@ def explained(
                 line.warehouse_id,
                 line.quantity,
                 where if fits else "",
-                _why(line, placement, is_closed=is_closed, is_one_place=is_one_place),
+                _why(line, placement, sourcing.policy, is_closed=is_closed, is_one_place=is_one_place),
                 short,
                 alternatives_to(free, line.variant_id, where if where else line.warehouse_id),
                 _frees_at(line, placement, short, frees_at) if not is_closed else 0,
@@ -53,7 +54,7 @@ def explained(
 SHORT: tuple[Why, ...] = ("closed", "unknown", "short")
 
 
-def _why(line: Line, placement: Placement, *, is_closed: bool, is_one_place: bool) -> Why:
+def _why(line: Line, placement: Placement, policy: SourcingPolicy, *, is_closed: bool, is_one_place: bool) -> Why:
     if is_closed:
         return "closed"
     if not placement.found:
@@ -62,7 +63,11 @@ def _why(line: Line, placement: Placement, *, is_closed: bool, is_one_place: boo
         return "short"
     if line.warehouse_id:
         return "named"
-    return "serves_all" if is_one_place else "has_most"
+    if policy == "priority":
+        return "goes_first"
+    if is_one_place:
+        return "serves_all"
+    return "fewest_parcels" if policy == "fewest_parcels" else "has_most"
 
 
 def _frees_at(line: Line, placement: Placement, short: int, frees_at: FreesAt) -> int:

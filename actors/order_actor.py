@@ -14,7 +14,6 @@ from typing import assert_never
 
 from actors.actor import Envelope
 from actors.basket import items_of, moving, plan, reserving
-from actors.closed_warehouses import Closed
 from actors.commands import (
     Amend,
     Confirm,
@@ -47,6 +46,7 @@ from actors.reservation import (
     release,
 )
 from actors.shipment import shipped
+from actors.sourcing import Sourcing
 from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
 from actors.turn import Turn
@@ -104,19 +104,19 @@ class OrderActor(RebookingActor):
         rows, wanted = services.rows, (command.organization_id, variants_of(command.lines))
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                closed = rows.closed(command.organization_id)
+                sourcing = rows.sourcing(command.organization_id)
                 try:
-                    chosen = yield from self._plan(command, variants, closed)
+                    chosen = yield from self._plan(command, variants, sourcing)
                 except Refused:
-                    if rows.closed(command.organization_id) is closed:
+                    if rows.sourcing(command.organization_id) is sourcing:
                         raise
-                    continue  # a warehouse was closed or opened while the plan waited
+                    continue  # a warehouse or the policy was changed while the plan waited
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
-                    if rows.closed(command.organization_id) is closed:
+                    if rows.sourcing(command.organization_id) is sourcing:
                         return self._reserved(command, chosen, prepared)
                     prepared.abort()
-                # A rival's decision took what the plan had counted on, or a warehouse was closed: look again.
+                # A rival's decision took what the plan had counted on, or a warehouse was changed: look again.
 
     def _repeated(self, command: Reserve) -> Fact | None:
         """The answer for an order that has its reservation already; None if it may have a new one.
@@ -135,9 +135,11 @@ class OrderActor(RebookingActor):
             raise Refused(ReservationExists(latest.reservation_id))
         return None
 
-    def _plan(self, command: Reserve, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
+    def _plan(
+        self, command: Reserve, variants: Mapping[str, VariantStock], sourcing: Sourcing
+    ) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan(command.lines, variants, closed))
+            return (yield from plan(command.lines, variants, sourcing))
         except Refused as refused:
             raise self._hinted(refused) from None
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from actors.closed_warehouses import Closed
 from actors.records import ReservationRecord, StockKey
 from actors.reply import Reply
+from actors.sourcing import Sourcing
 from actors.turn import Turn
 from actors.two_phase import TwoPhase
 from actors.variant_stock import VariantStock
@@ -39,8 +39,8 @@ class Rows(Protocol):
         """These variants, loaded where need be."""
         ...
 
-    def closed(self, organization_id: str) -> Closed:
-        """The organization's warehouses that are not active, as it was decided; another set after each change."""
+    def sourcing(self, organization_id: str) -> Sourcing:
+        """How the organization's baskets are planned, as it was decided; another object after each change."""
         ...
 
 

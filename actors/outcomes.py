@@ -25,7 +25,7 @@ from actors.transfer_outcomes import (
 )
 from actors.views import Alternative as Alternative
 from actors.views import StockView
-from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, WarehouseInactive, WarehouseUpserted
+from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, SourcingSet, WarehouseInactive, WarehouseUpserted
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -146,6 +146,7 @@ Fact = (
     | StockAdjusted
     | StockDeleted
     | WarehouseUpserted
+    | SourcingSet
     | LevelsSet
     | TransferShipped
     | TransferReceived

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from actors.amendment import amended, pieces_of, same_rows, taken_again, wishes_of
 from actors.basket import items_of, moving, plan_first
-from actors.closed_warehouses import Closed
 from actors.commands import Amend, Line, Reacquire
 from actors.order_history import OrderHistory, variants_of
 from actors.outcomes import Fact, Refused, ReservationAmended, ReservationExists, ReservationReacquired
 from actors.records import ReservationRecord, TransactionKind
 from actors.reservation import asks_for_the_same, check_amendable, is_to_be_taken_again
+from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import Prepared
@@ -78,15 +78,15 @@ class RebookingActor(OrderHistory):
         """
         services = self._services
         while True:
-            closed = services.rows.closed(self.key.organization_id)
-            rows = yield from self._plan_first(before, wishes, variants, own, closed)
+            sourcing = services.rows.sourcing(self.key.organization_id)
+            rows = yield from self._plan_first(before, wishes, variants, own, sourcing)
             after = make(rows, services.clock.now_ms())
             prepared = yield from services.two_phase.prepare(moving(before, after, variants))
             if isinstance(prepared, Prepared):
-                if services.rows.closed(self.key.organization_id) is closed:
+                if services.rows.sourcing(self.key.organization_id) is sourcing:
                     return self._rebooked(command, before, make, rows, prepared)
                 prepared.abort()
-            # A rival's decision took what the plan had counted on, or a warehouse was closed: look again.
+            # A rival's decision took what the plan had counted on, or a warehouse was changed: look again.
 
     def _rebooked(
         self,
@@ -116,10 +116,10 @@ class RebookingActor(OrderHistory):
         wishes: Sequence[Sequence[Line]],
         variants: Mapping[str, VariantStock],
         own: Mapping[tuple[str, str], int],
-        closed: Closed,
+        sourcing: Sourcing,
     ) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan_first(wishes, variants, own, closed))
+            return (yield from plan_first(wishes, variants, own, sourcing))
         except Refused as refused:
             if before.state != "active":
                 raise self._hinted(refused) from None

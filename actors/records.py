@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
@@ -35,6 +36,7 @@ TransactionKind = Literal[
     "receive_transfer",
     "cancel_transfer",
     "warehouse",
+    "sourcing",
     "import",
     "remember",
 ]
@@ -284,4 +286,5 @@ class Transaction(Struct, frozen=True):
     reason: str = ""
     origin: Origin | None = None
     transfer: TransferRecord | None = None
+    sourcing: SourcingRecord | None = None
     warehouses_before: tuple[WarehouseRecord, ...] = ()  # those of `warehouses` that there were

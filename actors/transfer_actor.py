@@ -11,13 +11,14 @@ from typing import Protocol, assert_never
 from actors.actor import Actor, Dispatcher, Envelope
 from actors.basket import plan
 from actors.bounds import INT32_MAX
-from actors.closed_warehouses import NONE_CLOSED, Closed, refuse_closed
+from actors.closed_warehouses import refuse_closed
 from actors.commands import Line
 from actors.idempotency import remember
 from actors.order_services import Answers, Clock, Rows
 from actors.outcomes import Fact, Outcome, QuantityTooLarge, Refused, TooLargeRow
 from actors.records import Delta, TransactionKind
 from actors.row_changes import Change
+from actors.sourcing import USUAL, Sourcing
 from actors.stock_actor import StockActor
 from actors.transfer import arrival, cancelled, recall, received, shipped
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer, TransferCommand
@@ -130,12 +131,12 @@ class TransferActor(Actor[TransferCommand, Fact]):
         wanted = (command.organization_id, dict.fromkeys(line.variant_id for line in command.lines))
         with Pinned((yield from services.rows.load(*wanted))) as variants:
             while True:
-                closed = services.rows.closed(command.organization_id)
+                sourcing = services.rows.sourcing(command.organization_id)
                 transfer = shipped(command, self.key.transfer_id, services.clock.now_ms())
-                changes = yield from self._departure(transfer, variants, closed)
+                changes = yield from self._departure(transfer, variants, sourcing)
                 prepared = yield from services.two_phase.prepare(changes)
                 if isinstance(prepared, Prepared):
-                    if services.rows.closed(command.organization_id) is closed:
+                    if services.rows.sourcing(command.organization_id) is sourcing:
                         return self._decided(command, prepared, shipped(command, *self._now))
                     prepared.abort()
                 # What the rows had was taken meanwhile, or the destination was closed: look again.
@@ -144,16 +145,16 @@ class TransferActor(Actor[TransferCommand, Fact]):
     def _now(self) -> tuple[str, int]:
         return self.key.transfer_id, self._services.clock.now_ms()
 
-    def _departure(self, transfer: TransferRecord, variants: Variants, closed: Closed) -> Turn[Changes]:
+    def _departure(self, transfer: TransferRecord, variants: Variants, sourcing: Sourcing) -> Turn[Changes]:
         """What the shipment changes. Raises `Refused`."""
         rows, sender, destination = self._services.rows, transfer.from_warehouse_id, transfer.to_warehouse_id
         unknown = [one for one in (sender, destination) if not rows.knows(self.key.organization_id, one)]
         if unknown:
             raise Refused(WarehouseNotFound(tuple(unknown)))
-        refuse_closed([Line(line.variant_id, destination, line.sent) for line in transfer.lines], closed)
+        refuse_closed([Line(line.variant_id, destination, line.sent) for line in transfer.lines], sourcing.closed)
         # A closed warehouse may be emptied.
         wanted = [Line(line.variant_id, sender, line.sent) for line in transfer.lines]
-        taken = yield from plan(wanted, variants, NONE_CLOSED)
+        taken = yield from plan(wanted, variants, USUAL)
         changes: Changes = []
         for line, row in zip(transfer.lines, taken, strict=True):
             changes.append((row, Delta(-line.sent)))

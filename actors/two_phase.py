@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct
 
 from actors.records import From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.row_changes import Change
+from actors.sourcing import SourcingRecord
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
@@ -64,6 +65,7 @@ class TwoPhase(Protocol):
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
         transfer: TransferRecord | None = None,
+        sourcing: SourcingRecord | None = None,
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,

@@ -4,9 +4,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.activity import Activity
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
+from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
 
 
@@ -75,6 +77,10 @@ class WarehousePage(Struct, frozen=True, tag=True):
     next_after: str
 
 
+class SourcingFound(Struct, frozen=True, tag=True):
+    policy: SourcingPolicy
+
+
 class TransferFound(Struct, frozen=True, tag=True):
     """A transfer; None: there is none."""
 
@@ -88,7 +94,7 @@ class TransferPage(Struct, frozen=True, tag=True):
     next_mark: tuple[int, str] | None
 
 
-Why = Literal["named", "serves_all", "has_most", "short", "closed", "unknown"]
+Why = Literal["named", "serves_all", "has_most", "goes_first", "fewest_parcels", "short", "closed", "unknown"]
 
 
 class Alternative(Struct, frozen=True):
@@ -104,8 +110,9 @@ class ExplainedLine(Struct, frozen=True):
     Args:
         asked_warehouse_id: the one that it names; empty: none.
         warehouse_id: the one that would serve it; empty: it would not be served.
-        why: it names that one; that one serves all lines that name none; it has the most; too few are there; the
-            warehouse that it names is not active; there is no such stock.
+        why: it names that one; that one serves all lines that name none; it has the most; it goes first by its
+            priority, or makes the fewest parcels, as the policy has it; too few are there; the warehouse that it names
+            is not active; there is no such stock.
         short: pieces that are missing there, for all lines on the row together.
         alternatives: other warehouses that have some, the most first.
         frees_at_ms: when holds that would free enough expire; 0 if that is not foreseen.
@@ -139,9 +146,11 @@ View = (
     | ReservationPage
     | ReservationFound
     | WarehousePage
+    | SourcingFound
     | TransferFound
     | TransferPage
     | Explanation
     | HistoryView
     | FeedView
+    | Activity
 )

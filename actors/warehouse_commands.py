@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct
 
 from actors.plain_value import PlainValue
 from actors.records import From
+from actors.sourcing import SourcingPolicy
 
 
 class UpsertWarehouse(Struct, frozen=True, tag=True):
@@ -42,5 +43,16 @@ class SetLevels(Struct, frozen=True, tag=True):
     origin: From = UNSET
 
 
-WarehouseCommand = UpsertWarehouse | SetLevels
+class SetSourcing(Struct, frozen=True, tag=True):
+    """From now on this policy decides which warehouses serve the organization's baskets."""
+
+    organization_id: str
+    policy: SourcingPolicy
+    request_id: str
+    reason: str = ""
+    reference: str = ""
+    origin: From = UNSET
+
+
+WarehouseCommand = UpsertWarehouse | SetSourcing | SetLevels
 """What is about the places of goods and not about pieces."""

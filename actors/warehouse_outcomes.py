@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from actors.records import WarehouseRecord
+from actors.sourcing import SourcingPolicy
 from actors.views import StockView
 
 
@@ -11,6 +12,12 @@ class WarehouseUpserted(Struct, frozen=True, tag=True):
 
     warehouse: WarehouseRecord
     is_new: bool
+
+
+class SourcingSet(Struct, frozen=True, tag=True):
+    """The policy as it is now."""
+
+    policy: SourcingPolicy
 
 
 class ClosedRow(Struct, frozen=True):

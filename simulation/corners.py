@@ -237,6 +237,22 @@ def meetings(random: Random) -> dict[str, Any]:
     }
 
 
+def choosy(random: Random) -> dict[str, Any]:
+    """In some seeds several warehouses have some of everything: which serve a basket is a matter of the policy."""
+    if random.random() >= 0.15:
+        return {}
+    return {
+        "sourcing": random.choice((0.4, 0.8)),
+        "organizations": random.choice((1, 1, 2)),
+        "warehouses": random.choice((2, 3, 3, 4)),
+        "variants": random.choice((2, 3)),
+        "pieces": random.choice((3, 6, 9)),
+        "names_warehouse": 0.2,
+        "orders": random.choice((20, 60)),
+        "sites": random.choice((0.0, 0.1)),
+    }
+
+
 LATER_CORNERS = (_stocktaking, _crowd, _typing_errors)
 
 CORNERS = (

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from simulation.corners import CORNERS, LATER_CORNERS, meetings
+from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings
 from simulation.schedule.trio_schedule import Mode
 
 Dispatch = Literal["inline", "tasks", "mixed"]
@@ -62,6 +62,7 @@ class Options(Struct, frozen=True):
         orders: how many orders the clients share in each organization.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
+        sourcing: how often a client asks something of how baskets are served, on top of what it does.
         meets: how often a client has operations meet in one row, on top of what it does.
         losses: how often it finds that goods of a reservation are gone, likewise.
         default_levels: the least, the most and the reorder point of a row that is made without them.
@@ -118,6 +119,7 @@ class Options(Struct, frozen=True):
     import_lines_max: int = 4
     sites: float = 0.0
     history: float = 0.0
+    sourcing: float = 0.0
     meets: float = 0.0
     losses: float = 0.0
     default_levels: tuple[int, int, int] = (0, 0, 0)
@@ -199,8 +201,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
         chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
     chosen.update(_meeting(seed))
-    chosen.update({name: value for name, value in overrides.items() if value is not None})
-    return Options(**chosen)
+    return Options(**chosen | {name: value for name, value in overrides.items() if value is not None})
 
 
 def _meeting(seed: int | str) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def _meeting(seed: int | str) -> dict[str, Any]:
     chosen = meetings(meeting) if meeting.random() < 0.1 else {}
     if losses.random() < 0.4:
         chosen["losses"] = losses.choice((0.1, 0.3, 0.6))
-    return chosen
+    return chosen | choosy(Random(f"{seed}/sourcing"))
 
 
 def _rush(random: Random) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from actors.commands import (
 from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Note, Operation
 from simulation.faults import Options, options_of
@@ -177,7 +177,7 @@ def _command(command: Command) -> str:
             return f"Delete {command.variant_id}@{command.warehouse_id} key {command.request_id}"
         case UpsertWarehouse():
             return f"UpsertWarehouse {command.warehouse_id} active={command.is_active} key {command.request_id}"
-        case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
+        case ShipTransfer() | ReceiveTransfer() | CancelTransfer() | SetSourcing():
             return repr(command)
         case SetLevels():
             lines = ", ".join(f"{one.variant_id}@{one.warehouse_id}" for one in command.lines)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.records import ReservationRecord, RowChange, Transaction, WarehouseRecord
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferKey, TransferRecord
 
 
@@ -26,6 +27,7 @@ class Batch(Struct, frozen=True):
     reserved_lsn: dict[tuple[str, str], int]
     warehouses: dict[tuple[str, str], WarehouseRecord]
     transfers: dict[TransferKey, tuple[TransferRecord, int]]  # in their last state, and its LSN
+    sourcing: dict[str, SourcingRecord]  # by organization
 
     @property
     def first_lsn(self) -> int:
@@ -43,7 +45,7 @@ class Batch(Struct, frozen=True):
 def fold(transactions: Sequence[Transaction]) -> Batch:
     """Fold a non-empty batch. Asserts that it is a piece of one journal; looks at nothing but the batch."""
     assert transactions
-    batch = Batch(transactions, {}, {}, {}, {}, {}, {}, {}, {}, {})
+    batch = Batch(transactions, {}, {}, {}, {}, {}, {}, {}, {}, {}, {})
     lsn = transactions[0].lsn
     for transaction in transactions:
         assert transaction.lsn == lsn, f"LSN {transaction.lsn} where {lsn} should be"
@@ -53,6 +55,8 @@ def fold(transactions: Sequence[Transaction]) -> Batch:
             _fold_reservation(batch, transaction, transaction.reservation)
         if transaction.transfer is not None:
             batch.transfers[transaction.transfer.key] = transaction.transfer, transaction.lsn
+        if transaction.sourcing is not None:
+            batch.sourcing[transaction.sourcing.organization_id] = transaction.sourcing
         for warehouse in transaction.warehouses:
             batch.warehouses[warehouse.organization_id, warehouse.warehouse_id] = warehouse
     for change in batch.stock.values():

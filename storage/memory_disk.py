@@ -26,6 +26,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferKey, TransferRecord
 from storage.batch import Batch, fold
 from storage.store import MovedOut
@@ -55,6 +56,7 @@ class Disk:
         self.archived: dict[ReservationKey, ReservationRecord] = {}  # moved out
         self.requests: dict[RequestKey, RequestRecord] = {}
         self.warehouses: dict[tuple[str, str], WarehouseRecord] = {}
+        self.sourcing: dict[str, SourcingRecord] = {}  # by organization
         self.transfers: dict[TransferKey, TransferRecord] = {}
         self.cursors: dict[str, CursorRecord] = {}
         self.rows: list[StockKey] = []  # sorted, as are the lists below
@@ -101,6 +103,7 @@ class Disk:
         # After this point nothing may fail.
         self.transactions.extend(transactions)
         self.warehouses.update(batch.warehouses)
+        self.sourcing.update(batch.sourcing)
         self.transfers.update({key: transfer for key, (transfer, _) in batch.transfers.items()})
         for change in batch.stock.values():
             self._keep_row(change.after)

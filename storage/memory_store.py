@@ -20,6 +20,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferKey, TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock, cut_found
@@ -129,6 +130,10 @@ class MemoryStore(PastReads):
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         disk = await self._read("load_warehouses")
         return [disk.warehouses[key] for key in sorted(disk.warehouses)]
+
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        disk = await self._read("load_sourcing")
+        return [disk.sourcing[key] for key in sorted(disk.sourcing)]
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         disk = await self._read("load_variants")

@@ -22,6 +22,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
@@ -165,6 +166,14 @@ class Store(Protocol):
 
         >>> [warehouse.name for warehouse in await store.load_warehouses()]
         ['Madrid']
+        """
+        ...
+
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        """The policies of all organizations that ever set one, in key order: they are kept in memory.
+
+        >>> await store.load_sourcing()
+        []
         """
         ...
 

@@ -57,7 +57,8 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
     it = one.reservation if one.reservation and one.reservation.organization_id == organization_id else None
     warehouses = tuple(named for named in one.warehouses if named.organization_id == organization_id)
     transfer = one.transfer if one.transfer and one.transfer.organization_id == organization_id else None
-    if not (rows or it or warehouses or transfer):
+    sourcing = one.sourcing.policy if one.sourcing and one.sourcing.organization_id == organization_id else None
+    if not (rows or it or warehouses or transfer or sourcing):
         return None
     reservation = None
     if it is not None:
@@ -78,6 +79,7 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
         request_id,
         *origin,
         transfer=transfer,
+        sourcing=sourcing,
     )
 
 

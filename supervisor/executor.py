@@ -29,7 +29,7 @@ from actors.reply import Reply
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.clock import ServiceClock
@@ -91,6 +91,8 @@ class Executor:
                 return self._deleting.delete(command)
             case UpsertWarehouse():
                 return self._warehousing.upsert(command)
+            case SetSourcing():
+                return self._warehousing.set_sourcing(command)
             case SetLevels():
                 return self._levelling.set_levels(command)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():

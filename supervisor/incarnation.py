@@ -232,7 +232,7 @@ class Incarnation:
         self._admit(self._open_calls)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise database_behind()
-        reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event)
+        reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event, self._queries.refusals.note)
         try:
             self._router.route(command, reply)
         except BaseException:
@@ -270,6 +270,7 @@ class Incarnation:
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
         self.stock.warehouses.add(await self._store.load_warehouses())
+        self.stock.warehouses.add_policies(await self._store.load_sourcing())
         for run in (
             self._failure.wait,
             self.journal.run,
@@ -347,8 +348,8 @@ class Incarnation:
             self.expiry.note(reservation.expires_at_ms)
         if transaction.request is not None:
             self.requests.note(transaction.request)
-        if transaction.warehouses:
-            self.stock.warehouses.note(transaction.warehouses)
+        if transaction.warehouses or transaction.sourcing is not None:
+            self.stock.note(transaction)
 
     def _publish(self, transactions: Sequence[Transaction]) -> None:
         assert self.journal.batch_began_s is not None

@@ -5,7 +5,8 @@ from typing import Any, TypeVar, assert_never
 
 from msgspec.structs import replace
 
-from actors.closed_warehouses import NONE_CLOSED, Closed, free_elsewhere, known_elsewhere
+from actors.activity import Activity
+from actors.closed_warehouses import free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import explained
 from actors.outcomes import Refused, ReservationNotFound
@@ -16,7 +17,9 @@ from actors.queries import (
     DropCursor,
     ExplainBasket,
     FindStock,
+    GetActivity,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetStockAt,
     GetTransfer,
@@ -33,6 +36,7 @@ from actors.queries import (
 )
 from actors.records import StockKey, StockRecord
 from actors.reply import Reply
+from actors.sourcing import USUAL, Closed, Sourcing
 from actors.turn import Doing, Turn
 from actors.variant_stock import VariantStock
 from actors.views import (
@@ -41,6 +45,7 @@ from actors.views import (
     Explanation,
     ReservationFound,
     ReservationPage,
+    SourcingFound,
     StockPage,
     StockRows,
     StockView,
@@ -53,6 +58,7 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
+from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
 from supervisor.watching import Watching
@@ -94,6 +100,7 @@ class QueryTurns:
         self._lease = lease
         self._watching = watching
         self._cursors = cursors
+        self.refusals = RefusalCounts()
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -125,12 +132,16 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
                 view = self._warehouse_page(query)
+            case GetSourcing():
+                view = SourcingFound(self._stock.warehouses.policy_of(query.organization_id))
             case ListMovements():
                 view = yield from self._published(lambda: self._store.list_movements(query))
             case GetStockAt():
                 view = yield from self._published(lambda: self._store.stock_at(query))
             case ReadChanges():
                 view = yield from self._watching.changes(query, self._reader)
+            case GetActivity():
+                view = self._activity()
             case ReadFeed():
                 view = yield from self._watching.feed(query, self._reader)
             case TakeCursor():
@@ -147,24 +158,36 @@ class QueryTurns:
             yield self._lease.next_proof()
         reply.set(view)
 
+    def _activity(self) -> Activity:
+        journal = self._journal.statistics()
+        return Activity(
+            journal.last_lsn,
+            journal.durable_lsn,
+            journal.batches,
+            journal.entries,
+            journal.answers_waiting,
+            tuple(self._journal.recent),
+            self.refusals.most_frequent(),
+        )
+
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        closed = self._stock.warehouses.durably_closed.get(wanted[0], NONE_CLOSED)
-        return (yield from _basket_check(query.lines, variants, closed))
+        sourcing = self._stock.warehouses.durable_sourcing.get(wanted[0], USUAL)
+        return (yield from _basket_check(query.lines, variants, sourcing))
 
     def _explain(self, query: ExplainBasket) -> Turn[Explanation]:
         organization_id = query.organization_id
         wanted = organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        closed = self._stock.warehouses.durably_closed.get(organization_id, NONE_CLOSED)
+        sourcing = self._stock.warehouses.durable_sourcing.get(organization_id, USUAL)
         free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        placements = yield from _placed_elsewhere(query.lines, free, closed)
+        placements = yield from _placed_elsewhere(query.lines, free, sourcing)
 
         def frees_at(variant_id: str, warehouse_id: str, short: int) -> int | None:
             return self._hints.freed_at_ms(StockKey(organization_id, variant_id, warehouse_id), short)
 
-        explanation = explained(query.lines, placements, free, closed, frees_at)
+        explanation = explained(query.lines, placements, free, sourcing, frees_at)
         # The hints know of what is decided, which nothing may show before it is durable.
         told: Explanation = yield self._journal.answered(explanation)
         return told
@@ -211,12 +234,13 @@ class QueryTurns:
         return StockView(record, self._stock.warehouses.name_of(record.key))
 
 
-def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], closed: Closed) -> Turn[BasketCheck]:
+def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: Sourcing) -> Turn[BasketCheck]:
     free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+    closed = sourcing.closed
     if closed:
-        placements = yield from _placed_elsewhere(lines, free, closed)
+        placements = yield from _placed_elsewhere(lines, free, sourcing)
     else:
-        placements = yield from placing(lines, free, Search())
+        placements = yield from placing(lines, free, Search(), sourcing)
     found = [
         Availability(
             line.variant_id,
@@ -233,9 +257,9 @@ def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], c
     return BasketCheck(all(one.fits for one in found), tuple(found))
 
 
-def _placed_elsewhere(lines: Sequence[Line], free: Free, closed: Closed) -> Turn[list[Placement]]:
+def _placed_elsewhere(lines: Sequence[Line], free: Free, sourcing: Sourcing) -> Turn[list[Placement]]:
     known = [variant_id for variant_id, rows in free.items() if rows]
-    placements = yield from placing(lines, free_elsewhere(free, closed), Search())
+    placements = yield from placing(lines, free_elsewhere(free, sourcing.closed), Search(), sourcing)
     return known_elsewhere(lines, placements, known)
 
 

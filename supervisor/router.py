@@ -30,7 +30,7 @@ from actors.reply import Reply
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.turn import run
 from actors.unavailable import Unavailable
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
@@ -78,7 +78,9 @@ class Router:
                 self._reserve(command, reply)
             case Reserve() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
-            case Receive() | Announce() | Deduct() | Adjust() | Delete() | UpsertWarehouse() | SetLevels() | Import():
+            case Receive() | Announce() | Deduct() | Adjust() | Delete() | Import():
+                self._requests.ask(command, reply)
+            case UpsertWarehouse() | SetSourcing() | SetLevels():
                 self._requests.ask(command, reply)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 self._requests.ask(command, reply)

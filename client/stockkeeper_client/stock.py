@@ -18,6 +18,7 @@ from stockkeeper_client.ledger import LedgerCalls
 from stockkeeper_client.levels import LevelCalls
 from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.reservation_calls import ReservationCalls
+from stockkeeper_client.sourcing_calls import SourcingCalls
 from stockkeeper_client.transfers import TransferCalls
 from stockkeeper_client.upload import each
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -29,7 +30,9 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls):
+class StockClient(
+    ReservationCalls, WarehouseCalls, SourcingCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls
+):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

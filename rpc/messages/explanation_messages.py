@@ -14,6 +14,8 @@ WORDS: dict[Why, str] = {
     "named": "It was asked for",
     "serves_all": "It can serve all lines that name no warehouse, and has the most of them",
     "has_most": "It has the most",
+    "goes_first": "It has the highest priority of those that have enough",
+    "fewest_parcels": "It is one of the fewest that can serve the basket together",
     "short": "Too few are available",
     "closed": "The warehouse is not active",
     "unknown": "There is no such stock",

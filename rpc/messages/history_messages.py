@@ -19,12 +19,14 @@ from rpc.messages.page_tokens import TOKEN_RULE, decode_token, encode_token
 from rpc.messages.problems import HistoryNotKept
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import NOTE_RULE, Violation, is_note
+from rpc.messages.sourcing_messages import policy_name
 from rpc.messages.transfer_messages import transfer_message
 from rpc.messages.warehouse_messages import warehouse_message
 from rpc.messages.watch_tokens import TOKEN_RULE as WATCH_TOKEN_RULE
 from rpc.messages.watch_tokens import WatchToken, read_watch_token
 
-KINDS = tuple(kind for kind in get_args(TransactionKind) if kind not in ("remember", "confirm", "extend", "warehouse"))
+NO_MOVEMENTS = ("remember", "confirm", "extend", "warehouse", "sourcing")
+KINDS = tuple(kind for kind in get_args(TransactionKind) if kind not in NO_MOVEMENTS)
 TIME_RULE = "must be a time such as 2026-01-31T12:00:00Z"
 FILTERS_MAX = 1_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -242,7 +244,8 @@ def _check_filter(faults: list[Violation], field: str, ids: Sequence[str]) -> No
 def change_message(change: Change, watch: Watch) -> stock_pb2.WatchChangesResponse | None:
     """The change as the caller is told of it, without its token; None if the filters leave nothing of it."""
     rows = [row for row in change.rows if watch.wants(row.variant_id, row.warehouse_id)]
-    if not rows and change.reservation is None and change.transfer is None and (change.rows or not change.warehouses):
+    tells_more = change.warehouses or change.sourcing
+    if not rows and change.reservation is None and change.transfer is None and (change.rows or not tells_more):
         return None
     message = stock_pb2.WatchChangesResponse(
         at=timestamp(change.at_ms),
@@ -257,6 +260,7 @@ def change_message(change: Change, watch: Watch) -> stock_pb2.WatchChangesRespon
         rows=[_changed_row(change, row) for row in rows],
         notices=[notice for row in rows for notice in _notices(row)],
         warehouses=[warehouse_message(named) for named in change.warehouses],
+        sourcing_policy=policy_name(change.sourcing),
     )
     if change.transfer is not None:
         message.transfer.CopyFrom(transfer_message(change.transfer))

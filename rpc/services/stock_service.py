@@ -21,6 +21,7 @@ from rpc.messages import explanation_messages as explanations
 from rpc.messages import history_messages as history
 from rpc.messages import level_messages as levels
 from rpc.messages import reservation_answers, reservation_requests, responses, validation
+from rpc.messages import sourcing_messages as sourcing
 from rpc.messages import transfer_messages as transfers
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
@@ -127,6 +128,12 @@ class StockServicer:
     def ListWarehouses(self, request: pb.ListWarehousesRequest, context: Context) -> Deferred:
         query = warehouses.list_warehouses(request)
         return Deferred(self._inventory.answer(query), warehouses.warehouse_page(query.organization_id))
+
+    def SetSourcingPolicy(self, request: pb.SetSourcingPolicyRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(sourcing.set_sourcing_policy(request), context), sourcing.policy_set)
+
+    def GetSourcingPolicy(self, request: pb.GetSourcingPolicyRequest, context: Context) -> Deferred:
+        return Deferred(self._inventory.answer(sourcing.get_sourcing_policy(request)), sourcing.policy_found)
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._submit(reservation_requests.fulfill(request), context), reservation_answers.fulfilled)

@@ -11,6 +11,7 @@ from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from simulation.audit.choice import choose
 from simulation.audit.legal_moves import Deltas
 from simulation.audit.refused_baskets import refusal_by
+from simulation.audit.sites import Sites
 
 Free = dict[str, dict[str, int]]
 Stood = Callable[[StockKey], StockRecord | None]
@@ -130,30 +131,28 @@ def own_of(request: Amend | Reacquire, record: ReservationRecord) -> dict[Row, i
     return _by_row(record, "quantity") if isinstance(request, Amend) else {}
 
 
-def beside(free: Free, own: Mapping[Row, int], shut: frozenset[str]) -> Free:
+def beside(free: Free, own: Mapping[Row, int], sites: Sites) -> Free:
     """What is free for the basket: where goods may not be taken, its own alone."""
     return {
         variant: {
-            place: (0 if place in shut else pieces) + own.get((variant, place), 0)
+            place: (0 if place in sites.shut else pieces) + own.get((variant, place), 0)
             for place, pieces in rows.items()
-            if place not in shut or (variant, place) in own
+            if place not in sites.shut or (variant, place) in own
         }
         for variant, rows in free.items()
     }
 
 
-def chosen_again(
-    request: Amend | Reacquire, record: ReservationRecord, free: Free, shut: frozenset[str]
-) -> list[str] | None:
+def chosen_again(request: Amend | Reacquire, record: ReservationRecord, free: Free, sites: Sites) -> list[str] | None:
     """The warehouse of each line, in a state in which nothing else is under way; None if the basket does not fit."""
     for lines in wishes(request, record):
-        choices = choose(lines, beside(free, own_of(request, record), shut))
+        choices = choose(lines, beside(free, own_of(request, record), sites), sites)
         if all(choice.fits for choice in choices):
             return [choice.warehouse_id for choice in choices]
     return None
 
 
-def refusal_again(request: Amend | Reacquire, record: ReservationRecord, free: Free, shut: frozenset[str]) -> object:
+def refusal_again(request: Amend | Reacquire, record: ReservationRecord, free: Free, sites: Sites) -> object:
     """The refusal of the basket in this state; None if it fits."""
     _, lines = wishes(request, record)
     own = own_of(request, record)
@@ -161,15 +160,15 @@ def refusal_again(request: Amend | Reacquire, record: ReservationRecord, free: F
     more = [
         ClosedRow(line.variant_id, line.warehouse_id)
         for line in lines
-        if line.warehouse_id in shut
+        if line.warehouse_id in sites.shut
         and asked[line.variant_id, line.warehouse_id] > own.get((line.variant_id, line.warehouse_id), 0)
     ]
     if more:
         return WarehouseInactive(tuple(dict.fromkeys(more)))
-    there = beside(free, own, shut)
+    there = beside(free, own, sites)
     choices = [
         choice._replace(found=True) if not line.warehouse_id and free.get(line.variant_id) else choice
-        for line, choice in zip(lines, choose(lines, there), strict=True)
+        for line, choice in zip(lines, choose(lines, there, sites), strict=True)
     ]
     return refusal_by(lines, there, choices)
 

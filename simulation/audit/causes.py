@@ -22,7 +22,7 @@ from actors.commands import (
 )
 from actors.records import Transaction
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit.expected import lines_asked
 from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
 from simulation.audit.replay import items_asked
@@ -50,6 +50,8 @@ def cause_of(request: Command) -> object:
             return ("warehouse", request.organization_id, request.request_id, request.warehouse_id)
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
             return (KIND_OF_TRANSFER_COMMAND[type(request).__name__], request.organization_id, request.request_id)
+        case SetSourcing():
+            return ("sourcing", request.organization_id, request.request_id)
         case SetLevels():
             return ("levels", request.organization_id, request.request_id)
         case Import():
@@ -78,7 +80,7 @@ def cause_in(transaction: Transaction) -> object | None:
             return (transaction.kind, *((request.scope, request.request_id) if request is not None else ("?",)), *rows)
         case "warehouse":
             return ("warehouse", *cause_in_warehouses(transaction))
-        case "import" | "levels" | "ship_transfer" | "receive_transfer" | "cancel_transfer":
+        case "import" | "levels" | "sourcing" | "ship_transfer" | "receive_transfer" | "cancel_transfer":
             return (transaction.kind, request.scope, request.request_id) if request is not None else ("?",)
         case "expire" | "remember":
             return None

@@ -26,7 +26,7 @@ from actors.commands import (
 from actors.idempotency import fingerprint, request_key
 from actors.records import Transaction, WarehouseRecord
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit.amendments import why_not_amended
 from simulation.audit.shipments import why_not_shipped
 
@@ -93,7 +93,7 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return command.reference, command.reason, [], command.ttl_minutes * 60_000
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
             return command.reference, command.reason, [], 0
-        case Deduct() | Adjust() | Delete() | SetLevels():
+        case Deduct() | Adjust() | Delete() | SetLevels() | SetSourcing():
             return command.reference, command.reason, [], 0
         case Receive() | Announce():
             named = [(command.organization_id, line.warehouse_id, "") for line in command.lines]

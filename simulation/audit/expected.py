@@ -45,6 +45,7 @@ from simulation.audit.amendments import unasked
 from simulation.audit.choice import Choice, choose
 from simulation.audit.refused_baskets import refusal_by
 from simulation.audit.shipments import too_much
+from simulation.audit.sites import Sites
 from simulation.audit.timeline import Timeline
 
 STATES_OF_A_REPEAT = ("active", "confirmed", "fulfilled")
@@ -58,26 +59,22 @@ STATES_AFTER: dict[type, tuple[str, ...]] = {
 }
 
 
-Shut = frozenset[str]
-"""The warehouses that are not active."""
-
-
-def refusal_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> Refusal | None:
+def refusal_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], sites: Sites) -> Refusal | None:
     """The refusal of a basket in this state; None if it fits."""
-    named_shut = [ClosedRow(line.variant_id, line.warehouse_id) for line in lines if line.warehouse_id in shut]
+    named_shut = [ClosedRow(line.variant_id, line.warehouse_id) for line in lines if line.warehouse_id in sites.shut]
     if named_shut:
         return WarehouseInactive(tuple(dict.fromkeys(named_shut)))
-    return refusal_by(lines, open_of(everything, shut), chosen(lines, everything, shut))
+    return refusal_by(lines, open_of(everything, sites), chosen(lines, everything, sites))
 
 
-def open_of(everything: dict[str, dict[str, int]], shut: Shut) -> dict[str, dict[str, int]]:
+def open_of(everything: dict[str, dict[str, int]], sites: Sites) -> dict[str, dict[str, int]]:
     """What is free where goods may be taken."""
-    return {v: {w: pieces for w, pieces in rows.items() if w not in shut} for v, rows in everything.items()}
+    return {v: {w: pieces for w, pieces in rows.items() if w not in sites.shut} for v, rows in everything.items()}
 
 
-def chosen(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> list[Choice]:
+def chosen(lines: Sequence[Line], everything: dict[str, dict[str, int]], sites: Sites) -> list[Choice]:
     """The choice for each line. Goods that are only where none may be taken are there, and too few."""
-    choices = choose(lines, open_of(everything, shut))
+    choices = choose(lines, open_of(everything, sites), sites)
     return [
         choice
         if choice.found or line.warehouse_id or not everything.get(line.variant_id)
@@ -86,12 +83,12 @@ def chosen(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: S
     ]
 
 
-def check_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], shut: Shut) -> BasketCheck:
+def check_of(lines: Sequence[Line], everything: dict[str, dict[str, int]], sites: Sites) -> BasketCheck:
     """The answer to a dry run in this state."""
     found = []
-    for line, choice in zip(lines, chosen(lines, everything, shut), strict=True):
+    for line, choice in zip(lines, chosen(lines, everything, sites), strict=True):
         there = everything.get(line.variant_id, {})
-        if line.warehouse_id in shut and line.warehouse_id in there:
+        if line.warehouse_id in sites.shut and line.warehouse_id in there:
             wish = (line.variant_id, line.warehouse_id, line.quantity)
             found.append(Availability(*wish, there[line.warehouse_id], True, False, True))
         else:

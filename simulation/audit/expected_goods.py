@@ -25,6 +25,7 @@ from actors.records import Delta, StockKey, StockRecord, Transaction
 from simulation.audit.expected import refusal_of
 from simulation.audit.lost_goods import Holders, shortfall_of
 from simulation.audit.refused_baskets import elsewhere
+from simulation.audit.sites import Sites
 
 Row = tuple[str, str]  # variant and warehouse
 At = Callable[[Row], StockRecord | None]
@@ -38,7 +39,7 @@ def is_goods_refusal(
     request: GoodsCommand,
     answer: object,
     at: At,
-    state: Callable[[Sequence[str]], tuple[dict[str, dict[str, int]], frozenset[str]]],
+    state: Callable[[Sequence[str]], tuple[dict[str, dict[str, int]], Sites]],
     holders: Holders,
 ) -> bool:
     """Whether the request is refused in this state as the answer says.

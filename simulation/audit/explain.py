@@ -38,9 +38,9 @@ from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
-    FeedQuery,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     HistoryQuery,
@@ -48,12 +48,13 @@ from actors.queries import (
     ListStock,
     ListTransfers,
     ListWarehouses,
+    OutsideQuery,
     StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.views import ReservationPage, StockPage, StockRows, StockView
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit import explain_goods as goods
 from simulation.audit.expected import (
     STATES_OF_A_REPEAT,
@@ -96,7 +97,7 @@ class Explainer(Places, SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        if isinstance(query, FeedQuery):
+        if isinstance(query, OutsideQuery):
             return low  # what relays hear is judged by what they pass on
         if isinstance(query, HistoryQuery):
             lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)
@@ -120,7 +121,7 @@ class Explainer(Places, SiteExplainer):
                 return self._explain_goods(operation, command, answer, low, high)
             case Delete():
                 return self._explain_delete(command, answer, low, high)
-            case UpsertWarehouse() | SetLevels():
+            case UpsertWarehouse() | SetSourcing() | SetLevels():
                 return self.explain_warehouses(command, answer, low, high)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 return self.explain_transfers(command, answer, low, high)
@@ -310,7 +311,7 @@ class Explainer(Places, SiteExplainer):
                     )
 
                 return [replay.stock_lsns.get(organization, [])], is_page
-            case ExplainBasket() | FindStock() | GetTransfer() | ListTransfers() | ListWarehouses():
+            case ExplainBasket() | FindStock() | GetSourcing() | GetTransfer() | ListTransfers() | ListWarehouses():
                 return self.explain_site_query(operation, query)
             case ListReservations():
 

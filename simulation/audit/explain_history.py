@@ -128,12 +128,13 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
     is_mine = it is not None and it.organization_id == organization
     renamed = [named for named in one.warehouses if named.organization_id == organization]
     transfer = one.transfer if one.transfer and one.transfer.organization_id == organization else None
-    if one.kind == "remember" or not (rows or is_mine or renamed or transfer):
+    policy = one.sourcing.policy if one.sourcing and one.sourcing.organization_id == organization else None
+    if one.kind == "remember" or not (rows or is_mine or renamed or transfer or policy):
         return None
     told: list[Any] = [one.lsn, one.at_ms, one.kind, rows, one.reference, one.reason]
     if it is not None and is_mine:
         told += [it.reservation_id, it.order_id, it.state, it.expires_at_ms, _items(one)]
-    return (*told, renamed, transfer)
+    return (*told, renamed, transfer, policy)
 
 
 def _items(one: Transaction) -> list[tuple[str, str, int]]:
@@ -176,4 +177,4 @@ def _as_told(change: Change) -> tuple[Any, ...]:
             )
         items = sorted((*key, quantity) for key, quantity in lines.items())
         told += [it.reservation_id, it.order_id, it.state, it.expires_at_ms, items]
-    return (*told, list(change.warehouses), change.transfer)
+    return (*told, list(change.warehouses), change.transfer, change.sourcing)

@@ -28,6 +28,7 @@ from simulation.audit.places import Places
 from simulation.audit.positions import Explains
 from simulation.audit.replay import items_asked
 from simulation.audit.shipments import why_unlike_its_entry
+from simulation.audit.sites import Sites
 from simulation.audit.wrong import Wrong
 
 RESERVATION_REFUSALS = (
@@ -120,7 +121,7 @@ class ReservationMoves(Places):
 
     def _state(
         self, request: Amend | Reacquire, record: ReservationRecord, lsn: int
-    ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
+    ) -> tuple[dict[str, dict[str, int]], Sites]:
         variants = [item.variant_id for item in record.items]
         variants += [line.variant_id for line in request.lines] if isinstance(request, Amend) else []
         return self._replay.open_at(request.organization_id, variants, lsn)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
-from actors.queries import ExplainBasket, FindStock, GetTransfer, ListTransfers, ListWarehouses
+from actors.queries import ExplainBasket, FindStock, GetSourcing, GetTransfer, ListTransfers, ListWarehouses
 from simulation.audit.expected_explanation import is_explained
 from simulation.audit.expected_levels import is_found_page
 from simulation.audit.explain_transfers import TransferExplainer
-from simulation.audit.explain_warehouses import WarehouseExplainer, is_warehouse_page
+from simulation.audit.explain_warehouses import WarehouseExplainer, is_policy, is_warehouse_page
 from simulation.audit.history import Operation
 from simulation.audit.positions import Explains
 
-SiteQuery = ExplainBasket | FindStock | GetTransfer | ListTransfers | ListWarehouses
+SiteQuery = ExplainBasket | FindStock | GetSourcing | GetTransfer | ListTransfers | ListWarehouses
 
 
 class SiteExplainer(WarehouseExplainer, TransferExplainer):
@@ -33,5 +33,7 @@ class SiteExplainer(WarehouseExplainer, TransferExplainer):
             case ListWarehouses():
                 changes = replay.warehouses.lsns.get(organization, [])
                 return [changes], partial(is_warehouse_page, replay, query, answer)
+            case GetSourcing():
+                return [replay.warehouses.lsns.get(organization, [])], partial(is_policy, replay, query, answer)
             case _ as never:
                 assert_never(never)

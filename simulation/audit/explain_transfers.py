@@ -27,6 +27,7 @@ from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from simulation.audit.expected import refusal_of
 from simulation.audit.explain_goods import at_its_place
 from simulation.audit.positions import Explains, Positions
+from simulation.audit.sites import NO_SITES
 from simulation.audit.wrong import Wrong
 
 FACTS = {ShipTransfer: TransferShipped, ReceiveTransfer: TransferReceived, CancelTransfer: TransferCancelled}
@@ -105,7 +106,7 @@ class TransferExplainer(Positions):
         if not places[request.to_warehouse_id].is_active:
             return WarehouseInactive(tuple(ClosedRow(variant, request.to_warehouse_id) for variant in pieces))
         lines = [Line(variant, request.from_warehouse_id, quantity) for variant, quantity in pieces.items()]
-        refusal = refusal_of(lines, replay.free_at(organization, list(pieces), lsn), frozenset())
+        refusal = refusal_of(lines, replay.free_at(organization, list(pieces), lsn), NO_SITES)
         return refusal or self._too_large(organization, request.to_warehouse_id, pieces, lsn)
 
     def _why_not_moved(

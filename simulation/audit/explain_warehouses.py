@@ -4,11 +4,12 @@ from typing import assert_never
 
 from msgspec.structs import astuple
 
-from actors.queries import ListWarehouses
+from actors.queries import GetSourcing, ListWarehouses
 from actors.records import StockKey
-from actors.views import WarehousePage
-from actors.warehouse_commands import SetLevels, UpsertWarehouse, WarehouseCommand
-from actors.warehouse_outcomes import LevelsSet, WarehouseUpserted
+from actors.sourcing import SourcingRecord
+from actors.views import SourcingFound, WarehousePage
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse, WarehouseCommand
+from actors.warehouse_outcomes import LevelsSet, SourcingSet, WarehouseUpserted
 from simulation.audit.entries import warehouse_after
 from simulation.audit.expected_levels import levels_set_at, refusal_of_levels
 from simulation.audit.explain_goods import at_its_place
@@ -41,6 +42,21 @@ def upserted_at(replay: Replay, request: UpsertWarehouse, answer: object, low: i
     return at_its_place(high, low)
 
 
+def sourcing_set_at(replay: Replay, request: SetSourcing, answer: object, low: int, high: int) -> int:
+    """The position of a change of the policy, which is its entry's.
+
+    Raises:
+        Wrong: the entry or the answer says something else than what was asked.
+    """
+    written = replay.transactions[high - 1].sourcing
+    is_same = replay.warehouses.policy_at(request.organization_id, high - 1) == request.policy
+    if written != (None if is_same else SourcingRecord(request.organization_id, request.policy)):
+        raise Wrong("G4", f"got {answer!r}, but the journal has {written!r}", high)
+    if answer != SourcingSet(request.policy):
+        raise Wrong("G4", f"got {answer!r} where {request.policy} was asked for", high)
+    return at_its_place(high, low)
+
+
 class WarehouseExplainer(Positions):
     """Explains answers to commands about warehouses."""
 
@@ -49,6 +65,8 @@ class WarehouseExplainer(Positions):
         match request:
             case UpsertWarehouse():
                 return upserted_at(self._replay, request, answer, low, high)
+            case SetSourcing():
+                return sourcing_set_at(self._replay, request, answer, low, high)
             case SetLevels():
                 return self._explain_levels(request, answer, low, high)
             case _ as never:
@@ -69,6 +87,11 @@ class WarehouseExplainer(Positions):
             return answer is not None and answer == expected
 
         return self._smallest(self._row_lsns(organization, variants), refuses, low, high, "G5", answer)
+
+
+def is_policy(replay: Replay, query: GetSourcing, answer: object, lsn: int) -> bool:
+    """Whether that is the policy in this state."""
+    return answer == SourcingFound(replay.warehouses.policy_at(query.organization_id, lsn))
 
 
 def is_warehouse_page(replay: Replay, query: ListWarehouses, answer: object, lsn: int) -> bool:

@@ -47,6 +47,7 @@ from actors.queries import (
     ExplainBasket,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     ListReservations,
@@ -55,7 +56,8 @@ from actors.queries import (
     ListWarehouses,
 )
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
-from actors.warehouse_commands import SetLevels, UpsertWarehouse
+from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
+from actors.warehouse_outcomes import SourcingSet
 from simulation.audit.basket_model import exists, fits, unknown
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
@@ -84,6 +86,7 @@ class Model(NamedTuple):
     requests: tuple[tuple[tuple[str, str], tuple[str, str]], ...] = ()
     closed: tuple[tuple[str, str], ...] = ()  # warehouses that are not active
     transfers: tuple[tuple[tuple[str, str], Sent], ...] = ()
+    policies: tuple[tuple[str, str], ...] = ()
 
 
 class TooLong(Exception):
@@ -160,6 +163,11 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case UpsertWarehouse():
             closed = closed_after(model.closed, request, answer)
             return None if closed is None else model._replace(closed=closed)
+        case SetSourcing():
+            return policy_after(model, request, answer)
+        case GetSourcing():
+            is_set = dict(model.policies).get(request.organization_id, "most_stock") == answer.policy
+            return model if is_set else None
         case SetLevels():
             levels = levels_after(dict(model.rows), dict(model.levels), request, answer)
             return None if levels is None else model._replace(levels=tuple(sorted(levels.items())))
@@ -185,6 +193,13 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case ListReservations():
             return model if _are_reservations(model, request, answer) else None
     raise AssertionError(request)
+
+
+def policy_after(model: Model, request: SetSourcing, answer: Any) -> Model | None:
+    """The policy is kept and told. To a basket this model lets any warehouse be chosen that has enough."""
+    if answer != SourcingSet(request.policy):
+        return None
+    return model._replace(policies=_put(model.policies, request.organization_id, request.policy))
 
 
 def _reserve(model: Model, request: Reserve, answer: Any) -> Model | None:

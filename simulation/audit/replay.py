@@ -26,6 +26,7 @@ from simulation.audit.legal_goods import is_legal, levels_of, why_no_deletion, w
 from simulation.audit.legal_moves import deltas_of, why_no_move
 from simulation.audit.replayed_transfers import ReplayedTransfers
 from simulation.audit.replayed_warehouses import ReplayedWarehouses
+from simulation.audit.sites import Sites
 from simulation.audit.timeline import Timeline
 from simulation.disks.watched_disk import Move
 
@@ -124,10 +125,9 @@ class Replay:
 
     def open_at(
         self, organization_id: str, variant_ids: Sequence[str], lsn: int
-    ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
-        """The same, and the warehouses from which none of it may be taken."""
-        closed = self.warehouses.closed_at(organization_id, lsn)
-        return self.free_at(organization_id, variant_ids, lsn), closed
+    ) -> tuple[dict[str, dict[str, int]], Sites]:
+        """The same, and from which warehouses it may be taken, and which go first."""
+        return self.free_at(organization_id, variant_ids, lsn), self.warehouses.sites_at(organization_id, lsn)
 
     def begins_at(self, organization_id: str) -> int:
         """The LSN of the organization's first row or warehouse; 0 if it has none."""
@@ -182,6 +182,9 @@ class Replay:
             case "warehouse":
                 if deltas or len(transaction.warehouses) != 1:
                     self._wrong("G8", "a change of a warehouse changes stock, or not one warehouse")
+            case "sourcing":
+                if deltas or transaction.sourcing is None or transaction.warehouses:
+                    self._wrong("G8", "a change of a policy changes stock or a warehouse, or no policy")
             case "remember":
                 if deltas or transaction.request is None:
                     self._wrong("G8", "a remembered answer changes stock")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from actors.records import StockKey, Transaction, WarehouseRecord
+from actors.sourcing import SourcingPolicy, SourcingRecord
+from simulation.audit.sites import Sites
 from simulation.audit.timeline import Timeline, between
 
 TAKING = ("reserve", "deduct", "amend", "reacquire")
@@ -15,6 +17,7 @@ class ReplayedWarehouses:
         self.lsns: dict[str, list[int]] = {}  # by organization
         self._records: dict[str, dict[str, Timeline[WarehouseRecord]]] = {}
         self._ever_closed: dict[str, None] = {}  # organizations
+        self._policies: dict[str, Timeline[SourcingPolicy]] = {}  # by organization
 
     def __repr__(self) -> str:
         return f"<ReplayedWarehouses organizations={len(self._records)}>"
@@ -28,6 +31,8 @@ class ReplayedWarehouses:
             transfer.organization_id, transaction.lsn
         ):
             yield f"{transfer.transfer_id} is shipped to {transfer.to_warehouse_id}, which is not active"
+        if transaction.sourcing is not None:
+            yield from self._set_policy(transaction, transaction.sourcing)
         yield from self._wrong_before(transaction)
         for warehouse in transaction.warehouses:
             organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
@@ -38,6 +43,12 @@ class ReplayedWarehouses:
             self.lsns.setdefault(organization_id, []).append(transaction.lsn)
             if not warehouse.is_active:
                 self._ever_closed[organization_id] = None
+
+    def _set_policy(self, transaction: Transaction, record: SourcingRecord) -> Iterator[str]:
+        if record.policy == self.policy_at(record.organization_id, transaction.lsn):
+            yield f"{transaction.kind} sets {record.policy} as it was"
+        self._policies.setdefault(record.organization_id, Timeline()).put(transaction.lsn, record.policy)
+        self.lsns.setdefault(record.organization_id, []).append(transaction.lsn)
 
     def _wrong_before(self, transaction: Transaction) -> Iterator[str]:
         """What it says the warehouses were before, where they were something else."""
@@ -65,6 +76,18 @@ class ReplayedWarehouses:
         if organization_id not in self._ever_closed:
             return frozenset()
         return frozenset(one.warehouse_id for one in self.at(organization_id, lsn) if not one.is_active)
+
+    def policy_at(self, organization_id: str, lsn: int) -> SourcingPolicy:
+        """The policy that was set, or the default."""
+        timeline = self._policies.get(organization_id)
+        return (timeline.at(lsn) if timeline is not None else None) or "most_stock"
+
+    def sites_at(self, organization_id: str, lsn: int) -> Sites:
+        """What the warehouses were to a basket then."""
+        shut, policy = self.closed_at(organization_id, lsn), self.policy_at(organization_id, lsn)
+        if policy != "priority":
+            return Sites(shut, policy)
+        return Sites(shut, policy, {one.warehouse_id: one.priority for one in self.at(organization_id, lsn)})
 
     def name_at(self, key: StockKey, lsn: int) -> str:
         """What the row's warehouse was shown as."""

@@ -66,6 +66,8 @@ def _details(one: Transaction, organization: str) -> str:
         details["warehouses_before"] = was
     if one.transfer is not None and one.transfer.organization_id == organization:
         details["transfer"] = msgspec.to_builtins(one.transfer)
+    if one.sourcing is not None and one.sourcing.organization_id == organization:
+        details["sourcing"] = one.sourcing.policy
     if one.kind == "delete":
         details["gone"] = one.changes[0].before.stock_id
     return json.dumps(details, separators=(",", ":"), ensure_ascii=False) if details else ""

@@ -15,6 +15,7 @@ STATES = ("available", "reserved", "damaged", "in_transit")
 
 _COLUMNS = {
     "warehouse": ("organization_id", "warehouse_id", "name", "code", "priority", "active"),
+    "sourcing": ("organization_id", "policy"),
     "stock": (
         *("organization_id", "variant_id", "warehouse_id", "stock_id", "total", *STATES),
         *("min_stock", "max_stock", "reorder_point", "version"),
@@ -72,6 +73,7 @@ def tables_of(
         "journal_entry": set(entries[entries_moved:]),
         "journal_entry_archive": set(entries[:entries_moved]),
         "warehouse": _last(_warehouses(journal), keys=2),
+        "sourcing": _last(_policies(journal), keys=1),
         "stock": {_stock(record) for record in _last_records(journal) if record.exists},
         "stock_movement": set(movements[movements_moved:]),
         "stock_movement_archive": set(movements[:movements_moved]),
@@ -99,6 +101,12 @@ def _warehouses(journal: Sequence[Transaction]) -> Iterator[Row]:
         for warehouse in transaction.warehouses:
             one = warehouse
             yield one.organization_id, one.warehouse_id, one.name, one.code, one.priority, 1 if one.is_active else 0
+
+
+def _policies(journal: Sequence[Transaction]) -> Iterator[Row]:
+    for transaction in journal:
+        if transaction.sourcing is not None:
+            yield transaction.sourcing.organization_id, transaction.sourcing.policy
 
 
 def _last_records(journal: Sequence[Transaction]) -> Iterator[StockRecord]:

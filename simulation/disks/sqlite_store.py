@@ -20,6 +20,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
@@ -98,6 +99,10 @@ class SqliteStore(FaultyStore):
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         wanted = await super().load_warehouses()
         return await self._ask("load_warehouses", wanted, reads.load_warehouses)
+
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        wanted = await super().load_sourcing()
+        return await self._ask("load_sourcing", wanted, reads.load_sourcing)
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         wanted = await super().load_variants(keys)

@@ -18,6 +18,7 @@ from simulation.planted import (
     bugs_of_memory,
     bugs_of_reservations,
     bugs_of_rules,
+    bugs_of_sourcing,
     bugs_of_storage,
     bugs_of_transfers,
     bugs_of_values,
@@ -41,6 +42,7 @@ _CATALOGUES = (
     bugs_of_levels,
     bugs_of_losses,
     bugs_of_transfers,
+    bugs_of_sourcing,
 )  # importing them fills BUGS
 
 

@@ -8,9 +8,9 @@ import supervisor.query_turns
 import supervisor.transactions.warehousing
 from actors import explanation
 from actors.basket import reserving
-from actors.closed_warehouses import NONE_CLOSED
 from actors.commands import Reserve
 from actors.order_actor import OrderActor
+from actors.sourcing import Sourcing
 from actors.turn import Turn
 from actors.two_phase import Prepared
 from actors.variant_stock import Pinned
@@ -21,7 +21,12 @@ from supervisor.activations.warehouse_registry import WarehouseRegistry
 
 @bug("reservations and sales take from warehouses that are not active", "G4", "G5", "G8")
 def closed_warehouse_chosen() -> Patches:
-    return [(StockDirectory, "closed", lambda self, organization_id: NONE_CLOSED)]
+    def sourcing(self: StockDirectory, organization_id: str) -> Sourcing:
+        return replace(right(self, organization_id), closed=frozenset())
+
+    # The object must be the same each time: a plan of another is made again.
+    right, known = StockDirectory.sourcing, dict[Sourcing, Sourcing]()
+    return [(StockDirectory, "sourcing", lambda self, one: known.setdefault(right(self, one), sourcing(self, one)))]
 
 
 @bug("a reservation that has waited takes from a warehouse that was closed meanwhile", "G4", "G8")
@@ -31,10 +36,10 @@ def closed_warehouse_chosen_by_an_old_plan() -> Patches:
             return (yield from right(self, command))
         rows = self._services.rows
         wanted = (command.organization_id, dict.fromkeys(line.variant_id for line in command.lines))
-        closed = rows.closed(command.organization_id)
+        sourcing = rows.sourcing(command.organization_id)
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                chosen = yield from self._plan(command, variants, closed)
+                chosen = yield from self._plan(command, variants, sourcing)
                 prepared = yield from self._services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     return self._reserved(command, chosen, prepared)
@@ -47,8 +52,8 @@ def closed_warehouse_chosen_by_an_old_plan() -> Patches:
 def closed_forgotten_at_a_restart() -> Patches:
     def add(self: WarehouseRegistry, warehouses: Any) -> None:
         right(self, warehouses)
-        self.closed.clear()
-        self.durably_closed.clear()
+        for known in (self.sourcing, self.durable_sourcing):
+            known.update({one: replace(its, closed=frozenset()) for one, its in known.items()})
 
     right = WarehouseRegistry.add
     return [(WarehouseRegistry, "add", add)]
@@ -58,7 +63,7 @@ def closed_forgotten_at_a_restart() -> Patches:
 def closed_before_it_is_durable() -> Patches:
     def note(self: WarehouseRegistry, warehouses: Any) -> None:
         right(self, warehouses)
-        self.durably_closed.update(self.closed)
+        self.durable_sourcing.update(self.sourcing)
 
     right = WarehouseRegistry.note
     return [(WarehouseRegistry, "note", note)]
@@ -74,8 +79,8 @@ def warehouse_set_as_a_whole() -> Patches:
 def closed_warehouses_explained() -> Patches:
     right = explanation.explained
 
-    def all_open(lines: Any, placements: Any, everything: Any, closed: Any, frees_at: Any) -> Any:
-        return right(lines, placements, everything, NONE_CLOSED, frees_at)
+    def all_open(lines: Any, placements: Any, everything: Any, sourcing: Any, frees_at: Any) -> Any:
+        return right(lines, placements, everything, replace(sourcing, closed=frozenset()), frees_at)
 
     return [(supervisor.query_turns, "explained", all_open)]
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from unittest import mock
 
 import actors.bounds
-import actors.planner
+import actors.packing
 import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
@@ -42,7 +42,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.activations.order_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
-        mock.patch.object(actors.planner, "PACKING_STEPS_A_TURN", 2),
+        mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
@@ -131,14 +131,19 @@ def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
 def _names(stock: StockDirectory, disk: WatchedDisk) -> Iterator[str]:
     registry, on_disk = stock.warehouses, disk.warehouses
     closed = {key for key, warehouse in on_disk.items() if not warehouse.is_active}
-    for what, known, shut in (
-        ("shown", registry.durable, registry.durably_closed),
-        ("decided", registry.decided, registry.closed),
+    for what, known, sourcing in (
+        ("shown", registry.durable, registry.durable_sourcing),
+        ("decided", registry.decided, registry.sourcing),
     ):
         if known != on_disk:
             yield f"the warehouses {what} are {known}, the disk has {on_disk}"
-        if {(organization, one) for organization, ids in shut.items() for one in ids} != closed:
-            yield f"the closed warehouses {what} are {shut}, the disk has {closed}"
+        if {(organization, one) for organization, its in sourcing.items() for one in its.closed} != closed:
+            yield f"the closed warehouses {what} are {sourcing}, the disk has {closed}"
+        policies = {
+            one: its.policy for one, its in sourcing.items() if one in disk.sourcing or its.policy != "most_stock"
+        }
+        if policies != {one: record.policy for one, record in disk.sourcing.items()}:
+            yield f"the policies {what} are {sourcing}, the disk has {disk.sourcing}"
 
 
 def _variant(variant: VariantStock, disk: WatchedDisk) -> Iterator[str]:

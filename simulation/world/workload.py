@@ -32,13 +32,7 @@ from actors.outcomes import (
     StockReceived,
     StockReserved,
 )
-from actors.queries import (
-    CheckBasket,
-    ExplainBasket,
-    GetReservation,
-    GetStock,
-    ListStock,
-)
+from actors.queries import CheckBasket, ExplainBasket, GetReservation, GetStock, ListStock
 from actors.records import ReservationRecord, StockRecord
 from actors.transfer_commands import ShipTransfer
 from actors.transfer_outcomes import WarehouseNotFound
@@ -61,6 +55,7 @@ from simulation.world.next_pages import next_page
 from simulation.world.reservation_wishes import amendment, extension, follow_up, listed, second_try, shipment
 from simulation.world.shop import Shop
 from simulation.world.site_wishes import site_wish
+from simulation.world.sourcing_wishes import sourcing_wishes
 from simulation.world.transfer_wishes import shipped_again
 
 Call = Callable[[str, Request], Awaitable[Operation]]
@@ -110,6 +105,8 @@ class Client:
             await self._wait_for_expiry(request.reservation_id, random)
         await self._ask_of_history(Random(f"{self._shop.seed}/{self._name}/{number}/history"))
         await self._ask_of_sites(Random(f"{self._shop.seed}/{self._name}/{number}/site"), number)
+        for one in sourcing_wishes(self._shop, f"{self._name}-{number}"):
+            await self._do(one)
         meeting = Random(f"{self._shop.seed}/{self._name}/{number}/meeting")
         await meet(self._shop, meeting, f"{self._name}-{number}", partial(self._call, self._name))
         losses = Random(f"{self._shop.seed}/{self._name}/{number}/losses")

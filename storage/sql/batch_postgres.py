@@ -41,6 +41,7 @@ PARTS = {
     "warehouse": INSERT
     + """ ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
         priority = excluded.priority, active = excluded.active""",
+    "sourcing": INSERT + " ON CONFLICT (organization_id) DO UPDATE SET policy = excluded.policy",
     "transfer": INSERT
     + """ ON CONFLICT (organization_id, transfer_id) DO UPDATE SET state = excluded.state, ended_at = excluded.ended_at,
         lsn = excluded.lsn""",
@@ -108,7 +109,7 @@ FOUND = {
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
 TEXT_COLUMNS = {
-    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details"),
+    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details", "policy"),
 }
 
 
@@ -194,6 +195,7 @@ def _rows(batch: Batch) -> Parts:
     new, changed, deleted = rows.stock(batch)
     parts = {
         "warehouse": list(rows.warehouses(batch)),
+        "sourcing": list(rows.sourcing(batch)),
         "transfer": list(rows.transfers(batch, ms_to_datetime)) if batch.transfers else [],
         "transfer_line": list(rows.transfer_lines(batch)) if batch.transfers else [],
         "stock_deleted": deleted,

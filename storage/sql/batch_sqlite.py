@@ -24,6 +24,10 @@ WRITE_WAREHOUSE = """
     ON CONFLICT (organization_id, warehouse_id) DO UPDATE SET name = excluded.name, code = excluded.code,
         priority = excluded.priority, active = excluded.active"""
 
+WRITE_SOURCING = """
+    INSERT INTO sourcing (organization_id, policy) VALUES (?, ?)
+    ON CONFLICT (organization_id) DO UPDATE SET policy = excluded.policy"""
+
 WRITE_TRANSFER = """
     INSERT INTO transfer (organization_id, transfer_id, from_warehouse_id, to_warehouse_id, state, shipped_at, ended_at,
         lsn) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -109,6 +113,8 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
 def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     if batch.warehouses:
         connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
+    if batch.sourcing:
+        connection.executemany(WRITE_SOURCING, rows.sourcing(batch))
     if batch.transfers:
         connection.executemany(WRITE_TRANSFER, rows.transfers(batch, ms_to_text))
         connection.executemany(WRITE_TRANSFER_LINE, rows.transfer_lines(batch))

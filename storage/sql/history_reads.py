@@ -30,6 +30,7 @@ from actors.changes import (
 )
 from actors.queries import GetStockAt, ListMovements
 from actors.records import ReservationItem, WarehouseRecord
+from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
 from storage.sql.schema import (
     journal_entry,
@@ -63,6 +64,7 @@ class _Details(msgspec.Struct):
     low: tuple[tuple[int, int, int], ...] = ()
     warehouses: tuple[WarehouseRecord, ...] = ()
     transfer: TransferRecord | None = None
+    sourcing: SourcingPolicy | None = None
     warehouses_before: tuple[WarehouseRecord, ...] = ()
     gone: str = ""
 
@@ -124,9 +126,7 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
     told = [change_told(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
-    told = [
-        one for one in told if one.rows or one.reservation or one.warehouses or one.transfer
-    ]  # some imports change nothing
+    told = [one for one in told if one.tells_anything]  # some imports change nothing
     if not told:
         return Changes((), Point(last_lsn)), first
     changes = cut(told, after, rows_max, is_end=False)
@@ -179,6 +179,7 @@ def change_told(entry: Any, lines: Sequence[Any], stock_ids: Sequence[str] = ())
     if entry.reservation_id:
         reserved = lines_of(entry.kind, rows, details.items)
         it = ChangedReservation(entry.reservation_id, entry.order_id, entry.state, entry.expires_at, reserved)
+    said = (entry.reference, entry.reason, entry.request_id, entry.actor, entry.correlation_id)
     return Change(
         entry.lsn,
         entry.at,
@@ -186,12 +187,9 @@ def change_told(entry: Any, lines: Sequence[Any], stock_ids: Sequence[str] = ())
         rows,
         it,
         details.warehouses,
-        entry.reference,
-        entry.reason,
-        entry.request_id,
-        entry.actor,
-        entry.correlation_id,
+        *said,
         transfer=details.transfer,
+        sourcing=details.sourcing,
     )
 
 
@@ -317,7 +315,7 @@ def _from_place(statement: Select[Any], entry: Table, line: Table, query: ListMo
 
 def lsn_at(connection: Connection, at_ms: int) -> int:
     """The first LSN at that time or later; one more than the last if there is none. Times grow with LSNs."""
-    low, high = 0, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
+    low, high = 1, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
     while low < high:
         middle = (low + high) // 2
         found = _entry_from(connection, middle)

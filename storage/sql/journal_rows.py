@@ -6,8 +6,8 @@ import touches several organizations, and an answer that is remembered for sever
 no organization.
 
 What hardly any transaction has stands in `details`, as JSON, which is empty otherwise: names of warehouses, a transfer,
-the lines of a reservation where they are not those that it was made with, which rows fell to their minimum, and the id
-of a row that is gone.
+a policy, the lines of a reservation where they are not those that it was made with, which rows fell to their minimum,
+and the id of a row that is gone.
 """
 
 from collections.abc import Callable, Iterator
@@ -65,6 +65,8 @@ def organizations_of(one: Transaction) -> dict[str, None]:
     found.update((warehouse.organization_id, None) for warehouse in one.warehouses)
     if one.transfer is not None:
         found[one.transfer.organization_id] = None
+    if one.sourcing is not None:
+        found[one.sourcing.organization_id] = None
     if not found:
         scope = "" if one.request is None else one.request.scope
         found["" if scope.startswith("\n") else scope] = None
@@ -87,6 +89,8 @@ def _details(one: Transaction, organization_id: str) -> str:
         details["warehouses_before"] = before
     if one.transfer is not None and one.transfer.organization_id == organization_id:
         details["transfer"] = one.transfer
+    if one.sourcing is not None and one.sourcing.organization_id == organization_id:
+        details["sourcing"] = one.sourcing.policy
     if one.kind == "delete":
         details["gone"] = one.changes[0].before.stock_id
     return _json.encode(details).decode() if any(details.values()) else ""

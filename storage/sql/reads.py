@@ -36,6 +36,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.views import ReservationPage
 from storage.reservation_page import cut_page
 from storage.sql.schema import (
@@ -44,6 +45,7 @@ from storage.sql.schema import (
     reservation_archive,
     reservation_item,
     reservation_item_archive,
+    sourcing,
     stock,
     warehouse,
 )
@@ -134,6 +136,7 @@ WAREHOUSES = select(
     warehouse.c.priority,
     warehouse.c.active,
 ).order_by(warehouse.c.organization_id, warehouse.c.warehouse_id)
+SOURCING = select(sourcing.c.organization_id, sourcing.c.policy).order_by(sourcing.c.organization_id)
 VARIANTS = KeyList(
     lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
         keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
@@ -143,6 +146,10 @@ VARIANTS = KeyList(
 
 def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
     return [WarehouseRecord(*row[:-1], bool(row[-1])) for row in connection.execute(WAREHOUSES)]
+
+
+def load_sourcing(connection: Connection) -> Sequence[SourcingRecord]:
+    return [SourcingRecord(*row) for row in connection.execute(SOURCING)]
 
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:

@@ -14,6 +14,7 @@ Instant = Callable[[int], Any]
 
 COLUMNS = {
     "warehouse": "organization_id warehouse_id name code priority active",
+    "sourcing": "organization_id policy",
     "stock": "total available reserved damaged in_transit min_stock max_stock reorder_point version stock_id"
     " organization_id variant_id warehouse_id",
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
@@ -35,6 +36,12 @@ def warehouses(batch: Batch) -> Iterator[Row]:
     """The warehouses that are new or were changed."""
     for key, warehouse in batch.warehouses.items():
         yield (*key, warehouse.name, warehouse.code, warehouse.priority, int(warehouse.is_active))
+
+
+def sourcing(batch: Batch) -> Iterator[Row]:
+    """The policies that were set."""
+    for one in batch.sourcing.values():
+        yield (one.organization_id, one.policy)
 
 
 class StockChanges(NamedTuple):

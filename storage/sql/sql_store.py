@@ -27,6 +27,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
@@ -163,6 +164,9 @@ class SqlStore:
 
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         return await self._read(reads.load_warehouses)
+
+    async def load_sourcing(self) -> Sequence[SourcingRecord]:
+        return await self._read(reads.load_sourcing)
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         return await self._read(partial(reads.load_variants, keys=keys))

@@ -7,9 +7,9 @@ from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
 
 from actors.actor import Actor, Dispatcher
-from actors.closed_warehouses import NONE_CLOSED, Closed
 from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.row_changes import Levels, Prepare
+from actors.sourcing import USUAL, Sourcing
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
@@ -115,6 +115,12 @@ class StockDirectory:
             row = variant.rows[warehouse_id] = self._actor(record)
         return row
 
+    def note(self, transaction: Transaction) -> None:
+        """It was decided what becomes of warehouses, though that may not be durable yet."""
+        self.warehouses.note(transaction.warehouses)
+        if transaction.sourcing is not None:
+            self.warehouses.note_policy(transaction.sourcing)
+
     def publish(self, transactions: Sequence[Transaction]) -> None:
         """These transactions are durable: readers may see them."""
         for transaction in transactions:
@@ -128,10 +134,12 @@ class StockDirectory:
                         variant.drop_unmade_rows()
             if transaction.warehouses:
                 self.warehouses.publish(transaction.warehouses)
+            if transaction.sourcing is not None:
+                self.warehouses.publish_policy(transaction.sourcing)
 
-    def closed(self, organization_id: str) -> Closed:
-        """The organization's warehouses that are not active, as it was decided; another set after each change."""
-        return self.warehouses.closed.get(organization_id, NONE_CLOSED)
+    def sourcing(self, organization_id: str) -> Sourcing:
+        """How the organization's baskets are planned, as it was decided; another object after each change."""
+        return self.warehouses.sourcing.get(organization_id, USUAL)
 
     def knows(self, organization_id: str, warehouse_id: str) -> bool:
         """Whether there is such a warehouse, as it was decided."""

@@ -1,4 +1,4 @@
-"""The warehouses: the one place where it stands what they are called and which of them are active.
+"""The warehouses: the one place where it stands what they are called, which of them are active and which go first.
 
 There are few, so all of them are in memory. A change of one is a transaction like any other, decided in one synchronous
 step; it touches no stock row. The registry keeps two states: *decided*, by which new changes are judged, and *durable*,
@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.closed_warehouses import NONE_CLOSED, Closed
 from actors.records import StockKey, WarehouseRecord
+from actors.sourcing import USUAL, Sourcing, SourcingPolicy, SourcingRecord
 
 Warehouses = dict[tuple[str, str], WarehouseRecord]
 """By organization and id."""
@@ -34,8 +34,8 @@ class WarehouseRegistry:
     def __init__(self) -> None:
         self.durable: Warehouses = {}
         self.decided: Warehouses = {}
-        self.closed: dict[str, Closed] = {}  # by organization, where there are some, as it was decided
-        self.durably_closed: dict[str, Closed] = {}
+        self.sourcing: dict[str, Sourcing] = {}  # by organization, where it is not the usual, as it was decided
+        self.durable_sourcing: dict[str, Sourcing] = {}
 
     def __repr__(self) -> str:
         statistics = self.statistics()
@@ -43,7 +43,7 @@ class WarehouseRegistry:
 
     def statistics(self) -> WarehouseStatistics:
         """Counts of what is in memory."""
-        return WarehouseStatistics(len(self.decided), sum(map(len, self.closed.values())))
+        return WarehouseStatistics(len(self.decided), sum(len(one.closed) for one in self.sourcing.values()))
 
     def add(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """Take over what the database has."""
@@ -53,12 +53,33 @@ class WarehouseRegistry:
     def note(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """These were decided, though they may not be durable yet."""
         for warehouse in warehouses:
-            _put(self.decided, self.closed, warehouse)
+            _put(self.decided, self.sourcing, warehouse)
 
     def publish(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """These are durable: readers may see them."""
         for warehouse in warehouses:
-            _put(self.durable, self.durably_closed, warehouse)
+            _put(self.durable, self.durable_sourcing, warehouse)
+
+    def add_policies(self, policies: Sequence[SourcingRecord]) -> None:
+        """Take over what the database has."""
+        for one in policies:
+            self.note_policy(one)
+            self.publish_policy(one)
+
+    def note_policy(self, record: SourcingRecord) -> None:
+        """This was decided, though it may not be durable yet."""
+        _put_policy(self.decided, self.sourcing, record)
+
+    def publish_policy(self, record: SourcingRecord) -> None:
+        """This is durable: readers may see it."""
+        _put_policy(self.durable, self.durable_sourcing, record)
+
+    def decided_policy(self, organization_id: str) -> SourcingPolicy:
+        return self.sourcing.get(organization_id, USUAL).policy
+
+    def policy_of(self, organization_id: str) -> SourcingPolicy:
+        """What readers see."""
+        return self.durable_sourcing.get(organization_id, USUAL).policy
 
     def name_of(self, key: StockKey) -> str:
         """What the row's warehouse is shown as: its name or, lacking one, its id."""
@@ -96,12 +117,25 @@ class WarehouseRegistry:
         return [one for one in found if one.is_active or not active_only][:limit]
 
 
-def _put(warehouses: Warehouses, closed: dict[str, Closed], warehouse: WarehouseRecord) -> None:
+def _put(warehouses: Warehouses, sourcing: dict[str, Sourcing], warehouse: WarehouseRecord) -> None:
     key = organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
     warehouses[key] = warehouse
-    of_organization = closed.get(organization_id, NONE_CLOSED)
-    if warehouse.is_active == (warehouse_id in of_organization):
-        closed[organization_id] = of_organization ^ {warehouse_id}
+    before = sourcing.get(organization_id, USUAL)
+    if warehouse.is_active == (warehouse_id in before.closed):
+        sourcing[organization_id] = before = replace(before, closed=before.closed ^ {warehouse_id})
+    if before.policy == "priority" and warehouse.priority != before.priorities.get(warehouse_id, 0):
+        priorities = {**before.priorities, warehouse_id: warehouse.priority}
+        sourcing[organization_id] = replace(before, priorities=priorities)
+
+
+def _put_policy(warehouses: Warehouses, sourcing: dict[str, Sourcing], record: SourcingRecord) -> None:
+    organization_id, policy = record.organization_id, record.policy
+    priorities = {}
+    if policy == "priority":
+        its = [one for one in warehouses.values() if one.organization_id == organization_id and one.priority]
+        priorities = {one.warehouse_id: one.priority for one in its}
+    before = sourcing.get(organization_id, USUAL)
+    sourcing[organization_id] = replace(before, policy=policy, priorities=priorities)
 
 
 def _name(warehouses: Warehouses, key: StockKey) -> str:

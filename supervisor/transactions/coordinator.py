@@ -27,6 +27,7 @@ from msgspec import UNSET
 from actors.records import Delta, From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
+from actors.sourcing import SourcingRecord
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
@@ -117,6 +118,7 @@ class Coordinator:
         request: RequestRecord | None = None,
         warehouses: tuple[WarehouseRecord, ...] = (),
         transfer: TransferRecord | None = None,
+        sourcing: SourcingRecord | None = None,
         reference: str = "",
         reason: str = "",
         origin: From = UNSET,
@@ -149,6 +151,7 @@ class Coordinator:
                 reason,
                 origin or None,
                 transfer,
+                sourcing,
                 warehouses_before,
             )
             self._journal.append(transaction)

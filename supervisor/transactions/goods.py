@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from actors.basket import existing_rows, plan, with_hint
-from actors.closed_warehouses import Closed
 from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
@@ -28,6 +27,7 @@ from actors.outcomes import (
 from actors.records import TransactionKind
 from actors.reply import Reply
 from actors.row_changes import Change
+from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -97,13 +97,13 @@ class Goods:
 
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         while True:
-            closed = self._stock.closed(command.organization_id)
+            sourcing = self._stock.sourcing(command.organization_id)
             try:
-                rows = yield from self._rows(command, variants, closed)
+                rows = yield from self._rows(command, variants, sourcing)
             except Refused:
-                if self._stock.closed(command.organization_id) is closed:
+                if self._stock.sourcing(command.organization_id) is sourcing:
                     raise
-                continue  # a warehouse was closed or opened while the plan waited
+                continue  # a warehouse or the policy was changed while the plan waited
             try:
                 changes = changes_of(command, rows)
             except Refused as refused:
@@ -115,7 +115,7 @@ class Goods:
             if not isinstance(prepared, Prepared):
                 continue
             with prepared:
-                is_open = self._stock.closed(command.organization_id) is closed
+                is_open = self._stock.sourcing(command.organization_id) is sourcing
                 if is_open and _says_the_same(command, rows, changes):
                     return self._decided(command, prepared, rows)
             prepared.abort()
@@ -131,7 +131,7 @@ class Goods:
         return (yield from self._losses.book(command, rows, refused.refusal))
 
     def _rows(
-        self, command: GoodsCommand, variants: Mapping[str, VariantStock], closed: Closed
+        self, command: GoodsCommand, variants: Mapping[str, VariantStock], sourcing: Sourcing
     ) -> Turn[list[StockActor]]:
         """The row of each line.
 
@@ -139,14 +139,16 @@ class Goods:
             Refused: the planner has no row for a line.
         """
         if isinstance(command, Deduct):
-            return (yield from self._planned(command, variants, closed))
+            return (yield from self._planned(command, variants, sourcing))
         if isinstance(command, Adjust):
             return existing_rows(command.lines, variants)
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
-    def _planned(self, command: Deduct, variants: Mapping[str, VariantStock], closed: Closed) -> Turn[list[StockActor]]:
+    def _planned(
+        self, command: Deduct, variants: Mapping[str, VariantStock], sourcing: Sourcing
+    ) -> Turn[list[StockActor]]:
         try:
-            return (yield from plan(command.lines, variants, closed))
+            return (yield from plan(command.lines, variants, sourcing))
         except Refused as refused:
             if not isinstance(refused.refusal, InsufficientStock):
                 raise

@@ -1,5 +1,5 @@
-"""Warehouses are made and changed here. Why that needs no more than one step is said in
-`supervisor/activations/warehouse_registry.py`.
+"""Warehouses are made and changed here, and the policy by which they serve a basket. Why that needs no more than one
+step is said in `supervisor/activations/warehouse_registry.py`.
 """
 
 from msgspec.structs import replace
@@ -7,10 +7,11 @@ from msgspec.structs import replace
 from actors.idempotency import remember
 from actors.outcomes import Fact
 from actors.records import WarehouseRecord
+from actors.sourcing import SourcingRecord
 from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED
-from actors.warehouse_commands import UpsertWarehouse
-from actors.warehouse_outcomes import WarehouseUpserted
+from actors.warehouse_commands import SetSourcing, UpsertWarehouse
+from actors.warehouse_outcomes import SourcingSet, WarehouseUpserted
 from supervisor.activations.warehouse_registry import WarehouseRegistry
 from supervisor.transactions.answering import Answering
 
@@ -44,6 +45,28 @@ class Warehousing:
             request=remember(command, fact),
             warehouses=(after,),
             warehouses_before=() if before is None else (before,),
+            reference=command.reference,
+            reason=command.reason,
+            origin=command.origin,
+        )
+        return fact
+
+    def set_sourcing(self, command: SetSourcing) -> Turn[Fact]:
+        """Set the organization's policy. Nothing waits before the decision."""
+        return self._answering.answered(command, self._sourcing_set(command))
+
+    def _sourcing_set(self, command: SetSourcing) -> Turn[Fact]:
+        yield from ()
+        fact = SourcingSet(command.policy)
+        if self._warehouses.decided_policy(command.organization_id) == command.policy:
+            self._answering.remember(command, fact)
+            return fact
+        self._answering.coordinator.decide(
+            NOTHING_PREPARED,
+            "sourcing",
+            self._answering.clock.now_ms(),
+            request=remember(command, fact),
+            sourcing=SourcingRecord(command.organization_id, command.policy),
             reference=command.reference,
             reason=command.reason,
             origin=command.origin,

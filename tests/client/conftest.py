@@ -135,7 +135,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
             *("ReceiveStock", "AnnounceStock", "DeductStock", "AdjustStock", "DeleteStock", "FulfillReservation"),
             *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
             *("AmendReservation", "ReacquireReservation"),
-            *("UpsertWarehouse", "ListWarehouses", "SetStockLevels"),
+            *("UpsertWarehouse", "ListWarehouses", "SetStockLevels", "SetSourcingPolicy", "GetSourcingPolicy"),
             "ExplainReservation",
             *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         ):

@@ -21,7 +21,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.records import Origin
-from actors.warehouse_commands import LevelsLine, SetLevels, UpsertWarehouse
+from actors.warehouse_commands import LevelsLine, SetLevels, SetSourcing, UpsertWarehouse
 from rpc.messages.origins import attributed
 from tests.core.conftest import ORGANIZATION, World, reserve
 
@@ -41,6 +41,7 @@ def commands(reservation: str) -> list[CallersCommand]:
         Delete(ORGANIZATION, "u", "w", "x"),
         UpsertWarehouse(ORGANIZATION, "w", "Main", None, None, None, "n"),
         SetLevels(ORGANIZATION, (LevelsLine("v", "w", 1, None, None),), "l"),
+        SetSourcing(ORGANIZATION, "priority", "p"),
         Reserve(ORGANIZATION, "order", LINES, 15, "k"),
         Reserve(ORGANIZATION, "order-2", LINES, 15),
         Confirm(ORGANIZATION, reservation, "first"),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import actors.planner
 from actors.commands import Line
-from actors.planner import Search, Space, place, placing
+from actors.packing import Search, Space
+from actors.planner import place, placing
 from actors.turn import OTHERS_FIRST
 
 

@@ -12,6 +12,7 @@ from actors.queries import (
     ExplainBasket,
     FindStock,
     GetReservation,
+    GetSourcing,
     GetStock,
     GetTransfer,
     ListCursors,
@@ -114,7 +115,7 @@ class FakeInventory:
                 if isinstance(self.found, Exception):
                     raise self.found
                 return self.found
-            case GetTransfer() | ListTransfers() | ExplainBasket():
+            case GetTransfer() | ListTransfers() | ExplainBasket() | GetSourcing():
                 return self.view
             case ReadFeed() | TakeCursor() | MoveCursor() | DropCursor() | ListCursors():
                 return self.view

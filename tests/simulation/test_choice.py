@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from random import Random
+from typing import get_args
+
+import pytest
 
 from actors.commands import Line
 from actors.planner import place
+from actors.sourcing import Sourcing, SourcingPolicy
 from simulation.audit.choice import LINES_TRIED_MAX, Free, choose
+from simulation.audit.sites import Sites
 
 
 def chosen(lines: Sequence[Line], free: Free) -> list[str]:
@@ -29,9 +34,10 @@ def test_a_line_is_not_split_but_lines_are_packed() -> None:
     assert chosen(three, {"mug": {"w1": 4, "w2": 3}}) == ["w1", "w2", "w1"]
 
 
-def test_the_planner_chooses_the_same_in_every_basket_that_is_tried() -> None:
+@pytest.mark.parametrize("policy", get_args(SourcingPolicy))
+def test_the_planner_chooses_the_same_in_every_basket_that_is_tried(policy: SourcingPolicy) -> None:
     random = Random(0)
-    for _ in range(10_000):
+    for _ in range(5_000):
         warehouses = [f"w{number}" for number in range(random.randint(0, 4))]
         variants = ["a", "b", "c"][: random.randint(1, 3)]
         free = {v: {w: random.randint(0, 6) for w in warehouses if random.random() < 0.8} for v in variants}
@@ -39,4 +45,8 @@ def test_the_planner_chooses_the_same_in_every_basket_that_is_tried() -> None:
             Line(random.choice((*variants, "unknown")), random.choice(("w0", "w9", "", "", "")), random.randint(0, 4))
             for _ in range(random.randint(1, LINES_TRIED_MAX + 1))
         ]
-        assert [tuple(choice) for choice in choose(lines, free)] == [tuple(one) for one in place(lines, free)]
+        priorities = {warehouse: random.choice((0, 1, 5)) for warehouse in warehouses if random.random() < 0.7}
+        wanted = choose(lines, free, Sites(frozenset(), policy, priorities))
+        assert list(map(tuple, wanted)) == list(
+            map(tuple, place(lines, free, Sourcing(frozenset(), policy, priorities)))
+        )

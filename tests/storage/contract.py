@@ -35,6 +35,7 @@ async def contents(store: Store) -> dict[str, Any]:
     stock = {name: await store.list_stock(ListStock(name, limit=999)) for name in organizations}
     return {
         "warehouses": list(await store.load_warehouses()),
+        "sourcing": list(await store.load_sourcing()),
         "orders": list(orders),
         "reservations": list(await store.load_orders(orders)),
         "requests": [await store.load_request(key) for key in await store.requests_after(None, 500)],
@@ -142,6 +143,7 @@ class StoreContract:
     async def test_nothing_is_found_where_nothing_was_written(self, store: Store) -> None:
         assert await contents(store) == {
             "warehouses": [],
+            "sourcing": [],
             "orders": [],
             "reservations": [],
             "requests": [],

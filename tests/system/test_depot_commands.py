@@ -36,6 +36,19 @@ async def test_a_warehouse_is_made_closed_and_reopened(tmp_path: Path) -> None:
     assert both == (2, "", "A warehouse can be closed or reopened, not both.\n")
 
 
+async def test_the_sourcing_policy_is_shown_and_set(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        usual = "One warehouse for the whole basket if one has enough, else those that have the most"
+        assert await run_cli("sourcing", "org_1", *target) == (0, f"org_1: most_stock. {usual}.\n", "")
+        done = (0, "org_1: priority. Sourcing policy set.\n", "")
+        assert await run_cli("sourcing", "org_1", "priority", "--reason", "x", *target) == done
+        status, out, _ = await run_cli("sourcing", "org_1", "--json", *target)
+        assert (status, '"policy":"SOURCING_POLICY_PRIORITY"' in out) == (0, True)
+        status, _, err = await run_cli("sourcing", "org_1", "nearest", *target)
+        assert (status, "nearest" in err) == (2, True)
+
+
 async def test_levels_are_set_shown_and_searched_by(tmp_path: Path) -> None:
     defaults = ("--default-min-stock", "1", "--default-reorder-point", "4")
     async with running_server(tmp_path / "stock.db", *defaults) as server:

@@ -20,6 +20,7 @@ from stockkeeper_client.sync.feed import each
 from stockkeeper_client.sync.ledger import LedgerCalls
 from stockkeeper_client.sync.levels import LevelCalls
 from stockkeeper_client.sync.reservation_calls import ReservationCalls
+from stockkeeper_client.sync.sourcing_calls import SourcingCalls
 from stockkeeper_client.sync.transfers import TransferCalls
 from stockkeeper_client.sync.warehouses import WarehouseCalls
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -30,7 +31,9 @@ _Given = StockLine | pb.ImportLine
 _ALL_ERRORS = (("error-details-bytes-max", "262144"),)
 
 
-class StockClient(ReservationCalls, WarehouseCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls):
+class StockClient(
+    ReservationCalls, WarehouseCalls, SourcingCalls, LevelCalls, TransferCalls, ExplainCalls, ExportCalls, LedgerCalls
+):
     """Changes and lists stock. It raises what InventoryClient does, and shares its connection and its breaker.
 
     Every change has a `request_id`, by which the service knows a repetition: it gives the same answer and changes

@@ -28,6 +28,13 @@ class AlertLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ALERT_LEVEL_UNSPECIFIED: _ClassVar[AlertLevel]
     ALERT_LEVEL_CRITICAL: _ClassVar[AlertLevel]
     ALERT_LEVEL_WARNING: _ClassVar[AlertLevel]
+
+class SourcingPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOURCING_POLICY_UNSPECIFIED: _ClassVar[SourcingPolicy]
+    SOURCING_POLICY_MOST_STOCK: _ClassVar[SourcingPolicy]
+    SOURCING_POLICY_PRIORITY: _ClassVar[SourcingPolicy]
+    SOURCING_POLICY_FEWEST_PARCELS: _ClassVar[SourcingPolicy]
 TRANSFER_STATE_UNSPECIFIED: TransferState
 TRANSFER_STATE_IN_TRANSIT: TransferState
 TRANSFER_STATE_RECEIVED: TransferState
@@ -39,6 +46,10 @@ STOCK_STATUS_OUT_OF_STOCK: StockStatus
 ALERT_LEVEL_UNSPECIFIED: AlertLevel
 ALERT_LEVEL_CRITICAL: AlertLevel
 ALERT_LEVEL_WARNING: AlertLevel
+SOURCING_POLICY_UNSPECIFIED: SourcingPolicy
+SOURCING_POLICY_MOST_STOCK: SourcingPolicy
+SOURCING_POLICY_PRIORITY: SourcingPolicy
+SOURCING_POLICY_FEWEST_PARCELS: SourcingPolicy
 
 class ImportStockRequest(_message.Message):
     __slots__ = ("request_id", "lines", "lines_total")
@@ -620,6 +631,42 @@ class ListWarehousesResponse(_message.Message):
     next_page_token: str
     def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
+class SetSourcingPolicyRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "policy", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    policy: SourcingPolicy
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., policy: _Optional[_Union[SourcingPolicy, str]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class SetSourcingPolicyResponse(_message.Message):
+    __slots__ = ("message", "policy")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    policy: SourcingPolicy
+    def __init__(self, message: _Optional[str] = ..., policy: _Optional[_Union[SourcingPolicy, str]] = ...) -> None: ...
+
+class GetSourcingPolicyRequest(_message.Message):
+    __slots__ = ("organization_id",)
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    def __init__(self, organization_id: _Optional[str] = ...) -> None: ...
+
+class GetSourcingPolicyResponse(_message.Message):
+    __slots__ = ("message", "policy")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    policy: SourcingPolicy
+    def __init__(self, message: _Optional[str] = ..., policy: _Optional[_Union[SourcingPolicy, str]] = ...) -> None: ...
+
 class FulfillReservationRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reservation_id", "reference", "reason", "lines", "close")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -962,7 +1009,7 @@ class WatchChangesRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., token: _Optional[str] = ..., variant_ids: _Optional[_Iterable[str]] = ..., warehouse_ids: _Optional[_Iterable[str]] = ..., **kwargs) -> None: ...
 
 class WatchChangesResponse(_message.Message):
-    __slots__ = ("token", "at", "kind", "rows", "reservation", "transfer", "notices", "fell_behind", "snapshot_done", "lsn", "reason", "reference", "request_id", "actor", "correlation_id", "continues", "warehouses")
+    __slots__ = ("token", "at", "kind", "rows", "reservation", "transfer", "notices", "fell_behind", "snapshot_done", "lsn", "reason", "reference", "request_id", "actor", "correlation_id", "continues", "warehouses", "sourcing_policy")
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -980,6 +1027,7 @@ class WatchChangesResponse(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
     CONTINUES_FIELD_NUMBER: _ClassVar[int]
     WAREHOUSES_FIELD_NUMBER: _ClassVar[int]
+    SOURCING_POLICY_FIELD_NUMBER: _ClassVar[int]
     token: str
     at: str
     kind: str
@@ -997,7 +1045,8 @@ class WatchChangesResponse(_message.Message):
     correlation_id: str
     continues: bool
     warehouses: _containers.RepeatedCompositeFieldContainer[Warehouse]
-    def __init__(self, token: _Optional[str] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[ChangedRow, _Mapping[str, object]]]] = ..., reservation: _Optional[_Union[ChangedReservation, _Mapping[str, object]]] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping[str, object]]]] = ..., fell_behind: _Optional[bool] = ..., snapshot_done: _Optional[bool] = ..., lsn: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., actor: _Optional[str] = ..., correlation_id: _Optional[str] = ..., continues: _Optional[bool] = ..., warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ...) -> None: ...
+    sourcing_policy: SourcingPolicy
+    def __init__(self, token: _Optional[str] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[ChangedRow, _Mapping[str, object]]]] = ..., reservation: _Optional[_Union[ChangedReservation, _Mapping[str, object]]] = ..., transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ..., notices: _Optional[_Iterable[_Union[Notice, _Mapping[str, object]]]] = ..., fell_behind: _Optional[bool] = ..., snapshot_done: _Optional[bool] = ..., lsn: _Optional[int] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., request_id: _Optional[str] = ..., actor: _Optional[str] = ..., correlation_id: _Optional[str] = ..., continues: _Optional[bool] = ..., warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., sourcing_policy: _Optional[_Union[SourcingPolicy, str]] = ...) -> None: ...
 
 class ChangedRow(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "before", "after", "movement_id")

@@ -117,6 +117,16 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.FromString,
                 _registered_method=True)
+        self.SetSourcingPolicy = channel.unary_unary(
+                '/inventory.v1.StockService/SetSourcingPolicy',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetSourcingPolicy = channel.unary_unary(
+                '/inventory.v1.StockService/GetSourcingPolicy',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyResponse.FromString,
+                _registered_method=True)
         self.FulfillReservation = channel.unary_unary(
                 '/inventory.v1.StockService/FulfillReservation',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
@@ -292,6 +302,20 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetSourcingPolicy(self, request, context):
+        """Sets what decides which warehouses serve the organization's baskets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSourcingPolicy(self, request, context):
+        """The policy that is set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FulfillReservation(self, request, context):
         """A confirmed reservation is shipped, whole or in part: what is shipped leaves `reserved` and the total.
         """
@@ -447,6 +471,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.ListWarehouses,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.SerializeToString,
+            ),
+            'SetSourcingPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSourcingPolicy,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyResponse.SerializeToString,
+            ),
+            'GetSourcingPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSourcingPolicy,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyResponse.SerializeToString,
             ),
             'FulfillReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.FulfillReservation,
@@ -934,6 +968,60 @@ class StockService:
             '/inventory.v1.StockService/ListWarehouses',
             inventory_dot_v1_dot_stock__pb2.ListWarehousesRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.ListWarehousesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSourcingPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/SetSourcingPolicy',
+            inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.SetSourcingPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSourcingPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/GetSourcingPolicy',
+            inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.GetSourcingPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,6 +28,8 @@ class StockServiceStub:
     SetStockLevels: calls.UnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]
     UpsertWarehouse: calls.UnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]
     ListWarehouses: calls.UnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
+    SetSourcingPolicy: calls.UnaryUnary[stock_pb2.SetSourcingPolicyRequest, stock_pb2.SetSourcingPolicyResponse]
+    GetSourcingPolicy: calls.UnaryUnary[stock_pb2.GetSourcingPolicyRequest, stock_pb2.GetSourcingPolicyResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ExtendReservation: calls.UnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
     AmendReservation: calls.UnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
@@ -57,6 +59,8 @@ class StockServiceBlockingStub(StockServiceStub):
     SetStockLevels: calls.BlockingUnaryUnary[stock_pb2.SetStockLevelsRequest, stock_pb2.SetStockLevelsResponse]  # type: ignore[assignment]
     UpsertWarehouse: calls.BlockingUnaryUnary[stock_pb2.UpsertWarehouseRequest, stock_pb2.UpsertWarehouseResponse]  # type: ignore[assignment]
     ListWarehouses: calls.BlockingUnaryUnary[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]  # type: ignore[assignment]
+    SetSourcingPolicy: calls.BlockingUnaryUnary[stock_pb2.SetSourcingPolicyRequest, stock_pb2.SetSourcingPolicyResponse]  # type: ignore[assignment]
+    GetSourcingPolicy: calls.BlockingUnaryUnary[stock_pb2.GetSourcingPolicyRequest, stock_pb2.GetSourcingPolicyResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
     ExtendReservation: calls.BlockingUnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]  # type: ignore[assignment]
     AmendReservation: calls.BlockingUnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]  # type: ignore[assignment]
@@ -117,6 +121,12 @@ class StockServiceServicer:
     async def ListWarehouses(
         self, request: stock_pb2.ListWarehousesRequest, context: grpc.aio.ServicerContext[stock_pb2.ListWarehousesRequest, stock_pb2.ListWarehousesResponse]
     ) -> stock_pb2.ListWarehousesResponse: ...
+    async def SetSourcingPolicy(
+        self, request: stock_pb2.SetSourcingPolicyRequest, context: grpc.aio.ServicerContext[stock_pb2.SetSourcingPolicyRequest, stock_pb2.SetSourcingPolicyResponse]
+    ) -> stock_pb2.SetSourcingPolicyResponse: ...
+    async def GetSourcingPolicy(
+        self, request: stock_pb2.GetSourcingPolicyRequest, context: grpc.aio.ServicerContext[stock_pb2.GetSourcingPolicyRequest, stock_pb2.GetSourcingPolicyResponse]
+    ) -> stock_pb2.GetSourcingPolicyResponse: ...
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...

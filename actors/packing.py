@@ -1,0 +1,168 @@
+"""Packing: lines of one variant into the warehouses that have it.
+
+Several lines of one variant that no warehouse can serve alone are a packing problem: the largest line is placed first,
+where the most is left, and the search backs up where that leads nowhere. It is bounded, since packing is NP-hard.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Mapping
+
+from actors.turn import OTHERS_FIRST, Turn
+
+PACKING_STEPS_MAX = 20_000
+PACKING_STEPS_A_TURN = 250  # about 1.5 ms, and several callers' searches share a turn of the event loop
+WAREHOUSES_A_TURN = 5_000  # about 6 ms
+
+Free = Mapping[str, Mapping[str, int]]
+"""Pieces free by variant id and warehouse id. A row that does not exist is not in it."""
+
+Wish = tuple[int, int]
+"""How many pieces, and which line of the basket."""
+
+
+class Search:
+    """What a basket's packing may still take, and whether it let others have their turn."""
+
+    __slots__ = ("has_waited", "steps_left")
+
+    def __init__(self) -> None:
+        self.steps_left = PACKING_STEPS_MAX
+        self.has_waited = False
+
+    def __repr__(self) -> str:
+        return f"<Search steps_left={self.steps_left} has_waited={self.has_waited}>"
+
+    def others_first(self) -> Turn[None]:
+        self.has_waited = True
+        yield OTHERS_FIRST
+
+
+def one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
+    """The warehouse that can serve everything wanted and has the most of it."""
+    variants = list(wanted)
+    best, best_left = None, -1
+    for warehouse_id in sorted(left[variants[0]]):
+        if all(left[v].get(warehouse_id, -1) >= wanted[v] for v in variants):
+            pieces = sum(left[v][warehouse_id] for v in variants)
+            if pieces > best_left:
+                best, best_left = warehouse_id, pieces
+    return best
+
+
+def pack(
+    wishes: list[Wish], left: Mapping[str, int], search: Search, priorities: Mapping[str, int] | None = None
+) -> Turn[dict[int, str]]:
+    """Place wishes of one variant into its warehouses, all or none.
+
+    Args:
+        priorities: with these, the warehouse with the highest comes before the one with the most.
+    """
+    wishes = sorted(wishes, key=lambda wish: (-wish[0], wish[1]))
+    if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in left.values()):
+        return {}
+    if len(left) > WAREHOUSES_A_TURN:
+        yield from search.others_first()
+    space = Space(left) if priorities is None else RankedSpace(left, priorities)
+    placed: list[tuple[str, int]] = []  # the warehouse of each wish so far, and what it had before
+    below: int | None = None  # warehouses with as much or more were tried for the next wish
+    steps = -len(wishes)  # one step a wish is not counted: a basket that packs straight away never meets the bound
+    while len(placed) < len(wishes):
+        if steps > search.steps_left:
+            search.steps_left = 0
+            return {}
+        if steps % PACKING_STEPS_A_TURN == 0:
+            yield from search.others_first()
+        steps += 1
+        quantity = wishes[len(placed)][0]
+        pieces = space.most(below, quantity)
+        if pieces is not None:
+            placed.append((space.take(pieces, quantity), pieces))
+            below = None
+        elif not placed:
+            break
+        else:
+            warehouse_id, below = placed.pop()
+            space.put_back(warehouse_id, below, wishes[len(placed)][0])
+    search.steps_left -= max(0, steps)
+    if not placed:
+        return {}
+    return {line: warehouse_id for (_, line), (warehouse_id, _) in zip(wishes, placed, strict=True)}
+
+
+class Space:
+    """What the warehouses of one variant have left, by how much that is.
+
+    Of warehouses with equally much left, the one with the smallest id stands for all. A step costs the same beside
+    ten thousand warehouses as beside ten.
+
+    Args:
+        left: pieces by warehouse.
+    """
+
+    def __init__(self, left: Mapping[str, int]) -> None:
+        self._ids: dict[int, list[str]] = {}
+        for warehouse_id in sorted(left):
+            self._ids.setdefault(left[warehouse_id], []).append(warehouse_id)
+        self._pieces = sorted(self._ids)
+
+    def __repr__(self) -> str:
+        return f"<Space {self._ids}>"
+
+    def most(self, below: int | None, quantity: int) -> int | None:
+        """The most that a warehouse has left, of those that have less than `below` (None: of all); None if that is less
+        than this quantity.
+        """
+        place = len(self._pieces) if below is None else bisect_left(self._pieces, below)
+        return self._pieces[place - 1] if place and self._pieces[place - 1] >= quantity else None
+
+    def take(self, pieces: int, quantity: int) -> str:
+        """Take this much from the warehouse that stands for all that have these pieces. Returns its id."""
+        warehouse_id = self._ids[pieces][0]
+        self._move(warehouse_id, pieces, pieces - quantity)
+        return warehouse_id
+
+    def put_back(self, warehouse_id: str, pieces: int, quantity: int) -> None:
+        """Undo a `take`: the warehouse has this many pieces again."""
+        self._move(warehouse_id, pieces - quantity, pieces)
+
+    def _move(self, warehouse_id: str, before: int, after: int) -> None:
+        ids = self._ids[before]
+        del ids[bisect_left(ids, warehouse_id)]
+        if not ids:
+            del self._ids[before]
+            del self._pieces[bisect_left(self._pieces, before)]
+        if after not in self._ids:
+            self._ids[after] = []
+            insort(self._pieces, after)
+        insort(self._ids[after], warehouse_id)
+
+
+RANK = 1 << 33  # more than twice what a warehouse can have, or lack
+
+
+class RankedSpace(Space):
+    """The same, with the warehouses of a higher priority first.
+
+    A warehouse's place is its priority and its pieces in one number, so that taking pieces moves it as it does there.
+
+    Args:
+        left: pieces by warehouse.
+        priorities: by warehouse; 0 where none is given.
+    """
+
+    def __init__(self, left: Mapping[str, int], priorities: Mapping[str, int]) -> None:
+        super().__init__({one: RANK * priorities.get(one, 0) + pieces for one, pieces in left.items()})
+
+    def most(self, below: int | None, quantity: int) -> int | None:
+        """The first place that has this quantity, of those behind `below` (None: of all)."""
+        place = len(self._pieces) if below is None else bisect_left(self._pieces, below)
+        while place:
+            place -= 1
+            if _pieces_at(self._pieces[place]) >= quantity:
+                return self._pieces[place]
+        return None
+
+
+def _pieces_at(place: int) -> int:
+    """Pieces may be fewer than none, where lines that name a warehouse ask too much of it."""
+    return (place + RANK // 2) % RANK - RANK // 2

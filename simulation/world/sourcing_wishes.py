@@ -1,0 +1,66 @@
+"""What clients ask of how baskets are served: the policy, priorities, and baskets to which they matter.
+
+It comes on top of what a client does anyway, from a stream of its own: runs without it are as they were.
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import get_args
+
+from actors.commands import Deduct, Line, Reserve
+from actors.queries import CheckBasket, ExplainBasket, GetSourcing
+from actors.sourcing import SourcingPolicy
+from actors.warehouse_commands import SetSourcing, UpsertWarehouse
+from simulation.audit.history import Request
+from simulation.world.goods_wishes import Assortment, why
+from simulation.world.shop import Shop
+
+POLICIES: tuple[SourcingPolicy, ...] = get_args(SourcingPolicy)
+
+
+def sourcing_wishes(shop: Shop, name: str) -> Sequence[Request]:
+    """What a client asks now and then, one after another. Its number and place are in `name`."""
+    random = Random(f"{shop.seed}/{name}/sourcing")
+    if random.random() >= shop.options.sourcing:
+        return ()
+    organization = random.choice(shop.organizations)
+    if random.random() < 0.35:
+        return (
+            _policy(organization, random, name),
+            GetSourcing(organization),
+            _basket(shop, organization, random, name),
+        )
+    if random.random() < 0.4:
+        return (_priority(shop, organization, random, name), _basket(shop, organization, random, name))
+    return (_basket(shop, organization, random, name), GetSourcing(organization))
+
+
+def _policy(organization: str, random: Random, name: str) -> SetSourcing:
+    """Sometimes what is set already, and sometimes under a key that others use too."""
+    key = f"policy-{random.randrange(3)}" if random.random() < 0.1 else f"{name}-policy"
+    return SetSourcing(organization, random.choice((*POLICIES, "priority")), key, *why(name))
+
+
+def _priority(shop: Assortment, organization: str, random: Random, name: str) -> UpsertWarehouse:
+    warehouse_id, priority = random.choice(shop.warehouses), random.choice((0, 1, 5))
+    return UpsertWarehouse(organization, warehouse_id, None, None, priority, None, f"{name}-priority", *why(name))
+
+
+def _basket(shop: Assortment, organization: str, random: Random, name: str) -> Request:
+    """Mostly of lines for which somebody has to choose."""
+    lines = tuple(
+        Line(
+            random.choice(shop.variants),
+            random.choice(shop.warehouses) if random.random() < 0.25 else "",
+            random.choice((1, 1, 2, 3)),
+        )
+        for _ in range(random.choice((1, 2, 2, 3, 3, 4)))
+    )
+    kind = random.random()
+    if kind < 0.4:
+        return CheckBasket(organization, lines)
+    if kind < 0.6:
+        return ExplainBasket(organization, lines)
+    if kind < 0.9:
+        return Reserve(organization, f"order_{name}", lines, 1, "")
+    return Deduct(organization, lines, f"{name}-till", *why(name))
