@@ -7,6 +7,8 @@ held up to its one synchronous decision: no other change counts a row, or sells 
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from msgspec import UNSET
+
 from actors.bounds import LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
 from actors.commands import CountedLine, Import
 from actors.idempotency import remember
@@ -187,7 +189,8 @@ def _divided(
 
 
 def _count_of(line: CountedLine) -> Count:
-    return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
+    reorder_point = None if line.reorder_point is UNSET else line.reorder_point
+    return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock, reorder_point)
 
 
 def _is_counted(row: StockActor, line: CountedLine) -> bool:
