@@ -11,9 +11,10 @@ from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.open_streams import OpenStreams
+from rpc.services.operations_service import OperationsServicer
 from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
-from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, STOCK, STREAM
+from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, OPERATIONS, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
@@ -166,7 +167,8 @@ class RpcServer:
         frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
         frame.add_service(STREAM, self._streams)
         frame.add_service(EVENTS, EventsServicer(self._inventory))
+        frame.add_service(OPERATIONS, OperationsServicer(self._inventory))
         frame.add_service(HEALTH, self._health, is_counted=False)
-        reflector = reflection_servicer([INVENTORY, STOCK, STREAM, EVENTS, HEALTH])
+        reflector = reflection_servicer([INVENTORY, STOCK, STREAM, EVENTS, OPERATIONS, HEALTH])
         frame.add_service(REFLECTION_V1ALPHA, reflector, is_counted=False)
         frame.add_service(REFLECTION_V1ALPHA, reflector, serve_as=REFLECTION_V1, is_counted=False)

@@ -20,9 +20,9 @@ from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
+from rpc.transport.certificates import Certificates
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
-from rpc.transport.tls import Certificates
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metadata
 

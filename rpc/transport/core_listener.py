@@ -22,10 +22,10 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stub
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
+from rpc.transport.certificates import Certificates
 from rpc.transport.core_call import CoreCall
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
-from rpc.transport.tls import Certificates
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_port import CallHandler, ListenerStatistics
 

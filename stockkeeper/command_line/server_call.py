@@ -41,12 +41,12 @@ def call(target: str, run: Call, *, again: str = "") -> int:
     Raises:
         ConfigurationError: the target is none.
     """
-    connection = Connection(target)
+    server = ServerAddress(target)
     doubt = ""  # what is to be said if the answer is lost
 
     async def connected() -> int:
         nonlocal doubt
-        async with connection.client(TIMEOUT_S) as client:
+        async with server.client(TIMEOUT_S) as client:
             if await _connects(client.channel):
                 doubt = again
             return await run(client)
@@ -61,7 +61,7 @@ def call(target: str, run: Call, *, again: str = "") -> int:
         return EXIT_INTERRUPTED
 
 
-class Connection:
+class ServerAddress:
     """How the server is reached: with TLS if the target begins with https://.
 
     Then STOCKKEEPER_TLS_CA names a file with the certificates to trust. A server that asks for a certificate is shown
@@ -77,7 +77,7 @@ class Connection:
         self._credentials = _credentials() if is_encrypted else None
 
     def __repr__(self) -> str:
-        return f"<Connection {self._address} encrypted={self._credentials is not None}>"
+        return f"<ServerAddress {self._address} encrypted={self._credentials is not None}>"
 
     def client(self, timeout_s: float) -> InventoryClient:
         host, port = self._address

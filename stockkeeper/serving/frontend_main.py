@@ -17,7 +17,7 @@ from msgspec import Struct
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
-from rpc.transport.tls import TlsError
+from rpc.transport.certificates import TlsError
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configure_logging

@@ -18,7 +18,7 @@ from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError, is_loopback
-from rpc.transport.tls import Certificates, TlsError
+from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ConfigurationError, ServeConfig

@@ -144,6 +144,7 @@ OPTIONS = [
     ("transfer-cancel shop t", "--reference", "", "x", "x"),
     ("transfer-cancel shop t", "--request-id", "", "r", "r"),
     ("transfer-cancel shop t", "--json", "", None, True),
+    ("top shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("transfers shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("transfers shop", "--state", "", "received", "received"),
     ("transfers shop", "--warehouse", "", "w", "w"),

@@ -14,8 +14,8 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from rpc.frame import Frame
 from rpc.services.service_names import INVENTORY
 from rpc.transport.addresses import free_addresses
+from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.server_options import server_options
-from rpc.transport.tls import Certificates, TlsError
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_choice import build_listener
 from rpc.transport.transport_name import TransportName

@@ -9,7 +9,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -25,6 +25,13 @@ class TlsError(Exception):
     """The files cannot be used. Its text is one sentence for the user, and says nothing of what is in the key."""
 
 
+class CertificatesStatistics(NamedTuple):
+    """How often files that had changed were taken, and how often they could not be used."""
+
+    reloads: int
+    reloads_failed: int
+
+
 class Certificates:
     """What one port shows, and whom it believes. (gRPC asks for each port's alone, and takes what is new once.)
 
@@ -38,10 +45,14 @@ class Certificates:
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
         self._seen = _look(files)
+        self._reloads = self._reloads_failed = 0
         self._first = _read(files)
 
     def __repr__(self) -> str:
         return f"<Certificates {self._files.certificate}>"
+
+    def statistics(self) -> CertificatesStatistics:
+        return CertificatesStatistics(self._reloads, self._reloads_failed)
 
     def credentials(self) -> grpc.ServerCredentials:
         """What a port is opened with."""
@@ -57,8 +68,10 @@ class Certificates:
         try:
             read = _read(self._files)
         except TlsError as error:
+            self._reloads_failed += 1
             log.error("tls_not_reloaded", extra={"reason": str(error)})
             return None
+        self._reloads += 1
         log.info("tls_reloaded", extra={"certificate": self._files.certificate})
         return read
 
