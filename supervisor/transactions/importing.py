@@ -22,7 +22,7 @@ from actors.outcomes import (
 )
 from actors.records import StockRecord
 from actors.reply import Reply
-from actors.row_changes import Count, counted, figures_of
+from actors.row_changes import Change, Count, counted, figures_of
 from actors.stock_actor import StockActor
 from actors.turn import OTHERS_FIRST, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -145,7 +145,10 @@ class Importing:
             if reasons:
                 errors = [RefusedLine(lines[at].line_number, reasons[at]) for at in sorted(reasons)]
                 return ImportRejected(tuple(errors[:LINE_ERRORS_MAX]), len(errors))
-            counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
+            counts: list[tuple[StockActor, Change]] = []
+            for lines_and_rows in chunked(zip(lines, rows, strict=True)):
+                counts += [(row, _count_of(line)) for line, row in lines_and_rows]
+                yield OTHERS_FIRST
             prepared = yield from self._coordinator.prepare(counts)
             if isinstance(prepared, Prepared):
                 return prepared
