@@ -28,6 +28,7 @@ class ServeConfig(Struct, frozen=True):
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         limits: the core's bounds.
         events_to: the broker to which a relay beside the server publishes; empty: none does.
+        consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
     """
 
@@ -41,4 +42,5 @@ class ServeConfig(Struct, frozen=True):
     message_bytes_max: int = MESSAGE_BYTES_MAX
     limits: Limits = Limits()
     events_to: str = ""
+    consume: str = ""
     events_exchange: str = "inventory_events"
