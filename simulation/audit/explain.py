@@ -38,7 +38,6 @@ from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
-    FeedQuery,
     FindStock,
     GetReservation,
     GetSourcing,
@@ -49,6 +48,7 @@ from actors.queries import (
     ListStock,
     ListTransfers,
     ListWarehouses,
+    OutsideQuery,
     StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
@@ -97,7 +97,7 @@ class Explainer(Places, SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        if isinstance(query, FeedQuery):
+        if isinstance(query, OutsideQuery):
             return low  # what relays hear is judged by what they pass on
         if isinstance(query, HistoryQuery):
             lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)

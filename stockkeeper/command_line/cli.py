@@ -35,6 +35,7 @@ COMMANDS = {
     "sourcing": "sourcing_command:sourcing",
     "movements": "history_commands:movements",
     "watch": "history_commands:watch",
+    "top": "top_command:top",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
     "confirm": "order_commands:confirm",

@@ -17,10 +17,11 @@ from actors.queries import ListStock
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
-from rpc.transport.addresses import Address, ListenError
+from rpc.transport.addresses import Address, ListenError, is_loopback
+from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
-from stockkeeper.config import ServeConfig
+from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
@@ -62,10 +63,24 @@ def serve(config: ServeConfig) -> NoReturn:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
+    _see_who_is_served(config)
     raise_open_files_limit()
     collect_seldom()
     anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
+
+
+def _see_who_is_served(config: ServeConfig) -> None:
+    try:
+        if config.tls is not None:
+            Certificates(config.tls)
+        elif not config.insecure_network and not is_loopback(config.host):
+            raise ConfigurationError(
+                f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
+                " give --tls-cert and --tls-key, or say --insecure-network."
+            )
+    except (TlsError, ListenError) as error:
+        raise ConfigurationError(str(error)) from None
 
 
 async def _serve_and_end(config: ServeConfig) -> None:
@@ -149,6 +164,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         calls_max=config.limits.calls_max,
         transport=choose_transport(config.transport),
         message_bytes_max=config.message_bytes_max,
+        tls=config.tls,
     )
 
 
