@@ -31,6 +31,7 @@ class ServeConfig(Struct, frozen=True):
         insecure_network: whether others than this machine may be served without encryption.
         limits: the core's bounds.
         events_to: the broker to which a relay beside the server publishes; empty: none does.
+        consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
     """
 
@@ -46,4 +47,5 @@ class ServeConfig(Struct, frozen=True):
     insecure_network: bool = False
     limits: Limits = Limits()
     events_to: str = ""
+    consume: str = ""
     events_exchange: str = "inventory_events"

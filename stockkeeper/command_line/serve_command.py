@@ -34,6 +34,7 @@ def serve(
     default_max_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MAX_STOCK")] = 0,
     default_reorder_point: Annotated[int, whole(0), Parameter(env_var="DEFAULT_REORDER_POINT")] = 0,
     events_to: Annotated[str, Parameter(env_var="EVENTS_TO")] = "",
+    consume: Annotated[str, Parameter(env_var="EVENTS_FROM")] = "",
     events_exchange: Annotated[str, Parameter(env_var="RABBITMQ_EXCHANGE_INVENTORY")] = "inventory_events",
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
@@ -75,8 +76,10 @@ def serve(
         The reorder point of a row that is made without one.
     events_to
         Run a relay beside the server, which publishes everything that happens there: amqp://host/ or nats://host.
+    consume
+        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/.
     events_exchange
-        RabbitMQ's topic exchange, or the name of NATS' stream, for that relay.
+        RabbitMQ's topic exchange, or the name of NATS' stream, for what these publish.
     sample
         Load a sample stock if there is none.
     log_level
@@ -102,6 +105,7 @@ def serve(
             grace_s=grace_s,
             sample=sample,
             events_to=events_to,
+            consume=consume,
             events_exchange=events_exchange,
             limits=Limits(
                 keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
