@@ -18,6 +18,7 @@ from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, OPERATIONS, ST
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_choice import build_listener, choose_transport
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Listener
@@ -44,6 +45,7 @@ class RpcServer:
         requests_a_stream_max: how many of these may be of one ReservationStream.
         transport: None chooses it by the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
+        tls: what its ports show callers; None: they are insecure.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class RpcServer:
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
         transport: TransportName | None = None,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        tls: TlsFiles | None = None,
     ) -> None:
+        self._tls = tls
         self._message_bytes_max = message_bytes_max
         self._transport = choose_transport(transport)
         self._host = host
@@ -102,6 +106,7 @@ class RpcServer:
 
         Raises:
             ListenError: the host or the port cannot be had; the text says why.
+            TlsError: so with the certificate or its key.
         """
         self._health.set_serving(self._inventory.serving)
         if shared:
@@ -151,6 +156,7 @@ class RpcServer:
             self._frame,
             addresses,
             server_options(is_shared=is_shared, message_bytes_max=self._message_bytes_max),
+            self._tls,
         )
         await listener.open()
         self._listener, self._addresses = listener, addresses

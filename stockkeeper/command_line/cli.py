@@ -46,6 +46,7 @@ COMMANDS = {
     "reacquire": "reservation_commands:reacquire",
     "fulfill": "reservation_commands:fulfill",
     "relay": "relay_command:relay",
+    "consume": "consume_command:consume",
     "events": "events_command:events",
     "check": "check_command:check",
     "backup": "backup_command:backup",
