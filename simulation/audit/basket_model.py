@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from itertools import product
 
+from actors.basket_commands import ReserveBasket, asked_of
 from actors.commands import Deduct, Line, Reserve
+from actors.records import ReservationRecord
 from simulation.audit.goods_model import Row, RowKey
 
 
@@ -34,3 +36,20 @@ def unknown(rows: Mapping[RowKey, Row], request: Reserve | Deduct) -> tuple[str,
         if not exists(rows, request.organization_id, line):
             return line.variant_id, line.warehouse_id
     return None
+
+
+Asked = tuple[tuple[str, str, int], ...]
+
+
+def wanted_by(request: ReserveBasket) -> Asked:
+    """What a basket asks for, as its reservation shows it."""
+    if asked := asked_of(request):
+        return (("", asked, 0),)
+    return tuple(sorted((wish.variant_id, "".join(wish.warehouse_ids), wish.quantity) for wish in request.wishes))
+
+
+def asked_for(reservation: ReservationRecord) -> Asked:
+    """What a reservation shows that it was asked for."""
+    if reservation.asked:
+        return (("", reservation.asked, 0),)
+    return tuple(sorted((i.variant_id, i.requested_warehouse_id, i.quantity) for i in reservation.items))

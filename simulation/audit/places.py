@@ -1,5 +1,6 @@
 """Where in the journal an answer may stand: what all explanations have in common."""
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import Amend, Reacquire, Reserve
 from actors.outcomes import InsufficientStock
 from actors.records import ReservationRecord
@@ -32,7 +33,7 @@ class Places(Positions):
     def _is_hinted(
         self,
         operation: Operation,
-        request: Reserve | Amend | Reacquire,
+        request: Reserve | ReserveBasket | Amend | Reacquire,
         answer: InsufficientStock,
         high: int,
         lsn: int,
