@@ -10,7 +10,7 @@ from actors.commands import Line
 from actors.outcomes import InsufficientStock, Refused, Shortage
 from actors.planner import Free, Search
 from actors.records import StockRecord
-from actors.serving import Serving, serving
+from actors.serving import ServedBasket, serving
 from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn
@@ -66,7 +66,7 @@ def plan_basket(
     return PlannedBasket(lines, rows, () if found.fits else seen)
 
 
-def _see_that_there_is_something(command: ReserveBasket, found: Serving, free: Free, sourcing: Sourcing) -> None:
+def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, free: Free, sourcing: Sourcing) -> None:
     """Of a basket that is not served whole: whether it is content with less, and there is some of it.
 
     Raises:

@@ -29,7 +29,7 @@ class Part(NamedTuple):
     quantity: int
 
 
-class Serving(NamedTuple):
+class ServedBasket(NamedTuple):
     """How a basket is served.
 
     Args:
@@ -47,7 +47,7 @@ class Serving(NamedTuple):
     fits: bool
 
 
-def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Search) -> Turn[Serving]:
+def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Search) -> Turn[ServedBasket]:
     """How the basket is served, among what is free in warehouses that are active."""
     wishes = command.wishes
     lines = yield from _as_lines(wishes, free, sourcing, search)
@@ -59,7 +59,7 @@ def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Sear
         if line.variant_id not in unserved
     ]
     if not unserved:
-        return Serving(parts, lines, placements, {}, True)
+        return ServedBasket(parts, lines, placements, {}, True)
     sent = {part.warehouse_id for part in parts}
     for variant_id in unserved:
         its = [(place, wish) for place, wish in enumerate(wishes) if wish.variant_id == variant_id]
@@ -69,12 +69,13 @@ def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Sear
             flow = yield from spread(split, free.get(variant_id, {}), order, search)
             its_parts = [Part(place, one, n) for place, given in flow.given.items() for one, n in given.items()]
         else:
-            its_parts = _most_of_each(its, free.get(variant_id, {}), order) if command.allow_partial else []
+            by_itself = _order(sourcing, set())
+            its_parts = _most_of_each(its, free.get(variant_id, {}), by_itself) if command.allow_partial else []
         parts += its_parts
         sent.update(part.warehouse_id for part in its_parts)
     parts = sorted(parts, key=lambda part: part.place)[:LINES_MAX]
     short = _short(wishes, parts)
-    return Serving(parts, lines, placements, short, not short)
+    return ServedBasket(parts, lines, placements, short, not short)
 
 
 def _as_lines(wishes: Sequence[Wish], free: Free, sourcing: Sourcing, search: Search) -> Turn[list[Line]]:

@@ -7,6 +7,7 @@ from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, P
 from stockkeeper_client.items import (
     AdjustedRow,
     ArrivedPieces,
+    BasketItem,
     CountedTotal,
     Item,
     ReceivedLine,
@@ -19,6 +20,7 @@ from stockkeeper_client.stock import StockClient
 __all__ = [
     "AdjustedRow",
     "ArrivedPieces",
+    "BasketItem",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",

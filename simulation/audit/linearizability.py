@@ -60,7 +60,7 @@ from actors.queries import (
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from actors.warehouse_outcomes import SourcingSet, WarehouseInactive
-from simulation.audit.basket_model import asked_for, exists, fits, unknown, wanted_by
+from simulation.audit.basket_model import asked_for, fits, is_checked_so, is_explained_so, unknown, wanted_by
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
 from simulation.audit.reservation_model import Booking, is_found_so, move, release_lost
@@ -180,9 +180,9 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case Import():
             return _import(model, request, answer)
         case CheckBasket():
-            return model if _is_checked(model, request, answer) else None
+            return model if is_checked_so(dict(model.rows), model.closed, request, answer) else None
         case ExplainBasket():
-            return model if _is_explained(model, request, answer) else None
+            return model if is_explained_so(dict(model.rows), model.closed, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
@@ -349,27 +349,6 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
     created = len(rows) - len(model.rows)
     after = model._replace(rows=tuple(sorted(rows.items())), levels=tuple(sorted(levels.items())))
     return after if answer.rows_created == created else None
-
-
-def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
-    rows = dict(model.rows)
-    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
-    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
-    if answer.all_available != does_fit:
-        return False
-    return all(
-        rows.get((request.organization_id, line.variant_id, line.warehouse_id), (0,))[0] == line.available
-        for line in answer.lines
-    )
-
-
-def _is_explained(model: Model, request: ExplainBasket, answer: Any) -> bool:
-    """Whether an explanation is right about what would be served."""
-    rows = dict(model.rows)
-    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
-    does_fit = does_fit and not closed_lines(request, model.closed)
-    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
-    return bool(answer.fits == does_fit)
 
 
 def _is_listed(model: Model, request: GetStock | ListStock, answer: Any) -> bool:

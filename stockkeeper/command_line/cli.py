@@ -37,6 +37,7 @@ COMMANDS = {
     "watch": "history_commands:watch",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
+    "reserve-basket": "basket_command:reserve_basket",
     "confirm": "order_commands:confirm",
     "release": "order_commands:release",
     "reservation": "reservation_commands:reservation",
