@@ -42,16 +42,19 @@ class InFlightLimit:
 
     def check(self) -> None:
         """Raises `Unavailable` at the limit."""
-        if self.is_full:
+        if self._under_way_max is not None and self.under_way >= self._under_way_max:
             self._turn_away()
 
     def enter(self, organization_id: str = "") -> None:
         """Raises `Unavailable` at the limit, or where the organization has more than its share."""
-        if self._under_way_max is not None:
-            if organization_id:
-                self._take_share(organization_id, self._under_way_max)
-            else:
-                self.check()
+        under_way_max = self._under_way_max
+        if under_way_max is None or not organization_id:
+            self.check()
+        else:
+            has = self._by_organization.get(organization_id, 0)
+            if not may_have(1, has, self.under_way, under_way_max, self._share):
+                self._turn_away()
+            self._by_organization[organization_id] = has + 1
         self.under_way += 1
 
     def leave(self, organization_id: str = "") -> None:
@@ -62,12 +65,6 @@ class InFlightLimit:
             left = self._by_organization.pop(organization_id) - 1
             if left:
                 self._by_organization[organization_id] = left
-
-    def _take_share(self, organization_id: str, under_way_max: int) -> None:
-        has = self._by_organization.get(organization_id, 0)
-        if not may_have(1, has, self.under_way, under_way_max, self._share):
-            self._turn_away()
-        self._by_organization[organization_id] = has + 1
 
     def _turn_away(self) -> None:
         self.turned_away += 1

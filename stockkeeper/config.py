@@ -27,6 +27,8 @@ class ServeConfig(Struct, frozen=True):
         transport: what carries the calls; None leaves it to the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         limits: the core's bounds.
+        events_to: the broker to which a relay beside the server publishes; empty: none does.
+        events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
     """
 
     host: str = "localhost"
@@ -38,3 +40,5 @@ class ServeConfig(Struct, frozen=True):
     transport: TransportName | None = None
     message_bytes_max: int = MESSAGE_BYTES_MAX
     limits: Limits = Limits()
+    events_to: str = ""
+    events_exchange: str = "inventory_events"

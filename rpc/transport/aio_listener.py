@@ -3,7 +3,8 @@
 It is slower than gRPC's core alone. And it has a weakness: with grpcio 1.85 a call whose path is not UTF-8 ends the
 server's accept loop. (With 1.82 such a call is never answered, and does no harm.) The server takes no more calls then,
 and says so only when it is asked. So it is asked twice a second. After its end another server is started on the same
-addresses, and the calls under way are lost.
+addresses, and the log says so. The calls under way are lost, and so are those that come until then: gRPC ends them with
+CANCELLED or UNAVAILABLE.
 """
 
 import asyncio
@@ -93,6 +94,7 @@ class AioListener:
                 log.warning("grpc_aio_server_ended", extra=lost)
                 await server.stop(None)
                 self._server = server = await self._start_another_server()
+                log.info("grpc_aio_server_started_again")
 
     async def _start_another_server(self) -> grpc.aio.Server:
         while True:

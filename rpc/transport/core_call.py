@@ -31,7 +31,7 @@ class CoreCall:
     """
 
     __slots__ = (
-        *("_core", "_has_begun", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
+        *("_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
         *("awaits_request", "is_over"),
     )
 
@@ -47,6 +47,7 @@ class CoreCall:
         self._on_over: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_begun = False
+        self._is_large = False
         self.is_over = False
         self._start((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
 
@@ -113,6 +114,7 @@ class CoreCall:
 
     def answer(self, message: bytes) -> None:
         if len(message) > LARGE_BYTES and not self.is_over:
+            self._is_large = True
             self._slow.given(self, len(message))
         self._end(cygrpc.SendMessageOperation(message, NO_FLAGS), _ok())
 
@@ -155,7 +157,8 @@ class CoreCall:
         self._gone()
 
     def _gone(self) -> None:
-        self._slow.gone(self)
+        if self._is_large:
+            self._slow.gone(self)
         if self._on_gone is not None:
             self._on_gone()
         self._on_done(self)

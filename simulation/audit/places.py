@@ -1,7 +1,10 @@
 """Where in the journal an answer may stand: what all explanations have in common."""
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
 from actors.basket_commands import ReserveBasket
-from actors.commands import Amend, Reacquire, Reserve
+from actors.commands import Amend, Line, Reacquire, Reserve
 from actors.outcomes import InsufficientStock
 from actors.records import ReservationRecord
 from simulation.audit.hints import freed_at_ms
@@ -48,12 +51,38 @@ class Places(Positions):
         if request.request_id:  # `high` is where the refusal was remembered, perhaps by another server
             earliest_ms = latest_ms = self._replay.transactions[high - 1].at_ms
             since_lsn = since_lsn if since_lsn < high else -1
-        freed_ms = freed_at_ms(self._replay, request.organization_id, answer.shortages, lsn, without)
-        if not answer.retry_after_ms:
-            return freed_ms is None or since_lsn < 0
-        if freed_ms is None:
-            return False
-        if since_lsn < 0:  # not all that will expire was known
-            return answer.retry_after_ms >= freed_ms - latest_ms
-        soonest_ms = max(1, freed_ms - latest_ms)
-        return soonest_ms <= answer.retry_after_ms <= max(1, freed_ms - earliest_ms)
+        for moment in self._moments(request, lsn, high):
+            freed_ms = freed_at_ms(self._replay, request.organization_id, answer.shortages, moment, without)
+            if _is_foreseen(answer.retry_after_ms, freed_ms, earliest_ms, latest_ms, is_known=since_lsn >= 0):
+                return True
+        return False
+
+    def _moments(self, request: Reserve | ReserveBasket | Amend | Reacquire, lsn: int, high: int) -> Iterator[int]:
+        """When it may have been looked for expiries: at the look at the rows, or after a long search among them."""
+        yield lsn
+        if isinstance(request, ReserveBasket | Reacquire) or _is_searched_for(request.lines):
+            made = self._replay.reservation_lsns.get(request.organization_id, [])
+            yield from made[bisect_right(made, lsn) : bisect_right(made, high)]
+
+
+def _is_searched_for(lines: Sequence[Line]) -> bool:
+    """Whether several lines of a variant are to be packed into its warehouses, which may let others have their turn."""
+    anywhere = [line.variant_id for line in lines if not line.warehouse_id]
+    return len(set(anywhere)) < len(anywhere)
+
+
+def _is_foreseen(
+    retry_after_ms: int, freed_ms: int | None, earliest_ms: int, latest_ms: int, *, is_known: bool
+) -> bool:
+    """Whether the hint is the time at which enough is free, seen between the earliest and the latest time.
+
+    Args:
+        is_known: whether all that will expire was known; otherwise it may be later than the truth, or missing.
+    """
+    if not retry_after_ms:
+        return freed_ms is None or not is_known
+    if freed_ms is None:
+        return False
+    if not is_known:
+        return retry_after_ms >= freed_ms - latest_ms
+    return max(1, freed_ms - latest_ms) <= retry_after_ms <= max(1, freed_ms - earliest_ms)

@@ -45,6 +45,8 @@ COMMANDS = {
     "amend": "reservation_commands:amend",
     "reacquire": "reservation_commands:reacquire",
     "fulfill": "reservation_commands:fulfill",
+    "relay": "relay_command:relay",
+    "events": "events_command:events",
     "check": "check_command:check",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",

@@ -5,19 +5,24 @@ import sys
 from collections.abc import Sequence
 
 OPTION, VARIABLE = "--database-url", "DATABASE_URL"
+OPTIONS = {OPTION: VARIABLE, "--events-to": "EVENTS_TO", "--to": "RABBITMQ_URL"}
 
 
 def hide_password() -> None:
-    """If the command line has a database URL with a password, start the program anew with the URL in its environment.
+    """If the command line has a URL with a password, start the program anew with the URL in its environment.
 
     It is the same process afterwards. The password was to be seen for the moment that Python takes to start.
     """
-    url, rest = split(sys.orig_argv)
-    if "@" in url:
-        os.execve(sys.executable, rest, {**os.environ, VARIABLE: url})
+    rest, hidden = list(sys.orig_argv), dict[str, str]()
+    for option, variable in OPTIONS.items():
+        url, others = split(rest, option)
+        if "@" in url:
+            rest, hidden = others, {**hidden, variable: url}
+    if hidden:
+        os.execve(sys.executable, rest, {**os.environ, **hidden})
 
 
-def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+def split(arguments: Sequence[str], option: str = OPTION) -> tuple[str, list[str]]:
     """The URL that the arguments name last, empty if none, and the other arguments.
 
     >>> split(["python", "-m", "stockkeeper", "serve", "--database-url=postgresql://u:s3cret@h/d"])
@@ -26,10 +31,10 @@ def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
     url, rest, is_value = "", [], False
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if is_value or (name == OPTION and value):
+        if is_value or (name == option and value):
             url = argument if is_value else value
             is_value = False
-        elif argument == OPTION:
+        elif argument == option:
             is_value = True
         else:
             rest.append(argument)

@@ -28,6 +28,8 @@ def serve(
     default_min_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MIN_STOCK")] = 0,
     default_max_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MAX_STOCK")] = 0,
     default_reorder_point: Annotated[int, whole(0), Parameter(env_var="DEFAULT_REORDER_POINT")] = 0,
+    events_to: Annotated[str, Parameter(env_var="EVENTS_TO")] = "",
+    events_exchange: Annotated[str, Parameter(env_var="RABBITMQ_EXCHANGE_INVENTORY")] = "inventory_events",
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
 ) -> None:
@@ -57,6 +59,10 @@ def serve(
         The maximum of a row that is made without one; 0 for none.
     default_reorder_point
         The reorder point of a row that is made without one.
+    events_to
+        Run a relay beside the server, which publishes everything that happens there: amqp://host/ or nats://host.
+    events_exchange
+        RabbitMQ's topic exchange, or the name of NATS' stream, for that relay.
     sample
         Load a sample stock if there is none.
     log_level
@@ -79,6 +85,8 @@ def serve(
             message_bytes_max=message_bytes_max,
             grace_s=grace_s,
             sample=sample,
+            events_to=events_to,
+            events_exchange=events_exchange,
             limits=Limits(
                 keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
             ),

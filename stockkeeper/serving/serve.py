@@ -26,6 +26,7 @@ from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.relay_beside import RelayBeside
 from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from storage.sql.database_url import show_url
@@ -85,6 +86,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
     supervisor = build_supervisor(config, announcement.set_serving)
     network = announcement.network = _build_network(config, supervisor)
     core_ended = anyio.Event()
+    relay = RelayBeside(config)
 
     async def run_core(*, task_status: TaskStatus[None]) -> None:
         try:
@@ -101,11 +103,13 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
+                relay.start(addresses)
                 watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
                 watch.stop()
+                await relay.stop()
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
@@ -114,6 +118,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
+                    await relay.stop()
                     await network.drain(LINGER_S)
     log.info("stopped")
 

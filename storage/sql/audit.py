@@ -204,6 +204,39 @@ _RESERVATIONS: Sequence[_Check] = (
     ),
 )
 
+_OF_TRANSFER = "transfer t LEFT JOIN transfer_line l USING (organization_id, transfer_id)"
+
+_TRANSFERS: Sequence[_Check] = (
+    _Check(
+        "transfers without lines",
+        f"SELECT organization_id, transfer_id FROM {_OF_TRANSFER} WHERE l.line IS NULL",
+        "transfer {1} of {0} has no lines",
+    ),
+    _Check(
+        "lines of unknown transfers",
+        "SELECT organization_id, transfer_id FROM transfer_line l"
+        " LEFT JOIN transfer t USING (organization_id, transfer_id) WHERE t.state IS NULL",
+        "{0} has no transfer {1}, but there are lines of it",
+    ),
+    _Check(
+        "transfers and what is open of them",
+        "SELECT organization_id, transfer_id, state, open FROM ("
+        " SELECT organization_id, transfer_id, t.state, sum(l.sent - l.received - l.damaged - l.missing) AS open"
+        f" FROM {_OF_TRANSFER} GROUP BY organization_id, transfer_id, t.state) AS each_one"
+        " WHERE (state = 'received' AND open <> 0) OR (state <> 'received' AND open = 0)",
+        "transfer {1} of {0} is {2}, and {3} pieces of it are open",
+    ),
+    _Check(
+        "transfers and the journal",
+        "SELECT t.organization_id, t.transfer_id, t.state, e.lsn, e.kind FROM transfer t"
+        " JOIN journal_entry e ON e.lsn = t.lsn AND e.organization_id = t.organization_id"
+        " WHERE CASE t.state WHEN 'received' THEN e.kind <> 'receive_transfer'"
+        " WHEN 'cancelled' THEN e.kind <> 'cancel_transfer'"
+        " ELSE e.kind NOT IN ('ship_transfer', 'receive_transfer') END ORDER BY e.lsn",
+        "transfer {1} of {0} is {2}, but LSN {3} left it so as a {4}",
+    ),
+)
+
 _ARCHIVE: Sequence[_Check] = (
     *(
         _Check(
@@ -251,7 +284,7 @@ _ARCHIVE: Sequence[_Check] = (
 )
 
 
-CHECKS = (*_STOCK, *_LEDGER, *_ENTRIES, *_RESERVATIONS, *_ARCHIVE)
+CHECKS = (*_STOCK, *_LEDGER, *_ENTRIES, *_RESERVATIONS, *_TRANSFERS, *_ARCHIVE)
 
 _COUNTED = ("stock", "stock_movement", "reservation", "stock_movement_archive", "reservation_archive")
 

@@ -315,7 +315,7 @@ def _from_place(statement: Select[Any], entry: Table, line: Table, query: ListMo
 
 def lsn_at(connection: Connection, at_ms: int) -> int:
     """The first LSN at that time or later; one more than the last if there is none. Times grow with LSNs."""
-    low, high = 0, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
+    low, high = 1, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
     while low < high:
         middle = (low + high) // 2
         found = _entry_from(connection, middle)

@@ -270,6 +270,10 @@ transfer = Table(
     ),
     Index("transfer_by_age", "organization_id", "shipped_at", "transfer_id"),  # list_transfers
     Index("transfer_by_state", "organization_id", "state", "shipped_at", "transfer_id"),  # list_transfers in one state
+    *(  # list_transfers of a warehouse, which is either end of them
+        Index(f"transfer_by_{end}", "organization_id", f"{end}_warehouse_id", "state", "shipped_at", "transfer_id")
+        for end in ("from", "to")
+    ),
     **OPTIONS,
 )
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import Connection, Select, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, select, tuple_, union_all
 
 from actors.queries import ListTransfers
-from actors.transfer_records import TransferLine, TransferRecord
+from actors.transfer_records import TransferLine, TransferRecord, TransferState
 from actors.views import TransferPage
 from storage.sql.schema import transfer, transfer_line
 from storage.transfer_page import cut_transfers
@@ -38,20 +38,36 @@ def find_transfer(connection: Connection, organization_id: str, transfer_id: str
 
 
 def list_transfers(connection: Connection, query: ListTransfers) -> TransferPage:
-    chosen = SELECT_TRANSFERS.where(transfer.c.organization_id == query.organization_id)
-    if query.state is not None:
-        chosen = chosen.where(transfer.c.state == query.state)
     if query.warehouse_id:
-        chosen = chosen.where(
-            or_(transfer.c.from_warehouse_id == query.warehouse_id, transfer.c.to_warehouse_id == query.warehouse_id)
-        )
+        chosen = _of_warehouse(query)
+    elif query.state is None:
+        chosen = _newest(query)
+    else:
+        chosen = _newest(query, transfer.c.state == query.state)
+    return cut_transfers(_transfers(connection.execute(_with_lines(chosen)).all()), query)
+
+
+def _newest(query: ListTransfers, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """As many as a page needs to have, of those that satisfy the conditions."""
+    chosen = SELECT_TRANSFERS.where(transfer.c.organization_id == query.organization_id, *conditions)
     if query.before is not None:
         at_ms, transfer_id = query.before
         mark = tuple_(at_ms, transfer_id, types=[transfer.c.shipped_at.type, transfer.c.transfer_id.type])
         chosen = chosen.where(tuple_(transfer.c.shipped_at, transfer.c.transfer_id) < mark)
     newest_first = (transfer.c.shipped_at.desc(), transfer.c.transfer_id.desc())
-    chosen = chosen.order_by(*newest_first).limit(query.limit + 1)
-    return cut_transfers(_transfers(connection.execute(_with_lines(chosen)).all()), query)
+    return chosen.order_by(*newest_first).limit(query.limit + 1)
+
+
+def _of_warehouse(query: ListTransfers) -> Select[Any]:
+    """The newest of those that begin there and of those that end there, in each state: each is a piece of an index."""
+    sender, destination = transfer.c.from_warehouse_id, transfer.c.to_warehouse_id
+    parts = [
+        _newest(query, end == query.warehouse_id, transfer.c.state == state, *others)
+        for state in ([query.state] if query.state is not None else get_args(TransferState))
+        for end, others in ((sender, ()), (destination, (sender != query.warehouse_id,)))
+    ]
+    every = union_all(*[select(part.subquery()) for part in parts]).subquery("every")
+    return select(every).order_by(every.c.shipped_at.desc(), every.c.transfer_id.desc()).limit(query.limit + 1)
 
 
 def _with_lines(chosen: Select[Any]) -> Select[Any]:

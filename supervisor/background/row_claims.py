@@ -75,9 +75,10 @@ class RowClaims:
 
     def _place(self, claim: Claim) -> int:
         """The block that has the claim, or is to have it."""
-        if len(self._blocks) == 1:
-            return 0
-        return min(bisect_left(self._blocks, claim, key=_last), len(self._blocks) - 1)
+        last = len(self._blocks) - 1
+        if not last or self._blocks[last - 1][-1] < claim:  # as most new ones
+            return last
+        return bisect_left(self._blocks, claim, hi=last, key=_last)
 
     def _split(self, place: int) -> None:
         block = self._blocks[place]

@@ -18,6 +18,7 @@ from actors.outcomes import (
     TooLargeRow,
 )
 from actors.queries import GetTransfer, ListTransfers
+from actors.records import Delta
 from actors.transfer_commands import ArrivedLine, CancelTransfer, ReceiveTransfer, ShippedLine, ShipTransfer
 from actors.transfer_outcomes import (
     Excess,
@@ -31,6 +32,9 @@ from actors.transfer_outcomes import (
     WarehouseNotFound,
 )
 from actors.transfer_records import TransferLine, TransferRecord
+from actors.turn import run
+from actors.two_phase import Prepared
+from actors.variant_stock import Pinned
 from actors.views import TransferFound
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from supervisor.supervisor import Supervisor
@@ -181,6 +185,37 @@ async def test_what_a_delivery_drew_down_is_not_missed(world: World) -> None:
         assert (await figures(core, "a"))[1] == (7, 0, 0, 0)
         await core.ask(cancel())
         assert await figures(core, "a") == [(7, 0, 0, 0), (7, 0, 0, 0)]
+
+
+@pytest.mark.parametrize("closed", ["w1", "w2"])
+async def test_a_warehouse_is_closed_while_a_shipment_waits_for_a_rival(world: World, closed: str) -> None:
+    answers: list[Any] = []
+
+    async def send(core: Supervisor) -> None:
+        try:
+            answers.append(await core.ask(ship(("a", 4))))
+        except Refused as refused:
+            answers.append(refused.refusal)
+
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 5, ("a", "w2"): 1})
+        inner = core._core
+        assert inner is not None
+        with Pinned(await run(inner.stock.load(ORGANIZATION, {"a": None}))) as variants:
+            rival = await run(inner._coordinator.prepare([(variants["a"].rows["w1"], Delta(-3))]))
+            assert isinstance(rival, Prepared)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(send, core)
+                await anyio.wait_all_tasks_blocked()
+                await close(core, closed)
+                assert answers == []
+                rival.abort()
+        if closed == "w2":
+            assert answers == [WarehouseInactive((ClosedRow("a", "w2"),))]
+            assert await figures(core, "a") == [(5, 0, 0, 0), (1, 0, 0, 0)]
+        else:  # a closed warehouse may be emptied
+            assert isinstance(answers[0], TransferShipped)
+            assert await figures(core, "a") == [(1, 0, 0, 0), (1, 0, 0, 4)]
 
 
 async def test_receipts_and_a_cancellation_at_once_give_every_piece_once(world: World) -> None:

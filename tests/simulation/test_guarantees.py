@@ -78,8 +78,8 @@ def test_a_planted_bug_is_removed_completely() -> None:
 
 
 def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
-    judged = rejected = 0
-    for seed in range(320):
+    rejected = 0
+    for seed in range(100):
         options = replace(
             calm(options_of(seed)),
             clients=3,
@@ -94,16 +94,16 @@ def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
             aims_at_expiry=0.0,
         )
         result = run_seed(seed, options)
-        history = [o for o in result.history.operations if o.client == "importer" or o.client.startswith("client")]
         assert result.violations == ()
-        if result.virtual_s >= 60:
-            continue  # some of its reservations may have expired, and nothing does in the search's model
-        judged += 1
+        # Some wait until a reservation runs out, a minute later, and nothing does in the search's model.
+        asked = [o for o in result.history.operations if o.client == "importer" or o.client.startswith("client")]
+        history = [o for o in asked if o.asked_ms < asked[0].asked_ms + 60_000]
+        journal = result.journal[: max(o.high_lsn for o in history)]
+        assert audit(history, journal, 0) == []
         assert is_linearizable(history), seed
         wrong = corrupted(history, Random(seed))
-        is_accepted = audit(wrong, result.journal, 0) == []
+        is_accepted = audit(wrong, journal, 0) == []
         if not is_linearizable(wrong):
             rejected += 1
             assert not is_accepted, f"seed {seed}: the auditor accepts what no order explains"
-    assert judged >= 70
-    assert rejected >= 25
+    assert rejected >= 75

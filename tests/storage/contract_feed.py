@@ -76,6 +76,7 @@ class FeedContract(StoreContract):
         assert (entry.change.warehouses, entry.warehouses_before) == ((after,), (before,))
 
     async def test_a_time_has_the_first_transaction_from_then_on(self, store: Store, scribe: Scribe) -> None:
+        assert await store.lsn_at(START_MS) == 1
         history = scribe.random_history(seed=6, length=20)
         await store.write(history)
         for at_ms in (0, START_MS, history[7].at_ms, history[7].at_ms + 1, history[-1].at_ms + 1):

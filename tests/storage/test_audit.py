@@ -153,6 +153,31 @@ DAMAGES = [
     ("archived reservations", "UPDATE reservation_archive SET state = 'active'", "is in the archive as active, though"),
 ]
 
+A_TRANSFER = (
+    "INSERT INTO transfer SELECT organization_id, 't1', 'w', 'w2', 'in_transit', created_at, NULL, 4"
+    " FROM reservation WHERE order_id = 'active'"
+)
+LINES_OF_IT = "INSERT INTO transfer_line VALUES ('org_1', 't1', 1, 'a', 5, {0}, 0, 0)"
+DAMAGES += [
+    ("transfers without lines", A_TRANSFER, "transfer t1 of org_1 has no lines"),
+    ("lines of unknown transfers", LINES_OF_IT.format(0), "org_1 has no transfer t1, but there are lines of it"),
+    (
+        "transfers and what is open of them",
+        f"{A_TRANSFER}; {LINES_OF_IT.format(5)}",
+        "transfer t1 of org_1 is in_transit, and 0 pieces of it are open",
+    ),
+    (
+        "transfers and what is open of them",
+        f"{A_TRANSFER}; {LINES_OF_IT.format(2)}; UPDATE transfer SET state = 'received', ended_at = shipped_at",
+        "transfer t1 of org_1 is received, and 3 pieces of it are open",
+    ),
+    (
+        "transfers and the journal",
+        f"{A_TRANSFER}; {LINES_OF_IT.format(0)}",
+        "transfer t1 of org_1 is in_transit, but LSN 4 left it so as a reserve",
+    ),
+]
+
 EMPTY_THE_ARCHIVE = (
     "DELETE FROM stock_movement_archive; DELETE FROM reservation_archive; DELETE FROM reservation_item_archive"
 )

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import StaticPool
 
-from actors.queries import ListReservations, ListStock
+from actors.queries import ListReservations, ListStock, ListTransfers
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import order_reads, reads, stock_reads
 from storage.sql.archive import move_out
@@ -20,6 +20,7 @@ from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
 from storage.sql.sifted_reads import list_sifted
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.sql.transfer_reads import list_transfers
 from storage.store import MovedOut
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
 
@@ -273,12 +274,24 @@ PLANS: list[tuple[Any, set[str]]] = [
         {"SEARCH reservation USING INDEX reservation_by_order (organization_id=? AND order_id=?)", "LINES", "ITEMS"},
     ),
 ]
+OF_TRANSFER = "SEARCH transfer USING INDEX transfer_by_{0} (organization_id=? AND {0}_warehouse_id=? AND state=?)"
+AFTER_IT = " AND (shipped_at,transfer_id)<(?,?))"
+PLANS += [
+    (
+        lambda c: list_transfers(c, ListTransfers("a", warehouse_id="w", limit=5)),
+        {OF_TRANSFER.format("from"), OF_TRANSFER.format("to")},
+    ),
+    (
+        lambda c: list_transfers(c, ListTransfers("a", state="in_transit", warehouse_id="w", before=(7, "t"))),
+        {OF_TRANSFER.format(end).removesuffix(")") + AFTER_IT for end in ("from", "to")},
+    ),
+]
 ITEMS = f"SEARCH reservation_item {OF_RESERVATION} LEFT-JOIN"
 LINES = f"SEARCH reservation_item {OF_RESERVATION}"
 TABLES = (
     *("stock", "reservation", "reservation_item", "request", "warehouse", "stock_movement", "journal_entry"),
     "sourcing",
-    *("reservation_archive", "reservation_item_archive"),
+    *("reservation_archive", "reservation_item_archive", "transfer"),
 )
 
 

@@ -85,6 +85,12 @@ async def running_server(database: Path, *options: str) -> AsyncIterator[ServerP
             await server.kill()
 
 
+async def until_logged(server: ServerProcess, event: str) -> None:
+    async with asyncio.timeout(60):
+        while event not in server.log.read_text():  # noqa: ASYNC110 - other processes do not tell
+            await asyncio.sleep(0.02)
+
+
 async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run the `stockkeeper` program to its end. Returns its exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(

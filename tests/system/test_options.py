@@ -20,6 +20,8 @@ OPTIONS = [
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
     ("serve", "--sample", "", None, True),
+    ("serve", "--events-to", "EVENTS_TO", "amqp://a", "amqp://a"),
+    ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
@@ -190,6 +192,20 @@ OPTIONS = [
     ("reacquire shop r", "--reference", "", "x", "x"),
     ("reacquire shop r", "--request-id", "", "r", "r"),
     ("reacquire shop r", "--json", "", None, True),
+    ("relay", "--to", "RABBITMQ_URL", "amqp://a", "amqp://a"),
+    ("relay", "--name", "", "x", "x"),
+    ("relay", "--from", "", "x", "x"),
+    ("relay", "--events-format", "", "cloudevents", "cloudevents"),
+    ("relay", "--no-declare", "", None, True),
+    ("relay", "--exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
+    ("relay", "--heartbeat-s", "RABBITMQ_HEARTBEAT", "7", 7),
+    ("relay", "--in-flight", "", "7", 7),
+    ("relay", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("relay", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("events tail", "--from", "", "x", "x"),
+    ("events tail", "--events-format", "", "cloudevents", "cloudevents"),
+    ("events tail", "--json", "", None, True),
+    ("events tail", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("fulfill shop r", "--close", "", None, True),
     ("fulfill shop r", "--reason", "", "x", "x"),
     ("fulfill shop r", "--reference", "", "x", "x"),
@@ -208,6 +224,10 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_MAX_STOCK": ("3", 3),
     "DEFAULT_REORDER_POINT": ("3", 3),
     "LOG_LEVEL": ("error", "error"),
+    "EVENTS_TO": ("amqp://b", "amqp://b"),
+    "RABBITMQ_URL": ("amqp://b", "amqp://b"),
+    "RABBITMQ_EXCHANGE_INVENTORY": ("events", "events"),
+    "RABBITMQ_HEARTBEAT": ("3", 3),
     "STOCKKEEPER_TARGET": ("b:2", "b:2"),
 }
 BOUNDS = [
@@ -218,6 +238,8 @@ BOUNDS = [
     ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
     ("stock shop", "--rows", ("1",), ("0", "2147483648")),
     ("reserve shop o1 mug:1", "--ttl-minutes", ("0", "44640"), ("44641",)),
+    ("relay", "--heartbeat-s", ("0", "3600"), ("3601",)),
+    ("relay", "--in-flight", ("1", "10000"), ("0", "10001")),
     ("simulate", "--jobs", ("1", "1024"), ("0", "1025")),
     ("simulate", "--clients", ("1",), ("0",)),
     ("simulate", "--operations", ("1",), ("0",)),
@@ -242,7 +264,8 @@ def given(*words: str) -> dict[str, Any]:
 
 
 def name_of(option: str) -> str:
-    return option.removeprefix("--").replace("-", "_")
+    name = option.removeprefix("--").replace("-", "_")
+    return f"{name}_" if name == "from" else name  # a word of Python's
 
 
 @pytest.mark.parametrize(("command", "option", "variable", "text", "value"), OPTIONS)

@@ -7,11 +7,12 @@ import grpc.aio
 import pytest
 from stockkeeper_client import Item
 
-from tests.system.servers import ORGANIZATION, line, start_server
+from tests.system.servers import ORGANIZATION, line, start_server, until_logged
 
 pytestmark = pytest.mark.anyio
 
 ENDED = "grpc_aio_server_ended"  # what only grpc.aio says of a path that is not UTF-8
+STARTED_AGAIN = "grpc_aio_server_started_again"
 
 
 @pytest.fixture
@@ -42,6 +43,8 @@ async def test_the_program_serves_on_the_transport_that_is_chosen(
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             with pytest.raises(grpc.aio.AioRpcError):
                 await channel.unary_unary(b"/\xff\xfe")(b"", timeout=10)  # type: ignore[arg-type]
+        if is_grpc_aio:
+            await until_logged(server, STARTED_AGAIN)  # until then calls are lost
         async with server.client() as client:
             again = await client.reserve_stock(ORGANIZATION, "order_1", items)
             assert again.reservation_id == reserved.reservation_id

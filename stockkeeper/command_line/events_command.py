@@ -1,0 +1,136 @@
+"""`stockkeeper events`: what is passed on to other services, and how far it has come."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import anyio
+import msgspec
+from cyclopts import Parameter
+from stockkeeper_client.v1.events_pb2 import CursorState
+
+from actors.history_feed import FeedPage
+from events.envelope import EventsFormat, cloudevent, erp
+from events.fact_events import events_of
+from events.feed_port import CursorLost, FeedAway, FeedRefused
+from events.server_feed import ServerFeed
+from stockkeeper.command_line.output import Column, fail, flush, print_list, say
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
+from stockkeeper.command_line.server_call import parse_target
+from stockkeeper.config import ConfigurationError
+
+Action = Literal["status", "tail", "drop"]
+
+WAIT_MS = 10_000
+ROWS_MAX = 1_000
+CURSOR_COLUMNS = (
+    Column("Name"),
+    Column("State"),
+    Column("Behind", justify="right"),
+    Column("Lag", justify="right"),
+    Column("Per second", need=2, justify="right"),
+    Column("Published", need=3, justify="right"),
+    Column("Unroutable", need=4, justify="right"),
+    Column("Last moved", need=5),
+    Column("Problem", width_min=10),
+    Column("Token", need=6),
+)
+
+
+def events(
+    action: Action,
+    name: str = "",
+    /,
+    *,
+    from_: Annotated[str, Parameter(name="--from")] = "",
+    events_format: EventsFormat = "erp",
+    json: Json = False,
+    target: Target = DEFAULT_TARGET,
+) -> int:
+    """Show how far relays have come (status), show events as they happen (tail), or forget a relay's cursor (drop).
+
+    Parameters
+    ----------
+    action
+        status, tail or drop.
+    name
+        The cursor that is to be forgotten, or shown alone.
+    from_
+        Show events from a time, as 2026-01-31T12:00:00Z, or from a token on; by default from now.
+    events_format
+        How events are shown: erp or cloudevents.
+    """
+    parse_target(target)
+    if action == "drop" and not name:
+        raise ConfigurationError("Say which cursor is to be forgotten: stockkeeper events drop NAME.")
+    if action == "tail":
+        return _with_feed(target, lambda feed: _tail(feed, from_, events_format))
+    if action == "drop":
+        return _with_feed(target, lambda feed: _drop(feed, name))
+    return _with_feed(target, lambda feed: _status(feed, name, as_json=json))
+
+
+def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
+    async def connected() -> int:
+        feed = ServerFeed(target)
+        try:
+            return await run(feed)
+        finally:
+            await feed.close()
+
+    try:
+        return anyio.run(connected)
+    except FeedAway as error:
+        return fail(f"No answer from the server. {error}")
+    except (FeedRefused, CursorLost) as error:
+        return fail(f"{error}.")
+
+
+async def _tail(feed: ServerFeed, begin: str, form: EventsFormat) -> int:
+    page = await feed.begin(begin)
+    while True:
+        for line in lines_of(page, form):
+            say(line)
+        flush()
+        page = await feed.read(page.upto, ROWS_MAX, WAIT_MS)
+
+
+def lines_of(page: FeedPage, form: EventsFormat) -> list[str]:
+    """The events of a page, one a line, as they stand on a broker."""
+    shape = erp if form == "erp" else cloudevent
+    told = [event for entry in page.entries for event in events_of(entry, page.database_id)]
+    return [msgspec.json.encode(shape(event)).decode() for event in told]
+
+
+async def _drop(feed: ServerFeed, name: str) -> int:
+    say(f"{(await feed.drop(name)).message}.")
+    return 0
+
+
+async def _status(feed: ServerFeed, name: str, *, as_json: bool) -> int:
+    answer = await feed.cursors()
+
+    async def wanted() -> AsyncIterator[CursorState]:
+        for one in answer.cursors:
+            if name in ("", one.cursor.name):
+                yield one
+
+    found = wanted()
+    sentence = f"There is no cursor {name}." if name else "No relay has ever been here."
+    shown = await print_list(found, CURSOR_COLUMNS, _cells, len(answer.cursors), as_json=as_json, if_empty=sentence)
+    return 0 if shown or not name else 1
+
+
+def _cells(one: CursorState) -> tuple[str, ...]:
+    cursor = one.cursor
+    figures = (str(one.behind), _lag(one.waiting_since), f"{one.rate:.1f}", str(cursor.published))
+    state = "relaying" if one.held else "no relay"
+    return (cursor.name, state, *figures, str(cursor.unroutable), cursor.moved_at, one.problem, cursor.token)
+
+
+def _lag(waiting_since: str) -> str:
+    """How long the first event waits that is not passed on."""
+    if not waiting_since:
+        return "0 s"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(waiting_since)).total_seconds()
+    return f"{max(0, round(seconds))} s"

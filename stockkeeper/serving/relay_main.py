@@ -1,0 +1,49 @@
+"""A relay beside the server, in a process of its own: what it does costs the server's event loop nothing.
+
+The server writes what it is to do as one line to its stdin, so that no password stands in its arguments, and the relay
+lives until its stdin ends: however the server ends. Signals are for the server.
+"""
+
+import asyncio
+import signal
+import sys
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from stockkeeper.logs import configure_logging
+from stockkeeper.serving.relaying import RelayConfig, broker_of, relay_forever
+
+
+class RelayOrders(Struct, frozen=True):
+    """What the server tells it."""
+
+    config: RelayConfig
+    log_level: str
+
+
+def main() -> None:
+    """The entry point of the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=RelayOrders)
+    configure_logging(orders.log_level)
+    anyio.run(_until_the_server_ends, orders.config)
+
+
+async def _until_the_server_ends(config: RelayConfig) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(relay_forever, config, broker_of(config))
+        await _end_of_input()
+        tasks.cancel_scope.cancel()
+
+
+async def _end_of_input() -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await reader.read()
+
+
+if __name__ == "__main__":
+    main()

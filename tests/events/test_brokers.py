@@ -1,0 +1,142 @@
+"""Both adapters do what the port says, against the real brokers."""
+
+from collections.abc import Iterator
+
+import aio_pika
+import anyio
+import pytest
+
+from events.broker_port import Broker, BrokerLost
+from events.brokers import BrokerOptions, broker_for, default_format
+from events.envelope import Outgoing
+from tests.events.heard import Heard, bind_rabbit, hear, until_heard
+from tests.events.real_brokers import HOW_TO_GET_RABBIT, RABBIT, BrokerProcess, running_broker
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=["rabbit", "nats"])
+def real(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, BrokerProcess]]:
+    if request.param == "rabbit" and not RABBIT.exists():
+        pytest.skip(HOW_TO_GET_RABBIT)
+    with running_broker(request.param, tmp_path_factory.mktemp(request.param)) as broker:
+        yield request.param, broker
+
+
+def messages(count: int, event: str = "inventory.stock.updated", *, first: int = 0) -> list[Outgoing]:
+    return [
+        Outgoing(f"id-{number}", event, "org_1", "application/json", b'{"event_id":"id-%d"}' % number)
+        for number in range(first, first + count)
+    ]
+
+
+async def opened(url: str) -> Broker:
+    broker = broker_for(url, BrokerOptions())
+    await broker.open()
+    return broker
+
+
+async def test_what_is_published_is_confirmed_kept_and_in_order(real: tuple[str, BrokerProcess]) -> None:
+    kind, server = real
+    broker = await opened(server.url)
+    if kind == "rabbit":
+        await bind_rabbit(server.url)
+    assert await broker.publish(messages(700)) == 0
+    await broker.close()
+    server.kill()
+    server.start()  # with what it had
+    heard = Heard()
+    await until_heard(kind, server.url, heard, 700)
+    assert list(heard.events) == [f"id-{number}" for number in range(700)]
+
+
+async def test_a_broker_that_goes_is_lost_and_can_be_opened_again(real: tuple[str, BrokerProcess]) -> None:
+    kind, server = real
+    broker = await opened(server.url)
+    server.kill()
+    with pytest.raises(BrokerLost), anyio.fail_after(20):
+        await broker.publish(messages(5, first=1_000))
+    with pytest.raises(BrokerLost):
+        await broker.open()
+    server.start()
+    await broker.open()
+    await broker.publish(messages(5, first=1_000))
+    await broker.close()
+    await broker.close()
+    heard = Heard()
+    await hear(kind, server.url, heard)
+    assert [f"id-{number}" for number in range(1_000, 1_005)] == list(heard.events)[-5:]
+
+
+async def test_a_publication_that_is_given_up_leaves_a_broker_that_can_be_opened(
+    real: tuple[str, BrokerProcess],
+) -> None:
+    broker = await opened(real[1].url)
+    with anyio.move_on_after(0.001):
+        await broker.publish(messages(400, first=2_000))
+    await broker.open()
+    await broker.publish(messages(400, first=2_000))
+    await broker.close()
+    with pytest.raises(BrokerLost, match="not connected"):
+        await broker.publish(messages(1))
+
+
+async def test_of_what_is_not_declared_is_said_that_it_is_not_there(real: tuple[str, BrokerProcess]) -> None:
+    broker = broker_for(real[1].url, BrokerOptions("no_such_thing", declare=False))
+    with pytest.raises(BrokerLost, match=r"no_such_thing|not found"):
+        await broker.open()
+    await broker.close()
+
+
+async def test_rabbit_says_of_what_nothing_is_bound_for(real: tuple[str, BrokerProcess]) -> None:
+    kind, server = real
+    if kind != "rabbit":
+        return
+    broker = broker_for(server.url, BrokerOptions("unbound"))
+    await broker.open()
+    assert await broker.publish(messages(3, first=3_000)) == 3
+    connection = await aio_pika.connect(server.url)
+    async with connection:
+        channel = await connection.channel()
+        exchange = await channel.get_exchange("unbound")
+        queue = await channel.declare_queue("some", durable=True)
+        await queue.bind(exchange, "inventory.stock.#")
+        some = messages(1, "inventory.warehouse.created") + messages(2, first=1) + messages(1, "inventory.transfer.x")
+        assert await broker.publish(some) == 2
+        message = await queue.get()
+        assert (message.content_type, message.message_id, message.routing_key) == (
+            "application/json",
+            "id-1",
+            "inventory.stock.updated",
+        )
+        assert message.headers == {"event": "inventory.stock.updated", "organization_id": "org_1"}
+    await broker.close()
+
+
+async def test_nats_keeps_a_repetition_once(real: tuple[str, BrokerProcess]) -> None:
+    kind, server = real
+    if kind != "nats":
+        return
+    broker = await opened(server.url)
+    for _ in range(3):
+        await broker.publish(messages(2, first=4_000))
+    await broker.close()
+    heard = Heard()
+    await hear(kind, server.url, heard)
+    assert heard.repeated == 0
+    assert {"id-4000", "id-4001"} <= set(heard.events)
+
+
+def test_a_url_says_which_broker_it_is() -> None:
+    assert (default_format("amqp://a"), default_format("nats://a")) == ("erp", "cloudevents")
+    with pytest.raises(ValueError, match="begins with amqp"):
+        broker_for("kafka://a", BrokerOptions())
+    for url in ("amqp://user:secret@a/", "nats://user:secret@a:1"):
+        assert "secret" not in broker_for(url, BrokerOptions()).name
