@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from actors.activity import Activity
 from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
@@ -264,4 +265,12 @@ StateQuery = (
 FeedQuery = ReadFeed | TakeCursor | MoveCursor | DropCursor | ListCursors
 """What relays ask. Cursors are no part of the inventory, and so no command is about them: `actors/history_feed.py`."""
 
-AnyQuery = StateQuery | HistoryQuery | FeedQuery
+
+class GetActivity(Query[Activity], frozen=True, tag=True):
+    """What does the whole server do? The organization is empty."""
+
+
+OutsideQuery = FeedQuery | GetActivity
+"""What is no part of the inventory."""
+
+AnyQuery = StateQuery | HistoryQuery | OutsideQuery

@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.activity import Activity
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
@@ -151,4 +152,5 @@ View = (
     | Explanation
     | HistoryView
     | FeedView
+    | Activity
 )

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from events.broker_port import Broker
 from events.envelope import EventsFormat
+from events.inbox_port import Inbox
 
 RABBIT: Sequence[str] = ("amqp", "amqps")
 NATS: Sequence[str] = ("nats", "tls", "ws", "wss")
@@ -61,3 +62,15 @@ def _nats(url: str, options: BrokerOptions) -> Broker:
     from events.nats_broker import NatsBroker, NatsOptions
 
     return NatsBroker(url, NatsOptions(options.exchange, options.declare))
+
+
+def inbox_for(url: str, options: BrokerOptions, prefetch: int) -> Inbox:
+    """What is heard at a URL. Raises as `broker_for` does."""
+    if scheme_of(url) not in RABBIT:
+        raise ValueError("what others say is heard on RabbitMQ alone, at a URL that begins with amqp://")
+    try:
+        from events.rabbit_broker import RabbitOptions
+        from events.rabbit_inbox import RabbitInbox
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is not installed: {INSTALL}") from error
+    return RabbitInbox(url, RabbitOptions(options.exchange, options.declare, options.heartbeat_s), prefetch)

@@ -11,12 +11,14 @@ from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.open_streams import OpenStreams
+from rpc.services.operations_service import OperationsServicer
 from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
-from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, STOCK, STREAM
+from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, OPERATIONS, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_choice import build_listener, choose_transport
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import Listener
@@ -43,6 +45,7 @@ class RpcServer:
         requests_a_stream_max: how many of these may be of one ReservationStream.
         transport: None chooses it by the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
+        tls: what its ports show callers; None: they are insecure.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class RpcServer:
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
         transport: TransportName | None = None,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        tls: TlsFiles | None = None,
     ) -> None:
+        self._tls = tls
         self._message_bytes_max = message_bytes_max
         self._transport = choose_transport(transport)
         self._host = host
@@ -101,6 +106,7 @@ class RpcServer:
 
         Raises:
             ListenError: the host or the port cannot be had; the text says why.
+            TlsError: so with the certificate or its key.
         """
         self._health.set_serving(self._inventory.serving)
         if shared:
@@ -150,6 +156,7 @@ class RpcServer:
             self._frame,
             addresses,
             server_options(is_shared=is_shared, message_bytes_max=self._message_bytes_max),
+            self._tls,
         )
         await listener.open()
         self._listener, self._addresses = listener, addresses
@@ -160,7 +167,8 @@ class RpcServer:
         frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
         frame.add_service(STREAM, self._streams)
         frame.add_service(EVENTS, EventsServicer(self._inventory))
+        frame.add_service(OPERATIONS, OperationsServicer(self._inventory))
         frame.add_service(HEALTH, self._health, is_counted=False)
-        reflector = reflection_servicer([INVENTORY, STOCK, STREAM, EVENTS, HEALTH])
+        reflector = reflection_servicer([INVENTORY, STOCK, STREAM, EVENTS, OPERATIONS, HEALTH])
         frame.add_service(REFLECTION_V1ALPHA, reflector, is_counted=False)
         frame.add_service(REFLECTION_V1ALPHA, reflector, serve_as=REFLECTION_V1, is_counted=False)

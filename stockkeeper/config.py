@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from supervisor.limits import Limits
 
@@ -26,8 +27,11 @@ class ServeConfig(Struct, frozen=True):
         sample: whether to load the sample stock if it was never loaded.
         transport: what carries the calls; None leaves it to the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
+        tls: what callers are shown; None: they are not shown anything, and nothing is encrypted.
+        insecure_network: whether others than this machine may be served without encryption.
         limits: the core's bounds.
         events_to: the broker to which a relay beside the server publishes; empty: none does.
+        consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
     """
 
@@ -39,6 +43,9 @@ class ServeConfig(Struct, frozen=True):
     sample: bool = False
     transport: TransportName | None = None
     message_bytes_max: int = MESSAGE_BYTES_MAX
+    tls: TlsFiles | None = None
+    insecure_network: bool = False
     limits: Limits = Limits()
     events_to: str = ""
+    consume: str = ""
     events_exchange: str = "inventory_events"

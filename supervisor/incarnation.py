@@ -232,7 +232,7 @@ class Incarnation:
         self._admit(self._open_calls)
         if self.journal.undurable_entries >= self._limits.undurable_entries_max:
             raise database_behind()
-        reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event)
+        reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event, self._queries.refusals.note)
         try:
             self._router.route(command, reply)
         except BaseException:

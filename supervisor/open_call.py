@@ -17,15 +17,24 @@ class OpenCall(Reply[T]):
     Args:
         open_calls: the list, which this joins.
         new_event: makes what a caller waits for.
+        note_error: told how it ends, if that is an error.
     """
 
-    __slots__ = ("_new_waiter", "_open_calls")
+    __slots__ = ("_new_waiter", "_note_error", "_open_calls")
 
-    def __init__(self, open_calls: OpenCalls, new_event: Callable[[], Event]) -> None:
+    def __init__(
+        self, open_calls: OpenCalls, new_event: Callable[[], Event], note_error: Callable[[Exception], None]
+    ) -> None:
         super().__init__()
+        self._note_error = note_error
         self._open_calls = open_calls
         self._new_waiter = new_event
         open_calls[self] = None
+
+    def fail(self, error: Exception) -> None:
+        """Give an error as the answer."""
+        self._note_error(error)
+        super().fail(error)
 
     def _new_event(self) -> Event:
         return self._new_waiter()

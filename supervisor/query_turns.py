@@ -5,6 +5,7 @@ from typing import Any, TypeVar, assert_never
 
 from msgspec.structs import replace
 
+from actors.activity import Activity
 from actors.closed_warehouses import free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import explained
@@ -16,6 +17,7 @@ from actors.queries import (
     DropCursor,
     ExplainBasket,
     FindStock,
+    GetActivity,
     GetReservation,
     GetSourcing,
     GetStock,
@@ -56,6 +58,7 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
+from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.journal import Journal
 from supervisor.watching import Watching
@@ -97,6 +100,7 @@ class QueryTurns:
         self._lease = lease
         self._watching = watching
         self._cursors = cursors
+        self.refusals = RefusalCounts()
 
     def __repr__(self) -> str:
         return f"<QueryTurns {self._stock!r} {self._lease!r}>"
@@ -136,6 +140,8 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.stock_at(query))
             case ReadChanges():
                 view = yield from self._watching.changes(query, self._reader)
+            case GetActivity():
+                view = self._activity()
             case ReadFeed():
                 view = yield from self._watching.feed(query, self._reader)
             case TakeCursor():
@@ -151,6 +157,18 @@ class QueryTurns:
         if not self._lease.holds:
             yield self._lease.next_proof()
         reply.set(view)
+
+    def _activity(self) -> Activity:
+        journal = self._journal.statistics()
+        return Activity(
+            journal.last_lsn,
+            journal.durable_lsn,
+            journal.batches,
+            journal.entries,
+            journal.answers_waiting,
+            tuple(self._journal.recent),
+            self.refusals.most_frequent(),
+        )
 
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])

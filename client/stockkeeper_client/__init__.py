@@ -16,6 +16,7 @@ from stockkeeper_client.items import (
     StockLine,
 )
 from stockkeeper_client.stock import StockClient
+from stockkeeper_client.tls import tls_credentials
 
 __all__ = [
     "AdjustedRow",
@@ -38,4 +39,5 @@ __all__ = [
     "StockClient",
     "StockLine",
     "error_details",
+    "tls_credentials",
 ]

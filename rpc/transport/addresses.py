@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from ipaddress import ip_address
 from typing import NamedTuple
 
 LOCALHOST_V4, LOCALHOST_V6 = "127.0.0.1", "::1"
@@ -31,6 +32,15 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether all that `host` stands for can be reached from this machine alone. It may ask a name server.
+
+    Raises:
+        ListenError: there is no such host.
+    """
+    return all(ip_address(address.partition("%")[0]).is_loopback for address in _hosts(host))
 
 
 def free_addresses(host: str, port: int) -> Sequence[Address]:

@@ -20,8 +20,10 @@ from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
+from rpc.transport.certificates import Certificates
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metadata
 
 ENDING_S = 5.0  # for calls that were cancelled
@@ -31,16 +33,24 @@ log = logging.getLogger(__name__)
 
 
 class AioListener:
-    """`rpc.transport.transport_port.Listener` on grpc.aio, on insecure ports.
+    """`rpc.transport.transport_port.Listener` on grpc.aio.
 
     Args:
         handler: what serves the calls.
         addresses: numeric ones with a port each.
         options: gRPC's; see `rpc.transport.server_options`.
+        tls: what its ports show callers; None: they are insecure.
     """
 
-    def __init__(self, handler: CallHandler, addresses: Sequence[Address], options: Options) -> None:
+    def __init__(
+        self,
+        handler: CallHandler,
+        addresses: Sequence[Address],
+        options: Options,
+        tls: TlsFiles | None = None,
+    ) -> None:
         self._addresses = addresses
+        self._tls = tls
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
         self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all)
@@ -75,7 +85,7 @@ class AioListener:
         server = grpc.aio.server(handlers=(self._methods,), options=self._options)
         for address in self._addresses:
             try:
-                port = server.add_insecure_port(str(address))
+                port = self._add_port(server, str(address))
             except RuntimeError:
                 port = 0
             if not port:
@@ -84,6 +94,11 @@ class AioListener:
                 raise ListenError(f"Cannot listen on {address}: the address is in use.")
         await server.start()
         return server
+
+    def _add_port(self, server: grpc.aio.Server, address: str) -> int:
+        if self._tls is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, Certificates(self._tls).credentials())
 
     async def _keep_serving(self, server: grpc.aio.Server) -> None:
         while self._closing is None:

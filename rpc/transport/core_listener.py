@@ -22,9 +22,11 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stub
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
+from rpc.transport.certificates import Certificates
 from rpc.transport.core_call import CoreCall
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_port import CallHandler, ListenerStatistics
 
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
@@ -36,17 +38,25 @@ log = logging.getLogger(__name__)
 
 
 class CoreListener:
-    """`rpc.transport.transport_port.Listener` on gRPC's core, on insecure ports.
+    """`rpc.transport.transport_port.Listener` on gRPC's core.
 
     Args:
         handler: what serves the calls.
         addresses: numeric ones with a port each.
         options: gRPC's; see `rpc.transport.server_options`.
+        tls: what its ports show callers; None: they are insecure.
     """
 
-    def __init__(self, handler: CallHandler, addresses: Sequence[Address], options: Options) -> None:
+    def __init__(
+        self,
+        handler: CallHandler,
+        addresses: Sequence[Address],
+        options: Options,
+        tls: TlsFiles | None = None,
+    ) -> None:
         self._handler = handler
         self._addresses = addresses
+        self._tls = tls
         self._server = cygrpc.Server(options, False)
         self._queue = cygrpc.CompletionQueue()
         self._server.register_completion_queue(self._queue)
@@ -71,7 +81,7 @@ class CoreListener:
     async def open(self) -> None:
         for address in self._addresses:
             try:
-                port = self._server.add_http2_port(str(address).encode())
+                port = self._server.add_http2_port(str(address).encode(), self._shown())
             except RuntimeError:
                 port = 0
             if not port:
@@ -84,6 +94,10 @@ class CoreListener:
         self._thread = threading.Thread(target=self._wait_for_events, name="grpc-events", daemon=True)
         self._thread.start()
         self._slow.start()
+
+    def _shown(self) -> Any:
+        # The wrapper's content, as grpc.Server takes it.
+        return None if self._tls is None else Certificates(self._tls).credentials()._credentials  # type: ignore[attr-defined]
 
     async def drain(self, timeout_s: float) -> None:
         await self._calls.drain(timeout_s)

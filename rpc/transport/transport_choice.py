@@ -8,6 +8,7 @@ import grpc
 
 from rpc.transport.addresses import Address
 from rpc.transport.server_options import Options
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from rpc.transport.transport_port import CallHandler, Listener
 
@@ -38,22 +39,27 @@ def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__
 
 
 def build_listener(
-    transport: TransportName, handler: CallHandler, addresses: Sequence[Address], options: Options
+    transport: TransportName,
+    handler: CallHandler,
+    addresses: Sequence[Address],
+    options: Options,
+    tls: TlsFiles | None = None,
 ) -> Listener:
     """The transport's listener, not open yet.
 
     Args:
         addresses: numeric ones with a port each.
         options: gRPC's own.
+        tls: what its ports show callers; None: they are insecure.
     """
     # Only what is used is imported: the binding of the one may not exist in the grpcio that needs the other.
     if transport == "core":
         from rpc.transport.core_listener import CoreListener
 
-        return CoreListener(handler, addresses, options)
+        return CoreListener(handler, addresses, options, tls)
     from rpc.transport.aio_listener import AioListener
 
-    return AioListener(handler, addresses, options)
+    return AioListener(handler, addresses, options, tls)
 
 
 def _is_tried(grpcio_version: str) -> bool:

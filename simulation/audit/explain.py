@@ -39,7 +39,6 @@ from actors.queries import (
     AnyQuery,
     CheckBasket,
     ExplainBasket,
-    FeedQuery,
     FindStock,
     GetReservation,
     GetSourcing,
@@ -50,6 +49,7 @@ from actors.queries import (
     ListStock,
     ListTransfers,
     ListWarehouses,
+    OutsideQuery,
     StateQuery,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord, VariantKey
@@ -98,7 +98,7 @@ class Explainer(BasketExplainer, SiteExplainer):
             Wrong: it has none.
         """
         answer = operation.answer
-        if isinstance(query, FeedQuery):
+        if isinstance(query, OutsideQuery):
             return low  # what relays hear is judged by what they pass on
         if isinstance(query, HistoryQuery):
             lsns, explains = history_of(self._replay, query, answer, operation.high_lsn)

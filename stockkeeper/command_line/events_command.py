@@ -10,16 +10,18 @@ from cyclopts import Parameter
 from stockkeeper_client.v1.events_pb2 import CursorState
 
 from actors.history_feed import FeedPage
+from events.broker_port import BrokerLost
+from events.brokers import INSTALL, RABBIT
 from events.envelope import EventsFormat, cloudevent, erp
 from events.fact_events import events_of
 from events.feed_port import CursorLost, FeedAway, FeedRefused
 from events.server_feed import ServerFeed
-from stockkeeper.command_line.output import Column, fail, flush, print_list, say
+from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
 from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
 
-Action = Literal["status", "tail", "drop"]
+Action = Literal["status", "tail", "drop", "redrive"]
 
 WAIT_MS = 10_000
 ROWS_MAX = 1_000
@@ -44,22 +46,30 @@ def events(
     *,
     from_: Annotated[str, Parameter(name="--from")] = "",
     events_format: EventsFormat = "erp",
+    broker: Annotated[str, Parameter(env_var="RABBITMQ_URL")] = "",
     json: Json = False,
     target: Target = DEFAULT_TARGET,
 ) -> int:
-    """Show how far relays have come (status), show events as they happen (tail), or forget a relay's cursor (drop).
+    """Look after the events that go out and come in.
+
+    status shows how far relays have come, tail shows events as they happen, drop forgets a relay's cursor, and redrive
+    sends what the consumer could not do to where it came from.
 
     Parameters
     ----------
     action
-        status, tail or drop.
+        status, tail, drop or redrive.
     name
         The cursor that is to be forgotten, or shown alone.
     from_
         Show events from a time, as 2026-01-31T12:00:00Z, or from a token on; by default from now.
     events_format
         How events are shown: erp or cloudevents.
+    broker
+        Where what is sent again is kept: amqp://user:password@host/.
     """
+    if action == "redrive":
+        return _redrive(broker)
     parse_target(target)
     if action == "drop" and not name:
         raise ConfigurationError("Say which cursor is to be forgotten: stockkeeper events drop NAME.")
@@ -84,6 +94,21 @@ def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
         return fail(f"No answer from the server. {error}")
     except (FeedRefused, CursorLost) as error:
         return fail(f"{error}.")
+
+
+def _redrive(url: str) -> int:
+    if url.partition("://")[0] not in RABBIT:
+        raise ConfigurationError("Say where it is kept: stockkeeper events redrive --broker amqp://host/.")
+    try:
+        from events.rabbit_broker import RabbitOptions
+        from events.rabbit_inbox import redrive
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error.name} is not installed: {INSTALL}.") from error
+    try:
+        say(f"{counted(anyio.run(redrive, url, RabbitOptions()), 'event')} sent again.")
+    except BrokerLost as error:
+        return fail(f"{error}.")
+    return 0
 
 
 async def _tail(feed: ServerFeed, begin: str, form: EventsFormat) -> int:

@@ -5,7 +5,12 @@ import sys
 from collections.abc import Sequence
 
 OPTION, VARIABLE = "--database-url", "DATABASE_URL"
-OPTIONS = {OPTION: VARIABLE, "--events-to": "EVENTS_TO", "--to": "RABBITMQ_URL"}
+OPTIONS = {
+    OPTION: VARIABLE,
+    "--events-to": "EVENTS_TO",
+    "--consume": "EVENTS_FROM",
+    **dict.fromkeys(("--to", "--from", "--broker"), "RABBITMQ_URL"),
+}
 
 
 def hide_password() -> None:

@@ -19,14 +19,13 @@ import grpc
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from stockkeeper_client import InventoryClient
 from stockkeeper_client.errors import LineError, error_details
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
-from stockkeeper.command_line.server_call import explain, parse_target, refuse_lines
+from stockkeeper.command_line.server_call import ServerAddress, explain, refuse_lines
 from stockkeeper.stock_csv import BadFile, CountedLines, read_counted_lines
 
 CONNECT_TIMEOUT_S = 10.0
@@ -89,7 +88,7 @@ class Work:
         self._file = file
         self._name = "The input" if file == "-" else file
         self._target = target
-        self._address = parse_target(target)
+        self._server = ServerAddress(target)
         self._request_id = request_id
         self._progress = _progress()
         self._bar = self._progress.add_task(self.phase.value, total=None, done="")
@@ -118,9 +117,8 @@ class Work:
         Raises:
             grpc.aio.AioRpcError: the server refused them, or its answer did not come; see `explain`.
         """
-        host, port = self._address
         with self._progress:
-            async with InventoryClient(host, port, timeout_s=CONNECT_TIMEOUT_S, breaker=False) as client:
+            async with self._server.client(CONNECT_TIMEOUT_S) as client:
                 if lines:  # is anybody there? Without an answer to this, nothing was sent
                     await anext(client.stock.list_stock(lines[0].organization_id, page_size=1), None)
                 return await client.stock.import_stock(

@@ -32,7 +32,9 @@ def _seconds(_: Any, tokens: Sequence[Token]) -> float:
 SECONDS = Parameter(converter=_seconds)
 
 DatabaseUrl = Annotated[str, Parameter(help="Where stock is kept.", env_var="DATABASE_URL")]
-Target = Annotated[str, Parameter(help="The server, as host:port.", env_var="STOCKKEEPER_TARGET")]
+Target = Annotated[
+    str, Parameter(help="The server, as host:port; https://host:port with TLS.", env_var="STOCKKEEPER_TARGET")
+]
 RequestId = Annotated[
     str, Parameter(help="Names the request, so that repeating the command changes nothing twice; random by default.")
 ]

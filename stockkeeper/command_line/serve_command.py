@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from actors.row_changes import Levels
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
@@ -23,12 +24,17 @@ def serve(
     message_bytes_max: Annotated[
         int, whole(1_024, MESSAGE_BYTES_MAX), Parameter(env_var="MESSAGE_BYTES_MAX")
     ] = MESSAGE_BYTES_MAX,
+    tls_cert: Annotated[str, Parameter(env_var="GRPC_TLS_CERT")] = "",
+    tls_key: Annotated[str, Parameter(env_var="GRPC_TLS_KEY")] = "",
+    tls_client_ca: Annotated[str, Parameter(env_var="GRPC_TLS_CLIENT_CA")] = "",
+    insecure_network: Annotated[bool, Parameter(negative="")] = False,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
     default_min_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MIN_STOCK")] = 0,
     default_max_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MAX_STOCK")] = 0,
     default_reorder_point: Annotated[int, whole(0), Parameter(env_var="DEFAULT_REORDER_POINT")] = 0,
     events_to: Annotated[str, Parameter(env_var="EVENTS_TO")] = "",
+    consume: Annotated[str, Parameter(env_var="EVENTS_FROM")] = "",
     events_exchange: Annotated[str, Parameter(env_var="RABBITMQ_EXCHANGE_INVENTORY")] = "inventory_events",
     sample: Annotated[bool, Parameter(negative="")] = False,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
@@ -48,6 +54,15 @@ def serve(
         installed grpcio.
     message_bytes_max
         How many bytes a caller's message may have, also after it was decompressed.
+    tls_cert
+        A file with the certificate that callers are shown, and those that lead to one they know, in PEM format. It is
+        read again when it changes.
+    tls_key
+        A file with the certificate's key, without a password.
+    tls_client_ca
+        A file with the certificates of those who must have signed the callers' certificates: mutual TLS.
+    insecure_network
+        Serve other machines without TLS: whoever reaches the port can read and change the stock.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
     keep_days
@@ -61,8 +76,10 @@ def serve(
         The reorder point of a row that is made without one.
     events_to
         Run a relay beside the server, which publishes everything that happens there: amqp://host/ or nats://host.
+    consume
+        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/.
     events_exchange
-        RabbitMQ's topic exchange, or the name of NATS' stream, for that relay.
+        RabbitMQ's topic exchange, or the name of NATS' stream, for what these publish.
     sample
         Load a sample stock if there is none.
     log_level
@@ -83,12 +100,23 @@ def serve(
             frontends=frontends,
             transport=transport,
             message_bytes_max=message_bytes_max,
+            tls=_tls_files(tls_cert, tls_key, tls_client_ca),
+            insecure_network=insecure_network,
             grace_s=grace_s,
             sample=sample,
             events_to=events_to,
+            consume=consume,
             events_exchange=events_exchange,
             limits=Limits(
                 keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
             ),
         )
     )
+
+
+def _tls_files(certificate: str, key: str, client_ca: str) -> TlsFiles | None:
+    if bool(certificate) != bool(key):
+        raise ConfigurationError("TLS needs both a certificate and its key: --tls-cert and --tls-key.")
+    if client_ca and not certificate:
+        raise ConfigurationError("Callers' certificates need the server's: --tls-client-ca goes with --tls-cert.")
+    return TlsFiles(certificate, key, client_ca) if certificate else None

@@ -1,12 +1,13 @@
 """Calls the server for a command, and turns what it refuses into a sentence and an exit status."""
 
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import grpc
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, tls_credentials
 from stockkeeper_client.channel import is_on_this_machine
 from stockkeeper_client.errors import ErrorDetails, LineError, error_details
 
@@ -15,6 +16,7 @@ from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail
 from stockkeeper.config import ConfigurationError
 
+HTTPS = "https://"
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 
@@ -32,19 +34,19 @@ def call(target: str, run: Call, *, again: str = "") -> int:
     """Run a command against the server. Returns its exit status, or 1 with a sentence on stderr.
 
     Args:
-        target: the server, as host:port.
+        target: the server, as host:port, or https://host:port with TLS.
         run: makes the calls and prints their answers.
         again: of a command that changes something: how to find out whether it did.
 
     Raises:
         ConfigurationError: the target is none.
     """
-    host, port = parse_target(target)
+    server = ServerAddress(target)
     doubt = ""  # what is to be said if the answer is lost
 
     async def connected() -> int:
         nonlocal doubt
-        async with InventoryClient(host, port, timeout_s=TIMEOUT_S, breaker=False) as client:
+        async with server.client(TIMEOUT_S) as client:
             if await _connects(client.channel):
                 doubt = again
             return await run(client)
@@ -57,6 +59,40 @@ def call(target: str, run: Call, *, again: str = "") -> int:
         if doubt:
             sys.stderr.write(f"Interrupted. {doubt}\n")
         return EXIT_INTERRUPTED
+
+
+class ServerAddress:
+    """How the server is reached: with TLS if the target begins with https://.
+
+    Then STOCKKEEPER_TLS_CA names a file with the certificates to trust. A server that asks for a certificate is shown
+    the one that STOCKKEEPER_TLS_CERT and STOCKKEEPER_TLS_KEY name.
+
+    Raises:
+        ConfigurationError: the target is none, or a file cannot be used.
+    """
+
+    def __init__(self, target: str) -> None:
+        is_encrypted = target.startswith(HTTPS)
+        self._address = parse_target(target.removeprefix(HTTPS))
+        self._credentials = _credentials() if is_encrypted else None
+
+    def __repr__(self) -> str:
+        return f"<ServerAddress {self._address} encrypted={self._credentials is not None}>"
+
+    def client(self, timeout_s: float) -> InventoryClient:
+        host, port = self._address
+        return InventoryClient(host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials)
+
+
+def _credentials() -> grpc.ChannelCredentials:
+    ca, certificate, key = [os.environ.get(f"STOCKKEEPER_TLS_{name}") or None for name in ("CA", "CERT", "KEY")]
+    try:
+        return tls_credentials(ca, certificate=certificate, key=key)
+    except OSError as error:
+        raise ConfigurationError(f"The file {error.filename} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        text = "A certificate and its key go together: STOCKKEEPER_TLS_CERT and STOCKKEEPER_TLS_KEY."
+        raise ConfigurationError(text) from None
 
 
 async def _connects(channel: grpc.aio.Channel) -> bool:
@@ -89,7 +125,7 @@ def explain(error: grpc.aio.AioRpcError, target: str, doubt: str = "") -> int:
 def _no_answer(error: grpc.aio.AioRpcError, target: str, doubt: str) -> str:
     if doubt:
         return f"The server at {target} does not answer any more. {doubt}"
-    if is_on_this_machine(target):
+    if is_on_this_machine(target) and not target.startswith(HTTPS):
         return f"No server answers at {target}. Start one with: stockkeeper serve"
     return f"No server answers at {target}: {error.details() or error.code().name}"
 

@@ -17,6 +17,8 @@ from msgspec import Struct
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
+from rpc.transport.certificates import TlsError
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configure_logging
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
@@ -35,6 +37,7 @@ class FrontendSettings(Struct, frozen=True):
         log_level: debug, info, warning or error.
         transport: what carries the calls.
         message_bytes_max: how long a caller's message may be.
+        tls: what callers are shown; None: nothing is encrypted.
     """
 
     descriptor: int
@@ -43,6 +46,7 @@ class FrontendSettings(Struct, frozen=True):
     log_level: str
     transport: TransportName
     message_bytes_max: int
+    tls: TlsFiles | None
 
 
 def main() -> NoReturn:
@@ -67,11 +71,12 @@ async def _run(settings: FrontendSettings) -> None:
         calls_max=settings.calls_max,
         transport=settings.transport,
         message_bytes_max=settings.message_bytes_max,
+        tls=settings.tls,
     )
     owner.on_serving = server.set_serving
     try:
         await server.start(settings.addresses)
-    except ListenError as error:
+    except (ListenError, TlsError) as error:
         sys.stderr.write(f"{error}\n")
         end_process(1)
     owner.say_listening()

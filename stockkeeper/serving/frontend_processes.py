@@ -22,6 +22,7 @@ from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
+from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.logs import configured_level
 from stockkeeper.serving.frontend_main import FrontendSettings
@@ -44,6 +45,7 @@ class Frontends:
         calls_max: how many calls may be under way in each.
         transport: what carries the calls.
         message_bytes_max: how long a caller's message may be.
+        tls: what callers are shown; None: nothing is encrypted.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Frontends:
         calls_max: int,
         transport: TransportName = "core",
         message_bytes_max: int = MESSAGE_BYTES_MAX,
+        tls: TlsFiles | None = None,
     ) -> None:
+        self._tls = tls
         self._inventory = inventory
         self._processes = processes
         self._host = host
@@ -144,6 +148,7 @@ class Frontends:
                 level,
                 self._transport,
                 self._message_bytes_max,
+                self._tls,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

@@ -22,7 +22,7 @@ log = structlog.get_logger("stockkeeper")
 EXIT_OK, EXIT_FAILURE = 0, 1
 
 
-class RelayConfig(Struct, frozen=True):
+class RelayConfig(Struct, frozen=True, tag=True):
     """What a relay can be told.
 
     Args:

@@ -17,16 +17,17 @@ from actors.queries import ListStock
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
-from rpc.transport.addresses import Address, ListenError
+from rpc.transport.addresses import Address, ListenError, is_loopback
+from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
-from stockkeeper.config import ServeConfig
+from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
-from stockkeeper.serving.relay_beside import RelayBeside
+from stockkeeper.serving.programs_beside import ProgramsBeside
 from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from storage.sql.database_url import show_url
@@ -62,10 +63,24 @@ def serve(config: ServeConfig) -> NoReturn:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
+    _see_who_is_served(config)
     raise_open_files_limit()
     collect_seldom()
     anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
+
+
+def _see_who_is_served(config: ServeConfig) -> None:
+    try:
+        if config.tls is not None:
+            Certificates(config.tls)
+        elif not config.insecure_network and not is_loopback(config.host):
+            raise ConfigurationError(
+                f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
+                " give --tls-cert and --tls-key, or say --insecure-network."
+            )
+    except (TlsError, ListenError) as error:
+        raise ConfigurationError(str(error)) from None
 
 
 async def _serve_and_end(config: ServeConfig) -> None:
@@ -86,7 +101,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
     supervisor = build_supervisor(config, announcement.set_serving)
     network = announcement.network = _build_network(config, supervisor)
     core_ended = anyio.Event()
-    relay = RelayBeside(config)
+    beside = ProgramsBeside(config)
 
     async def run_core(*, task_status: TaskStatus[None]) -> None:
         try:
@@ -103,13 +118,13 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
-                relay.start(addresses)
+                beside.start(addresses)
                 watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
                 watch.stop()
-                await relay.stop()
+                await beside.stop()
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
                 with anyio.move_on_after(config.grace_s):
@@ -118,7 +133,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.CancelScope(shield=True):
-                    await relay.stop()
+                    await beside.stop()
                     await network.drain(LINGER_S)
     log.info("stopped")
 
@@ -149,6 +164,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         calls_max=config.limits.calls_max,
         transport=choose_transport(config.transport),
         message_bytes_max=config.message_bytes_max,
+        tls=config.tls,
     )
 
 

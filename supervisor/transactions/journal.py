@@ -28,6 +28,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
+from actors.activity import WrittenBatch
 from actors.records import Transaction
 from actors.reply import Reply
 from storage.store import Ownership, Store
@@ -36,6 +37,7 @@ from supervisor.transactions import chunks
 T = TypeVar("T")
 
 BATCH_ENTRIES_MAX = 1_000
+RECENT_BATCHES = 100  # of which is kept how long they took
 CROWD_MIN = 24  # fewer are answered sooner without a wait
 CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
@@ -111,6 +113,7 @@ class Journal:
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
+        self.recent: deque[WrittenBatch] = deque(maxlen=RECENT_BATCHES)  # oldest first
         self.batch_began_s: float | None = None  # of the batch that is being written, on the clock
 
     def __repr__(self) -> str:
@@ -256,6 +259,8 @@ class Journal:
             self._joined = {lsn for lsn in self._joined if lsn > batch[-1].lsn}
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
+        took_us = int((self._monotonic_s() - self.batch_began_s) * 1e6)
+        self.recent.append(WrittenBatch(len(batch), took_us))
         self._batches += 1
         callers = len(batch) + len(entries) - [one.kind for one in (*batch, *entries)].count("expire")
         self._crowd = max(callers, int(self._crowd * CROWD_DECAY))  # an expiry has none, and does not come again

@@ -16,7 +16,7 @@ NAMES = ["InventoryClient", "StockClient", *(f"{kind.__name__}.{name}" for kind,
 DOCUMENTED = [InventoryClient, StockClient, *(getattr(kind, name) for kind, name in METHODS)]
 
 
-@pytest.mark.parametrize("module", ["channel", "circuit", "errors", "items"])
+@pytest.mark.parametrize("module", ["channel", "circuit", "errors", "items", "tls"])
 def test_the_examples_of_a_module_run(module: str) -> None:
     results = doctest.testmod(importlib.import_module(f"stockkeeper_client.{module}"))
     assert results.attempted > 0

@@ -35,11 +35,12 @@ class Heard:
 
 
 async def bind_rabbit(url: str) -> None:
-    """Make the queue before anything is published, as a service does that is installed first."""
+    """Make an empty queue before anything is published, as a service does that is installed first."""
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
         exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
+        await channel.queue_delete(QUEUE)
         queue = await channel.declare_queue(QUEUE, durable=True)
         await queue.bind(exchange, "#")
 

@@ -12,7 +12,7 @@ import pytest
 from events.server_feed import ServerFeed
 from tests.events.heard import Heard, bind_rabbit, hear, until_heard
 from tests.events.programs import BEGINNING, Program, facts_of, lay_in, orders, relay
-from tests.events.real_brokers import HOW_TO_GET_RABBIT, RABBIT, BrokerProcess, running_broker
+from tests.events.real_brokers import BrokerProcess, running_broker
 from tests.system.servers import ORGANIZATION, ServerProcess, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -25,10 +25,11 @@ def anyio_backend() -> str:
 
 @pytest.fixture(params=["rabbit", "nats"])
 def real(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, BrokerProcess]]:
-    if request.param == "rabbit" and not RABBIT.exists():
-        pytest.skip(HOW_TO_GET_RABBIT)
-    with running_broker(request.param, tmp_path / "broker") as broker:
-        yield request.param, broker
+    if request.param == "rabbit":
+        yield "rabbit", request.getfixturevalue("rabbit")
+        return
+    with running_broker("nats", tmp_path / "broker") as broker:
+        yield "nats", broker
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def relays() -> Iterator[psutil.Process]:
     """Those that run beside a server."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if "stockkeeper.serving.relay_main" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            if "stockkeeper.serving.beside_main" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 yield process
 
 

@@ -50,6 +50,7 @@ METHODS = {
     },
     "inventory.v1.ReservationStream": {"ReserveStock"},
     "inventory.v1.EventsService": {"ReadFeed", "TakeCursor", "MoveCursor", "DropCursor", "ListCursors"},
+    "inventory.v1.OperationsService": {"GetActivity"},
     "grpc.health.v1.Health": {"Check", "Watch", "List"},
     REFLECTION_V1: {"ServerReflectionInfo"},
     REFLECTION_V1ALPHA: {"ServerReflectionInfo"},

@@ -1,24 +1,29 @@
-"""Hostile clients, in a process of their own: `python -m tests.torture.attackers NAME PORT SECONDS`.
+"""Hostile clients, in a process of their own: `python -m tests.torture.attackers NAMES PORT SECONDS`.
 
-An attack works until its time is over, whatever the server does to it, and opens its connections anew when they are
-closed. It comes from 127.0.0.1 and is of organization `attacker`.
+The attacks come one after another, and each says its name when it begins. An attack works until its time is over,
+whatever the server does to it, and opens its connections anew when they are closed. It comes from 127.0.0.1 and is of
+organization `attacker`.
 """
 
 import asyncio
 import sys
 from contextlib import suppress
 
+import tests.torture.attacks_by_frames
 import tests.torture.attacks_by_grpc
 import tests.torture.attacks_by_hand  # noqa: F401 - they register themselves
 from tests.torture.attack import ATTACKS
 
 
 def main() -> None:
-    name, port, seconds = sys.argv[1:]
+    names, port, seconds = sys.argv[1:]
 
     async def work() -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(ATTACKS[name](int(port)), float(seconds))
+        for name in names.split(","):
+            sys.stdout.write(f"{name}\n")
+            sys.stdout.flush()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ATTACKS[name](int(port)), float(seconds))
 
     asyncio.run(work())
 

@@ -124,3 +124,30 @@ async def idle_streams(port: int) -> None:
 
     channels = [channel_to(port) for _ in range(12)]
     await asyncio.gather(*(stream(channels[number % 12]) for number in range(1_100)))
+
+
+@attack
+async def wide_lists(port: int) -> None:
+    """Eight callers that list 1,000 reservations of 1,000 lines."""
+    request = stock_pb2.ListReservationsRequest(organization_id=ATTACKER, page_size=1_000).SerializeToString()
+    await repeat(port, f"{STOCK}ListReservations", 8, itertools.repeat(request))
+
+
+@attack
+async def stalled_imports(port: int) -> None:
+    """Eight imports that begin, and then say nothing of use every few seconds."""
+    line = stock_pb2.ImportLine(organization_id=ATTACKER, variant_id="s", warehouse_id="w", total_quantity=1)
+    begin = stock_pb2.ImportStockRequest(request_id="stalled", lines=[line])
+
+    async def import_again() -> None:
+        async with channel_to(port) as channel:
+            while True:
+                call = channel.stream_unary(f"{STOCK}ImportStock")()
+                with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await call.write(begin.SerializeToString())
+                    while True:
+                        await asyncio.sleep(3.0)
+                        await call.write(b"")
+                await asyncio.sleep(0.2)
+
+    await asyncio.gather(*(import_again() for _ in range(8)))

@@ -119,12 +119,12 @@ async def calls_with_pings(port: int) -> None:
     await many(8, work)
 
 
-async def flood(port: int, frames: bytes) -> None:
+async def flood(port: int, frames: bytes, begin: bytes = b"") -> None:
     async def work() -> None:
         async with connected(port) as (reader, writer):
 
             async def write() -> None:
-                writer.write(PREFACE)
+                writer.write(PREFACE + begin)
                 while True:
                     writer.write(frames)
                     await writer.drain()

@@ -145,7 +145,7 @@ PLAN = (
         " 100 ms; `stockkeeper check`",
     ),
     *(
-        Entry(attacked_by(name), "SQLite", 2, 1, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
+        Entry(attacked_by(name), "SQLite", 1, 0, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
         for name, attack in ATTACKS.items()
     ),
 )

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.torture.attack import ATTACKS
 from tests.torture.plan import PLAN, Entry
 from tests.torture.scenario import Finding, database
+from tests.torture.under_attack import attacked_by_each
 
 pytestmark = pytest.mark.anyio
+
+PARTS = 3  # that may run side by side
 
 
 @pytest.fixture
@@ -22,3 +26,9 @@ async def test_nothing_is_lost_or_doubled(entry: Entry, tmp_path: Path) -> None:
         await entry.scenario(made, entry.rounds_short, finding)
     assert finding.problems == []
     assert finding.rounds == entry.rounds_short
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_no_attack_loses_a_call_of_a_bystander(part: int, tmp_path: Path) -> None:
+    with database("SQLite", tmp_path) as made:
+        assert await attacked_by_each(made, list(ATTACKS)[part::PARTS]) == []

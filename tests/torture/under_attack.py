@@ -8,14 +8,14 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc.aio
 import psutil
-from stockkeeper_client import InventoryClient, StockLine
+from stockkeeper_client import InventoryClient, Item, StockLine
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 import tests.torture.attackers  # noqa: F401 - so that all attacks are known
@@ -26,7 +26,8 @@ from tests.torture.scenario import Database, Finding, Scenario, until
 BYSTANDER, GOODS = "bystander", "calm"
 CALLS_A_SECOND = 20
 DEADLINE_S = 10.0
-ATTACK_S, ATTACK_SHORT_S = 12.0, 1.0
+ATTACK_S, ATTACK_SHORT_S = 12.0, 0.7
+WIDE, WIDE_SHORT = 200, 8  # reservations of 1,000 lines: a page has 4 MB at most, which is fewer
 RECOVERY_S = 30.0
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # what docs/operations.md recommends on a network
 MEGABYTE = 1024 * 1024
@@ -40,6 +41,7 @@ class Seen:
 
     took_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    during: str = ""  # the attack that is under way
 
     def __str__(self) -> str:
         p50_ms, p99_ms = statistics.median(self.took_s or [0.0]) * 1_000, self.p99_s * 1_000
@@ -78,11 +80,11 @@ async def stand_by(port: int, seen: Seen) -> None:
             order = pb.ReserveStockRequest(organization_id=BYSTANDER, order_id=f"{id(seen)}-{number}", items=items)
             path, message = (RESERVE, order.SerializeToString()) if number % 2 else (CHECK, check)
             multi: Any = channel.unary_unary(path)
-            began_s = time.monotonic()
+            began_s, during = time.monotonic(), seen.during
             try:
                 await multi(message, timeout=DEADLINE_S)
             except grpc.aio.AioRpcError as error:
-                seen.errors.append(f"{error.code().name}: {error.details()}")
+                seen.errors.append(f"{during}: {error.code().name}: {error.details()}")
             seen.took_s.append(time.monotonic() - began_s)
 
         async with asyncio.TaskGroup() as tasks:
@@ -110,48 +112,60 @@ async def meanwhile(*works: Any) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def attack(server: ServerProcess, name: str, seconds: float) -> tuple[Seen, Held]:
-    """Attack a server. Returns what a bystander saw, and what the server held."""
+async def attack(server: ServerProcess, *names: str, seconds: float) -> tuple[Seen, Held]:
+    """Attack a server, one after another. Returns what a bystander saw, and what the server held."""
     process, seen, held = psutil.Process(server.process.pid), Seen(), Held()
     held.before = process.memory_info().rss
     async with meanwhile(stand_by(server.port, seen), watch_memory(process, held)):
-        command = (sys.executable, "-m", "tests.torture.attackers", name, str(server.port), f"{seconds:g}")
-        attacker = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL)
+        command = (sys.executable, "-m", "tests.torture.attackers", ",".join(names), str(server.port), f"{seconds:g}")
+        attacker = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert attacker.stdout is not None
+        async for name in attacker.stdout:
+            seen.during = name.decode().strip()
+            if seen.during == "stalled_imports":
+                await import_beside(server)
         await attacker.wait()
         await asyncio.sleep(1.0)
     held.after = process.memory_info().rss
     return seen, held
 
 
-async def prepare(client: InventoryClient, name: str) -> None:
+async def import_beside(server: ServerProcess) -> None:
+    """An import of the bystander's finds room beside those that are stalled."""
+    await asyncio.sleep(0.5)
+    async with server.client(timeout_s=DEADLINE_S) as client:
+        await client.stock.import_stock([line(f"{GOODS}-too", 1, organization_id=BYSTANDER)])
+
+
+async def prepare(client: InventoryClient, *names: str, wide: int = WIDE) -> None:
     """The stock of both organizations."""
     lines: list[StockLine] = [line(GOODS, 1_000_000, organization_id=BYSTANDER)]
     lines += [line(variant, 2_000_000_000, organization_id=ATTACKER) for variant in BASKET]
-    if name == "baskets_that_cannot_be_packed":
+    if "baskets_that_cannot_be_packed" in names:
         lines += [line("packed", 3, f"w{number}", ATTACKER) for number in range(999)]
         lines += [line("packed", 0, f"x{number}", ATTACKER) for number in range(WAREHOUSES)]
     await client.stock.import_stock(lines)
+    if "wide_lists" in names:
+        basket: list[Item] = [{"variant_id": variant, "quantity": 1} for variant in BASKET]
+        for number in range(wide):
+            await client.reserve_stock(ATTACKER, f"wide-{number}", basket, 44_640)
 
 
 def attacked_by(name: str) -> Scenario:
-    """The scenario of an attack. One round is a short form, for `make test`: nothing is judged by the clock there."""
+    """The scenario of an attack."""
 
     async def scenario(database: Database, rounds: int, finding: Finding) -> None:
-        is_short = rounds == 1
-        seconds = ATTACK_SHORT_S if is_short else ATTACK_S
-        option = ("--message-bytes-max", str(MESSAGE_BYTES_MAX))
-        server = await start_server(database.directory / "server", *option, database_url=database.url)
-        database.processes.append(server.process)
+        server = await served(database)
         async with server.client(timeout_s=60.0) as client:
             await prepare(client, name)
-        seen, held = await attack(server, name, seconds)
-        if not is_short:
-            await remembers(server, held)
+        seen, held = await attack(server, name, seconds=ATTACK_S)
+        await remembers(server, held)
         finding.notes.append(f"bystander {seen}; memory {held}")
         finding.problems += [f"the bystander's call failed: {error}" for error in seen.errors[:2]]
-        if not is_short:
-            finding.problems += judged(seen, held)
-            finding.notes.append(await beside(database, name))
+        finding.problems += judged(seen, held)
+        finding.notes.append(await beside(database, name))
         assert await server.terminate() == 0
         finding.problems += await database.audit()
         finding.rounds = rounds
@@ -159,6 +173,27 @@ def attacked_by(name: str) -> Scenario:
     scenario.__name__ = name
     scenario.__doc__ = ATTACKS[name].__doc__
     return scenario
+
+
+async def attacked_by_each(database: Database, names: Sequence[str]) -> list[str]:
+    """The short form, for `make test`: all of these on one server, a second each. Nothing is judged by the clock.
+
+    Returns what is wrong.
+    """
+    server = await served(database)
+    async with server.client(timeout_s=60.0) as client:
+        await prepare(client, *names, wide=WIDE_SHORT)
+    seen, _ = await attack(server, *names, seconds=ATTACK_SHORT_S)
+    problems = [f"the bystander's call failed: {error}" for error in seen.errors[:3]]
+    assert await server.terminate() == 0
+    return problems + await database.audit()
+
+
+async def served(database: Database) -> ServerProcess:
+    option = ("--message-bytes-max", str(MESSAGE_BYTES_MAX))
+    server = await start_server(database.directory / "server", *option, database_url=database.url)
+    database.processes.append(server.process)
+    return server
 
 
 def judged(seen: Seen, held: Held) -> list[str]:
@@ -189,7 +224,7 @@ async def beside(database: Database, name: str) -> str:
     """The same attack on a plain `grpc.aio` server that does nothing for a call."""
     server = await start_server(database.directory / "plain", program="tests.torture.plain_server", port=None)
     try:
-        seen, held = await attack(server, name, ATTACK_S / 2)
+        seen, held = await attack(server, name, seconds=ATTACK_S / 2)
         return f"a plain grpc.aio server: {seen}; {held}"
     except psutil.Error:
         return "a plain grpc.aio server ends"

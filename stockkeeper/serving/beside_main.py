@@ -1,7 +1,7 @@
-"""A relay beside the server, in a process of its own: what it does costs the server's event loop nothing.
+"""A relay or a consumer beside the server, in a process of its own: what it does costs the server's event loop nothing.
 
-The server writes what it is to do as one line to its stdin, so that no password stands in its arguments, and the relay
-lives until its stdin ends: however the server ends. Signals are for the server.
+The server writes what it is to do as one line to its stdin, so that no password stands in its arguments, and it lives
+until its stdin ends: however the server ends. Signals are for the server.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ import msgspec
 from msgspec import Struct
 
 from stockkeeper.logs import configure_logging
+from stockkeeper.serving.consuming import ConsumeConfig, consume_forever, inbox_of
 from stockkeeper.serving.relaying import RelayConfig, broker_of, relay_forever
 
 
-class RelayOrders(Struct, frozen=True):
+class Orders(Struct, frozen=True):
     """What the server tells it."""
 
-    config: RelayConfig
+    config: RelayConfig | ConsumeConfig
     log_level: str
 
 
@@ -27,14 +28,20 @@ def main() -> None:
     """The entry point of the process."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=RelayOrders)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return  # the server ended at once
+    orders = msgspec.json.decode(line, type=Orders)
     configure_logging(orders.log_level)
     anyio.run(_until_the_server_ends, orders.config)
 
 
-async def _until_the_server_ends(config: RelayConfig) -> None:
+async def _until_the_server_ends(config: RelayConfig | ConsumeConfig) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(relay_forever, config, broker_of(config))
+        if isinstance(config, RelayConfig):
+            tasks.start_soon(relay_forever, config, broker_of(config))
+        else:
+            tasks.start_soon(consume_forever, config, inbox_of(config))
         await _end_of_input()
         tasks.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""Keeps a relay running beside the server: see `stockkeeper.serving.relay_main`."""
+"""Keeps a relay or a consumer running beside the server: see `stockkeeper.serving.beside_main`."""
 
 import asyncio
 import sys
@@ -9,28 +9,29 @@ import msgspec
 import structlog
 
 from stockkeeper.logs import configured_level
-from stockkeeper.serving.relay_main import RelayOrders
+from stockkeeper.serving.beside_main import Orders
+from stockkeeper.serving.consuming import ConsumeConfig
 from stockkeeper.serving.relaying import RelayConfig
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.1, 5.0
-ENDING_S = 3.0  # then a relay that was asked to end is killed
+ENDING_S = 3.0  # then a program that was asked to end is killed
 
 log = structlog.get_logger("stockkeeper")
 
 
-class RelayProcess:
-    """One relay, started anew if it ends."""
+class BesideProcess:
+    """One program, started anew if it ends."""
 
-    def __init__(self, config: RelayConfig) -> None:
+    def __init__(self, config: RelayConfig | ConsumeConfig) -> None:
         self._config = config
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<RelayProcess {self._config.name} running={self._process is not None}>"
+        return f"<BesideProcess {type(self._config).__name__} running={self._process is not None}>"
 
     def start(self) -> None:
-        """Return at once: whether the broker is there is the relay's affair."""
+        """Return at once: whether the broker is there is the program's affair."""
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -45,13 +46,15 @@ class RelayProcess:
         pause_s = RESTART_PAUSE_MIN_S
         while True:
             status = await self._run()
-            log.warning("relay_ended", status=status, restart_in_s=pause_s)
+            log.warning(
+                "program_beside_ended", program=type(self._config).__name__, status=status, restart_in_s=pause_s
+            )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
 
     async def _run(self) -> int:
         # -P: modules come from where this program is installed, and not from the working directory.
-        command = (sys.executable, "-P", "-m", "stockkeeper.serving.relay_main")
+        command = (sys.executable, "-P", "-m", "stockkeeper.serving.beside_main")
         process = self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
@@ -59,7 +62,7 @@ class RelayProcess:
             start_new_session=True,  # Ctrl-C in a terminal reaches the server alone
         )
         assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(RelayOrders(self._config, configured_level())) + b"\n")
+        process.stdin.write(msgspec.json.encode(Orders(self._config, configured_level())) + b"\n")
         try:
             return await process.wait()
         finally:

@@ -1,0 +1,54 @@
+"""What the consumer needs of a broker: `rabbit_inbox` is its adapter. A lost one is opened anew: see `broker_port`."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from events.envelope import Outgoing
+
+
+class Delivery(Struct, frozen=True):
+    """A message that waits to be acknowledged.
+
+    Args:
+        token: what the broker knows it by.
+    """
+
+    body: bytes
+    routing_key: str
+    exchange: str
+    token: Any
+
+
+class Inbox(Protocol):
+    """Where events come from. Its methods raise `BrokerLost`; what was not acknowledged comes again after that."""
+
+    @property
+    def name(self) -> str:
+        """As messages name it, without a password."""
+        ...
+
+    async def open(self) -> None:
+        """Connect afresh, declare what is there to be declared, and begin to receive."""
+        ...
+
+    async def receive(self) -> Delivery:
+        """The next message. No more than the prefetch are under way."""
+        ...
+
+    async def publish(self, messages: Sequence[Outgoing]) -> int:
+        """As `Broker.publish`: the answers."""
+        ...
+
+    async def acknowledge(self, delivery: Delivery) -> None:
+        """It is dealt with, for good."""
+        ...
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        """Put it where a person finds it, with the reason, and acknowledge it when it is there."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection. Never raises; may be called at any time."""
+        ...

@@ -1,0 +1,59 @@
+"""The relay of `serve --events-to` and the consumer of `serve --consume`, if they are wanted.
+
+Without the extra `events` nothing of them is imported.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rpc.transport.addresses import Address
+from stockkeeper.config import ServeConfig
+
+if TYPE_CHECKING:
+    from stockkeeper.serving.beside_process import BesideProcess
+
+
+class ProgramsBeside:
+    """None, one or both, which are started when it is known where the server listens.
+
+    Raises:
+        ConfigurationError: a broker's URL is none, or what it needs is not installed.
+    """
+
+    def __init__(self, config: ServeConfig) -> None:
+        self._config = config
+        self._processes: list[BesideProcess] = []
+        if config.events_to or config.consume:
+            self._configs("")
+
+    def __repr__(self) -> str:
+        return f"<ProgramsBeside {self._processes}>"
+
+    def start(self, addresses: Sequence[Address]) -> None:
+        """Start those that are wanted."""
+        if self._config.events_to or self._config.consume:
+            self._processes = self._configs(str(addresses[0]))
+        for process in self._processes:
+            process.start()
+
+    async def stop(self) -> None:
+        """Have them end."""
+        for process in self._processes:
+            await process.stop()
+
+    def _configs(self, target: str) -> "list[BesideProcess]":
+        from events.brokers import BrokerOptions
+        from stockkeeper.serving.beside_process import BesideProcess
+        from stockkeeper.serving.consuming import ConsumeConfig, inbox_of
+        from stockkeeper.serving.relaying import RelayConfig, broker_of
+
+        config, options, found = self._config, BrokerOptions(self._config.events_exchange), list[BesideProcess]()
+        if config.events_to:
+            relay = RelayConfig(target, config.events_to, broker=options)
+            broker_of(relay)
+            found.append(BesideProcess(relay))
+        if config.consume:
+            consumer = ConsumeConfig(target, config.consume, broker=options)
+            inbox_of(consumer)
+            found.append(BesideProcess(consumer))
+        return found
