@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from simulation.planted import (
+    bugs_of_events,
     bugs_of_goods,
     bugs_of_history,
     bugs_of_levels,
@@ -43,6 +44,7 @@ _CATALOGUES = (
     bugs_of_losses,
     bugs_of_transfers,
     bugs_of_sourcing,
+    bugs_of_events,
 )  # importing them fills BUGS
 
 
@@ -65,7 +67,7 @@ def hunt(bug: Bug, seeds: range, *, at_least: int = 1) -> Catch:
     first, found, caught, tried = 0, "", 0, 0
     for seed in seeds:
         with bug.planted():
-            result = run_seed(seed, disk=bug.disk)
+            result = run_seed(seed, disk=bug.disk, relayed=bug.relayed)
         tried += 1
         hits = [violation for violation in result.violations if violation.guarantee in bug.breaks]
         if hits:
