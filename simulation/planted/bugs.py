@@ -86,6 +86,7 @@ def table(catches: list[Catch]) -> str:
         by = catch.found.split(":")[0] or "–"
         needed = str(catch.seeds) if catch.seeds else f"not in {catch.tried}"
         what = catch.bug.what if catch.bug.disk == "memory" else f"{catch.bug.what} (`--disk {catch.bug.disk}`)"
+        what += " (worlds with relays)" if catch.bug.relayed else ""
         lines.append(f"| {catch.bug.name} | {what} | {needed} | {catch.caught} of {catch.tried} | {by} |")
     return "\n".join(lines)
 

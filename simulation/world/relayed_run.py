@@ -55,9 +55,9 @@ class RelayFaults(Struct, frozen=True):
     Args:
         lost: of a stretch, that the connection breaks in its middle.
         unconfirmed: that it arrives and its confirm does not.
-        late: that its confirm takes up to three seconds.
+        late: that its messages are taken slowly, and that its confirm takes up to three seconds.
         twice: of a message, that it is delivered twice.
-        silent: of a call to the inventory, that its answer is lost.
+        silent: of a call to the inventory, that its answer is lost; an eighth of it, that the relay is cut off.
         kills: of relays.
     """
 
@@ -118,11 +118,12 @@ class SimulatedBroker:
             raise BrokerLost("not connected")
         faults, coin = self._faults, self._random.random
         breaks_at = int(coin() * len(messages)) if faults and coin() < faults.lost else len(messages)
+        slow_s = 1.5 if faults and coin() < faults.late else 0.01
         for number, message in enumerate(messages):
             if number == breaks_at:
                 raise BrokerLost("the connection is lost")
-            if coin() < 0.2:
-                await anyio.sleep(coin() * 0.05)
+            if coin() < 0.4:
+                await anyio.sleep(coin() * slow_s)
             self._keep(message)
             if faults and coin() < faults.twice:
                 self._keep(message)
@@ -153,6 +154,7 @@ class CoreFeed:
         self._random = random
         self.fence = 0
         self.is_dead = False
+        self._cut_off_until_s = 0.0
 
     def __repr__(self) -> str:
         return f"<CoreFeed of {self.process} fence={self.fence} dead={self.is_dead}>"
@@ -170,6 +172,15 @@ class CoreFeed:
     async def read(self, after: Point, rows_max: int, wait_ms: int) -> FeedPage:
         return await self._ask(ReadFeed("", after, 0, rows_max, wait_ms), wait_ms / 1_000)
 
+    def _is_cut_off(self) -> bool:
+        """Now and then no word of this process reaches a server for some seconds."""
+        faults, now_s = self._world.relay_faults, anyio.current_time()
+        if self._world.is_calm:
+            return False
+        if now_s > self._cut_off_until_s and self._random.random() < faults.silent / 8:
+            self._cut_off_until_s = now_s + self._random.random() * 10.0
+        return now_s < self._cut_off_until_s
+
     def _held(self, cursor: CursorRecord | None) -> CursorRecord:
         if cursor is None:
             raise CursorLost("another relay has it")
@@ -178,7 +189,7 @@ class CoreFeed:
     async def _ask(self, query: Query[V], wait_s: float = 0.0) -> V:
         await anyio.sleep(self._random.random() * 0.01)
         server = self._world._reached()
-        if self.is_dead or server is None:
+        if self.is_dead or server is None or self._is_cut_off():
             raise FeedAway("no server")
         with anyio.move_on_after(DEADLINE_S + wait_s):
             try:

@@ -107,7 +107,7 @@ async def run(kind: str, folder: Path, broker: BrokerProcess, kills: Kills, paus
         await stage.relay.until_it_says("relaying")
         await killing(stage, kills, pause_s)
         facts = await facts_of(stage.server)
-        await until_heard(kind, broker.url, heard, len(facts), timeout_s=120)
+        await until_heard(kind, broker.url, heard, len(facts), timeout_s=240)
         assert list(heard.events) == [fact.event_id for fact in facts]
         async with stage.server.client() as client:
             await assert_rebuilt(list(heard.events.values()), client, ORGANIZATION)
