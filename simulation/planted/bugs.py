@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from simulation.planted import (
+    bugs_of_baskets,
     bugs_of_events,
     bugs_of_goods,
     bugs_of_history,
@@ -44,6 +45,7 @@ _CATALOGUES = (
     bugs_of_losses,
     bugs_of_transfers,
     bugs_of_sourcing,
+    bugs_of_baskets,
     bugs_of_events,
 )  # importing them fills BUGS
 
