@@ -180,7 +180,9 @@ class Delete(Struct, frozen=True, tag=True):
 
 
 class CountedLine(PlainValue, frozen=True):
-    """A row as it was counted. A figure that is None stays as it is. `line_number` names the line if it is bad."""
+    """A row as it was counted. A figure that is None, or unset, stays as it is. `line_number` names the line if it is
+    bad.
+    """
 
     organization_id: str
     variant_id: str
@@ -192,6 +194,8 @@ class CountedLine(PlainValue, frozen=True):
     min_stock: int | None
     max_stock: int | None
     line_number: int
+    # Unset and never None, so that keys given before an import had it belong to the same request.
+    reorder_point: int | UnsetType = UNSET
 
 
 class Import(Struct, frozen=True, tag=True):

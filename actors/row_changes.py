@@ -55,13 +55,14 @@ def figures_of(record: StockRecord) -> Figures:
 
 def counted(count: Count | CountedLine, record: StockRecord) -> Figures:
     """The figures that the row has after the count."""
+    reorder_point = count.reorder_point
     return Figures(
         record.total if count.total is None else count.total,
         record.damaged if count.damaged is None else count.damaged,
         record.in_transit if count.in_transit is None else count.in_transit,
         record.min_stock if count.min_stock is None else count.min_stock,
         record.max_stock if count.max_stock is None else count.max_stock,
-        record.reorder_point if isinstance(count, CountedLine) or count.reorder_point is None else count.reorder_point,
+        reorder_point if isinstance(reorder_point, int) else record.reorder_point,
     )
 
 

@@ -1,7 +1,8 @@
 """The CSV files that `stockkeeper import` reads, as spreadsheets write them.
 
 The columns `organization_id, variant_id, warehouse_id, total_quantity` are needed, in any order; `warehouse_name,
-damaged_quantity, in_transit_quantity, min_stock, max_stock` may be missing or empty, and leave the row then as it is.
+damaged_quantity, in_transit_quantity, min_stock, max_stock, reorder_point` may be missing or empty, and leave the row
+then as it is.
 Values are separated by commas, semicolons or tabs. A record may have quoted line breaks and is named by its first line;
 blank records and empty values behind the last column are skipped. Every bad record is found, not only the first.
 """
@@ -22,7 +23,7 @@ from stockkeeper.whole_number import whole_number
 
 NEEDED = ("organization_id", "variant_id", "warehouse_id", "total_quantity")
 TEXTS = ("organization_id", "variant_id", "warehouse_id", "warehouse_name")
-FIGURES = ("total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock")
+FIGURES = ("total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "reorder_point")
 SEPARATORS = ",;\t"
 
 SAMPLE_ORGANIZATION = "demo"

@@ -116,6 +116,7 @@ class StockLine(TypedDict):
     in_transit_quantity: NotRequired[int | None]
     min_stock: NotRequired[int | None]
     max_stock: NotRequired[int | None]
+    reorder_point: NotRequired[int | None]
     line_number: NotRequired[int | None]
     """What a refusal calls the line; by default its place in the stream."""
 

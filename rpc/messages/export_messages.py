@@ -38,4 +38,5 @@ def exported(view: StockView) -> stock_pb2.ImportLine:
         in_transit_quantity=record.in_transit,
         min_stock=record.min_stock,
         max_stock=record.max_stock,
+        reorder_point=record.reorder_point,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from msgspec import UNSET
 from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
@@ -114,6 +115,7 @@ def counted_line(line: stock_pb2.ImportLine, line_number: int) -> CountedLine:
         line.min_stock if line.HasField("min_stock") else None,
         line.max_stock if line.HasField("max_stock") else None,
         line_number,
+        line.reorder_point if line.HasField("reorder_point") else UNSET,
     )
 
 
@@ -145,5 +147,7 @@ def _figure_faults(line: stock_pb2.ImportLine) -> Iterator[str]:
         yield f"min_stock {FIGURE_RULE}"
     if line.max_stock < 0:
         yield f"max_stock {FIGURE_RULE}"
+    if line.reorder_point < 0:
+        yield f"reorder_point {FIGURE_RULE}"
     if 0 < line.max_stock < line.min_stock:
         yield "min_stock must not exceed max_stock"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import grpc
 import grpc.aio
 
+from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import Metadata
 
@@ -55,7 +56,7 @@ class AioCall:
 
     def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
         self._context = context
-        self._metadata = metadata
+        self._metadata = kept(metadata)
         self._slow = slow
         self._on_gone: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None

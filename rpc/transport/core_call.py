@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
+from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import Metadata
 
@@ -39,7 +40,7 @@ class CoreCall:
         self, core: Any, metadata: Metadata, on_done: Callable[["CoreCall"], None], slow: SlowCallers["CoreCall"]
     ) -> None:
         self._core = core
-        self._metadata = metadata
+        self._metadata = kept(metadata)
         self._on_done = on_done
         self._slow = slow
         self._on_gone: Callable[[], None] | None = None

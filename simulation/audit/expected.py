@@ -150,7 +150,12 @@ def numbers_in(sentence: str) -> list[int]:
 def is_counted(rows: Timeline[StockRecord], lsn: int, line: CountedLine, levels: Levels) -> bool:
     """Whether the row shows what was counted at this LSN, and what was not counted as it was before."""
     record = rows.at(lsn)
-    return record is not None and list(_figures(record)) == _figures_after(line, rows.at(lsn - 1), levels)
+    before = rows.at(lsn - 1)
+    is_to_be = line.reorder_point
+    if not isinstance(is_to_be, int):
+        is_to_be = before.reorder_point if before is not None else levels.reorder_point
+    shows = record is not None and list(_figures(record)) == _figures_after(line, before, levels)
+    return shows and record is not None and record.reorder_point == is_to_be
 
 
 _figures = attrgetter("total", "damaged", "in_transit", "min_stock", "max_stock")

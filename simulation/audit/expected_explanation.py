@@ -70,7 +70,9 @@ def _is_foreseen(replay: Replay, query: ExplainBasket, line: ExplainedLine, oper
         return True
     everything, sites = replay.open_at(query.organization_id, [line.variant_id], lsn)
     rows = open_of(everything, sites)[line.variant_id]
-    where = line.asked_warehouse_id or min(rows, key=lambda warehouse_id: (-rows[warehouse_id], warehouse_id))
+    where = line.asked_warehouse_id or min(
+        rows, key=lambda warehouse_id: (-rows[warehouse_id], warehouse_id), default=""
+    )
     short = [Shortage(line.variant_id, where, line.short, 0)]
     states = range(lsn, operation.high_lsn + 1)
     return any(freed_at_ms(replay, query.organization_id, short, at) == line.frees_at_ms for at in states)

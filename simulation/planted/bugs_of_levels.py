@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 import actors.stock_state
 import storage.memory_store
+import supervisor.transactions.importing
 import supervisor.transactions.levelling
 from actors.row_changes import Figures, Levels, Removal
 from simulation.planted.planting import Patches, bug
@@ -20,6 +21,12 @@ def reorder_point_forgotten() -> Patches:
         return replace(right(before, delta, *levels), reorder_point=0 if delta.total else levels[2])
 
     return [(actors.stock_state, "_moved", moved)]
+
+
+@bug("an import forgets the reorder points of its lines", "G2", "G4")
+def imported_reorder_point_forgotten() -> Patches:
+    right = supervisor.transactions.importing._count_of
+    return [(supervisor.transactions.importing, "_count_of", lambda line: replace(right(line), reorder_point=None))]
 
 
 @bug("a row that is made again in the place of a deleted one has no levels", "G8")

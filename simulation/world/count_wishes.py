@@ -21,4 +21,10 @@ def counted_again(lines: tuple[CountedLine, ...], random: Random, pieces: int) -
 
 
 def numbered(lines: list[CountedLine]) -> list[CountedLine]:
-    return [replace(line, line_number=number) for number, line in enumerate(lines, 1)]
+    """The lines in their places, some of them with a reorder point, by what they say."""
+    return [replace(_ordered_again(line), line_number=number) for number, line in enumerate(lines, 1)]
+
+
+def _ordered_again(line: CountedLine) -> CountedLine:
+    random = Random(f"{line} reorders")
+    return replace(line, reorder_point=random.choice((0, 1, 3))) if random.random() < 0.2 else line

@@ -93,4 +93,6 @@ def _details(one: Transaction, organization_id: str) -> str:
         details["sourcing"] = one.sourcing.policy
     if one.kind == "delete":
         details["gone"] = one.changes[0].before.stock_id
-    return _json.encode(details).decode() if any(details.values()) else ""
+    # Of a transaction in two organizations, what belongs to the other one is not even an empty list here.
+    told = {name: value for name, value in details.items() if value}
+    return _json.encode(told).decode() if told else ""

@@ -7,6 +7,8 @@ held up to its one synchronous decision: no other change counts a row, or sells 
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from msgspec import UNSET
+
 from actors.bounds import LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
 from actors.commands import CountedLine, Import
 from actors.idempotency import remember
@@ -20,7 +22,7 @@ from actors.outcomes import (
 )
 from actors.records import StockRecord
 from actors.reply import Reply
-from actors.row_changes import Count, counted, figures_of
+from actors.row_changes import Change, Count, counted, figures_of
 from actors.stock_actor import StockActor
 from actors.turn import OTHERS_FIRST, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -143,7 +145,10 @@ class Importing:
             if reasons:
                 errors = [RefusedLine(lines[at].line_number, reasons[at]) for at in sorted(reasons)]
                 return ImportRejected(tuple(errors[:LINE_ERRORS_MAX]), len(errors))
-            counts = [(row, _count_of(line)) for line, row in zip(lines, rows, strict=True)]
+            counts: list[tuple[StockActor, Change]] = []
+            for lines_and_rows in chunked(zip(lines, rows, strict=True)):
+                counts += [(row, _count_of(line)) for line, row in lines_and_rows]
+                yield OTHERS_FIRST
             prepared = yield from self._coordinator.prepare(counts)
             if isinstance(prepared, Prepared):
                 return prepared
@@ -187,7 +192,8 @@ def _divided(
 
 
 def _count_of(line: CountedLine) -> Count:
-    return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock)
+    reorder_point = None if line.reorder_point is UNSET else line.reorder_point
+    return Count(line.total, line.damaged, line.in_transit, line.min_stock, line.max_stock, reorder_point)
 
 
 def _is_counted(row: StockActor, line: CountedLine) -> bool:

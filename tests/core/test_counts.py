@@ -1,13 +1,14 @@
 """What a count sets, what it leaves, and how a warehouse is called afterwards."""
 
 import pytest
+from msgspec.structs import replace
 
 from actors.commands import CountedLine, DeliveryLine, Import, Receive
 from actors.outcomes import ImportRejected, Refused, RefusedLine, StockImported
 from actors.queries import ListStock
 from actors.views import StockView
 from supervisor.supervisor import Supervisor
-from tests.core.conftest import ORGANIZATION, World
+from tests.core.conftest import ORGANIZATION, World, rows_of
 
 pytestmark = pytest.mark.anyio
 
@@ -43,6 +44,26 @@ async def test_a_figure_that_is_not_counted_stays_and_is_0_on_a_new_row(world: W
         assert await core.ask(Import((line("mug", 110, levels=(None, 0)),), "third")) == StockImported(1, 0, 1, 0)
         assert await core.ask(Import((line("mug", damaged=25),), "fourth")) == StockImported(1, 0, 1, 0)
         assert await figures(core) == {"mug": (110, 55, 25, 30, 10, 0), "cup": (5, 5, 0, 0, 0, 0)}
+
+
+async def test_a_count_sets_a_reorder_point_and_leaves_one_that_it_does_not_name(world: World) -> None:
+    line = CountedLine(ORGANIZATION, "a", "w1", "", 10, 0, 0, None, None, 1)
+
+    async def reorder_point(core: Supervisor) -> tuple[int, int]:
+        [row] = await rows_of(core, "a")
+        return row.record.reorder_point, row.record.version
+
+    async with world.core() as core:
+        await core.ask(Import((line,), "i-1"))
+        assert await reorder_point(core) == (0, 1)
+        await core.ask(Import((replace(line, reorder_point=4),), "i-2"))
+        assert await reorder_point(core) == (4, 2)
+        await core.ask(Import((line,), "i-3"))
+        fact = await core.ask(Import((replace(line, reorder_point=4),), "i-4"))
+        assert isinstance(fact, StockImported)
+        assert (fact.rows_unchanged, await reorder_point(core)) == (1, (4, 2))
+        await core.ask(Import((replace(line, reorder_point=0),), "i-5"))
+        assert await reorder_point(core) == (0, 3)
 
 
 async def test_what_stays_is_judged_with_what_is_counted(world: World) -> None:

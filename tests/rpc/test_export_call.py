@@ -82,6 +82,7 @@ async def test_a_row_is_a_line_that_an_import_takes(stock: StockServiceStub, fak
         in_transit_quantity=1,
         min_stock=3,
         max_stock=40,
+        reorder_point=10,
     )
     assert export_messages.exported(view(1, "w1")).warehouse_name == ""
     zeros = StockView(StockRecord("o", "v", "w", "s"), "w")

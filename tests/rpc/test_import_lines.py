@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import astuple
 from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 
@@ -83,9 +84,11 @@ def test_a_bad_line_is_named_with_its_reason(values: dict[str, Any], reason: str
 
 def test_a_figure_that_is_not_given_is_not_0() -> None:
     bare: dict[str, Any] = {"organization_id": "org_123", "variant_id": "v", "warehouse_id": "w", "damaged_quantity": 6}
-    given = ImportLine(**bare, total_quantity=6, in_transit_quantity=0, min_stock=0, max_stock=0)
+    given = ImportLine(**bare, total_quantity=6, in_transit_quantity=0, min_stock=0, max_stock=0, reorder_point=0)
     made = command(ImportStockRequest(request_id="req_1", lines=[ImportLine(**{**bare, "variant_id": "x"}), given]))
-    assert [line[4:-1] for line in map(astuple, made.lines)] == [(None, 6, None, None, None), (6, 6, 0, 0, 0)]
+    assert [line[4:-2] for line in map(astuple, made.lines)] == [(None, 6, None, None, None), (6, 6, 0, 0, 0)]
+    assert [line.reorder_point for line in made.lines] == [UNSET, 0]
+    assert errors(line(1, reorder_point=-1)) == [(1, "reorder_point must be 0 to 2147483647")]
 
 
 def test_a_minimum_without_a_maximum_is_good() -> None:

@@ -91,6 +91,7 @@ async def test_an_import_is_told_to_each_organization_and_an_answer_to_one_or_no
     second = scribe.counted([("v", "w", 5)], organization="org_2")
     several = replace(first, changes=first.changes + second.changes)
     several = replace(several, warehouses=(WarehouseRecord("org_3", "w", "Renamed"),))
+    several = replace(several, warehouses_before=(WarehouseRecord("org_3", "w", "w"),))
     alone = replace(scribe.remember("r"), lsn=2)
     for_all = replace(alone, lsn=3, request=RequestRecord("\nhash", "r", "f", b"{}"))
     await store.write([several, alone, for_all])
@@ -100,6 +101,8 @@ async def test_an_import_is_told_to_each_organization_and_an_answer_to_one_or_no
         (2, "org_1", "remember", "r"),
         (3, "", "remember", "r"),
     ]
+    told = [[*json.loads(row[-1] or "{}")] for row in await entries(url)]
+    assert told == [[], [], ["warehouses", "warehouses_before"], [], []]  # and no empty list where it is another's
 
 
 async def test_lines_that_are_not_those_of_the_reserve_are_kept_with_the_change(store: SqlStore, url: str) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 HEADER = (
     "organization_id,variant_id,warehouse_id,warehouse_name,"
-    "total_quantity,damaged_quantity,in_transit_quantity,min_stock,max_stock\n"
+    "total_quantity,damaged_quantity,in_transit_quantity,min_stock,max_stock,reorder_point\n"
 )
 ODD_IDS = ("=1+1", 'mug "XL", blue', "a;b", "ünïcödé-杯", "'quoted'", "two  blanks", "-", "#", "🫖", "0012")
 ODD_NAMES = {
@@ -79,19 +79,24 @@ async def test_importing_what_was_exported_changes_nothing(tmp_path: Path, optio
 
 async def test_what_was_exported_makes_the_same_stock_on_another_server(tmp_path: Path) -> None:
     file = tmp_path / "stock.csv"
+
+    async def figures(client: InventoryClient) -> set[tuple[Any, ...]]:
+        return {
+            (
+                *(row.variant_id, row.warehouse_id, row.total_quantity, row.damaged_quantity),
+                *(levels.min_stock, levels.max_stock, levels.reorder_point),
+            )
+            async for row, levels in client.stock.list_stock_levels("shop")
+        }
+
     async with running_server(tmp_path / "one.db") as server, server.client() as client:
         await fill(client)
         await run_cli("export", "shop", str(file), "--target", f"localhost:{server.port}")
-        expected = {
-            (row.variant_id, row.warehouse_id, row.total_quantity, row.damaged_quantity, row.min_stock, row.max_stock)
-            async for row in client.stock.list_stock("shop")
-        }
+        expected = await figures(client)
+        assert {one[-1] for one in expected} == {0, 5}
     async with running_server(tmp_path / "two.db") as server, server.client() as client:
         assert (await run_cli("import", str(file), "--target", f"localhost:{server.port}"))[0] == 0
-        assert expected == {
-            (row.variant_id, row.warehouse_id, row.total_quantity, row.damaged_quantity, row.min_stock, row.max_stock)
-            async for row in client.stock.list_stock("shop")
-        }
+        assert await figures(client) == expected
 
 
 async def test_many_rows_and_some_of_them_are_exported(tmp_path: Path) -> None:
@@ -128,7 +133,7 @@ async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Pat
         assert await run_cli("export", "no-shop", *target) == (1, "", "no-shop has no such stock.\n")
         assert file.read_text() == "precious\n"
         assert (await run_cli("export", "shop", str(file), *target))[0] == 0
-        assert file.read_text() == HEADER + "shop,mug,w1,,5,0,0,0,0\n"
+        assert file.read_text() == HEADER + "shop,mug,w1,,5,0,0,0,0,0\n"
 
 
 def test_a_row_whose_id_import_would_read_as_another_is_not_written(tmp_path: Path) -> None:

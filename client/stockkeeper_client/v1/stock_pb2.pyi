@@ -62,7 +62,7 @@ class ImportStockRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., lines: _Optional[_Iterable[_Union[ImportLine, _Mapping[str, object]]]] = ..., lines_total: _Optional[int] = ...) -> None: ...
 
 class ImportLine(_message.Message):
-    __slots__ = ("organization_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "line_number")
+    __slots__ = ("organization_id", "variant_id", "warehouse_id", "warehouse_name", "total_quantity", "damaged_quantity", "in_transit_quantity", "min_stock", "max_stock", "line_number", "reorder_point")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
     WAREHOUSE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class ImportLine(_message.Message):
     MIN_STOCK_FIELD_NUMBER: _ClassVar[int]
     MAX_STOCK_FIELD_NUMBER: _ClassVar[int]
     LINE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REORDER_POINT_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     variant_id: str
     warehouse_id: str
@@ -83,7 +84,8 @@ class ImportLine(_message.Message):
     min_stock: int
     max_stock: int
     line_number: int
-    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., warehouse_name: _Optional[str] = ..., total_quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., in_transit_quantity: _Optional[int] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., line_number: _Optional[int] = ...) -> None: ...
+    reorder_point: int
+    def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., warehouse_name: _Optional[str] = ..., total_quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., in_transit_quantity: _Optional[int] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., line_number: _Optional[int] = ..., reorder_point: _Optional[int] = ...) -> None: ...
 
 class ImportStockResponse(_message.Message):
     __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message", "new_organizations")
