@@ -109,7 +109,7 @@ def amended(
         left[row] = after = before - line.quantity + gone
         where = line.variant_id, record.warehouse_id, line.warehouse_id, record.stock_id
         items.append(ReservationItem(*where, line.quantity, before, after, gone))
-    changed = replace(reservation, items=tuple(items))
+    changed = replace(reservation, items=tuple(items), asked="")
     return changed.moved("fulfilled", now_ms) if changed.fulfilled == changed.quantity else changed
 
 

@@ -45,7 +45,7 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: 
             free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
             free, placements = yield from _placed(lines, free, sourcing, Search())
         if not all(placement.fits for placement in placements):
-            raise Refused(_refusal(lines, placements, free))
+            raise Refused(refusal_of(lines, placements, free))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
@@ -78,7 +78,7 @@ def plan_first(
             free = _with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
             lines, placements = yield from _first_that_fits(wishes, free, Search(), sourcing)
         if not all(placement.fits for placement in placements):
-            raise Refused(_refusal(lines, known_elsewhere(lines, placements, known), free))
+            raise Refused(refusal_of(lines, known_elsewhere(lines, placements, known), free))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
@@ -214,7 +214,7 @@ def moving(
     ]
 
 
-def _refusal(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> StockNotFound | InsufficientStock:
+def refusal_of(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> StockNotFound | InsufficientStock:
     """All that is wrong with the basket, and where else its goods are."""
     shortages = _shortages(lines, placements, free)
     missing = dict.fromkeys(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from actors.basket_commands import ReserveBasket
 from actors.plain_value import PlainValue
 from actors.records import From
 from actors.transfer_commands import TransferCommand
@@ -240,16 +241,21 @@ Told = Fulfill | Extend | Amend | Reacquire
 OfReservation = Confirm | Release | Told
 """What names a reservation, whose order has to be found."""
 
-OrderCommand = Reserve | OfReservation | Expire
+Noted = Told | ReserveBasket
+"""What an order's actor is asked with a reason and a reference for the ledger."""
+
+OrderCommand = Reserve | ReserveBasket | OfReservation | Expire
 """What the actor of an order carries out."""
 
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Told | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+KeyedCommand = Reserve | Noted | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
 """What has an idempotency key; a `Reserve` without one has an empty one."""
 
-CallersCommand = Reserve | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+CallersCommand = (
+    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+)
 """What a caller sends, and has an origin."""
 
 Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import

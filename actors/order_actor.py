@@ -14,6 +14,8 @@ from typing import assert_never
 
 from actors.actor import Envelope
 from actors.basket import items_of, moving, plan, reserving
+from actors.basket_actor import BasketActor
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Amend,
     Confirm,
@@ -36,7 +38,6 @@ from actors.outcomes import (
     ReservationReleased,
     StockReserved,
 )
-from actors.rebooking_actor import RebookingActor
 from actors.records import ReservationRecord, TransactionKind
 from actors.reservation import (
     asks_for_the_same,
@@ -54,7 +55,7 @@ from actors.two_phase import NOTHING_PREPARED, Prepared
 from actors.variant_stock import Pinned, VariantStock
 
 
-class OrderActor(RebookingActor):
+class OrderActor(BasketActor):
     """One order: what is asked of it, and how its reservations are made and end."""
 
     __slots__ = ()
@@ -73,6 +74,9 @@ class OrderActor(RebookingActor):
             match command:
                 case Reserve():
                     fact = yield from self._reserve(command)
+                case ReserveBasket():
+                    yield from self._end(Expire(command.organization_id, command.order_id))
+                    fact = yield from self._reserve_basket(command)
                 case Confirm():
                     fact = self._confirm(command)
                 case Release() | Fulfill() | Expire():

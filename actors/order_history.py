@@ -6,7 +6,8 @@ from msgspec import UNSET
 
 from actors.actor import Actor, Dispatcher
 from actors.basket import with_hint
-from actors.commands import Expire, Line, OrderCommand, Told
+from actors.basket_commands import Wish
+from actors.commands import Expire, Line, Noted, OrderCommand
 from actors.idempotency import remember
 from actors.order_services import OrderServices
 from actors.outcomes import Fact, InsufficientStock, OrderStandsBy, Outcome, Refused, ReservationNotFound
@@ -83,8 +84,8 @@ class OrderHistory(Actor[OrderMessage, Fact]):
             now_ms,
             reservation=reservation,
             request=remember(command, fact) if command is not None and fact is not None else None,
-            reference=command.reference if isinstance(command, Told) else "",
-            reason=command.reason if isinstance(command, Told) else reservation.reason,
+            reference=command.reference if isinstance(command, Noted) else "",
+            reason=command.reason if isinstance(command, Noted) else reservation.reason,
             origin=UNSET if command is None or isinstance(command, Expire) else command.origin,
         )
         self._last_lsn = transaction.lsn
@@ -124,7 +125,7 @@ class OrderHistory(Actor[OrderMessage, Fact]):
         return next(reversed(self.reservations.values()), None)
 
 
-def variants_of(wanted: Sequence[Line | ReservationItem]) -> dict[str, None]:
-    """The variants of these lines or items."""
+def variants_of(wanted: Sequence[Line | Wish | ReservationItem]) -> dict[str, None]:
+    """The variants of these lines, wishes or items."""
     # A dict, not a set: the order in which things are loaded must not hang on the hash seed.
     return dict.fromkeys([one.variant_id for one in wanted])

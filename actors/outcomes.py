@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.basket_commands import Short
 from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
@@ -32,6 +33,13 @@ from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, SourcingSet, Wa
 
 class StockReserved(Struct, frozen=True, tag=True):
     reservation: ReservationRecord
+
+
+class BasketReserved(Struct, frozen=True, tag=True):
+    """The reservation, and the variants of which it has less than was asked for."""
+
+    reservation: ReservationRecord
+    short: tuple[Short, ...] = ()
 
 
 class ReservationConfirmed(Struct, frozen=True, tag=True):
@@ -132,6 +140,7 @@ class StockImported(Struct, frozen=True, tag=True):
 
 Fact = (
     StockReserved
+    | BasketReserved
     | ReservationConfirmed
     | ReservationReleased
     | ReservationFulfilled

@@ -32,6 +32,11 @@ class Search:
     def __repr__(self) -> str:
         return f"<Search steps_left={self.steps_left} has_waited={self.has_waited}>"
 
+    def spend(self) -> bool:
+        """Count a step. False: the bound was reached before."""
+        self.steps_left -= 1
+        return self.steps_left >= 0
+
     def others_first(self) -> Turn[None]:
         self.has_waited = True
         yield OTHERS_FIRST

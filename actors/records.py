@@ -172,6 +172,7 @@ class ReservationRecord(Struct, frozen=True):
     confirmed_at_ms: int = 0  # 0: never confirmed
     ended_at_ms: int = 0  # 0: not yet fulfilled, released or expired
     reason: str = ""
+    asked: str = ""  # see `asked_of` in `actors/basket_commands.py`
 
     @property
     def order(self) -> OrderKey:

@@ -127,6 +127,8 @@ def is_to_be_taken_again(reservation: ReservationRecord, now_ms: int, kept_ms: i
 
 def asks_for_the_same(reservation: ReservationRecord, lines: tuple[Line, ...]) -> bool:
     """Whether an order's lines are those that the reservation was made for, in whatever sequence."""
+    if reservation.asked:
+        return False
     held = sorted((item.variant_id, item.requested_warehouse_id, item.quantity) for item in reservation.items)
     return held == sorted((line.variant_id, line.warehouse_id, line.quantity) for line in lines)
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -153,6 +154,12 @@ def _command(command: Command) -> str:
         case Reserve():
             key = f" key {command.request_id}" if command.request_id else ""
             return f"Reserve {command.order_id}: {', '.join(map(_line_of_basket, command.lines))}{key}"
+        case ReserveBasket():
+            wishes = ", ".join(
+                f"{one.quantity} {one.variant_id}@{'/'.join(one.warehouse_ids) or 'any'}" for one in command.wishes
+            )
+            options = f"{' split' * command.allow_split}{' partial' * command.allow_partial}"
+            return f"ReserveBasket {command.order_id}: {wishes}{options} key {command.request_id}"
         case Confirm() | Release():
             return f"{type(command).__name__} {command.reservation_id}"
         case Expire():

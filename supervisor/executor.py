@@ -6,6 +6,7 @@ order still meets in the order's mailbox.
 
 from typing import assert_never
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -81,7 +82,7 @@ class Executor:
     def carry_out(self, command: KeyedCommand) -> Turn[Fact]:
         """The turn of a command whose idempotency key is new. Raises `Refused` and `Unavailable` when it runs."""
         match command:
-            case Reserve():
+            case Reserve() | ReserveBasket():
                 return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
             case Fulfill() | Extend() | Amend() | Reacquire():
                 return self.ask_owner(command)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from actors.actor import StartSoon
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -76,7 +77,7 @@ class Router:
         match command:
             case Reserve(request_id=""):
                 self._reserve(command, reply)
-            case Reserve() | Fulfill() | Extend() | Amend() | Reacquire():
+            case Reserve() | ReserveBasket() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
             case Receive() | Announce() | Deduct() | Adjust() | Delete() | Import():
                 self._requests.ask(command, reply)

@@ -7,6 +7,7 @@ from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, P
 from stockkeeper_client.items import (
     AdjustedRow,
     ArrivedPieces,
+    BasketItem,
     CountedTotal,
     Item,
     ReceivedLine,
@@ -20,6 +21,7 @@ from stockkeeper_client.tls import tls_credentials
 __all__ = [
     "AdjustedRow",
     "ArrivedPieces",
+    "BasketItem",
     "CircuitBreaker",
     "CircuitOpenError",
     "CircuitState",

@@ -26,6 +26,17 @@ class Item(TypedDict):
     warehouse_id: NotRequired[str | None]
 
 
+class BasketItem(TypedDict):
+    """A line to reserve from `warehouse_ids` alone, the first of them rather than the next; without them from any.
+
+    >>> item: BasketItem = {"variant_id": "mug", "quantity": 2, "warehouse_ids": ["lisbon", "madrid"]}
+    """
+
+    variant_id: str
+    quantity: int
+    warehouse_ids: NotRequired[Iterable[str]]
+
+
 class ReceivedLine(TypedDict):
     """Goods that came in: `quantity` pieces that can be sold, and `damaged_quantity` more that cannot.
 
@@ -139,6 +150,10 @@ def to_message(kind: type[_M], given: object, place: str, required: Collection[s
         return given
     if not isinstance(given, Mapping):
         raise TypeError(f"{place} has to be a mapping or a {kind.__name__}, not {given!r}")
+    if isinstance(given.get("warehouse_ids"), str):  # whose letters would be taken for warehouses
+        raise TypeError(
+            f"{place}.warehouse_ids cannot be {given['warehouse_ids']!r}, which is a str and no list of them"
+        )
     if all(given.get(key) is not None for key in required):
         try:
             return cast(_M, cast(Any, kind)(**given))

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 
-from stockkeeper_client.items import Item, to_messages
+from stockkeeper_client.items import BasketItem, Item, to_messages
 from stockkeeper_client.request_ids import new_request_id
 from stockkeeper_client.stock_calls import StockCalls
 from stockkeeper_client.v1 import inventory_pb2
@@ -10,7 +10,7 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 
 
 class ReservationCalls(StockCalls):
-    """What becomes of a reservation that was made. `reserve_stock` and `confirm_reservation` are InventoryClient's."""
+    """Baskets are reserved, and what becomes of a reservation. `reserve_stock` and its like are InventoryClient's."""
 
     async def get_reservation(
         self, organization_id: str, reservation_id: str, *, timeout_s: float | None = None
@@ -23,6 +23,43 @@ class ReservationCalls(StockCalls):
         """
         request = pb.GetReservationRequest(organization_id=organization_id, reservation_id=reservation_id)
         return await self._connection.call(self.stub.GetReservation, request, timeout_s=timeout_s)
+
+    async def reserve(
+        self,
+        organization_id: str,
+        order_id: str,
+        items: Iterable[BasketItem | pb.BasketItem],
+        ttl_minutes: int = 15,
+        *,
+        allow_split: bool = False,
+        allow_partial: bool = False,
+        reason: str = "",
+        reference: str = "",
+        request_id: str | None = None,
+        timeout_s: float | None = None,
+    ) -> pb.ReserveResponse:
+        """Reserves stock as `reserve_stock` does, from where you allow: an item may list warehouses, the best first.
+
+        With `allow_split` an item may come from several warehouses where none has enough. With `allow_partial` you get
+        what there is, and the answer's `short` says what is missing.
+
+        >>> basket = [{"variant_id": "mug", "quantity": 12, "warehouse_ids": ["lisbon", "madrid"]}]
+        >>> reserved = await client.stock.reserve("shop", "order-1", basket, allow_split=True)
+        >>> [(item.warehouse_id, item.quantity) for item in reserved.reservation.items]
+        [('lisbon', 5), ('madrid', 7)]
+        """
+        request = pb.ReserveRequest(
+            organization_id=organization_id,
+            request_id=request_id or new_request_id(),
+            order_id=order_id,
+            items=to_messages(pb.BasketItem, items),
+            ttl_minutes=ttl_minutes,
+            allow_split=allow_split,
+            allow_partial=allow_partial,
+            reason=reason,
+            reference=reference,
+        )
+        return await self._connection.call(self.stub.Reserve, request, timeout_s=timeout_s)
 
     async def extend_reservation(
         self,

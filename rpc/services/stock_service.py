@@ -17,6 +17,7 @@ from rpc.fair_turns import FairTurns, NoTurns
 from rpc.frame import Deferred
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
+from rpc.messages import basket_messages as baskets
 from rpc.messages import explanation_messages as explanations
 from rpc.messages import history_messages as history
 from rpc.messages import level_messages as levels
@@ -137,6 +138,9 @@ class StockServicer:
 
     def FulfillReservation(self, request: pb.FulfillReservationRequest, context: Context) -> Deferred:
         return Deferred(self._submit(reservation_requests.fulfill(request), context), reservation_answers.fulfilled)
+
+    def Reserve(self, request: pb.ReserveRequest, context: Context) -> Deferred:
+        return Deferred(self._submit(baskets.reserve_basket(request), context), baskets.basket_reserved)
 
     def ExtendReservation(self, request: pb.ExtendReservationRequest, context: Context) -> Deferred:
         return Deferred(self._submit(reservation_requests.extend(request), context), reservation_answers.extended)

@@ -27,7 +27,7 @@ def why_no_rebooking(
     kind, name, at_ms = transaction.kind, after.reservation_id, transaction.at_ms
     if kind == "amend":
         is_over = all(item.fulfilled == item.quantity for item in after.items)
-        wanted = replace(before, items=after.items)
+        wanted = replace(before, items=after.items, asked="")
         if is_over:
             wanted = replace(wanted, state="fulfilled", ended_at_ms=at_ms)
         if before.state not in ("active", "confirmed"):

@@ -3,6 +3,7 @@
 from typing import assert_never
 
 import actors.idempotency
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -25,7 +26,8 @@ from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransf
 from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit.expected import lines_asked
 from simulation.audit.expected_goods import cause_in_goods, cause_of_goods
-from simulation.audit.replay import items_asked
+from simulation.audit.explain_baskets import basket_asked
+from simulation.audit.replay import basket_of
 
 KIND_OF_TRANSFER_COMMAND = {
     "ShipTransfer": "ship_transfer",
@@ -38,7 +40,9 @@ def cause_of(request: Command) -> object:
     """What a command may bring about: an entry of the journal is traced to it."""
     match request:
         case Reserve():
-            return ("reserve", request.organization_id, request.order_id, tuple(lines_asked(request.lines)))
+            return ("reserve", request.organization_id, request.order_id, str(lines_asked(request.lines)))
+        case ReserveBasket():
+            return ("reserve", request.organization_id, request.order_id, str(basket_asked(request)))
         case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
             kind = type(request).__name__.lower()
             return (kind, request.organization_id, request.reservation_id)
@@ -68,8 +72,7 @@ def cause_in(transaction: Transaction) -> object | None:
     match transaction.kind:
         case "reserve":
             assert reservation is not None
-            asked = tuple(items_asked(reservation))
-            return ("reserve", reservation.organization_id, reservation.order_id, asked)
+            return ("reserve", reservation.organization_id, reservation.order_id, str(basket_of(reservation)))
         case "confirm" | "release" | "fulfill" | "extend" | "amend" | "reacquire":
             assert reservation is not None
             return (transaction.kind, reservation.organization_id, reservation.reservation_id)

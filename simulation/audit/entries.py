@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import astuple
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -87,6 +88,8 @@ def _wanted_by(command: Command | None, names: Names) -> object:
             return "", command.reason, [], 0
         case Fulfill():
             return command.reference, command.reason, [], 0
+        case ReserveBasket():
+            return command.reference, command.reason, [], command.ttl_minutes * 60_000
         case Amend():
             return command.reference, command.reason, [], 0
         case Extend() | Reacquire():

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -66,17 +67,17 @@ from simulation.audit.expected import (
     sifted_page,
 )
 from simulation.audit.expected_goods import GoodsFact, is_goods_refusal, why_not_deleted, why_not_so
+from simulation.audit.explain_baskets import BasketExplainer
 from simulation.audit.explain_history import history_of
 from simulation.audit.explain_reservations import ReservationMoves
 from simulation.audit.explain_sites import SiteExplainer
 from simulation.audit.history import Operation
-from simulation.audit.places import Places
 from simulation.audit.positions import Explains
-from simulation.audit.replay import Replay, items_asked
+from simulation.audit.replay import Replay, basket_of
 from simulation.audit.wrong import Wrong
 
 
-class Explainer(Places, SiteExplainer):
+class Explainer(BasketExplainer, SiteExplainer):
     """Finds for an answer the place in the journal that explains it.
 
     Args:
@@ -115,6 +116,8 @@ class Explainer(Places, SiteExplainer):
         match command:
             case Reserve():
                 return self._explain_reserve(operation, command, answer, low, high)
+            case ReserveBasket():
+                return self.explain_basket(operation, command, answer, low, high)
             case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
                 return self._reservation_moves.command(operation, command, answer, low, high)
             case Receive() | Announce() | Deduct() | Adjust():
@@ -162,7 +165,7 @@ class Explainer(Places, SiteExplainer):
         timeline = self._timeline(made, high)
         if made.order != order:
             raise Wrong("G11", f"got the reservation of {made.order}")
-        if items_asked(made) != lines_asked(request.lines):
+        if basket_of(made) != lines_asked(request.lines):
             raise Wrong("G2", f"got {answer!r}: not what it asked for")
         taken = [item.warehouse_id for item in made.items]
         self._check_choice(operation, request.organization_id, request.lines, taken, timeline.first_lsn)
@@ -179,7 +182,7 @@ class Explainer(Places, SiteExplainer):
             latest is not None
             and latest.reservation_id == answer.reservation_id
             and latest.holds_stock
-            and items_asked(latest) != lines_asked(request.lines)
+            and basket_of(latest) != lines_asked(request.lines)
         )
 
     def _does_not_fit(
@@ -198,7 +201,7 @@ class Explainer(Places, SiteExplainer):
         """Whether this is the basket of an order that was shipped, and the service still knows it."""
         return (
             latest.state == "fulfilled"
-            and items_asked(latest) == lines_asked(request.lines)
+            and basket_of(latest) == lines_asked(request.lines)
             and not self._is_moved(request.organization_id, latest.reservation_id, operation.moves)
         )
 

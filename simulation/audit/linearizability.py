@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from actors import queries
+from actors.basket_commands import ReserveBasket
 from actors.commands import (
     Adjust,
     Amend,
@@ -31,6 +32,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.outcomes import (
+    BasketReserved,
     ImportRejected,
     InsufficientStock,
     RequestIdReused,
@@ -57,8 +59,8 @@ from actors.queries import (
 )
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
-from actors.warehouse_outcomes import SourcingSet
-from simulation.audit.basket_model import exists, fits, unknown
+from actors.warehouse_outcomes import SourcingSet, WarehouseInactive
+from simulation.audit.basket_model import asked_for, fits, is_checked_so, is_explained_so, unknown, wanted_by
 from simulation.audit.goods_model import Row, RowKey, is_deleted_so, rows_after
 from simulation.audit.history import Operation
 from simulation.audit.reservation_model import Booking, is_found_so, move, release_lost
@@ -151,6 +153,8 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
     match request:
         case Reserve():
             return _reserve(model, request, answer)
+        case ReserveBasket():
+            return _reserve_basket(model, request, answer)
         case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
             return _move(model, request, answer)
         case GetReservation():
@@ -176,9 +180,9 @@ def _carry_out(model: Model, request: Any, answer: Any) -> Model | None:
         case Import():
             return _import(model, request, answer)
         case CheckBasket():
-            return model if _is_checked(model, request, answer) else None
+            return model if is_checked_so(dict(model.rows), model.closed, request, answer) else None
         case ExplainBasket():
-            return model if _is_explained(model, request, answer) else None
+            return model if is_explained_so(dict(model.rows), model.closed, request, answer) else None
         case GetStock() | ListStock():
             return model if _is_listed(model, request, answer) else None
         case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
@@ -220,7 +224,7 @@ def _reserve(model: Model, request: Reserve, answer: Any) -> Model | None:
     if is_refused is not None:
         return model if is_refused else None
     if isinstance(answer, StockReserved):
-        return _book(model, request, answer, rows)
+        return _book(model, request, answer, rows, asked)
     return model if _is_short(model, request, answer) else None
 
 
@@ -240,12 +244,33 @@ def _is_short(model: Model, request: Reserve | Deduct, answer: Any) -> bool:
     return True
 
 
-def _book(model: Model, request: Reserve, answer: StockReserved, rows: dict[RowKey, Row]) -> Model | None:
+def _reserve_basket(model: Model, request: ReserveBasket, answer: Any) -> Model | None:
+    """How much of a basket there was, and from where it comes, is the auditor's to say."""
+    order, asked = (request.organization_id, request.order_id), wanted_by(request)
+    latest = dict(model.latest).get(order)
+    booking = dict(model.bookings).get((order[0], latest)) if latest is not None else None
+    if booking is not None and booking.state in ("active", "confirmed", "fulfilled"):
+        if booking.asked == asked:
+            is_same = isinstance(answer, BasketReserved) and answer.reservation.reservation_id == latest
+            return model if is_same else None
+        if booking.state != "fulfilled":
+            return model if answer == ReservationExists(latest or "") else None
+    if isinstance(answer, BasketReserved):
+        return _book(model, request, answer, dict(model.rows), asked)
+    return model if isinstance(answer, InsufficientStock | StockNotFound | WarehouseInactive) else None
+
+
+def _book(
+    model: Model,
+    request: Reserve | ReserveBasket,
+    answer: StockReserved | BasketReserved,
+    rows: dict[RowKey, Row],
+    wanted: tuple[tuple[str, str, int], ...],
+) -> Model | None:
     reservation = answer.reservation
     order = (request.organization_id, request.order_id)
     key = (order[0], reservation.reservation_id)
-    asked = tuple(sorted((i.variant_id, i.requested_warehouse_id, i.quantity) for i in reservation.items))
-    if reservation.state != "active" or asked != _asked(request.lines) or key in dict(model.bookings):
+    if reservation.state != "active" or asked_for(reservation) != wanted or key in dict(model.bookings):
         return None
     for item in reservation.items:
         place = (order[0], item.variant_id, item.warehouse_id)
@@ -257,7 +282,7 @@ def _book(model: Model, request: Reserve, answer: StockReserved, rows: dict[RowK
     pieces = tuple((i.variant_id, i.warehouse_id, i.quantity) for i in reservation.items)
     return model._replace(
         rows=tuple(sorted(rows.items())),
-        bookings=_put(model.bookings, key, Booking(request.order_id, "active", pieces, asked)),
+        bookings=_put(model.bookings, key, Booking(request.order_id, "active", pieces, wanted)),
         latest=_put(model.latest, order, reservation.reservation_id),
     )
 
@@ -324,27 +349,6 @@ def _import(model: Model, request: Import, answer: Any) -> Model | None:
     created = len(rows) - len(model.rows)
     after = model._replace(rows=tuple(sorted(rows.items())), levels=tuple(sorted(levels.items())))
     return after if answer.rows_created == created else None
-
-
-def _is_checked(model: Model, request: CheckBasket, answer: Any) -> bool:
-    rows = dict(model.rows)
-    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
-    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
-    if answer.all_available != does_fit:
-        return False
-    return all(
-        rows.get((request.organization_id, line.variant_id, line.warehouse_id), (0,))[0] == line.available
-        for line in answer.lines
-    )
-
-
-def _is_explained(model: Model, request: ExplainBasket, answer: Any) -> bool:
-    """Whether an explanation is right about what would be served."""
-    rows = dict(model.rows)
-    does_fit = all(exists(rows, request.organization_id, line) for line in request.lines)
-    does_fit = does_fit and not closed_lines(request, model.closed)
-    does_fit = does_fit and fits(open_rows(rows, model.closed), request.organization_id, request.lines)
-    return bool(answer.fits == does_fit)
 
 
 def _is_listed(model: Model, request: GetStock | ListStock, answer: Any) -> bool:

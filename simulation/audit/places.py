@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import Amend, Line, Reacquire, Reserve
 from actors.outcomes import InsufficientStock
 from actors.records import ReservationRecord
@@ -35,7 +36,7 @@ class Places(Positions):
     def _is_hinted(
         self,
         operation: Operation,
-        request: Reserve | Amend | Reacquire,
+        request: Reserve | ReserveBasket | Amend | Reacquire,
         answer: InsufficientStock,
         high: int,
         lsn: int,
@@ -56,10 +57,10 @@ class Places(Positions):
                 return True
         return False
 
-    def _moments(self, request: Reserve | Amend | Reacquire, lsn: int, high: int) -> Iterator[int]:
+    def _moments(self, request: Reserve | ReserveBasket | Amend | Reacquire, lsn: int, high: int) -> Iterator[int]:
         """When it may have been looked for expiries: at the look at the rows, or after a long search among them."""
         yield lsn
-        if isinstance(request, Reacquire) or _is_searched_for(request.lines):
+        if isinstance(request, ReserveBasket | Reacquire) or _is_searched_for(request.lines):
             made = self._replay.reservation_lsns.get(request.organization_id, [])
             yield from made[bisect_right(made, lsn) : bisect_right(made, high)]
 

@@ -22,7 +22,7 @@ _COLUMNS = {
     ),
     "reservation": (
         *("organization_id", "reservation_id", "order_id", "state", "created_at", "expires_at"),
-        *("confirmed_at", "ended_at", "reason", "lsn"),
+        *("confirmed_at", "ended_at", "reason", "lsn", "asked"),
     ),
     "reservation_item": (
         *("organization_id", "reservation_id", "line", "variant_id", "warehouse_id", "requested_warehouse_id"),
@@ -146,7 +146,7 @@ def _reservation(reservation: ReservationRecord, made_lsn: int) -> Row:
     one = reservation
     instants = (one.created_at_ms, one.expires_at_ms, one.confirmed_at_ms, one.ended_at_ms)
     times = [ms_to_text(at_ms) if at_ms else None for at_ms in instants]
-    return (one.organization_id, one.reservation_id, one.order_id, one.state, *times, one.reason, made_lsn)
+    return (one.organization_id, one.reservation_id, one.order_id, one.state, *times, one.reason, made_lsn, one.asked)
 
 
 def _items(reservation: ReservationRecord) -> Iterator[Row]:

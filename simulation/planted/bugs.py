@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from simulation.planted import (
+    bugs_of_baskets,
     bugs_of_goods,
     bugs_of_history,
     bugs_of_levels,
@@ -43,6 +44,7 @@ _CATALOGUES = (
     bugs_of_losses,
     bugs_of_transfers,
     bugs_of_sourcing,
+    bugs_of_baskets,
 )  # importing them fills BUGS
 
 

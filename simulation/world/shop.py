@@ -3,7 +3,13 @@
 from random import Random
 
 from actors.commands import CountedLine, Import
-from actors.outcomes import ReservationAmended, ReservationConfirmed, ReservationReacquired, StockReserved
+from actors.outcomes import (
+    BasketReserved,
+    ReservationAmended,
+    ReservationConfirmed,
+    ReservationReacquired,
+    StockReserved,
+)
 from actors.records import ReservationRecord
 from actors.transfer_outcomes import TransferReceived, TransferShipped
 from actors.transfer_records import TransferRecord
@@ -49,6 +55,7 @@ class Shop:
         match operation.answer:
             case (
                 StockReserved(reservation)
+                | BasketReserved(reservation)
                 | ReservationConfirmed(reservation)
                 | ReservationAmended(reservation)
                 | ReservationReacquired(reservation)

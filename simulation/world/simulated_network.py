@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from actors.basket_commands import ReserveBasket
 from actors.commands import Amend, Deduct, Reacquire, Reserve
 from actors.outcomes import Refused
 from actors.queries import Query
@@ -205,7 +206,10 @@ class SimulatedNetwork:
         if not isinstance(operation.request, Query):
             self._commands += 1
         number = self._commands
-        is_alone = isinstance(operation.request, Reserve | Deduct | Amend | Reacquire) and server.calls_under_way == 0
+        is_alone = (
+            isinstance(operation.request, Reserve | ReserveBasket | Deduct | Amend | Reacquire)
+            and server.calls_under_way == 0
+        )
         try:
             answer = await ask(server, operation.request)
         except Refused as refused:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import get_args
 
+from msgspec.structs import replace
+
+from actors.basket_commands import ReserveBasket, Wish
 from actors.commands import Deduct, Line, Reserve
 from actors.queries import CheckBasket, ExplainBasket, GetSourcing
 from actors.sourcing import SourcingPolicy
@@ -30,6 +33,8 @@ def sourcing_wishes(shop: Shop, name: str) -> Sequence[Request]:
             GetSourcing(organization),
             _basket(shop, organization, random, name),
         )
+    if random.random() < 0.5:
+        return _wishes(shop, organization, random, name)
     if random.random() < 0.4:
         return (_priority(shop, organization, random, name), _basket(shop, organization, random, name))
     return (_basket(shop, organization, random, name), GetSourcing(organization))
@@ -44,6 +49,28 @@ def _policy(organization: str, random: Random, name: str) -> SetSourcing:
 def _priority(shop: Assortment, organization: str, random: Random, name: str) -> UpsertWarehouse:
     warehouse_id, priority = random.choice(shop.warehouses), random.choice((0, 1, 5))
     return UpsertWarehouse(organization, warehouse_id, None, None, priority, None, f"{name}-priority", *why(name))
+
+
+def _wishes(shop: Shop, organization: str, random: Random, name: str) -> Sequence[Request]:
+    """A basket that says from where it may come; often one that others ask for too, now and then asked for again."""
+    mine = random.random() < 0.5
+    order = f"basket_{name}" if mine else f"basket_{random.randrange(4)}"
+    same = random if mine or random.random() < 0.2 else Random(f"{shop.seed}/wishes/{organization}/{order}")
+    wishes = tuple(
+        Wish(
+            same.choice(shop.variants) if same.random() < 0.98 else "var_unknown",
+            tuple(
+                same.sample(shop.warehouses, same.choice((0, 0, 1, min(2, len(shop.warehouses)), len(shop.warehouses))))
+            ),
+            same.choice((1, 2, 3, 3, 5, max(1, shop.options.pieces))),
+        )
+        for _ in range(same.choice((1, 1, 2, 2, 3)))
+    )
+    options = (same.choice((1, 2)), same.random() < 0.6, same.random() < 0.5)
+    basket = ReserveBasket(organization, order, wishes, *options, f"{name}-wishes", *why(name))
+    if random.random() < 0.2:
+        return (basket, replace(basket, request_id=f"{name}-again"))
+    return (basket,)
 
 
 def _basket(shop: Assortment, organization: str, random: Random, name: str) -> Request:

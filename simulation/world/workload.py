@@ -20,6 +20,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.outcomes import (
+    BasketReserved,
     MovedRow,
     ReservationConfirmed,
     ReservationExists,
@@ -149,7 +150,7 @@ class Client:
         if (more := next_page(operation.request, operation.answer)) is not None:
             await self._do(more)
         match operation.answer:
-            case StockReserved(reservation):
+            case StockReserved(reservation) | BasketReserved(reservation):
                 self._mine.append(reservation)
                 await self._go_on(reservation, "reserved")
             case ReservationConfirmed(reservation):

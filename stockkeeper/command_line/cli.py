@@ -38,6 +38,7 @@ COMMANDS = {
     "top": "top_command:top",
     "reservations": "order_commands:reservations",
     "reserve": "order_commands:reserve",
+    "reserve-basket": "basket_command:reserve_basket",
     "confirm": "order_commands:confirm",
     "release": "order_commands:release",
     "reservation": "reservation_commands:reservation",

@@ -111,8 +111,7 @@ def reserve(
     ttl_minutes
         How long to hold it; 0 means 15.
     """
-    if not is_new_id(order_id):
-        raise ConfigurationError(f"The order id {order_id!r} {NEW_ID_RULE}.")
+    check_order_id(order_id)
     items = [parse_line(line) for line in lines]
 
     async def run(client: InventoryClient) -> int:
@@ -128,6 +127,12 @@ def reserve(
         return show(answer, sentences, as_json=json)
 
     return call(target, run, again=REPEATABLE)
+
+
+def check_order_id(order_id: str) -> None:
+    """Raises ConfigurationError: it looks like another."""
+    if not is_new_id(order_id):
+        raise ConfigurationError(f"The order id {order_id!r} {NEW_ID_RULE}.")
 
 
 def parse_line(line: str) -> Item:

@@ -82,6 +82,9 @@ PARTS = {
         DELETE FROM reservation USING {new}
         WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id
         RETURNING 1""",
+    "asked_forgotten": """
+        UPDATE reservation SET asked = '' FROM {new}
+        WHERE reservation.organization_id = new.organization_id AND reservation.reservation_id = new.reservation_id""",
     "items_replaced": """
         DELETE FROM reservation_item USING {new}
         WHERE reservation_item.organization_id = new.organization_id
@@ -97,6 +100,7 @@ PART_COLUMNS = {
     "reservation_moved": "state expires_at confirmed_at ended_at reason organization_id reservation_id",
     "item_shipped": "fulfilled organization_id reservation_id line",
     "reservation_again": "organization_id reservation_id",
+    "asked_forgotten": "organization_id reservation_id",
     "items_replaced": "organization_id reservation_id",
 }
 # The parts that must find all of their rows, and what those are.
@@ -109,7 +113,20 @@ FOUND = {
 }
 LONG_COLUMNS = {"lsn", "version", "version_before"}
 TEXT_COLUMNS = {
-    *("name", "code", "state", "kind", "reason", "reference", "fingerprint", "outcome", "actor", "details", "policy"),
+    *(
+        "name",
+        "code",
+        "state",
+        "kind",
+        "reason",
+        "reference",
+        "fingerprint",
+        "outcome",
+        "actor",
+        "details",
+        "policy",
+        "asked",
+    ),
 }
 
 
@@ -180,7 +197,7 @@ def _sliced(parts: Parts) -> Iterator[Parts]:
     Rows that are deleted come first and alone: the parts of one statement have no order among them, and a row may be
     made again in the place of one that is deleted. So may a reservation that is taken again, and the items of one.
     """
-    for part in ("stock_deleted", "reservation_again", "items_replaced"):
+    for part in ("stock_deleted", "reservation_again", "asked_forgotten", "items_replaced"):
         deleted = parts.pop(part, [])
         for begin in range(0, len(deleted), ROWS_A_STATEMENT):
             yield {part: deleted[begin : begin + ROWS_A_STATEMENT]}
@@ -205,6 +222,7 @@ def _rows(batch: Batch) -> Parts:
         "reservation_item": list(rows.items(batch)),
         "reservation_moved": list(rows.moved_reservations(batch, ms_to_datetime)),
         "reservation_again": list(batch.again),
+        "asked_forgotten": list(batch.amended),
         "items_replaced": [*batch.again, *batch.amended],
         "item_shipped": list(rows.shipped_items(batch)),
         "stock_movement": list(rows.movements(batch, ms_to_datetime)),

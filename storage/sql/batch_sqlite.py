@@ -48,6 +48,7 @@ UPDATE_RESERVATION = """
     UPDATE reservation SET state = ?, expires_at = ?, confirmed_at = ?, ended_at = ?, reason = ?
     WHERE organization_id = ? AND reservation_id = ?"""
 
+FORGET_ASKED = "UPDATE reservation SET asked = '' WHERE organization_id = ? AND reservation_id = ?"
 DELETE_RESERVATION = "DELETE FROM reservation WHERE organization_id = ? AND reservation_id = ?"
 DELETE_ITEMS = "DELETE FROM reservation_item WHERE organization_id = ? AND reservation_id = ?"
 
@@ -125,6 +126,8 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
     _check(update_stock(connection, changed), changed, "stock rows")
     if batch.again:
         _check(connection.executemany(DELETE_RESERVATION, batch.again).rowcount, list(batch.again), "reservations")
+    if batch.amended:
+        connection.executemany(FORGET_ASKED, list(batch.amended))
     if batch.again or batch.amended:
         connection.executemany(DELETE_ITEMS, (*batch.again, *batch.amended))
     insert_reservations(connection, list(rows.reservations(batch, ms_to_text)))

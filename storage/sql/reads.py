@@ -82,6 +82,7 @@ SELECT_RESERVATIONS = select(
     reservation.c.confirmed_at,
     reservation.c.ended_at,
     reservation.c.reason,
+    reservation.c.asked,
     reservation.c.lsn,
 )
 ITEM_COLUMNS = (
@@ -267,7 +268,7 @@ def list_reservations(connection: Connection, query: ListReservations) -> Reserv
 def reservations_of(rows: Iterable[Any]) -> Iterator[ReservationRecord]:
     for _, group in groupby(rows, key=lambda row: (row[0], row[1])):
         lines = list(group)
-        fields: list[Any] = list(lines[0][:9])
+        fields: list[Any] = list(lines[0][:10])
         fields.insert(6, _items(lines))
         yield ReservationRecord(*fields)
 

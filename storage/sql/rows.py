@@ -18,7 +18,7 @@ COLUMNS = {
     "stock": "total available reserved damaged in_transit min_stock max_stock reorder_point version stock_id"
     " organization_id variant_id warehouse_id",
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
-    " lsn",
+    " lsn asked",
     "reservation_item": "organization_id reservation_id line variant_id warehouse_id requested_warehouse_id stock_id"
     " quantity stock_before stock_after fulfilled",
     "stock_movement": "lsn position at kind organization_id variant_id warehouse_id"
@@ -99,6 +99,7 @@ def reservations(batch: Batch, instant: Instant) -> Iterator[Row]:
             _or_null(instant, reservation.ended_at_ms),
             reservation.reason,
             batch.reserved_lsn[key],
+            reservation.asked,
         )
 
 

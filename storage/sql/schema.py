@@ -115,6 +115,7 @@ def _reservation_columns() -> list[Column[Any]]:
         Column("ended_at", Instant),
         Column("reason", Text, nullable=False),
         Column("lsn", LONG, nullable=False, comment="of the transaction that made it"),
+        Column("asked", Text, nullable=False, server_default=""),  # empty: its items say what it was asked for
     ]
 
 

@@ -136,6 +136,7 @@ class Stock(stock_pb2_grpc.StockServiceServicer):
             *("ListStock", "ListReservations", "ExtendReservation", "GetReservation"),
             *("AmendReservation", "ReacquireReservation"),
             *("UpsertWarehouse", "ListWarehouses", "SetStockLevels", "SetSourcingPolicy", "GetSourcingPolicy"),
+            "Reserve",
             "ExplainReservation",
             *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         ):

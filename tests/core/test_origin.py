@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from actors.basket_commands import ReserveBasket, Wish
 from actors.commands import (
     Adjust,
     Adjustment,
@@ -42,6 +43,7 @@ def commands(reservation: str) -> list[CallersCommand]:
         UpsertWarehouse(ORGANIZATION, "w", "Main", None, None, None, "n"),
         SetLevels(ORGANIZATION, (LevelsLine("v", "w", 1, None, None),), "l"),
         SetSourcing(ORGANIZATION, "priority", "p"),
+        ReserveBasket(ORGANIZATION, "order-3", (Wish("v", (), 1),), 15, False, False, "b"),
         Reserve(ORGANIZATION, "order", LINES, 15, "k"),
         Reserve(ORGANIZATION, "order-2", LINES, 15),
         Confirm(ORGANIZATION, reservation, "first"),

@@ -170,6 +170,7 @@ async def test_bad_ids_are_invalid_wherever_they_stand(channel: grpc.aio.Channel
         f"/{STOCK}/ListTransfers": stock_pb2.ListTransfersRequest(organization_id=text),
         f"/{STOCK}/UpsertWarehouse": stock_pb2.UpsertWarehouseRequest(organization_id=text, request_id=text),
         f"/{STOCK}/ListWarehouses": stock_pb2.ListWarehousesRequest(organization_id=text),
+        f"/{STOCK}/Reserve": stock_pb2.ReserveRequest(organization_id=text, request_id=text, order_id=text),
         f"/{STOCK}/SetSourcingPolicy": stock_pb2.SetSourcingPolicyRequest(organization_id=text, request_id=text),
         f"/{STOCK}/GetSourcingPolicy": stock_pb2.GetSourcingPolicyRequest(organization_id=text),
         f"/{STOCK}/FulfillReservation": stock_pb2.FulfillReservationRequest(organization_id=text, request_id=text),

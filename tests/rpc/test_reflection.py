@@ -42,6 +42,7 @@ METHODS = {
         ),
         *("ExtendReservation", "GetReservation", "AmendReservation", "ReacquireReservation"),
         *("UpsertWarehouse", "ListWarehouses", "SetStockLevels", "SetSourcingPolicy", "GetSourcingPolicy"),
+        "Reserve",
         "ExplainReservation",
         *("ShipTransfer", "ReceiveTransfer", "CancelTransfer", "GetTransfer", "ListTransfers"),
         *("ListStock", "ListReservations"),

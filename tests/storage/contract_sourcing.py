@@ -24,3 +24,18 @@ class SourcingContract(StoreContract):
         assert await store.load_sourcing() == [other, again]
         changes, _ = await store.read_changes(ORGANIZATION, Point(0), rows_max=10)
         assert [one.sourcing for one in changes.changes] == ["priority", "fewest_parcels"]
+
+    async def test_what_a_basket_was_asked_for_is_kept_until_it_is_another(self, store: Store, scribe: Scribe) -> None:
+        await store.write([scribe.receive()])
+        made = scribe.reserve("o1", [("v", "w", 2)])
+        assert made.reservation is not None
+        asked = replace(made.reservation, asked="what it was")
+        await store.write([replace(made, reservation=asked)])
+        assert list(await store.load_orders([asked.order])) == [asked]
+        assert await store.load_reservation(ORGANIZATION, asked.reservation_id) == asked
+        moved = replace(asked, state="confirmed", confirmed_at_ms=scribe.at_ms)
+        await store.write([replace(scribe.remember("r1"), kind="confirm", reservation=moved)])
+        assert list(await store.load_orders([asked.order])) == [moved]
+        amended = replace(moved, asked="")
+        await store.write([replace(scribe.remember("r2"), kind="amend", reservation=amended)])
+        assert list(await store.load_orders([asked.order])) == [amended]

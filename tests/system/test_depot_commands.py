@@ -49,6 +49,23 @@ async def test_the_sourcing_policy_is_shown_and_set(tmp_path: Path) -> None:
         assert (status, "nearest" in err) == (2, True)
 
 
+async def test_a_basket_is_reserved_from_where_it_may_come(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "stock.db") as server:
+        target = ("--target", f"localhost:{server.port}")
+        await run_cli("receive", "org_1", "mug:5@w1", "mug:3@w2", *target)
+        status, out, _ = await run_cli("reserve-basket", "org_1", "o1", "mug:6@w2,w1", "--split", *target)
+        taken = ["3 mug from w2.", "3 mug from w1.", "Stock reserved."]
+        assert (status, out.splitlines()[:3]) == (0, taken)
+        status, out, _ = await run_cli("reserve-basket", "org_1", "o2", "mug:6", "--partial", *target)
+        assert (status, out.splitlines()[:3]) == (
+            0,
+            ["2 mug from w1.", "mug: 2 of 6.", "Stock reserved in part; 4 pieces are short."],
+        )
+        status, _, err = await run_cli("reserve-basket", "org_1", "o3", "mug:1@w1,w2", *target)
+        assert (status, err.splitlines()[0]) == (1, "Insufficient stock for variant mug")
+        assert (await run_cli("reserve-basket", "org_1", "o3", "mug:x@w1", *target))[0] == 2
+
+
 async def test_levels_are_set_shown_and_searched_by(tmp_path: Path) -> None:
     defaults = ("--default-min-stock", "1", "--default-reorder-point", "4")
     async with running_server(tmp_path / "stock.db", *defaults) as server:

@@ -703,6 +703,58 @@ class FulfillReservationResponse(_message.Message):
     reservation: Reservation
     def __init__(self, success: _Optional[bool] = ..., message: _Optional[str] = ..., fulfilled_at: _Optional[str] = ..., items_fulfilled: _Optional[int] = ..., total_quantity_fulfilled: _Optional[int] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
 
+class ReserveRequest(_message.Message):
+    __slots__ = ("organization_id", "request_id", "order_id", "items", "ttl_minutes", "allow_split", "allow_partial", "reason", "reference")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    TTL_MINUTES_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_SPLIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_PARTIAL_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    request_id: str
+    order_id: str
+    items: _containers.RepeatedCompositeFieldContainer[BasketItem]
+    ttl_minutes: int
+    allow_split: bool
+    allow_partial: bool
+    reason: str
+    reference: str
+    def __init__(self, organization_id: _Optional[str] = ..., request_id: _Optional[str] = ..., order_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[BasketItem, _Mapping[str, object]]]] = ..., ttl_minutes: _Optional[int] = ..., allow_split: _Optional[bool] = ..., allow_partial: _Optional[bool] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ...) -> None: ...
+
+class BasketItem(_message.Message):
+    __slots__ = ("variant_id", "warehouse_ids", "quantity")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    WAREHOUSE_IDS_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    warehouse_ids: _containers.RepeatedScalarFieldContainer[str]
+    quantity: int
+    def __init__(self, variant_id: _Optional[str] = ..., warehouse_ids: _Optional[_Iterable[str]] = ..., quantity: _Optional[int] = ...) -> None: ...
+
+class ReserveResponse(_message.Message):
+    __slots__ = ("message", "reservation", "short")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    SHORT_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    reservation: Reservation
+    short: _containers.RepeatedCompositeFieldContainer[ShortVariant]
+    def __init__(self, message: _Optional[str] = ..., reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ..., short: _Optional[_Iterable[_Union[ShortVariant, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ShortVariant(_message.Message):
+    __slots__ = ("variant_id", "requested", "reserved")
+    VARIANT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
+    variant_id: str
+    requested: int
+    reserved: int
+    def __init__(self, variant_id: _Optional[str] = ..., requested: _Optional[int] = ..., reserved: _Optional[int] = ...) -> None: ...
+
 class ExtendReservationRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "reservation_id", "ttl_minutes", "reason", "reference")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -132,6 +132,11 @@ class StockServiceStub:
                 request_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
                 response_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.FromString,
                 _registered_method=True)
+        self.Reserve = channel.unary_unary(
+                '/inventory.v1.StockService/Reserve',
+                request_serializer=inventory_dot_v1_dot_stock__pb2.ReserveRequest.SerializeToString,
+                response_deserializer=inventory_dot_v1_dot_stock__pb2.ReserveResponse.FromString,
+                _registered_method=True)
         self.ExtendReservation = channel.unary_unary(
                 '/inventory.v1.StockService/ExtendReservation',
                 request_serializer=inventory_dot_v1_dot_stock__pb2.ExtendReservationRequest.SerializeToString,
@@ -323,6 +328,15 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Reserve(self, request, context):
+        """Reserves stock for an order, as ReserveStock does, from where its caller allows: each item may list warehouses, may be
+        split over several if that is allowed, and may be served in part if that is. It is known again by its request_id and,
+        while the order has its reservation, by its items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExtendReservation(self, request, context):
         """Gives an active reservation more time.
         """
@@ -486,6 +500,11 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.FulfillReservation,
                     request_deserializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.FromString,
                     response_serializer=inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.SerializeToString,
+            ),
+            'Reserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reserve,
+                    request_deserializer=inventory_dot_v1_dot_stock__pb2.ReserveRequest.FromString,
+                    response_serializer=inventory_dot_v1_dot_stock__pb2.ReserveResponse.SerializeToString,
             ),
             'ExtendReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.ExtendReservation,
@@ -1049,6 +1068,33 @@ class StockService:
             '/inventory.v1.StockService/FulfillReservation',
             inventory_dot_v1_dot_stock__pb2.FulfillReservationRequest.SerializeToString,
             inventory_dot_v1_dot_stock__pb2.FulfillReservationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/inventory.v1.StockService/Reserve',
+            inventory_dot_v1_dot_stock__pb2.ReserveRequest.SerializeToString,
+            inventory_dot_v1_dot_stock__pb2.ReserveResponse.FromString,
             options,
             channel_credentials,
             insecure,

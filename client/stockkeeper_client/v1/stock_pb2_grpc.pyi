@@ -31,6 +31,7 @@ class StockServiceStub:
     SetSourcingPolicy: calls.UnaryUnary[stock_pb2.SetSourcingPolicyRequest, stock_pb2.SetSourcingPolicyResponse]
     GetSourcingPolicy: calls.UnaryUnary[stock_pb2.GetSourcingPolicyRequest, stock_pb2.GetSourcingPolicyResponse]
     FulfillReservation: calls.UnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
+    Reserve: calls.UnaryUnary[stock_pb2.ReserveRequest, stock_pb2.ReserveResponse]
     ExtendReservation: calls.UnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
     AmendReservation: calls.UnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]
     ReacquireReservation: calls.UnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]
@@ -62,6 +63,7 @@ class StockServiceBlockingStub(StockServiceStub):
     SetSourcingPolicy: calls.BlockingUnaryUnary[stock_pb2.SetSourcingPolicyRequest, stock_pb2.SetSourcingPolicyResponse]  # type: ignore[assignment]
     GetSourcingPolicy: calls.BlockingUnaryUnary[stock_pb2.GetSourcingPolicyRequest, stock_pb2.GetSourcingPolicyResponse]  # type: ignore[assignment]
     FulfillReservation: calls.BlockingUnaryUnary[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]  # type: ignore[assignment]
+    Reserve: calls.BlockingUnaryUnary[stock_pb2.ReserveRequest, stock_pb2.ReserveResponse]  # type: ignore[assignment]
     ExtendReservation: calls.BlockingUnaryUnary[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]  # type: ignore[assignment]
     AmendReservation: calls.BlockingUnaryUnary[stock_pb2.AmendReservationRequest, stock_pb2.AmendReservationResponse]  # type: ignore[assignment]
     ReacquireReservation: calls.BlockingUnaryUnary[stock_pb2.ReacquireReservationRequest, stock_pb2.ReacquireReservationResponse]  # type: ignore[assignment]
@@ -130,6 +132,9 @@ class StockServiceServicer:
     async def FulfillReservation(
         self, request: stock_pb2.FulfillReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.FulfillReservationRequest, stock_pb2.FulfillReservationResponse]
     ) -> stock_pb2.FulfillReservationResponse: ...
+    async def Reserve(
+        self, request: stock_pb2.ReserveRequest, context: grpc.aio.ServicerContext[stock_pb2.ReserveRequest, stock_pb2.ReserveResponse]
+    ) -> stock_pb2.ReserveResponse: ...
     async def ExtendReservation(
         self, request: stock_pb2.ExtendReservationRequest, context: grpc.aio.ServicerContext[stock_pb2.ExtendReservationRequest, stock_pb2.ExtendReservationResponse]
     ) -> stock_pb2.ExtendReservationResponse: ...
