@@ -8,14 +8,7 @@ from typing import NamedTuple
 from rpc.authorization.guard import Guard
 from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
-from rpc.services.events_service import EventsServicer
-from rpc.services.health_service import HealthServicer
-from rpc.services.inventory_service import InventoryServicer
-from rpc.services.open_streams import OpenStreams
-from rpc.services.operations_service import OperationsServicer
-from rpc.services.reflection_service import reflection_servicer
-from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
-from rpc.services.service_names import (
+from rpc.service_names import (
     EVENTS,
     HEALTH,
     INVENTORY,
@@ -25,6 +18,13 @@ from rpc.services.service_names import (
     STOCK,
     STREAM,
 )
+from rpc.services.events_service import EventsServicer
+from rpc.services.health_service import HealthServicer
+from rpc.services.inventory_service import InventoryServicer
+from rpc.services.open_streams import OpenStreams
+from rpc.services.operations_service import OperationsServicer
+from rpc.services.reflection_service import reflection_servicer
+from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from rpc.services.service_names import (
+from rpc.service_names import (
     EVENTS,
     HEALTH,
     INVENTORY,

@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from rpc.messages.descriptors import pool_of
-from rpc.services.service_names import REFLECTION_V1, REFLECTION_V1ALPHA
+from rpc.service_names import REFLECTION_V1, REFLECTION_V1ALPHA
 
 
 def reflection_servicer(services: Sequence[str]) -> reflection.aio.ReflectionServicer:

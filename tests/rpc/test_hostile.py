@@ -20,7 +20,7 @@ from actors.commands import Line
 from actors.queries import CheckBasket
 from rpc.messages.descriptors import find_service
 from rpc.rpc_server import RpcServer
-from rpc.services.service_names import HEALTH, INVENTORY, REFLECTION_V1ALPHA, STOCK
+from rpc.service_names import HEALTH, INVENTORY, REFLECTION_V1ALPHA, STOCK
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.transport.answers import call_by_hand
 
