@@ -80,6 +80,7 @@ class Client:
         self._shop = shop
         self._call = call
         self._sleep_until_ms = sleep_until_ms
+        self._gone_on: set[str] = set()
         self._follower = Follower(shop.organizations[number % len(shop.organizations)])
         self._mine: list[ReservationRecord] = []
 
@@ -181,6 +182,9 @@ class Client:
 
     async def _go_on(self, reservation: ReservationRecord, what: str) -> None:
         name = f"{reservation.reservation_id}-{what}-{self._number}"
+        if name in self._gone_on:
+            return  # what changed nothing would be asked, and answered, for ever
+        self._gone_on.add(name)
         random = Random(f"{self._shop.seed}/{name}")
         request, is_aimed = follow_up(reservation, self._lines(random), random, name)
         if is_aimed:
