@@ -165,6 +165,8 @@ OPTIONS = [
     ("transfers shop", "--watch", "", None, True),
     ("transfers shop", "--json", "", None, True),
     ("explain shop mug:1", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("explain shop mug:1", "--order", "", "o1", "o1"),
+    ("explain shop mug:1", "--split", "", None, True),
     ("explain shop mug:1", "--json", "", None, True),
     ("reservations shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("reservations shop", "--state", "", "active", "active"),
