@@ -71,12 +71,12 @@ def plan_first(
     _refuse_more_of_closed(wishes[-1], own, closed)
     known = [variant_id for variant_id, variant in variants.items() if variant.free_if_rivals_abort()]
     search = Search()
-    free = _with_own({key: variant.free() for key, variant in variants.items()}, own, closed)
-    lines, placements = yield from _first_that_fits(wishes, free, search, sourcing)
+    free = with_own({key: variant.free() for key, variant in variants.items()}, own, closed)
+    lines, placements = yield from first_that_fits(wishes, free, search, sourcing)
     if not all(placement.fits for placement in placements):
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
-            free = _with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
-            lines, placements = yield from _first_that_fits(wishes, free, Search(), sourcing)
+            free = with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
+            lines, placements = yield from first_that_fits(wishes, free, Search(), sourcing)
         if not all(placement.fits for placement in placements):
             raise Refused(refusal_of(lines, known_elsewhere(lines, placements, known), free))
     return [
@@ -100,7 +100,7 @@ def _is_more(line: Line, asked: Mapping[tuple[str, str], int], own: Mapping[tupl
     return asked[row] > own.get(row, 0)
 
 
-def _with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) -> dict[str, dict[str, int]]:
+def with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) -> dict[str, dict[str, int]]:
     """What is free for the basket. In a closed warehouse that is its own, and nothing else."""
     return {
         variant_id: {
@@ -112,7 +112,7 @@ def _with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) ->
     }
 
 
-def _first_that_fits(
+def first_that_fits(
     wishes: Sequence[Sequence[Line]], free: Free, search: Search, sourcing: Sourcing
 ) -> Turn[tuple[Sequence[Line], list[Placement]]]:
     """The first wish that fits, or else the last, and where its lines are placed."""

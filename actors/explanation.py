@@ -1,6 +1,6 @@
 """Why a basket would be served as it would, or would not: the planner's choice in words for a person."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from actors.basket import alternatives_to
 from actors.commands import Line
@@ -13,25 +13,31 @@ FreesAt = Callable[[str, str, int], int | None]
 
 
 def explained(
-    lines: Sequence[Line], placements: Sequence[Placement], everything: Free, sourcing: Sourcing, frees_at: FreesAt
+    lines: Sequence[Line],
+    placements: Sequence[Placement],
+    everything: Free,
+    sourcing: Sourcing,
+    frees_at: FreesAt,
+    own: Mapping[tuple[str, str], int],
 ) -> Explanation:
     """What would come of each line.
 
     Args:
         placements: where each would be served, among the warehouses that are active.
         everything: what is free, also in those that are not.
+        own: pieces of the order's own among them, which it may have from a closed warehouse too.
     """
-    closed = sourcing.closed
+    closed = {(v, w) for v, rows in everything.items() for w in rows if w in sourcing.closed and not own.get((v, w))}
     asked: dict[tuple[str, str], int] = {}  # of each row, since lines on one row are judged together
     for line, placement in zip(lines, placements, strict=True):
         row = (line.variant_id, placement.warehouse_id)
         asked[row] = asked.get(row, 0) + line.quantity
-    free = {v: {w: pieces for w, pieces in rows.items() if w not in closed} for v, rows in everything.items()}
+    free = {v: {w: pieces for w, pieces in rows.items() if (v, w) not in closed} for v, rows in everything.items()}
     open_places = [p.warehouse_id for line, p in zip(lines, placements, strict=True) if not line.warehouse_id]
     is_one_place = len(open_places) > 1 and len(set(open_places)) == 1
     found = []
     for line, placement in zip(lines, placements, strict=True):
-        is_closed = line.warehouse_id in closed and line.warehouse_id in everything.get(line.variant_id, {})
+        is_closed = (line.variant_id, line.warehouse_id) in closed
         fits = placement.fits and not is_closed
         wanted = asked[line.variant_id, placement.warehouse_id]
         short = 0 if fits else line.quantity if is_closed else max(0, wanted - placement.available)

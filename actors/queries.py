@@ -46,9 +46,14 @@ class CheckBasket(Query[BasketCheck], frozen=True, tag=True):
 
 
 class ExplainBasket(Query[Explanation], frozen=True, tag=True):
-    """From where would these lines be taken and why, or what is in the way?"""
+    """From where would these lines be taken and why, or what is in the way?
+
+    What the order holds already counts as free. With `allow_split` a line may come from several warehouses.
+    """
 
     lines: tuple[Line, ...]
+    order_id: str = ""
+    allow_split: bool = False
 
 
 class GetStock(Query[StockRows], frozen=True, tag=True):

@@ -94,7 +94,9 @@ class TransferPage(Struct, frozen=True, tag=True):
     next_mark: tuple[int, str] | None
 
 
-Why = Literal["named", "serves_all", "has_most", "goes_first", "fewest_parcels", "short", "closed", "unknown"]
+Why = Literal[
+    "named", "serves_all", "has_most", "goes_first", "fewest_parcels", "held", "split", "short", "closed", "unknown"
+]
 
 
 class Alternative(Struct, frozen=True):
@@ -104,6 +106,13 @@ class Alternative(Struct, frozen=True):
     available: int
 
 
+class ExplainedPart(Struct, frozen=True):
+    """What one of several warehouses would give of a line."""
+
+    warehouse_id: str
+    quantity: int
+
+
 class ExplainedLine(Struct, frozen=True):
     """What would come of a line.
 
@@ -111,11 +120,13 @@ class ExplainedLine(Struct, frozen=True):
         asked_warehouse_id: the one that it names; empty: none.
         warehouse_id: the one that would serve it; empty: it would not be served.
         why: it names that one; that one serves all lines that name none; it has the most; it goes first by its
-            priority, or makes the fewest parcels, as the policy has it; too few are there; the warehouse that it names
+            priority, or makes the fewest parcels, as the policy has it; the order has it there already; it comes from
+            several; too few are there; the warehouse that it names
             is not active; there is no such stock.
         short: pieces that are missing there, for all lines on the row together.
         alternatives: other warehouses that have some, the most first.
         frees_at_ms: when holds that would free enough expire; 0 if that is not foreseen.
+        parts: of a line that comes from several warehouses, what each gives.
     """
 
     variant_id: str
@@ -126,6 +137,7 @@ class ExplainedLine(Struct, frozen=True):
     short: int
     alternatives: tuple[Alternative, ...]
     frees_at_ms: int
+    parts: tuple[ExplainedPart, ...] = ()
 
 
 class Explanation(Struct, frozen=True, tag=True):

@@ -18,6 +18,8 @@ from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 
 from actors.reply import Reply
+from rpc.authorization.guard import Guard
+from rpc.authorization.scopes import OPEN
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
 from rpc.messages.descriptors import Message, find_service
@@ -73,6 +75,7 @@ class Frame:
         streams_max: how many streams with an answer to each message.
         upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
         turns: of large requests.
+        guard: says who may call; None: everybody may.
     """
 
     def __init__(
@@ -83,7 +86,9 @@ class Frame:
         streams_max: int = STREAMS_MAX,
         upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
         turns: FairTurns | None = None,
+        guard: Guard | None = None,
     ) -> None:
+        self._guard = guard
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = turns or FairTurns()
         self._uploads = InFlightLimit(uploads_max, "imports")
@@ -120,7 +125,10 @@ class Frame:
                 limit = self._limit_of(method)
             else:
                 limit = self._watches if method.server_streaming else self._uncounted
-            self._methods[path] = self._method(path, method, getattr(servicer, method.name), limit)
+            behaviour = getattr(servicer, method.name)
+            if self._guard is not None and name not in OPEN:
+                behaviour = self._guard.method(path, method, behaviour)
+            self._methods[path] = self._method(path, method, behaviour, limit)
 
     def serve(self, path: str, context: Context) -> None:
         """Serve a call that has just come. It is answered by way of its context, now or later."""

@@ -5,16 +5,26 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from rpc.authorization.guard import Guard
 from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
+from rpc.service_names import (
+    EVENTS,
+    HEALTH,
+    INVENTORY,
+    OPERATIONS,
+    REFLECTION_V1,
+    REFLECTION_V1ALPHA,
+    STOCK,
+    STREAM,
+)
 from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.open_streams import OpenStreams
 from rpc.services.operations_service import OperationsServicer
-from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA, reflection_servicer
+from rpc.services.reflection_service import reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
-from rpc.services.service_names import EVENTS, HEALTH, INVENTORY, OPERATIONS, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
@@ -46,6 +56,11 @@ class RpcServer:
         transport: None chooses it by the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what its ports show callers; None: they are insecure.
+        keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
+        has_reflection: whether callers may ask what services and messages there are.
+
+    Raises:
+        KeyFileError: the keys cannot be used.
     """
 
     def __init__(
@@ -62,6 +77,8 @@ class RpcServer:
         transport: TransportName | None = None,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
+        keys_file: str = "",
+        has_reflection: bool = True,
     ) -> None:
         self._tls = tls
         self._message_bytes_max = message_bytes_max
@@ -75,6 +92,7 @@ class RpcServer:
             uploads_max=uploads_max,
             streams_max=streams_max,
             upload_stall_timeout_s=upload_stall_timeout_s,
+            guard=Guard(keys_file) if keys_file else None,
         )
         self._streams = ReservationStreamServicer(
             inventory,
@@ -83,7 +101,7 @@ class RpcServer:
             OpenStreams(self._frame.streams),
             requests_a_stream_max,
         )
-        self._add_services()
+        self._add_services(has_reflection)
         self._listener: Listener | None = None
         self._addresses: Sequence[Address] = ()
 
@@ -161,7 +179,7 @@ class RpcServer:
         await listener.open()
         self._listener, self._addresses = listener, addresses
 
-    def _add_services(self) -> None:
+    def _add_services(self, has_reflection: bool) -> None:
         frame = self._frame
         frame.add_service(INVENTORY, InventoryServicer(self._inventory))
         frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
@@ -169,6 +187,8 @@ class RpcServer:
         frame.add_service(EVENTS, EventsServicer(self._inventory))
         frame.add_service(OPERATIONS, OperationsServicer(self._inventory))
         frame.add_service(HEALTH, self._health, is_counted=False)
+        if not has_reflection:
+            return
         reflector = reflection_servicer([INVENTORY, STOCK, STREAM, EVENTS, OPERATIONS, HEALTH])
         frame.add_service(REFLECTION_V1ALPHA, reflector, is_counted=False)
         frame.add_service(REFLECTION_V1ALPHA, reflector, serve_as=REFLECTION_V1, is_counted=False)

@@ -28,6 +28,8 @@ class ServeConfig(Struct, frozen=True):
         transport: what carries the calls; None leaves it to the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what callers are shown; None: they are not shown anything, and nothing is encrypted.
+        keys_file: of the keys that callers need; empty: they need none.
+        has_reflection: whether callers may ask what services there are.
         insecure_network: whether others than this machine may be served without encryption.
         limits: the core's bounds.
         events_to: the broker to which a relay beside the server publishes; empty: none does.
@@ -44,6 +46,8 @@ class ServeConfig(Struct, frozen=True):
     transport: TransportName | None = None
     message_bytes_max: int = MESSAGE_BYTES_MAX
     tls: TlsFiles | None = None
+    keys_file: str = ""
+    has_reflection: bool = True
     insecure_network: bool = False
     limits: Limits = Limits()
     events_to: str = ""

@@ -174,7 +174,7 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
-        looks = (self._hints, journal, self.lease, self._watching, self.cursors)
+        looks = (self.orders, self._clock, self._hints, journal, self.lease, self._watching, self.cursors)
         self._queries = QueryTurns(self._store, reader, self.stock, *looks)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from actors.activity import Activity
 from actors.closed_warehouses import free_elsewhere, known_elsewhere
 from actors.commands import Line
-from actors.explanation import explained
+from actors.explanation import FreesAt
+from actors.order_explanation import explaining, held, is_held
 from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
@@ -34,11 +35,11 @@ from actors.queries import (
     ReadFeed,
     TakeCursor,
 )
-from actors.records import StockKey, StockRecord
+from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord
 from actors.reply import Reply
 from actors.sourcing import USUAL, Closed, Sourcing
 from actors.turn import Doing, Turn
-from actors.variant_stock import VariantStock
+from actors.variant_stock import Pinned, VariantStock
 from actors.views import (
     Availability,
     BasketCheck,
@@ -54,8 +55,10 @@ from actors.views import (
     WarehousePage,
 )
 from storage.store import Store
+from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.clock import ServiceClock
 from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
 from supervisor.refusal_counts import RefusalCounts
@@ -73,7 +76,8 @@ class QueryTurns:
     Args:
         store: what lists are read from.
         reader: reads them.
-        stock: the rows in memory.
+        stock, orders: the rows and the orders in memory.
+        clock: says which holds are over.
         hints: say when holds that are in the way expire.
         journal: knows what is durable.
         lease: says when answers from memory may be given.
@@ -86,6 +90,8 @@ class QueryTurns:
         store: Store,
         reader: StoreReader,
         stock: StockDirectory,
+        orders: OrderDirectory,
+        clock: ServiceClock,
         hints: ExpiryHints,
         journal: Journal,
         lease: Lease,
@@ -95,6 +101,8 @@ class QueryTurns:
         self._store = store
         self._reader = reader
         self._stock = stock
+        self._orders = orders
+        self._clock = clock
         self._hints = hints
         self._journal = journal
         self._lease = lease
@@ -179,18 +187,49 @@ class QueryTurns:
     def _explain(self, query: ExplainBasket) -> Turn[Explanation]:
         organization_id = query.organization_id
         wanted = organization_id, dict.fromkeys([line.variant_id for line in query.lines])
-        variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        sourcing = self._stock.warehouses.durable_sourcing.get(organization_id, USUAL)
-        free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-        placements = yield from _placed_elsewhere(query.lines, free, sourcing)
-
-        def frees_at(variant_id: str, warehouse_id: str, short: int) -> int | None:
-            return self._hints.freed_at_ms(StockKey(organization_id, variant_id, warehouse_id), short)
-
-        explanation = explained(query.lines, placements, free, sourcing, frees_at)
+        if query.order_id:
+            explanation = yield from self._explain_for_order(query)
+        else:
+            variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
+            sourcing = self._stock.warehouses.durable_sourcing.get(organization_id, USUAL)
+            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+            explanation = yield from explaining(query, None, free, sourcing, 0, self._frees_at(organization_id, None))
         # The hints know of what is decided, which nothing may show before it is durable.
         told: Explanation = yield self._journal.answered(explanation)
         return told
+
+    def _explain_for_order(self, query: ExplainBasket) -> Turn[Explanation]:
+        """As it was decided: what the order holds and what there is beside it must be of one moment."""
+        key = OrderKey(query.organization_id, query.order_id)
+        latest = yield from self._orders.latest(key)
+        while True:
+            items = latest.items if latest is not None else ()
+            wanted = dict.fromkeys([line.variant_id for line in query.lines] + [item.variant_id for item in items])
+            with Pinned((yield from self._stock.load(key.organization_id, wanted))) as variants:
+                latest = yield from self._orders.latest(key)
+                if latest is not None and not all(item.variant_id in variants for item in latest.items):
+                    continue
+                now_ms = self._clock.now_ms()
+                if latest is not None and is_held(latest, query.lines, now_ms):
+                    return held(latest, query.lines)
+                sourcing = self._stock.sourcing(key.organization_id)
+                free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
+                frees_at = self._frees_at(key.organization_id, latest)
+                return (yield from explaining(query, latest, free, sourcing, now_ms, frees_at))
+
+    def _frees_at(self, organization_id: str, own: ReservationRecord | None) -> FreesAt:
+        """When expiries free goods. The end of the order's own reservation would not help it."""
+
+        def frees_at(variant_id: str, warehouse_id: str, short: int) -> int | None:
+            is_claim = own is not None and own.state == "active"
+            if own is not None and is_claim:
+                self._hints.discard(own)
+            at_ms = self._hints.freed_at_ms(StockKey(organization_id, variant_id, warehouse_id), short)
+            if own is not None and is_claim:
+                self._hints.add(own)
+            return at_ms
+
+        return frees_at
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)

@@ -66,6 +66,14 @@ class StreamStalled(Exception):
         self.timeout_s = timeout_s
 
 
+class NotAuthenticated(Exception):
+    """The caller has no key that is known. Only the log says more."""
+
+
+class NotAllowed(Exception):
+    """The caller's key does not allow this. Only the log says more."""
+
+
 class HistoryNotKept(Exception):
     """Somebody asks about a time before which nothing is known any more."""
 
@@ -94,6 +102,10 @@ def describe(error: Exception) -> Problem | None:
         case StreamStalled(timeout_s=timeout_s):
             text = f"The stream was not ended, and no message came for {timeout_s:g} s"
             return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
+        case NotAuthenticated():
+            return Problem(StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "The call needs a valid key")
+        case NotAllowed():
+            return Problem(StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED", "The key does not allow this call")
         case HistoryNotKept():
             return Problem(StatusCode.FAILED_PRECONDITION, "HISTORY_NOT_KEPT", str(error))
         case CursorNotHeld():

@@ -11,9 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from rpc.messages.descriptors import pool_of
-
-REFLECTION_V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
-REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+from rpc.service_names import REFLECTION_V1, REFLECTION_V1ALPHA
 
 
 def reflection_servicer(services: Sequence[str]) -> reflection.aio.ReflectionServicer:

@@ -83,11 +83,11 @@ def _fullest(wish: Wish, rows: Rows) -> str:
 def _there(request: ReserveBasket, variant: str, rows: Rows, sites: Sites) -> int:
     wishes = [wish for wish in request.wishes if wish.variant_id == variant]
     if request.allow_split:
-        return _matched(wishes, rows)
+        return matched(wishes, rows)
     return _of_each(wishes, rows, sites) if request.allow_partial else 0
 
 
-def _matched(wishes: Sequence[Wish], rows: Rows) -> int:
+def matched(wishes: Sequence[Wish], rows: Rows) -> int:
     """How many pieces of the wishes find a piece of their own: one after another, by trying to move the others."""
     pieces = [wish.warehouse_ids or tuple(rows) for wish in wishes for _ in range(wish.quantity)]
     holders: dict[str, list[int]] = {one: [] for one in rows}

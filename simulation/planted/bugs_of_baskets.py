@@ -6,13 +6,17 @@ from msgspec.structs import replace
 
 import actors.basket_actor
 import actors.basket_plan
+import actors.order_explanation
 import actors.serving
 import actors.spreading
 import storage.sql.rows
+import supervisor.query_turns
 from actors.basket_actor import BasketActor
 from actors.basket_commands import ReserveBasket
 from actors.basket_plan import PlannedBasket
+from actors.order_explanation import line_of
 from actors.records import Delta
+from actors.views import ExplainedLine, Explanation
 from simulation.planted.planting import Patches, bug
 
 
@@ -106,3 +110,35 @@ def asked_not_written() -> Patches:
 
 def _with(value: Any, **fields: Any) -> Any:
     return replace(value, **fields)
+
+
+@bug("an explanation forgets what the order holds itself", "G4")
+def explanation_forgets_own_goods() -> Patches:
+    return [(actors.order_explanation, "pieces_of", lambda reservation, count: {})]
+
+
+@bug("an explanation takes another basket of an order for the one that it holds", "G4")
+def any_basket_is_held() -> Patches:
+    def asks(reservation: Any, lines: Any) -> bool:
+        return {item.variant_id for item in reservation.items} == {line.variant_id for line in lines} and len(
+            reservation.items
+        ) == len(lines)
+
+    def held(latest: Any, lines: Any) -> Any:
+        items = sorted(latest.items, key=lambda item: item.variant_id)
+        found = [
+            ExplainedLine(*line_of(a), b.warehouse_id, "held", 0, (), 0) for a, b in zip(lines, items, strict=True)
+        ]
+        return Explanation(True, tuple(found))
+
+    return [(actors.order_explanation, "asks_for_the_same", asks), (supervisor.query_turns, "held", held)]
+
+
+@bug("an explanation of a split gives more than there is", "G4")
+def split_explained_twice() -> Patches:
+    def split(line: Any, parts: Any, short: Any) -> Any:
+        found = right(line, parts, None if parts else short)
+        return replace(found, parts=tuple(replace(one, quantity=line.quantity) for one in found.parts[:1]))
+
+    right = actors.order_explanation._from_several
+    return [(actors.order_explanation, "_from_several", split)]

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-import supervisor.query_turns
+import actors.order_explanation
 import supervisor.transactions.warehousing
 from actors import explanation
 from actors.basket import reserving
@@ -79,10 +79,10 @@ def warehouse_set_as_a_whole() -> Patches:
 def closed_warehouses_explained() -> Patches:
     right = explanation.explained
 
-    def all_open(lines: Any, placements: Any, everything: Any, sourcing: Any, frees_at: Any) -> Any:
-        return right(lines, placements, everything, replace(sourcing, closed=frozenset()), frees_at)
+    def all_open(lines: Any, placements: Any, everything: Any, sourcing: Any, *rest: Any) -> Any:
+        return right(lines, placements, everything, replace(sourcing, closed=frozenset()), *rest)
 
-    return [(supervisor.query_turns, "explained", all_open)]
+    return [(actors.order_explanation, "explained", all_open)]
 
 
 @bug("an explanation says what one line lacks, and not all lines on the same goods", "G4")
@@ -94,4 +94,4 @@ def shortage_explained_line_by_line() -> Patches:
         return replace(found, lines=tuple(replace(a, short=b) if a.why == "short" else a for a, b in pairs))
 
     right = explanation.explained
-    return [(supervisor.query_turns, "explained", explained)]
+    return [(actors.order_explanation, "explained", explained)]

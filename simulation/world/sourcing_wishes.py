@@ -51,6 +51,17 @@ def _priority(shop: Assortment, organization: str, random: Random, name: str) ->
     return UpsertWarehouse(organization, warehouse_id, None, None, priority, None, f"{name}-priority", *why(name))
 
 
+def _question(shop: Shop, organization: str, lines: tuple[Line, ...], random: Random) -> ExplainBasket:
+    """Sometimes for an order that has a reservation: of the same lines, of one line more, or of others."""
+    allow_split = random.random() < 0.5
+    if not shop.reservations or random.random() < 0.3:
+        return ExplainBasket(organization, lines, "", allow_split)
+    known = shop.reservations[-1 - int(random.random() ** 2 * len(shop.reservations))]
+    has = tuple(Line(item.variant_id, item.requested_warehouse_id, item.quantity) for item in known.items)
+    asked = random.choice((has, has + lines[:1], lines))
+    return ExplainBasket(known.organization_id, asked, known.order_id, allow_split)
+
+
 def _wishes(shop: Shop, organization: str, random: Random, name: str) -> Sequence[Request]:
     """A basket that says from where it may come; often one that others ask for too, now and then asked for again."""
     mine = random.random() < 0.5
@@ -73,7 +84,7 @@ def _wishes(shop: Shop, organization: str, random: Random, name: str) -> Sequenc
     return (basket,)
 
 
-def _basket(shop: Assortment, organization: str, random: Random, name: str) -> Request:
+def _basket(shop: Shop, organization: str, random: Random, name: str) -> Request:
     """Mostly of lines for which somebody has to choose."""
     lines = tuple(
         Line(
@@ -87,7 +98,7 @@ def _basket(shop: Assortment, organization: str, random: Random, name: str) -> R
     if kind < 0.4:
         return CheckBasket(organization, lines)
     if kind < 0.6:
-        return ExplainBasket(organization, lines)
+        return _question(shop, organization, lines, random)
     if kind < 0.9:
         return Reserve(organization, f"order_{name}", lines, 1, "")
     return Deduct(organization, lines, f"{name}-till", *why(name))

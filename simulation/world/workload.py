@@ -156,7 +156,7 @@ class Client:
             case ReservationConfirmed(reservation):
                 await self._go_on(reservation, "confirmed")
             case ReservationFulfilled(reservation, at_ms=at_ms):
-                await self._go_on(reservation, f"shipped at {at_ms}")
+                await self._go_on(reservation, f"shipped at {at_ms}", _name_of(request))
             case ReservationExpired() if isinstance(request, Confirm):
                 await self._pay_late(request)
             case ReservationReleased(ReservationRecord(state="expired") as record):
@@ -179,8 +179,10 @@ class Client:
                 await self._do(Release(request.organization_id, operation.answer.reservation_id, "other basket"))  # type: ignore[union-attr]
         return operation
 
-    async def _go_on(self, reservation: ReservationRecord, what: str) -> None:
+    async def _go_on(self, reservation: ReservationRecord, what: str, after: str = "") -> None:
         name = f"{reservation.reservation_id}-{what}-{self._number}"
+        if name == after:
+            return  # it would be asked, and answered, for ever
         random = Random(f"{self._shop.seed}/{name}")
         request, is_aimed = follow_up(reservation, self._lines(random), random, name)
         if is_aimed:

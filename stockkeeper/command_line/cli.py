@@ -49,6 +49,7 @@ COMMANDS = {
     "relay": "relay_command:relay",
     "consume": "consume_command:consume",
     "events": "events_command:events",
+    "keys": "keys_command:keys",
     "check": "check_command:check",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",

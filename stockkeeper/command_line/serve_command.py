@@ -28,6 +28,8 @@ def serve(
     tls_key: Annotated[str, Parameter(env_var="GRPC_TLS_KEY")] = "",
     tls_client_ca: Annotated[str, Parameter(env_var="GRPC_TLS_CLIENT_CA")] = "",
     insecure_network: Annotated[bool, Parameter(negative="")] = False,
+    keys_file: Annotated[str, Parameter(env_var="GRPC_KEYS_FILE")] = "",
+    no_reflection: Annotated[bool, Parameter(negative="")] = False,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
     default_min_stock: Annotated[int, whole(0), Parameter(env_var="DEFAULT_MIN_STOCK")] = 0,
@@ -63,6 +65,11 @@ def serve(
         A file with the certificates of those who must have signed the callers' certificates: mutual TLS.
     insecure_network
         Serve other machines without TLS: whoever reaches the port can read and change the stock.
+    keys_file
+        A file with the hashes of the keys that callers must have, and what each allows; see `stockkeeper keys`. It is
+        read again when it changes.
+    no_reflection
+        Do not say what services and messages there are.
     grace_s
         How many seconds calls under way may go on after a SIGTERM.
     keep_days
@@ -102,6 +109,8 @@ def serve(
             message_bytes_max=message_bytes_max,
             tls=_tls_files(tls_cert, tls_key, tls_client_ca),
             insecure_network=insecure_network,
+            keys_file=keys_file,
+            has_reflection=not no_reflection,
             grace_s=grace_s,
             sample=sample,
             events_to=events_to,

@@ -65,7 +65,7 @@ class ServerAddress:
     """How the server is reached: with TLS if the target begins with https://.
 
     Then STOCKKEEPER_TLS_CA names a file with the certificates to trust. A server that asks for a certificate is shown
-    the one that STOCKKEEPER_TLS_CERT and STOCKKEEPER_TLS_KEY name.
+    the one that STOCKKEEPER_TLS_CERT and STOCKKEEPER_TLS_KEY name. STOCKKEEPER_KEY is the key that it asks for.
 
     Raises:
         ConfigurationError: the target is none, or a file cannot be used.
@@ -81,7 +81,15 @@ class ServerAddress:
 
     def client(self, timeout_s: float) -> InventoryClient:
         host, port = self._address
-        return InventoryClient(host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials)
+        return InventoryClient(
+            host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials, metadata=_metadata()
+        )
+
+
+def _metadata() -> list[tuple[str, str]]:
+    """The key, which stands in no argument, where others could read it."""
+    key = os.environ.get("STOCKKEEPER_KEY", "")
+    return [("authorization", f"Bearer {key}")] if key else []
 
 
 def _credentials() -> grpc.ChannelCredentials:

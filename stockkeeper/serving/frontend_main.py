@@ -38,6 +38,8 @@ class FrontendSettings(Struct, frozen=True):
         transport: what carries the calls.
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
+        keys_file: of the keys that callers need; empty: they need none.
+        has_reflection: whether callers may ask what services there are.
     """
 
     descriptor: int
@@ -47,6 +49,8 @@ class FrontendSettings(Struct, frozen=True):
     transport: TransportName
     message_bytes_max: int
     tls: TlsFiles | None
+    keys_file: str
+    has_reflection: bool
 
 
 def main() -> NoReturn:
@@ -72,6 +76,8 @@ async def _run(settings: FrontendSettings) -> None:
         transport=settings.transport,
         message_bytes_max=settings.message_bytes_max,
         tls=settings.tls,
+        keys_file=settings.keys_file,
+        has_reflection=settings.has_reflection,
     )
     owner.on_serving = server.set_serving
     try:

@@ -46,6 +46,8 @@ class Frontends:
         transport: what carries the calls.
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
+        keys_file: of the keys that callers need; empty: they need none.
+        has_reflection: whether callers may ask what services there are.
     """
 
     def __init__(
@@ -59,8 +61,12 @@ class Frontends:
         transport: TransportName = "core",
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
+        keys_file: str = "",
+        has_reflection: bool = True,
     ) -> None:
         self._tls = tls
+        self._keys_file = keys_file
+        self._has_reflection = has_reflection
         self._inventory = inventory
         self._processes = processes
         self._host = host
@@ -149,6 +155,8 @@ class Frontends:
                 self._transport,
                 self._message_bytes_max,
                 self._tls,
+                self._keys_file,
+                self._has_reflection,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
+from rpc.authorization.key_file import KeyFileError, read_keys
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
@@ -72,6 +73,8 @@ def serve(config: ServeConfig) -> NoReturn:
 
 def _see_who_is_served(config: ServeConfig) -> None:
     try:
+        if config.keys_file:
+            read_keys(config.keys_file)
         if config.tls is not None:
             Certificates(config.tls)
         elif not config.insecure_network and not is_loopback(config.host):
@@ -79,7 +82,7 @@ def _see_who_is_served(config: ServeConfig) -> None:
                 f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
                 " give --tls-cert and --tls-key, or say --insecure-network."
             )
-    except (TlsError, ListenError) as error:
+    except (KeyFileError, TlsError, ListenError) as error:
         raise ConfigurationError(str(error)) from None
 
 
@@ -165,6 +168,8 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         transport=choose_transport(config.transport),
         message_bytes_max=config.message_bytes_max,
         tls=config.tls,
+        keys_file=config.keys_file,
+        has_reflection=config.has_reflection,
     )
 
 

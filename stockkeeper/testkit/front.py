@@ -20,8 +20,8 @@ from actors.queries import AnyQuery, Query
 from actors.reply import Reply as CoreReply
 from rpc.fair_turns import NoTurns
 from rpc.frame import CALLS_MAX, Frame
+from rpc.service_names import INVENTORY, STOCK, STREAM
 from rpc.services.inventory_service import InventoryServicer
-from rpc.services.service_names import INVENTORY, STOCK, STREAM
 from rpc.services.stock_service import StockServicer
 from simulation.audit.history import Answer, History, Operation, Request
 from simulation.world.simulated_server import SimulatedServer

@@ -37,7 +37,7 @@ def _first_of_order(keys: FromClause, organization_id: Any, order_id: Any) -> Se
 # The reservations of orders, if they are few. Without an order: the databases would sort all before they count.
 ORDERS = KeyList(lambda *keys: with_items(_of_orders(*keys)).limit(LINES_A_STEP + 1))
 FIRST_OF_ORDER = KeyList(_first_of_order)  # behind a place, in their order
-IN_ORDER = itemgetter(1, 2, 9, 10)  # the order, the LSN and the line
+IN_ORDER = itemgetter(1, 2, 10, 11)  # the order, the LSN and the line
 
 
 def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> list[ReservationRecord]:

@@ -12,7 +12,7 @@ from actors.outcomes import Fact
 from actors.records import OrderKey, ReservationRecord
 from actors.reply import Reply
 from actors.standing_by import OrderMessage
-from actors.turn import Doing, Turn
+from actors.turn import Doing, Turn, awaited
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.directory import LOOKS_AN_ADDITION, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
@@ -103,6 +103,17 @@ class OrderDirectory:
         self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
         self._count_lines(key, len(reservation.items))
         self.known.add(key)
+
+    def latest(self, key: OrderKey) -> Turn[ReservationRecord | None]:
+        """The order's latest reservation, as it was decided; None if it never had one."""
+        if self.is_new(key):
+            return None
+        while (load := self.activate(key).load()) is not None:
+            found = yield from awaited(load)
+            actor = self._directory.get(key)
+            if actor is None:  # it is gone again, and nothing was decided meanwhile
+                return found[-1] if found else None
+        return next(reversed(self.activate(key).reservations.values()), None)
 
     def order_in_memory(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         """The reservation's order, if it is in memory."""

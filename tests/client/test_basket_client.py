@@ -26,6 +26,13 @@ async def test_a_basket_is_sent_as_it_is_given(service: ScriptedService, connect
     assert service.calls.pop().request == expected
 
 
+async def test_an_explanation_is_asked_for_an_order(service: ScriptedService, connect: Connect) -> None:
+    items: Any = [{"variant_id": "mug", "quantity": 2}]
+    await connect().stock.explain_reservation("org_1", items, order_id="o1", allow_split=True)
+    asked = service.calls.pop().request
+    assert (asked.order_id, asked.allow_split, len(asked.items)) == ("o1", True, 1)
+
+
 async def test_a_name_in_place_of_a_list_is_not_taken_for_its_letters(connect: Connect) -> None:
     items: Any = [{"variant_id": "mug", "quantity": 2, "warehouse_ids": "madrid"}]
     with pytest.raises(TypeError, match=r"items\[0\]\.warehouse_ids cannot be 'madrid'"):

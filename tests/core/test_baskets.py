@@ -5,11 +5,12 @@ from random import Random
 from typing import Any, get_args
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from actors.basket_commands import ReserveBasket, Short, Wish, asked_of
 from actors.bounds import LINES_MAX
-from actors.commands import Amend, Confirm, Line, Reacquire, Release, Reserve
+from actors.commands import Amend, Confirm, DeliveryLine, Line, Reacquire, Receive, Release, Reserve
 from actors.outcomes import (
     Alternative,
     BasketReserved,
@@ -21,8 +22,10 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.packing import Search
+from actors.records import Delta
 from actors.serving import serving
 from actors.sourcing import USUAL, Sourcing, SourcingPolicy
+from actors.stock_state import Verdict
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from simulation.audit.expected_basket import expect
 from simulation.audit.sites import Sites
@@ -99,11 +102,11 @@ async def test_a_basket_may_be_content_with_less_but_not_with_nothing(world: Wor
         await bring(core, {("a", "w1"): 4, ("a", "w2"): 3, ("b", "w1"): 0})
         fact = await take(core, "o1", ("a", "", 5), ("b", "", 1), allow_partial=True)
         assert (places(fact), fact.short) == ([("a", "w1", 4)], (Short("a", 5, 4), Short("b", 1, 0)))
+        unknown = await refusal_of(core, basket("o4", ("a", "", 1), ("x", "", 1), allow_partial=True))
+        assert isinstance(unknown, StockNotFound)  # though there is some of the other
         rest = await take(core, "o2", ("a", "w1,w2", 5), allow_partial=True, allow_split=True)
         assert (places(rest), rest.short) == ([("a", "w2", 3)], (Short("a", 5, 3),))
         assert isinstance(await refusal_of(core, basket("o3", ("a", "", 1), allow_partial=True)), InsufficientStock)
-        unknown = await refusal_of(core, basket("o4", ("a", "", 1), ("x", "", 1), allow_partial=True))
-        assert isinstance(unknown, StockNotFound)
 
 
 async def test_a_retry_gets_the_same_answer_by_its_key_and_by_its_order_also_after_a_restart(world: World) -> None:
@@ -154,6 +157,27 @@ async def test_what_expired_is_taken_again_only_from_where_it_may_come(world: Wo
         refused = await refusal_of(core, Reacquire(ORGANIZATION, reservation_id, 15, "again"))
         assert isinstance(refused, InsufficientStock)  # though w3 has enough, which its caller does not want
         assert [(short.warehouse_id, short.requested) for short in refused.shortages] == [("w2", 2)]
+
+
+async def test_what_comes_while_a_basket_waits_for_a_rival_is_not_found_short(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 2, ("a", "w2"): 1})
+        assert core._core is not None
+        [variant] = core._core.stock._directory.activations()
+        rival = variant.rows["w1"]
+        assert rival.prepare(99, Delta(-2)) is Verdict.GRANTED
+        facts: list[BasketReserved] = []
+
+        async def buy() -> None:
+            facts.append(await take(core, "o1", ("a", "", 5), allow_split=True, allow_partial=True))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(buy)
+            while len(rival._waiting) == 0:
+                await anyio.lowlevel.checkpoint()
+            await core.ask(Receive(ORGANIZATION, (DeliveryLine("a", "w2", 9),), "more"))
+            rival.abort(99)
+        assert (facts[0].short, facts[0].reservation.quantity) == ((), 5)
 
 
 async def test_many_partial_baskets_at_once_share_what_there_is(world: World) -> None:

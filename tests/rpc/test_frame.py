@@ -10,7 +10,7 @@ from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.fair_turns import NoTurns
 from rpc.frame import Deferred, Frame, Requests
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 
 pytestmark = pytest.mark.anyio
 PATH = f"/{INVENTORY}/GetStockInfo"

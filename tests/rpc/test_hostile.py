@@ -20,8 +20,7 @@ from actors.commands import Line
 from actors.queries import CheckBasket
 from rpc.messages.descriptors import find_service
 from rpc.rpc_server import RpcServer
-from rpc.services.reflection_service import REFLECTION_V1ALPHA
-from rpc.services.service_names import HEALTH, INVENTORY, STOCK
+from rpc.service_names import HEALTH, INVENTORY, REFLECTION_V1ALPHA, STOCK
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.transport.answers import call_by_hand
 

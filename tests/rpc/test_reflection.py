@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from rpc.rpc_server import RpcServer
-from rpc.services.reflection_service import REFLECTION_V1, REFLECTION_V1ALPHA
+from rpc.service_names import REFLECTION_V1, REFLECTION_V1ALPHA
 from tests.rpc.fake_inventory import FakeInventory
 
 pytestmark = pytest.mark.anyio

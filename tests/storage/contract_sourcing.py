@@ -26,16 +26,21 @@ class SourcingContract(StoreContract):
         assert [one.sourcing for one in changes.changes] == ["priority", "fewest_parcels"]
 
     async def test_what_a_basket_was_asked_for_is_kept_until_it_is_another(self, store: Store, scribe: Scribe) -> None:
-        await store.write([scribe.receive()])
-        made = scribe.reserve("o1", [("v", "w", 2)])
+        await store.write([scribe.receive(), scribe.receive("v2")])
+        made = scribe.reserve("o1", [("v", "w", 2), ("v2", "w", 1)])
         assert made.reservation is not None
         asked = replace(made.reservation, asked="what it was")
         await store.write([replace(made, reservation=asked)])
         assert list(await store.load_orders([asked.order])) == [asked]
+        later = scribe.reserve("o1", [("v2", "w", 1), ("v", "w", 1)])
+        assert later.reservation is not None
+        second = replace(later.reservation, asked="and later something else")  # which sorts before it
+        await store.write([replace(later, reservation=second)])
+        assert list(await store.load_orders([asked.order])) == [asked, second]
         assert await store.load_reservation(ORGANIZATION, asked.reservation_id) == asked
         moved = replace(asked, state="confirmed", confirmed_at_ms=scribe.at_ms)
         await store.write([replace(scribe.remember("r1"), kind="confirm", reservation=moved)])
-        assert list(await store.load_orders([asked.order])) == [moved]
+        assert list(await store.load_orders([asked.order])) == [moved, second]
         amended = replace(moved, asked="")
         await store.write([replace(scribe.remember("r2"), kind="amend", reservation=amended)])
-        assert list(await store.load_orders([asked.order])) == [amended]
+        assert list(await store.load_orders([asked.order])) == [amended, second]

@@ -53,6 +53,8 @@ async def test_a_basket_is_reserved_from_where_it_may_come(tmp_path: Path) -> No
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
         await run_cli("receive", "org_1", "mug:5@w1", "mug:3@w2", *target)
+        several = "6 mug: 5 from w1, 1 from w2: no warehouse has enough alone.\nIt could be reserved now.\n"
+        assert await run_cli("explain", "org_1", "mug:6", "--split", *target) == (0, several, "")
         status, out, _ = await run_cli("reserve-basket", "org_1", "o1", "mug:6@w2,w1", "--split", *target)
         taken = ["3 mug from w2.", "3 mug from w1.", "Stock reserved."]
         assert (status, out.splitlines()[:3]) == (0, taken)
@@ -64,6 +66,8 @@ async def test_a_basket_is_reserved_from_where_it_may_come(tmp_path: Path) -> No
         status, _, err = await run_cli("reserve-basket", "org_1", "o3", "mug:1@w1,w2", *target)
         assert (status, err.splitlines()[0]) == (1, "Insufficient stock for variant mug")
         assert (await run_cli("reserve-basket", "org_1", "o3", "mug:x@w1", *target))[0] == 2
+        stays = "2 mug from w1: it was asked for.\nIt could be reserved now.\n"
+        assert await run_cli("explain", "org_1", "mug:2@w1", "--order", "o2", *target) == (0, stays, "")
 
 
 async def test_levels_are_set_shown_and_searched_by(tmp_path: Path) -> None:

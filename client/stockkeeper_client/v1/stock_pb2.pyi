@@ -320,12 +320,16 @@ class DeleteStockResponse(_message.Message):
     def __init__(self, message: _Optional[str] = ...) -> None: ...
 
 class ExplainReservationRequest(_message.Message):
-    __slots__ = ("organization_id", "items")
+    __slots__ = ("organization_id", "items", "order_id", "allow_split")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_SPLIT_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     items: _containers.RepeatedCompositeFieldContainer[GoodsLine]
-    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ...) -> None: ...
+    order_id: str
+    allow_split: bool
+    def __init__(self, organization_id: _Optional[str] = ..., items: _Optional[_Iterable[_Union[GoodsLine, _Mapping[str, object]]]] = ..., order_id: _Optional[str] = ..., allow_split: _Optional[bool] = ...) -> None: ...
 
 class ExplainReservationResponse(_message.Message):
     __slots__ = ("message", "fits", "lines")

@@ -13,7 +13,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.frame import Deferred, Frame
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 from rpc.transport.addresses import Address, free_addresses
 from rpc.transport.server_options import server_options
 from rpc.transport.transport_choice import build_listener

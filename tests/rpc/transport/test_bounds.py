@@ -11,7 +11,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.rpc_server import RpcServer
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 from rpc.transport.server_options import METADATA_BYTES_MAX, PING_STRIKES_MAX, STREAMS_A_CONNECTION_MAX
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory

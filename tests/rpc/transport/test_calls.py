@@ -14,7 +14,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from actors.reply import Reply
 from rpc.messages.rules import Invalid, Violation
 from rpc.rpc_server import RpcServer
-from rpc.services.service_names import HEALTH, INVENTORY, STOCK
+from rpc.service_names import HEALTH, INVENTORY, STOCK
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory

@@ -11,7 +11,7 @@ import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from rpc.frame import Frame
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 from rpc.transport.core_call import CoreCall
 from rpc.transport.core_listener import READERS, CoreListener
 from rpc.transport.slow_callers import SlowCallers

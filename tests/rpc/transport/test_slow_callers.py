@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 from rpc.transport import slow_callers
 from rpc.transport.slow_callers import LOOK_BYTES, SlowCallers
 from rpc.transport.transport_name import TransportName

@@ -12,7 +12,7 @@ from stockkeeper_client import tls_credentials
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.frame import Frame
-from rpc.services.service_names import INVENTORY
+from rpc.service_names import INVENTORY
 from rpc.transport.addresses import free_addresses
 from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.server_options import server_options

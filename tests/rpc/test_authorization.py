@@ -1,0 +1,201 @@
+"""Keys: what they allow, on every door."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stock_pb2, stream_pb2
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
+from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
+
+from rpc.authorization import guard as guards
+from rpc.authorization.key_file import KeyFileError, hash_of, read_keys
+from rpc.authorization.scopes import METHODS, OPEN
+from rpc.messages.descriptors import find_service
+from rpc.rpc_server import RpcServer
+from rpc.transport.transport_name import TransportName
+from tests.rpc.fake_inventory import FakeInventory
+from tests.rpc.test_reflection import METHODS as REFLECTED
+
+pytestmark = pytest.mark.anyio
+
+SHOP = pb.GetStockInfoRequest(organization_id="shop", variant_id="mug")
+EVERYTHING = ("read", "reserve", "manage")
+
+
+def key(name: str, organizations: Sequence[str], scopes: Sequence[str]) -> str:
+    """A table of the file. The key is the name."""
+    named = [f"inventory.stock.{scope}" for scope in scopes]
+    return "\n".join(
+        (
+            "[[key]]",
+            f"name = {name!r}",
+            f"sha256 = {hash_of(name)!r}",
+            f"organizations = {list(organizations)}",
+            f"scopes = {named}",
+            "",
+        )
+    )
+
+
+KEYS = (
+    key("reader", ["shop"], ["read"])
+    + key("seller", ["shop"], ["read", "reserve"])
+    + key("manager", ["shop"], EVERYTHING)
+    + key("operator", ["*"], EVERYTHING)
+)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(guards, "LOOK_EVERY_S", 0.05)
+    file = tmp_path / "keys.toml"
+    file.write_text(KEYS)
+    return file
+
+
+@pytest.fixture
+async def channel(key_file: Path, transport: TransportName, fake: FakeInventory) -> AsyncIterator[grpc.aio.Channel]:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, keys_file=str(key_file))
+    [address] = await server.start()
+    async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as opened:
+        yield opened
+    await server.stop(0)
+
+
+def bearing(name: str) -> list[tuple[str, str]]:
+    return [("authorization", f"Bearer {name}")]
+
+
+async def ended(call: Any) -> StatusCode:
+    """How a call of any kind ends."""
+    try:
+        if hasattr(call, "__aiter__"):
+            async for _ in call:
+                return StatusCode.OK
+        else:
+            await call
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return StatusCode.OK
+
+
+async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(channel: grpc.aio.Channel) -> None:
+    """All methods that are described, so that none that is new can be forgotten."""
+    for service in REFLECTED.keys() - OPEN:
+        for method in find_service(service).methods:
+            path = f"/{service}/{method.name}"
+            scopes = [scope for scope, paths in METHODS.items() if path in paths]
+            assert len(scopes) == 1, path
+            request = GetMessageClass(method.input_type)()
+            one_way = "stream" if method.client_streaming else "unary"
+            other_way = "stream" if method.server_streaming else "unary"
+            called = getattr(channel, f"{one_way}_{other_way}")(path)
+            sent = iter([request.SerializeToString()]) if method.client_streaming else request.SerializeToString()
+            assert await ended(called(sent, timeout=10)) is StatusCode.UNAUTHENTICATED, path
+            lacking = {"inventory.stock.read": "nobody", "inventory.stock.reserve": "reader"}.get(scopes[0], "seller")
+            code = StatusCode.UNAUTHENTICATED if lacking == "nobody" else StatusCode.PERMISSION_DENIED
+            sent = iter([request.SerializeToString()]) if method.client_streaming else request.SerializeToString()
+            assert await ended(called(sent, timeout=10, metadata=bearing(lacking))) is code, path
+
+
+async def test_a_key_is_good_for_its_organizations_alone(channel: grpc.aio.Channel) -> None:
+    inventory, stock = InventoryServiceStub(channel), StockServiceStub(channel)
+    for name, organization, code in (
+        ("reader", "shop", StatusCode.OK),
+        ("reader", "other", StatusCode.PERMISSION_DENIED),
+        ("reader", "", StatusCode.PERMISSION_DENIED),
+        ("operator", "other", StatusCode.OK),
+    ):
+        request = pb.GetStockInfoRequest(organization_id=organization, variant_id="mug")
+        assert await ended(inventory.GetStockInfo(request, metadata=bearing(name))) is code, (name, organization)
+    lines = [stock_pb2.ImportLine(organization_id=organization) for organization in ("shop", "other")]
+    uploads = iter([stock_pb2.ImportStockRequest(request_id="r", lines=lines)])
+    assert await ended(stock.ImportStock(uploads, metadata=bearing("manager"))) is StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("organization", ["shop", "other"])
+async def test_each_request_of_a_stream_is_looked_at(channel: grpc.aio.Channel, organization: str) -> None:
+    item = pb.ReservationItem(variant_id="mug", quantity=1)
+    one = pb.ReserveStockRequest(organization_id=organization, order_id="o", items=[item])
+    sent = stream_pb2.ReserveStockRequests(requests=[stream_pb2.StreamedRequest(sequence=1, request=one)])
+    call = ReservationStreamStub(channel).ReserveStock(iter([sent]), metadata=bearing("seller"), timeout=10)
+    assert await ended(call) is (StatusCode.OK if organization == "shop" else StatusCode.PERMISSION_DENIED)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        [("authorization", "reader")],
+        [("authorization", "Basic reader")],
+        [("authorization", "Bearer")],
+        [("authorization", f"Bearer {hash_of('reader')}")],
+        [*bearing("reader"), *bearing("reader")],
+    ],
+)
+async def test_what_is_no_single_known_key_is_none(
+    channel: grpc.aio.Channel, metadata: list[tuple[str, str]], events: list[dict[str, Any]]
+) -> None:
+    call = InventoryServiceStub(channel).GetStockInfo(SHOP, metadata=metadata)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    assert (raised.value.code(), raised.value.details()) == (StatusCode.UNAUTHENTICATED, "The call needs a valid key")
+    assert "reader" not in str(events)  # what was given is not logged
+
+
+async def test_health_needs_no_key(channel: grpc.aio.Channel) -> None:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    answer = await health.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_the_file_is_read_again_when_it_changes_and_what_cannot_be_read_changes_nothing(
+    channel: grpc.aio.Channel, key_file: Path
+) -> None:
+    ask = InventoryServiceStub(channel).GetStockInfo
+    for content, code in (
+        ("nonsense", StatusCode.OK),
+        (key("other", ["shop"], ["read"]), StatusCode.UNAUTHENTICATED),
+        (KEYS + "# and more", StatusCode.OK),
+    ):
+        await asyncio.to_thread(key_file.write_text, content)
+        await asyncio.sleep(0.2)  # the guard looks at the file no more often than so
+        assert await ended(ask(SHOP, metadata=bearing("reader"))) is code, content
+
+
+async def test_a_watch_ends_when_its_key_is_taken_out(
+    channel: grpc.aio.Channel, key_file: Path, fake: FakeInventory
+) -> None:
+    fake.gate.clear()
+    request = stock_pb2.WatchChangesRequest(organization_id="shop")
+    watching = asyncio.ensure_future(ended(StockServiceStub(channel).WatchChanges(request, metadata=bearing("reader"))))
+    await fake.arrived.wait()
+    await asyncio.to_thread(key_file.write_text, key("other", ["shop"], ["read"]))
+    assert await asyncio.wait_for(watching, 20) is StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[[key]]\nname = 'a'", "Key 1 of .* must have exactly name, sha256, organizations and scopes"),
+        (key("a", ["shop"], ["read"]).replace("stock.read", "stock.raed"), "Key 1 of .*: .*scopes a list of"),
+        (key("a", ["shop"], ["read"]) * 2, "Key 2 of .* is there twice"),
+        ("keys = []", "has 'keys', which is not known"),
+        ("[[key", "is not TOML"),
+        (key("a", ["shop"], ["read"]).replace(hash_of("a"), "secret"), "sha256 must be 64 hexadecimal digits"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text(content)
+    with pytest.raises(KeyFileError, match=said) as raised:
+        read_keys(str(file))
+    assert "secret" not in str(raised.value)
