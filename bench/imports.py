@@ -1,7 +1,7 @@
 """What a large import costs, and what others feel of it: `python -m bench.imports [LINES]`.
 
 A server on a new SQLite file takes one import, while 100 reservations a second of other goods go on. It prints how long
-the import took, what the reservations waited, and the most memory that the server had.
+the import took, what the reservations waited, and the CPU time and the most memory that the server had.
 """
 
 import asyncio
@@ -72,9 +72,9 @@ async def measure(database: Path, lines: int) -> dict[str, float]:
         others = asyncio.create_task(reserve_steadily(client, is_over))
         memory = asyncio.create_task(watch_memory(server, is_over))
         await asyncio.sleep(2.0)
-        begin = time.perf_counter()
+        begin, cpu_s = time.perf_counter(), server.cpu_s
         await client.stock.import_stock(lines_of(lines), timeout_s=TIMEOUT_S)
-        took_s = time.perf_counter() - begin
+        took_s, cpu_s = time.perf_counter() - begin, server.cpu_s - cpu_s
         await asyncio.sleep(1.0)
         is_over.set()
         waited, most_mib = sorted(await others), await memory
@@ -82,6 +82,7 @@ async def measure(database: Path, lines: int) -> dict[str, float]:
     return {
         "lines": lines,
         "import_s": took_s,
+        "server_cpu_s": cpu_s,
         "server_mib_max": most_mib,
         "reservations": len(waited),
         "reserve_p50_ms": 1_000 * waited[len(waited) // 2],

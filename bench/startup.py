@@ -40,6 +40,11 @@ class Server:
     def memory_mib(self) -> float:
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
+    @property
+    def cpu_s(self) -> float:
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     async def stop(self) -> None:
         self.process.terminate()
         await self.process.wait()

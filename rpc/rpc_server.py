@@ -32,7 +32,7 @@ class RpcServerStatistics(NamedTuple):
 
 
 class RpcServer:
-    """InventoryService, StockService, ReservationStream, EventsService, health and reflection on one port.
+    """All services, health and reflection on one port.
 
     It belongs to the running asyncio loop.
 

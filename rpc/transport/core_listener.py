@@ -3,7 +3,11 @@
 The core tells what happens through a completion queue. A thread waits there for as long as nothing happens. Then the
 event loop takes what there is, all of a burst in one turn, and the thread waits again. So the two do not hand Python's
 lock to each other for each event, which takes a sixth of a call's CPU time. The core reads the sockets in whichever
-of the two asks for events (with its event engine off, as `stockkeeper.serving.grpc_settings` has it).
+thread asks for events (with its event engine off, as `stockkeeper.serving.grpc_settings` has it), and reads on from one
+socket for as long as more comes. Four connections that send PINGs or SETTINGS faster than they are read kept both of
+these threads, and nobody else was heard. So a few more threads wait, on a queue of which nothing comes: whoever is not
+kept by a flood reads for all others. They wake five times a second, and take nothing from a call that was measured. And
+the loop looks by itself now and then, for when the thread that waits for its events is kept.
 
 grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public. It
 has been the same for years; `rpc.transport.transport_choice` uses it only with versions of grpcio that were tried.
@@ -33,6 +37,8 @@ REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
 NOW = 0.0  # a deadline that has passed: poll and do not wait
 EVENTS_A_TURN = 256  # then the loop serves others
 TURN_S = 0.005  # likewise
+READERS = 8  # threads beside the two
+LOOK_EVERY_S = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +66,9 @@ class CoreListener:
         self._server = cygrpc.Server(options, False)
         self._queue = cygrpc.CompletionQueue()
         self._server.register_completion_queue(self._queue)
+        self._nothing_comes = cygrpc.CompletionQueue()
+        self._server.register_completion_queue(self._nothing_comes)
+        self._readers: list[threading.Thread] = []
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # tells code that runs outside of a task which event loop this is
         self._first_event: Any = None
@@ -67,6 +76,7 @@ class CoreListener:
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all)
+        self._looking: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None
         self._is_shut = False
@@ -93,6 +103,10 @@ class CoreListener:
             self._request_call()
         self._thread = threading.Thread(target=self._wait_for_events, name="grpc-events", daemon=True)
         self._thread.start()
+        for _ in range(READERS):
+            self._readers.append(threading.Thread(target=self._nothing_comes.poll, name="grpc-reader", daemon=True))
+            self._readers[-1].start()
+        self._look()
         self._slow.start()
 
     def _shown(self) -> Any:
@@ -117,9 +131,13 @@ class CoreListener:
         except TimeoutError:
             self._server.cancel_all_calls()
             await self._has_ended.wait()
+        if self._looking is not None:
+            self._looking.cancel()
         self._server.destroy()
         self._queue.shutdown()
-        await asyncio.to_thread(thread.join)
+        self._nothing_comes.shutdown()
+        for one in (thread, *self._readers):
+            await asyncio.to_thread(one.join)
 
     def _release(self) -> None:
         """Give back the addresses that were bound. The core does it only for a server that was started."""
@@ -129,6 +147,7 @@ class CoreListener:
         self._queue.poll()
         self._server.destroy()
         self._queue.shutdown()
+        self._nothing_comes.shutdown()
 
     def _request_call(self) -> None:
         self._requested += 1
@@ -162,6 +181,14 @@ class CoreListener:
             self._has_taken_all.release()
         else:
             self._loop.call_soon(self._take_events, context=self._context)
+
+    def _look(self) -> None:
+        is_empty = True
+        try:
+            is_empty = self._take_burst()
+        finally:
+            pause_s = LOOK_EVERY_S if is_empty else 0.0
+            self._looking = self._loop.call_later(pause_s, self._look, context=self._context)
 
     def _take_burst(self) -> bool:
         """Take the events that are there, for a turn at most. Returns whether these were all of them."""

@@ -28,9 +28,15 @@ from actors.outcomes import (
     ReservationWasReleased,
     StockAdjusted,
 )
-from actors.queries import GetReservation
+from actors.queries import GetReservation, ListReservations
 from actors.records import ReservationRecord, Transaction
+from actors.row_changes import Count
 from actors.shortfall import Uncovered
+from actors.turn import run
+from actors.two_phase import Prepared
+from actors.variant_stock import Pinned
+from actors.views import ReservationPage
+from storage.memory_store import MemoryStore
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 from tests.core.test_goods import figures, refusal_of
@@ -253,3 +259,84 @@ async def test_more_than_one_adjustment_releases_is_refused_with_those_that_it_w
         fact = await core.ask(lose(Adjustment("a", "w1", "count", 3), request_id="loss-2"))
         assert isinstance(fact, StockAdjusted)
         assert await figures(core, "a") == [(0, 3, 0, 0)]
+
+
+async def test_the_order_of_a_released_reservation_knows_it_and_may_reserve_again(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 4})
+        lost = await reserve(core, "o1", ("a", "w1", 3))
+        await core.ask(lose(Adjustment("a", "w1", "delta", -2)))
+        late = Confirm(ORGANIZATION, lost.reservation_id, "o1")
+        assert await refusal_of(core, late) == ReservationWasReleased(lost.reservation_id)
+        again = await reserve(core, "o1", ("a", "w1", 2))
+        assert again.reservation_id != lost.reservation_id
+        assert await figures(core, "a") == [(0, 2, 0, 0)]
+
+
+class GatedList(MemoryStore):
+    """Its first list of reservations waits, after it was read, until `gate` is set."""
+
+    gate: anyio.Event | None = None
+
+    async def list_reservations(self, query: ListReservations) -> ReservationPage:
+        page = await super().list_reservations(query)
+        if self.gate is not None:
+            gate, self.gate = self.gate, None
+            await gate.wait()
+        return page
+
+
+@pytest.mark.parametrize("what", ["reserved", "confirmed"])
+async def test_what_happens_after_the_look_is_looked_at_again(world: World, what: str) -> None:
+    store, facts = GatedList(world.disk), []
+
+    async def book(core: Supervisor) -> None:
+        facts.append(await core.ask(lose(Adjustment("a", "w1", "delta", -3))))
+
+    async with world.core(store) as core:
+        await bring(core, {("a", "w1"): 6})
+        old = await reserve(core, "o1", ("a", "w1", 2))
+        new = await reserve(core, "o2", ("a", "w1", 2))
+        gate = store.gate = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(book, core)
+            await anyio.wait_all_tasks_blocked()
+            if what == "reserved":
+                newest = await reserve(core, "o3", ("a", "w1", 1))
+                expected: tuple[str, ...] = (newest.reservation_id, new.reservation_id)
+            else:
+                await confirm(core, new)
+                expected = (old.reservation_id,)
+            gate.set()
+        [fact] = facts
+        assert isinstance(fact, StockAdjusted)
+        assert fact.released == expected
+        assert await figures(core, "a") == [(1, 2, 0, 0)]
+
+
+async def test_a_reservation_that_runs_out_while_the_loss_waits_for_a_rival_expires(world: World) -> None:
+    facts = []
+
+    async def book(core: Supervisor) -> None:
+        facts.append(await core.ask(lose(Adjustment("a", "w1", "delta", -2))))
+
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 4, ("b", "w1"): 9})
+        old = await reserve(core, "o1", ("a", "w1", 2), ttl_minutes=60)
+        new = await reserve(core, "o2", ("a", "w1", 2), ("b", "w1", 1), ttl_minutes=1)
+        inner = core._core
+        assert inner is not None
+        with Pinned(await run(inner.stock.load(ORGANIZATION, {"b": None}))) as variants:
+            counted = Count(None, None, None, 1, None)
+            rival = await run(inner._coordinator.prepare([(variants["b"].rows["w1"], counted)]))
+            assert isinstance(rival, Prepared)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(book, core)
+                await anyio.wait_all_tasks_blocked()
+                world.time.now_s += 61
+                rival.abort()
+        [fact] = facts
+        assert isinstance(fact, StockAdjusted)
+        assert fact.released == ()
+        assert (await state_of(core, new))[0] == "expired"
+        assert (await state_of(core, old))[0] == "active"

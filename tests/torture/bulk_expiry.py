@@ -22,7 +22,7 @@ from tests.torture.attack import ATTACKER, BASKET
 from tests.torture.scenario import Database, Finding, until
 from tests.torture.under_attack import BYSTANDER, GOODS, Held, Seen, meanwhile, stand_by, watch_memory
 
-KEPT_A_SECOND = 3_000  # what README.md promises
+KEPT_A_SECOND = 1_000  # what README.md promises
 MANY = (2_000, 60_000, 200_000)
 RESERVATIONS_A_SECOND = (100, 1_000, 1_000)
 START_S = 2.0  # for the server and what is reserved beside

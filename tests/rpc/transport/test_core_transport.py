@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from rpc.frame import Frame
 from rpc.services.service_names import INVENTORY
 from rpc.transport.core_call import CoreCall
-from rpc.transport.core_listener import CoreListener
+from rpc.transport.core_listener import READERS, CoreListener
 from rpc.transport.slow_callers import SlowCallers
 from tests.rpc.transport.answers import QUESTION, RESERVATION, Answers, Listening, code_of, listening, until
 
@@ -143,3 +144,20 @@ async def test_a_call_that_is_refused_at_once_needs_no_task() -> None:
     assert frame.calls.under_way == 1  # until the answer is written
     core.tags[2](event())
     assert frame.calls.under_way == 0
+
+
+async def test_calls_are_heard_while_a_flood_keeps_the_thread_that_waits_for_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    has_ended = threading.Event()
+    monkeypatch.setattr(CoreListener, "_wait_for_events", lambda self: has_ended.wait())
+    async with listening(Answers(), "core") as served:
+        assert len(readers()) == READERS
+        assert len((await served.inventory.GetStockInfo(QUESTION)).stock_info) == 1
+        has_ended.set()
+    assert readers() == []
+
+
+def readers() -> list[threading.Thread]:
+    """The threads that read for others meanwhile."""
+    return [thread for thread in threading.enumerate() if thread.name == "grpc-reader"]
