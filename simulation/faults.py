@@ -78,6 +78,7 @@ class Options(Struct, frozen=True):
         skipped: operations (client, number) that are left out: a shrunk run.
         wishes: how often clients choose each kind of operation.
         crowd_min: how many callers the journal takes for a crowd.
+        relayed: whether relays pass on what happens, to a broker that fails in its own ways.
     """
 
     clients: int = 6
@@ -135,6 +136,7 @@ class Options(Struct, frozen=True):
     skipped: tuple[tuple[int, int], ...] = ()
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
     crowd_min: int = 3
+    relayed: bool = False
 
 
 STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_query", "handle", "Client.run")

@@ -17,6 +17,7 @@ from actors.row_changes import Levels
 from simulation.audit.auditor import audit
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
+from simulation.audit.passed_on import Arrived, audit_events
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import Move, WatchedDisk
 from simulation.faults import LATE_S_MAX, Backend, DiskKind, Options, options_of
@@ -24,6 +25,7 @@ from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.step_watch import StepWatch
 from simulation.schedule.trio_schedule import Schedule, plain_tasks, run_on_trio
 from simulation.world.inspection import short_lists, small_scale
+from simulation.world.relayed_run import RelayedRun, suited
 from simulation.world.simulated_run import SimulatedRun
 
 
@@ -63,6 +65,7 @@ def run_seed(
     backend: Backend = "trio",
     disk: DiskKind = "memory",
     salt: str = "",
+    relayed: bool = False,
 ) -> Result:
     """Run one world from its beginning to its audit.
 
@@ -72,15 +75,19 @@ def run_seed(
         backend: what the core runs on.
         disk: what it writes to.
         salt: gives the same world another schedule.
+        relayed: as the option of that name.
 
     Raises:
         BaseException: a bug of the simulation itself.
     """
     options = options or options_of(int(seed))
+    if relayed or options.relayed:
+        options = suited(options)
     schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
     with no_collector(), small_scale(options.crowd_min), short_lists(), plain_tasks():
-        world, ended_s = _run_to_its_end(str(seed), options, schedule, *_disk_of(seed, options, disk))
+        kind = RelayedRun if options.relayed else SimulatedRun
+        world, ended_s = _run_to_its_end(kind, str(seed), options, schedule, *_disk_of(seed, options, disk))
         violations = (*world.violations, *_audited(world))
     return Result(
         str(seed),
@@ -111,13 +118,18 @@ def _disk_of(seed: int | str, options: Options, disk: DiskKind) -> tuple[Watched
 
 
 def _run_to_its_end(
-    seed: str, options: Options, schedule: Schedule | LoopSchedule, disk: WatchedDisk, store_kind: type[FaultyStore]
+    kind: type[SimulatedRun],
+    seed: str,
+    options: Options,
+    schedule: Schedule | LoopSchedule,
+    disk: WatchedDisk,
+    store_kind: type[FaultyStore],
 ) -> tuple[SimulatedRun, float]:
     """Run a world. Returns it, and the virtual time at its end."""
     ended: list[tuple[SimulatedRun, float]] = []
 
     async def main() -> None:
-        world = SimulatedRun(seed, options, schedule, disk, store_kind)
+        world = kind(seed, options, schedule, disk, store_kind)
         await world.run()
         ended.append((world, anyio.current_time()))
 
@@ -137,7 +149,11 @@ def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
     kept_ms = max(0, world.options.keep_s - LATE_S_MAX) * 1_000 if world.options.keep_s else None
     levels = Levels(*world.options.default_levels)
     history, disk = world.history.operations, world.disk
-    return audit(history, disk.transactions, world.quiet_since_ms, disk.moves, kept_ms, levels)
+    found = audit(history, disk.transactions, world.quiet_since_ms, disk.moves, kept_ms, levels)
+    if isinstance(world, RelayedRun) and not world.violations:
+        arrived = [Arrived(one.message.body, one.process, one.fence) for one in world.queue.messages]
+        found = [*found, *audit_events(disk.transactions, arrived, world.cursor_lsn)]
+    return found
 
 
 def _checked_file(disk: WatchedDisk) -> Iterator[GuaranteeViolation]:

@@ -5,7 +5,13 @@ import sys
 from stockkeeper.command_line.exit_status import EXIT_USAGE
 from stockkeeper.command_line.hidden_arguments import hide_password
 
-EXTRAS = {"trio": "simulation", "apsw": "power-cut", "asyncpg": "postgres"}  # all else belongs to `server`
+EXTRAS = {
+    "trio": "simulation",
+    "apsw": "power-cut",
+    "asyncpg": "postgres",
+    "aio_pika": "events",
+    "nats": "events",
+}  # all else belongs to `server`
 OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events", "simulation")
 
 

@@ -188,7 +188,7 @@ class CoreListener:
             is_empty = self._take_burst()
         finally:
             pause_s = LOOK_EVERY_S if is_empty else 0.0
-            self._looking = self._loop.call_later(pause_s, self._look, context=self._context)
+            self._looking = asyncio.get_running_loop().call_later(pause_s, self._look, context=self._context)
 
     def _take_burst(self) -> bool:
         """Take the events that are there, for a turn at most. Returns whether these were all of them."""

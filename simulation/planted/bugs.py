@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from simulation.planted import (
     bugs_of_baskets,
+    bugs_of_events,
     bugs_of_goods,
     bugs_of_history,
     bugs_of_levels,
@@ -45,6 +46,7 @@ _CATALOGUES = (
     bugs_of_transfers,
     bugs_of_sourcing,
     bugs_of_baskets,
+    bugs_of_events,
 )  # importing them fills BUGS
 
 
@@ -67,7 +69,7 @@ def hunt(bug: Bug, seeds: range, *, at_least: int = 1) -> Catch:
     first, found, caught, tried = 0, "", 0, 0
     for seed in seeds:
         with bug.planted():
-            result = run_seed(seed, disk=bug.disk)
+            result = run_seed(seed, disk=bug.disk, relayed=bug.relayed)
         tried += 1
         hits = [violation for violation in result.violations if violation.guarantee in bug.breaks]
         if hits:
@@ -86,6 +88,7 @@ def table(catches: list[Catch]) -> str:
         by = catch.found.split(":")[0] or "–"
         needed = str(catch.seeds) if catch.seeds else f"not in {catch.tried}"
         what = catch.bug.what if catch.bug.disk == "memory" else f"{catch.bug.what} (`--disk {catch.bug.disk}`)"
+        what += " (worlds with relays)" if catch.bug.relayed else ""
         lines.append(f"| {catch.bug.name} | {what} | {needed} | {catch.caught} of {catch.tried} | {by} |")
     return "\n".join(lines)
 

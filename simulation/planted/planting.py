@@ -21,6 +21,7 @@ class Bug(Struct, frozen=True):
         what: what the code does wrong, for the table.
         patches: (object, attribute, replacement).
         disk: the disk that it shows on.
+        relayed: whether it shows in worlds with relays alone.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Bug(Struct, frozen=True):
     what: str
     patches: Callable[[], Patches]
     disk: DiskKind = "memory"
+    relayed: bool = False
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -41,10 +43,12 @@ class Bug(Struct, frozen=True):
 BUGS: dict[str, Bug] = {}
 
 
-def bug(what: str, *breaks: str, disk: DiskKind = "memory") -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+def bug(
+    what: str, *breaks: str, disk: DiskKind = "memory", relayed: bool = False
+) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
         name = patches.__name__
-        BUGS[name] = Bug(name, breaks, what, patches, disk)
+        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed)
         return patches
 
     return register

@@ -63,7 +63,7 @@ def _read_feed(connection: Connection, after: Point, rows_max: int) -> tuple[Fee
 def _entries(connection: Connection, entry: Table, begin_lsn: int) -> list[Any]:
     """The first transactions from an LSN on, each with all of its organizations."""
     statement = select(entry).where(entry.c.lsn >= begin_lsn).order_by(entry.c.lsn, entry.c.organization_id)
-    found = list(connection.execute(statement.limit(ENTRIES_MAX + 1)))
+    found: list[Any] = list(connection.execute(statement.limit(ENTRIES_MAX + 1)).all())
     if len(found) <= ENTRIES_MAX:
         return found
     whole = [row for row in found if row.lsn < found[-1].lsn]
@@ -79,7 +79,7 @@ def _lines(connection: Connection, line: Table, after: Point, last_lsn: int, row
     statement: Select[Any] = select(*columns).select_from(line.outerjoin(stock, here))
     behind_it = tuple_(line.c.lsn, line.c.position) > tuple_(after.lsn, after.position)
     statement = statement.where(behind_it, line.c.lsn <= last_lsn)
-    return list(connection.execute(statement.order_by(line.c.lsn, line.c.position).limit(rows_max)))
+    return list(connection.execute(statement.order_by(line.c.lsn, line.c.position).limit(rows_max)).all())
 
 
 def _entry(entry: Any, lines: Sequence[Any]) -> FeedEntry | None:

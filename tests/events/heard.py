@@ -59,8 +59,9 @@ async def hear_rabbit(url: str, heard: Heard) -> None:
             async for message in messages:
                 assert message.delivery_mode == aio_pika.DeliveryMode.PERSISTENT
                 heard.note(message.body)
-                await message.ack()
                 left -= 1
+                if left <= 0 or left % 200 == 0:
+                    await message.ack(multiple=True)
                 if left <= 0:
                     return
 

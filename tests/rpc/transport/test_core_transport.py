@@ -42,6 +42,12 @@ def core_of(served: Listening) -> CoreListener:
     return cast(CoreListener, served.listener)
 
 
+def stop_looking(listener: CoreListener) -> None:
+    """From now on the thread alone hears of events."""
+    assert listener._looking is not None
+    listener._looking.cancel()
+
+
 async def test_a_call_given_up_in_the_turn_of_its_request_awaits_its_coroutine() -> None:
     core, frame = Core(), Frame(calls_max=1)
     frame.add_service(INVENTORY, Answers())
@@ -81,6 +87,7 @@ async def test_what_escapes_from_a_turn_does_not_make_the_server_deaf() -> None:
     answers.gate.set()
     async with listening(answers, "core") as served:
         listener = core_of(served)
+        stop_looking(listener)
         take_burst = listener._take_burst
 
         def fail_once() -> bool:
@@ -109,6 +116,7 @@ async def test_the_end_is_not_before_the_last_word_of_each_call() -> None:
 async def test_a_call_that_came_just_before_the_end_is_answered(events: list[Any]) -> None:
     async with listening(Answers(), "core") as served:
         listener = core_of(served)
+        stop_looking(listener)
         held: list[Any] = []
         loop = listener._loop
         listener._loop = SimpleNamespace(call_soon_threadsafe=lambda take, context: held.append(take))  # type: ignore[assignment]
