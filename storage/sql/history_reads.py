@@ -239,27 +239,27 @@ def _bounds(connection: Connection, query: ListMovements) -> tuple[int, int]:
     if query.before_ms:
         high = lsn_at(connection, query.before_ms) - 1
     if query.order_id or query.reservation_id:
-        made, ended_ms = _life(connection, query)
-        low = max(low, made)
+        made_ms, ended_ms = _life(connection, query)
+        low = max(low, lsn_at(connection, made_ms))  # its own LSN is a later one where it was taken again
         high = min(high, lsn_at(connection, ended_ms + 1) - 1) if ended_ms else high
     return low, high
 
 
 def _life(connection: Connection, query: ListMovements) -> tuple[int, int]:
-    """The LSN that made the first of these reservations, and when the last one ended; 0: it has not."""
-    lsns, ends = [], []
+    """When the first of these reservations was made, and when the last one ended; 0: it has not."""
+    begins, ends = [], []
     for table in (reservation, reservation_archive):
-        statement = select(table.c.lsn, table.c.ended_at).where(table.c.organization_id == query.organization_id)
+        statement = select(table.c.created_at, table.c.ended_at).where(table.c.organization_id == query.organization_id)
         if query.reservation_id:
             statement = statement.where(table.c.reservation_id == query.reservation_id)
         if query.order_id:
             statement = statement.where(table.c.order_id == query.order_id)
-        for lsn, ended_ms in connection.execute(statement):
-            lsns.append(lsn)
+        for made_ms, ended_ms in connection.execute(statement):
+            begins.append(made_ms)
             ends.append(ended_ms)
-    if not lsns:
+    if not begins:
         return 2**62, 0
-    return min(lsns), 0 if 0 in ends else max(ends)
+    return min(begins), 0 if 0 in ends else max(ends)
 
 
 def _scanned_to(connection: Connection, query: ListMovements, low: int, high: int) -> int | None:

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.changes import Point
+from actors.queries import ListMovements
 from actors.sourcing import SourcingRecord
 from storage.store import Store
 from tests.storage.contract import StoreContract
@@ -44,3 +45,15 @@ class SourcingContract(StoreContract):
         amended = replace(moved, asked="")
         await store.write([replace(scribe.remember("r2"), kind="amend", reservation=amended)])
         assert list(await store.load_orders([asked.order])) == [amended, second]
+
+    async def test_movements_of_an_order_begin_where_it_was_reserved_also_if_it_was_taken_again(
+        self, store: Store, scribe: Scribe
+    ) -> None:
+        await store.write(scribe.reserve_after_receiving())
+        reservation = scribe.only_reservation()
+        await store.write([scribe.expire(reservation)])
+        await store.write([scribe.reacquire(scribe.only_reservation())])
+        of_order = ListMovements(ORGANIZATION, order_id=reservation.order_id)
+        for query in (of_order, ListMovements(ORGANIZATION, reservation_id=reservation.reservation_id)):
+            page = await store.list_movements(query)
+            assert [one.kind for one in page.movements] == ["reserve", "expire", "reacquire"]
