@@ -6,6 +6,7 @@ import grpc
 import grpc.aio
 import msgspec
 from stockkeeper_client.channel import open_channel
+from stockkeeper_client.connection import Metadata
 from stockkeeper_client.errors import error_details
 from stockkeeper_client.v1 import events_pb2 as pb
 from stockkeeper_client.v1.events_pb2_grpc import EventsServiceStub
@@ -31,10 +32,12 @@ class ServerFeed:
 
     Args:
         target: the server, as host:port. It need not be there.
+        metadata: sent with every call, as a key is.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, metadata: Metadata = ()) -> None:
         self.target = target
+        self._metadata = tuple(metadata)
         self._channel = open_channel(target, retry=None, credentials=None, options=())
         self._stub = EventsServiceStub(self._channel)
 
@@ -44,7 +47,7 @@ class ServerFeed:
     async def take(self, name: str, begin: str) -> Held:
         token, from_time = ("", begin) if ":" in begin else (begin, "")  # a token has no colon, and a time has two
         request = pb.TakeCursorRequest(name=name, from_token=token, from_time=from_time)
-        answer = await self._call(self._stub.TakeCursor(request, timeout=TIMEOUT_S))
+        answer = await self._call(self._stub.TakeCursor(request, timeout=TIMEOUT_S, metadata=self._metadata))
         cursor = answer.cursor
         return Held(cursor.name, cursor.fence, _point(cursor.place), answer.lease_ms / 1_000, answer.database_id)
 
@@ -59,7 +62,7 @@ class ServerFeed:
             problem=printable(progress.problem),
             release=progress.is_release,
         )
-        await self._call(self._stub.MoveCursor(request, timeout=TIMEOUT_S))
+        await self._call(self._stub.MoveCursor(request, timeout=TIMEOUT_S, metadata=self._metadata))
 
     async def read(self, after: Point, rows_max: int, wait_ms: int) -> FeedPage:
         return await self._read(pb.ReadFeedRequest(after=_place(after), rows_max=rows_max, wait_ms=wait_ms))
@@ -71,14 +74,16 @@ class ServerFeed:
 
     async def cursors(self) -> pb.ListCursorsResponse:
         """All cursors, and how their relays fare."""
-        listing = self._stub.ListCursors(pb.ListCursorsRequest(), timeout=TIMEOUT_S)
+        listing = self._stub.ListCursors(pb.ListCursorsRequest(), timeout=TIMEOUT_S, metadata=self._metadata)
         answer: pb.ListCursorsResponse = await self._call(listing)
         return answer
 
     async def drop(self, name: str) -> pb.DropCursorResponse:
         """Forget a cursor. Raises `CursorLost` if a relay has it."""
         request = pb.DropCursorRequest(name=name)
-        answer: pb.DropCursorResponse = await self._call(self._stub.DropCursor(request, timeout=TIMEOUT_S))
+        answer: pb.DropCursorResponse = await self._call(
+            self._stub.DropCursor(request, timeout=TIMEOUT_S, metadata=self._metadata)
+        )
         return answer
 
     async def close(self) -> None:
@@ -86,7 +91,7 @@ class ServerFeed:
 
     async def _read(self, request: pb.ReadFeedRequest) -> FeedPage:
         timeout_s = TIMEOUT_S + request.wait_ms / 1_000
-        answer = await self._call(self._stub.ReadFeed(request, timeout=timeout_s))
+        answer = await self._call(self._stub.ReadFeed(request, timeout=timeout_s, metadata=self._metadata))
         entries = _entries.decode(answer.entries)
         return FeedPage(entries, _point(answer.upto), answer.durable_lsn, 0, answer.database_id)
 

@@ -19,7 +19,7 @@ from events.server_feed import ServerFeed
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
 from stockkeeper.command_line.server_call import parse_target
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, key_metadata
 
 Action = Literal["status", "tail", "drop", "redrive"]
 
@@ -82,7 +82,7 @@ def events(
 
 def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
     async def connected() -> int:
-        feed = ServerFeed(target)
+        feed = ServerFeed(target, key_metadata())
         try:
             return await run(feed)
         finally:

@@ -14,7 +14,7 @@ from stockkeeper_client.errors import ErrorDetails, LineError, error_details
 from actors.bounds import LINE_ERRORS_MAX
 from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, key_metadata
 
 HTTPS = "https://"
 TIMEOUT_S = 10.0
@@ -82,14 +82,8 @@ class ServerAddress:
     def client(self, timeout_s: float) -> InventoryClient:
         host, port = self._address
         return InventoryClient(
-            host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials, metadata=_metadata()
+            host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials, metadata=key_metadata()
         )
-
-
-def _metadata() -> list[tuple[str, str]]:
-    """The key, which stands in no argument, where others could read it."""
-    key = os.environ.get("STOCKKEEPER_KEY", "")
-    return [("authorization", f"Bearer {key}")] if key else []
 
 
 def _credentials() -> grpc.ChannelCredentials:

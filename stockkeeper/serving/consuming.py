@@ -12,7 +12,7 @@ from events.brokers import BrokerOptions, inbox_for
 from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, key_metadata
 
 log = structlog.get_logger("stockkeeper")
 
@@ -73,5 +73,8 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
 async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
     """Listen until cancelled."""
     host, _, port = config.target.rpartition(":")
-    async with InventoryClient(host.strip("[]"), int(port), timeout_s=CALL_TIMEOUT_S, breaker=False) as client:
+    client = InventoryClient(
+        host.strip("[]"), int(port), timeout_s=CALL_TIMEOUT_S, breaker=False, metadata=key_metadata()
+    )
+    async with client:
         await Consumer(inbox, Deeds(client)).run()

@@ -15,7 +15,7 @@ from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
 from events.server_feed import ServerFeed
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, key_metadata
 
 log = structlog.get_logger("stockkeeper")
 
@@ -94,7 +94,7 @@ async def relay_forever(config: RelayConfig, broker: Broker) -> None:
     Raises:
         FeedRefused: the server does not have what is asked for.
     """
-    feed = ServerFeed(config.target)
+    feed = ServerFeed(config.target, key_metadata())
     form = config.form or default_format(config.url)
     try:
         await Relay(feed, broker, RelayOptions(config.name, form, config.begin, config.in_flight_max)).run()

@@ -29,6 +29,7 @@ async def test_a_key_that_was_made_opens_what_it_says(tmp_path: Path, frontends:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert manager not in file.read_text()
     options = ("--keys-file", str(file), "--frontends", frontends, "--no-reflection")
+    operator = await make_key(file, "--organization", "*", "--scope", "manage")
     server = await start_server(tmp_path / "stock.db", *options)
     try:
         receive = ("receive", ORGANIZATION, "mug:5@w1", "--target", f"localhost:{server.port}")
@@ -38,6 +39,9 @@ async def test_a_key_that_was_made_opens_what_it_says(tmp_path: Path, frontends:
             (manager, 0, ""),
         ):
             assert (await run_cli(*receive, environment={"STOCKKEEPER_KEY": key}))[::2] == (status, said)
+        status_of_relays = ("events", "status", "--target", f"localhost:{server.port}")
+        for key, status in ((manager, 1), (operator, 0)):  # what is of all organizations
+            assert (await run_cli(*status_of_relays, environment={"STOCKKEEPER_KEY": key}))[0] == status
         assert await server.terminate() == 0
         assert reader not in server.log.read_text()
     finally:
