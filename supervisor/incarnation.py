@@ -367,8 +367,9 @@ class Incarnation:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
             for kind in (self.stock, self.orders, self.requests, self.transfers):
-                for _ in kind.passivate_idle():
-                    await anyio.lowlevel.checkpoint()  # others have their turn
+                for step, _ in enumerate(kind.passivate_idle()):
+                    if step:
+                        await anyio.lowlevel.checkpoint()  # where there are many, others have their turn
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:

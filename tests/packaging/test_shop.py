@@ -13,7 +13,8 @@ from tests.packaging.environments import ROOT, SHOPS_PACKAGES, Environment
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import stockkeeper, stockkeeper_client
-programs = ("__main__", "migrations.env", "frontend_main")
+# Programs, and what needs an extra that is not installed here.
+programs = ("__main__", "migrations.env", "frontend_main", "top_screen", "rabbit_inbox", "rabbit_broker", "nats_broker")
 for package in (stockkeeper, stockkeeper_client):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith(programs):

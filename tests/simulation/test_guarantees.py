@@ -27,7 +27,6 @@ QUICK = (
     "no_fence_and_no_unique_lsn",
     "basket_split_needlessly",
     "passivated_while_in_use",
-    "waiting_forgotten_after_abort",
     "rows_not_pinned",
     "moved_out_early",
     "items_left_behind",
@@ -40,13 +39,12 @@ QUICK = (
     "hint_of_the_next_expiry",
     "token_skips_the_end_of_a_page",
     "expiries_not_told",
-    "unlisted_errors_not_counted",
 )
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_no_guarantee_breaks_in_thirty_worlds(backend: Backend) -> None:
-    for seed in range(30):
+def test_no_guarantee_breaks_in_twenty_worlds(backend: Backend) -> None:
+    for seed in range(20):
         assert run_seed(seed, backend=backend).violations == ()
 
 
@@ -92,6 +90,8 @@ def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
             keep_s=0,
             default_levels=(0, 0, 0),
             aims_at_expiry=0.0,
+            sourcing=0.0,
+            losses=0.0,
         )
         result = run_seed(seed, options)
         assert result.violations == ()
