@@ -7,6 +7,7 @@ it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import anyio
@@ -367,9 +368,8 @@ class Incarnation:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
             for kind in (self.stock, self.orders, self.requests, self.transfers):
-                for step, _ in enumerate(kind.passivate_idle()):
-                    if step:
-                        await anyio.lowlevel.checkpoint()  # where there are many, others have their turn
+                for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
+                    await anyio.lowlevel.checkpoint()
 
 
 def _fail_all(calls: OpenCalls, error: Exception) -> None:
