@@ -40,7 +40,7 @@ from supervisor.cursors import Cursors
 from supervisor.executor import Executor
 from supervisor.limits import Limits
 from supervisor.news import News
-from supervisor.open_call import OpenCall, OpenCalls
+from supervisor.open_call import OpenCall, OpenCalls, fail_all
 from supervisor.ownership.heartbeat import Heartbeat
 from supervisor.ownership.lease import Lease
 from supervisor.query_turns import QueryTurns
@@ -305,8 +305,8 @@ class Incarnation:
         self.journal.fail_answers(error)
         self.lease.fail(error)
         self.stock.fail_loads(error)
-        _fail_all(self._open_calls, error)
-        _fail_all(self._open_queries, shutting_down() if is_stop else database_down())
+        fail_all(self._open_calls, error)
+        fail_all(self._open_queries, shutting_down() if is_stop else database_down())
 
     def statistics(self) -> Statistics:
         return Statistics(
@@ -370,12 +370,6 @@ class Incarnation:
             for kind in (self.stock, self.orders, self.requests, self.transfers):
                 for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
                     await anyio.lowlevel.checkpoint()
-
-
-def _fail_all(calls: OpenCalls, error: Exception) -> None:
-    for reply in list(calls):
-        if not reply.is_done:
-            reply.fail(error)
 
 
 @asynccontextmanager

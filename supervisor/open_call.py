@@ -42,3 +42,10 @@ class OpenCall(Reply[T]):
     def _wake(self) -> None:
         self._open_calls.pop(self, None)
         super()._wake()
+
+
+def fail_all(calls: OpenCalls, error: Exception) -> None:
+    """Answer all that are not answered yet with this error."""
+    for reply in list(calls):
+        if not reply.is_done:
+            reply.fail(error)

@@ -26,6 +26,7 @@ from supervisor.activations.loader import Loader
 from supervisor.background.housekeeping import RETRY_S, Housekeeping
 from supervisor.incarnation import Incarnation
 from supervisor.open_call import OpenCall
+from supervisor.open_call import fail_all as open_calls_failed
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
 from supervisor.transactions import journal
@@ -240,12 +241,12 @@ def storage_failure_taken_for_a_bug() -> Patches:
 
 @bug("callers whose queries wait when storage fails are told nothing", "G10")
 def queries_left_waiting() -> Patches:
-    right = incarnation._fail_all
+    right = open_calls_failed
 
     def fail_all(calls: Any, error: Exception) -> None:
         right({call: None for call in calls if isinstance(call, OpenCall)}, error)
 
-    return [(incarnation, "_fail_all", fail_all)]
+    return [(incarnation, "fail_all", fail_all)]
 
 
 def _land_unfenced(self: MemoryStore, transactions: Any) -> None:
