@@ -1,7 +1,7 @@
 # One command for each thing. A fresh machine needs Python 3.11 or newer and make; the rest is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 3  # on two cores: many tests wait for other processes
+JOBS ?= 2
 
 .PHONY: setup run demo test test-grpcio check proto simulate torture bench clean
 
@@ -20,7 +20,7 @@ demo: setup  ## a day of real orders against a server of its own
 	@$(BIN)/python examples/order_service.py --demo
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS)
 
 test-grpcio: setup  ## the contract of the transports, and the client, with both ends of grpcio's range
 	.ci/test_grpcio 1.82.1 1.85.3
