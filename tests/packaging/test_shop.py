@@ -1,5 +1,6 @@
 """Everything that is installed, beside a shop's own packages `actors`, `storage`, `rpc` and so on."""
 
+import os
 import re
 import shutil
 import signal
@@ -42,7 +43,7 @@ def port(operator: Environment) -> Iterator[int]:
     server = subprocess.Popen(
         [operator.program("stockkeeper"), "serve", "--sample", "--port", "0", "--frontends", "1"],
         cwd=operator.shop,
-        env={**operator.variables, "DATABASE_URL": "sqlite+aiosqlite:///served.db"},
+        env={**operator.variables, "DATABASE_URL": f"sqlite+aiosqlite:///served-{os.getpid()}.db"},
         stdout=subprocess.PIPE,
         text=True,
     )
