@@ -58,8 +58,14 @@ def is_explained(replay: Replay, query: ExplainBasket, operation: Operation, lsn
         overdue = {False}
     else:
         overdue = {latest.expires_at_ms <= at_ms for at_ms in (operation.asked_ms, operation.answered_ms)}
-    moment = _moment(replay, query, latest, lsn)
-    return any(_is_so(replay, query, operation, answer, moment, lsn, late) for late in overdue)
+    known = [latest]
+    if (
+        latest is not None
+        and 0 < replay.moved.get((latest.organization_id, latest.reservation_id), 0) <= operation.moves
+    ):
+        known.append(None)  # housekeeping took it away, and only memory may still have it
+    moments = [_moment(replay, query, one, lsn) for one in known]
+    return any(_is_so(replay, query, operation, answer, one, lsn, late) for one in moments for late in overdue)
 
 
 def _moment(replay: Replay, query: ExplainBasket, latest: ReservationRecord | None, lsn: int) -> Moment:
