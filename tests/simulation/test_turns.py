@@ -10,7 +10,7 @@ from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from simulation.runner import run_seed
 
-SEEDS = 60  # of 40 a single world more or less would decide
+SEEDS = 100  # of 40 a single world more or less would decide
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ async def assert_same(store: Store, model: Store, scribe: Scribe, history: list[
         assert await store.stock_at(row) == await model.stock_at(row)
 
 
-@pytest.mark.parametrize("scanned_max", [50])
+@pytest.mark.parametrize("scanned_max", [50, 2_000])
 async def test_the_past_is_that_of_the_journal_also_while_it_is_moved(
     store: Store, model: Store, scanned_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,7 @@ async def test_sqlite(tmp_path: Path) -> None:
     await check_under_load(tmp_path, f"sqlite+aiosqlite:///{tmp_path}/stock%20keeper.db")
 
 
-@pytest.mark.parametrize("scheme", ["postgresql"])
+@pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "postgresql"])
 async def test_postgres(tmp_path: Path, postgres: PostgresServer, scheme: str) -> None:
     postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
     url = str(postgres.get_uri()).replace("postgresql", scheme)
