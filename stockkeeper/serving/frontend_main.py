@@ -15,6 +15,7 @@ import uvloop
 from msgspec import Struct
 
 from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
@@ -40,6 +41,7 @@ class FrontendSettings(Struct, frozen=True):
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network.
     """
 
     descriptor: int
@@ -51,6 +53,7 @@ class FrontendSettings(Struct, frozen=True):
     tls: TlsFiles | None
     keys_file: str
     has_reflection: bool
+    bounds: NetworkBounds
 
 
 def main() -> NoReturn:
@@ -78,6 +81,7 @@ async def _run(settings: FrontendSettings) -> None:
         tls=settings.tls,
         keys_file=settings.keys_file,
         has_reflection=settings.has_reflection,
+        bounds=settings.bounds,
     )
     owner.on_serving = server.set_serving
     try:

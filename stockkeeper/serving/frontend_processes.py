@@ -20,6 +20,7 @@ import structlog
 
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
@@ -48,6 +49,7 @@ class Frontends:
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network, of each.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Frontends:
         tls: TlsFiles | None = None,
         keys_file: str = "",
         has_reflection: bool = True,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
+        self._bounds = bounds
         self._tls = tls
         self._keys_file = keys_file
         self._has_reflection = has_reflection
@@ -157,6 +161,7 @@ class Frontends:
                 self._tls,
                 self._keys_file,
                 self._has_reflection,
+                self._bounds,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

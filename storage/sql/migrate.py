@@ -1,18 +1,25 @@
-"""Bringing the schema up to date, on a connection that is already open."""
+"""Bringing the schema up to date, on a connection that is already open.
+
+Alembic is imported where there is something to do: on its own it takes as long as all else that a start imports. What
+revisions there are is said by the files' names, which a test holds to what Alembic reads in them.
+"""
 
 import logging
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from storage.store import SchemaTooNew, SchemaTooOld
+from storage.store import SchemaTooNew, SchemaTooOld, StorageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = logging.getLogger(__name__)
 
 VERSION_TABLE = "stockkeeper_schema_version"
+VERSIONS = Path(__file__).parent / "migrations" / "versions"
 OLD_VERSION_TABLE = "alembic_version"  # Alembic's default, which another program may use in the same database
 
 
@@ -24,15 +31,18 @@ def migrate(connection: Connection) -> None:
     """
     if _version_table(connection) == OLD_VERSION_TABLE:
         connection.execute(text(f"ALTER TABLE {OLD_VERSION_TABLE} RENAME TO {VERSION_TABLE}"))
-    config = _config()
-    config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    if not _is_current(connection, script):
+    if not _is_current(connection):
         before = _revisions(connection)
-        command.upgrade(config, "head")
+        _upgrade(connection)
         if before:  # a new database has nothing to be upgraded
-            values = {"from_revision": ", ".join(before), "to_revision": script.get_current_head()}
+            values = {"from_revision": ", ".join(sorted(before)), "to_revision": known_revisions()[-1]}
             log.info("schema_upgraded", extra=values)
+
+
+@cache
+def known_revisions() -> tuple[str, ...]:
+    """The revisions that this program knows, the oldest first."""
+    return tuple(sorted(path.name.partition("_")[0] for path in VERSIONS.glob("[0-9]*_*.py")))
 
 
 def check_schema(connection: Connection) -> None:
@@ -42,14 +52,25 @@ def check_schema(connection: Connection) -> None:
         SchemaTooNew: the schema has a revision that this program does not know.
         SchemaTooOld: a migration is missing.
     """
-    script = ScriptDirectory.from_config(_config())
-    if not _is_current(connection, script):
-        raise SchemaTooOld(
-            f"the database lacks the schema {script.get_current_head()}, which a start of the server makes"
-        )
+    if not _is_current(connection):
+        raise SchemaTooOld(f"the database lacks the schema {known_revisions()[-1]}, which a start of the server makes")
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.util import CommandError
+
+    config = _config()
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(f"cannot upgrade the database: {error}") from error
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "storage.sql:migrations")
     return config
@@ -62,17 +83,18 @@ def _version_table(connection: Connection) -> str:
     return OLD_VERSION_TABLE if is_old else VERSION_TABLE
 
 
-def _revisions(connection: Connection) -> tuple[str, ...]:
-    context = MigrationContext.configure(connection, opts={"version_table": _version_table(connection)})
-    return context.get_current_heads()
+def _revisions(connection: Connection) -> set[str]:
+    table = _version_table(connection)
+    if table not in inspect(connection).get_table_names():
+        return set()
+    return set(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())
 
 
-def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
-    current = set(_revisions(connection))
-    known = {revision.revision for revision in script.walk_revisions()}
-    if unknown := current - known:
+def _is_current(connection: Connection) -> bool:
+    current = _revisions(connection)
+    if unknown := current - set(known_revisions()):
         raise SchemaTooNew(
             f"the database has the schema {', '.join(sorted(unknown))}, which a newer version of stockkeeper made;"
-            f" this one knows {script.get_current_head()} and older ones"
+            f" this one knows {known_revisions()[-1]} and older ones"
         )
-    return current == set(script.get_heads())
+    return current == {known_revisions()[-1]}
