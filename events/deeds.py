@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from events import incoming as says
 from events.envelope import OutEvent, answer_id
 from events.incoming import Heard, Rejected
-from events.stock_port import CameBack, Goods, RowThere, StockPort, StockRefuses
+from events.stock_port import CameBack, Asked, RowThere, StockPort, StockRefuses
 
 REFUSED_FOR = {"INSUFFICIENT_STOCK": "insufficient_stock", "STOCK_NOT_FOUND": "stock_not_found"}
 PASSED_OVER = (*REFUSED_FOR, "WAREHOUSE_INACTIVE")
@@ -71,7 +71,7 @@ class Deeds:
     # ---- orders -----------------------------------------------------------------------------------------------------
 
     async def _placed(self, heard: Heard, said: says.OrderPlaced) -> Answers:
-        goods = [Goods(one.variant_id, one.quantity, one.preferred_warehouse_id or "") for one in said.items]
+        goods = [Asked(one.variant_id, one.quantity, one.preferred_warehouse_id or "") for one in said.items]
         ttl_minutes, tries = said.reservation_ttl_minutes or 0, 0
         while True:
             has_wishes = any(one.warehouse_id for one in goods)
@@ -102,7 +102,7 @@ class Deeds:
         return await self._with_reservation(heard, said, HOLDING, release)
 
     async def _shipped(self, heard: Heard, said: says.OrderShipped) -> Answers:
-        goods = [Goods(one.variant_id, one.quantity, one.warehouse_id or "") for one in said.shipped_items]
+        goods = [Asked(one.variant_id, one.quantity, one.warehouse_id or "") for one in said.shipped_items]
         reference = _note(said.shipment_id or "")
 
         async def ship(reservation_id: str) -> None:
@@ -155,7 +155,7 @@ class Deeds:
         return []
 
     async def _sold(self, heard: Heard, said: says.TillSale) -> Answers:
-        goods = [Goods(one.variant_id, one.quantity, said.where) for one in said.items]
+        goods = [Asked(one.variant_id, one.quantity, said.where) for one in said.items]
         await self._stock.deduct(heard.organization_id, goods, _note(said.transaction_id or ""), heard.key)
         return []
 
@@ -221,7 +221,7 @@ async def _unless_done(doing: Awaitable[None]) -> None:
             raise
 
 
-def without_wishes(goods: Sequence[Goods], refused: StockRefuses | None) -> list[Goods]:
+def without_wishes(goods: Sequence[Asked], refused: StockRefuses | None) -> list[Asked]:
     """The basket without the wishes that the refusal names; without any if it names none, or there is none."""
     named = {(it.variant_id, it.warehouse_id) for it in refused.lacking} if refused is not None else set()
     left = [one if (one.variant_id, one.warehouse_id) not in named else replace(one, warehouse_id="") for one in goods]

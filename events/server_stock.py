@@ -11,7 +11,7 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.errors import PreconditionViolation, error_details
 from stockkeeper_client.v1.stock_pb2 import ImportLine
 
-from events.stock_port import CameBack, Goods, Lacking, OwnReservation, RowThere, StockAway, StockFailed, StockRefuses
+from events.stock_port import CameBack, Asked, Lacking, OwnReservation, RowThere, StockAway, StockFailed, StockRefuses
 
 # A key that is wrong, or no longer known, is the operator's affair, and no fault of the events that come meanwhile.
 AWAY = (
@@ -37,7 +37,7 @@ class ServerStock:
         return f"<ServerStock by {self._client}>"
 
     async def reserve(
-        self, organization_id: str, order_id: str, goods: Sequence[Goods], ttl_minutes: int, key: str
+        self, organization_id: str, order_id: str, goods: Sequence[Asked], ttl_minutes: int, key: str
     ) -> None:
         items: list[Any] = [
             {
@@ -59,7 +59,7 @@ class ServerStock:
             await self._client.release_reservation(organization_id, reservation_id, reason, idempotency_key=key)
 
     async def ship(
-        self, organization_id: str, reservation_id: str, goods: Sequence[Goods], reference: str, key: str
+        self, organization_id: str, reservation_id: str, goods: Sequence[Asked], reference: str, key: str
     ) -> None:
         with _translated():
             await self._client.stock.fulfill_reservation(
@@ -81,7 +81,7 @@ class ServerStock:
                 organization_id, came, reason="return", reference=reference, request_id=key
             )
 
-    async def deduct(self, organization_id: str, goods: Sequence[Goods], reference: str, key: str) -> None:
+    async def deduct(self, organization_id: str, goods: Sequence[Asked], reference: str, key: str) -> None:
         with _translated():
             await self._client.stock.deduct_stock(
                 organization_id, _lines(goods), reason="sale", reference=reference, request_id=key
@@ -139,7 +139,7 @@ class ServerStock:
             return [one.warehouse_id async for one in every]
 
 
-def _lines(goods: Sequence[Goods]) -> list[Any]:
+def _lines(goods: Sequence[Asked]) -> list[Any]:
     return [{"variant_id": one.variant_id, "warehouse_id": one.warehouse_id, "quantity": one.quantity} for one in goods]
 
 

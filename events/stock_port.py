@@ -45,7 +45,7 @@ class StockRefuses(Exception):
         self.lacking = tuple(lacking)
 
 
-class Goods(Struct, frozen=True):
+class Asked(Struct, frozen=True):
     """So many pieces. Without a warehouse: from any."""
 
     variant_id: str
@@ -82,7 +82,7 @@ class StockPort(Protocol):
     """The inventory. Every method may raise `StockAway`, `StockFailed` and `StockRefuses`."""
 
     async def reserve(
-        self, organization_id: str, order_id: str, goods: Sequence[Goods], ttl_minutes: int, key: str
+        self, organization_id: str, order_id: str, goods: Sequence[Asked], ttl_minutes: int, key: str
     ) -> None:
         """Hold all of it, or nothing; `ttl_minutes` 0: for as long as is usual."""
         ...
@@ -92,14 +92,14 @@ class StockPort(Protocol):
     async def release(self, organization_id: str, reservation_id: str, reason: str, key: str) -> None: ...
 
     async def ship(
-        self, organization_id: str, reservation_id: str, goods: Sequence[Goods], reference: str, key: str
+        self, organization_id: str, reservation_id: str, goods: Sequence[Asked], reference: str, key: str
     ) -> None:
         """Without `goods`: all that is left of it."""
         ...
 
     async def receive(self, organization_id: str, lines: Sequence[CameBack], reference: str, key: str) -> None: ...
 
-    async def deduct(self, organization_id: str, goods: Sequence[Goods], reference: str, key: str) -> None: ...
+    async def deduct(self, organization_id: str, goods: Sequence[Asked], reference: str, key: str) -> None: ...
 
     async def make_rows(
         self,
