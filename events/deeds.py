@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from events import incoming as says
 from events.envelope import OutEvent, answer_id
 from events.incoming import Heard, Rejected
-from events.stock_port import CameBack, Asked, RowThere, StockPort, StockRefuses
+from events.stock_port import Asked, CameBack, RowThere, StockPort, StockRefuses
 
 REFUSED_FOR = {"INSUFFICIENT_STOCK": "insufficient_stock", "STOCK_NOT_FOUND": "stock_not_found"}
 PASSED_OVER = (*REFUSED_FOR, "WAREHOUSE_INACTIVE")

@@ -11,7 +11,7 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.errors import PreconditionViolation, error_details
 from stockkeeper_client.v1.stock_pb2 import ImportLine
 
-from events.stock_port import CameBack, Asked, Lacking, OwnReservation, RowThere, StockAway, StockFailed, StockRefuses
+from events.stock_port import Asked, CameBack, Lacking, OwnReservation, RowThere, StockAway, StockFailed, StockRefuses
 
 # A key that is wrong, or no longer known, is the operator's affair, and no fault of the events that come meanwhile.
 AWAY = (
