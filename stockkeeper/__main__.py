@@ -11,6 +11,7 @@ EXTRAS = {
     "asyncpg": "postgres",
     "aio_pika": "events",
     "nats": "events",
+    "joserfc": "tokens",
 }  # all else belongs to `server`
 OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events", "simulation")
 
