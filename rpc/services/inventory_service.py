@@ -41,10 +41,14 @@ class InventoryServicer:
         return Deferred(self._submit(command, context), partial(responses.reserved, ttl_minutes=command.ttl_minutes))
 
     def ConfirmReservation(self, request: pb.ConfirmReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._submit(validation.confirm(request), context), responses.confirmed)
+        return Deferred(
+            self._submit(validation.confirm(request, context.invocation_metadata()), context), responses.confirmed
+        )
 
     def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._submit(validation.release(request), context), responses.released)
+        return Deferred(
+            self._submit(validation.release(request, context.invocation_metadata()), context), responses.released
+        )
 
     def GetStockInfo(self, request: pb.GetStockInfoRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.stock_info(request)), responses.stock_rows)
