@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frame import CALLS_MAX, Frame
 from rpc.inventory_port import Inventory
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
@@ -57,10 +58,11 @@ class RpcServer:
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what its ports show callers; None: they are insecure.
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
 
     Raises:
-        KeyFileError: the keys cannot be used.
+        KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class RpcServer:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
     ) -> None:
         self._tls = tls
@@ -85,7 +88,8 @@ class RpcServer:
         self._inventory = inventory
         self._health = HealthServicer()
         self._bounds = bounds
-        self._frame = Frame(calls_max, bounds=bounds, guard=Guard(keys_file) if keys_file else None)
+        guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
+        self._frame = Frame(calls_max, bounds=bounds, guard=guard)
         streams = OpenStreams(
             self._frame.streams,
             idle_s=bounds.stream_idle_s,

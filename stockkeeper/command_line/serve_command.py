@@ -20,6 +20,7 @@ from stockkeeper.command_line.serve_options import (
     StockLevels,
     Tls,
 )
+from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import DEFAULT_PORT, ConfigurationError, ServeConfig
 from stockkeeper.logs import configure_logging
 from supervisor.limits import Limits
@@ -39,6 +40,7 @@ def serve(
     tls: Tls = WITHOUT_TLS,
     insecure_network: Annotated[bool, Parameter(negative="")] = False,
     keys_file: Annotated[str, Parameter(env_var="GRPC_KEYS_FILE")] = "",
+    tokens: TokenOptions = TokenOptions(),  # noqa: B008 - immutable
     no_reflection: Annotated[bool, Parameter(negative="")] = False,
     rate_limit_per_minute: Annotated[int, whole(0), Parameter(env_var="RATE_LIMIT_PER_MINUTE")] = 0,
     grace_s: Annotated[float, SECONDS] = 10.0,
@@ -100,6 +102,7 @@ def serve(
             tls=tls.files,
             insecure_network=insecure_network,
             keys_file=keys_file,
+            tokens=tokens.settings(),
             has_reflection=not no_reflection,
             grace_s=grace_s,
             sample=sample,
