@@ -53,6 +53,7 @@ COMMANDS = {
     "events": "events_command:events",
     "keys": "keys_command:keys",
     "config": "config_command:config",
+    "health": "health_command:health",
     "check": "check_command:check",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",

@@ -44,6 +44,7 @@ OPTIONS = [
     ("serve", "--consume", "EVENTS_FROM", "amqp://a", "amqp://a"),
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
