@@ -84,7 +84,8 @@ def serve(
     events_to
         Run a relay beside the server, which publishes everything that happens there: amqp://host/ or nats://host.
     consume
-        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/.
+        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/ or
+        nats://host.
     events_exchange
         RabbitMQ's topic exchange, or the name of NATS' stream, for what these publish.
     sample
