@@ -91,7 +91,7 @@ class EventsOptions:
         str,
         Parameter(
             help="Run a consumer beside the server, which does what the catalog's and the orders' events say:"
-            " amqp://host/.",
+            " amqp://host/ or nats://host.",
             env_var="EVENTS_FROM",
         ),
     ] = ""
