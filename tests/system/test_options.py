@@ -45,6 +45,8 @@ OPTIONS = [
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
     ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("doctor", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("doctor", "--json", "", None, True),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
@@ -303,7 +305,7 @@ BOUNDS = [
 ]
 OPTIONS += [
     (command, option, variable, text, text)
-    for command in ("serve", "check", "backup copy.db")
+    for command in ("serve", "check", "doctor", "backup copy.db")
     for option, variable, text in (
         ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
         ("--database-schema", "DATABASE_SCHEMA", "s"),
@@ -370,7 +372,9 @@ def test_every_option_is_in_the_table() -> None:
     listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
-    listed |= {(name, "config") for name in ("serve", "relay", "consume", "check", "backup")}  # test_configuration.py
+    listed |= {
+        (name, "config") for name in ("serve", "relay", "consume", "check", "backup", "doctor")
+    }  # test_configuration.py
     listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
     for command in COMMANDS:
