@@ -40,7 +40,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     name: str = "relay"
     begin: str = ""
     form: EventsFormat | None = None
-    in_flight_max: int = 500
+    in_flight_max: int = 1_000
     broker: BrokerOptions = BrokerOptions()
 
 

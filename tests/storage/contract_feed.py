@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from actors.changes import Point
-from actors.history_feed import CursorRecord, FeedEntry
+from actors.feed_entries import FeedEntry
+from actors.history_feed import CursorRecord
 from actors.records import WarehouseRecord
 from storage.feed_told import entries_of
 from storage.store import OwnershipLost, Store
@@ -19,7 +20,7 @@ async def whole_feed(store: Store, rows_max: int = 1_000, point: Point = Point(0
     found = list[FeedEntry]()
     while True:
         feed, _ = await store.read_feed(point, rows_max)
-        found += feed.entries
+        found += feed.entries()
         if feed.upto is None:
             return found
         assert feed.upto > point
