@@ -83,12 +83,11 @@ class Relayed:
 
     async def backlog(self) -> Figures:
         """All that happened, passed on by a relay while nothing else does."""
-        begin = time.perf_counter()
-        relay = self._start("all", "--from", BEGINNING)
-        server_s, _ = self._cpu_s(None)
+        relay = await self._follow("all", "--from", BEGINNING)
+        begin, before = time.perf_counter(), self._cpu_s(relay)
         events = (await self._passed_on("all")).cursor.published
         took_s = time.perf_counter() - begin
-        server_s, relay_s = self._cpu_s(relay)[0] - server_s, self._cpu_s(relay)[1]
+        server_s, relay_s = (now - then for now, then in zip(self._cpu_s(relay), before, strict=True))
         _end(relay)
         return {
             "events": events,
@@ -106,11 +105,10 @@ class Relayed:
         with (self._folder / "relay.log").open("ab") as log:
             return subprocess.Popen(python("stockkeeper", "relay", *where, *options), cwd=ROOT, stderr=log)
 
-    async def _follow(self, name: str) -> subprocess.Popen[bytes]:
-        relay = self._start(name)
-        while not (state := await self._state(name)).held:  # noqa: ASYNC110 - a server does not call
+    async def _follow(self, name: str, *options: str) -> subprocess.Popen[bytes]:
+        relay = self._start(name, *options)
+        while not (await self._state(name)).held:  # noqa: ASYNC110 - a server does not call
             await asyncio.sleep(0.1)
-        assert not state.behind
         return relay
 
     async def _passed_on(self, name: str) -> CursorState:
@@ -118,7 +116,7 @@ class Relayed:
             state = await self._state(name)
             if state.cursor.published and not state.behind:
                 return state
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
 
     async def _state(self, name: str) -> CursorState:
         feed = ServerFeed(f"127.0.0.1:{self._server.port}")

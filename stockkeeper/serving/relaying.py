@@ -52,7 +52,7 @@ def run_relay(config: RelayConfig) -> int:
     """
     broker = broker_of(config)
     try:
-        anyio.run(_until_a_signal, config, broker)
+        anyio.run(_until_a_signal, config, broker, backend_options={"use_uvloop": True})
     except Exception as error:
         for cause in leaves(error):
             if isinstance(cause, FeedRefused):

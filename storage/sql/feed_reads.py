@@ -33,7 +33,7 @@ from storage.sql.history_reads import ENTRIES, LINES, QUANTITIES, first_lsn, set
 from storage.sql.json_rows import asked, json_of, milliseconds_in, spliced
 from storage.sql.schema import LONG, event_cursor, stock
 
-TRANSACTIONS_MAX = 2_000  # of a page
+TRANSACTIONS_MAX, TRANSACTIONS_LEAST = 2_000, 100  # of a page, however few rows it may have
 DETAILS_CHARACTERS_MAX = 1_000_000  # of a page, but for one transaction that alone has more
 ENTRY_COLUMNS = EntryRow.__struct_fields__
 INSTANTS = ("at", "expires_at")
@@ -49,7 +49,7 @@ def _read_feed(connection: Connection, after: Point, rows_max: int) -> tuple[Fee
     first = first_lsn(connection)
     begin = after.lsn + (after.position == WHOLE)
     for entry in ENTRIES:
-        ends = _ends(connection, entry, begin)
+        ends = _ends(connection, entry, begin, min(TRANSACTIONS_MAX, max(rows_max, TRANSACTIONS_LEAST)))
         if ends is not None:  # what is in the other table, if anything, is newer: the next page has it
             upto = _upto(connection, *ends, after, rows_max)
             values = {"begin": begin, **_between(after, upto)}
@@ -65,17 +65,18 @@ def _between(after: Point, upto: Point) -> dict[str, int]:
     return dict(zip(("after_lsn", "after_position", "upto_lsn", "upto_position"), ends, strict=True))
 
 
-def _ends(connection: Connection, entry: Table, begin_lsn: int) -> tuple[int, int] | None:
+def _ends(connection: Connection, entry: Table, begin_lsn: int, most: int) -> tuple[int, int] | None:
     """The first and the last of as many transactions from an LSN on as a page may have; None: there are none.
 
     Each is there with all of its organizations: of what is cut off in the middle nothing is.
     """
-    low, high, count, characters = connection.execute(_extent(entry), {"begin": begin_lsn}).one()
+    values = {"begin": begin_lsn, "one_more": most + 1}
+    low, high, count, characters = connection.execute(_extent(entry), values).one()
     if low is None:
         return None
-    high -= count > TRANSACTIONS_MAX
+    high -= count > most
     if characters > DETAILS_CHARACTERS_MAX:
-        high = min(high, connection.execute(_too_much(entry), {"begin": begin_lsn}).scalar_one() - 1)
+        high = min(high, connection.execute(_too_much(entry), values).scalar_one() - 1)
     return low, max(low, high)
 
 
@@ -95,7 +96,7 @@ def _some(entry: Table) -> Subquery:
     """One transaction more than there may be, with how long its details are."""
     place = (entry.c.lsn, entry.c.organization_id)
     some = select(*place, func.length(entry.c.details).label("length")).where(entry.c.lsn >= bindparam("begin"))
-    return some.order_by(*place).limit(TRANSACTIONS_MAX + 1).subquery()
+    return some.order_by(*place).limit(bindparam("one_more")).subquery()
 
 
 @cache
