@@ -10,13 +10,12 @@ import nats.errors
 import nats.js.errors
 from msgspec import Struct
 from nats.aio.client import Client
-from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
-from yarl import URL
 
 from events.broker_port import BrokerLost, lost
 from events.envelope import Outgoing
 from events.nats_bulk import BulkStream
+from events.nats_streams import find_or_make, name_of
 
 OPEN_TIMEOUT_S = 10.0
 CONFIRM_TIMEOUT_S = 30.0
@@ -57,7 +56,7 @@ class NatsBroker:
 
     @property
     def name(self) -> str:
-        return str(URL(self._url).with_password(None))
+        return name_of(self._url)
 
     async def open(self) -> None:
         await self.close()
@@ -65,20 +64,14 @@ class NatsBroker:
         try:
             with anyio.fail_after(OPEN_TIMEOUT_S):
                 self._client = await connected(self._url, closed)
-                await self._find_or_make(self._client.jetstream(timeout=OPEN_TIMEOUT_S))
+                wanted = StreamConfig(self._options.stream, subjects=[SUBJECTS])
+                jetstream = self._client.jetstream(timeout=OPEN_TIMEOUT_S)
+                await find_or_make(jetstream, wanted, declare=self._options.declare)
                 stream = BulkStream(self._client, closed)
                 await stream.listen()
                 self._stream = stream
         except FAILURES as error:
             raise lost(self.name, error) from error
-
-    async def _find_or_make(self, jetstream: JetStreamContext) -> None:
-        try:
-            await jetstream.stream_info(self._options.stream)
-        except nats.js.errors.NotFoundError:
-            if not self._options.declare:
-                raise
-            await jetstream.add_stream(StreamConfig(self._options.stream, subjects=[SUBJECTS]))
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
         stream = self._stream

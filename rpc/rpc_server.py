@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
 from rpc.service_names import (
@@ -57,10 +58,11 @@ class RpcServer:
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what its ports show callers; None: they are insecure.
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
 
     Raises:
-        KeyFileError: the keys cannot be used.
+        KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class RpcServer:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
     ) -> None:
         self._tls = tls
@@ -92,7 +95,7 @@ class RpcServer:
             uploads_max=uploads_max,
             streams_max=streams_max,
             upload_stall_timeout_s=upload_stall_timeout_s,
-            guard=Guard(keys_file) if keys_file else None,
+            guard=Guard(keys_file, tokens) if keys_file or tokens is not None else None,
         )
         self._streams = ReservationStreamServicer(
             inventory,

@@ -33,7 +33,7 @@ from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
-from rpc.messages.origins import attributed, origin_of
+from rpc.messages.origins import attributed, origin_of_call
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
@@ -98,8 +98,7 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        metadata = context.invocation_metadata()
-        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
+        bytes_max, origin = details_bytes_max(context.invocation_metadata()), origin_of_call(context)
         stream = Stream(
             self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max, origin
         )

@@ -30,15 +30,15 @@ def consume(
     Parameters
     ----------
     from_
-        The broker: amqp://user:password@host/.
+        The broker: amqp://user:password@host/ or nats://host.
     no_declare
-        Do not make exchanges and queues: they are there.
+        Do not make exchanges and queues, or streams: they are there.
     exchange
-        Where answers go, such as inventory.reservation.failed.
+        Where answers go, such as inventory.reservation.failed: a topic exchange, or a stream of NATS.
     heartbeat_s
         RabbitMQ's heartbeat, in seconds; 0 for none.
     prefetch
-        How many events of a queue may be under way; by default 10 of the catalog's and 20 of the orders'.
+        How many events of a queue or stream may be under way; by default 10 of the catalog's and 20 of the orders'.
     log_level
         debug, info, warning or error.
     """
@@ -48,7 +48,7 @@ def consume(
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if not from_:
-        raise ConfigurationError("Say where events come from: --from amqp://host/.")
+        raise ConfigurationError("Say where events come from: --from amqp://host/ or --from nats://host.")
     configure_logging(log_level)
     options = BrokerOptions(exchange, not no_declare, heartbeat_s)
     return run_consumer(ConsumeConfig(target, from_, prefetch, options))

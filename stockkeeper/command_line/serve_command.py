@@ -9,6 +9,7 @@ from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
+from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
 from stockkeeper.logs import configure_logging
 from supervisor.limits import Limits
@@ -29,6 +30,7 @@ def serve(
     tls_client_ca: Annotated[str, Parameter(env_var="GRPC_TLS_CLIENT_CA")] = "",
     insecure_network: Annotated[bool, Parameter(negative="")] = False,
     keys_file: Annotated[str, Parameter(env_var="GRPC_KEYS_FILE")] = "",
+    tokens: TokenOptions = TokenOptions(),  # noqa: B008 - immutable
     no_reflection: Annotated[bool, Parameter(negative="")] = False,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
@@ -84,7 +86,8 @@ def serve(
     events_to
         Run a relay beside the server, which publishes everything that happens there: amqp://host/ or nats://host.
     consume
-        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/.
+        Run a consumer beside the server, which does what the catalog's and the orders' events say: amqp://host/ or
+        nats://host.
     events_exchange
         RabbitMQ's topic exchange, or the name of NATS' stream, for what these publish.
     sample
@@ -110,6 +113,7 @@ def serve(
             tls=_tls_files(tls_cert, tls_key, tls_client_ca),
             insecure_network=insecure_network,
             keys_file=keys_file,
+            tokens=tokens.settings(),
             has_reflection=not no_reflection,
             grace_s=grace_s,
             sample=sample,
