@@ -6,6 +6,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
+from rpc.call_watch import CallWatch, CallWatchStatistics
+from rpc.fair_turns import FairTurnsStatistics
 from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
 from rpc.inventory_port import Inventory
 from rpc.service_names import (
@@ -21,7 +23,7 @@ from rpc.service_names import (
 from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
-from rpc.services.open_streams import OpenStreams
+from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.services.operations_service import OperationsServicer
 from rpc.services.reflection_service import reflection_servicer
 from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
@@ -37,8 +39,13 @@ LINGER_S = 0.2  # at the end, for the last answers to be written
 
 
 class RpcServerStatistics(NamedTuple):
+    """What callers do, since the start or now."""
+
     calls_under_way: int
     calls_turned_away: int
+    streams: OpenStreamsStatistics
+    large_requests: FairTurnsStatistics
+    watched: CallWatchStatistics
 
 
 class RpcServer:
@@ -58,6 +65,7 @@ class RpcServer:
         tls: what its ports show callers; None: they are insecure.
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
         has_reflection: whether callers may ask what services and messages there are.
+        watch: times the calls, and tells the log of some.
 
     Raises:
         KeyFileError: the keys cannot be used.
@@ -79,6 +87,7 @@ class RpcServer:
         tls: TlsFiles | None = None,
         keys_file: str = "",
         has_reflection: bool = True,
+        watch: CallWatch | None = None,
     ) -> None:
         self._tls = tls
         self._message_bytes_max = message_bytes_max
@@ -93,6 +102,7 @@ class RpcServer:
             streams_max=streams_max,
             upload_stall_timeout_s=upload_stall_timeout_s,
             guard=Guard(keys_file) if keys_file else None,
+            watch=watch,
         )
         self._streams = ReservationStreamServicer(
             inventory,
@@ -100,6 +110,7 @@ class RpcServer:
             self._frame.turns,
             OpenStreams(self._frame.streams),
             requests_a_stream_max,
+            self._frame.watch.log,
         )
         self._add_services(has_reflection)
         self._listener: Listener | None = None
@@ -109,7 +120,17 @@ class RpcServer:
         return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
 
     def statistics(self) -> RpcServerStatistics:
-        return RpcServerStatistics(*self._frame.statistics())
+        return RpcServerStatistics(
+            *self._frame.statistics(),
+            self._streams.statistics(),
+            self._frame.turns.statistics(),
+            self._frame.watch.statistics(),
+        )
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The paths of all methods."""
+        return self._frame.methods
 
     @property
     def addresses(self) -> Sequence[Address]:

@@ -7,9 +7,11 @@ from msgspec import Struct
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.metrics.metrics_settings import MetricsSettings
 from supervisor.limits import Limits
 
 DEFAULT_PORT = 50_053
+DEFAULT_SLOW_CALL_MS = 1_000
 DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///stockkeeper.db"
 
 
@@ -43,6 +45,8 @@ class ServeConfig(Struct, frozen=True):
         events_to: the broker to which a relay beside the server publishes; empty: none does.
         consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
+        metrics: where Prometheus finds metrics; None: there are none.
+        slow_call_ms: from how many milliseconds on the log is told of a call.
     """
 
     host: str = "localhost"
@@ -61,3 +65,5 @@ class ServeConfig(Struct, frozen=True):
     events_to: str = ""
     consume: str = ""
     events_exchange: str = "inventory_events"
+    metrics: MetricsSettings | None = None
+    slow_call_ms: int = DEFAULT_SLOW_CALL_MS

@@ -131,7 +131,7 @@ class Incarnation:
         self.news = News()
         self._watching = Watching(store, self.journal, self.news, ownership.database_id)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
-        self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
+        self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
         sources, limits, journal = self._sources, self._limits, self.journal
@@ -326,6 +326,8 @@ class Incarnation:
             self.lease.statistics(),
             self.heartbeat.statistics(),
             self.cursors.statistics(),
+            self._coordinator.statistics(),
+            self.journal.sizes(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:

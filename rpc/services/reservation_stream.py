@@ -20,7 +20,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
@@ -28,11 +27,12 @@ from actors.outcomes import Fact, StockReserved
 from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
+from rpc.call_log import CallLog
 from rpc.fair_turns import FairTurns
-from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
+from rpc.messages.call_ids import Asked
 from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
@@ -64,6 +64,7 @@ class ReservationStreamServicer:
         turns: gives large messages their turns.
         streams: those that are open.
         requests_a_stream_max: how many requests may be under way on one stream.
+        log: is told of requests that are refused.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class ReservationStreamServicer:
         turns: FairTurns,
         streams: OpenStreams,
         requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+        log: CallLog | None = None,
     ) -> None:
+        self._log = log or CallLog()
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
@@ -101,7 +104,12 @@ class ReservationStreamServicer:
         metadata = context.invocation_metadata()
         bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
         stream = Stream(
-            self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max, origin
+            self._inventory,
+            self._calls,
+            self._turns,
+            self._streams,
+            self._requests_a_stream_max,
+            Telling(bytes_max, origin, self._log),
         )
         self._streams.add(stream)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
@@ -113,6 +121,20 @@ class ReservationStreamServicer:
         finally:
             stream.forget()
             reading.cancel()
+
+
+class Telling(NamedTuple):
+    """How the requests of a stream are told that they are refused.
+
+    Args:
+        details_bytes_max: how many bytes of details a status may have.
+        origin: who they come from.
+        log: is told too.
+    """
+
+    details_bytes_max: int
+    origin: From
+    log: CallLog
 
 
 class Turn(NamedTuple):
@@ -150,8 +172,7 @@ class Stream:
     Args:
         calls, turns, streams: see ReservationStreamServicer.
         under_way_max: how many requests may be under way; then nothing is read.
-        details_bytes_max: how many bytes of details a status may have.
-        origin: who the stream's requests come from.
+        telling: says of refusals.
     """
 
     def __init__(
@@ -161,16 +182,14 @@ class Stream:
         turns: FairTurns,
         streams: OpenStreams,
         under_way_max: int,
-        details_bytes_max: int,
-        origin: From = UNSET,
+        telling: Telling,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
         self._streams = streams
         self._under_way_max = under_way_max
-        self._details_bytes_max = details_bytes_max
-        self._origin = origin
+        self._telling = telling
         self._under_way = 0
         self._lines = 0  # of what is under way
         self._lines_unread = 0  # of these, what is being written
@@ -269,7 +288,7 @@ class Stream:
             await self._has_news.wait()
         message, size, count = pb.ReserveStockReplies(), 0, 0
         while count < len(self._answered) and size < REPLIES_BYTES_MAX:
-            size += fill(message.replies.add(), self._answered[count], self._details_bytes_max)
+            size += fill(message.replies.add(), self._answered[count], self._telling)
             self._lines_unread += self._answered[count].lines
             count += 1
         self._progress_s = asyncio.get_running_loop().time()
@@ -294,7 +313,7 @@ class Stream:
         try:
             self._calls.enter(organization_id)
             try:
-                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
+                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._telling.origin))
             except BaseException:
                 self._calls.leave(organization_id)
                 raise
@@ -322,12 +341,8 @@ class Stream:
         self._has_news.set()
 
 
-def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: int) -> int:
-    """Put a reply of the core into a reply of the stream. Returns the message's size in bytes.
-
-    Args:
-        details_bytes_max: how many bytes of details a status may have.
-    """
+def fill(message: pb.ReserveStockReply, answered: Answered, telling: Telling) -> int:
+    """Put a reply of the core into a reply of the stream. Returns the message's size in bytes."""
     message.sequence, message.organization_id, message.order_id, ttl_minutes, _, reply = answered
     try:
         fact = reply.result()
@@ -335,5 +350,7 @@ def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: i
         message.response.CopyFrom(responses.reserved(fact, ttl_minutes))
     except Exception as error:  # noqa: BLE001 - the request's, not the stream's
         # By its bytes: the message in the stream is of the contract's own pool.
-        message.status.ParseFromString(to_message(problem_of(PATH, error), details_bytes_max).SerializeToString())
+        asked = Asked(answered.organization_id, answered.order_id)
+        problem = telling.log.problem_of(PATH, error, partial(asked.told_of, telling.origin))
+        message.status.ParseFromString(to_message(problem, telling.details_bytes_max).SerializeToString())
     return message.ByteSize()

@@ -13,8 +13,22 @@ import grpc
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
+class CallEnd(Protocol):
+    """What watches a call: `rpc.call_watch.WatchedCall`."""
+
+    asked: Any
+    """The caller's request, or its ids."""
+
+    def ended(self, code: int, metadata: Metadata) -> None:
+        """The call is over; its caller is told this code, or would be if it were not gone."""
+        ...
+
+
 class Context(Protocol):
     """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
+
+    watched: "CallEnd | None"
+    """Told how the call ends."""
 
     @property
     def is_over(self) -> bool:

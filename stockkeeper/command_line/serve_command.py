@@ -8,9 +8,10 @@ from actors.row_changes import Levels
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.command_line.metrics_options import MetricsOptions
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
-from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
-from stockkeeper.logs import configure_logging
+from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, DEFAULT_SLOW_CALL_MS, ConfigurationError, ServeConfig
+from stockkeeper.logs import LogFormat, configure_logging
 from supervisor.limits import Limits
 
 
@@ -39,7 +40,10 @@ def serve(
     consume: Annotated[str, Parameter(env_var="EVENTS_FROM")] = "",
     events_exchange: Annotated[str, Parameter(env_var="RABBITMQ_EXCHANGE_INVENTORY")] = "inventory_events",
     sample: Annotated[bool, Parameter(negative="")] = False,
+    metrics: MetricsOptions = MetricsOptions(),  # noqa: B008 - immutable
+    slow_call_ms: Annotated[int, whole(1), Parameter(env_var="SLOW_CALL_MS")] = DEFAULT_SLOW_CALL_MS,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
+    log_format: Annotated[LogFormat, Parameter(env_var="LOG_FORMAT")] = "auto",
 ) -> None:
     """Serve the inventory until SIGTERM or SIGINT.
 
@@ -89,8 +93,12 @@ def serve(
         RabbitMQ's topic exchange, or the name of NATS' stream, for what these publish.
     sample
         Load a sample stock if there is none.
+    slow_call_ms
+        From how many milliseconds on the log is told of a call.
     log_level
         debug, info, warning or error.
+    log_format
+        json or console, which is for people; auto is console on a terminal and json elsewhere.
     """
     from stockkeeper.serving.serve import serve as run
 
@@ -98,7 +106,7 @@ def serve(
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if 0 < default_max_stock < default_min_stock:
         raise ConfigurationError("The default maximum must be 0 or at least the default minimum.")
-    configure_logging(log_level)
+    configure_logging(log_level, log_format)
     run(
         ServeConfig(
             host=host,
@@ -116,6 +124,8 @@ def serve(
             events_to=events_to,
             consume=consume,
             events_exchange=events_exchange,
+            metrics=metrics.settings(),
+            slow_call_ms=slow_call_ms,
             limits=Limits(
                 keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
             ),

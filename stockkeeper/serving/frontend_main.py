@@ -14,17 +14,19 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from rpc.call_watch import CallWatch
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.logs import configure_logging
+from stockkeeper.logs import LogFormat, configure_logging
+from stockkeeper.metrics.metrics_settings import MetricsSettings
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.process_end import end_process
-from stockkeeper.serving.turn_watch import TurnWatch
+from stockkeeper.turn_watch import TurnWatch
 
 
 class FrontendSettings(Struct, frozen=True):
@@ -40,6 +42,9 @@ class FrontendSettings(Struct, frozen=True):
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
         has_reflection: whether callers may ask what services there are.
+        log_format: auto, json or console.
+        slow_call_ms: from how many milliseconds on the log is told of a call.
+        metrics: where Prometheus finds metrics; None: there are none.
     """
 
     descriptor: int
@@ -51,6 +56,9 @@ class FrontendSettings(Struct, frozen=True):
     tls: TlsFiles | None
     keys_file: str
     has_reflection: bool
+    log_format: LogFormat
+    slow_call_ms: int
+    metrics: MetricsSettings | None
 
 
 def main() -> NoReturn:
@@ -58,7 +66,9 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
+    if settings.metrics is not None:
+        from stockkeeper.metrics import shown_metrics as shown_metrics  # its imports would hold the event loop
     collect_seldom()
     uvloop.run(_run(settings))
     raise AssertionError("the process has ended")
@@ -78,6 +88,7 @@ async def _run(settings: FrontendSettings) -> None:
         tls=settings.tls,
         keys_file=settings.keys_file,
         has_reflection=settings.has_reflection,
+        watch=CallWatch(is_counting=settings.metrics is not None, slow_call_s=settings.slow_call_ms / 1_000),
     )
     owner.on_serving = server.set_serving
     try:
@@ -85,12 +96,25 @@ async def _run(settings: FrontendSettings) -> None:
     except (ListenError, TlsError) as error:
         sys.stderr.write(f"{error}\n")
         end_process(1)
-    owner.say_listening()
     watch, _memory = TurnWatch(), MemoryReturn()
+    _shown = await _show_metrics(settings, server, watch)
+    owner.say_listening()
     await owner.stop_asked.wait()
     await server.drain(LINGER_S)
     watch.stop()
     end_process(1 if owner.lost.is_set() else 0)
+
+
+async def _show_metrics(settings: FrontendSettings, server: RpcServer, turns: TurnWatch) -> object:
+    if settings.metrics is None:
+        return None
+    from stockkeeper.metrics.shown_metrics import show_metrics
+
+    try:
+        return await show_metrics(settings.metrics, turns, server=server)
+    except ListenError as error:
+        sys.stderr.write(f"{error}\n")
+        end_process(1)
 
 
 if __name__ == "__main__":

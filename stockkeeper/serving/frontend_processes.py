@@ -24,7 +24,9 @@ from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.logs import configured_level
+from stockkeeper.config import DEFAULT_SLOW_CALL_MS
+from stockkeeper.logs import configured_format, configured_level
+from stockkeeper.metrics.metrics_settings import MetricsSettings
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -48,6 +50,8 @@ class Frontends:
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
         has_reflection: whether callers may ask what services there are.
+        slow_call_ms: from how many milliseconds on the log is told of a call.
+        metrics: where Prometheus finds metrics of the owner; the front-ends take the ports that follow.
     """
 
     def __init__(
@@ -63,7 +67,11 @@ class Frontends:
         tls: TlsFiles | None = None,
         keys_file: str = "",
         has_reflection: bool = True,
+        slow_call_ms: int = DEFAULT_SLOW_CALL_MS,
+        metrics: MetricsSettings | None = None,
     ) -> None:
+        self._slow_call_ms = slow_call_ms
+        self._metrics = metrics
         self._tls = tls
         self._keys_file = keys_file
         self._has_reflection = has_reflection
@@ -125,7 +133,7 @@ class Frontends:
         while not self._stopping.is_set():
             began_s = asyncio.get_running_loop().time()
             try:
-                end = f"ended with status {await self._run_process()}"
+                end = f"ended with status {await self._run_process(number)}"
             except OSError as error:
                 end = f"could not be started: {error.strerror}"
             if self._stopping.is_set():
@@ -141,7 +149,7 @@ class Frontends:
             except TimeoutError:
                 pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
 
-    async def _run_process(self) -> int:
+    async def _run_process(self, number: int) -> int:
         """Start a front-end and see to it until it ends. Returns its exit status."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
@@ -157,6 +165,9 @@ class Frontends:
                 self._tls,
                 self._keys_file,
                 self._has_reflection,
+                configured_format(),
+                self._slow_call_ms,
+                self._metrics and self._metrics.of_frontend(number),
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

@@ -15,6 +15,7 @@ from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from rpc.authorization.key_file import KeyFileError, read_keys
+from rpc.call_watch import CallWatch
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
 from rpc.rpc_server import LINGER_S, RpcServer
@@ -29,8 +30,8 @@ from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
 from stockkeeper.serving.programs_beside import ProgramsBeside
-from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.turn_watch import TurnWatch
 from storage.sql.database_url import show_url
 from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
@@ -65,6 +66,8 @@ def serve(config: ServeConfig) -> NoReturn:
         ConfigurationError: the configuration cannot work.
     """
     _see_who_is_served(config)
+    if config.metrics is not None:
+        from stockkeeper.metrics import shown_metrics as shown_metrics  # its imports would hold the event loop
     raise_open_files_limit()
     collect_seldom()
     anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
@@ -118,11 +121,12 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
+                watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
+                _shown = await _show_metrics(config, supervisor, network, watch)
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
                 beside.start(addresses)
-                watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
@@ -141,6 +145,16 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
     log.info("stopped")
 
 
+async def _show_metrics(config: ServeConfig, supervisor: Supervisor, network: Network, turns: TurnWatch) -> object:
+    """Show them, if they are wanted, for as long as the result is kept. Raises `ListenError`."""
+    if config.metrics is None:
+        return None
+    from stockkeeper.metrics.shown_metrics import show_metrics  # with it prometheus_client
+
+    server = network if isinstance(network, RpcServer) else None
+    return await show_metrics(config.metrics, turns, server=server, supervisor=supervisor)
+
+
 class _Announcement:
     """Tells the network whether the inventory serves. The inventory is made first, and the network before it runs."""
 
@@ -157,9 +171,12 @@ class _Announcement:
 
 def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
     if config.frontends:
-        build: Callable[..., Network] = partial(Frontends, processes=config.frontends)
+        build: Callable[..., Network] = partial(
+            Frontends, processes=config.frontends, slow_call_ms=config.slow_call_ms, metrics=config.metrics
+        )
     else:
-        build = RpcServer
+        watch = CallWatch(is_counting=config.metrics is not None, slow_call_s=config.slow_call_ms / 1_000)
+        build = partial(RpcServer, watch=watch)
     return build(
         supervisor,
         host=config.host,

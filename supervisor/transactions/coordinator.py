@@ -22,8 +22,10 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import merge
 from itertools import count
 
-from msgspec import UNSET
+import anyio
+from msgspec import UNSET, Struct
 
+from actors.buckets import BucketCounts, Buckets
 from actors.records import Delta, From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
@@ -37,6 +39,23 @@ from actors.unavailable import restarting
 from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
+WAITS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class CoordinatorStatistics(Struct, frozen=True):
+    """Counts since the start, but `waiting`: transactions that wait for a rival's decision now.
+
+    Args:
+        holds: granted to transactions, one a row.
+        turned_down: transactions that a row refused.
+        waits_s: how long a transaction waited each time.
+    """
+
+    holds: int
+    turned_down: int
+    waiting: int
+    waits_s: BucketCounts
+
 
 class Coordinator:
     """Prepares and decides.
@@ -45,6 +64,7 @@ class Coordinator:
         journal: gives decided transactions their place.
         on_decided: called with each transaction as it is decided.
         on_broken: called if a commit fails half-way, which is a bug: memory is not to be trusted any more.
+        monotonic_s: a clock, in seconds.
     """
 
     def __init__(
@@ -52,14 +72,21 @@ class Coordinator:
         journal: Journal,
         on_decided: Callable[[Transaction], None],
         on_broken: Callable[[Exception], None],
+        monotonic_s: Callable[[], float] = anyio.current_time,
     ) -> None:
         self._journal = journal
         self._on_decided = on_decided
         self._on_broken = on_broken
         self._transaction_ids = count(1)
+        self._monotonic_s = monotonic_s
+        self._waits_s = Buckets(WAITS_S)
+        self._holds = self._turned_down = self._waiting = 0
 
     def __repr__(self) -> str:
         return f"<Coordinator {self._journal!r}>"
+
+    def statistics(self) -> CoordinatorStatistics:
+        return CoordinatorStatistics(self._holds, self._turned_down, self._waiting, self._waits_s.statistics())
 
     def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[Prepared | TurnedDown]:
         """Take a hold on every row.
@@ -81,12 +108,24 @@ class Coordinator:
                 for row, change in part:
                     verdict = row.prepare(prepared.transaction_id, change)
                     if isinstance(verdict, Reply):
-                        verdict = yield verdict
+                        verdict = yield from self._decision_of_rivals(verdict)
                     if verdict is not Verdict.GRANTED:
+                        self._turned_down += 1
                         return _turned_down(prepared, verdict, row)
                 if not is_small:
                     yield OTHERS_FIRST
+        self._holds += len(ordered)
         return prepared
+
+    def _decision_of_rivals(self, verdict: Reply[Verdict]) -> Turn[Verdict]:
+        began_s = self._monotonic_s()
+        self._waiting += 1
+        try:
+            given: Verdict = yield verdict
+        finally:
+            self._waiting -= 1
+            self._waits_s.add(self._monotonic_s() - began_s)
+        return given
 
     def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:
         """Divide what was prepared among several transactions. They must be decided in the same step, in this order.
