@@ -171,10 +171,13 @@ class OrderActor(BasketActor):
         now_ms = self._services.clock.now_ms()
         reservation = self._reservation(command.reservation_id)
         confirmed = confirm(reservation, command.order_id, now_ms)
-        if confirmed is not reservation:
-            self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed, command)
-            self._services.hints.discard(confirmed)
-        return ReservationConfirmed(confirmed)
+        fact = ReservationConfirmed(confirmed)
+        if confirmed is reservation:
+            self._remember(command, fact)
+            return fact
+        self._decide(NOTHING_PREPARED, "confirm", now_ms, confirmed, command, fact)
+        self._services.hints.discard(confirmed)
+        return fact
 
     def _extend(self, command: Extend) -> Fact:
         now_ms = self._services.clock.now_ms()

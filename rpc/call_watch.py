@@ -16,7 +16,7 @@ from actors.buckets import BucketCounts, Buckets
 from rpc.call_log import CallLog
 from rpc.messages.call_ids import ids_of
 from rpc.messages.status import Problem
-from rpc.transport.transport_port import Metadata
+from rpc.transport.transport_port import Context
 
 # The boundaries of OpenTelemetry's rpc.server.call.duration, in seconds, and three below them: half of our calls take
 # less than its first.
@@ -134,21 +134,21 @@ class WatchedCall:
     def __repr__(self) -> str:
         return f"<WatchedCall {self._method.path}>"
 
-    def told(self, metadata: Metadata) -> dict[str, str]:
+    def told(self, context: Context) -> dict[str, str]:
         """What the log says of whose call it is."""
-        return ids_of(self.asked).told(metadata)
+        return ids_of(self.asked).told(context)
 
-    def problem_of(self, path: str, error: Exception, metadata: Metadata) -> Problem:
+    def problem_of(self, path: str, error: Exception, context: Context) -> Problem:
         """What the caller is told of an error, which the log is told too."""
-        return self._watch.log.problem_of(path, error, partial(self.told, metadata))
+        return self._watch.log.problem_of(path, error, partial(self.told, context))
 
-    def ended(self, code: int, metadata: Metadata) -> None:
-        """It has its answer or a status, or its caller is gone. `metadata` is what the caller sent with it."""
+    def ended(self, code: int, context: Context) -> None:
+        """It has its answer or a status, or its caller is gone."""
         watch, method = self._watch, self._method
         took_s = watch.clock_s() - self._began_s
         if method.by_code is not None:
             method.add(code, took_s)
         if took_s >= watch.slow_call_s and not method.is_stream:
             watch.slow += 1
-            watch.log.slow(method.path, CODES.get(code, "UNKNOWN"), took_s, partial(self.told, metadata))
+            watch.log.slow(method.path, CODES.get(code, "UNKNOWN"), took_s, partial(self.told, context))
         self.asked = None

@@ -146,7 +146,7 @@ class Frame:
         watched = context.watched = self.watch.begin(path)
         method = self._methods.get(path)
         if method is None:
-            self.watch.log.refused(path, UNKNOWN_METHOD, partial(watched.told, context.invocation_metadata()))
+            self.watch.log.refused(path, UNKNOWN_METHOD, partial(watched.told, context))
             context.abort(to_status(UNKNOWN_METHOD))
         else:
             method(context)
@@ -357,7 +357,7 @@ class Requests(AsyncIterator[M], Generic[M]):
 def _abort(path: str, error: Exception, context: Context) -> None:
     assert isinstance(context.watched, WatchedCall)
     # A bug is logged even if the caller is gone.
-    problem = context.watched.problem_of(path, error, context.invocation_metadata())
+    problem = context.watched.problem_of(path, error, context)
     if context.is_over:
         return
     try:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
+from rpc.authorization.token_settings import TokenSettings
 from rpc.call_watch import CallWatch, CallWatchStatistics
 from rpc.fair_turns import FairTurnsStatistics
 from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
@@ -64,11 +65,12 @@ class RpcServer:
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what its ports show callers; None: they are insecure.
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
         watch: times the calls, and tells the log of some.
 
     Raises:
-        KeyFileError: the keys cannot be used.
+        KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class RpcServer:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
         watch: CallWatch | None = None,
     ) -> None:
@@ -101,8 +104,8 @@ class RpcServer:
             uploads_max=uploads_max,
             streams_max=streams_max,
             upload_stall_timeout_s=upload_stall_timeout_s,
-            guard=Guard(keys_file) if keys_file else None,
             watch=watch,
+            guard=Guard(keys_file, tokens) if keys_file or tokens is not None else None,
         )
         self._streams = ReservationStreamServicer(
             inventory,

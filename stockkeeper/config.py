@@ -4,6 +4,7 @@ import os
 
 from msgspec import Struct
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
@@ -39,6 +40,7 @@ class ServeConfig(Struct, frozen=True):
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what callers are shown; None: they are not shown anything, and nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         insecure_network: whether others than this machine may be served without encryption.
         limits: the core's bounds.
@@ -59,6 +61,7 @@ class ServeConfig(Struct, frozen=True):
     message_bytes_max: int = MESSAGE_BYTES_MAX
     tls: TlsFiles | None = None
     keys_file: str = ""
+    tokens: TokenSettings | None = None
     has_reflection: bool = True
     insecure_network: bool = False
     limits: Limits = Limits()

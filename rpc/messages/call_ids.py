@@ -2,12 +2,12 @@
 is told, so that no secret can be: a key or a token is in other fields.
 """
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from actors.records import From
-from rpc.messages.origins import origin_of
+from rpc.messages.origins import origin_of_call
 from rpc.messages.validation import IDEMPOTENCY_KEY
+from rpc.transport.transport_port import Context
 
 TOLD_CHARACTERS_MAX = 128
 
@@ -20,10 +20,10 @@ class Asked(NamedTuple):
     reservation_id: str = ""
     request_id: str = ""
 
-    def told(self, metadata: Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    def told(self, context: Context) -> dict[str, str]:
         """By their names, with what the caller says of itself; what is empty is left out."""
-        fields = {name: value for name, value in metadata if isinstance(value, str)}
-        return self.told_of(origin_of(metadata), fields.get(IDEMPOTENCY_KEY, ""))
+        fields = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
+        return self.told_of(origin_of_call(context), fields.get(IDEMPOTENCY_KEY, ""))
 
     def told_of(self, origin: From, idempotency_key: str = "") -> dict[str, str]:
         """The same, where it is known already who the caller is."""

@@ -33,7 +33,7 @@ from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.call_ids import Asked
-from rpc.messages.origins import attributed, origin_of
+from rpc.messages.origins import attributed, origin_of_call
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
@@ -101,8 +101,7 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        metadata = context.invocation_metadata()
-        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
+        bytes_max, origin = details_bytes_max(context.invocation_metadata()), origin_of_call(context)
         stream = Stream(
             self._inventory,
             self._calls,

@@ -51,7 +51,7 @@ class AioCall:
             "_served",
             "_slow",
         ),
-        *("_task", "awaits_request", "is_over", "watched"),
+        *("_task", "awaits_request", "caller", "is_over", "watched"),
     )
 
     def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
@@ -61,6 +61,7 @@ class AioCall:
         self._on_gone: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self.awaits_request = False
+        self.caller = ""
         self._last_word: asyncio.Future[_LastWord] = asyncio.get_running_loop().create_future()
         self._on_over: Callable[[], None] | None = None
         self._on_message: Callable[[bytes | None], None] | None = None
@@ -207,7 +208,7 @@ class AioCall:
         if not self.is_over:
             self.is_over = True
             if self.watched is not None:
-                self.watched.ended(code.value[0], self._metadata)
+                self.watched.ended(code.value[0], self)
             if self._on_over is not None:
                 self._on_over()
 

@@ -19,7 +19,7 @@ class CallEnd(Protocol):
     asked: Any
     """The caller's request, or its ids."""
 
-    def ended(self, code: int, metadata: Metadata) -> None:
+    def ended(self, code: int, context: "Context") -> None:
         """The call is over; its caller is told this code, or would be if it were not gone."""
         ...
 
@@ -29,6 +29,9 @@ class Context(Protocol):
 
     watched: "CallEnd | None"
     """Told how the call ends."""
+
+    caller: str
+    """Whose key or token it came with; empty where none is asked for."""
 
     @property
     def is_over(self) -> bool:

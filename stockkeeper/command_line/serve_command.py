@@ -10,6 +10,7 @@ from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.metrics_options import MetricsOptions
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
+from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, DEFAULT_SLOW_CALL_MS, ConfigurationError, ServeConfig
 from stockkeeper.logs import LogFormat, configure_logging
 from supervisor.limits import Limits
@@ -30,6 +31,7 @@ def serve(
     tls_client_ca: Annotated[str, Parameter(env_var="GRPC_TLS_CLIENT_CA")] = "",
     insecure_network: Annotated[bool, Parameter(negative="")] = False,
     keys_file: Annotated[str, Parameter(env_var="GRPC_KEYS_FILE")] = "",
+    tokens: TokenOptions = TokenOptions(),  # noqa: B008 - immutable
     no_reflection: Annotated[bool, Parameter(negative="")] = False,
     grace_s: Annotated[float, SECONDS] = 10.0,
     keep_days: Annotated[int | None, whole(1, 36_500), Parameter(env_var="KEEP_DAYS")] = None,
@@ -118,6 +120,7 @@ def serve(
             tls=_tls_files(tls_cert, tls_key, tls_client_ca),
             insecure_network=insecure_network,
             keys_file=keys_file,
+            tokens=tokens.settings(),
             has_reflection=not no_reflection,
             grace_s=grace_s,
             sample=sample,

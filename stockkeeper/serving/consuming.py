@@ -12,6 +12,7 @@ from events.brokers import BrokerOptions, inbox_for
 from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
+from events.server_stock import ServerStock
 from stockkeeper.config import ConfigurationError, key_metadata
 
 log = structlog.get_logger("stockkeeper")
@@ -77,4 +78,4 @@ async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
         host.strip("[]"), int(port), timeout_s=CALL_TIMEOUT_S, breaker=False, metadata=key_metadata()
     )
     async with client:
-        await Consumer(inbox, Deeds(client)).run()
+        await Consumer(inbox, Deeds(ServerStock(client))).run()

@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.call_watch import CallWatch
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.rpc_server import LINGER_S, RpcServer
@@ -41,6 +42,7 @@ class FrontendSettings(Struct, frozen=True):
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         log_format: auto, json or console.
         slow_call_ms: from how many milliseconds on the log is told of a call.
@@ -55,6 +57,7 @@ class FrontendSettings(Struct, frozen=True):
     message_bytes_max: int
     tls: TlsFiles | None
     keys_file: str
+    tokens: TokenSettings | None
     has_reflection: bool
     log_format: LogFormat
     slow_call_ms: int
@@ -87,6 +90,7 @@ async def _run(settings: FrontendSettings) -> None:
         message_bytes_max=settings.message_bytes_max,
         tls=settings.tls,
         keys_file=settings.keys_file,
+        tokens=settings.tokens,
         has_reflection=settings.has_reflection,
         watch=CallWatch(is_counting=settings.metrics is not None, slow_call_s=settings.slow_call_ms / 1_000),
     )

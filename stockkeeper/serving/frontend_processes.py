@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 import msgspec
 import structlog
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
 from rpc.transport.addresses import Address, ListenError, shared_addresses
@@ -49,6 +50,7 @@ class Frontends:
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         slow_call_ms: from how many milliseconds on the log is told of a call.
         metrics: where Prometheus finds metrics of the owner; the front-ends take the ports that follow.
@@ -66,6 +68,7 @@ class Frontends:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
         slow_call_ms: int = DEFAULT_SLOW_CALL_MS,
         metrics: MetricsSettings | None = None,
@@ -74,6 +77,7 @@ class Frontends:
         self._metrics = metrics
         self._tls = tls
         self._keys_file = keys_file
+        self._tokens = tokens
         self._has_reflection = has_reflection
         self._inventory = inventory
         self._processes = processes
@@ -164,6 +168,7 @@ class Frontends:
                 self._message_bytes_max,
                 self._tls,
                 self._keys_file,
+                self._tokens,
                 self._has_reflection,
                 configured_format(),
                 self._slow_call_ms,

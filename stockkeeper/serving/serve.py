@@ -15,6 +15,8 @@ from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from rpc.authorization.key_file import KeyFileError, read_keys
+from rpc.authorization.token_check import check_token_keys
+from rpc.authorization.token_settings import TokenError
 from rpc.call_watch import CallWatch
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
@@ -78,6 +80,8 @@ def _see_who_is_served(config: ServeConfig) -> None:
     try:
         if config.keys_file:
             read_keys(config.keys_file)
+        if config.tokens is not None:
+            check_token_keys(config.tokens)
         if config.tls is not None:
             Certificates(config.tls)
         elif not config.insecure_network and not is_loopback(config.host):
@@ -85,7 +89,7 @@ def _see_who_is_served(config: ServeConfig) -> None:
                 f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
                 " give --tls-cert and --tls-key, or say --insecure-network."
             )
-    except (KeyFileError, TlsError, ListenError) as error:
+    except (KeyFileError, TokenError, TlsError, ListenError) as error:
         raise ConfigurationError(str(error)) from None
 
 
@@ -186,6 +190,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         message_bytes_max=config.message_bytes_max,
         tls=config.tls,
         keys_file=config.keys_file,
+        tokens=config.tokens,
         has_reflection=config.has_reflection,
     )
 

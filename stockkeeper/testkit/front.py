@@ -100,6 +100,7 @@ class _Context:
         self._reply: WireReply | None = None
         self._written = b""
         self._replied = Event()
+        self.caller = ""
         self.is_over = False
         self.watched: CallEnd | None = None
 

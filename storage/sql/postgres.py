@@ -18,10 +18,10 @@ from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
-from storage.sql.migrate import migrate
 from storage.sql.postgres_address import PostgresAddress
 from storage.sql.postgres_session import check_sessions, connect, set_up
 from storage.sql.schema_check import check_and_mend
+from storage.sql.schema_upkeep import bring_up_to_date
 from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class PostgresBackend:
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
-                await connection.run_sync(migrate)
+                await connection.run_sync(bring_up_to_date)
                 await connection.run_sync(check_and_mend)
                 ownership = await connection.run_sync(raise_epoch, owner)
         if ownership.epoch > 1:

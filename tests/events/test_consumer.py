@@ -114,13 +114,17 @@ async def test_orders_returns_and_tills_do_what_they_say_once(
         await until_stock_is(client, {("mug", "w1"): (7, 1), ("mug", "w2"): (1, 0), ("cup", "w1"): (4, 1)})
         await others.say("order.placed", {"order_id": "o2", "items": items[1:]}, "p2")
         await others.say("order.cancelled", {"order_id": "o2", "cancellation_reason": "changed my mind"}, "x2")
+        await others.say("order.placed", {"order_id": "o2", "items": items[1:]}, "p3")
+        await others.say("order.cancelled", {"order_id": "o2", "cancellation_reason": "changed my mind"}, "x2")
+        await others.say("order.confirmed", {"order_id": "o1"}, "c1")
         returned = [{"variant_id": "mug", "quantity": 1, "condition": "good"}, {"variant_id": "cup", "quantity": 1}]
         await others.say("return.received", {"warehouse_id": "w2", "return_id": "R1", "returned_items": returned}, "r1")
         sold: Any = {"transaction_id": "T1", "local_id": "w1", "items": [{"variant_id": "mug", "quantity": 4}]}
         await others.say("pos.transaction.completed", sold, "t1")
         await others.say("pos.return.processed", {**sold, "transaction_id": "T2"}, "t2")
         await others.say("pos.transaction.completed", sold, "t1")
-        after = {("mug", "w1"): (7, 1), ("mug", "w2"): (2, 0), ("cup", "w1"): (4, 1), ("cup", "w2"): (0, 0)}
+        # The order that was placed again is not cancelled by the event that came again.
+        after = {("mug", "w1"): (7, 1), ("mug", "w2"): (2, 0), ("cup", "w1"): (3, 2), ("cup", "w2"): (0, 0)}
         await until_stock_is(client, after)
         await until_there_are(others, ORDERS.queue, 0)
         [damaged] = (await client.get_stock_info(ORGANIZATION, "cup", "w2")).stock_info
@@ -130,6 +134,37 @@ async def test_orders_returns_and_tills_do_what_they_say_once(
     assert "Traceback" not in program.log.read_text()
 
 
+async def test_a_preferred_warehouse_that_cannot_serve_is_passed_over_line_by_line(
+    others: Others, server: ServerProcess, rabbit: BrokerProcess, tmp_path: Path
+) -> None:
+    async with server.client() as client:
+        rows = [
+            ("mug", 9, "w1"),
+            ("mug", 1, "w2"),
+            ("jug", 9, "w1"),
+            ("jug", 2, "w2"),
+            ("cup", 3, "w1"),
+            ("pin", 1, "w3"),
+        ]
+        await client.stock.import_stock([line(*row) for row in rows])
+        await client.stock.upsert_warehouse(ORGANIZATION, "w3", active=False)
+        program = await consumer(tmp_path, server, rabbit)
+        await program.until_it_says("listening")
+        wishes = [("mug", 3, "w2"), ("jug", 2, "w2"), ("cup", 1, "nowhere"), ("mug", 1, "w3")]
+        items = [
+            {"variant_id": variant_id, "quantity": quantity, "preferred_warehouse_id": warehouse_id}
+            for variant_id, quantity, warehouse_id in wishes
+        ]
+        for _ in range(2):
+            await others.say("order.placed", {"order_id": "o1", "items": items}, "p1")
+        after = {("mug", "w1"): (5, 4), ("mug", "w2"): (1, 0), ("jug", "w1"): (9, 0), ("jug", "w2"): (0, 2)}
+        await until_stock_is(client, after | {("cup", "w1"): (2, 1), ("pin", "w3"): (1, 0)})
+        await until_there_are(others, ORDERS.queue, 0)
+        assert len([one async for one in client.stock.list_reservations(ORGANIZATION)]) == 1
+    assert await others.buried() == []
+    assert await program.terminate() == 0
+
+
 async def test_an_order_that_cannot_be_served_is_answered_also_where_the_consumer_is_killed(
     others: Others, server: ServerProcess, rabbit: BrokerProcess, tmp_path: Path
 ) -> None:
@@ -137,7 +172,7 @@ async def test_an_order_that_cannot_be_served_is_answered_also_where_the_consume
         await client.stock.import_stock([line("mug", 2)])
         many: list[Any] = [{"variant_id": "mug", "quantity": 5}]
         with pytest.raises(Exception, match="Insufficient"):  # as one that was killed before it answered
-            await client.reserve_stock(ORGANIZATION, "o1", many, 0, idempotency_key="p1")
+            await client.stock.reserve(ORGANIZATION, "o1", many, 0, request_id="p1")
         await client.stock.import_stock([line("mug", 50)])  # there is enough by now: what was refused stays so
         await others.say("nothing", {}, "e0")
         program = await consumer(tmp_path, server, rabbit)

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import create_engine
 
-from storage.sql import migrate
+from storage.sql.migrate import alembic_config
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def test_an_upgrade_of_the_schema_is_told_and_a_new_database_is_none(tmp_p
         pass
     assert "schema_upgraded" not in server.log.read_text()
     with create_engine(f"sqlite:///{tmp_path}/old.db").begin() as connection:
-        config = migrate._config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
     async with running_server(tmp_path / "old.db") as server:

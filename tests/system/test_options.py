@@ -1,6 +1,8 @@
 """Each option and each environment variable of the program, by a table: what it is read as, and what goes first."""
 
 import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
@@ -23,6 +25,13 @@ OPTIONS = [
     ("serve", "--insecure-network", "", None, True),
     ("serve", "--no-reflection", "", None, True),
     ("serve", "--keys-file", "GRPC_KEYS_FILE", "keys.toml", "keys.toml"),
+    ("serve", "--token-jwks", "GRPC_TOKEN_JWKS", "jwks.json", "jwks.json"),
+    ("serve", "--token-issuer", "GRPC_TOKEN_ISSUER", "a", "a"),
+    ("serve", "--token-audience", "GRPC_TOKEN_AUDIENCE", "a", "a"),
+    ("serve", "--token-leeway-s", "GRPC_TOKEN_LEEWAY_S", "7", 7),
+    ("serve", "--token-algorithms", "GRPC_TOKEN_ALGORITHMS", "ES384", "ES384"),
+    ("serve", "--token-organizations-claim", "GRPC_TOKEN_ORGANIZATIONS_CLAIM", "a", "a"),
+    ("serve", "--token-scopes-claim", "GRPC_TOKEN_SCOPES_CLAIM", "scp", "scp"),
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
     ("serve", "--sample", "", None, True),
@@ -133,6 +142,7 @@ OPTIONS = [
     ("levels shop mug@w", "--json", "", None, True),
     ("keys k.toml shop", "--organization", "", "shop", ("shop",)),
     ("keys k.toml shop", "--scope", "", "read", ("read",)),
+    ("keys k.toml shop", "--token", "", None, True),
     ("stock shop", "--prefix", "", "x", "x"),
     ("export shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("export shop", "--prefix", "", "x", "x"),
@@ -244,6 +254,13 @@ OTHERS: dict[str, tuple[str, object]] = {
     "GRPC_FRONTENDS": ("2", 2),
     "STOCKKEEPER_TRANSPORT": ("core", "core"),
     "GRPC_KEYS_FILE": ("other.toml", "other.toml"),
+    "GRPC_TOKEN_JWKS": ("b", "b"),
+    "GRPC_TOKEN_ISSUER": ("b", "b"),
+    "GRPC_TOKEN_AUDIENCE": ("b", "b"),
+    "GRPC_TOKEN_LEEWAY_S": ("8", 8),
+    "GRPC_TOKEN_ALGORITHMS": ("b", "b"),
+    "GRPC_TOKEN_ORGANIZATIONS_CLAIM": ("b", "b"),
+    "GRPC_TOKEN_SCOPES_CLAIM": ("b", "b"),
     "GRPC_TLS_CERT": ("d.pem", "d.pem"),
     "GRPC_TLS_KEY": ("l.pem", "l.pem"),
     "GRPC_TLS_CLIENT_CA": ("b.pem", "b.pem"),
@@ -273,6 +290,8 @@ BOUNDS = [
     ("serve", "--slow-call-ms", ("1",), ("0",)),
     ("serve", "--message-bytes-max", ("1024", str(MESSAGE_BYTES_MAX)), ("1023", str(MESSAGE_BYTES_MAX + 1))),
     ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
+    ("serve", "--token-leeway-s", ("0", "600"), ("-1", "601")),
+    ("keys a b", "--minutes", ("1", "527040"), ("0", "527041")),
     ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
     ("stock shop", "--rows", ("1",), ("0", "2147483648")),
     ("reserve shop o1 mug:1", "--ttl-minutes", ("0", "44640"), ("44641",)),
@@ -298,7 +317,16 @@ def given(*words: str) -> dict[str, Any]:
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     bound.apply_defaults()
     assert callable(command)
-    return dict(bound.arguments)
+    return dict(_one_by_one(bound.arguments))
+
+
+def _one_by_one(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Those that are a group of options, as `TokenOptions`, in place of the group."""
+    for name, value in arguments.items():
+        if is_dataclass(value):
+            yield from vars(value).items()
+        else:
+            yield name, value
 
 
 def name_of(option: str) -> str:
@@ -339,5 +367,6 @@ def test_every_option_is_in_the_table() -> None:
     for command in COMMANDS:
         function = app[command].default_command
         assert function is not None
-        options = {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        keyword = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        options = {name for p in keyword for name in (vars(p.default) if is_dataclass(p.default) else [p.name])}
         assert options == {name for its, name in listed if its == command}
