@@ -50,6 +50,7 @@ COMMANDS = {
     "consume": "consume_command:consume",
     "events": "events_command:events",
     "keys": "keys_command:keys",
+    "health": "health_command:health",
     "check": "check_command:check",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",

@@ -44,6 +44,7 @@ OPTIONS = [
     ("serve", "--metrics-host", "METRICS_HOST", "0.0.0.0", "0.0.0.0"),
     ("serve", "--metrics-path", "METRICS_PATH", "/m", "/m"),
     ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
+    ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
