@@ -12,7 +12,7 @@ from rpc.transport.transport_port import Context
 TOLD_CHARACTERS_MAX = 128
 
 
-class Asked(NamedTuple):
+class CallIds(NamedTuple):
     """Which order a request is about; the texts are empty where it names none."""
 
     organization_id: str = ""
@@ -34,11 +34,11 @@ class Asked(NamedTuple):
         return {name: printable(text) for name, text in found.items() if text}
 
 
-def ids_of(request: Any) -> Asked:
+def ids_of(request: Any) -> CallIds:
     """Those of a request; of None there are none."""
-    if isinstance(request, Asked):
+    if isinstance(request, CallIds):
         return request
-    return Asked(*(str(getattr(request, name, ""))[:TOLD_CHARACTERS_MAX] for name in Asked._fields))
+    return CallIds(*(str(getattr(request, name, ""))[:TOLD_CHARACTERS_MAX] for name in CallIds._fields))
 
 
 def printable(text: str) -> str:

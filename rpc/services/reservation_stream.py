@@ -32,7 +32,7 @@ from rpc.fair_turns import FairTurns
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
-from rpc.messages.call_ids import Asked
+from rpc.messages.call_ids import CallIds
 from rpc.messages.origins import attributed, origin_of_call
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
@@ -349,7 +349,7 @@ def fill(message: pb.ReserveStockReply, answered: Answered, telling: Telling) ->
         message.response.CopyFrom(responses.reserved(fact, ttl_minutes))
     except Exception as error:  # noqa: BLE001 - the request's, not the stream's
         # By its bytes: the message in the stream is of the contract's own pool.
-        asked = Asked(answered.organization_id, answered.order_id)
+        asked = CallIds(answered.organization_id, answered.order_id)
         problem = telling.log.problem_of(PATH, error, partial(asked.told_of, telling.origin))
         message.status.ParseFromString(to_message(problem, telling.details_bytes_max).SerializeToString())
     return message.ByteSize()

@@ -207,10 +207,10 @@ class AioCall:
     def _over(self, code: grpc.StatusCode) -> None:
         if not self.is_over:
             self.is_over = True
-            if self.watched is not None:
-                self.watched.ended(code.value[0], self)
             if self._on_over is not None:
                 self._on_over()
+            if self.watched is not None:
+                self.watched.ended(code.value[0], self)
 
 
 async def _wait_to_be_cancelled() -> NoReturn:

@@ -182,10 +182,10 @@ class CoreCall:
 
     def _over(self, code: int) -> None:
         self.is_over = True
-        if self.watched is not None:
-            self.watched.ended(code, self)
         if self._on_over is not None:
             self._on_over()
+        if self.watched is not None:
+            self.watched.ended(code, self)
 
 
 def _ok() -> Any:

@@ -104,10 +104,7 @@ def serve(
     """
     from stockkeeper.serving.serve import serve as run
 
-    if log_level.lower() not in ("debug", "info", "warning", "error"):
-        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
-    if 0 < default_max_stock < default_min_stock:
-        raise ConfigurationError("The default maximum must be 0 or at least the default minimum.")
+    _check_log_level(log_level)
     configure_logging(log_level, log_format)
     run(
         ServeConfig(
@@ -130,10 +127,21 @@ def serve(
             metrics=metrics.settings(),
             slow_call_ms=slow_call_ms,
             limits=Limits(
-                keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)
+                keep_days=keep_days or 0, levels=_levels(default_min_stock, default_max_stock, default_reorder_point)
             ),
         )
     )
+
+
+def _levels(minimum: int, maximum: int, reorder_point: int) -> Levels:
+    if 0 < maximum < minimum:
+        raise ConfigurationError("The default maximum must be 0 or at least the default minimum.")
+    return Levels(minimum, maximum, reorder_point)
+
+
+def _check_log_level(log_level: str) -> None:
+    if log_level.lower() not in ("debug", "info", "warning", "error"):
+        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
 
 
 def _tls_files(certificate: str, key: str, client_ca: str) -> TlsFiles | None:

@@ -20,7 +20,7 @@ from actors.unavailable import too_many
 from rpc.call_log import CallLog
 from rpc.call_watch import CODES, DURATIONS_S, CallWatch
 from rpc.line_budget import LineBudget
-from rpc.messages.call_ids import Asked, ids_of, printable
+from rpc.messages.call_ids import CallIds, ids_of, printable
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
@@ -200,7 +200,7 @@ def test_durations_fall_into_the_bucket_that_ends_there() -> None:
 
 
 def test_only_ids_are_told_and_they_are_cut() -> None:
-    assert ids_of(None) == Asked()
+    assert ids_of(None) == CallIds()
     request = stock_pb2.AdjustStockRequest(organization_id="o" * 500, request_id="r\n1", reason="secret")
     sent = (("authorization", "Bearer secret"), ("x-request-id", "c\x1b[31m"))
     call: Any = SimpleNamespace(invocation_metadata=lambda: sent, caller="the shop")
