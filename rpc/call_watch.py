@@ -7,16 +7,16 @@ no lock: all of it belongs to the loop's thread.
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from grpc import StatusCode
 from msgspec import Struct
 
 from actors.buckets import BucketCounts, Buckets
 from rpc.call_log import CallLog
-from rpc.messages.call_ids import ids_of
+from rpc.messages.call_ids import CallIds, ids_of
 from rpc.messages.status import Problem
-from rpc.transport.transport_port import Context
+from rpc.transport.transport_port import Context, TracedCall
 
 # The boundaries of OpenTelemetry's rpc.server.call.duration, in seconds, and three below them: half of our calls take
 # less than its first.
@@ -27,6 +27,22 @@ DURATIONS_S = (
 OTHER_METHOD = "_OTHER"  # of paths that name no method here, as OpenTelemetry has it
 CODES: dict[int, str] = {code.value[0]: code.name for code in StatusCode}
 SLOW_CALL_S = 1.0
+
+
+class CallTrace(TracedCall, Protocol):
+    """The span of a call that is sampled."""
+
+    def ended(self, code: int, ids: CallIds) -> None:
+        """The call is over."""
+        ...
+
+
+class CallTraces(Protocol):
+    """Makes spans of calls."""
+
+    def begin(self, method: str, context: Context) -> CallTrace | None:
+        """The span of a call that has come; None if it is not sampled."""
+        ...
 
 
 class CallDurations(Struct, frozen=True):
@@ -85,6 +101,7 @@ class CallWatch:
         is_counting: whether durations are kept, which metrics need.
         slow_call_s: a call that takes as long is told to the log, in seconds.
         log: is told.
+        traces: makes spans of calls; None: they are not traced.
         clock_s: a clock, in seconds.
     """
 
@@ -94,6 +111,7 @@ class CallWatch:
         is_counting: bool = False,
         slow_call_s: float = SLOW_CALL_S,
         log: CallLog | None = None,
+        traces: CallTraces | None = None,
         clock_s: Callable[[], float] = monotonic,
     ) -> None:
         self._is_counting = is_counting
@@ -101,6 +119,7 @@ class CallWatch:
         self._other = MethodWatch(OTHER_METHOD, is_stream=False, is_counting=is_counting)
         self.slow_call_s = slow_call_s
         self.log = log or CallLog()
+        self._traces = traces
         self.clock_s = clock_s
         self.slow = 0
 
@@ -115,21 +134,26 @@ class CallWatch:
         """Calls of this path are counted by it; all others are counted together."""
         self._methods[path] = MethodWatch(path, is_stream=is_stream, is_counting=self._is_counting)
 
-    def begin(self, path: str) -> "WatchedCall":
+    def begin(self, path: str, context: Context) -> "WatchedCall":
         """A call has come."""
-        return WatchedCall(self, self._methods.get(path, self._other))
+        method = self._methods.get(path, self._other)
+        watched = context.watched = WatchedCall(self, method)
+        if self._traces is not None:
+            watched.trace = self._traces.begin(method.path.removeprefix("/"), context)
+        return watched
 
 
 class WatchedCall:
     """A call under way."""
 
-    __slots__ = ("_began_s", "_method", "_watch", "asked")
+    __slots__ = ("_began_s", "_method", "_watch", "asked", "trace")
 
     def __init__(self, watch: CallWatch, method: MethodWatch) -> None:
         self._watch = watch
         self._method = method
         self._began_s = watch.clock_s()
         self.asked: Any = None  # the request, or its ids
+        self.trace: CallTrace | None = None
 
     def __repr__(self) -> str:
         return f"<WatchedCall {self._method.path}>"
@@ -151,4 +175,6 @@ class WatchedCall:
         if took_s >= watch.slow_call_s and not method.is_stream:
             watch.slow += 1
             watch.log.slow(method.path, CODES.get(code, "UNKNOWN"), took_s, partial(self.told, context))
+        if self.trace is not None:
+            self.trace.ended(code, ids_of(self.asked))
         self.asked = None

@@ -143,7 +143,7 @@ class Frame:
 
     def serve(self, path: str, context: Context) -> None:
         """Serve a call that has just come. It is answered by way of its context, now or later."""
-        watched = context.watched = self.watch.begin(path)
+        watched = self.watch.begin(path, context)
         method = self._methods.get(path)
         if method is None:
             self.watch.log.refused(path, UNKNOWN_METHOD, partial(watched.told, context))

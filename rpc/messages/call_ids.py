@@ -5,7 +5,7 @@ is told, so that no secret can be: a key or a token is in other fields.
 from typing import Any, NamedTuple
 
 from actors.records import From
-from rpc.messages.origins import origin_of_call
+from rpc.messages.origins import origin_of
 from rpc.messages.validation import IDEMPOTENCY_KEY
 from rpc.transport.transport_port import Context
 
@@ -23,7 +23,8 @@ class CallIds(NamedTuple):
     def told(self, context: Context) -> dict[str, str]:
         """By their names, with what the caller says of itself; what is empty is left out."""
         fields = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
-        return self.told_of(origin_of_call(context), fields.get(IDEMPOTENCY_KEY, ""))
+        origin = origin_of(context.invocation_metadata(), context.caller)
+        return self.told_of(origin, fields.get(IDEMPOTENCY_KEY, ""))
 
     def told_of(self, origin: From, idempotency_key: str = "") -> dict[str, str]:
         """The same, where it is known already who the caller is."""

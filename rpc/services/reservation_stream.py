@@ -33,7 +33,7 @@ from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.call_ids import CallIds
-from rpc.messages.origins import attributed, origin_of_call
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
@@ -101,7 +101,9 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max, origin = details_bytes_max(context.invocation_metadata()), origin_of_call(context)
+        metadata = context.invocation_metadata()
+        # Its requests are not traced one by one: a trace of hours would have a hundred thousand spans.
+        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata, context.caller)
         stream = Stream(
             self._inventory,
             self._calls,

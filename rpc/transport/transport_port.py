@@ -13,11 +13,24 @@ import grpc
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
+class TracedCall(Protocol):
+    """The span of a call."""
+
+    def checked(self) -> str:
+        """Its request was checked, and goes to the core. Returns the `traceparent` of what happens there."""
+        ...
+
+
 class CallEnd(Protocol):
     """What watches a call: `rpc.call_watch.WatchedCall`."""
 
     asked: Any
     """The caller's request, or its ids."""
+
+    @property
+    def trace(self) -> TracedCall | None:
+        """Its span, if it is traced."""
+        ...
 
     def ended(self, code: int, context: "Context") -> None:
         """The call is over; its caller is told this code, or would be if it were not gone."""

@@ -30,6 +30,7 @@ from actors.records import Delta, From, RequestRecord, ReservationRecord, Transa
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.sourcing import SourcingRecord
+from actors.stages import Stages
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
@@ -65,6 +66,7 @@ class Coordinator:
         on_decided: called with each transaction as it is decided.
         on_broken: called if a commit fails half-way, which is a bug: memory is not to be trusted any more.
         monotonic_s: a clock, in seconds.
+        stages: follows commands; None: nothing does.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class Coordinator:
         on_decided: Callable[[Transaction], None],
         on_broken: Callable[[Exception], None],
         monotonic_s: Callable[[], float] = anyio.current_time,
+        stages: Stages | None = None,
     ) -> None:
         self._journal = journal
         self._on_decided = on_decided
         self._on_broken = on_broken
         self._transaction_ids = count(1)
         self._monotonic_s = monotonic_s
+        self._stages = stages
         self._waits_s = Buckets(WAITS_S)
         self._holds = self._turned_down = self._waiting = 0
 
@@ -108,7 +112,7 @@ class Coordinator:
                 for row, change in part:
                     verdict = row.prepare(prepared.transaction_id, change)
                     if isinstance(verdict, Reply):
-                        verdict = yield from self._decision_of_rivals(verdict)
+                        verdict = yield from self._decision_of_rivals(verdict, prepared.transaction_id)
                     if verdict is not Verdict.GRANTED:
                         self._turned_down += 1
                         return _turned_down(prepared, verdict, row)
@@ -117,14 +121,17 @@ class Coordinator:
         self._holds += len(ordered)
         return prepared
 
-    def _decision_of_rivals(self, verdict: Reply[Verdict]) -> Turn[Verdict]:
+    def _decision_of_rivals(self, verdict: Reply[Verdict], transaction_id: int) -> Turn[Verdict]:
         began_s = self._monotonic_s()
         self._waiting += 1
         try:
             given: Verdict = yield verdict
         finally:
             self._waiting -= 1
-            self._waits_s.add(self._monotonic_s() - began_s)
+            ended_s = self._monotonic_s()
+            self._waits_s.add(ended_s - began_s)
+            if self._stages is not None:
+                self._stages.waited(transaction_id, began_s, ended_s)
         return given
 
     def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:
@@ -197,6 +204,8 @@ class Coordinator:
             if joins_next:
                 self._journal.join_next()
             self._on_decided(transaction)
+            if self._stages is not None:
+                self._stages.decided(prepared.transaction_id, transaction)
         except Exception as error:
             self._on_broken(error)
             raise

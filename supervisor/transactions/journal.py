@@ -32,6 +32,7 @@ from actors.activity import WrittenBatch
 from actors.buckets import BucketCounts, Buckets
 from actors.records import Transaction
 from actors.reply import Reply
+from actors.stages import Stages
 from storage.store import Ownership, Store
 from supervisor.transactions import chunks
 
@@ -95,6 +96,7 @@ class Journal:
         give: gives a durable answer: a value, or an error in its place.
         gather_s: how long the writer waits for company at most, in seconds.
         monotonic_s: a clock, in seconds.
+        stages: follows commands; None: nothing does.
     """
 
     def __init__(
@@ -105,12 +107,14 @@ class Journal:
         give: Callable[[Reply[Any], Any, Exception | None], None] = Reply.settle,
         gather_s: float = GATHER_S,
         monotonic_s: Callable[[], float] = anyio.current_time,
+        stages: Stages | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
         self._give = give
         self._gather_s = gather_s
         self._monotonic_s = monotonic_s
+        self._stages = stages
         self.last_lsn = ownership.last_lsn
         self.durable_lsn = ownership.last_lsn
         self._entries: deque[Transaction] = deque()
@@ -278,7 +282,10 @@ class Journal:
             self._joined = {lsn for lsn in self._joined if lsn > batch[-1].lsn}
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
-        took_us = int((self._monotonic_s() - self.batch_began_s) * 1e6)
+        ended_s = self._monotonic_s()
+        took_us = int((ended_s - self.batch_began_s) * 1e6)
+        if self._stages is not None:
+            self._stages.written(batch, self.batch_began_s, ended_s)
         self.recent.append(WrittenBatch(len(batch), took_us))
         self._batch_sizes.add(len(batch))
         self._commits_s.add(took_us / 1e6)
