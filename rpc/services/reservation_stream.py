@@ -36,14 +36,13 @@ from rpc.messages.call_ids import CallIds
 from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.transport.transport_port import Context
 
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
-REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
-LINES_A_STREAM_MAX = 4_096  # under way: then nothing is read, as with the requests
 LINES_AT_ONCE = 96  # a request with more is large, and is counted as that until it is answered
 LINE_BYTES = 40  # about
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
@@ -63,7 +62,7 @@ class ReservationStreamServicer:
         calls: counts each request as a call is counted, from when it is read until it is answered.
         turns: gives large messages their turns.
         streams: those that are open.
-        requests_a_stream_max: how many requests may be under way on one stream.
+        bounds: of what may be under way on one stream.
         log: is told of requests that are refused.
     """
 
@@ -73,14 +72,14 @@ class ReservationStreamServicer:
         calls: InFlightLimit,
         turns: FairTurns,
         streams: OpenStreams,
-        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
         log: CallLog | None = None,
     ) -> None:
         self._log = log or CallLog()
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
-        self._requests_a_stream_max = requests_a_stream_max
+        self._bounds = bounds
         self._streams = streams
         self._ending = False
 
@@ -103,15 +102,8 @@ class ReservationStreamServicer:
             raise shutting_down()
         metadata = context.invocation_metadata()
         # Its requests are not traced one by one: a trace of hours would have a hundred thousand spans.
-        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata, context.caller)
-        stream = Stream(
-            self._inventory,
-            self._calls,
-            self._turns,
-            self._streams,
-            self._requests_a_stream_max,
-            Telling(bytes_max, origin, self._log),
-        )
+        telling = Telling(details_bytes_max(metadata), origin_of(metadata, context.caller), self._log)
+        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling)
         self._streams.add(stream)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
         stream.writing = asyncio.current_task()
@@ -172,7 +164,7 @@ class Stream:
 
     Args:
         calls, turns, streams: see ReservationStreamServicer.
-        under_way_max: how many requests may be under way; then nothing is read.
+        bounds: how many requests and lines may be under way; then nothing is read.
         telling: says of refusals.
     """
 
@@ -182,14 +174,15 @@ class Stream:
         calls: InFlightLimit,
         turns: FairTurns,
         streams: OpenStreams,
-        under_way_max: int,
+        bounds: NetworkBounds,
         telling: Telling,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
         self._streams = streams
-        self._under_way_max = under_way_max
+        self._under_way_max, self._lines_max = bounds.requests_a_stream_max, bounds.lines_a_stream_max
+        self._ttl_minutes = bounds.own_ttl_minutes
         self._telling = telling
         self._under_way = 0
         self._lines = 0  # of what is under way
@@ -252,7 +245,7 @@ class Stream:
 
     @property
     def _is_full(self) -> bool:
-        return self._under_way >= self._under_way_max or self._lines >= LINES_A_STREAM_MAX or self._streams.are_full
+        return self._under_way >= self._under_way_max or self._lines >= self._lines_max or self._streams.are_full
 
     def end(self, error: Exception) -> None:
         """Read no more, and end with `error` once everything under way was answered."""
@@ -307,6 +300,8 @@ class Stream:
 
     def _take(self, streamed: pb.StreamedRequest, turn: Turn | None) -> None:
         self._under_way += 1
+        if self._ttl_minutes and not streamed.request.ttl_minutes:
+            streamed.request.ttl_minutes = self._ttl_minutes
         lines = lines_of(streamed)
         self._lines += lines
         self._streams.lines += lines

@@ -15,18 +15,19 @@ import uvloop
 from msgspec import Struct
 
 from rpc.authorization.token_settings import TokenSettings
-from rpc.call_watch import CallWatch
 from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.config import WatchConfig
 from stockkeeper.logs import LogFormat, configure_logging
-from stockkeeper.metrics.metrics_settings import MetricsSettings
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.turn_watch import TurnWatch
 
 
@@ -44,9 +45,9 @@ class FrontendSettings(Struct, frozen=True):
         keys_file: of the keys that callers need; empty: they need none.
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network.
         log_format: auto, json or console.
-        slow_call_ms: from how many milliseconds on the log is told of a call.
-        metrics: where Prometheus finds metrics; None: there are none.
+        watch: how it is watched.
     """
 
     descriptor: int
@@ -59,9 +60,9 @@ class FrontendSettings(Struct, frozen=True):
     keys_file: str
     tokens: TokenSettings | None
     has_reflection: bool
+    bounds: NetworkBounds
     log_format: LogFormat
-    slow_call_ms: int
-    metrics: MetricsSettings | None
+    watch: WatchConfig
 
 
 def main() -> NoReturn:
@@ -70,14 +71,13 @@ def main() -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
     configure_logging(settings.log_level, settings.log_format)
-    if settings.metrics is not None:
-        from stockkeeper.metrics import shown_metrics as shown_metrics  # its imports would hold the event loop
+    watch = ProcessWatch(settings.watch)
     collect_seldom()
-    uvloop.run(_run(settings))
+    uvloop.run(_run(settings, watch))
     raise AssertionError("the process has ended")
 
 
-async def _run(settings: FrontendSettings) -> None:
+async def _run(settings: FrontendSettings, watch: ProcessWatch) -> None:
     schedule_full_collections()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
@@ -92,33 +92,23 @@ async def _run(settings: FrontendSettings) -> None:
         keys_file=settings.keys_file,
         tokens=settings.tokens,
         has_reflection=settings.has_reflection,
-        watch=CallWatch(is_counting=settings.metrics is not None, slow_call_s=settings.slow_call_ms / 1_000),
+        bounds=settings.bounds,
+        watch=watch.calls(),
     )
     owner.on_serving = server.set_serving
+    turns, _memory = TurnWatch(), MemoryReturn()
     try:
         await server.start(settings.addresses)
+        await watch.show(turns, server=server)
     except (ListenError, TlsError) as error:
         sys.stderr.write(f"{error}\n")
         end_process(1)
-    watch, _memory = TurnWatch(), MemoryReturn()
-    _shown = await _show_metrics(settings, server, watch)
     owner.say_listening()
     await owner.stop_asked.wait()
     await server.drain(LINGER_S)
-    watch.stop()
+    turns.stop()
+    await watch.end()
     end_process(1 if owner.lost.is_set() else 0)
-
-
-async def _show_metrics(settings: FrontendSettings, server: RpcServer, turns: TurnWatch) -> object:
-    if settings.metrics is None:
-        return None
-    from stockkeeper.metrics.shown_metrics import show_metrics
-
-    try:
-        return await show_metrics(settings.metrics, turns, server=server)
-    except ListenError as error:
-        sys.stderr.write(f"{error}\n")
-        end_process(1)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ import structlog
 from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.config import DEFAULT_SLOW_CALL_MS
+from stockkeeper.config import NOT_WATCHED, WatchConfig
 from stockkeeper.logs import configured_format, configured_level
-from stockkeeper.metrics.metrics_settings import MetricsSettings
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -52,8 +52,8 @@ class Frontends:
         keys_file: of the keys that callers need; empty: they need none.
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
-        slow_call_ms: from how many milliseconds on the log is told of a call.
-        metrics: where Prometheus finds metrics of the owner; the front-ends take the ports that follow.
+        bounds: the other bounds of the network, of each.
+        watch: how the owner is watched; the front-ends' metrics are on the ports that follow.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Frontends:
         keys_file: str = "",
         tokens: TokenSettings | None = None,
         has_reflection: bool = True,
-        slow_call_ms: int = DEFAULT_SLOW_CALL_MS,
-        metrics: MetricsSettings | None = None,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
+        watch: WatchConfig = NOT_WATCHED,
     ) -> None:
-        self._slow_call_ms = slow_call_ms
-        self._metrics = metrics
+        self._bounds = bounds
+        self._watch = watch
         self._tls = tls
         self._keys_file = keys_file
         self._tokens = tokens
@@ -170,9 +170,9 @@ class Frontends:
                 self._keys_file,
                 self._tokens,
                 self._has_reflection,
+                self._bounds,
                 configured_format(),
-                self._slow_call_ms,
-                self._metrics and self._metrics.of_frontend(number),
+                self._watch.of_frontend(number),
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")
