@@ -5,6 +5,7 @@ nothing else.
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stockkeeper_client.v1 import events_pb2
 from stockkeeper_client.v1.events_pb2_grpc import EventsServiceStub
 
+from tests.system.manual import commands
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server
 
 RULES = ROOT / "deploy" / "prometheus" / "stockkeeper.rules.yml"
@@ -95,8 +97,11 @@ async def trade(server: ServerProcess) -> None:
 
 
 async def scrape(directory: Path) -> Page:
-    async with running_server(directory / "stock.db", "--metrics-port", "0", "--metrics-path", "/figures") as server:
+    first, *_ = commands("Watching it")  # as the manual has it, but for the port
+    assert first == "stockkeeper serve --metrics-port 9464"
+    async with running_server(directory / "stock.db", *shlex.split(first.replace("9464", "0"))[2:]) as server:
         await trade(server)
+        assert (await read(pages_of(server)[0])).value("stockkeeper_serving") == 1
     async with running_server(directory / "stock.db", "--metrics-port", "0", "--metrics-path", "/figures") as server:
         await trade(server)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:

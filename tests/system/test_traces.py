@@ -1,6 +1,7 @@
 """An order's way as spans: from the call over the mailbox, the wait for a rival and the journal to the commit."""
 
 import asyncio
+import shlex
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
+from actors.commands import Reserve
+from actors.records import Origin, Transaction
 from rpc.call_watch import CallWatch
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
@@ -29,6 +32,7 @@ from stockkeeper.tracing.tracing_setup import Traces
 from storage.memory_store import Disk, MemoryStore
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
+from tests.system.manual import commands
 from tests.system.servers import ORGANIZATION, line, running_server
 
 pytestmark = pytest.mark.anyio
@@ -118,6 +122,24 @@ async def test_a_refusal_is_no_error_of_the_service_and_has_no_commit(transport:
     assert set(every) == {RESERVE, "validation", "mailbox"}
 
 
+async def test_the_wait_for_a_rival_is_a_span_of_its_own() -> None:
+    spans = InMemorySpanExporter()
+    stages = Traces(SimpleSpanProcessor(spans), ALWAYS).stages
+    origin = Origin("", "", SAMPLED)
+    command = Reserve(ORGANIZATION, "o1", (), 15, origin=origin)
+    stages.submitted(command)
+    stages.begun(command)
+    stages.waited(7, 1.0, 1.5)
+    stages.waited(8, 1.0, 9.0)  # another's
+    stages.decided(7, Transaction(1, 0, "reserve", origin=origin))
+    stages.written([Transaction(1, 0, "reserve", origin=origin)], 2.0, 2.5)
+    every = by_name(spans)
+    assert set(every) == {"mailbox", "wait for rivals", "hold", "journal", "commit"}
+    waited = every["wait for rivals"]
+    assert (waited.end_time or 0) - (waited.start_time or 0) == 500_000_000
+    assert stages.statistics() == (0, 0)
+
+
 async def test_what_is_not_sampled_leaves_no_span_and_a_caller_may_say_so(transport: TransportName) -> None:
     async with traced(transport) as (client, spans):
         await reserve(client, "o1", 1, ("traceparent", NOT_SAMPLED))
@@ -152,7 +174,9 @@ async def test_the_program_sends_its_spans_where_the_variables_say_and_its_last_
     try:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
-        async with running_server(tmp_path / "stock.db", "--traces") as server, server.client() as client:
+        options = shlex.split(commands("Watching it")[-1])[2:]  # as the manual has it
+        assert options == ["--traces"]
+        async with running_server(tmp_path / "stock.db", *options) as server, server.client() as client:
             await client.stock.import_stock([line("mug", 50)])
             await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "mug", "quantity": 2}])
     finally:
