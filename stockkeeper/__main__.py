@@ -12,6 +12,7 @@ EXTRAS = {
     "asyncpg": "postgres",
     "aio_pika": "events",
     "nats": "events",
+    "joserfc": "tokens",
 }  # all else belongs to `server`
 # What modules make while they load stays, and a server makes 180,000 objects of that kind: with Python's own threshold
 # of 700 the collector walks through them 250 times, which takes a tenth of a second of each start.

@@ -1,5 +1,8 @@
 """Who a command comes from: what the caller's metadata says, or a proxy's on the way, kept in the ledger.
 
+Where callers need keys or tokens, the ledger has whose it was, which no metadata can change: "till", or "till/ana" if
+the call's metadata says that the till did it for Ana.
+
 The texts are cut rather than refused: a proxy that gives every call a long id must not make calls fail.
 """
 
@@ -12,6 +15,7 @@ from msgspec.structs import replace
 from actors.bounds import ID_CHARACTERS_MAX
 from actors.commands import CallersCommand
 from actors.records import From, Origin
+from rpc.transport.transport_port import Context
 
 ACTOR = "x-actor"
 CORRELATION_ID = "x-correlation-id"
@@ -21,15 +25,25 @@ NAMES = frozenset((ACTOR, CORRELATION_ID, REQUEST_ID))
 C = TypeVar("C", bound=CallersCommand)
 
 
-def origin_of(metadata: Iterable[tuple[str, str | bytes]]) -> From:
-    """What a call's metadata says of its caller; unset if it says nothing. Of a name that is given twice, the first."""
+def origin_of(metadata: Iterable[tuple[str, str | bytes]], caller: str = "") -> From:
+    """What a call's metadata says of its caller; unset if it says nothing. Of a name that is given twice, the first.
+
+    Args:
+        caller: whose key or token it came with; empty if none was asked for.
+    """
     found: dict[str, str] = {}
     for name, value in metadata:
         if name in NAMES and value and isinstance(value, str):
             found.setdefault(name, value[:ID_CHARACTERS_MAX])
+    if caller:
+        found[ACTOR] = (f"{caller}/{found[ACTOR]}" if ACTOR in found else caller)[:ID_CHARACTERS_MAX]
     if not found:
         return UNSET
     return Origin(found.get(ACTOR, ""), found.get(CORRELATION_ID) or found.get(REQUEST_ID, ""))
+
+
+def origin_of_call(context: Context) -> From:
+    return origin_of(context.invocation_metadata(), context.caller)
 
 
 def attributed(command: C, origin: From) -> C:

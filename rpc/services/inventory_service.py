@@ -13,7 +13,7 @@ from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
-from rpc.messages.origins import attributed, origin_of
+from rpc.messages.origins import attributed, origin_of_call
 from rpc.transport.transport_port import Context
 
 
@@ -27,7 +27,7 @@ class InventoryServicer:
         return f"<InventoryServicer of {self._inventory!r}>"
 
     def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
-        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
+        return self._inventory.submit(attributed(command, origin_of_call(context)))
 
     def CheckAvailability(self, request: pb.CheckAvailabilityRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.check_availability(request)), responses.availability)

@@ -51,7 +51,7 @@ class AioCall:
             "_served",
             "_slow",
         ),
-        *("_task", "awaits_request", "is_over"),
+        *("_task", "awaits_request", "caller", "is_over"),
     )
 
     def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
@@ -61,6 +61,7 @@ class AioCall:
         self._on_gone: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self.awaits_request = False
+        self.caller = ""
         self._last_word: asyncio.Future[_LastWord] = asyncio.get_running_loop().create_future()
         self._on_over: Callable[[], None] | None = None
         self._on_message: Callable[[bytes | None], None] | None = None

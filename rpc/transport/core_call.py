@@ -33,7 +33,7 @@ class CoreCall:
 
     __slots__ = (
         *("_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
-        *("awaits_request", "is_over"),
+        *("awaits_request", "caller", "is_over"),
     )
 
     def __init__(
@@ -45,6 +45,7 @@ class CoreCall:
         self._slow = slow
         self._on_gone: Callable[[], None] | None = None
         self.awaits_request = False
+        self.caller = ""
         self._on_over: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_begun = False

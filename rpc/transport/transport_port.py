@@ -16,6 +16,9 @@ Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 class Context(Protocol):
     """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
 
+    caller: str
+    """Whose key or token it came with; empty where none is asked for."""
+
     @property
     def is_over(self) -> bool:
         """Whether the response or a status was given, or the caller is gone."""

@@ -14,7 +14,9 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
@@ -39,7 +41,9 @@ class FrontendSettings(Struct, frozen=True):
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network.
     """
 
     descriptor: int
@@ -50,7 +54,9 @@ class FrontendSettings(Struct, frozen=True):
     message_bytes_max: int
     tls: TlsFiles | None
     keys_file: str
+    tokens: TokenSettings | None
     has_reflection: bool
+    bounds: NetworkBounds
 
 
 def main() -> NoReturn:
@@ -77,7 +83,9 @@ async def _run(settings: FrontendSettings) -> None:
         message_bytes_max=settings.message_bytes_max,
         tls=settings.tls,
         keys_file=settings.keys_file,
+        tokens=settings.tokens,
         has_reflection=settings.has_reflection,
+        bounds=settings.bounds,
     )
     owner.on_serving = server.set_serving
     try:

@@ -18,8 +18,10 @@ from contextlib import ExitStack, suppress
 import msgspec
 import structlog
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
@@ -47,7 +49,9 @@ class Frontends:
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network, of each.
     """
 
     def __init__(
@@ -62,10 +66,14 @@ class Frontends:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
+        self._bounds = bounds
         self._tls = tls
         self._keys_file = keys_file
+        self._tokens = tokens
         self._has_reflection = has_reflection
         self._inventory = inventory
         self._processes = processes
@@ -156,7 +164,9 @@ class Frontends:
                 self._message_bytes_max,
                 self._tls,
                 self._keys_file,
+                self._tokens,
                 self._has_reflection,
+                self._bounds,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -15,8 +16,12 @@ from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from rpc.authorization.key_file import KeyFileError, read_keys
+from rpc.authorization.token_check import check_token_keys
+from rpc.authorization.token_settings import TokenError
+from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
+from rpc.rate_limits import RateLimits
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError, is_loopback
 from rpc.transport.certificates import Certificates, TlsError
@@ -75,6 +80,8 @@ def _see_who_is_served(config: ServeConfig) -> None:
     try:
         if config.keys_file:
             read_keys(config.keys_file)
+        if config.tokens is not None:
+            check_token_keys(config.tokens)
         if config.tls is not None:
             Certificates(config.tls)
         elif not config.insecure_network and not is_loopback(config.host):
@@ -82,7 +89,7 @@ def _see_who_is_served(config: ServeConfig) -> None:
                 f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
                 " give --tls-cert and --tls-key, or say --insecure-network."
             )
-    except (KeyFileError, TlsError, ListenError) as error:
+    except (KeyFileError, TokenError, TlsError, ListenError) as error:
         raise ConfigurationError(str(error)) from None
 
 
@@ -161,7 +168,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
     else:
         build = RpcServer
     return build(
-        supervisor,
+        _rate_limited(config, supervisor),
         host=config.host,
         port=config.port,
         calls_max=config.limits.calls_max,
@@ -169,8 +176,16 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         message_bytes_max=config.message_bytes_max,
         tls=config.tls,
         keys_file=config.keys_file,
+        tokens=config.tokens,
         has_reflection=config.has_reflection,
+        bounds=config.bounds,
     )
+
+
+def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
+    if not config.rate_limit_per_minute:
+        return inventory
+    return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
 
 
 def _log_start(config: ServeConfig, addresses: Sequence[Address], ownership: Ownership | None) -> None:

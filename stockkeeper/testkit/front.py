@@ -99,6 +99,7 @@ class _Context:
         self._reply: WireReply | None = None
         self._written = b""
         self._replied = Event()
+        self.caller = ""
         self.is_over = False
 
     def __repr__(self) -> str:
