@@ -68,7 +68,7 @@ audit: .venv/.ship  ## known weaknesses of the locked packages; needs the networ
 container: setup  ## needs docker, podman or buildah
 	deploy/build_container
 
-release-check: .venv/.ship  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
+release-check: .venv/.ship docs  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
 	TAG=$(TAG) deploy/release_check
 
 .venv/.docs: .venv/.ready
