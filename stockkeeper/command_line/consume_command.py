@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from events.brokers import BrokerOptions
 from stockkeeper.command_line.goods_commands import Flag
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
 from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
@@ -15,6 +15,7 @@ from stockkeeper.logs import configure_logging
 
 def consume(
     *,
+    config: ConfigFile = "",
     from_: Annotated[str, Parameter(name="--from", env_var="RABBITMQ_URL")] = "",
     no_declare: Flag = False,
     exchange: Exchange = "inventory_events",
