@@ -27,13 +27,10 @@ from rpc.messages.parsing import M, parse, parse_in_turns
 from rpc.messages.problems import INTERNAL, StreamStalled, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem, details_bytes_max, to_status
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.transport_port import Context
 
 CALLS_MAX = 10_000
-UPLOADS_MAX = 4
-UPLOAD_STALL_TIMEOUT_S = 30.0
-STREAMS_MAX = 1_000
-WATCHES_MAX = 2_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
 UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
@@ -71,9 +68,7 @@ class Frame:
 
     Args:
         calls_max: how many calls may be under way.
-        uploads_max: how many streams with one answer at their end.
-        streams_max: how many streams with an answer to each message.
-        upload_stall_timeout_s: an upload that sends nothing for this long is ended, in seconds.
+        bounds: the others. Uploads, streams with one answer at their end, are imports.
         turns: of large requests.
         guard: says who may call; None: everybody may.
     """
@@ -82,22 +77,21 @@ class Frame:
         self,
         calls_max: int,
         *,
-        uploads_max: int = UPLOADS_MAX,
-        streams_max: int = STREAMS_MAX,
-        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
         turns: FairTurns | None = None,
         guard: Guard | None = None,
     ) -> None:
         self._guard = guard
         self.calls = InFlightLimit(calls_max, "calls")
-        self.turns = turns or FairTurns()
-        self._uploads = InFlightLimit(uploads_max, "imports")
+        self.turns = turns or FairTurns(bounds.waiting_bytes_max)
+        self._uploads = InFlightLimit(bounds.imports_max, "imports")
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
-        self.imports = InFlightLimit(uploads_max, "imports of this organization", share=2)
-        self.streams = InFlightLimit(streams_max, "streams")  # entered by their servicer, which can make room
+        self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)
+        self.streams = InFlightLimit(bounds.streams_max, "streams")  # entered by their servicer, which can make room
         self._uncounted = InFlightLimit(None, "questions")
-        self._watches = InFlightLimit(WATCHES_MAX, "watches")
-        self._upload_stall_timeout_s = upload_stall_timeout_s
+        self._watches = InFlightLimit(bounds.watches_max, "watches")
+        self._upload_stall_timeout_s = bounds.import_stall_s
+        self._ttl_minutes = bounds.own_ttl_minutes
         self._methods: dict[str, Method] = {}
 
     def __repr__(self) -> str:
@@ -170,6 +164,7 @@ class Frame:
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
         is_list = "page_size" in method.input_type.fields_by_name
+        ttl_minutes = self._ttl_minutes if "ttl_minutes" in method.input_type.fields_by_name else 0
 
         def serve_one(context: Context) -> None:
             context.receive(partial(take, context))
@@ -187,6 +182,8 @@ class Frame:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
+                if ttl_minutes and not request.ttl_minutes:
+                    request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
                 limit.enter(organization_id)
                 context.when_gone(partial(limit.leave, organization_id))

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from rpc.authorization.token_settings import TokenSettings
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
@@ -37,6 +38,10 @@ class ServeConfig(Struct, frozen=True):
         events_to: the broker to which a relay beside the server publishes; empty: none does.
         consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
+        events_heartbeat_s: RabbitMQ's heartbeat; 0 for none.
+        events_prefetch: how many events of a queue the consumer may have under way; 0: as is usual for that queue.
+        bounds: those of the network.
+        rate_limit_per_minute: how often an organization may ask; 0: as often as it likes.
     """
 
     host: str = "localhost"
@@ -56,3 +61,7 @@ class ServeConfig(Struct, frozen=True):
     events_to: str = ""
     consume: str = ""
     events_exchange: str = "inventory_events"
+    events_heartbeat_s: int = 60
+    events_prefetch: int = 0
+    bounds: NetworkBounds = DEFAULT_BOUNDS
+    rate_limit_per_minute: int = 0

@@ -28,7 +28,7 @@ TELL_BY_THEIR_REPR = {
     *("BlockingConnection", "ChangeReader", "Connection", "LockFile", "_Method", "ServiceClock", "StockCalls"),
     *("Number", "Text"),  # know their own name
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
-    *("NatsBroker", "RabbitBroker", "RabbitInbox", "RelayLease"),  # theirs are the relay's
+    *("NatsBroker", "NatsInbox", "RabbitBroker", "RabbitInbox", "RelayLease"),  # theirs are the relay's
 }
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}
 

@@ -36,14 +36,13 @@ from rpc.messages import responses, validation
 from rpc.messages.origins import attributed, origin_of_call
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.transport.transport_port import Context
 
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
-REQUESTS_A_STREAM_MAX = 256
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
-LINES_A_STREAM_MAX = 4_096  # under way: then nothing is read, as with the requests
 LINES_AT_ONCE = 96  # a request with more is large, and is counted as that until it is answered
 LINE_BYTES = 40  # about
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
@@ -63,7 +62,7 @@ class ReservationStreamServicer:
         calls: counts each request as a call is counted, from when it is read until it is answered.
         turns: gives large messages their turns.
         streams: those that are open.
-        requests_a_stream_max: how many requests may be under way on one stream.
+        bounds: of what may be under way on one stream.
     """
 
     def __init__(
@@ -72,12 +71,12 @@ class ReservationStreamServicer:
         calls: InFlightLimit,
         turns: FairTurns,
         streams: OpenStreams,
-        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
-        self._requests_a_stream_max = requests_a_stream_max
+        self._bounds = bounds
         self._streams = streams
         self._ending = False
 
@@ -99,9 +98,7 @@ class ReservationStreamServicer:
         if self._ending:
             raise shutting_down()
         bytes_max, origin = details_bytes_max(context.invocation_metadata()), origin_of_call(context)
-        stream = Stream(
-            self._inventory, self._calls, self._turns, self._streams, self._requests_a_stream_max, bytes_max, origin
-        )
+        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, bytes_max, origin)
         self._streams.add(stream)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
         stream.writing = asyncio.current_task()
@@ -148,7 +145,7 @@ class Stream:
 
     Args:
         calls, turns, streams: see ReservationStreamServicer.
-        under_way_max: how many requests may be under way; then nothing is read.
+        bounds: how many requests and lines may be under way; then nothing is read.
         details_bytes_max: how many bytes of details a status may have.
         origin: who the stream's requests come from.
     """
@@ -159,7 +156,7 @@ class Stream:
         calls: InFlightLimit,
         turns: FairTurns,
         streams: OpenStreams,
-        under_way_max: int,
+        bounds: NetworkBounds,
         details_bytes_max: int,
         origin: From = UNSET,
     ) -> None:
@@ -167,7 +164,8 @@ class Stream:
         self._calls = calls
         self._turns = turns
         self._streams = streams
-        self._under_way_max = under_way_max
+        self._under_way_max, self._lines_max = bounds.requests_a_stream_max, bounds.lines_a_stream_max
+        self._ttl_minutes = bounds.own_ttl_minutes
         self._details_bytes_max = details_bytes_max
         self._origin = origin
         self._under_way = 0
@@ -231,7 +229,7 @@ class Stream:
 
     @property
     def _is_full(self) -> bool:
-        return self._under_way >= self._under_way_max or self._lines >= LINES_A_STREAM_MAX or self._streams.are_full
+        return self._under_way >= self._under_way_max or self._lines >= self._lines_max or self._streams.are_full
 
     def end(self, error: Exception) -> None:
         """Read no more, and end with `error` once everything under way was answered."""
@@ -286,6 +284,8 @@ class Stream:
 
     def _take(self, streamed: pb.StreamedRequest, turn: Turn | None) -> None:
         self._under_way += 1
+        if self._ttl_minutes and not streamed.request.ttl_minutes:
+            streamed.request.ttl_minutes = self._ttl_minutes
         lines = lines_of(streamed)
         self._lines += lines
         self._streams.lines += lines

@@ -8,8 +8,9 @@ import anyio
 from sqlalchemy.exc import SQLAlchemyError
 
 from stockkeeper.bootstrap import build_store
-from stockkeeper.command_line.parameters import DatabaseUrl
-from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
+from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.parameters import ConfigFile
+from stockkeeper.config import ConfigurationError
 from storage.sql.audit import Audit, audit
 from storage.sql.database_url import parse_url
 from storage.sql.snapshot import read_snapshot
@@ -18,11 +19,11 @@ from storage.store import SchemaTooNew, SchemaTooOld
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
 
-def check(*, database_url: DatabaseUrl = DEFAULT_DATABASE_URL) -> int:
+def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "") -> int:
     """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile."""
-    require_database(database_url)
+    require_database(database.url)
     try:
-        found = anyio.run(read_snapshot, database_url, audit)
+        found = anyio.run(read_snapshot, database.url, audit)
     except FAILURES as error:
         sys.stderr.write(f"The database cannot be checked: {cause_of(error)}.\n")
         return 1

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from events.brokers import BrokerOptions
 from events.envelope import EventsFormat
 from stockkeeper.command_line.goods_commands import Flag
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
 from stockkeeper.server_address import ServerAddress
@@ -21,6 +21,7 @@ IN_FLIGHT_MAX = 10_000
 
 def relay(
     *,
+    config: ConfigFile = "",
     to: BrokerUrl = "",
     name: str = "relay",
     from_: Annotated[str, Parameter(name="--from")] = "",

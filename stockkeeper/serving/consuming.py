@@ -7,7 +7,7 @@ import anyio
 import structlog
 from msgspec import Struct
 
-from events.brokers import BrokerOptions, inbox_for
+from events.brokers import BrokerOptions, default_format, inbox_for
 from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
@@ -63,7 +63,7 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
     Raises:
         ConfigurationError: its URL is none, or what it needs is not installed.
     """
-    for name in ("aiormq", "aio_pika"):  # they log what is raised as well
+    for name in ("aiormq", "aio_pika", "nats"):  # they log what is raised as well
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return inbox_for(config.url, config.broker, config.prefetch)
@@ -74,4 +74,4 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
 async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
     """Listen until cancelled."""
     async with ServerAddress(config.target).client(CALL_TIMEOUT_S) as client:
-        await Consumer(inbox, Deeds(ServerStock(client))).run()
+        await Consumer(inbox, Deeds(ServerStock(client)), default_format(config.url)).run()

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.remote_inventory import RemoteInventory
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
@@ -42,6 +43,7 @@ class FrontendSettings(Struct, frozen=True):
         keys_file: of the keys that callers need; empty: they need none.
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network.
     """
 
     descriptor: int
@@ -54,6 +56,7 @@ class FrontendSettings(Struct, frozen=True):
     keys_file: str
     tokens: TokenSettings | None
     has_reflection: bool
+    bounds: NetworkBounds
 
 
 def main() -> NoReturn:
@@ -82,6 +85,7 @@ async def _run(settings: FrontendSettings) -> None:
         keys_file=settings.keys_file,
         tokens=settings.tokens,
         has_reflection=settings.has_reflection,
+        bounds=settings.bounds,
     )
     owner.on_serving = server.set_serving
     try:

@@ -21,6 +21,7 @@ import structlog
 from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
@@ -50,6 +51,7 @@ class Frontends:
         keys_file: of the keys that callers need; empty: they need none.
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network, of each.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Frontends:
         keys_file: str = "",
         tokens: TokenSettings | None = None,
         has_reflection: bool = True,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
+        self._bounds = bounds
         self._tls = tls
         self._keys_file = keys_file
         self._tokens = tokens
@@ -162,6 +166,7 @@ class Frontends:
                 self._keys_file,
                 self._tokens,
                 self._has_reflection,
+                self._bounds,
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

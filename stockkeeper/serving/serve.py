@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -17,8 +18,10 @@ from actors.queries import ListStock
 from rpc.authorization.key_file import KeyFileError, read_keys
 from rpc.authorization.token_check import check_token_keys
 from rpc.authorization.token_settings import TokenError
+from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
+from rpc.rate_limits import RateLimits
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError, is_loopback
 from rpc.transport.certificates import Certificates, TlsError
@@ -165,7 +168,7 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
     else:
         build = RpcServer
     return build(
-        supervisor,
+        _rate_limited(config, supervisor),
         host=config.host,
         port=config.port,
         calls_max=config.limits.calls_max,
@@ -175,7 +178,14 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         keys_file=config.keys_file,
         tokens=config.tokens,
         has_reflection=config.has_reflection,
+        bounds=config.bounds,
     )
+
+
+def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
+    if not config.rate_limit_per_minute:
+        return inventory
+    return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
 
 
 def _log_start(config: ServeConfig, addresses: Sequence[Address], ownership: Ownership | None) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Set
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from storage.sql.schema_version import OLD_VERSION_TABLE, VERSION_TABLE, revisions, version_table
-from storage.store import SchemaTooNew
+from storage.store import SchemaTooNew, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,10 @@ def migrate(connection: Connection) -> None:
     if before == {latest}:
         return
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(f"the schema of the database cannot be brought up to date: {error}") from error
     if before:  # a new database has nothing to be upgraded
         values = {"from_revision": ", ".join(sorted(before)), "to_revision": latest}
         log.info("schema_upgraded", extra=values)

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic.util import CommandError
 from anyio import CancelScope
 from msgspec import Struct
 from msgspec.structs import replace
@@ -280,7 +279,7 @@ class SqlStore:
 
     @contextmanager
     def _translated(self, what_failed: str) -> Iterator[None]:
-        failures: tuple[type[Exception], ...] = (SQLAlchemyError, CommandError, OSError, *self._backend.errors)
+        failures: tuple[type[Exception], ...] = (SQLAlchemyError, OSError, *self._backend.errors)
         try:
             yield
         except StorageError:

@@ -1,7 +1,5 @@
 """Both adapters do what the port says, against the real brokers."""
 
-from collections.abc import Iterator
-
 import aio_pika
 import anyio
 import pytest
@@ -10,7 +8,7 @@ from events.broker_port import Broker, BrokerLost
 from events.brokers import BrokerOptions, broker_for, default_format
 from events.envelope import Outgoing
 from tests.events.heard import Heard, bind_rabbit, hear, until_heard
-from tests.events.real_brokers import BrokerProcess, running_broker
+from tests.events.real_brokers import BrokerProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -18,12 +16,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    with running_broker("nats", tmp_path_factory.mktemp("nats")) as broker:
-        yield broker
 
 
 @pytest.fixture(params=["rabbit", "nats"])

@@ -1,12 +1,13 @@
 """Each option and each environment variable of the program, by a table: what it is read as, and what goes first."""
 
 import inspect
-from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
 from cyclopts import CoercionError
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
@@ -34,11 +35,16 @@ OPTIONS = [
     ("serve", "--token-scopes-claim", "GRPC_TOKEN_SCOPES_CLAIM", "scp", "scp"),
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
+    ("serve", "--keep-days", "MOVEMENT_RETENTION_DAYS", "730", 730),
+    ("serve", "--rate-limit-per-minute", "RATE_LIMIT_PER_MINUTE", "60", 60),
+    ("serve", "--events-heartbeat-s", "RABBITMQ_HEARTBEAT", "7", 7),
+    ("serve", "--events-prefetch", "RABBITMQ_PREFETCH_COUNT", "7", 7),
     ("serve", "--sample", "", None, True),
     ("serve", "--events-to", "EVENTS_TO", "amqp://a", "amqp://a"),
     ("serve", "--consume", "EVENTS_FROM", "amqp://a", "amqp://a"),
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
@@ -261,6 +267,10 @@ OTHERS: dict[str, tuple[str, object]] = {
     "GRPC_TLS_CLIENT_CA": ("b.pem", "b.pem"),
     "MESSAGE_BYTES_MAX": ("1024", 1_024),
     "KEEP_DAYS": ("3", 3),
+    "MOVEMENT_RETENTION_DAYS": ("3", 3),
+    "RATE_LIMIT_PER_MINUTE": ("3", 3),
+    "DATABASE_PASSWORD_FILE": ("f", "f"),
+    "DATABASE_SCHEMA": ("t", "t"),
     "DEFAULT_MIN_STOCK": ("3", 3),
     "DEFAULT_MAX_STOCK": ("3", 3),
     "DEFAULT_REORDER_POINT": ("3", 3),
@@ -280,7 +290,7 @@ BOUNDS = [
     ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
     ("serve", "--token-leeway-s", ("0", "600"), ("-1", "601")),
     ("keys a b", "--minutes", ("1", "527040"), ("0", "527041")),
-    ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
+    ("serve", "--keep-days", ("0", "36500"), ("-1", "36501")),
     ("stock shop", "--rows", ("1",), ("0", "2147483648")),
     ("reserve shop o1 mug:1", "--ttl-minutes", ("0", "44640"), ("44641",)),
     ("relay", "--heartbeat-s", ("0", "3600"), ("3601",)),
@@ -291,6 +301,15 @@ BOUNDS = [
     ("simulate", "--fresh", ("0",), ("-1",)),
     ("simulate", "--seed", ("0", "9007199254740992"), ("9007199254740993",)),
 ]
+OPTIONS += [
+    (command, option, variable, text, text)
+    for command in ("serve", "check", "backup copy.db")
+    for option, variable, text in (
+        ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
+        ("--database-schema", "DATABASE_SCHEMA", "s"),
+    )
+]
+BOUNDED = ("limits", "bounds")  # tests/system/test_bound_options.py has these
 VARIABLES = sorted({variable for _, _, variable, _, _ in OPTIONS if variable})
 
 
@@ -305,16 +324,16 @@ def given(*words: str) -> dict[str, Any]:
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     bound.apply_defaults()
     assert callable(command)
-    return dict(_one_by_one(bound.arguments))
+    return {
+        name: value for each in bound.arguments.items() if each[0] not in BOUNDED for name, value in flat(*each).items()
+    }
 
 
-def _one_by_one(arguments: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Those that are a group of options, as `TokenOptions`, in place of the group."""
-    for name, value in arguments.items():
-        if is_dataclass(value):
-            yield from vars(value).items()
-        else:
-            yield name, value
+def flat(name: str, value: Any) -> dict[str, Any]:
+    """An argument, or those that a group of options has."""
+    if isinstance(value, Struct):
+        return asdict(value)
+    return dict(vars(value)) if is_dataclass(value) else {name: value}
 
 
 def name_of(option: str) -> str:
@@ -351,10 +370,12 @@ def test_every_option_is_in_the_table() -> None:
     listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
+    listed |= {(name, "config") for name in ("serve", "relay", "consume", "check", "backup")}  # test_configuration.py
+    listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
     for command in COMMANDS:
         function = app[command].default_command
         assert function is not None
-        keyword = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        options = {name for p in keyword for name in (vars(p.default) if is_dataclass(p.default) else [p.name])}
+        every = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        options = {name for p in every if p.name not in BOUNDED for name in flat(p.name, p.default)}
         assert options == {name for its, name in listed if its == command}
