@@ -4,7 +4,7 @@ BIN := .venv/bin
 JOBS ?= 2
 
 .PHONY: setup run demo test test-grpcio check proto simulate torture bench lint-deploy lock sbom audit container \
-	release-check clean
+	release-check docs screenshots clean
 
 setup: .venv/.ready
 
@@ -30,7 +30,7 @@ check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=examples:proto $(BIN)/mypy examples proto hatch_build.py deploy  # scripts, whose imports begin in their own folder
+	MYPYPATH=examples:proto:docs/site $(BIN)/mypy examples proto hatch_build.py deploy docs/site  # scripts, whose imports begin in their own folder
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house.py
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
@@ -71,5 +71,16 @@ container: setup  ## needs docker, podman or buildah
 release-check: .venv/.ship  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
 	TAG=$(TAG) deploy/release_check
 
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./client -e '.[dev,docs]'
+	@touch $@
+
+docs: .venv/.docs  ## build/site/site, every link of it checked; REPOSITORY is where links to the code lead
+	PYTHONPATH=. $(BIN)/python docs/site/stage.py build/site $(REPOSITORY)
+	cd build/site && $(CURDIR)/$(BIN)/zensical build --strict --clean
+
+screenshots: setup  ## docs/pictures, of a real server in a real terminal
+	PYTHONPATH=. $(BIN)/python docs/site/screenshots.py docs/pictures
+
 clean:
-	rm -rf .venv .grpcio dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache
+	rm -rf .venv .grpcio build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

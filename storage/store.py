@@ -331,7 +331,7 @@ class Store(Protocol):
         """As `read_changes`, of all organizations.
 
         >>> feed, _ = await store.read_feed(Point(1), rows_max=10)
-        >>> [(one.organization_id, one.change.kind) for one in feed.entries]
+        >>> [(one.organization_id, one.change.kind) for one in feed.entries()]
         [('shop', 'reserve')]
         """
         ...

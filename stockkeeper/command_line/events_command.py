@@ -124,7 +124,7 @@ async def _tail(feed: ServerFeed, begin: str, form: EventsFormat) -> int:
 def lines_of(page: FeedPage, form: EventsFormat) -> list[str]:
     """The events of a page, one a line, as they stand on a broker."""
     shape = erp if form == "erp" else cloudevent
-    told = [event for entry in page.entries for event in events_of(entry, page.database_id)]
+    told = [event for entry in page.entries() for event in events_of(entry, page.database_id)]
     return [msgspec.json.encode(shape(event)).decode() for event in told]
 
 

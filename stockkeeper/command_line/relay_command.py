@@ -29,7 +29,7 @@ def relay(
     no_declare: Flag = False,
     exchange: Exchange = "inventory_events",
     heartbeat_s: Heartbeat = 60,
-    in_flight: Annotated[int, whole(1, IN_FLIGHT_MAX)] = 500,
+    in_flight: Annotated[int, whole(1, IN_FLIGHT_MAX)] = 1_000,
     log_level: LogLevel = "info",
     target: Target = DEFAULT_TARGET,
 ) -> int:
