@@ -61,6 +61,8 @@ class OrderActor(BasketActor):
 
     def handle(self, envelope: Envelope[OrderMessage, Fact]) -> Turn[None]:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
+        if self._services.stages is not None:
+            self._services.stages.begun(envelope.message)
         if self._load is not None:
             self._keep((yield self._load()))
         command = envelope.message

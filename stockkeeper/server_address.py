@@ -27,16 +27,19 @@ HTTPS = "https://"
 class ServerAddress:
     """A server, and what its callers need.
 
+    Args:
+        is_here: it is on this machine, also where its address does not say so.
+
     Raises:
         ConfigurationError: the target is none, or a file cannot be used.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, is_here: bool = False) -> None:
         is_encrypted = target.startswith(HTTPS)
         self._target = target.removeprefix(HTTPS)
         self._address = _parse(self._target)
         self._credentials = _credentials() if is_encrypted else None
-        self._token = _token(self._target, self._credentials)
+        self._token = _token(self._target, self._credentials, is_here)
 
     def __repr__(self) -> str:
         return f"<ServerAddress {self._target} encrypted={self._credentials is not None}>"
@@ -79,12 +82,12 @@ def _credentials() -> grpc.ChannelCredentials:
         raise ConfigurationError(text) from None
 
 
-def _token(target: str, credentials: grpc.ChannelCredentials | None) -> GivesToken | None:
+def _token(target: str, credentials: grpc.ChannelCredentials | None, is_here: bool) -> GivesToken | None:
     key, file = os.environ.get("STOCKKEEPER_KEY", ""), os.environ.get("STOCKKEEPER_TOKEN_FILE", "")
     if key and file:
         raise ConfigurationError("Give STOCKKEEPER_KEY or STOCKKEEPER_TOKEN_FILE, and not both.")
     given: str | GivesToken | None = _read(file) if file else key or None
-    is_asked_for = os.environ.get("STOCKKEEPER_INSECURE_NETWORK") == "1"
+    is_asked_for = is_here or os.environ.get("STOCKKEEPER_INSECURE_NETWORK") == "1"
     try:
         return token_source(given, target, credentials, over_plaintext=is_asked_for)
     except ValueError:

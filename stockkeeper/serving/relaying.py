@@ -33,6 +33,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
         form: how events are written; None: as is usual on that broker.
         in_flight_max: how many may be unconfirmed.
         broker: what else the broker is told.
+        is_beside: it runs beside the server, on the same machine.
     """
 
     target: str
@@ -42,6 +43,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     form: EventsFormat | None = None
     in_flight_max: int = 1_000
     broker: BrokerOptions = BrokerOptions()
+    is_beside: bool = False
 
 
 def run_relay(config: RelayConfig) -> int:
@@ -94,7 +96,7 @@ async def relay_forever(config: RelayConfig, broker: Broker) -> None:
     Raises:
         FeedRefused: the server does not have what is asked for.
     """
-    feed = ServerAddress(config.target).feed()
+    feed = ServerAddress(config.target, is_here=config.is_beside).feed()
     form = config.form or default_format(config.url)
     try:
         await Relay(feed, broker, RelayOptions(config.name, form, config.begin, config.in_flight_max)).run()

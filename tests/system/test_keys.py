@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from rpc.transport.addresses import Address
+from rpc.transport.tls_files import TlsFiles
 from stockkeeper.command_line.token_options import TokenOptions
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.server_address import ServerAddress
+from stockkeeper.serving.programs_beside import ProgramsBeside
 from tests.system.servers import ORGANIZATION, run_cli, start_server
 
 pytestmark = pytest.mark.anyio
@@ -151,6 +154,26 @@ def test_a_key_goes_where_others_cannot_read_it(
         assert "secret" not in str(raised.value)
     else:
         assert "secret" not in repr(ServerAddress(target))
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "target"),
+    [
+        ("192.0.2.1", None, "192.0.2.1:5"),
+        ("192.0.2.1", TlsFiles("c", "k", ""), "https://192.0.2.1:5"),
+        ("0.0.0.0", TlsFiles("c", "k", ""), "https://localhost:5"),
+        ("inventory.example", TlsFiles("c", "k", ""), "https://inventory.example:5"),
+    ],
+)
+def test_a_program_beside_the_server_brings_its_key_wherever_that_listens(
+    monkeypatch: pytest.MonkeyPatch, host: str, tls: TlsFiles | None, target: str
+) -> None:
+    monkeypatch.setenv("STOCKKEEPER_KEY", "secret")
+    beside = ProgramsBeside(ServeConfig(host=host, tls=tls, events_to="nats://a", consume="nats://a"))
+    found = [process._config for process in beside._configs(beside._target(Address("192.0.2.1", 5)))]
+    assert [(config.target, config.is_beside) for config in found] == [(target, True)] * 2
+    for config in found:
+        ServerAddress(config.target, is_here=config.is_beside)
 
 
 async def test_a_key_for_nothing_is_not_made(tmp_path: Path) -> None:
