@@ -33,7 +33,7 @@ def watched(organization_id: str, run: Call) -> Call:
     """
 
     async def run_again(client: InventoryClient) -> int:
-        listener = _Listener(client, organization_id)
+        listener = _ListChanges(client, organization_id)
         show = _redraw if sys.stdout.isatty() else _Lines().print_again
         try:
             async with anyio.create_task_group() as tasks:
@@ -49,7 +49,7 @@ def watched(organization_id: str, run: Call) -> Call:
     return run_again
 
 
-class _Listener:
+class _ListChanges:
     """Hears that something has changed, or that the server was away: then it is looked again too."""
 
     def __init__(self, client: InventoryClient, organization_id: str) -> None:
@@ -61,7 +61,7 @@ class _Listener:
         """Whether the user knows that the server is away."""
 
     def __repr__(self) -> str:
-        return f"<_Listener to {self._organization_id} changed={self._has_changed.is_set()}>"
+        return f"<_ListChanges to {self._organization_id} changed={self._has_changed.is_set()}>"
 
     def statistics(self) -> bool:
         """Whether there is a change that was not looked at."""
@@ -93,7 +93,7 @@ class _Listener:
                 self.look_again()
 
 
-async def _look(look: Look, show: Callable[[Look], Awaitable[None]], listener: _Listener) -> None:
+async def _look(look: Look, show: Callable[[Look], Awaitable[None]], listener: _ListChanges) -> None:
     try:
         await show(look)
     except grpc.aio.AioRpcError as error:
