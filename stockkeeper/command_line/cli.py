@@ -55,7 +55,9 @@ COMMANDS = {
     "config": "config_command:config",
     "health": "health_command:health",
     "check": "check_command:check",
+    "doctor": "doctor_command:doctor",
     "backup": "backup_command:backup",
+    "move": "move_command:move",
     "simulate": "simulate_command:simulate",
     "completion": "completion_command:completion",
 }

@@ -7,6 +7,7 @@ and every read: four calls of `stat`, 7 µs, where a batch takes a millisecond o
 Not seen: a file that is written over in place (`cp backup.db stockkeeper.db`), which keeps its inode.
 """
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -62,13 +63,21 @@ def check_wal(database: Path, last_inode: int) -> str:
         return ""
     wal = files_of(database)[1]
     if is_marked(database):
-        return "" if wal.exists() else f"{wal} is missing, though the last server was killed"
+        if is_empty(wal):  # a program that only read may have made an empty one
+            return f"{wal} is {'empty' if wal.exists() else 'missing'}, though the last server was killed"
+        return ""
     if not is_empty(wal) and last_inode not in (0, database.stat().st_ino):
         raise StorageError(
             f"{wal} was written for the file that was {database} before, and would ruin the one that is there now:"
             f" remove {wal}, or put the other file back"
         )
     return ""
+
+
+def make_private(path: Path) -> None:
+    """Make a database that does not exist for its owner's eyes only. SQLite gives its WAL the same mode."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # follows no link
 
 
 def lock_path(database: Path) -> Path:

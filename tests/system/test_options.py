@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
+from tests.system.other_values import OTHERS
 
 # The command with what it needs, an option, its variable if it has one, what is given, and what the command gets.
 OPTIONS = [
@@ -51,6 +52,12 @@ OPTIONS = [
     ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
     ("serve", "--traces", "", None, True),
     ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("move", "--from", "MOVE_FROM_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("move", "--to", "MOVE_TO_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("move", "--from-password-file", "", "f", "f"),
+    ("move", "--to-password-file", "", "f", "f"),
+    ("doctor", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("doctor", "--json", "", None, True),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
@@ -254,46 +261,6 @@ OPTIONS = [
     ("fulfill shop r", "--request-id", "", "r", "r"),
     ("fulfill shop r", "--json", "", None, True),
 ]
-OTHERS: dict[str, tuple[str, object]] = {
-    "GRPC_HOST": ("::1", "::1"),
-    "GRPC_PORT": ("1", 1),
-    "DATABASE_URL": ("sqlite:///b.db", "sqlite:///b.db"),
-    "GRPC_FRONTENDS": ("2", 2),
-    "STOCKKEEPER_TRANSPORT": ("core", "core"),
-    "GRPC_KEYS_FILE": ("other.toml", "other.toml"),
-    "GRPC_TOKEN_JWKS": ("b", "b"),
-    "GRPC_TOKEN_ISSUER": ("b", "b"),
-    "GRPC_TOKEN_AUDIENCE": ("b", "b"),
-    "GRPC_TOKEN_LEEWAY_S": ("8", 8),
-    "GRPC_TOKEN_ALGORITHMS": ("b", "b"),
-    "GRPC_TOKEN_ORGANIZATIONS_CLAIM": ("b", "b"),
-    "GRPC_TOKEN_SCOPES_CLAIM": ("b", "b"),
-    "GRPC_TLS_CERT": ("d.pem", "d.pem"),
-    "GRPC_TLS_KEY": ("l.pem", "l.pem"),
-    "GRPC_TLS_CLIENT_CA": ("b.pem", "b.pem"),
-    "MESSAGE_BYTES_MAX": ("1024", 1_024),
-    "KEEP_DAYS": ("3", 3),
-    "MOVEMENT_RETENTION_DAYS": ("3", 3),
-    "RATE_LIMIT_PER_MINUTE": ("3", 3),
-    "DATABASE_PASSWORD_FILE": ("f", "f"),
-    "DATABASE_SCHEMA": ("t", "t"),
-    "DEFAULT_MIN_STOCK": ("3", 3),
-    "DEFAULT_MAX_STOCK": ("3", 3),
-    "DEFAULT_REORDER_POINT": ("3", 3),
-    "LOG_LEVEL": ("error", "error"),
-    "LOG_FORMAT": ("console", "console"),
-    "METRICS_PORT": ("9", 9),
-    "METRICS_HOST": ("::1", "::1"),
-    "METRICS_PATH": ("/n", "/n"),
-    "SLOW_CALL_MS": ("3", 3),
-    "EVENTS_TO": ("amqp://b", "amqp://b"),
-    "EVENTS_FROM": ("amqp://b", "amqp://b"),
-    "RABBITMQ_PREFETCH_COUNT": ("3", 3),
-    "RABBITMQ_URL": ("amqp://b", "amqp://b"),
-    "RABBITMQ_EXCHANGE_INVENTORY": ("events", "events"),
-    "RABBITMQ_HEARTBEAT": ("3", 3),
-    "STOCKKEEPER_TARGET": ("b:2", "b:2"),
-}
 BOUNDS = [
     ("serve", "--port", ("0", "65535"), ("-1", "65536")),
     ("serve", "--frontends", ("0", "64"), ("65",)),
@@ -316,7 +283,7 @@ BOUNDS = [
 ]
 OPTIONS += [
     (command, option, variable, text, text)
-    for command in ("serve", "check", "backup copy.db")
+    for command in ("serve", "check", "doctor", "backup copy.db")
     for option, variable, text in (
         ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
         ("--database-schema", "DATABASE_SCHEMA", "s"),
@@ -383,7 +350,9 @@ def test_every_option_is_in_the_table() -> None:
     listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
-    listed |= {(name, "config") for name in ("serve", "relay", "consume", "check", "backup")}  # test_configuration.py
+    listed |= {
+        (name, "config") for name in ("serve", "relay", "consume", "check", "backup", "doctor")
+    }  # test_configuration.py
     listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
     for command in COMMANDS:
