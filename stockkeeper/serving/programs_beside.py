@@ -54,7 +54,14 @@ class ProgramsBeside:
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(target, config.consume, config.events_prefetch, options)
+            consumer = ConsumeConfig(_with_tls(target, config), config.consume, config.events_prefetch, options)
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found
+
+
+def _with_tls(target: str, config: ServeConfig) -> str:
+    """A server that shows a certificate is reached by the name that this is for."""
+    if config.tls is None:
+        return target
+    return f"https://{config.host}:{target.rpartition(':')[2]}"
