@@ -6,12 +6,14 @@ from supervisor.activations.directory import DirectoryStatistics
 from supervisor.activations.loader import LoaderStatistics
 from supervisor.background.expiry import ExpiryStatistics
 from supervisor.background.expiry_hints import ExpiryHintsStatistics
+from supervisor.background.folding import FoldingStatistics
 from supervisor.background.housekeeping import HousekeepingStatistics
 from supervisor.background.learning import LearningStatistics
 from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
 from supervisor.transactions.journal import JournalStatistics
+from supervisor.transactions.uploads import UploadsStatistics
 
 
 class Statistics(Struct, frozen=True):
@@ -33,3 +35,5 @@ class Statistics(Struct, frozen=True):
     lease: LeaseStatistics
     heartbeat: HeartbeatStatistics
     cursors: CursorStatistics
+    uploads: UploadsStatistics
+    folding: FoldingStatistics

@@ -6,7 +6,7 @@ A row is told with the id that it has now: the ledger does not keep it, since ev
 a row that is gone only its deletion knows the id.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, and_, delete, insert, select, tuple_
@@ -24,6 +24,7 @@ from storage.sql.history_reads import (
     first_lsn,
     settled,
 )
+from storage.sql.low_rows import LowRows, low_rows
 from storage.sql.schema import event_cursor, stock
 
 LINE_COLUMNS = ("lsn", "position", "variant_id", "warehouse_id", *QUANTITIES, "organization_id")
@@ -55,7 +56,8 @@ def _read_feed(connection: Connection, after: Point, rows_max: int) -> tuple[Fee
     by_owner: dict[tuple[int, str], list[Any]] = {}
     for row in lines:
         by_owner.setdefault((row.lsn, row.organization_id), []).append(row)
-    told = [_entry(entry, by_owner.get((entry.lsn, entry.organization_id), ())) for entry in entries]
+    low = low_rows(connection, entries, lines)
+    told = [_entry(entry, by_owner.get((entry.lsn, entry.organization_id), ()), low) for entry in entries]
     kept = [behind(one, after) for one in told if one is not None]
     return fitting(kept, Point(last_lsn), rows_max), first
 
@@ -82,11 +84,11 @@ def _lines(connection: Connection, line: Table, after: Point, last_lsn: int, row
     return list(connection.execute(statement.order_by(line.c.lsn, line.c.position).limit(rows_max)).all())
 
 
-def _entry(entry: Any, lines: Sequence[Any]) -> FeedEntry | None:
+def _entry(entry: Any, lines: Sequence[Any], low: Mapping[int, LowRows]) -> FeedEntry | None:
     if entry.kind == "remember":
         return None
     details = details_of(entry)
-    change = change_told(entry, lines, [details.gone or row.stock_id or "" for row in lines])
+    change = change_told(entry, lines, low, [details.gone or row.stock_id or "" for row in lines])
     return FeedEntry(entry.organization_id, change, details.warehouses_before, details.items)
 
 

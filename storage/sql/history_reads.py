@@ -9,7 +9,7 @@ housekeeping may run between two statements on Postgres: a transaction that it m
 or in both, so a reader compares where the archive ends before and after, and looks again.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from actors.queries import GetStockAt, ListMovements
 from actors.records import ReservationItem, WarehouseRecord
 from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
+from storage.sql.low_rows import LowRows, low_rows
 from storage.sql.schema import (
     journal_entry,
     journal_entry_archive,
@@ -125,7 +126,8 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     by_lsn: dict[int, list[Any]] = {}
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
-    told = [change_told(entry, by_lsn.get(entry.lsn, ())) for entry in entries if entry.kind != "remember"]
+    low = low_rows(connection, entries, lines)
+    told = [change_told(entry, by_lsn.get(entry.lsn, ()), low) for entry in entries if entry.kind != "remember"]
     told = [one for one in told if one.tells_anything]  # some imports change nothing
     if not told:
         return Changes((), Point(last_lsn)), first
@@ -165,10 +167,10 @@ def details_of(entry: Any) -> _Details:
     return _details.decode(entry.details) if entry.details else _NO_DETAILS
 
 
-def change_told(entry: Any, lines: Sequence[Any], stock_ids: Sequence[str] = ()) -> Change:
+def change_told(entry: Any, lines: Sequence[Any], fell: Mapping[int, LowRows], stock_ids: Sequence[str] = ()) -> Change:
     """Of a transaction's row, its lines, which begin with place, row and quantities, and their stock ids if told."""
     details = details_of(entry)
-    low = {position: (least, reorder) for position, least, reorder in details.low}
+    low = {position: (least, reorder) for position, least, reorder in details.low} | fell.get(entry.lsn, {})
     rows = tuple(
         [
             ChangedRow(row[1], row[2], row[3], *_pieces(row[4:12]), low.get(row[1]), stock_id)
