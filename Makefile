@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: setup run demo test test-grpcio check proto simulate torture bench clean
+.PHONY: setup run demo test test-grpcio check proto simulate torture bench lint-deploy lock sbom audit container \
+	release-check docs screenshots clean
 
 setup: .venv/.ready
 
@@ -29,7 +30,7 @@ check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	MYPYPATH=examples:proto $(BIN)/mypy examples proto hatch_build.py  # scripts, whose imports begin in their own folder
+	MYPYPATH=examples:proto:docs/site $(BIN)/mypy examples proto hatch_build.py deploy docs/site  # scripts, whose imports begin in their own folder
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house.py
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline
@@ -48,5 +49,38 @@ bench: setup  ## the service, its ceiling and its rivals, into bench/results and
 	$(BIN)/python -m bench $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m bench.startup)
 
+.venv/.ship: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./client -e '.[dev,ship]'
+	@touch $@
+
+lint-deploy: .venv/.ship  ## deploy/ and .github/, by the tools that know them
+	deploy/lint
+
+lock: .venv/.ship  ## the container's packages by hash; ARGS=--upgrade takes newer ones
+	deploy/lock $(ARGS)
+
+sbom: .venv/.ship  ## dist/stockkeeper.cdx.json
+	deploy/sbom
+
+audit: .venv/.ship  ## known weaknesses of the locked packages; needs the network
+	deploy/audit
+
+container: setup  ## needs docker, podman or buildah; ARGS are those of its build
+	deploy/build_container $(ARGS)
+
+release-check: .venv/.ship docs  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
+	TAG=$(TAG) deploy/release_check
+
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./client -e '.[dev,docs]'
+	@touch $@
+
+docs: .venv/.docs  ## build/site/site, every link of it checked; REPOSITORY is where links to the code lead
+	PYTHONPATH=. $(BIN)/python docs/site/stage.py build/site $(REPOSITORY)
+	cd build/site && $(CURDIR)/$(BIN)/zensical build --strict --clean
+
+screenshots: setup  ## docs/pictures, of a real server in a real terminal
+	PYTHONPATH=. $(BIN)/python docs/site/screenshots.py docs/pictures
+
 clean:
-	rm -rf .venv .grpcio .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache
+	rm -rf .venv .grpcio build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .grimp_cache

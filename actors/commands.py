@@ -38,6 +38,7 @@ class Confirm(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     order_id: str
+    request_id: str = ""  # the idempotency key, if the caller gave one
     origin: From = UNSET
 
 
@@ -47,6 +48,7 @@ class Release(Struct, frozen=True, tag=True):
     organization_id: str
     reservation_id: str
     reason: str
+    request_id: str = ""
     origin: From = UNSET
 
 
@@ -295,8 +297,10 @@ OrderCommand = Reserve | ReserveBasket | OfReservation | Expire
 GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
-KeyedCommand = Reserve | Noted | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport
-"""What has an idempotency key; a `Reserve` without one has an empty one."""
+KeyedCommand = (
+    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport
+)
+"""What has an idempotency key; it is empty in a `Reserve`, `Confirm` or `Release` without one."""
 
 CallersCommand = (
     Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport

@@ -9,42 +9,35 @@ and no entry of the journal has to do with it.
 
 from msgspec import Struct
 
-from actors.changes import Change, Point
-from actors.records import ReservationItem, WarehouseRecord
-
-
-class FeedEntry(Struct, frozen=True):
-    """A transaction in one organization that it touches, or as many of its rows as a page has room for.
-
-    Args:
-        change: what happened. Its rows have their stock ids.
-        warehouses_before: those of its warehouses that there were before, as they were.
-        items: of a reservation whose basket is another one after it, the whole basket.
-        is_first: its first row is here, or it has none; what belongs to no row is told with that one.
-    """
-
-    organization_id: str
-    change: Change
-    warehouses_before: tuple[WarehouseRecord, ...] = ()
-    items: tuple[ReservationItem, ...] = ()
-    is_first: bool = True
+from actors.changes import Point
+from actors.feed_entries import FeedEntry, FeedRows, entries_told
 
 
 class FeedPart(Struct, frozen=True):
-    """Some entries in their order, and up to where they are all there are; None: to the end of what was durable."""
+    """What happened behind a place, and up to where that is all there is; None: to the end of what was durable."""
 
-    entries: tuple[FeedEntry, ...]
+    rows: FeedRows
+    after: Point
     upto: Point | None
+
+    def entries(self) -> tuple[FeedEntry, ...]:
+        """In their order. They are made anew at each call."""
+        return entries_told(self.rows, self.after, self.upto)
 
 
 class FeedPage(Struct, frozen=True, tag=True):
     """What happened behind a place: see `actors.changes.ChangesPage`."""
 
-    entries: tuple[FeedEntry, ...]
+    rows: FeedRows
+    after: Point
     upto: Point
     durable_lsn: int
     first_lsn: int
     database_id: str
+
+    def entries(self) -> tuple[FeedEntry, ...]:
+        """In their order. They are made anew at each call."""
+        return entries_told(self.rows, self.after, self.upto)
 
 
 class CursorRecord(Struct, frozen=True):

@@ -1,12 +1,13 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
-`reason` is for machines: OVERLOADED, STORAGE_DOWN, SHUTTING_DOWN, ACTOR_RESTARTED or STOCK_ROW_DAMAGED.
+`reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, ACTOR_RESTARTED or STOCK_ROW_DAMAGED.
 """
 
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
 RETRY_OVERLOAD_MS = 500
 RETRY_RESTART_MS = 1_000  # a database or a server has to come back
 ROW_DAMAGED = "STOCK_ROW_DAMAGED"
+RATE_LIMITED = "RATE_LIMITED"
 
 
 class Unavailable(Exception):
@@ -42,6 +43,12 @@ def too_many(things: str) -> Unavailable:
         things: what there are too many of, in the plural.
     """
     return Unavailable("OVERLOADED", f"Too many {things} are under way, try again.", RETRY_OVERLOAD_MS)
+
+
+def too_often(per_minute: int, retry_after_ms: int) -> Unavailable:
+    """An organization asks more often than the operator allows."""
+    text = f"This organization may ask {per_minute} times a minute, try again later."
+    return Unavailable(RATE_LIMITED, text, retry_after_ms)
 
 
 def database_behind() -> Unavailable:

@@ -1,6 +1,6 @@
 """Which broker a URL means. The adapters are imported here and only when they are needed: they are an extra."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
@@ -66,11 +66,27 @@ def _nats(url: str, options: BrokerOptions) -> Broker:
 
 def inbox_for(url: str, options: BrokerOptions, prefetch: int) -> Inbox:
     """What is heard at a URL. Raises as `broker_for` does."""
-    if scheme_of(url) not in RABBIT:
-        raise ValueError("what others say is heard on RabbitMQ alone, at a URL that begins with amqp://")
     try:
-        from events.rabbit_broker import RabbitOptions
-        from events.rabbit_inbox import RabbitInbox
+        if scheme_of(url) in RABBIT:
+            from events.rabbit_broker import RabbitOptions
+            from events.rabbit_inbox import RabbitInbox
+
+            return RabbitInbox(url, RabbitOptions(options.exchange, options.declare, options.heartbeat_s), prefetch)
+        from events.nats_broker import NatsOptions
+        from events.nats_inbox import NatsInbox
+
+        return NatsInbox(url, NatsOptions(options.exchange, options.declare), prefetch)
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed: {INSTALL}") from error
-    return RabbitInbox(url, RabbitOptions(options.exchange, options.declare, options.heartbeat_s), prefetch)
+
+
+def redrive_for(url: str) -> Callable[[str], Awaitable[int]]:
+    """What sends again what was buried at a URL. Raises as `broker_for` does."""
+    try:
+        if scheme_of(url) in RABBIT:
+            from events.rabbit_inbox import redrive
+        else:
+            from events.nats_inbox import redrive
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is not installed: {INSTALL}") from error
+    return redrive

@@ -11,24 +11,20 @@ beside each other, as many as the prefetch allows.
 import logging
 
 import anyio
-import grpc
-import grpc.aio
 from msgspec import Struct
-from stockkeeper_client.errors import error_details
 
 from events.broker_port import BrokerLost
 from events.deeds import Deeds
 from events.envelope import EventsFormat, OutEvent, outgoing
 from events.inbox_port import Delivery, Inbox
 from events.incoming import Heard, Rejected, read_event
+from events.stock_port import StockAway, StockFailed, StockRefuses
 
 log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 2.0, 4.0)
 PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 REASON_CHARACTERS_MAX = 500
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
-NO_REFUSALS = (*AWAY, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class ConsumerStatistics(Struct, frozen=True):
@@ -162,19 +158,15 @@ class Consumer:
         while True:
             try:
                 return await self._deeds.do(heard)
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in NO_REFUSALS:
-                    raise Rejected(_why(error)) from error
-                if error.code() not in AWAY:
-                    if failures == len(PAUSES_S):
-                        raise Rejected(f"it failed {failures + 1} times: {_why(error)}") from error
-                    failures += 1
-                log.info("event_tried_again", extra={"event_name": heard.name, "why": _why(error)})
+            except StockRefuses as error:
+                raise Rejected(str(error)) from error
+            except StockFailed as error:
+                if failures == len(PAUSES_S):
+                    raise Rejected(f"it failed {failures + 1} times: {error}") from error
+                failures += 1
+                log.info("event_tried_again", extra={"event_name": heard.name, "why": str(error)})
+            except StockAway as error:
+                log.info("event_tried_again", extra={"event_name": heard.name, "why": str(error)})
             self._failures += 1
             await anyio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
             tries += 1
-
-
-def _why(error: grpc.aio.AioRpcError) -> str:
-    reason = error_details(error).reason or error.code().name
-    return f"{reason}: {error.details() or 'no more is said'}"

@@ -1,9 +1,11 @@
 """How an event stands on the wire: as the older services read it (`erp`), or as CloudEvents 1.0 in structured JSON."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha1
 from typing import Any, Literal, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -16,8 +18,7 @@ CONTENT_TYPES: Mapping[EventsFormat, str] = {
     "erp": "application/json",
     "cloudevents": "application/cloudevents+json; charset=UTF-8",
 }
-_NAMESPACE = UUID("5b1f0f5e-2d0c-5c33-9f0e-6a6f5d1b7a10")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMESPACE = UUID("5b1f0f5e-2d0c-5c33-9f0e-6a6f5d1b7a10").bytes
 _json = msgspec.json.Encoder()
 
 
@@ -59,12 +60,24 @@ def fact_id(database_id: str, place: str) -> str:
     >>> fact_id("d", "7/0/inventory.stock.updated") == fact_id("d", "7/0/inventory.stock.updated")
     True
     """
-    return str(uuid5(_NAMESPACE, f"{database_id}/{place}"))
+    return _named(f"{database_id}/{place}")
 
 
 def answer_id(asked_event_id: str, name: str) -> str:
     """The id of an answer: of the event that asked for it, since a refusal has no place in the journal."""
-    return str(uuid5(_NAMESPACE, f"answer/{asked_event_id}/{name}"))
+    return _named(f"answer/{asked_event_id}/{name}")
+
+
+def _named(name: str) -> str:
+    """`str(uuid5(…))`, which takes six times as long, and a relay makes one for each event.
+
+    >>> from uuid import UUID, uuid5
+    >>> _named("a") == str(uuid5(UUID(bytes=_NAMESPACE), "a"))
+    True
+    """
+    found = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(found[16], 16) & 3]
+    return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 
 
 def moment(at_ms: int) -> str:
@@ -73,7 +86,13 @@ def moment(at_ms: int) -> str:
     >>> moment(1_790_000_000_123)
     '2026-09-21T14:13:20.123Z'
     """
-    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, milliseconds = divmod(at_ms, 1_000)
+    return f"{_second(second)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4_096)  # thousands of events happen in one
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]
 
 
 def outgoing(event: OutEvent, form: EventsFormat) -> Outgoing:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from actors.changes import Change, ChangedReservation, ChangedRow, Pieces
-from actors.history_feed import FeedEntry
+from actors.feed_entries import FeedEntry
 from actors.records import TransactionKind, WarehouseRecord
 from actors.transfer_records import TransferRecord
 from events.envelope import OutEvent, fact_id, moment

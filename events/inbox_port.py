@@ -1,4 +1,6 @@
-"""What the consumer needs of a broker: `rabbit_inbox` is its adapter. A lost one is opened anew: see `broker_port`."""
+"""What the consumer needs of a broker: `rabbit_inbox` and `nats_inbox` are its adapters. A lost one is opened anew: see
+`broker_port`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -6,6 +8,27 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from events.envelope import Outgoing
+
+GRAVE, GRAVES = "inventory_dlq", "inventory_failed_events"
+GRAVE_AGE_S, GRAVES_MAX = 24 * 60 * 60, 10_000
+
+
+class Source(Struct, frozen=True):
+    """Where events come from: a topic exchange and a queue, or a stream and its consumer.
+
+    Args:
+        words: that the events' names begin with.
+        prefetch: how many may be under way.
+    """
+
+    exchange: str
+    queue: str
+    words: tuple[str, ...]
+    prefetch: int
+
+
+CATALOG = Source("catalog_events", "inventory_catalog_consumer", ("catalog",), 10)
+ORDERS = Source("order_events", "inventory_order_consumer", ("order", "return", "pos"), 20)
 
 
 class Delivery(Struct, frozen=True):

@@ -1,20 +1,19 @@
 """RabbitMQ, by aio-pika. A lost connection is not mended here: see `events/broker_port.py`."""
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import aio_pika
 import anyio
-from aio_pika.abc import AbstractConnection, AbstractExchange, DeliveryMode, ExchangeType
+from aio_pika.abc import AbstractConnection, DeliveryMode, ExchangeType
 from aio_pika.exceptions import AMQPError
-from aiormq.abc import DeliveredMessage
 from msgspec import Struct
 from yarl import URL
 
 from events.broker_port import BrokerLost, lost
 from events.envelope import Outgoing
+from events.rabbit_bulk import BulkPublisher
 
 OPEN_TIMEOUT_S = 10.0
 CONFIRM_TIMEOUT_S = 30.0
@@ -49,10 +48,10 @@ class RabbitBroker:
         self._url = URL(url).update_query(heartbeat=options.heartbeat_s)
         self._options = options
         self._connection: AbstractConnection | None = None
-        self._exchange: AbstractExchange | None = None
+        self._publisher: BulkPublisher | None = None
 
     def __repr__(self) -> str:
-        return f"<RabbitBroker {self.name} open={self._exchange is not None}>"
+        return f"<RabbitBroker {self.name} {self._publisher or 'not connected'}>"
 
     @property
     def name(self) -> str:
@@ -65,30 +64,28 @@ class RabbitBroker:
                 self._connection = await connected(self._url)
                 channel = await self._connection.channel(publisher_confirms=True, on_return_raises=False)
                 if self._options.declare:
-                    kind = ExchangeType.TOPIC
-                    self._exchange = await channel.declare_exchange(self._options.exchange, kind, durable=True)
+                    await channel.declare_exchange(self._options.exchange, ExchangeType.TOPIC, durable=True)
                 else:
-                    self._exchange = await channel.get_exchange(self._options.exchange, ensure=True)
+                    await channel.get_exchange(self._options.exchange, ensure=True)
+                bare: Any = await channel.get_underlay_channel()
+                self._publisher = BulkPublisher(bare, self._options.exchange)
         except FAILURES as error:
             raise lost(self.name, error) from error
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
-        exchange = self._exchange
-        if exchange is None:
+        publisher = self._publisher
+        if publisher is None:
             raise BrokerLost(f"{self.name}: not connected")
         try:
             with anyio.fail_after(self._options.confirm_timeout_s):
-                # They begin in this order, and each waits for the channel behind the one before it.
-                found = await asyncio.gather(*[_publish(exchange, one) for one in messages], return_exceptions=True)
+                return await publisher.publish(messages)
         except TimeoutError as error:
             raise BrokerLost(f"{self.name}: no confirm for {self._options.confirm_timeout_s:g} s") from error
-        failed = [one for one in found if isinstance(one, BaseException)]
-        if failed:
-            raise lost(self.name, failed[0]) from failed[0]
-        return found.count(True)
+        except FAILURES as error:
+            raise lost(self.name, error) from error
 
     async def close(self) -> None:
-        connection, self._connection, self._exchange = self._connection, None, None
+        connection, self._connection, self._publisher = self._connection, None, None
         if connection is not None:
             with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True), suppress(Exception):
                 await connection.close()
@@ -97,12 +94,6 @@ class RabbitBroker:
 async def connected(url: URL) -> AbstractConnection:
     """A plain connection."""
     return await aio_pika.connect(url, timeout=OPEN_TIMEOUT_S)
-
-
-async def _publish(exchange: AbstractExchange, one: Outgoing) -> bool:
-    """Publish it. Returns whether nothing was bound for it: then the broker gives it back."""
-    result: Any = await exchange.publish(amqp_message(one), routing_key=one.name, mandatory=True)
-    return isinstance(result, DeliveredMessage)
 
 
 def amqp_message(one: Outgoing) -> aio_pika.Message:

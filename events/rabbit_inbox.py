@@ -8,12 +8,11 @@ from typing import Any
 import aio_pika
 import anyio
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage, DeliveryMode, ExchangeType
-from msgspec import Struct
 from yarl import URL
 
 from events.broker_port import BrokerLost, lost
 from events.envelope import Outgoing
-from events.inbox_port import Delivery
+from events.inbox_port import CATALOG, GRAVE, GRAVE_AGE_S, GRAVES, GRAVES_MAX, ORDERS, Delivery, Source
 from events.rabbit_broker import (
     CLOSE_TIMEOUT_S,
     CONFIRM_TIMEOUT_S,
@@ -24,27 +23,9 @@ from events.rabbit_broker import (
     connected,
 )
 
-GRAVE, GRAVES = "inventory_dlq", "inventory_failed_events"
-GRAVE_ARGUMENTS = {"x-message-ttl": 24 * 60 * 60 * 1_000, "x-max-length": 10_000}
+GRAVE_ARGUMENTS = {"x-message-ttl": GRAVE_AGE_S * 1_000, "x-max-length": GRAVES_MAX}
 REASON = "x-reason"
 FROM_EXCHANGE, FROM_KEY = "x-from-exchange", "x-from-routing-key"
-
-
-class Source(Struct, frozen=True):
-    """A queue and where it hears from.
-
-    Args:
-        keys: the routing keys that it is bound with.
-    """
-
-    exchange: str
-    queue: str
-    keys: tuple[str, ...]
-    prefetch: int
-
-
-CATALOG = Source("catalog_events", "inventory_catalog_consumer", ("catalog.#",), 10)
-ORDERS = Source("order_events", "inventory_order_consumer", ("order.#", "return.#", "pos.#"), 20)
 
 
 class RabbitInbox:
@@ -100,8 +81,8 @@ class RabbitInbox:
         if self._options.declare:
             exchange = await channel.declare_exchange(source.exchange, ExchangeType.TOPIC, durable=True)
             queue = await channel.declare_queue(source.queue, durable=True)
-            for key in source.keys:
-                await queue.bind(exchange, key)
+            for word in source.words:
+                await queue.bind(exchange, f"{word}.#")
         else:
             queue = await channel.get_queue(source.queue)
         await queue.consume(came.put)
@@ -160,13 +141,13 @@ def copied(message: AbstractIncomingMessage, headers: Mapping[str, Any]) -> aio_
     )
 
 
-async def redrive(url: str, options: RabbitOptions) -> int:
+async def redrive(url: str) -> int:
     """Send what was buried to where it came from. Returns how many there were.
 
     Raises:
         BrokerLost: what was not sent is where it was.
     """
-    name, count = RabbitInbox(url, options).name, 0
+    name, count = RabbitInbox(url, RabbitOptions()).name, 0
     try:
         async with await connected(URL(url)) as connection:
             channel = await connection.channel(publisher_confirms=True, on_return_raises=False)

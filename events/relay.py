@@ -38,6 +38,7 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 STANDBY_S = 1.0
 RENEWALS = 4  # in the time of a lease: some may fail
 WAIT_MS = 10_000
+LITTLE_BYTES = 50_000  # of a page: some hundred rows
 STOP_S = 2.0
 PROBLEM_CHARACTERS_MAX = 500
 
@@ -61,8 +62,8 @@ class RelayOptions(Struct, frozen=True):
     name: str = "relay"
     form: EventsFormat = "erp"
     begin: str = ""
-    in_flight_max: int = 500
-    rows_max: int = 1_000
+    in_flight_max: int = 1_000
+    rows_max: int = 2_000
     move_s: float = 0.5
     gather_s: float = 0.05
 
@@ -85,13 +86,14 @@ class Stretch(Struct, frozen=True):
 def stretches(page: FeedPage, form: EventsFormat, in_flight_max: int) -> Iterator[Stretch]:
     """The events of a page, as many at a time as may be in flight. The last one ends where the page does."""
     waiting: list[Outgoing] = []
-    last = len(page.entries) - 1
-    for place, entry in enumerate(page.entries):
+    entries = page.entries()
+    last = len(entries) - 1
+    for place, entry in enumerate(entries):
         waiting += [outgoing(event, form) for event in events_of(entry, page.database_id)]
         while len(waiting) > in_flight_max:
             yield Stretch(tuple(waiting[:in_flight_max]), None)
             del waiting[:in_flight_max]
-        is_over = place < last and page.entries[place + 1].change.lsn > entry.change.lsn
+        is_over = place < last and entries[place + 1].change.lsn > entry.change.lsn
         if is_over and len(waiting) > in_flight_max // 2:
             yield Stretch(tuple(waiting), Point(entry.change.lsn))
             waiting = []
@@ -213,10 +215,10 @@ class Relay:
                 for stretch in stretches(page, self._options.form, self._options.in_flight_max):
                     await self._publish(lease, stretch)
                 place = page.upto
-                if place != moved and (not page.entries or self._is_due):
+                if place != moved and (page.rows.is_empty or self._is_due):
                     await self._move(lease)
                     moved = place
-                if len(page.entries) < self._options.rows_max // 4:
+                if page.rows.bytes_long < LITTLE_BYTES:
                     await anyio.sleep(self._options.gather_s)
         except CursorLost:
             scope.cancel()

@@ -4,7 +4,6 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import msgspec
 from stockkeeper_client.channel import open_channel
 from stockkeeper_client.connection import Metadata
 from stockkeeper_client.errors import error_details
@@ -12,7 +11,8 @@ from stockkeeper_client.v1 import events_pb2 as pb
 from stockkeeper_client.v1.events_pb2_grpc import EventsServiceStub
 
 from actors.changes import Point
-from actors.history_feed import FeedEntry, FeedPage
+from actors.feed_entries import FeedRows
+from actors.history_feed import FeedPage
 from events.feed_port import CursorLost, FeedAway, FeedRefused, Held, Progress
 
 TIMEOUT_S = 5.0
@@ -23,8 +23,6 @@ AWAY = (
     grpc.StatusCode.INTERNAL,
     grpc.StatusCode.UNKNOWN,
 )
-
-_entries = msgspec.json.Decoder(tuple[FeedEntry, ...])
 
 
 class ServerFeed:
@@ -92,8 +90,8 @@ class ServerFeed:
     async def _read(self, request: pb.ReadFeedRequest) -> FeedPage:
         timeout_s = TIMEOUT_S + request.wait_ms / 1_000
         answer = await self._call(self._stub.ReadFeed(request, timeout=timeout_s, metadata=self._metadata))
-        entries = _entries.decode(answer.entries)
-        return FeedPage(entries, _point(answer.upto), answer.durable_lsn, 0, answer.database_id)
+        rows = FeedRows(answer.entries, answer.lines)
+        return FeedPage(rows, _point(answer.after), _point(answer.upto), answer.durable_lsn, 0, answer.database_id)
 
     async def _call(self, call: Any) -> Any:
         try:

@@ -18,12 +18,12 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
 
 from actors.unavailable import too_many
+from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.shares import may_have
 
 LARGE_BYTES = 4 * 1024  # from here on a request queues
 PAGE_BYTES = 24 * 1024  # what a call for a list counts as, since its answer is large
 TURN_BYTES = 24 * 1024  # 500 lines or so
-WAITING_BYTES_MAX = 64 * 1024 * 1024
 BEGUN_BYTES_MAX = 160 * 1024
 BEGUN_BYTES_MAX_OF_ONE = 80 * 1024  # of one organization: two baskets of 1,000 lines or so
 
@@ -64,7 +64,7 @@ class FairTurns:
         waiting_bytes_max: how much may wait; no organization gets all of it.
     """
 
-    def __init__(self, waiting_bytes_max: int = WAITING_BYTES_MAX) -> None:
+    def __init__(self, waiting_bytes_max: int = DEFAULT_BOUNDS.waiting_bytes_max) -> None:
         self._waiting_bytes_max = waiting_bytes_max
         self._queues: dict[str, _Queue] = {}  # the first is next; each has something that waits or was begun
         self._size_bytes = 0

@@ -6,8 +6,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
-from rpc.frame import CALLS_MAX, STREAMS_MAX, UPLOAD_STALL_TIMEOUT_S, UPLOADS_MAX, Frame
+from rpc.authorization.token_settings import TokenSettings
+from rpc.call_watch import CallWatch, CallWatchStatistics
+from rpc.fair_turns import FairTurnsStatistics
+from rpc.frame import CALLS_MAX, Frame
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.service_names import (
     EVENTS,
     HEALTH,
@@ -21,10 +25,10 @@ from rpc.service_names import (
 from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
-from rpc.services.open_streams import OpenStreams
+from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.services.operations_service import OperationsServicer
 from rpc.services.reflection_service import reflection_servicer
-from rpc.services.reservation_stream import REQUESTS_A_STREAM_MAX, ReservationStreamServicer
+from rpc.services.reservation_stream import ReservationStreamServicer
 from rpc.services.stock_service import StockServicer
 from rpc.transport.addresses import PORT_ATTEMPTS, Address, ListenError, free_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX, server_options
@@ -37,8 +41,13 @@ LINGER_S = 0.2  # at the end, for the last answers to be written
 
 
 class RpcServerStatistics(NamedTuple):
+    """What callers do, since the start or now."""
+
     calls_under_way: int
     calls_turned_away: int
+    streams: OpenStreamsStatistics
+    large_requests: FairTurnsStatistics
+    watched: CallWatchStatistics
 
 
 class RpcServer:
@@ -50,17 +59,18 @@ class RpcServer:
         inventory: the core. Its `serving` is asked once, by `start`; after that call `set_serving`.
         host: a name or an address. `localhost` listens on 127.0.0.1 and, where there is IPv6, on ::1.
         port: 0 chooses a free one, the same for all addresses.
-        calls_max: how many calls, and requests of streams, may be under way; see `rpc.frame.Frame`,
-        uploads_max, streams_max, upload_stall_timeout_s: too.
-        requests_a_stream_max: how many of these may be of one ReservationStream.
+        calls_max: how many calls, and requests of streams, may be under way; see `rpc.frame.Frame`.
+        bounds: the others.
         transport: None chooses it by the installed grpcio.
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what its ports show callers; None: they are insecure.
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
+        watch: times the calls, and tells the log of some.
 
     Raises:
-        KeyFileError: the keys cannot be used.
+        KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
     """
 
     def __init__(
@@ -70,15 +80,14 @@ class RpcServer:
         host: str,
         port: int,
         calls_max: int = CALLS_MAX,
-        uploads_max: int = UPLOADS_MAX,
-        streams_max: int = STREAMS_MAX,
-        upload_stall_timeout_s: float = UPLOAD_STALL_TIMEOUT_S,
-        requests_a_stream_max: int = REQUESTS_A_STREAM_MAX,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
         transport: TransportName | None = None,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
+        watch: CallWatch | None = None,
     ) -> None:
         self._tls = tls
         self._message_bytes_max = message_bytes_max
@@ -87,19 +96,17 @@ class RpcServer:
         self._port = port
         self._inventory = inventory
         self._health = HealthServicer()
-        self._frame = Frame(
-            calls_max,
-            uploads_max=uploads_max,
-            streams_max=streams_max,
-            upload_stall_timeout_s=upload_stall_timeout_s,
-            guard=Guard(keys_file) if keys_file else None,
+        self._bounds = bounds
+        guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
+        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch)
+        streams = OpenStreams(
+            self._frame.streams,
+            idle_s=bounds.stream_idle_s,
+            unread_s=bounds.stream_unread_s,
+            lines_max=bounds.stream_lines_max,
         )
         self._streams = ReservationStreamServicer(
-            inventory,
-            self._frame.calls,
-            self._frame.turns,
-            OpenStreams(self._frame.streams),
-            requests_a_stream_max,
+            inventory, self._frame.calls, self._frame.turns, streams, bounds, self._frame.watch.log
         )
         self._add_services(has_reflection)
         self._listener: Listener | None = None
@@ -109,7 +116,17 @@ class RpcServer:
         return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
 
     def statistics(self) -> RpcServerStatistics:
-        return RpcServerStatistics(*self._frame.statistics())
+        return RpcServerStatistics(
+            *self._frame.statistics(),
+            self._streams.statistics(),
+            self._frame.turns.statistics(),
+            self._frame.watch.statistics(),
+        )
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The paths of all methods."""
+        return self._frame.methods
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -173,8 +190,9 @@ class RpcServer:
             self._transport,
             self._frame,
             addresses,
-            server_options(is_shared=is_shared, message_bytes_max=self._message_bytes_max),
+            server_options(is_shared=is_shared, message_bytes_max=self._message_bytes_max, bounds=self._bounds),
             self._tls,
+            self._bounds,
         )
         await listener.open()
         self._listener, self._addresses = listener, addresses

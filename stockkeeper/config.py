@@ -3,10 +3,14 @@
 import os
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from rpc.authorization.token_settings import TokenSettings
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.metrics.metrics_settings import MetricsSettings
 from supervisor.limits import Limits
 
 DEFAULT_PORT = 50_053
@@ -23,6 +27,27 @@ def key_metadata() -> list[tuple[str, str]]:
     return [("authorization", f"Bearer {key}")] if key else []
 
 
+class WatchConfig(Struct, frozen=True):
+    """How a process is watched.
+
+    Args:
+        metrics: where Prometheus finds metrics; None: there are none.
+        slow_call_ms: from how many milliseconds on the log is told of a call.
+        has_traces: whether calls are traced.
+    """
+
+    metrics: MetricsSettings | None = None
+    slow_call_ms: int = 1_000
+    has_traces: bool = False
+
+    def of_frontend(self, number: int) -> "WatchConfig":
+        """That of a front-end; they count from 1."""
+        return replace(self, metrics=self.metrics and self.metrics.of_frontend(number))
+
+
+NOT_WATCHED = WatchConfig()
+
+
 class ServeConfig(Struct, frozen=True):
     """Everything that `stockkeeper serve` can be told.
 
@@ -37,12 +62,18 @@ class ServeConfig(Struct, frozen=True):
         message_bytes_max: how long a caller's message may be, also after it was decompressed.
         tls: what callers are shown; None: they are not shown anything, and nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         insecure_network: whether others than this machine may be served without encryption.
         limits: the core's bounds.
         events_to: the broker to which a relay beside the server publishes; empty: none does.
         consume: the broker on which a consumer beside the server listens; empty: none does.
         events_exchange: RabbitMQ's topic exchange, or the name of NATS' stream.
+        events_heartbeat_s: RabbitMQ's heartbeat; 0 for none.
+        events_prefetch: how many events of a queue the consumer may have under way; 0: as is usual for that queue.
+        bounds: those of the network.
+        rate_limit_per_minute: how often an organization may ask; 0: as often as it likes.
+        watch: how it is watched.
     """
 
     host: str = "localhost"
@@ -55,9 +86,15 @@ class ServeConfig(Struct, frozen=True):
     message_bytes_max: int = MESSAGE_BYTES_MAX
     tls: TlsFiles | None = None
     keys_file: str = ""
+    tokens: TokenSettings | None = None
     has_reflection: bool = True
     insecure_network: bool = False
     limits: Limits = Limits()
     events_to: str = ""
     consume: str = ""
     events_exchange: str = "inventory_events"
+    events_heartbeat_s: int = 60
+    events_prefetch: int = 0
+    bounds: NetworkBounds = DEFAULT_BOUNDS
+    rate_limit_per_minute: int = 0
+    watch: WatchConfig = NOT_WATCHED

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from actors.changes import WHOLE, Point
-from actors.history_feed import FeedEntry, FeedPart
+from actors.feed_entries import FeedEntry, rows_of
+from actors.history_feed import FeedPart
 from actors.records import RowChange, Transaction
 from storage.told import change_of, has_lines
 
@@ -37,8 +38,9 @@ def read_feed(journal: Sequence[Transaction], after: Point, rows_max: int) -> Fe
     begin = after.lsn if after.position == WHOLE else after.lsn - 1
     transactions = journal[max(begin, 0) : max(begin, 0) + TRANSACTIONS_MAX]
     found = [behind(entry, after) for one in transactions for entry in entries_of(one)]
-    upto = Point(transactions[-1].lsn) if len(journal) > begin + TRANSACTIONS_MAX else None
-    return fitting(found, upto, rows_max)
+    end = Point(transactions[-1].lsn) if transactions else None
+    told, upto = fitting(found, end, rows_max)
+    return FeedPart(rows_of(told), after, upto)
 
 
 def behind(entry: FeedEntry, after: Point) -> FeedEntry:
@@ -49,7 +51,9 @@ def behind(entry: FeedEntry, after: Point) -> FeedEntry:
     return replace(entry, change=replace(entry.change, rows=left), is_first=False)
 
 
-def fitting(entries: Sequence[FeedEntry], upto: Point | None, rows_max: int) -> FeedPart:
+def fitting(
+    entries: Sequence[FeedEntry], upto: Point | None, rows_max: int
+) -> tuple[Sequence[FeedEntry], Point | None]:
     """As many whole transactions as have `rows_max` rows together, or a part of the first, if it alone has more.
 
     Args:
@@ -63,18 +67,17 @@ def fitting(entries: Sequence[FeedEntry], upto: Point | None, rows_max: int) -> 
             lsn = entry.change.lsn
             whole = [one for one in entries[:place] if one.change.lsn < lsn]
             if whole:
-                return FeedPart(tuple(whole), Point(lsn - 1))
+                return whole, Point(lsn - 1)
             return _part([one for one in entries if one.change.lsn == lsn], rows_max)
-    return FeedPart(tuple(entries), upto)
+    return entries, upto
 
 
-def _part(entries: Sequence[FeedEntry], rows_max: int) -> FeedPart:
+def _part(entries: Sequence[FeedEntry], rows_max: int) -> tuple[Sequence[FeedEntry], Point]:
     """The first rows of a transaction, in the order of their positions."""
     positions = sorted(row.position for entry in entries for row in entry.change.rows)
     last = positions[rows_max - 1]
     parts = []
     for entry in entries:
         rows = tuple([row for row in entry.change.rows if row.position <= last])
-        if rows or entry.is_first:
-            parts.append(replace(entry, change=replace(entry.change, rows=rows, is_whole=False)))
-    return FeedPart(tuple(parts), Point(entries[0].change.lsn, last))
+        parts.append(replace(entry, change=replace(entry.change, rows=rows, is_whole=False)))
+    return parts, Point(entries[0].change.lsn, last)

@@ -1,12 +1,12 @@
 """What an organization is told of a transaction. A database tells the same from its tables: a test compares them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
+from actors.change_rows import lines_of
 from actors.changes import (
     Change,
-    ChangedLine,
     ChangedReservation,
     ChangedRow,
     Changes,
@@ -14,7 +14,7 @@ from actors.changes import (
     Pieces,
     Point,
 )
-from actors.records import ReservationItem, RowChange, StockRecord, Transaction, TransactionKind
+from actors.records import RowChange, StockRecord, Transaction, TransactionKind
 
 # The lines of a reservation that one of these leaves are those that it had before, or follow from its stock rows.
 KEEPS_LINES: frozenset[TransactionKind] = frozenset(("reserve", "confirm", "extend"))
@@ -80,17 +80,6 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
         *origin,
         transfer=transfer,
         sourcing=sourcing,
-    )
-
-
-def lines_of(
-    kind: TransactionKind, rows: Sequence[ChangedRow], items: Iterable[ReservationItem]
-) -> tuple[ChangedLine, ...]:
-    """A reservation's lines: of one that was just made its stock rows say them."""
-    if kind != "reserve":
-        return tuple(ChangedLine(item.variant_id, item.warehouse_id, item.quantity) for item in items)
-    return tuple(
-        ChangedLine(row.variant_id, row.warehouse_id, row.after.reserved - row.before.reserved) for row in rows
     )
 
 

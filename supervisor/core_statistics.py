@@ -12,7 +12,8 @@ from supervisor.background.learning import LearningStatistics
 from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
-from supervisor.transactions.journal import JournalStatistics
+from supervisor.transactions.coordinator import CoordinatorStatistics
+from supervisor.transactions.journal import JournalSizes, JournalStatistics
 from supervisor.transactions.uploads import UploadsStatistics
 
 
@@ -35,5 +36,7 @@ class Statistics(Struct, frozen=True):
     lease: LeaseStatistics
     heartbeat: HeartbeatStatistics
     cursors: CursorStatistics
+    coordinator: CoordinatorStatistics
+    journal_sizes: JournalSizes
     uploads: UploadsStatistics
     folding: FoldingStatistics

@@ -152,8 +152,8 @@ class Cursors:
         """The name of a cursor that still needs something older than this; empty: none does. Raises `StorageError`."""
         for one in (await self._known()).values():
             if one.point.lsn < self._journal.durable_lsn:
-                feed, _ = await self._store.read_feed(one.point, rows_max=1)
-                if feed.entries and feed.entries[0].change.at_ms < before_ms:
+                since_ms = await self._waiting_since_ms(one.point)
+                if since_ms and since_ms < before_ms:
                     return one.name
         return ""
 
@@ -161,11 +161,18 @@ class Cursors:
         word = self._words.get(one.name, Word(self._began_s))
         is_held = self._is_held(one)
         behind = max(0, self._journal.durable_lsn - one.point.lsn)
-        since_ms = 0
-        if behind:
-            feed, _ = await self._store.read_feed(one.point, rows_max=1)
-            since_ms = feed.entries[0].change.at_ms if feed.entries else 0
+        since_ms = await self._waiting_since_ms(one.point) if behind else 0
         return CursorView(one, is_held, behind, since_ms, word.rate if is_held else 0.0, word.problem)
+
+    async def _waiting_since_ms(self, point: Point) -> int:
+        """When the first transaction behind a place happened; 0: there is none that is told."""
+        while True:
+            feed, _ = await self._store.read_feed(point, rows_max=1)
+            for entry in feed.entries():
+                return entry.change.at_ms
+            if feed.upto is None:
+                return 0
+            point = feed.upto
 
     async def _begin(self, query: TakeCursor, known: CursorRecord | None) -> Point:
         if query.begin is not None:

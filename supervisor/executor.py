@@ -11,6 +11,7 @@ from actors.commands import (
     Adjust,
     Amend,
     Announce,
+    Confirm,
     Deduct,
     Delete,
     Extend,
@@ -22,6 +23,7 @@ from actors.commands import (
     OrderCommand,
     Reacquire,
     Receive,
+    Release,
     Reserve,
 )
 from actors.idempotency import remember
@@ -88,7 +90,7 @@ class Executor:
         match command:
             case Reserve() | ReserveBasket():
                 return self._ask_order(OrderKey(command.organization_id, command.order_id), command)
-            case Fulfill() | Extend() | Amend() | Reacquire():
+            case Confirm() | Release() | Fulfill() | Extend() | Amend() | Reacquire():
                 return self.ask_owner(command)
             case Receive() | Announce() | Deduct() | Adjust():
                 return self._goods.move(command)

@@ -84,6 +84,10 @@ class Router:
         match command:
             case Reserve(request_id=""):
                 self._reserve(command, reply)
+            case Confirm(request_id="") | Release(request_id=""):
+                self._ask_owner(command, reply)
+            case Confirm() | Release():
+                self._requests.ask(command, reply)
             case Reserve() | ReserveBasket() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
             case Receive() | Announce() | Deduct() | Adjust() | Delete() | Import() | ImportStaged():
@@ -92,12 +96,6 @@ class Router:
                 self._requests.ask(command, reply)
             case ShipTransfer() | ReceiveTransfer() | CancelTransfer():
                 self._requests.ask(command, reply)
-            case Confirm() | Release():
-                key = self._orders.order_in_memory(command.organization_id, command.reservation_id)
-                if key is not None:
-                    self._orders.ask(key, command, reply)
-                else:
-                    self._start_soon(partial(self._find_and_ask, command, reply))
             case Expire():
                 self._orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
             case StageLines() | DropStaged():
@@ -115,6 +113,13 @@ class Router:
             error = raised
         if not reply.is_done:
             self._lease.give(reply, fact, error)
+
+    def _ask_owner(self, command: Confirm | Release, reply: Reply[Fact]) -> None:
+        key = self._orders.order_in_memory(command.organization_id, command.reservation_id)
+        if key is not None:
+            self._orders.ask(key, command, reply)
+        else:
+            self._start_soon(partial(self._find_and_ask, command, reply))
 
     async def _find_and_ask(self, command: Confirm | Release, reply: Reply[Fact]) -> None:
         """Ask the order of a reservation that is not in memory."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from actors.actor import Dispatcher, InlineDispatcher, StartSoon
 from actors.reply import Event
+from actors.stages import Stages
 from supervisor.clock import ServiceClock
 
 
@@ -20,6 +21,7 @@ class Sources(Struct, frozen=True):
         monotonic_s: a clock in seconds that goes on while the process is stopped.
         report_crash: told of an actor that met a bug.
         event: makes what a caller waits for.
+        stages: follows commands, for traces; None: nothing does.
     """
 
     clock: ServiceClock
@@ -28,3 +30,4 @@ class Sources(Struct, frozen=True):
     dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
     monotonic_s: Callable[[], float] = anyio.current_time
     event: Callable[[], Event] = anyio.Event
+    stages: Stages | None = None

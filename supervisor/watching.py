@@ -16,6 +16,7 @@ fetched from the ledger anyway: two sources, and a seam between them).
 """
 
 from actors.changes import WHOLE, Changes, ChangesPage, Point
+from actors.feed_entries import FeedRows
 from actors.history_feed import FeedPage, FeedPart
 from actors.queries import ReadChanges, ReadFeed
 from actors.turn import Doing, Turn
@@ -70,7 +71,8 @@ class Watching:
             first_lsn = yield Doing(lambda: reader.published(self._store.lsn_at(query.from_ms)))
             after = Point(first_lsn - 1)
         if after is None or after.lsn > self._journal.durable_lsn:
-            return self._feed_page(FeedPart((), None), self._journal.durable_lsn, 0)
+            end = Point(self._journal.durable_lsn)
+            return self._feed_page(FeedPart(FeedRows(), end, None), self._journal.durable_lsn, 0)
         if query.wait_ms and after == Point(self._journal.durable_lsn, WHOLE):
             event = self._news.expect(ALL)
             yield Doing(lambda: self._news.wait(ALL, event, query.wait_ms / 1_000))
@@ -82,9 +84,8 @@ class Watching:
         return self._feed_page(found, durable_lsn, kept_lsn)
 
     def _feed_page(self, found: FeedPart, durable_lsn: int, first_lsn: int) -> FeedPage:
-        newest = found.entries[-1].change.lsn if found.entries else 0
-        upto = found.upto or Point(max(durable_lsn, newest))
-        return FeedPage(found.entries, upto, self._journal.durable_lsn, first_lsn, self._database_id)
+        upto = found.upto or Point(durable_lsn)
+        return FeedPage(found.rows, found.after, upto, self._journal.durable_lsn, first_lsn, self._database_id)
 
     def _page(self, found: Changes, durable_lsn: int, first_lsn: int) -> ChangesPage:
         upto = found.upto

@@ -19,35 +19,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-from msgspec import Struct
 
+from rpc.authorization.callers import Caller
 from rpc.authorization.scopes import Scope
 
-ALL = "*"
 PREFIX = "sk_"  # so that a key is found where it should not be, as in a repository
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class KeyFileError(Exception):
     """The file cannot be used. Its text is one sentence for the operator, and has nothing secret in it."""
-
-
-class Caller(Struct, frozen=True):
-    """What a key stands for.
-
-    Args:
-        name: what the log calls it.
-        organizations: whose stock it may see and change, or `ALL`.
-        scopes: what it may do there.
-    """
-
-    name: str
-    organizations: frozenset[str]
-    scopes: frozenset[Scope]
-
-    def may_see(self, organization_id: str) -> bool:
-        """Whether this organization is one of its own; the empty id stands for what belongs to none."""
-        return ALL in self.organizations or (organization_id != "" and organization_id in self.organizations)
 
 
 def new_key() -> str:
@@ -97,4 +78,6 @@ def _caller_of(table: Any, which: str) -> tuple[str, Caller]:
         raise KeyFileError(
             f"{which}: name must be a text, organizations a list of ids, and scopes a list of {scopes}."
         ) from None
+    if not caller.name.isprintable():
+        raise KeyFileError(f"{which}: name must be of printable characters.")
     return digest, caller

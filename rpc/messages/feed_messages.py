@@ -1,6 +1,5 @@
 """What relays ask becomes queries, and what they are told becomes messages."""
 
-import msgspec
 from stockkeeper_client.v1 import events_pb2 as pb
 
 from actors.changes import WHOLE, Point
@@ -17,8 +16,6 @@ ROWS_DEFAULT, ROWS_MAX = 1_000, 10_000
 WAIT_MS_MAX = 60_000
 FEED_TOKEN_RULE = "must be a token of the feed, as ListCursors shows it"
 ALL = ""  # whose changes the feed's tokens are of
-
-_json = msgspec.json.Encoder()
 
 
 def read_feed(request: pb.ReadFeedRequest) -> tuple[ReadFeed, WatchToken | None]:
@@ -120,7 +117,9 @@ def feed_page(query: ReadFeed, token: WatchToken | None, page: FeedPage) -> pb.R
     if after is not None and needed_lsn < page.first_lsn and needed_lsn <= page.durable_lsn:
         raise HistoryNotKept(f"What happened before LSN {page.first_lsn} is not kept: begin later")
     return pb.ReadFeedResponse(
-        entries=_json.encode(page.entries),
+        entries=page.rows.entries,
+        lines=page.rows.lines,
+        after=_message_of(page.after),
         upto=_message_of(page.upto),
         token=watch_token(ALL, page.database_id, page.upto),
         durable_lsn=page.durable_lsn,

@@ -45,7 +45,7 @@ from actors.transfer_outcomes import (
     TransferNotFound,
     WarehouseNotFound,
 )
-from actors.unavailable import ROW_DAMAGED, Unavailable
+from actors.unavailable import RATE_LIMITED, ROW_DAMAGED, Unavailable
 from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
@@ -95,6 +95,10 @@ def describe(error: Exception) -> Problem | None:
             return describe_refusal(error.refusal)
         case Unavailable(reason=reason) if reason == ROW_DAMAGED:
             return Problem(StatusCode.DATA_LOSS, reason, error.message)  # no retry helps, and the others are served
+        case Unavailable(reason=reason) if (
+            reason == RATE_LIMITED
+        ):  # the service is well, and it is the caller's to wait
+            return Problem(StatusCode.RESOURCE_EXHAUSTED, reason, error.message, retry_after_ms=error.retry_after_ms)
         case Unavailable():
             return Problem(StatusCode.UNAVAILABLE, error.reason, error.message, retry_after_ms=error.retry_after_ms)
         case ActorCrashed():

@@ -78,22 +78,28 @@ def _reserve(request: inventory_pb2.ReserveStockRequest, request_id: str, key_fa
     return Reserve(organization_id, order_id, lines, ttl_minutes, request_id)
 
 
-def confirm(request: inventory_pb2.ConfirmReservationRequest) -> Confirm:
+def confirm(
+    request: inventory_pb2.ConfirmReservationRequest, metadata: Iterable[tuple[str, str | bytes]] = ()
+) -> Confirm:
     faults: list[Violation] = []
+    key = _idempotency_key(faults, metadata)
     _check_id(faults, "organization_id", request.organization_id)
     _check_id(faults, "reservation_id", request.reservation_id)
     _check_id(faults, "order_id", request.order_id)
     _raise_if_any(faults)
-    return Confirm(request.organization_id, request.reservation_id, request.order_id)
+    return Confirm(request.organization_id, request.reservation_id, request.order_id, key)
 
 
-def release(request: inventory_pb2.ReleaseReservationRequest) -> Release:
+def release(
+    request: inventory_pb2.ReleaseReservationRequest, metadata: Iterable[tuple[str, str | bytes]] = ()
+) -> Release:
     faults: list[Violation] = []
+    key = _idempotency_key(faults, metadata)
     _check_id(faults, "organization_id", request.organization_id)
     _check_id(faults, "reservation_id", request.reservation_id)
     _check_note(faults, "reason", request.reason)
     _raise_if_any(faults)
-    return Release(request.organization_id, request.reservation_id, request.reason)
+    return Release(request.organization_id, request.reservation_id, request.reason, key)
 
 
 def check_availability(request: inventory_pb2.CheckAvailabilityRequest) -> CheckBasket:

@@ -13,7 +13,7 @@ from actors.reply import Reply
 from rpc.frame import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
-from rpc.messages.origins import attributed, origin_of
+from rpc.messages.origins import attributed, origin_of_call
 from rpc.transport.transport_port import Context
 
 
@@ -27,7 +27,7 @@ class InventoryServicer:
         return f"<InventoryServicer of {self._inventory!r}>"
 
     def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
-        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
+        return self._inventory.submit(attributed(command, origin_of_call(context)))
 
     def CheckAvailability(self, request: pb.CheckAvailabilityRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.check_availability(request)), responses.availability)
@@ -41,10 +41,14 @@ class InventoryServicer:
         return Deferred(self._submit(command, context), partial(responses.reserved, ttl_minutes=command.ttl_minutes))
 
     def ConfirmReservation(self, request: pb.ConfirmReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._submit(validation.confirm(request), context), responses.confirmed)
+        return Deferred(
+            self._submit(validation.confirm(request, context.invocation_metadata()), context), responses.confirmed
+        )
 
     def ReleaseReservation(self, request: pb.ReleaseReservationRequest, context: Context) -> Deferred:
-        return Deferred(self._submit(validation.release(request), context), responses.released)
+        return Deferred(
+            self._submit(validation.release(request, context.invocation_metadata()), context), responses.released
+        )
 
     def GetStockInfo(self, request: pb.GetStockInfoRequest, context: Context) -> Deferred:
         return Deferred(self._inventory.answer(validation.stock_info(request)), responses.stock_rows)

@@ -10,12 +10,10 @@ from typing import NamedTuple, Protocol
 
 from actors.unavailable import RETRY_SOON_MS, Unavailable, too_many
 from rpc.in_flight import InFlightLimit
+from rpc.network_bounds import DEFAULT_BOUNDS
 
 MAKES_ROOM_AFTER_S = 10.0
-IDLE_S = 900.0
-UNREAD_S = 30.0
 SWEEP_EVERY_S = 5.0
-LINES_MAX = 100_000  # of requests under way on all streams; 250 to 600 bytes each, refused
 
 
 class OpenStream(Protocol):
@@ -56,22 +54,25 @@ class OpenStreams:
         idle_s, unread_s: how long a stream may be idle, and its replies unread, in seconds.
         makes_room_after_s: how long it must have been idle to make room for another.
         sweep_every_s: how often they are looked at, in seconds.
+        lines_max: of the requests under way on all of them; 250 to 600 bytes each, refused.
     """
 
     def __init__(
         self,
         limit: InFlightLimit,
         *,
-        idle_s: float = IDLE_S,
-        unread_s: float = UNREAD_S,
+        idle_s: float = DEFAULT_BOUNDS.stream_idle_s,
+        unread_s: float = DEFAULT_BOUNDS.stream_unread_s,
         makes_room_after_s: float = MAKES_ROOM_AFTER_S,
         sweep_every_s: float = SWEEP_EVERY_S,
+        lines_max: int = DEFAULT_BOUNDS.stream_lines_max,
     ) -> None:
         self._limit = limit
         self._idle_s = idle_s
         self._unread_s = unread_s
         self._makes_room_after_s = makes_room_after_s
         self._sweep_every_s = sweep_every_s
+        self._lines_max = lines_max
         self._streams: dict[OpenStream, bool] = {}  # and whether the limit counts it
         self._sweeping: asyncio.TimerHandle | None = None
         self._cut_off = 0
@@ -89,7 +90,7 @@ class OpenStreams:
     @property
     def are_full(self) -> bool:
         """Whether only streams that have nothing under way may read on."""
-        return self.lines >= LINES_MAX
+        return self.lines >= self._lines_max
 
     def add(self, stream: OpenStream) -> None:
         """A stream was opened.

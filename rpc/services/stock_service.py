@@ -26,7 +26,7 @@ from rpc.messages import sourcing_messages as sourcing
 from rpc.messages import transfer_messages as transfers
 from rpc.messages import warehouse_messages as warehouses
 from rpc.messages.import_lines import ImportLines
-from rpc.messages.origins import attributed, origin_of
+from rpc.messages.origins import attributed, origin_of_call
 from rpc.services.change_stream import watch
 from rpc.services.export_stream import export
 from rpc.services.import_upload import ImportUpload
@@ -56,7 +56,7 @@ class StockServicer:
         return f"<StockServicer of {self._inventory!r}>"
 
     def _submit(self, command: CallersCommand, context: Context) -> Reply[Fact]:
-        return self._inventory.submit(attributed(command, origin_of(context.invocation_metadata())))
+        return self._inventory.submit(attributed(command, origin_of_call(context)))
 
     async def ImportStock(
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
@@ -85,7 +85,7 @@ class StockServicer:
     async def _import(self, lines: ImportLines, upload: ImportUpload, context: Context) -> Fact:
         try:
             command = await upload.command(lines)
-            return await self._inventory.ask(attributed(command, origin_of(context.invocation_metadata())))
+            return await self._inventory.ask(attributed(command, origin_of_call(context)))
         except Exception as error:
             values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
             log.info("import_refused", extra=values)

@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
@@ -40,6 +41,7 @@ class AioListener:
         addresses: numeric ones with a port each.
         options: gRPC's; see `rpc.transport.server_options`.
         tls: what its ports show callers; None: they are insecure.
+        bounds: on answers that callers do not take.
     """
 
     def __init__(
@@ -48,12 +50,17 @@ class AioListener:
         addresses: Sequence[Address],
         options: Options,
         tls: TlsFiles | None = None,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
         self._addresses = addresses
         self._tls = tls
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
-        self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all)
+        self._slow: SlowCallers[AioCall] = SlowCallers(
+            self._calls.all,
+            bytes_max=bounds.answers_bytes_max,
+            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
+        )
         self._methods = _AnyMethod(handler, self._calls, self._slow)
         self._server: grpc.aio.Server | None = None
         self._serving: asyncio.Task[None] | None = None

@@ -23,6 +23,7 @@ from typing import Any
 
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
@@ -51,6 +52,7 @@ class CoreListener:
         addresses: numeric ones with a port each.
         options: gRPC's; see `rpc.transport.server_options`.
         tls: what its ports show callers; None: they are insecure.
+        bounds: on answers that callers do not take.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class CoreListener:
         addresses: Sequence[Address],
         options: Options,
         tls: TlsFiles | None = None,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
     ) -> None:
         self._handler = handler
         self._addresses = addresses
@@ -75,7 +78,11 @@ class CoreListener:
         self._has_taken_all = threading.Semaphore(0)
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
-        self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all)
+        self._slow: SlowCallers[CoreCall] = SlowCallers(
+            self._calls.all,
+            bytes_max=bounds.answers_bytes_max,
+            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
+        )
         self._looking: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None

@@ -8,7 +8,12 @@ asks for is dropped when the call comes. Few fields are left as they are: to loo
 from rpc.transport.transport_port import Metadata
 
 FEW_FIELDS = 16
-NAMES = frozenset(("idempotency-key", "x-actor", "x-correlation-id", "x-request-id", "error-details-bytes-max"))
+NAMES = frozenset(
+    (
+        *("authorization", "idempotency-key", "x-actor", "x-correlation-id", "x-request-id", "error-details-bytes-max"),
+        *("traceparent", "tracestate"),
+    )
+)
 
 
 def kept(metadata: Metadata) -> Metadata:

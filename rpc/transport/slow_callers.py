@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from rpc.network_bounds import DEFAULT_BOUNDS
+
 LARGE_BYTES = 4 * 1024  # smaller answers are not counted
-BYTES_MAX = 256 * 1024 * 1024
-BYTES_MAX_OF_CONNECTION = 32 * 1024 * 1024
 LOOK_BYTES = 8 * 1024 * 1024  # more or less of it, and the connections are looked at again
 LOOK_EVERY_S = 5.0
 REQUEST_LOOKS = 6  # so often a call may be found without its request
@@ -65,8 +65,8 @@ class SlowCallers(Generic[C]):
         self,
         calls: Callable[[], Iterable[C]],
         *,
-        bytes_max: int = BYTES_MAX,
-        bytes_max_of_connection: int = BYTES_MAX_OF_CONNECTION,
+        bytes_max: int = DEFAULT_BOUNDS.answers_bytes_max,
+        bytes_max_of_connection: int = DEFAULT_BOUNDS.answers_bytes_a_connection_max,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._calls = calls

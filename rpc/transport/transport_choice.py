@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import grpc
 
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address
 from rpc.transport.server_options import Options
 from rpc.transport.tls_files import TlsFiles
@@ -27,7 +28,7 @@ def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__
     Args:
         wanted: None leaves the choice to the installed version.
     """
-    if _is_tried(grpcio_version):
+    if is_tried(grpcio_version):
         return wanted or "core"
     if wanted is None:
         reason = f"grpcio {grpcio_version} was not tried with core"
@@ -44,6 +45,7 @@ def build_listener(
     addresses: Sequence[Address],
     options: Options,
     tls: TlsFiles | None = None,
+    bounds: NetworkBounds = DEFAULT_BOUNDS,
 ) -> Listener:
     """The transport's listener, not open yet.
 
@@ -51,18 +53,20 @@ def build_listener(
         addresses: numeric ones with a port each.
         options: gRPC's own.
         tls: what its ports show callers; None: they are insecure.
+        bounds: on answers that callers do not take.
     """
     # Only what is used is imported: the binding of the one may not exist in the grpcio that needs the other.
     if transport == "core":
         from rpc.transport.core_listener import CoreListener
 
-        return CoreListener(handler, addresses, options, tls)
+        return CoreListener(handler, addresses, options, tls, bounds)
     from rpc.transport.aio_listener import AioListener
 
-    return AioListener(handler, addresses, options, tls)
+    return AioListener(handler, addresses, options, tls, bounds)
 
 
-def _is_tried(grpcio_version: str) -> bool:
+def is_tried(grpcio_version: str) -> bool:
+    """Whether the core's transport was tried with a version."""
     first, below = GRPCIO_TRIED
     version = tuple(map(int, re.findall(r"\d+", grpcio_version)[:3]))
     return first <= version < below

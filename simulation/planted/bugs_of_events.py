@@ -10,7 +10,8 @@ import events.fact_events
 import events.relay
 import storage.feed_told
 from actors.changes import Point
-from actors.history_feed import FeedEntry, FeedPage
+from actors.feed_entries import FeedEntry
+from actors.history_feed import FeedPage
 from actors.queries import MoveCursor
 from events.broker_port import BrokerLost
 from events.relay import Relay, Stretch
@@ -126,7 +127,8 @@ def rest_of_an_import_forgotten() -> Patches:
     right = storage.feed_told._part
 
     def part(entries: Any, rows_max: int) -> Any:
-        return replace(right(entries, rows_max), upto=Point(entries[0].change.lsn))
+        parts, _ = right(entries, rows_max)
+        return parts, Point(entries[0].change.lsn)
 
     return [(storage.feed_told, "_part", part)]
 

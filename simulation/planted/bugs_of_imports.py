@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from actors.commands import DropStaged, StageLines
-from actors.staged_rows import LinesStaged, StagedDropped
 from actors.turn import Turn
 from simulation.planted.planting import Patches, bug
 from storage.memory_staging import StagedDisk
@@ -13,7 +11,6 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.folding import Folding
 from supervisor.transactions import large_imports
 from supervisor.transactions.large_imports import LargeImports
-from supervisor.transactions.uploads import Uploads
 
 
 @bug("rows are loaded before their lines of a decided import are folded", "G3", "G4", "G8", "no bug is met")
@@ -67,41 +64,6 @@ def touched_rows_not_judged_again() -> Patches:
 @bug("an import counts rows as they are at its decision for rows as they were judged", "G4")
 def tallied_as_it_is_now() -> Patches:
     return [(large_imports._Look, "judged", lambda self, record: record)]
-
-
-@bug("an upload that was broken off goes on in another incarnation, and its rest is decided", "G2", "G4")
-def broken_upload_decided() -> Patches:
-    right = Uploads.carry_out
-
-    async def carry_out(self: Uploads, command: StageLines | DropStaged) -> LinesStaged | StagedDropped:
-        if isinstance(command, StageLines):
-            self._open.setdefault(command.import_id, command.first_place)
-        return await right(self, command)
-
-    def lines(self: Any) -> int:
-        return UNLIKE_NONE
-
-    return [(Uploads, "carry_out", carry_out), (large_imports._Look, "lines", property(lines))]
-
-
-class _AnyNumber(int):
-    def __ne__(self, other: object) -> bool:
-        return False
-
-    __hash__ = int.__hash__
-
-
-UNLIKE_NONE = _AnyNumber()
-
-
-@bug("an upload that ends before the decision is durable takes its lines away", "G2", "G3", "G4", "G8", "no bug is met")
-def decided_lines_dropped() -> Patches:
-    async def drop(self: Uploads, import_id: str) -> None:
-        self._open.pop(import_id, None)
-        while await self._store.drop_staged(import_id, 2):
-            pass
-
-    return [(Uploads, "_drop", drop)]
 
 
 @bug("what a crash left unfolded is forgotten at the start", "G3", "G4", "nothing is left over")

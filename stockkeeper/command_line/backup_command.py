@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
-from stockkeeper.command_line.parameters import DatabaseUrl
-from stockkeeper.config import DEFAULT_DATABASE_URL, ConfigurationError
+from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.parameters import ConfigFile
+from stockkeeper.config import ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
 from storage.sql.database_url import parse_url
 from storage.sql.lock_file import is_in_use
@@ -19,7 +20,8 @@ def backup(
     file: Path,
     /,
     *,
-    database_url: DatabaseUrl = DEFAULT_DATABASE_URL,
+    database: Database = DEFAULT_DATABASE,
+    config: ConfigFile = "",
     replace: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Copy a SQLite database into one file and check the copy. A server may be using the database meanwhile.
@@ -31,8 +33,8 @@ def backup(
     replace
         Replace the file if it exists.
     """
-    require_database(database_url)
-    url = parse_url(database_url)
+    require_database(database.url)
+    url = parse_url(database.url)
     if url.get_backend_name() != "sqlite":
         raise ConfigurationError("This backs up SQLite files only; use pg_dump for a Postgres database.")
     source = Path(str(url.database)).resolve()

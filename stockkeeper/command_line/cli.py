@@ -7,10 +7,12 @@ Exit status: 0 done; 1 failure, or what was named is not there; 2 usage or confi
 import errno
 import os
 import sys
+from collections.abc import Callable
 
 from cyclopts import App, CoercionError, CycloptsError
 
 from stockkeeper.command_line.exit_status import EXIT_BROKEN_PIPE, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE
+from stockkeeper.command_line.settings_file import SettingsFile
 from stockkeeper.config import ConfigurationError
 
 # Each command is imported when it runs: `serve` and `--version` do without the client and its tables.
@@ -50,19 +52,30 @@ COMMANDS = {
     "consume": "consume_command:consume",
     "events": "events_command:events",
     "keys": "keys_command:keys",
+    "config": "config_command:config",
+    "health": "health_command:health",
     "check": "check_command:check",
+    "doctor": "doctor_command:doctor",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",
     "completion": "completion_command:completion",
 }
 
-app = App(
-    name="stockkeeper",
-    help="Keeps stock counts true while many orders want the same goods.",
-    version_flags=["--version"],
-)
-for _name, _place in COMMANDS.items():
-    app.command(f"stockkeeper.command_line.{_place}", name=_name)
+
+def build_app(*sources: Callable[..., None]) -> App:
+    """The program, with what gives its options values beside flags and variables."""
+    built = App(
+        name="stockkeeper",
+        help="Keeps stock counts true while many orders want the same goods.",
+        version_flags=["--version"],
+        config=sources,
+    )
+    for name, place in COMMANDS.items():
+        built.command(f"stockkeeper.command_line.{place}", name=name)
+    return built
+
+
+app = build_app(SettingsFile())
 
 
 def main() -> None:
@@ -99,7 +112,11 @@ def _refuse(sentence: str) -> int:
 
 
 def _sentence(error: CycloptsError) -> str:
-    """What is wrong with the arguments. A positional one is named too, which the library leaves out."""
+    """What is wrong with the arguments. A positional one is named too, and a file, which the
+    library leaves out."""
+    token = error.token if isinstance(error, CoercionError) else None
+    if token is not None and token.source not in ("", "cli", "env"):
+        return f"{token.source}: {error}"
     is_nameless = isinstance(error, CoercionError) and error.token is not None and error.token.keyword is None
     name = f"{error.argument.name} " if is_nameless and error.argument is not None else ""
     return f"{name}{error}"

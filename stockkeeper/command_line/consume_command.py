@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from events.brokers import BrokerOptions
 from stockkeeper.command_line.goods_commands import Flag
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
 from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
@@ -15,6 +15,7 @@ from stockkeeper.logs import configure_logging
 
 def consume(
     *,
+    config: ConfigFile = "",
     from_: Annotated[str, Parameter(name="--from", env_var="RABBITMQ_URL")] = "",
     no_declare: Flag = False,
     exchange: Exchange = "inventory_events",
@@ -30,15 +31,15 @@ def consume(
     Parameters
     ----------
     from_
-        The broker: amqp://user:password@host/.
+        The broker: amqp://user:password@host/ or nats://host.
     no_declare
-        Do not make exchanges and queues: they are there.
+        Do not make exchanges and queues, or streams: they are there.
     exchange
-        Where answers go, such as inventory.reservation.failed.
+        Where answers go, such as inventory.reservation.failed: a topic exchange, or a stream of NATS.
     heartbeat_s
         RabbitMQ's heartbeat, in seconds; 0 for none.
     prefetch
-        How many events of a queue may be under way; by default 10 of the catalog's and 20 of the orders'.
+        How many events of a queue or stream may be under way; by default 10 of the catalog's and 20 of the orders'.
     log_level
         debug, info, warning or error.
     """
@@ -48,7 +49,7 @@ def consume(
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if not from_:
-        raise ConfigurationError("Say where events come from: --from amqp://host/.")
+        raise ConfigurationError("Say where events come from: --from amqp://host/ or --from nats://host.")
     configure_logging(log_level)
     options = BrokerOptions(exchange, not no_declare, heartbeat_s)
     return run_consumer(ConsumeConfig(target, from_, prefetch, options))

@@ -11,7 +11,7 @@ from stockkeeper_client.v1.events_pb2 import CursorState
 
 from actors.history_feed import FeedPage
 from events.broker_port import BrokerLost
-from events.brokers import INSTALL, RABBIT
+from events.brokers import redrive_for
 from events.envelope import EventsFormat, cloudevent, erp
 from events.fact_events import events_of
 from events.feed_port import CursorLost, FeedAway, FeedRefused
@@ -66,7 +66,7 @@ def events(
     events_format
         How events are shown: erp or cloudevents.
     broker
-        Where what is sent again is kept: amqp://user:password@host/.
+        Where what is sent again is kept: amqp://user:password@host/ or nats://host.
     """
     if action == "redrive":
         return _redrive(broker)
@@ -97,15 +97,16 @@ def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
 
 
 def _redrive(url: str) -> int:
-    if url.partition("://")[0] not in RABBIT:
-        raise ConfigurationError("Say where it is kept: stockkeeper events redrive --broker amqp://host/.")
+    if not url:
+        raise ConfigurationError(
+            "Say where it is kept: stockkeeper events redrive --broker amqp://host/ or nats://host."
+        )
     try:
-        from events.rabbit_broker import RabbitOptions
-        from events.rabbit_inbox import redrive
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error.name} is not installed: {INSTALL}.") from error
+        again = redrive_for(url)
+    except ValueError as error:
+        raise ConfigurationError(f"Nothing can be sent again: {error}.") from error
     try:
-        say(f"{counted(anyio.run(redrive, url, RabbitOptions()), 'event')} sent again.")
+        say(f"{counted(anyio.run(again, url), 'event')} sent again.")
     except BrokerLost as error:
         return fail(f"{error}.")
     return 0
@@ -123,7 +124,7 @@ async def _tail(feed: ServerFeed, begin: str, form: EventsFormat) -> int:
 def lines_of(page: FeedPage, form: EventsFormat) -> list[str]:
     """The events of a page, one a line, as they stand on a broker."""
     shape = erp if form == "erp" else cloudevent
-    told = [event for entry in page.entries for event in events_of(entry, page.database_id)]
+    told = [event for entry in page.entries() for event in events_of(entry, page.database_id)]
     return [msgspec.json.encode(shape(event)).decode() for event in told]
 
 

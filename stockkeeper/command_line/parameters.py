@@ -5,33 +5,49 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
+from msgspec import Struct
 
 from actors.bounds import INT32_MAX
 from stockkeeper.config import DEFAULT_PORT
 from stockkeeper.whole_number import whole_number
 
 DEFAULT_TARGET = f"localhost:{DEFAULT_PORT}"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class WholeNumbers(Struct, frozen=True):
+    """Reads a whole number in digits, between these two."""
+
+    minimum: int
+    maximum: int
+
+    def __call__(self, _: Any, tokens: Sequence[Token]) -> int:
+        return whole_number(tokens[0].value, self.minimum, self.maximum)
+
+
+class Seconds(Struct, frozen=True):
+    """Reads seconds in digits, with a point or without, between these two."""
+
+    minimum: float = 0.0
+    maximum: float = 1e9
+
+    def __call__(self, _: Any, tokens: Sequence[Token]) -> float:
+        text = tokens[0].value
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+            raise ValueError(f"must be seconds in digits, such as 10 or 2.5, not {text!r}")
+        if not self.minimum <= float(text) <= self.maximum:
+            raise ValueError(f"must be from {self.minimum:g} to {self.maximum:g} seconds, not {text}")
+        return float(text)
 
 
 def whole(minimum: int, maximum: int = INT32_MAX) -> Parameter:
     """A whole number in digits."""
-
-    def convert(_: Any, tokens: Sequence[Token]) -> int:
-        return whole_number(tokens[0].value, minimum, maximum)
-
-    return Parameter(converter=convert)
+    return Parameter(converter=WholeNumbers(minimum, maximum))
 
 
-def _seconds(_: Any, tokens: Sequence[Token]) -> float:
-    text = tokens[0].value
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
-        raise ValueError(f"must be seconds in digits, such as 10 or 2.5, not {text!r}")
-    return float(text)
+SECONDS = Parameter(converter=Seconds())
 
-
-SECONDS = Parameter(converter=_seconds)
-
-DatabaseUrl = Annotated[str, Parameter(help="Where stock is kept.", env_var="DATABASE_URL")]
+ConfigFile = Annotated[str, Parameter(name="--config", help="A TOML file with settings.", env_var="STOCKKEEPER_CONFIG")]
 Target = Annotated[
     str, Parameter(help="The server, as host:port; https://host:port with TLS.", env_var="STOCKKEEPER_TARGET")
 ]

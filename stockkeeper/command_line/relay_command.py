@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from events.brokers import BrokerOptions
 from events.envelope import EventsFormat
 from stockkeeper.command_line.goods_commands import Flag
-from stockkeeper.command_line.parameters import DEFAULT_TARGET, Target, whole
+from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
@@ -21,6 +21,7 @@ IN_FLIGHT_MAX = 10_000
 
 def relay(
     *,
+    config: ConfigFile = "",
     to: BrokerUrl = "",
     name: str = "relay",
     from_: Annotated[str, Parameter(name="--from")] = "",
@@ -28,7 +29,7 @@ def relay(
     no_declare: Flag = False,
     exchange: Exchange = "inventory_events",
     heartbeat_s: Heartbeat = 60,
-    in_flight: Annotated[int, whole(1, IN_FLIGHT_MAX)] = 500,
+    in_flight: Annotated[int, whole(1, IN_FLIGHT_MAX)] = 1_000,
     log_level: LogLevel = "info",
     target: Target = DEFAULT_TARGET,
 ) -> int:

@@ -8,10 +8,11 @@ import structlog
 from msgspec import Struct
 from stockkeeper_client import InventoryClient
 
-from events.brokers import BrokerOptions, inbox_for
+from events.brokers import BrokerOptions, default_format, inbox_for
 from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
+from events.server_stock import ServerStock
 from stockkeeper.config import ConfigurationError, key_metadata
 
 log = structlog.get_logger("stockkeeper")
@@ -62,7 +63,7 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
     Raises:
         ConfigurationError: its URL is none, or what it needs is not installed.
     """
-    for name in ("aiormq", "aio_pika"):  # they log what is raised as well
+    for name in ("aiormq", "aio_pika", "nats"):  # they log what is raised as well
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return inbox_for(config.url, config.broker, config.prefetch)
@@ -77,4 +78,4 @@ async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
         host.strip("[]"), int(port), timeout_s=CALL_TIMEOUT_S, breaker=False, metadata=key_metadata()
     )
     async with client:
-        await Consumer(inbox, Deeds(client)).run()
+        await Consumer(inbox, Deeds(ServerStock(client)), default_format(config.url)).run()

@@ -18,13 +18,16 @@ from contextlib import ExitStack, suppress
 import msgspec
 import structlog
 
+from rpc.authorization.token_settings import TokenSettings
 from rpc.frontends.frontend_session import FrontendSession
 from rpc.inventory_port import Inventory
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.logs import configured_level
+from stockkeeper.config import NOT_WATCHED, WatchConfig
+from stockkeeper.logs import configured_format, configured_level
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -47,7 +50,10 @@ class Frontends:
         message_bytes_max: how long a caller's message may be.
         tls: what callers are shown; None: nothing is encrypted.
         keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
+        bounds: the other bounds of the network, of each.
+        watch: how the owner is watched; the front-ends' metrics are on the ports that follow.
     """
 
     def __init__(
@@ -62,10 +68,16 @@ class Frontends:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         tls: TlsFiles | None = None,
         keys_file: str = "",
+        tokens: TokenSettings | None = None,
         has_reflection: bool = True,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
+        watch: WatchConfig = NOT_WATCHED,
     ) -> None:
+        self._bounds = bounds
+        self._watch = watch
         self._tls = tls
         self._keys_file = keys_file
+        self._tokens = tokens
         self._has_reflection = has_reflection
         self._inventory = inventory
         self._processes = processes
@@ -125,7 +137,7 @@ class Frontends:
         while not self._stopping.is_set():
             began_s = asyncio.get_running_loop().time()
             try:
-                end = f"ended with status {await self._run_process()}"
+                end = f"ended with status {await self._run_process(number)}"
             except OSError as error:
                 end = f"could not be started: {error.strerror}"
             if self._stopping.is_set():
@@ -141,7 +153,7 @@ class Frontends:
             except TimeoutError:
                 pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
 
-    async def _run_process(self) -> int:
+    async def _run_process(self, number: int) -> int:
         """Start a front-end and see to it until it ends. Returns its exit status."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
@@ -156,7 +168,11 @@ class Frontends:
                 self._message_bytes_max,
                 self._tls,
                 self._keys_file,
+                self._tokens,
                 self._has_reflection,
+                self._bounds,
+                configured_format(),
+                self._watch.of_frontend(number),
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

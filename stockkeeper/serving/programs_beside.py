@@ -47,13 +47,14 @@ class ProgramsBeside:
         from stockkeeper.serving.consuming import ConsumeConfig, inbox_of
         from stockkeeper.serving.relaying import RelayConfig, broker_of
 
-        config, options, found = self._config, BrokerOptions(self._config.events_exchange), list[BesideProcess]()
+        config, found = self._config, list[BesideProcess]()
+        options = BrokerOptions(config.events_exchange, heartbeat_s=config.events_heartbeat_s)
         if config.events_to:
             relay = RelayConfig(target, config.events_to, broker=options)
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(target, config.consume, broker=options)
+            consumer = ConsumeConfig(target, config.consume, config.events_prefetch, options)
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found

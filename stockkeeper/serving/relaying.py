@@ -40,7 +40,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     name: str = "relay"
     begin: str = ""
     form: EventsFormat | None = None
-    in_flight_max: int = 500
+    in_flight_max: int = 1_000
     broker: BrokerOptions = BrokerOptions()
 
 
@@ -52,7 +52,7 @@ def run_relay(config: RelayConfig) -> int:
     """
     broker = broker_of(config)
     try:
-        anyio.run(_until_a_signal, config, broker)
+        anyio.run(_until_a_signal, config, broker, backend_options={"use_uvloop": True})
     except Exception as error:
         for cause in leaves(error):
             if isinstance(cause, FeedRefused):

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -15,8 +16,12 @@ from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from rpc.authorization.key_file import KeyFileError, read_keys
+from rpc.authorization.token_check import check_token_keys
+from rpc.authorization.token_settings import TokenError
+from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
 from rpc.messages.responses import timestamp
+from rpc.rate_limits import RateLimits
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError, is_loopback
 from rpc.transport.certificates import Certificates, TlsError
@@ -28,9 +33,10 @@ from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.serving.programs_beside import ProgramsBeside
-from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.turn_watch import TurnWatch
 from storage.sql.database_url import show_url
 from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
@@ -65,9 +71,10 @@ def serve(config: ServeConfig) -> NoReturn:
         ConfigurationError: the configuration cannot work.
     """
     _see_who_is_served(config)
+    watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
+    anyio.run(_serve_and_end, config, watch, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
 
 
@@ -75,6 +82,8 @@ def _see_who_is_served(config: ServeConfig) -> None:
     try:
         if config.keys_file:
             read_keys(config.keys_file)
+        if config.tokens is not None:
+            check_token_keys(config.tokens)
         if config.tls is not None:
             Certificates(config.tls)
         elif not config.insecure_network and not is_loopback(config.host):
@@ -82,15 +91,15 @@ def _see_who_is_served(config: ServeConfig) -> None:
                 f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
                 " give --tls-cert and --tls-key, or say --insecure-network."
             )
-    except (KeyFileError, TlsError, ListenError) as error:
+    except (KeyFileError, TokenError, TlsError, ListenError) as error:
         raise ConfigurationError(str(error)) from None
 
 
-async def _serve_and_end(config: ServeConfig) -> None:
+async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
     try:
-        await _serve(config, started)
+        await _serve(config, watch, started)
     except Exception as error:
         explained = _explain(error, log_it=started.is_set())
         if explained is None:
@@ -99,10 +108,10 @@ async def _serve_and_end(config: ServeConfig) -> None:
     end_process(status)  # before the loop ends, which would end its calls
 
 
-async def _serve(config: ServeConfig, started: anyio.Event) -> None:
+async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event) -> None:
     announcement = _Announcement()
-    supervisor = build_supervisor(config, announcement.set_serving)
-    network = announcement.network = _build_network(config, supervisor)
+    supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
+    network = announcement.network = _build_network(config, supervisor, watch)
     core_ended = anyio.Event()
     beside = ProgramsBeside(config)
 
@@ -118,15 +127,17 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
+                turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
+                server = network if isinstance(network, RpcServer) else None
+                await watch.show(turns, server=server, supervisor=supervisor)
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
                 beside.start(addresses)
-                watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
-                watch.stop()
+                turns.stop()
                 await beside.stop()
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
@@ -138,6 +149,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                 with anyio.CancelScope(shield=True):
                     await beside.stop()
                     await network.drain(LINGER_S)
+                    await watch.end()
     log.info("stopped")
 
 
@@ -155,13 +167,13 @@ class _Announcement:
             self.network.set_serving(serving)
 
 
-def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
+def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
     if config.frontends:
-        build: Callable[..., Network] = partial(Frontends, processes=config.frontends)
+        build: Callable[..., Network] = partial(Frontends, processes=config.frontends, watch=config.watch)
     else:
-        build = RpcServer
+        build = partial(RpcServer, watch=watch.calls())
     return build(
-        supervisor,
+        _rate_limited(config, supervisor),
         host=config.host,
         port=config.port,
         calls_max=config.limits.calls_max,
@@ -169,8 +181,16 @@ def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
         message_bytes_max=config.message_bytes_max,
         tls=config.tls,
         keys_file=config.keys_file,
+        tokens=config.tokens,
         has_reflection=config.has_reflection,
+        bounds=config.bounds,
     )
+
+
+def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
+    if not config.rate_limit_per_minute:
+        return inventory
+    return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
 
 
 def _log_start(config: ServeConfig, addresses: Sequence[Address], ownership: Ownership | None) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from sqlalchemy import Connection, text
 
-from storage.sql.migrate import check_schema
 from storage.sql.schema_check import missing_indexes
+from storage.sql.schema_upkeep import check_schema
 
 
 class Disagreement(Struct, frozen=True):

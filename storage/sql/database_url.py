@@ -1,5 +1,7 @@
 """Reads a database URL, and shows it without its passwords. No error here repeats a part of the URL that may be one."""
 
+import re
+
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -26,6 +28,31 @@ def parse_url(text: str) -> URL:
         return make_url(text)
     except (ArgumentError, ValueError):
         raise ValueError("the database URL cannot be read; sqlite+aiosqlite:///stockkeeper.db is one") from None
+
+
+def complete_url(text: str, password: str, schema: str) -> str:
+    """A URL of Postgres with a password and a schema, where they are given.
+
+    >>> complete_url("postgresql://app@db.example/stock", "s3cret", "")
+    'postgresql://app:s3cret@db.example/stock'
+
+    Raises:
+        ValueError: it is another database's, or has one already, or the schema's name is none.
+    """
+    url = parse_url(text)
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError("a password file and a schema are for Postgres")
+    if password and (url.password is not None or "password" in url.query):
+        raise ValueError("the database URL has a password already, beside the password file")
+    if schema and "options" in url.query:
+        raise ValueError("the database URL has options already: name the schema there, as -csearch_path")
+    if schema and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", schema):
+        raise ValueError("the database schema's name must be letters, digits and _")
+    if password:
+        url = url.set(password=password)
+    if schema:
+        url = url.update_query_dict({"options": f'-csearch_path="{schema}"'})
+    return url.render_as_string(hide_password=False)
 
 
 def show_url(text: str) -> str:

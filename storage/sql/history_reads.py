@@ -9,30 +9,16 @@ housekeeping may run between two statements on Postgres: a transaction that it m
 or in both, so a reader compares where the archive ends before and after, and looks again.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
 from sqlalchemy import Connection, Select, Table, func, select, tuple_
 
-from actors.changes import (
-    WHOLE,
-    Change,
-    ChangedReservation,
-    ChangedRow,
-    Changes,
-    Movement,
-    MovementPage,
-    Pieces,
-    Point,
-    StockAt,
-)
+from actors.change_rows import change_told, details_of
+from actors.changes import WHOLE, Changes, Movement, MovementPage, Pieces, Point, StockAt
 from actors.queries import GetStockAt, ListMovements
-from actors.records import ReservationItem, WarehouseRecord
-from actors.sourcing import SourcingPolicy
-from actors.transfer_records import TransferRecord
-from storage.sql.low_rows import LowRows, low_rows
+from storage.sql.low_rows import low_rows
 from storage.sql.schema import (
     journal_entry,
     journal_entry_archive,
@@ -42,7 +28,7 @@ from storage.sql.schema import (
     stock_movement,
     stock_movement_archive,
 )
-from storage.told import cut, lines_of
+from storage.told import cut
 
 ENTRIES_MAX = 500  # of a page of changes
 SCANNED_MAX = 2_000  # transactions that one look goes through
@@ -56,22 +42,6 @@ LINES = (stock_movement_archive, stock_movement)
 PLACES = ((journal_entry_archive, stock_movement_archive), (journal_entry, stock_movement_archive))
 ALL_PLACES = (*PLACES, (journal_entry, stock_movement))
 QUANTITIES = [f"{name}_{when}" for when in ("before", "after") for name in Pieces.__struct_fields__]
-
-
-class _Details(msgspec.Struct):
-    """`journal_entry.details`."""
-
-    items: tuple[ReservationItem, ...] = ()
-    low: tuple[tuple[int, int, int], ...] = ()
-    warehouses: tuple[WarehouseRecord, ...] = ()
-    transfer: TransferRecord | None = None
-    sourcing: SourcingPolicy | None = None
-    warehouses_before: tuple[WarehouseRecord, ...] = ()
-    gone: str = ""
-
-
-_details = msgspec.json.Decoder(_Details)
-_NO_DETAILS = _Details()
 
 
 def settled(connection: Connection, read: Callable[[], T]) -> T:
@@ -127,7 +97,11 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
     low = low_rows(connection, entries, lines)
-    told = [change_told(entry, by_lsn.get(entry.lsn, ()), low) for entry in entries if entry.kind != "remember"]
+    told = [
+        change_told(entry, by_lsn.get(entry.lsn, ()), details_of(entry), fell=low.get(entry.lsn))
+        for entry in entries
+        if entry.kind != "remember"
+    ]
     told = [one for one in told if one.tells_anything]  # some imports change nothing
     if not told:
         return Changes((), Point(last_lsn)), first
@@ -160,39 +134,6 @@ def _lines(
         .limit(rows_max)
     )
     return list(connection.execute(statement))
-
-
-def details_of(entry: Any) -> _Details:
-    """What hardly any transaction has."""
-    return _details.decode(entry.details) if entry.details else _NO_DETAILS
-
-
-def change_told(entry: Any, lines: Sequence[Any], fell: Mapping[int, LowRows], stock_ids: Sequence[str] = ()) -> Change:
-    """Of a transaction's row, its lines, which begin with place, row and quantities, and their stock ids if told."""
-    details = details_of(entry)
-    low = {position: (least, reorder) for position, least, reorder in details.low} | fell.get(entry.lsn, {})
-    rows = tuple(
-        [
-            ChangedRow(row[1], row[2], row[3], *_pieces(row[4:12]), low.get(row[1]), stock_id)
-            for row, stock_id in zip(lines, stock_ids or [""] * len(lines), strict=True)
-        ]
-    )
-    it = None
-    if entry.reservation_id:
-        reserved = lines_of(entry.kind, rows, details.items)
-        it = ChangedReservation(entry.reservation_id, entry.order_id, entry.state, entry.expires_at, reserved)
-    said = (entry.reference, entry.reason, entry.request_id, entry.actor, entry.correlation_id)
-    return Change(
-        entry.lsn,
-        entry.at,
-        entry.kind,
-        rows,
-        it,
-        details.warehouses,
-        *said,
-        transfer=details.transfer,
-        sourcing=details.sourcing,
-    )
 
 
 def _pieces(figures: Sequence[int]) -> tuple[Pieces, Pieces]:

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import json
 from sqlalchemy import Connection, select
 
+from actors.feed_entries import EntryRow
 from storage.sql.staging_schema import import_low
+
+DETAILS = EntryRow.__struct_fields__.index("details")
 
 LowRows = dict[int, tuple[int, int]]  # by position: the minimum, and the reorder point
 
@@ -22,3 +26,18 @@ def low_rows(connection: Connection, entries: Sequence[Any], lines: Sequence[Any
             rows = connection.execute(STATEMENT.where(import_low.c.lsn == lsn, within))
             found[lsn] = {position: (least, reorder) for position, least, reorder in rows}
     return found
+
+
+def with_low(entries: bytes, fell: Sequence[Any]) -> bytes:
+    """Rows of the journal as JSON, with what they are to say of rows that fell: LSN, position and levels of each."""
+    if not fell:
+        return entries
+    by_lsn: dict[int, list[list[int]]] = {}
+    for lsn, *low in fell:
+        by_lsn.setdefault(lsn, []).append(low)
+    rows = json.decode(entries)
+    for row in rows:
+        if low_of_import := by_lsn.get(row[0]):
+            details = json.decode(row[DETAILS]) if row[DETAILS] else {}
+            row[DETAILS] = json.encode({**details, "low": low_of_import}).decode()
+    return json.encode(rows)

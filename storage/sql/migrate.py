@@ -1,19 +1,18 @@
-"""Bringing the schema up to date, on a connection that is already open."""
+"""Running the migrations that a database lacks. Imported only where one does, since Alembic takes time to load."""
 
 import logging
+from collections.abc import Set
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from alembic.util import CommandError
+from sqlalchemy import Connection, text
 
-from storage.store import SchemaTooNew, SchemaTooOld
+from storage.sql.schema_version import OLD_VERSION_TABLE, VERSION_TABLE, revisions, version_table
+from storage.store import SchemaTooNew, StorageError
 
 log = logging.getLogger(__name__)
-
-VERSION_TABLE = "stockkeeper_schema_version"
-OLD_VERSION_TABLE = "alembic_version"  # Alembic's default, which another program may use in the same database
 
 
 def migrate(connection: Connection) -> None:
@@ -22,57 +21,38 @@ def migrate(connection: Connection) -> None:
     Raises:
         SchemaTooNew: the schema has a revision that this program does not know.
     """
-    if _version_table(connection) == OLD_VERSION_TABLE:
+    if version_table(connection) == OLD_VERSION_TABLE:
         connection.execute(text(f"ALTER TABLE {OLD_VERSION_TABLE} RENAME TO {VERSION_TABLE}"))
-    config = _config()
+    before = revisions(connection)
+    refuse_unknown(before)
+    config = alembic_config()
+    latest = ScriptDirectory.from_config(config).get_current_head()
+    if before == {latest}:
+        return
     config.attributes["connection"] = connection
-    script = ScriptDirectory.from_config(config)
-    if not _is_current(connection, script):
-        before = _revisions(connection)
+    try:
         command.upgrade(config, "head")
-        if before:  # a new database has nothing to be upgraded
-            values = {"from_revision": ", ".join(before), "to_revision": script.get_current_head()}
-            log.info("schema_upgraded", extra=values)
+    except CommandError as error:
+        raise StorageError(f"the schema of the database cannot be brought up to date: {error}") from error
+    if before:  # a new database has nothing to be upgraded
+        values = {"from_revision": ", ".join(sorted(before)), "to_revision": latest}
+        log.info("schema_upgraded", extra=values)
 
 
-def check_schema(connection: Connection) -> None:
-    """See that no migration is missing. Changes nothing.
-
-    Raises:
-        SchemaTooNew: the schema has a revision that this program does not know.
-        SchemaTooOld: a migration is missing.
+def refuse_unknown(there: Set[str]) -> None:
+    """Raises:
+    SchemaTooNew: one of these revisions is not known to this program.
     """
-    script = ScriptDirectory.from_config(_config())
-    if not _is_current(connection, script):
-        raise SchemaTooOld(
-            f"the database lacks the schema {script.get_current_head()}, which a start of the server makes"
-        )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "storage.sql:migrations")
-    return config
-
-
-def _version_table(connection: Connection) -> str:
-    """The table that has our version; the old name's is ours only where our other tables are."""
-    there = set(inspect(connection).get_table_names())
-    is_old = VERSION_TABLE not in there and {OLD_VERSION_TABLE, "ownership", "stock_movement"} <= there
-    return OLD_VERSION_TABLE if is_old else VERSION_TABLE
-
-
-def _revisions(connection: Connection) -> tuple[str, ...]:
-    context = MigrationContext.configure(connection, opts={"version_table": _version_table(connection)})
-    return context.get_current_heads()
-
-
-def _is_current(connection: Connection, script: ScriptDirectory) -> bool:
-    current = set(_revisions(connection))
-    known = {revision.revision for revision in script.walk_revisions()}
-    if unknown := current - known:
+    script = ScriptDirectory.from_config(alembic_config())
+    if unknown := there - {revision.revision for revision in script.walk_revisions()}:
         raise SchemaTooNew(
             f"the database has the schema {', '.join(sorted(unknown))}, which a newer version of stockkeeper made;"
             f" this one knows {script.get_current_head()} and older ones"
         )
-    return current == set(script.get_heads())
+
+
+def alembic_config() -> Config:
+    """Where the migrations stand."""
+    config = Config()
+    config.set_main_option("script_location", "storage.sql:migrations")
+    return config

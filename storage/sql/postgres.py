@@ -7,6 +7,7 @@ until its lease ends. So a successor waits for that. A lock that was lost fails 
 """
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -18,16 +19,17 @@ from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
-from storage.sql.migrate import migrate
 from storage.sql.postgres_address import PostgresAddress
-from storage.sql.postgres_session import check_sessions, connect, set_up
+from storage.sql.postgres_session import check_sessions, connect, own_schema, set_up
 from storage.sql.schema_check import check_and_mend
+from storage.sql.schema_upkeep import bring_up_to_date
 from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
 
 T = TypeVar("T")
 
 READERS_MAX = 4
 LOCK_KEY = int.from_bytes(b"stockkpr")  # any number, as long as it is always the same; locks are per database
+USUAL_SCHEMA = "public"
 # A server that was killed a moment ago may not be gone yet for Postgres.
 LOCK_WAIT_MS = 2_000
 CLOSE_TIMEOUT_S = 2
@@ -41,6 +43,13 @@ HOLDER = """
     FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
     WHERE locktype = 'advisory' AND granted AND classid::int8 << 32 | objid::int8 = $1
         AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+def lock_key(schema: str) -> int:
+    """The number of the lock on the tables of a schema: one database may have the stock of several servers."""
+    if schema == USUAL_SCHEMA:
+        return LOCK_KEY
+    return int.from_bytes(blake2b(schema.encode(), digest_size=8, key=b"stockkpr").digest(), signed=True)
 
 
 class PostgresBackend:
@@ -74,7 +83,7 @@ class PostgresBackend:
         self._holder = await connect(self._address)
         self._writer = await connect(self._address)
         await check_sessions(self._holder, self._writer)
-        await self._lock(await set_up(self._holder))
+        await self._lock(await set_up(self._holder), lock_key(await own_schema(self._holder)))
         await set_up(self._writer)
         await self._writer.execute("SET plan_cache_mode = auto")
         self._batches = 0
@@ -88,7 +97,7 @@ class PostgresBackend:
         async with self._engine.connect() as connection:
             await connection.execution_options(isolation_level="READ COMMITTED")
             async with connection.begin():
-                await connection.run_sync(migrate)
+                await connection.run_sync(bring_up_to_date)
                 await connection.run_sync(check_and_mend)
                 ownership = await connection.run_sync(raise_epoch, owner)
         if ownership.epoch > 1:
@@ -155,11 +164,11 @@ class PostgresBackend:
     async def _connect_reader(self) -> asyncpg.Connection:
         return await set_up(await connect(self._address))
 
-    async def _lock(self, connection: asyncpg.Connection) -> None:
+    async def _lock(self, connection: asyncpg.Connection, key: int) -> None:
         try:
             await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
-            await connection.execute(f"SELECT pg_advisory_lock({LOCK_KEY})")
+            await connection.execute(f"SELECT pg_advisory_lock({key})")
         except asyncpg.LockNotAvailableError:
-            holder = await connection.fetchrow(HOLDER, LOCK_KEY)
+            holder = await connection.fetchrow(HOLDER, key)
             session = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
             raise OwnershipLost(f"another server owns the database: {session} holds its lock") from None

@@ -21,8 +21,14 @@ READ_BY_ASYNCPG = {
     *("ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname", "gsslib"),
 }
 SETTINGS = {"application_name", "options"}
+# They find a lost peer, and the heartbeat does so sooner.
+NOT_NEEDED = {*("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"), "tcp_user_timeout"}
 # What libpq would do and asyncpg cannot; these values allow going without.
 DISPENSABLE = {
+    "load_balance_hosts": ("disable",),
+    "sslcertmode": ("allow",),
+    "sslcompression": ("0",),
+    "sslsni": ("1",),
     "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
     "client_encoding": ("utf8", "auto"),
@@ -57,6 +63,10 @@ def read_address(url: URL) -> PostgresAddress:
     query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
     if "ssl" in query:  # SQLAlchemy's name for it
         query["sslmode"] = query.pop("ssl")
+    if "hostaddr" in query and url.host is None and "host" not in query:
+        query["host"] = query.pop("hostaddr")  # saves libpq asking for a name, of which there is none
+    usual_name = query.pop("fallback_application_name", "stockkeeper")
+    query = {name: value for name, value in query.items() if name not in NOT_NEEDED}
     settings = {name: query.pop(name) for name in SETTINGS & query.keys()}
     connect_timeout_s = _seconds(query.pop("connect_timeout", "0")) or CONNECT_TIMEOUT_S
     for name in DISPENSABLE.keys() & query.keys():
@@ -71,7 +81,7 @@ def read_address(url: URL) -> PostgresAddress:
         name=show_url(plain.set(query=url.query).render_as_string(hide_password=False)),
         dsn=plain.set(query=query).render_as_string(hide_password=False),
         connect_timeout_s=connect_timeout_s,
-        settings={"application_name": "stockkeeper", **settings},
+        settings={"application_name": usual_name, **settings},
     )
 
 

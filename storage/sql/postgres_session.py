@@ -61,6 +61,23 @@ async def set_up(connection: asyncpg.Connection) -> asyncpg.Connection:
     return connection
 
 
+async def own_schema(connection: asyncpg.Connection) -> str:
+    """The schema where the tables are: the first of the search path. One that is missing is made.
+
+    Raises:
+        StorageError: the search path names none.
+    """
+    schema = await connection.fetchval("SELECT current_schema()")
+    if schema is None:
+        path = await connection.fetchval("SELECT current_setting('search_path')")
+        named = [name.strip().strip('"') for name in path.split(",")]
+        schema = next((name for name in named if name and name != "$user"), None)
+        if schema is None:
+            raise StorageError("the database's search path names no schema: give one with --database-schema")
+        await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    return str(schema)
+
+
 async def check_sessions(one: asyncpg.Connection, other: asyncpg.Connection) -> None:
     """See that each connection has a session to itself. It changes nothing, which would stay in a shared one.
 

@@ -13,8 +13,8 @@ from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
-from storage.sql.migrate import migrate
 from storage.sql.schema_check import check_and_mend
+from storage.sql.schema_upkeep import bring_up_to_date
 from storage.sql.sqlite_files import IN_USE, NOT_IN_USE
 from storage.store import MovedOut, Ownership, StorageError
 
@@ -118,7 +118,7 @@ class SqliteSession:
         """
 
         def take_over(connection: Connection) -> Ownership:
-            migrate(connection)
+            bring_up_to_date(connection)
             check_and_mend(connection)
             self.raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.raw.execute(f"PRAGMA user_version = {IN_USE}")

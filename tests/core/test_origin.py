@@ -60,7 +60,7 @@ async def test_each_change_of_a_caller_names_it(world: World) -> None:
             await core.ask(attributed(command, ANA))
             assert [one.origin for one in world.disk.transactions[begun:]] == [ANA], command
         second = await reserve(core, "second", ("v", "w", 1))
-        await core.ask(Release(ORGANIZATION, second.reservation_id, "x", ANA))
+        await core.ask(Release(ORGANIZATION, second.reservation_id, "x", origin=ANA))
     assert [one.origin for one in world.disk.transactions if one.kind == "release"] == [ANA]
     assert [one.origin for one in world.disk.transactions[:2]] == [None, None]
 

@@ -66,7 +66,7 @@ async def facts_of(server: ServerProcess) -> list[OutEvent]:
         found, point = list[OutEvent](), Point(0)
         while True:
             page = await feed.read(point, 1_000, 0)
-            found += [event for entry in page.entries for event in events_of(entry, page.database_id)]
+            found += [event for entry in page.entries() for event in events_of(entry, page.database_id)]
             if page.upto == point:
                 return found
             point = page.upto

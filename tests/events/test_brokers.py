@@ -1,16 +1,16 @@
 """Both adapters do what the port says, against the real brokers."""
 
-from collections.abc import Iterator
-
 import aio_pika
 import anyio
+import nats
 import pytest
+from msgspec.structs import replace
 
 from events.broker_port import Broker, BrokerLost
 from events.brokers import BrokerOptions, broker_for, default_format
 from events.envelope import Outgoing
 from tests.events.heard import Heard, bind_rabbit, hear, until_heard
-from tests.events.real_brokers import BrokerProcess, running_broker
+from tests.events.real_brokers import BrokerProcess
 
 pytestmark = pytest.mark.anyio
 
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
-    with running_broker("nats", tmp_path_factory.mktemp("nats")) as broker:
-        yield broker
 
 
 @pytest.fixture(params=["rabbit", "nats"])
@@ -121,6 +115,56 @@ async def test_rabbit_says_of_what_nothing_is_bound_for(real: tuple[str, BrokerP
             "inventory.stock.updated",
         )
         assert message.headers == {"event": "inventory.stock.updated", "organization_id": "org_1"}
+    await broker.close()
+
+
+async def test_what_a_broker_refuses_is_not_confirmed(real: tuple[str, BrokerProcess]) -> None:
+    kind, server = real
+    broker = broker_for(server.url, BrokerOptions("full" if kind == "rabbit" else "inventory_events"))
+    await broker.open()
+    if kind == "rabbit":
+        async with await aio_pika.connect(server.url) as connection:
+            channel = await connection.channel()
+            queue = await channel.declare_queue("full", arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
+            await queue.bind(await channel.get_exchange("full"), "#")
+            with pytest.raises(BrokerLost):
+                await broker.publish(messages(20, first=5_000))
+            await queue.delete(if_empty=False)
+    else:
+        with pytest.raises(BrokerLost, match="no response from stream"):
+            await broker.publish([*messages(2, first=5_000), *messages(1, "catalog.variant.created"), *messages(2)])
+        client = await nats.connect(server.url)
+        stream = client.jetstream()
+        await stream.update_stream(name="inventory_events", subjects=["inventory.>"], max_msg_size=40)
+        await broker.open()
+        with pytest.raises(BrokerLost, match="maximum"):
+            await broker.publish([replace(one, body=b"x" * 100) for one in messages(3, first=6_000)])
+        await stream.update_stream(name="inventory_events", subjects=["inventory.>"], max_msg_size=-1)
+        await client.close()
+    await broker.open()
+    assert await broker.publish(messages(3, first=7_000)) == (3 if kind == "rabbit" else 0)
+    await broker.close()
+
+
+async def test_a_message_of_any_size_arrives_whole(rabbit: BrokerProcess) -> None:
+    """A body is cut into frames of 128 KB, and one may be empty."""
+    broker = broker_for(rabbit.url, BrokerOptions("large"))
+    await broker.open()
+    async with await aio_pika.connect(rabbit.url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue("large")
+        await queue.bind(await channel.get_exchange("large"), "#")
+        bodies = [b"", bytes(range(256)) * 1_200, b"{}", b"y" * 131_064, b"z" * 131_065]
+        sent = [
+            replace(one, body=body, organization_id=f"órg-{place}", message_id=f"{'i' * place}-{place}")
+            for place, (one, body) in enumerate(zip(messages(len(bodies)), bodies, strict=True))
+        ]
+        assert await broker.publish([*sent, *sent]) == 0
+        for one in [*sent, *sent]:
+            got = await queue.get()
+            assert (got.body, got.message_id) == (one.body, one.message_id)
+            assert got.headers == {"event": one.name, "organization_id": one.organization_id}
+        await queue.delete(if_empty=False)
     await broker.close()
 
 

@@ -87,7 +87,7 @@ def test_the_same_change_told_in_parts_has_the_same_events() -> None:
         told, point = list[OutEvent](), Point(0)
         while True:
             feed = read_feed(journal, point, rows_max)
-            told += [event for entry in feed.entries for event in events_of(entry, DATABASE)]
+            told += [event for entry in feed.entries() for event in events_of(entry, DATABASE)]
             if feed.upto is None:
                 break
             assert feed.upto > point

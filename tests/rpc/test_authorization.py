@@ -1,7 +1,7 @@
 """Keys: what they allow, on every door."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
+from actors.outcomes import ActorCrashed
 from rpc.authorization import guard as guards
+from rpc.authorization import key_ring
 from rpc.authorization.key_file import KeyFileError, hash_of, read_keys
 from rpc.authorization.scopes import METHODS, OPEN
 from rpc.messages.descriptors import find_service
@@ -25,11 +27,14 @@ from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.test_reflection import METHODS as REFLECTED
+from tests.rpc.token_issuer import STRANGER, token
+from tests.rpc.token_issuer import settings as token_settings
 
 pytestmark = pytest.mark.anyio
 
 SHOP = pb.GetStockInfoRequest(organization_id="shop", variant_id="mug")
 EVERYTHING = ("read", "reserve", "manage")
+GOOD = token()
 
 
 def key(name: str, organizations: Sequence[str], scopes: Sequence[str]) -> str:
@@ -47,25 +52,30 @@ def key(name: str, organizations: Sequence[str], scopes: Sequence[str]) -> str:
     )
 
 
-KEYS = (
-    key("reader", ["shop"], ["read"])
-    + key("seller", ["shop"], ["read", "reserve"])
-    + key("manager", ["shop"], EVERYTHING)
-    + key("operator", ["*"], EVERYTHING)
-)
+CALLERS = {
+    "reader": (["shop"], ["read"]),
+    "seller": (["shop"], ["read", "reserve"]),
+    "manager": (["shop"], EVERYTHING),
+    "operator": (["*"], EVERYTHING),
+}
+KEYS = "".join(key(name, *allowed) for name, allowed in CALLERS.items())
 
 
 @pytest.fixture
 def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(guards, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(key_ring, "LOOK_EVERY_S", 0.05)
     file = tmp_path / "keys.toml"
     file.write_text(KEYS)
     return file
 
 
 @pytest.fixture
-async def channel(key_file: Path, transport: TransportName, fake: FakeInventory) -> AsyncIterator[grpc.aio.Channel]:
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, keys_file=str(key_file))
+async def channel(
+    key_file: Path, transport: TransportName, fake: FakeInventory, tmp_path: Path
+) -> AsyncIterator[grpc.aio.Channel]:
+    tokens = token_settings(tmp_path / "jwks.json")
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, keys_file=str(key_file), tokens=tokens)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as opened:
         yield opened
@@ -74,6 +84,19 @@ async def channel(key_file: Path, transport: TransportName, fake: FakeInventory)
 
 def bearing(name: str) -> list[tuple[str, str]]:
     return [("authorization", f"Bearer {name}")]
+
+
+def bearing_token(name: str) -> list[tuple[str, str]]:
+    """As `bearing`, with a token that allows what the key of that name does."""
+    if name not in CALLERS:
+        return bearing(token(STRANGER))
+    organizations, scopes = CALLERS[name]
+    named = " ".join(f"inventory.stock.{scope}" for scope in scopes)
+    return bearing(token(sub=name, organizations=list(organizations), scope=named))
+
+
+by_key_and_token = pytest.mark.parametrize("with_credential", [bearing, bearing_token])
+WithCredential = Callable[[str], list[tuple[str, str]]]
 
 
 async def ended(call: Any) -> StatusCode:
@@ -94,7 +117,10 @@ def refused(code: StatusCode, method: MethodDescriptor) -> set[StatusCode]:
     return {code, StatusCode.INTERNAL} if method.client_streaming else {code}
 
 
-async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(channel: grpc.aio.Channel) -> None:
+@by_key_and_token
+async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(
+    channel: grpc.aio.Channel, with_credential: WithCredential
+) -> None:
     """All methods that are described, so that none that is new can be forgotten."""
     for service in REFLECTED.keys() - OPEN:
         for method in find_service(service).methods:
@@ -110,10 +136,15 @@ async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(
             lacking = {"inventory.stock.read": "nobody", "inventory.stock.reserve": "reader"}.get(scopes[0], "seller")
             code = StatusCode.UNAUTHENTICATED if lacking == "nobody" else StatusCode.PERMISSION_DENIED
             sent = iter([request.SerializeToString()]) if method.client_streaming else request.SerializeToString()
-            assert await ended(called(sent, timeout=10, metadata=bearing(lacking))) in refused(code, method), path
+            assert await ended(called(sent, timeout=10, metadata=with_credential(lacking))) in refused(code, method), (
+                path
+            )
 
 
-async def test_a_key_is_good_for_its_organizations_alone(channel: grpc.aio.Channel) -> None:
+@by_key_and_token
+async def test_a_key_is_good_for_its_organizations_alone(
+    channel: grpc.aio.Channel, with_credential: WithCredential
+) -> None:
     inventory, stock = InventoryServiceStub(channel), StockServiceStub(channel)
     for name, organization, code in (
         ("reader", "shop", StatusCode.OK),
@@ -125,15 +156,18 @@ async def test_a_key_is_good_for_its_organizations_alone(channel: grpc.aio.Chann
         assert await ended(inventory.GetStockInfo(request, metadata=bearing(name))) is code, (name, organization)
     lines = [stock_pb2.ImportLine(organization_id=organization) for organization in ("shop", "other")]
     uploads = iter([stock_pb2.ImportStockRequest(request_id="r", lines=lines)])
-    assert await ended(stock.ImportStock(uploads, metadata=bearing("manager"))) is StatusCode.PERMISSION_DENIED
+    assert await ended(stock.ImportStock(uploads, metadata=with_credential("manager"))) is StatusCode.PERMISSION_DENIED
 
 
+@by_key_and_token
 @pytest.mark.parametrize("organization", ["shop", "other"])
-async def test_each_request_of_a_stream_is_looked_at(channel: grpc.aio.Channel, organization: str) -> None:
+async def test_each_request_of_a_stream_is_looked_at(
+    channel: grpc.aio.Channel, organization: str, with_credential: WithCredential
+) -> None:
     item = pb.ReservationItem(variant_id="mug", quantity=1)
     one = pb.ReserveStockRequest(organization_id=organization, order_id="o", items=[item])
     sent = stream_pb2.ReserveStockRequests(requests=[stream_pb2.StreamedRequest(sequence=1, request=one)])
-    call = ReservationStreamStub(channel).ReserveStock(iter([sent]), metadata=bearing("seller"), timeout=10)
+    call = ReservationStreamStub(channel).ReserveStock(iter([sent]), metadata=with_credential("seller"), timeout=10)
     assert await ended(call) is (StatusCode.OK if organization == "shop" else StatusCode.PERMISSION_DENIED)
 
 
@@ -145,6 +179,10 @@ async def test_each_request_of_a_stream_is_looked_at(channel: grpc.aio.Channel, 
         [("authorization", "Bearer")],
         [("authorization", f"Bearer {hash_of('reader')}")],
         [*bearing("reader"), *bearing("reader")],
+        [*bearing_token("reader"), *bearing("reader")],
+        [*bearing_token("reader"), *bearing_token("reader")],
+        [("authorization", f"Bearer {GOOD} {GOOD}")],
+        [("authorization", f"Basic {GOOD}")],
     ],
 )
 async def test_what_is_no_single_known_key_is_none(
@@ -155,6 +193,35 @@ async def test_what_is_no_single_known_key_is_none(
         await call
     assert (raised.value.code(), raised.value.details()) == (StatusCode.UNAUTHENTICATED, "The call needs a valid key")
     assert "reader" not in str(events)  # what was given is not logged
+    assert GOOD.split(".")[1] not in str(events)
+
+
+async def test_a_key_counts_also_among_many_other_fields(channel: grpc.aio.Channel) -> None:
+    """Of which the server keeps few."""
+    others = [(f"x-other-{number}", "a") for number in range(20)]
+    ask = InventoryServiceStub(channel).GetStockInfo
+    assert await ended(ask(SHOP, metadata=[*others, *bearing("reader")])) is StatusCode.OK
+    assert await ended(ask(SHOP, metadata=[*bearing("reader"), *others, *bearing("reader")])) is not StatusCode.OK
+
+
+@by_key_and_token
+async def test_the_ledger_has_whose_key_it_was(
+    channel: grpc.aio.Channel, fake: FakeInventory, with_credential: WithCredential
+) -> None:
+    """By each kind of call. What metadata say beside that cannot take its place."""
+    fake.outcome = ActorCrashed()  # what is asked counts here
+    item = pb.ReservationItem(variant_id="mug", quantity=1)
+    order = pb.ReserveStockRequest(organization_id="shop", order_id="o", items=[item])
+    line = stock_pb2.ImportLine(organization_id="shop", variant_id="mug", warehouse_id="w", total_quantity=1)
+    upload = stock_pb2.ImportStockRequest(request_id="r", lines=[line], lines_total=1)
+    streamed = stream_pb2.ReserveStockRequests(requests=[stream_pb2.StreamedRequest(sequence=1, request=order)])
+    metadata = with_credential("manager")
+    for more in ([], [("x-actor", "ana")]):
+        await ended(InventoryServiceStub(channel).ReserveStock(order, metadata=[*more, *metadata]))
+        await ended(StockServiceStub(channel).ImportStock(iter([upload]), metadata=[*more, *metadata]))
+        await ended(ReservationStreamStub(channel).ReserveStock(iter([streamed]), metadata=[*metadata, *more]))
+    actors: list[str] = [asked.origin.actor for asked in fake.asked]  # type: ignore[attr-defined]
+    assert actors == ["manager"] * 3 + ["manager/ana"] * 3
 
 
 async def test_health_needs_no_key(channel: grpc.aio.Channel) -> None:
@@ -196,6 +263,7 @@ async def test_a_watch_ends_when_its_key_is_taken_out(
         (key("a", ["shop"], ["read"]) * 2, "Key 2 of .* is there twice"),
         ("keys = []", "has 'keys', which is not known"),
         ("[[key", "is not TOML"),
+        (key("a\\n", ["shop"], ["read"]).replace("'a\\\\n'", '"a\\n"'), "name must be of printable"),
         (key("a", ["shop"], ["read"]).replace(hash_of("a"), "secret"), "sha256 must be 64 hexadecimal digits"),
     ],
 )

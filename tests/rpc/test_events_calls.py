@@ -3,14 +3,14 @@
 from typing import Any
 
 import grpc.aio
-import msgspec
 import pytest
 from stockkeeper_client import error_details
 from stockkeeper_client.v1 import events_pb2 as pb
 from stockkeeper_client.v1.events_pb2_grpc import EventsServiceStub
 
 from actors.changes import Point
-from actors.history_feed import CursorAnswer, CursorList, CursorRecord, CursorView, FeedEntry, FeedPage
+from actors.feed_entries import FeedRows, entries_told, rows_of
+from actors.history_feed import CursorAnswer, CursorList, CursorRecord, CursorView, FeedPage
 from actors.queries import DropCursor, ListCursors, MoveCursor, ReadFeed, TakeCursor
 from rpc.messages import feed_messages
 from rpc.messages.rules import Invalid
@@ -47,10 +47,11 @@ async def reason(call: Any) -> str:
 
 async def test_the_feed_is_read_from_a_place_a_token_and_a_time(relay: EventsServiceStub, fake: FakeInventory) -> None:
     entries = tuple(entry for one in Scribe().reserve_after_receiving() for entry in entries_of(one))
-    fake.view = FeedPage(entries, Point(8), 9, 1, "d")
+    fake.view = FeedPage(rows_of(entries), Point(6, 1), Point(8), 9, 1, "d")
     request = pb.ReadFeedRequest(after=pb.FeedPlace(lsn=6, position=1), wait_ms=5, rows_max=7)
     page = await relay.ReadFeed(request)
-    assert tuple(msgspec.json.decode(page.entries, type=list[FeedEntry])) == entries
+    assert page.after == pb.FeedPlace(lsn=6, position=1)
+    assert entries_told(FeedRows(page.entries, page.lines), Point(0), None) == entries
     assert (page.upto, page.token) == (pb.FeedPlace(lsn=8, position=2**31 - 1), watch_token("", "d", Point(8)))
     assert (page.durable_lsn, page.database_id) == (9, "d")
     await relay.ReadFeed(pb.ReadFeedRequest(token=TOKEN))
@@ -67,9 +68,9 @@ async def test_the_feed_is_read_from_a_place_a_token_and_a_time(relay: EventsSer
 async def test_what_is_not_kept_is_said_and_a_token_of_another_database_refused(
     relay: EventsServiceStub, fake: FakeInventory
 ) -> None:
-    fake.view = FeedPage((), Point(8), 9, 7, "d")
+    fake.view = FeedPage(FeedRows(), Point(5), Point(8), 9, 7, "d")
     assert await reason(relay.ReadFeed(pb.ReadFeedRequest(token=TOKEN))) == "HISTORY_NOT_KEPT"
-    fake.view = FeedPage((), Point(8), 9, 1, "e")
+    fake.view = FeedPage(FeedRows(), Point(5), Point(8), 9, 1, "e")
     assert await reason(relay.ReadFeed(pb.ReadFeedRequest(token=TOKEN))) == "TOKEN_UNKNOWN"
     assert await reason(relay.TakeCursor(pb.TakeCursorRequest(name="relay", from_token=TOKEN))) == "TOKEN_UNKNOWN"
     assert not any(isinstance(asked, TakeCursor) for asked in fake.asked)

@@ -17,6 +17,7 @@ from actors.records import StockRecord
 from actors.unavailable import restarting
 from actors.views import StockPage, StockView
 from rpc.messages import export_messages
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
@@ -130,12 +131,11 @@ async def test_a_caller_that_reads_slowly_has_few_pages_read_and_holds_up_no_oth
     call.cancel()
 
 
-async def test_an_export_takes_the_place_of_a_watch_and_of_no_call(
-    transport: TransportName, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rpc.frame.WATCHES_MAX", 1)
+async def test_an_export_takes_the_place_of_a_watch_and_of_no_call(transport: TransportName) -> None:
     fake = PagedInventory(1_000_000)
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=1)
+    server = RpcServer(
+        fake, host="127.0.0.1", port=0, transport=transport, calls_max=1, bounds=NetworkBounds(watches_max=1)
+    )
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)

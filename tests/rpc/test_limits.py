@@ -16,6 +16,7 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.outcomes import StockImported
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
@@ -24,6 +25,7 @@ from tests.rpc.test_reservation_stream import Held
 pytestmark = pytest.mark.anyio
 
 QUESTION = inventory_pb2.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
+ONE_IMPORT = NetworkBounds(imports_max=1, import_stall_s=0.5)
 FIRST_MESSAGE = stock_pb2.ImportStockRequest(request_id="req_1")
 
 
@@ -181,7 +183,7 @@ async def test_an_organization_leaves_an_import_for_others(fake: FakeInventory, 
 async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
     fake: FakeInventory, transport: TransportName, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, bounds=ONE_IMPORT)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)
@@ -212,7 +214,7 @@ async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
 ) -> None:
     """By the server's word: grpc.aio's client may make INTERNAL of a status that comes while it writes."""
     caplog.set_level(logging.DEBUG, "rpc.frame")
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, uploads_max=1, upload_stall_timeout_s=0.5)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, bounds=ONE_IMPORT)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stalled = StockServiceStub(channel).ImportStock()

@@ -10,8 +10,8 @@ from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.unavailable import Unavailable
 from rpc.in_flight import InFlightLimit
+from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.services.open_streams import OpenStreams
-from rpc.services.reservation_stream import LINES_A_STREAM_MAX
 from rpc.transport.transport_name import TransportName
 from tests.rpc.test_reservation_stream import Held, Serving, an_order, message, replies_of, until
 
@@ -76,7 +76,7 @@ async def test_what_is_under_way_on_a_stream_is_bounded_by_its_lines(transport: 
         items = [ReservationItem(variant_id=f"v{number}", quantity=1) for number in range(89)]
         call = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(*[an_order(number, items=items) for number in range(60)]))
-        fit = LINES_A_STREAM_MAX // 90 + 1
+        fit = DEFAULT_BOUNDS.lines_a_stream_max // 90 + 1
         await held.holds(fit)
         assert streams.lines == 90 * fit
         held.give(range(9))

@@ -59,6 +59,19 @@ def test_metadata_say_who_calls(metadata: Any, origin: Any) -> None:
     assert origin_of(metadata) == origin
 
 
+@pytest.mark.parametrize(
+    ("metadata", "origin"),
+    [
+        ((), Origin("till", "")),
+        (METADATA, Origin("till/ana", "checkout-7")),
+        ((("x-actor", "a" * 1_000),), Origin("till/" + "a" * 123, "")),
+        ((("x-actor", "ana"), ("x-actor", "bea")), Origin("till/ana", "")),
+    ],
+)
+def test_whose_key_it_is_goes_before_what_metadata_say(metadata: Any, origin: Any) -> None:
+    assert origin_of(metadata, "till") == origin
+
+
 def test_every_command_of_a_caller_has_an_origin() -> None:
     assert {*get_args(Command)} - {*get_args(CallersCommand)} == {Expire}
     assert [kind for kind in get_args(CallersCommand) if "origin" not in kind.__struct_fields__] == []

@@ -17,6 +17,7 @@ from actors.commands import Command, Line, Reserve
 from actors.outcomes import ActorCrashed, Fact, InsufficientStock, Refused, Shortage, StockNotFound
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
+from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.services.open_streams import OpenStreamsStatistics
 from rpc.services.reservation_stream import REPLIES_BYTES_MAX, REQUESTS_A_MESSAGE_MAX, Stream
@@ -223,7 +224,7 @@ async def test_replies_come_in_the_order_of_completion_also_for_one_order(transp
 
 async def test_no_more_than_the_limit_is_under_way_on_a_stream(transport: TransportName) -> None:
     held = Held()
-    async with Serving(held, transport, requests_a_stream_max=3) as channel:
+    async with Serving(held, transport, bounds=NetworkBounds(requests_a_stream_max=3)) as channel:
         call = ReservationStreamStub(channel).ReserveStock()
         other = ReservationStreamStub(channel).ReserveStock()
         await call.write(message(*[an_order(n) for n in range(1, 8)]))
@@ -306,7 +307,7 @@ async def test_requests_are_counted_as_calls_and_streams_are_not(transport: Tran
 
 
 async def test_one_stream_too_many_is_to_be_tried_again(fake: FakeInventory, transport: TransportName) -> None:
-    async with Serving(fake, transport, streams_max=1) as channel:
+    async with Serving(fake, transport, bounds=NetworkBounds(streams_max=1)) as channel:
         stub = ReservationStreamStub(channel)
         first = stub.ReserveStock()
         await first.write(message(an_order(1)))

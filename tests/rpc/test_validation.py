@@ -193,11 +193,17 @@ def test_confirm() -> None:
         "reservation_id",
         "order_id",
     ]
+    key = (("idempotency-key", "key_1"),)
+    assert validation.confirm(pb.ConfirmReservationRequest(**ids), key).request_id == "key_1"
+    assert fields(validation.confirm, pb.ConfirmReservationRequest(**ids), key * 2) == ["idempotency-key"]
 
 
 def test_release() -> None:
     request = pb.ReleaseReservationRequest(**ORG, reservation_id="res_1", reason="payment_failed")
     assert validation.release(request) == Release("org_123", "res_1", "payment_failed")
+    key = (("idempotency-key", "key_1"),)
+    assert validation.release(request, key).request_id == "key_1"
+    assert fields(validation.release, request, key * 2) == ["idempotency-key"]
     bad = pb.ReleaseReservationRequest(reason="r" * 513)
     assert fields(validation.release, bad) == ["organization_id", "reservation_id", "reason"]
 

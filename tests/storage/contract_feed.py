@@ -6,9 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from actors.changes import Point
-from actors.history_feed import CursorRecord, FeedEntry
+from actors.feed_entries import FeedEntry
+from actors.history_feed import CursorRecord
 from actors.records import WarehouseRecord
 from storage.feed_told import entries_of
+from storage.sql.sql_store import SqlStore
 from storage.store import OwnershipLost, Store
 from tests.storage.contract import Make, StoreContract
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe
@@ -19,7 +21,7 @@ async def whole_feed(store: Store, rows_max: int = 1_000, point: Point = Point(0
     found = list[FeedEntry]()
     while True:
         feed, _ = await store.read_feed(point, rows_max)
-        found += feed.entries
+        found += feed.entries()
         if feed.upto is None:
             return found
         assert feed.upto > point
@@ -66,6 +68,39 @@ class FeedContract(StoreContract):
         await store.write([gone, again])
         deletion, receipt = [entry.change.rows[0].stock_id for entry in (await whole_feed(store))[1:]]
         assert (deletion, receipt) == (gone.changes[0].before.stock_id, again.changes[0].after.stock_id)
+
+    async def test_what_is_told_of_nothing_ends_no_page(self, store: Store, scribe: Scribe) -> None:
+        """Answers that are only remembered stand in the journal, and the feed does not tell of them."""
+        silent = [scribe.remember(f"r{number}") for number in range(230)]
+        await store.write([*silent, scribe.receive("after", "w", 1)])
+        for rows_max in (1, 1_000):
+            assert [entry.change.lsn for entry in await whole_feed(store, rows_max)] == [231]
+
+    async def test_texts_of_every_kind_come_as_they_were(self, store: Store, scribe: Scribe) -> None:
+        text = """ "quoted" \\ 'x' {} [] , é 漢 \u2028 <&> """
+        await store.write([replace(scribe.receive('a,"b', "w'1", 1), reference=text, reason=text)])
+        [entry] = await whole_feed(store)
+        change = entry.change
+        assert (change.reference, change.reason, change.rows[0].variant_id) == (text, text, 'a,"b')
+
+    async def test_a_page_is_bounded_by_its_length_too(self, store: Store, scribe: Scribe) -> None:
+        """A transaction may have much to tell beside its rows; one alone is told however long it is."""
+        sizes = [20, 3_000, 3_000, 20, 12_000, 20]
+        history = [
+            scribe._transaction(
+                "warehouse", warehouses=tuple(WarehouseRecord(ORGANIZATION, f"w{n}", "n" * 128) for n in range(size))
+            )
+            for size in sizes
+        ]
+        for one in history:
+            await store.write([one])
+        assert [len(entry.change.warehouses) for entry in await whole_feed(store)] == sizes
+        if isinstance(store, SqlStore):
+            pages, point = list[int](), Point(0)
+            while (page := (await store.read_feed(point, 1_000))[0]).upto is not None:
+                pages.append(len(page.entries()))
+                point = page.upto
+            assert pages == [2, 2, 1, 1]
 
     async def test_what_a_warehouse_was_before_is_told(self, store: Store, scribe: Scribe) -> None:
         before = WarehouseRecord(ORGANIZATION, "w", "W")

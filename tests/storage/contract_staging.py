@@ -79,7 +79,7 @@ class StagingContract(StoreContract):
         await store.write([decision(scribe, "k")])
         await store.fold("k", 10)
         feed, _ = await store.read_feed(Point(1), 100)
-        assert [(row.position, row.low) for row in feed.entries[-1].change.rows] == [(0, None), (1, (1, 2))]
+        assert [(row.position, row.low) for row in feed.entries()[-1].change.rows] == [(0, None), (1, (1, 2))]
 
     async def test_lines_are_judged_by_the_rows_as_they_are(self, store: Store, scribe: Scribe) -> None:
         await store.write([scribe.counted([("a", "w", 5), ("b", "w", 7)])])

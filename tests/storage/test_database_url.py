@@ -60,6 +60,11 @@ def test_a_url_that_is_refused_is_not_repeated(url: str) -> None:
         ("channel_binding=prefer&gssencmode=disable&client_encoding=UTF-8", HOST),
         ("target_session_attrs=read-write", f"{HOST}?target_session_attrs=read-write"),
         ("application_name=shop&options=-csearch_path%3Dinv&connect_timeout=3", HOST),
+        (
+            "keepalives=1&keepalives_idle=9&tcp_user_timeout=9&sslsni=1&sslcompression=0&load_balance_hosts=disable",
+            HOST,
+        ),
+        ("fallback_application_name=x&application_name=stockkeeper", HOST),
         ("host=a:1&host=b:2", f"{HOST}?host=a%3A1%2Cb%3A2"),
     ],
 )
@@ -79,6 +84,7 @@ def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str
     [
         ("channel_binding=require", "parameter channel_binding must be prefer or disable"),
         ("gssencmode=require", "parameter gssencmode must be prefer or disable"),
+        ("load_balance_hosts=random", "parameter load_balance_hosts must be disable"),
         ("hostaddr=10.0.0.1", "parameter hostaddr is not supported"),
         ("statement_cache_size=0", "parameter statement_cache_size is not supported"),
         ("connect_timeout=soon", "parameter connect_timeout must be a number of seconds"),
@@ -89,3 +95,41 @@ def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str
 def test_a_parameter_that_cannot_be_kept_is_refused_by_name(parameter: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"the database URL's {sentence}"):
         SqlStore(f"{HOST}?{parameter}")
+
+
+def test_an_address_in_place_of_a_host_is_connected_to() -> None:
+    address = read_address(database_url.parse_url("postgresql:///stock?hostaddr=10.0.0.1&fallback_application_name=x"))
+    assert (address.dsn, address.settings) == ("postgresql:///stock?host=10.0.0.1", {"application_name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "schema", "whole"),
+    [
+        ("postgresql://u@h/d", "p@/:", "", "postgresql://u:p%40%2F%3A@h/d"),
+        (
+            "postgresql://u@h/d?sslmode=require",
+            "",
+            "inv",
+            "postgresql://u@h/d?options=-csearch_path%3D%22inv%22&sslmode=require",
+        ),
+    ],
+)
+def test_a_password_and_a_schema_go_into_the_url(url: str, password: str, schema: str, whole: str) -> None:
+    completed = database_url.complete_url(url, password, schema)
+    assert database_url.parse_url(completed) == database_url.parse_url(whole)
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "schema", "sentence"),
+    [
+        ("sqlite:///a.db", "p", "", "are for Postgres"),
+        ("postgresql://u:s3cret@h/d", "p", "", "has a password already"),
+        ("postgresql://u@h/d?password=s3cret", "p", "", "has a password already"),
+        ("postgresql://u@h/d?options=-cx%3D1", "", "inv", "has options already"),
+        ("postgresql://u@h/d", "", 'a"b', "must be letters, digits and _"),
+    ],
+)
+def test_what_contradicts_the_url_is_refused(url: str, password: str, schema: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as refusal:
+        database_url.complete_url(url, password, schema)
+    assert "s3cret" not in str(refusal.value)

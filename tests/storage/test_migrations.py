@@ -16,9 +16,9 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
-from storage.sql import migrate
 from storage.sql.audit import audit
 from storage.sql.backup import back_up
+from storage.sql.migrate import alembic_config
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
 from storage.store import SchemaTooOld
@@ -103,7 +103,7 @@ def before(tmp_path: Path) -> Path:
 
 
 def upgrade_to(connection: Connection, revision: str) -> None:
-    config = migrate._config()
+    config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from storage.sql.database_url import complete_url
 from storage.sql.sql_store import SqlStore
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from tests.postgres import EmbeddedPostgres, PostgresServer, embedded_postgres, running_postgres
@@ -118,15 +119,42 @@ async def test_a_time_limit_that_an_administrator_set_for_others_is_not_ours(
 
 
 async def test_parameters_of_the_url_reach_the_session(url: str, psql: Callable[[str], str]) -> None:
-    psql("CREATE SCHEMA inv")
+    psql("DROP SCHEMA IF EXISTS inv CASCADE; CREATE SCHEMA inv")
     parameters = "application_name=shop&options=-csearch_path%3Dinv&channel_binding=prefer&connect_timeout=5"
     store = SqlStore(with_parameter(url, parameters))
     await store.open()
-    second = SqlStore(url)
+    second = SqlStore(with_parameter(url, "options=-csearch_path%3Dinv"))
     with pytest.raises(OwnershipLost, match="shop on this machine, Postgres process"):
         await second.open()
     assert "ownership" in psql("SELECT tablename FROM pg_tables WHERE schemaname = 'inv'")
     assert "ownership" not in psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await store.close()
+
+
+async def test_a_schema_is_made_and_servers_in_two_know_nothing_of_each_other(
+    url: str, psql: Callable[[str], str]
+) -> None:
+    stores = [SqlStore(complete_url(url, "", schema)) for schema in ("Inventory_1", "inventory_2")]
+    for quantity, store in enumerate([*stores, SqlStore(url)], 1):
+        assert (await store.open()).last_lsn == 0
+        await store.write([Scribe().receive(quantity=quantity)])
+        stores[quantity - 1 :] = [store]
+    found = psql("SELECT schemaname FROM pg_tables WHERE tablename = 'ownership'").split()
+    assert {"Inventory_1", "inventory_2", "public"} <= set(found)
+    assert "3" in psql("SELECT available FROM stock").split()
+    assert "2" in psql("SELECT available FROM inventory_2.stock").split()
+    for store in stores:
+        await store.close()
+
+
+async def test_of_several_hosts_the_first_that_answers_is_taken(url: str, server: PostgresServer) -> None:
+    if not isinstance(server, EmbeddedPostgres):
+        pytest.skip("needs a Postgres of the test's own")
+    socket_name = server.get_uri().partition("host=")[2]
+    hosts = f"host=%2Fnowhere,{socket_name}&target_session_attrs=read-write"
+    store = SqlStore(f"postgresql://postgres@/postgres?{hosts}")
+    await store.open()
+    assert "%2Fnowhere" in repr(store)
     await store.close()
 
 

@@ -6,18 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, event
 
 from actors.queries import ListReservations, ListStock, ListTransfers
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
 from storage.sql import order_reads, reads, stock_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
-from storage.sql.migrate import VERSION_TABLE
-from storage.sql.schema import metadata
 from storage.sql.sifted_reads import list_sifted
 from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
 from storage.sql.transfer_reads import list_transfers
@@ -45,35 +40,6 @@ def history(session: SqliteSession) -> Scribe:
     scribe = Scribe()
     session.write(1, scribe.random_history(seed=7, length=400))
     return scribe
-
-
-def definitions(connection: sqlite3.Connection) -> dict[str, str]:
-    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
-    return {name: " ".join(sql.split()) for name, sql in rows if name != "stockkeeper_schema_version"}
-
-
-class TestMigrations:
-    def test_they_make_what_the_code_describes(self, session: SqliteSession, raw: sqlite3.Connection) -> None:
-        described = sqlite3.connect(":memory:")
-        engine = create_engine("sqlite://", creator=lambda: described, poolclass=StaticPool)
-        metadata.create_all(engine)
-        assert definitions(raw) == definitions(described)
-        engine.dispose()
-
-    def test_alembic_finds_no_difference(self, session: SqliteSession) -> None:
-        def difference(connection: Connection) -> Any:
-            return compare_metadata(
-                MigrationContext.configure(connection, opts={"compare_type": True, "version_table": VERSION_TABLE}),
-                metadata,
-            )
-
-        assert session.read(difference) == []
-
-    def test_a_second_run_changes_nothing_but_the_epoch(self, session: SqliteSession, raw: sqlite3.Connection) -> None:
-        before = definitions(raw)
-        assert session.take_over("again").epoch == 2
-        assert definitions(raw) == before
-        assert not raw.in_transaction
 
 
 class TestChecks:

@@ -49,14 +49,16 @@ async def start_server(
 ) -> ServerProcess:
     """Start a server and wait until it says that it listens. A port of None leaves it to the environment.
 
-    Without a `database_url` the stock is kept in the file `database`; the log lies beside it. `program` is the module.
+    Without a `database_url` the stock is kept in the file `database`, or where a --config says; the log lies beside it.
+    `program` is the module.
     """
     log = database.with_suffix(".log")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", program, "serve"),
             *(() if port is None else ("--port", str(port))),
-            *("--database-url", database_url or f"sqlite+aiosqlite:///{database}", *options),
+            *(() if "--config" in options else ("--database-url", database_url or f"sqlite+aiosqlite:///{database}")),
+            *options,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
             cwd=ROOT,

@@ -1,10 +1,13 @@
 """Keys from the command that makes them to the server that asks for them."""
 
+import json
 import stat
 from pathlib import Path
 
 import pytest
 
+from stockkeeper.command_line.token_options import TokenOptions
+from stockkeeper.config import ConfigurationError
 from tests.system.servers import ORGANIZATION, run_cli, start_server
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +50,70 @@ async def test_a_key_that_was_made_opens_what_it_says(tmp_path: Path, frontends:
     finally:
         if server.process.returncode is None:
             await server.kill()
+
+
+async def test_a_token_that_was_made_opens_what_it_says_and_the_ledger_has_whose_it_was(tmp_path: Path) -> None:
+    """In a front-end, beside keys."""
+    file, key_file = tmp_path / "jwks.json", tmp_path / "keys.toml"
+    both = ("--organization", ORGANIZATION, "--scope", "manage", "--scope", "read")
+    token = await make_key(file, *both, "--token")
+    reader = await make_key(file, "--organization", ORGANIZATION, "--scope", "read", "--token", "--minutes", "5")
+    key = await make_key(key_file, *both)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    trusted = ("--token-issuer", "stockkeeper-development", "--token-audience", "stockkeeper")
+    options = ("--keys-file", str(key_file), "--token-jwks", str(file), *trusted, "--frontends", "1")
+    server = await start_server(tmp_path / "stock.db", *options)
+    try:
+        target = ("--target", f"localhost:{server.port}")
+        receive = ("receive", ORGANIZATION, "mug:5@w1", *target)
+        for credential, status, said in (
+            (token[:-8], 1, "The call needs a valid key\n"),
+            (reader, 1, "The key does not allow this call\n"),
+            (token, 0, ""),
+            (key, 0, ""),
+        ):
+            assert (await run_cli(*receive, environment={"STOCKKEEPER_KEY": credential}))[::2] == (status, said)
+        _, out, _ = await run_cli("movements", ORGANIZATION, "--json", *target, environment={"STOCKKEEPER_KEY": reader})
+        assert [json.loads(line)["actor"] for line in out.splitlines()] == ["till", "till"]
+        assert await server.terminate() == 0
+        log = server.log.read_text()
+        assert "signature is not good" in log
+        assert all(part not in log for part in token.split(".")[1:])
+    finally:
+        if server.process.returncode is None:
+            await server.kill()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"token_issuer": "a"}, "Tokens need their issuer's keys: --token-jwks."),
+        ({"token_jwks": "a", "token_issuer": "a"}, "--token-jwks needs --token-issuer and --token-audience."),
+        (
+            {"token_jwks": "a", "token_issuer": "a", "token_audience": "a", "token_algorithms": "ES256,none"},
+            "--token-algorithms must be some of RS256, ",
+        ),
+    ],
+)
+def test_tokens_that_cannot_be_checked_are_not_configured(options: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        TokenOptions(**options).settings()  # type: ignore[arg-type]
+
+
+async def test_keys_of_tokens_that_are_not_there_are_a_usage_error(tmp_path: Path) -> None:
+    options = ("--token-jwks", f"{tmp_path}/a", "--token-issuer", "a", "--token-audience", "a")
+    said = f"The file {tmp_path}/a cannot be read: No such file or directory.\n"
+    assert await run_cli("serve", *options) == (2, "", said)
+
+
+async def test_a_file_of_another_kind_is_not_signed_with(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    await make_key(file, "--organization", "*", "--scope", "read")
+    status, _, err = await run_cli("keys", str(file), "a", "--organization", "*", "--scope", "read", "--token")
+    assert (status, err) == (
+        2,
+        f"The file {file} is no JSON Web Key Set with a private key that this command has made.\n",
+    )
 
 
 async def test_a_key_for_nothing_is_not_made(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Each option and each environment variable of the program, by a table: what it is read as, and what goes first."""
 
 import inspect
+from dataclasses import is_dataclass
 from typing import Any
 
 import pytest
 from cyclopts import CoercionError
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
@@ -23,13 +26,33 @@ OPTIONS = [
     ("serve", "--insecure-network", "", None, True),
     ("serve", "--no-reflection", "", None, True),
     ("serve", "--keys-file", "GRPC_KEYS_FILE", "keys.toml", "keys.toml"),
+    ("serve", "--token-jwks", "GRPC_TOKEN_JWKS", "jwks.json", "jwks.json"),
+    ("serve", "--token-issuer", "GRPC_TOKEN_ISSUER", "a", "a"),
+    ("serve", "--token-audience", "GRPC_TOKEN_AUDIENCE", "a", "a"),
+    ("serve", "--token-leeway-s", "GRPC_TOKEN_LEEWAY_S", "7", 7),
+    ("serve", "--token-algorithms", "GRPC_TOKEN_ALGORITHMS", "ES384", "ES384"),
+    ("serve", "--token-organizations-claim", "GRPC_TOKEN_ORGANIZATIONS_CLAIM", "a", "a"),
+    ("serve", "--token-scopes-claim", "GRPC_TOKEN_SCOPES_CLAIM", "scp", "scp"),
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
+    ("serve", "--keep-days", "MOVEMENT_RETENTION_DAYS", "730", 730),
+    ("serve", "--rate-limit-per-minute", "RATE_LIMIT_PER_MINUTE", "60", 60),
+    ("serve", "--events-heartbeat-s", "RABBITMQ_HEARTBEAT", "7", 7),
+    ("serve", "--events-prefetch", "RABBITMQ_PREFETCH_COUNT", "7", 7),
     ("serve", "--sample", "", None, True),
     ("serve", "--events-to", "EVENTS_TO", "amqp://a", "amqp://a"),
     ("serve", "--consume", "EVENTS_FROM", "amqp://a", "amqp://a"),
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("serve", "--log-format", "LOG_FORMAT", "json", "json"),
+    ("serve", "--metrics-port", "METRICS_PORT", "0", 0),
+    ("serve", "--metrics-host", "METRICS_HOST", "0.0.0.0", "0.0.0.0"),
+    ("serve", "--metrics-path", "METRICS_PATH", "/m", "/m"),
+    ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
+    ("serve", "--traces", "", None, True),
+    ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("doctor", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("doctor", "--json", "", None, True),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
@@ -128,6 +151,7 @@ OPTIONS = [
     ("levels shop mug@w", "--json", "", None, True),
     ("keys k.toml shop", "--organization", "", "shop", ("shop",)),
     ("keys k.toml shop", "--scope", "", "read", ("read",)),
+    ("keys k.toml shop", "--token", "", None, True),
     ("stock shop", "--prefix", "", "x", "x"),
     ("export shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("export shop", "--prefix", "", "x", "x"),
@@ -239,15 +263,31 @@ OTHERS: dict[str, tuple[str, object]] = {
     "GRPC_FRONTENDS": ("2", 2),
     "STOCKKEEPER_TRANSPORT": ("core", "core"),
     "GRPC_KEYS_FILE": ("other.toml", "other.toml"),
+    "GRPC_TOKEN_JWKS": ("b", "b"),
+    "GRPC_TOKEN_ISSUER": ("b", "b"),
+    "GRPC_TOKEN_AUDIENCE": ("b", "b"),
+    "GRPC_TOKEN_LEEWAY_S": ("8", 8),
+    "GRPC_TOKEN_ALGORITHMS": ("b", "b"),
+    "GRPC_TOKEN_ORGANIZATIONS_CLAIM": ("b", "b"),
+    "GRPC_TOKEN_SCOPES_CLAIM": ("b", "b"),
     "GRPC_TLS_CERT": ("d.pem", "d.pem"),
     "GRPC_TLS_KEY": ("l.pem", "l.pem"),
     "GRPC_TLS_CLIENT_CA": ("b.pem", "b.pem"),
     "MESSAGE_BYTES_MAX": ("1024", 1_024),
     "KEEP_DAYS": ("3", 3),
+    "MOVEMENT_RETENTION_DAYS": ("3", 3),
+    "RATE_LIMIT_PER_MINUTE": ("3", 3),
+    "DATABASE_PASSWORD_FILE": ("f", "f"),
+    "DATABASE_SCHEMA": ("t", "t"),
     "DEFAULT_MIN_STOCK": ("3", 3),
     "DEFAULT_MAX_STOCK": ("3", 3),
     "DEFAULT_REORDER_POINT": ("3", 3),
     "LOG_LEVEL": ("error", "error"),
+    "LOG_FORMAT": ("console", "console"),
+    "METRICS_PORT": ("9", 9),
+    "METRICS_HOST": ("::1", "::1"),
+    "METRICS_PATH": ("/n", "/n"),
+    "SLOW_CALL_MS": ("3", 3),
     "EVENTS_TO": ("amqp://b", "amqp://b"),
     "EVENTS_FROM": ("amqp://b", "amqp://b"),
     "RABBITMQ_PREFETCH_COUNT": ("3", 3),
@@ -259,9 +299,13 @@ OTHERS: dict[str, tuple[str, object]] = {
 BOUNDS = [
     ("serve", "--port", ("0", "65535"), ("-1", "65536")),
     ("serve", "--frontends", ("0", "64"), ("65",)),
+    ("serve", "--metrics-port", ("0", "65535"), ("-1", "65536")),
+    ("serve", "--slow-call-ms", ("1",), ("0",)),
     ("serve", "--message-bytes-max", ("1024", str(MESSAGE_BYTES_MAX)), ("1023", str(MESSAGE_BYTES_MAX + 1))),
     ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
-    ("serve", "--keep-days", ("1", "36500"), ("0", "36501")),
+    ("serve", "--token-leeway-s", ("0", "600"), ("-1", "601")),
+    ("keys a b", "--minutes", ("1", "527040"), ("0", "527041")),
+    ("serve", "--keep-days", ("0", "36500"), ("-1", "36501")),
     ("stock shop", "--rows", ("1",), ("0", "2147483648")),
     ("reserve shop o1 mug:1", "--ttl-minutes", ("0", "44640"), ("44641",)),
     ("relay", "--heartbeat-s", ("0", "3600"), ("3601",)),
@@ -272,6 +316,15 @@ BOUNDS = [
     ("simulate", "--fresh", ("0",), ("-1",)),
     ("simulate", "--seed", ("0", "9007199254740992"), ("9007199254740993",)),
 ]
+OPTIONS += [
+    (command, option, variable, text, text)
+    for command in ("serve", "check", "doctor", "backup copy.db")
+    for option, variable, text in (
+        ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
+        ("--database-schema", "DATABASE_SCHEMA", "s"),
+    )
+]
+BOUNDED = ("limits", "bounds")  # tests/system/test_bound_options.py has these
 VARIABLES = sorted({variable for _, _, variable, _, _ in OPTIONS if variable})
 
 
@@ -286,7 +339,16 @@ def given(*words: str) -> dict[str, Any]:
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     bound.apply_defaults()
     assert callable(command)
-    return dict(bound.arguments)
+    return {
+        name: value for each in bound.arguments.items() if each[0] not in BOUNDED for name, value in flat(*each).items()
+    }
+
+
+def flat(name: str, value: Any) -> dict[str, Any]:
+    """An argument, or those that a group of options has."""
+    if isinstance(value, Struct):
+        return asdict(value)
+    return dict(vars(value)) if is_dataclass(value) else {name: value}
 
 
 def name_of(option: str) -> str:
@@ -323,9 +385,14 @@ def test_every_option_is_in_the_table() -> None:
     listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
+    listed |= {
+        (name, "config") for name in ("serve", "relay", "consume", "check", "backup", "doctor")
+    }  # test_configuration.py
+    listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
     for command in COMMANDS:
         function = app[command].default_command
         assert function is not None
-        options = {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        every = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        options = {name for p in every if p.name not in BOUNDED for name in flat(p.name, p.default)}
         assert options == {name for its, name in listed if its == command}

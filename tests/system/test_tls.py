@@ -30,6 +30,8 @@ async def test_the_command_line_and_the_client_reach_a_server_with_mutual_tls(
         receive = ("receive", ORGANIZATION, "mug:5@w1", "--target")
         assert (await run_cli(*receive, target, environment=known))[0] == 0
         assert (await run_cli(*receive, target, environment=trusted))[0] == 1
+        assert await run_cli("health", "--target", target, environment=known) == (0, "SERVING\n", "")
+        assert (await run_cli("health", "--target", target, environment=trusted))[0] == 1
         credentials = tls_credentials(authority.file, certificate=own.certificate, key=own.key)
         async with InventoryClient("localhost", server.port, credentials=credentials) as client:
             assert (await client.get_stock_info(ORGANIZATION, "mug")).stock_info[0].available_quantity == 5

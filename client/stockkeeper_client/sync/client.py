@@ -228,13 +228,21 @@ class InventoryClient:
         )
         if self._reservations is not None and request.ByteSize() <= STREAMED_BYTES_MAX:
             return self._reservations.reserve(request, idempotency_key=idempotency_key or "", timeout_s=timeout_s)
-        metadata = () if idempotency_key is None else (("idempotency-key", idempotency_key),)
+        metadata = _key_metadata(idempotency_key)
         return self._connection.call(self.stub.ReserveStock, request, timeout_s=timeout_s, metadata=metadata)
 
     def confirm_reservation(
-        self, organization_id: str, reservation_id: str, order_id: str, *, timeout_s: float | None = None
+        self,
+        organization_id: str,
+        reservation_id: str,
+        order_id: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout_s: float | None = None,
     ) -> pb.ConfirmReservationResponse:
         """Keeps a reservation beyond its time limit, as the order is paid.
+
+        Again it has the same answer, unless the reservation was released since; under an `idempotency_key` then too.
 
         >>> reserved = client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
         >>> client.confirm_reservation("shop", reserved.reservation_id, "order-1").success
@@ -243,12 +251,21 @@ class InventoryClient:
         request = pb.ConfirmReservationRequest(
             organization_id=organization_id, reservation_id=reservation_id, order_id=order_id
         )
-        return self._connection.call(self.stub.ConfirmReservation, request, timeout_s=timeout_s)
+        metadata = _key_metadata(idempotency_key)
+        return self._connection.call(self.stub.ConfirmReservation, request, timeout_s=timeout_s, metadata=metadata)
 
     def release_reservation(
-        self, organization_id: str, reservation_id: str, reason: str, *, timeout_s: float | None = None
+        self,
+        organization_id: str,
+        reservation_id: str,
+        reason: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout_s: float | None = None,
     ) -> pb.ReleaseReservationResponse:
         """Gives a reservation's goods back. `reason` is kept: payment_failed, timeout, cancelled or the like.
+
+        An `idempotency_key` belongs to this reservation and reason, and no other is released under it.
 
         >>> reserved = client.reserve_stock("shop", "order-1", [{"variant_id": "mug", "quantity": 2}])
         >>> client.release_reservation("shop", reserved.reservation_id, "cancelled").total_quantity_released
@@ -257,7 +274,8 @@ class InventoryClient:
         request = pb.ReleaseReservationRequest(
             organization_id=organization_id, reservation_id=reservation_id, reason=reason
         )
-        return self._connection.call(self.stub.ReleaseReservation, request, timeout_s=timeout_s)
+        metadata = _key_metadata(idempotency_key)
+        return self._connection.call(self.stub.ReleaseReservation, request, timeout_s=timeout_s, metadata=metadata)
 
     def get_stock_info(
         self, organization_id: str, variant_id: str, warehouse_id: str = "", *, timeout_s: float | None = None
@@ -271,6 +289,10 @@ class InventoryClient:
             organization_id=organization_id, variant_id=variant_id, warehouse_id=warehouse_id
         )
         return self._connection.call(self.stub.GetStockInfo, request, timeout_s=timeout_s)
+
+
+def _key_metadata(idempotency_key: str | None) -> Metadata:
+    return () if idempotency_key is None else (("idempotency-key", idempotency_key),)
 
 
 def _target(host: str, port: int) -> str:

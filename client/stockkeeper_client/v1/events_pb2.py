@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x19inventory/v1/events.proto\x12\x0cinventory.v1\"*\n\tFeedPlace\x12\x0b\n\x03lsn\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x05\"~\n\x0fReadFeedRequest\x12&\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\x11\n\tfrom_time\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\x12\x10\n\x08rows_max\x18\x05 \x01(\x05\"\x83\x01\n\x10ReadFeedResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x0c\x12%\n\x04upto\x18\x02 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\r\n\x05token\x18\x03 \x01(\t\x12\x13\n\x0b\x64urable_lsn\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x61tabase_id\x18\x05 \x01(\t\"\x95\x01\n\x06\x43ursor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x05place\x18\x03 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\r\n\x05token\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\x03\x12\x12\n\nunroutable\x18\x06 \x01(\x03\x12\x10\n\x08moved_at\x18\x07 \x01(\t\"H\n\x11TakeCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nfrom_token\x18\x02 \x01(\t\x12\x11\n\tfrom_time\x18\x03 \x01(\t\"a\n\x12TakeCursorResponse\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x10\n\x08lease_ms\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x61tabase_id\x18\x03 \x01(\t\"\xaf\x01\n\x11MoveCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x05place\x18\x03 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\x11\n\tpublished\x18\x04 \x01(\x05\x12\x12\n\nunroutable\x18\x05 \x01(\x05\x12\x0c\n\x04rate\x18\x06 \x01(\x01\x12\x0f\n\x07problem\x18\x07 \x01(\t\x12\x0f\n\x07release\x18\x08 \x01(\x08\"L\n\x12MoveCursorResponse\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x10\n\x08lease_ms\x18\x02 \x01(\x05\"!\n\x11\x44ropCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44ropCursorResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\"\x14\n\x12ListCursorsRequest\"A\n\x13ListCursorsResponse\x12*\n\x07\x63ursors\x18\x01 \x03(\x0b\x32\x19.inventory.v1.CursorState\"\x87\x01\n\x0b\x43ursorState\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x0c\n\x04held\x18\x02 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x03 \x01(\x03\x12\x15\n\rwaiting_since\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x0f\n\x07problem\x18\x06 \x01(\t2\xa1\x03\n\rEventsService\x12I\n\x08ReadFeed\x12\x1d.inventory.v1.ReadFeedRequest\x1a\x1e.inventory.v1.ReadFeedResponse\x12O\n\nTakeCursor\x12\x1f.inventory.v1.TakeCursorRequest\x1a .inventory.v1.TakeCursorResponse\x12O\n\nMoveCursor\x12\x1f.inventory.v1.MoveCursorRequest\x1a .inventory.v1.MoveCursorResponse\x12O\n\nDropCursor\x12\x1f.inventory.v1.DropCursorRequest\x1a .inventory.v1.DropCursorResponse\x12R\n\x0bListCursors\x12 .inventory.v1.ListCursorsRequest\x1a!.inventory.v1.ListCursorsResponseb\x06proto3')
+DESCRIPTOR = _own.POOL.AddSerializedFile(b'\n\x19inventory/v1/events.proto\x12\x0cinventory.v1\"*\n\tFeedPlace\x12\x0b\n\x03lsn\x18\x01 \x01(\x03\x12\x10\n\x08position\x18\x02 \x01(\x05\"~\n\x0fReadFeedRequest\x12&\n\x05\x61\x66ter\x18\x01 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\x11\n\tfrom_time\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\t\x12\x0f\n\x07wait_ms\x18\x04 \x01(\x05\x12\x10\n\x08rows_max\x18\x05 \x01(\x05\"\xba\x01\n\x10ReadFeedResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x0c\x12%\n\x04upto\x18\x02 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\r\n\x05token\x18\x03 \x01(\t\x12\x13\n\x0b\x64urable_lsn\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x61tabase_id\x18\x05 \x01(\t\x12\r\n\x05lines\x18\x06 \x01(\x0c\x12&\n\x05\x61\x66ter\x18\x07 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\"\x95\x01\n\x06\x43ursor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x05place\x18\x03 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\r\n\x05token\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\x03\x12\x12\n\nunroutable\x18\x06 \x01(\x03\x12\x10\n\x08moved_at\x18\x07 \x01(\t\"H\n\x11TakeCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nfrom_token\x18\x02 \x01(\t\x12\x11\n\tfrom_time\x18\x03 \x01(\t\"a\n\x12TakeCursorResponse\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x10\n\x08lease_ms\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x61tabase_id\x18\x03 \x01(\t\"\xaf\x01\n\x11MoveCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x02 \x01(\x03\x12&\n\x05place\x18\x03 \x01(\x0b\x32\x17.inventory.v1.FeedPlace\x12\x11\n\tpublished\x18\x04 \x01(\x05\x12\x12\n\nunroutable\x18\x05 \x01(\x05\x12\x0c\n\x04rate\x18\x06 \x01(\x01\x12\x0f\n\x07problem\x18\x07 \x01(\t\x12\x0f\n\x07release\x18\x08 \x01(\x08\"L\n\x12MoveCursorResponse\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x10\n\x08lease_ms\x18\x02 \x01(\x05\"!\n\x11\x44ropCursorRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"%\n\x12\x44ropCursorResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\"\x14\n\x12ListCursorsRequest\"A\n\x13ListCursorsResponse\x12*\n\x07\x63ursors\x18\x01 \x03(\x0b\x32\x19.inventory.v1.CursorState\"\x87\x01\n\x0b\x43ursorState\x12$\n\x06\x63ursor\x18\x01 \x01(\x0b\x32\x14.inventory.v1.Cursor\x12\x0c\n\x04held\x18\x02 \x01(\x08\x12\x0e\n\x06\x62\x65hind\x18\x03 \x01(\x03\x12\x15\n\rwaiting_since\x18\x04 \x01(\t\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x0f\n\x07problem\x18\x06 \x01(\t2\xa1\x03\n\rEventsService\x12I\n\x08ReadFeed\x12\x1d.inventory.v1.ReadFeedRequest\x1a\x1e.inventory.v1.ReadFeedResponse\x12O\n\nTakeCursor\x12\x1f.inventory.v1.TakeCursorRequest\x1a .inventory.v1.TakeCursorResponse\x12O\n\nMoveCursor\x12\x1f.inventory.v1.MoveCursorRequest\x1a .inventory.v1.MoveCursorResponse\x12O\n\nDropCursor\x12\x1f.inventory.v1.DropCursorRequest\x1a .inventory.v1.DropCursorResponse\x12R\n\x0bListCursors\x12 .inventory.v1.ListCursorsRequest\x1a!.inventory.v1.ListCursorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READFEEDREQUEST']._serialized_start=87
   _globals['_READFEEDREQUEST']._serialized_end=213
   _globals['_READFEEDRESPONSE']._serialized_start=216
-  _globals['_READFEEDRESPONSE']._serialized_end=347
-  _globals['_CURSOR']._serialized_start=350
-  _globals['_CURSOR']._serialized_end=499
-  _globals['_TAKECURSORREQUEST']._serialized_start=501
-  _globals['_TAKECURSORREQUEST']._serialized_end=573
-  _globals['_TAKECURSORRESPONSE']._serialized_start=575
-  _globals['_TAKECURSORRESPONSE']._serialized_end=672
-  _globals['_MOVECURSORREQUEST']._serialized_start=675
-  _globals['_MOVECURSORREQUEST']._serialized_end=850
-  _globals['_MOVECURSORRESPONSE']._serialized_start=852
-  _globals['_MOVECURSORRESPONSE']._serialized_end=928
-  _globals['_DROPCURSORREQUEST']._serialized_start=930
-  _globals['_DROPCURSORREQUEST']._serialized_end=963
-  _globals['_DROPCURSORRESPONSE']._serialized_start=965
-  _globals['_DROPCURSORRESPONSE']._serialized_end=1002
-  _globals['_LISTCURSORSREQUEST']._serialized_start=1004
-  _globals['_LISTCURSORSREQUEST']._serialized_end=1024
-  _globals['_LISTCURSORSRESPONSE']._serialized_start=1026
-  _globals['_LISTCURSORSRESPONSE']._serialized_end=1091
-  _globals['_CURSORSTATE']._serialized_start=1094
-  _globals['_CURSORSTATE']._serialized_end=1229
-  _globals['_EVENTSSERVICE']._serialized_start=1232
-  _globals['_EVENTSSERVICE']._serialized_end=1649
+  _globals['_READFEEDRESPONSE']._serialized_end=402
+  _globals['_CURSOR']._serialized_start=405
+  _globals['_CURSOR']._serialized_end=554
+  _globals['_TAKECURSORREQUEST']._serialized_start=556
+  _globals['_TAKECURSORREQUEST']._serialized_end=628
+  _globals['_TAKECURSORRESPONSE']._serialized_start=630
+  _globals['_TAKECURSORRESPONSE']._serialized_end=727
+  _globals['_MOVECURSORREQUEST']._serialized_start=730
+  _globals['_MOVECURSORREQUEST']._serialized_end=905
+  _globals['_MOVECURSORRESPONSE']._serialized_start=907
+  _globals['_MOVECURSORRESPONSE']._serialized_end=983
+  _globals['_DROPCURSORREQUEST']._serialized_start=985
+  _globals['_DROPCURSORREQUEST']._serialized_end=1018
+  _globals['_DROPCURSORRESPONSE']._serialized_start=1020
+  _globals['_DROPCURSORRESPONSE']._serialized_end=1057
+  _globals['_LISTCURSORSREQUEST']._serialized_start=1059
+  _globals['_LISTCURSORSREQUEST']._serialized_end=1079
+  _globals['_LISTCURSORSRESPONSE']._serialized_start=1081
+  _globals['_LISTCURSORSRESPONSE']._serialized_end=1146
+  _globals['_CURSORSTATE']._serialized_start=1149
+  _globals['_CURSORSTATE']._serialized_end=1284
+  _globals['_EVENTSSERVICE']._serialized_start=1287
+  _globals['_EVENTSSERVICE']._serialized_end=1704
 # @@protoc_insertion_point(module_scope)

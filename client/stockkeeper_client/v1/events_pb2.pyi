@@ -29,18 +29,22 @@ class ReadFeedRequest(_message.Message):
     def __init__(self, after: _Optional[_Union[FeedPlace, _Mapping[str, object]]] = ..., from_time: _Optional[str] = ..., token: _Optional[str] = ..., wait_ms: _Optional[int] = ..., rows_max: _Optional[int] = ...) -> None: ...
 
 class ReadFeedResponse(_message.Message):
-    __slots__ = ("entries", "upto", "token", "durable_lsn", "database_id")
+    __slots__ = ("entries", "upto", "token", "durable_lsn", "database_id", "lines", "after")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     UPTO_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     DURABLE_LSN_FIELD_NUMBER: _ClassVar[int]
     DATABASE_ID_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     entries: bytes
     upto: FeedPlace
     token: str
     durable_lsn: int
     database_id: str
-    def __init__(self, entries: _Optional[bytes] = ..., upto: _Optional[_Union[FeedPlace, _Mapping[str, object]]] = ..., token: _Optional[str] = ..., durable_lsn: _Optional[int] = ..., database_id: _Optional[str] = ...) -> None: ...
+    lines: bytes
+    after: FeedPlace
+    def __init__(self, entries: _Optional[bytes] = ..., upto: _Optional[_Union[FeedPlace, _Mapping[str, object]]] = ..., token: _Optional[str] = ..., durable_lsn: _Optional[int] = ..., database_id: _Optional[str] = ..., lines: _Optional[bytes] = ..., after: _Optional[_Union[FeedPlace, _Mapping[str, object]]] = ...) -> None: ...
 
 class Cursor(_message.Message):
     __slots__ = ("name", "fence", "place", "token", "published", "unroutable", "moved_at")

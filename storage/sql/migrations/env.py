@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from storage.sql.migrate import VERSION_TABLE
 from storage.sql.schema import metadata
+from storage.sql.schema_version import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE

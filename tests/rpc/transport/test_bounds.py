@@ -10,9 +10,9 @@ import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
+from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.rpc_server import RpcServer
 from rpc.service_names import INVENTORY
-from rpc.transport.server_options import METADATA_BYTES_MAX, PING_STRIKES_MAX, STREAMS_A_CONNECTION_MAX
 from rpc.transport.transport_name import TransportName
 from tests.rpc.fake_inventory import FakeInventory
 from tests.rpc.transport.answers import (
@@ -65,16 +65,19 @@ async def test_a_connection_has_no_more_streams_than_grpc_advises(transport: Tra
         for stream in range(1, 401, 2):
             number = stream.to_bytes(4, "big")
             writer.write(h2_frame(1, 4, stream, headers_by_hand(PATH)) + message[:5] + number + message[9:])
-        await until(lambda: served.frame.calls.under_way >= STREAMS_A_CONNECTION_MAX)
+        await until(lambda: served.frame.calls.under_way >= DEFAULT_BOUNDS.calls_a_connection_max)
         await asyncio.sleep(0.2)
-        assert served.frame.calls.under_way <= STREAMS_A_CONNECTION_MAX
+        assert served.frame.calls.under_way <= DEFAULT_BOUNDS.calls_a_connection_max
 
 
 async def test_a_client_with_more_calls_than_streams_has_all_of_them_answered(transport: TransportName) -> None:
     async with listening(Answers(), transport) as served:
-        questions = [served.inventory.GetStockInfo(QUESTION, timeout=20) for _ in range(5 * STREAMS_A_CONNECTION_MAX)]
+        questions = [
+            served.inventory.GetStockInfo(QUESTION, timeout=20)
+            for _ in range(5 * DEFAULT_BOUNDS.calls_a_connection_max)
+        ]
         answers = await asyncio.gather(*questions)
-        assert len(answers) == 5 * STREAMS_A_CONNECTION_MAX
+        assert len(answers) == 5 * DEFAULT_BOUNDS.calls_a_connection_max
 
 
 async def test_metadata_beyond_the_bound_is_refused(transport: TransportName) -> None:
@@ -84,7 +87,7 @@ async def test_metadata_beyond_the_bound_is_refused(transport: TransportName) ->
         assert await served.inventory.GetStockInfo(QUESTION, metadata=(("a-text", text),), timeout=10)
         assert dict(answers.metadata)["a-text"] == text
         answers.metadata = ()
-        text = "x" * (METADATA_BYTES_MAX + 1)
+        text = "x" * (DEFAULT_BOUNDS.metadata_bytes_max + 1)
         refused = served.inventory.GetStockInfo(QUESTION, metadata=(("a-text", text),), timeout=10)
         assert await code_of(refused) is StatusCode.RESOURCE_EXHAUSTED
         assert not answers.metadata
@@ -110,7 +113,7 @@ async def test_a_client_that_pings_too_often_is_sent_away(transport: TransportNa
             writer.write(h2_frame(PING, 0, 0, b"12345678"))
             kind, payload = await frame_of(reader, PING, GOAWAY)
         assert payload[8:] == b"too_many_pings"
-        assert PING_STRIKES_MAX < pings <= PING_STRIKES_MAX + 3
+        assert DEFAULT_BOUNDS.ping_strikes_max < pings <= DEFAULT_BOUNDS.ping_strikes_max + 3
 
 
 async def test_a_client_that_pings_seldom_stays(transport: TransportName) -> None:

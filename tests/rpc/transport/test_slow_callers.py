@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
+from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.service_names import INVENTORY
 from rpc.transport import slow_callers
 from rpc.transport.slow_callers import LOOK_BYTES, SlowCallers
@@ -134,7 +135,7 @@ async def test_what_a_connection_does_not_take_is_bounded(transport: TransportNa
         slow: SlowCallers[Any] = served.listener._slow  # type: ignore[attr-defined]
         writer = await ask_unread(served, 60)
         await until(lambda: slow.statistics().cut_off > 10)
-        assert slow.statistics().size_bytes <= slow_callers.BYTES_MAX_OF_CONNECTION + LOOK_BYTES
+        assert slow.statistics().size_bytes <= DEFAULT_BOUNDS.answers_bytes_a_connection_max + LOOK_BYTES
         writer.transport.abort()
         await until(lambda: served.calls() == 0)
 

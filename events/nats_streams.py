@@ -1,0 +1,22 @@
+"""Streams of JetStream that are there, or made."""
+
+import nats.js.errors
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+from yarl import URL
+
+
+def name_of(url: str) -> str:
+    """As messages name it, without a password."""
+    return str(URL(url).with_password(None))
+
+
+async def find_or_make(stream: JetStreamContext, wanted: StreamConfig, *, declare: bool) -> None:
+    """See that there is such a stream, however it is configured."""
+    assert wanted.name is not None
+    try:
+        await stream.stream_info(wanted.name)
+    except nats.js.errors.NotFoundError:
+        if not declare:
+            raise
+        await stream.add_stream(wanted)
