@@ -69,17 +69,16 @@ class RateLimits:
         return self._inventory.answer(query)
 
     def _count_command(self, command: Command) -> None:
-        match command:
-            case Import():
-                organization_ids = {line.organization_id for line in command.lines}
-            case ImportStaged():
-                organization_ids = set(command.organizations)
-            case StageLines() | DropStaged():
-                organization_ids = set()  # parts of an import, which is counted when it is decided
-            case _:
-                organization_ids = {command.organization_id}
-        for organization_id in organization_ids:
-            self._count(organization_id)
+        if isinstance(command, StageLines | DropStaged):
+            return  # parts of an import, which is counted when it is decided
+        if isinstance(command, Import):
+            for organization_id in {line.organization_id for line in command.lines}:
+                self._count(organization_id)
+        elif isinstance(command, ImportStaged):
+            for organization_id in command.organizations:
+                self._count(organization_id)
+        else:
+            self._count(command.organization_id)
 
     def _count(self, organization_id: str) -> None:
         """Take one from the bucket.

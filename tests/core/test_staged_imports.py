@@ -12,6 +12,7 @@ from actors.changes import Point
 from actors.commands import CountedLine, Delete, Import, Line, StageLines
 from actors.outcomes import Fact, ImportRejected, Refused, RequestIdReused, StockImported
 from actors.queries import ListStock, ReadChanges
+from actors.records import Transaction
 from actors.staged_rows import LinesStaged, Repeat
 from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
@@ -244,6 +245,26 @@ async def test_an_upload_that_is_dropped_while_it_is_decided_is_decided_or_dropp
                 await answer.wait()
             assert len(await available(core)) in (0, ROWS)
         assert world.disk.staged.statistics().lines == 0
+
+
+async def test_an_upload_that_ends_before_its_decision_is_durable_takes_nothing_away(world: World) -> None:
+    decision, may_write = anyio.Event(), anyio.Event()
+
+    class SlowStore(MemoryStore):
+        async def write(self, transactions: Sequence[Transaction]) -> None:
+            if any(one.staged is not None for one in transactions):
+                decision.set()
+                await may_write.wait()
+            await super().write(transactions)
+
+    async with world.core(SlowStore(world.disk)) as core:
+        upload = await staged(core, lines_of(9), "large")
+        answer = core.submit(upload.whole("large"))
+        await decision.wait()
+        await core.ask(upload.dropped())
+        may_write.set()
+        assert await answer.wait() == StockImported(ROWS, ROWS, 0, 0, new_organizations=(ORGANIZATION,))
+        assert len(await available(core)) == ROWS
 
 
 async def test_a_row_that_was_deleted_meanwhile_is_made_anew(world: World) -> None:
