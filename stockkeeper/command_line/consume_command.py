@@ -8,9 +8,9 @@ from events.brokers import BrokerOptions
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
-from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
+from stockkeeper.server_address import ServerAddress
 
 
 def consume(
@@ -45,7 +45,7 @@ def consume(
     """
     from stockkeeper.serving.consuming import ConsumeConfig, run_consumer
 
-    parse_target(target)
+    ServerAddress(target)
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if not from_:

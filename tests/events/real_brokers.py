@@ -11,9 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.authority import Authority
+
 START_S = 60.0
 RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HOW_TO_GET_RABBIT = "RabbitMQ is not installed: apt-get install rabbitmq-server"
+
+
+CONFIG = """[
+  {kernel, [{inet_dist_use_interface, {127,0,0,1}}]},
+  {rabbit, [
+    {ssl_listeners, [{"127.0.0.1", %d}]},
+    {ssl_options, [{cacertfile, "%s"}, {certfile, "%s"}, {keyfile, "%s"}, {verify, verify_none}]}
+  ]}
+].
+"""
 
 
 def free_port() -> int:
@@ -86,7 +98,13 @@ class RabbitServer(BrokerProcess):
         self._mapper: subprocess.Popen[bytes] | None = None
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         (folder / "plugins").write_text("[].")
-        (folder / "rabbitmq.config").write_text("[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].")
+        self._tls_port = free_port()
+        authority = Authority(folder, "broker")
+        self.tls_url = f"amqps://guest:guest@localhost:{self._tls_port}/?cafile={authority.file}"
+        files = authority.files()
+        (folder / "rabbitmq.config").write_text(
+            CONFIG % (self._tls_port, authority.file, files.certificate, files.key), encoding="utf-8"
+        )
 
     def start(self) -> None:
         """Its port mapper is started here too: the one that it would start itself outlives it."""
