@@ -6,13 +6,13 @@ from supervisor.activations.directory import DirectoryStatistics
 from supervisor.activations.loader import LoaderStatistics
 from supervisor.background.expiry import ExpiryStatistics
 from supervisor.background.expiry_hints import ExpiryHintsStatistics
-from supervisor.background.folding import FoldingStatistics
 from supervisor.background.housekeeping import HousekeepingStatistics
 from supervisor.background.learning import LearningStatistics
 from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
 from supervisor.transactions.coordinator import CoordinatorStatistics
+from supervisor.transactions.folding import FoldingStatistics
 from supervisor.transactions.journal import JournalSizes, JournalStatistics
 from supervisor.transactions.uploads import UploadsStatistics
 

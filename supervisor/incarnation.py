@@ -31,7 +31,6 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.folding import Folding
 from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
 from supervisor.core_statistics import Statistics
@@ -49,6 +48,7 @@ from supervisor.store_reader import StoreReader
 from supervisor.transactions.answering import Answering
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
@@ -144,7 +144,7 @@ class Incarnation:
         )
         shared = self._clock, self._coordinator, journal, self.stock
         goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
-        self.uploads = Uploads(self._store, reader, sources.new_id, self._tasks.start_soon)
+        self.uploads = Uploads(self._store, reader.read, sources.new_id, self._tasks.start_soon)
         self.transfers = self._build_transfers(reader, dispatcher)
         executor = self._build_executor(goods, reader)
         self.requests = RequestDirectory(
@@ -179,7 +179,7 @@ class Incarnation:
         answering = Answering(self._clock, self._coordinator, self.journal)
         shared = self._clock, self._coordinator, self.journal, self.stock
         importing = Importing(*shared)
-        self.large_imports = LargeImports(*shared, importing, self.uploads, self.folding, self._store, reader)
+        self.large_imports = LargeImports(*shared, importing, self.uploads, self.folding, self._store, reader.read)
         return Executor(
             self.orders,
             goods,

@@ -59,12 +59,12 @@ from storage.store import Store
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
-from supervisor.background.folding import Folding
 from supervisor.clock import ServiceClock
 from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
 from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 from supervisor.watching import Watching
 

@@ -9,7 +9,7 @@ from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
 from actors.views import ReservationPage
 from storage.store import OwnershipLost, StorageError, Store
-from supervisor.background.folding import Folding
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")

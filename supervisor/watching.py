@@ -21,9 +21,9 @@ from actors.history_feed import FeedPage, FeedPart
 from actors.queries import ReadChanges, ReadFeed
 from actors.turn import Doing, Turn
 from storage.store import Store
-from supervisor.background.folding import Folding
 from supervisor.news import ALL, News
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 
 

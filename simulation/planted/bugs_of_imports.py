@@ -8,8 +8,8 @@ from simulation.planted.planting import Patches, bug
 from storage.memory_staging import StagedDisk
 from storage.staging import StagedLine
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.background.folding import Folding
 from supervisor.transactions import large_imports
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.large_imports import LargeImports
 
 

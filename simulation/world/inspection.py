@@ -10,9 +10,9 @@ import actors.bounds
 import actors.packing
 import supervisor.activations.order_directory
 import supervisor.activations.request_directory
-import supervisor.background.folding
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
+import supervisor.transactions.folding
 import supervisor.transactions.importing
 import supervisor.transactions.journal
 import supervisor.transactions.large_imports
@@ -46,8 +46,8 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
         mock.patch.object(supervisor.transactions.large_imports, "LINES_A_LOOK", 2),
-        mock.patch.object(supervisor.background.folding, "LINES_A_STEP", 2),
-        mock.patch.object(supervisor.background.folding, "REST_S", 0.3),
+        mock.patch.object(supervisor.transactions.folding, "LINES_A_STEP", 2),
+        mock.patch.object(supervisor.transactions.folding, "REST_S", 0.3),
         mock.patch.object(supervisor.transactions.uploads, "LINES_A_DROP", 2),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),

@@ -10,7 +10,7 @@
    row is held, so it cannot change either.
 3. *Decide*, in one synchronous step. The transaction has the changes of the held rows and names the staged lines for
    the rest: all of them are true from here on, or none. Loads go on, and find the rows as the import leaves them
-   (`supervisor/background/folding.py`), which is also what remains to be done before the import is answered.
+   (`supervisor/transactions/folding.py`), which is also what remains to be done before the import is answered.
 
 So the work of a million rows is done before the decision and after it, in small transactions of the database between
 which all others have their turn, and the decision costs as much as the rows that are in use just then.
@@ -41,14 +41,13 @@ from actors.unavailable import restarting
 from actors.variant_stock import VariantStock
 from storage.staging import Judged, StagedLine, StagingStore, Tally, tally_of, unmade
 from supervisor.activations.stock_directory import StockDirectory
-from supervisor.background.folding import Folding
 from supervisor.clock import ServiceClock
-from supervisor.store_reader import StoreReader
 from supervisor.transactions.chunks import chunked
 from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.importing import Importing, check_alive, divided, why_not
 from supervisor.transactions.journal import Journal
-from supervisor.transactions.uploads import Uploads
+from supervisor.transactions.uploads import Read, Uploads
 
 LINES_A_LOOK = 1_000
 BAD_ROWS_HELD_MAX = 500  # more bad lines are refused as each was when it was looked at
@@ -129,7 +128,7 @@ class LargeImports:
         importing: carries out the lines of rows in use.
         uploads: knows whether all lines came.
         folding: is told of a decision.
-        store, reader: what has the lines, and what sees to its failures.
+        store, read: what has the lines, and what sees to its failures.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class LargeImports:
         uploads: Uploads,
         folding: Folding,
         store: StagingStore,
-        reader: StoreReader,
+        read: Read,
     ) -> None:
         self._clock = clock
         self._coordinator = coordinator
@@ -152,7 +151,7 @@ class LargeImports:
         self._uploads = uploads
         self._folding = folding
         self._store = store
-        self._reader = reader
+        self._wait_for = read
         self._under_way: Reply[None] | None = None
         self.look: _Look | None = None  # while an import is judged, and until it is decided
 
@@ -310,7 +309,8 @@ class LargeImports:
         return self._journal.answered(fact), folded
 
     async def _read(self, begin: Callable[[], Awaitable[T]]) -> T:
-        return await self._reader.read(begin())
+        found: T = await self._wait_for(begin())
+        return found
 
 
 class _Parts(Struct, frozen=True):

@@ -4,9 +4,10 @@ An upload belongs to one incarnation: it begins with its first line, each part f
 decided in the end must be all of it. So nothing that a broken upload left can ever become part of another.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,9 +17,11 @@ from actors.reply import Reply
 from actors.staged_rows import LinesStaged, StagedDropped, StagingFact
 from actors.unavailable import restarting
 from storage.staging import StagedLine, StagingStore
-from supervisor.store_reader import StoreReader
 
 LINES_A_DROP = 1_000
+
+Read = Callable[[Awaitable[Any]], Awaitable[Any]]
+"""Waits for the database: if it fails here, it fails for all. See `supervisor/store_reader.py`."""
 
 
 class UploadsStatistics(Struct, frozen=True):
@@ -32,16 +35,14 @@ class Uploads:
     """Stages lines, and forgets those that nobody decides.
 
     Args:
-        store, reader: what keeps them, and what sees to its failures.
+        store, read: what keeps them, and what sees to its failures.
         new_stock_id: a fresh id for a row that is to be made.
         start_soon: starts a task of the incarnation.
     """
 
-    def __init__(
-        self, store: StagingStore, reader: StoreReader, new_stock_id: Callable[[], str], start_soon: StartSoon
-    ) -> None:
+    def __init__(self, store: StagingStore, read: Read, new_stock_id: Callable[[], str], start_soon: StartSoon) -> None:
         self._store = store
-        self._reader = reader
+        self._read = read
         self._new_stock_id = new_stock_id
         self._start_soon = start_soon
         self._open: dict[str, int] = {}  # how many lines
@@ -57,7 +58,7 @@ class Uploads:
     async def carry_out(self, command: StageLines | DropStaged) -> StagingFact:
         """Do it. Raises `Unavailable`."""
         if isinstance(command, DropStaged):
-            await self._reader.read(self._drop(command.import_id))
+            await self._read(self._drop(command.import_id))
             return StagedDropped()
         import_id = command.import_id
         if self._open.get(import_id, 0) != command.first_place or import_id in (*self._taken, *self._writing):
@@ -67,7 +68,7 @@ class Uploads:
         staged = [StagedLine(next(places), self._new_stock_id(), line) for line in command.lines]
         written = self._writing[command.import_id] = Reply[None]()
         try:
-            return LinesStaged(tuple(await self._reader.read(self._store.stage(command.import_id, staged))))
+            return LinesStaged(tuple(await self._read(self._store.stage(command.import_id, staged))))
         finally:
             del self._writing[command.import_id]
             written.set(None)

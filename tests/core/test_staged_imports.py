@@ -17,10 +17,9 @@ from actors.staged_rows import LinesStaged, Repeat
 from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
 from storage.memory_store import MemoryStore
-from supervisor.background import folding
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
-from supervisor.transactions import large_imports
+from supervisor.transactions import folding, large_imports
 from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
