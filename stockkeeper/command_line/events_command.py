@@ -18,8 +18,8 @@ from events.feed_port import CursorLost, FeedAway, FeedRefused
 from events.server_feed import ServerFeed
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
-from stockkeeper.command_line.server_call import parse_target
-from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.config import ConfigurationError
+from stockkeeper.server_address import ServerAddress
 
 Action = Literal["status", "tail", "drop", "redrive"]
 
@@ -70,19 +70,19 @@ def events(
     """
     if action == "redrive":
         return _redrive(broker)
-    parse_target(target)
+    server = ServerAddress(target)
     if action == "drop" and not name:
         raise ConfigurationError("Say which cursor is to be forgotten: stockkeeper events drop NAME.")
     if action == "tail":
-        return _with_feed(target, lambda feed: _tail(feed, from_, events_format))
+        return _with_feed(server, lambda feed: _tail(feed, from_, events_format))
     if action == "drop":
-        return _with_feed(target, lambda feed: _drop(feed, name))
-    return _with_feed(target, lambda feed: _status(feed, name, as_json=json))
+        return _with_feed(server, lambda feed: _drop(feed, name))
+    return _with_feed(server, lambda feed: _status(feed, name, as_json=json))
 
 
-def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
+def _with_feed(server: ServerAddress, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
     async def connected() -> int:
-        feed = ServerFeed(target, key_metadata())
+        feed = server.feed()
         try:
             return await run(feed)
         finally:

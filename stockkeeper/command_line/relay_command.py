@@ -8,9 +8,9 @@ from events.brokers import BrokerOptions
 from events.envelope import EventsFormat
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
-from stockkeeper.command_line.server_call import parse_target
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
+from stockkeeper.server_address import ServerAddress
 
 BrokerUrl = Annotated[str, Parameter(name="--to", env_var="RABBITMQ_URL")]
 Exchange = Annotated[str, Parameter(env_var="RABBITMQ_EXCHANGE_INVENTORY")]
@@ -62,7 +62,7 @@ def relay(
     """
     from stockkeeper.serving.relaying import RelayConfig, run_relay
 
-    parse_target(target)
+    ServerAddress(target)
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if not to:

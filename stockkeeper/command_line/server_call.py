@@ -12,9 +12,7 @@ from stockkeeper_client.errors import ErrorDetails, LineError, error_details
 from actors.bounds import LINE_ERRORS_MAX
 from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail
-from stockkeeper.server_address import HTTPS
-from stockkeeper.server_address import ServerAddress as ServerAddress
-from stockkeeper.server_address import parse_target as parse_target
+from stockkeeper.server_address import HTTPS, ServerAddress
 
 TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0

@@ -32,7 +32,7 @@ class ProgramsBeside:
     def start(self, addresses: Sequence[Address]) -> None:
         """Start those that are wanted."""
         if self._config.events_to or self._config.consume:
-            self._processes = self._configs(str(addresses[0]))
+            self._processes = self._configs(self._target(addresses[0]))
         for process in self._processes:
             process.start()
 
@@ -40,6 +40,13 @@ class ProgramsBeside:
         """Have them end."""
         for process in self._processes:
             await process.stop()
+
+    def _target(self, address: Address) -> str:
+        """Where they find the server: with TLS by the name that its certificate has."""
+        if self._config.tls is None:
+            return str(address)
+        host = "localhost" if self._config.host in ("0.0.0.0", "::") else self._config.host
+        return f"https://{Address(host, address.port)}"
 
     def _configs(self, target: str) -> "list[BesideProcess]":
         from events.brokers import BrokerOptions
@@ -50,18 +57,11 @@ class ProgramsBeside:
         config, found = self._config, list[BesideProcess]()
         options = BrokerOptions(config.events_exchange, heartbeat_s=config.events_heartbeat_s)
         if config.events_to:
-            relay = RelayConfig(target, config.events_to, broker=options)
+            relay = RelayConfig(target, config.events_to, broker=options, is_beside=True)
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(_with_tls(target, config), config.consume, config.events_prefetch, options)
+            consumer = ConsumeConfig(target, config.consume, config.events_prefetch, options, is_beside=True)
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found
-
-
-def _with_tls(target: str, config: ServeConfig) -> str:
-    """A server that shows a certificate is reached by the name that this is for."""
-    if config.tls is None:
-        return target
-    return f"https://{config.host}:{target.rpartition(':')[2]}"

@@ -14,8 +14,8 @@ from events.brokers import BrokerOptions, broker_for, default_format
 from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
-from events.server_feed import ServerFeed
-from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.config import ConfigurationError
+from stockkeeper.server_address import ServerAddress
 
 log = structlog.get_logger("stockkeeper")
 
@@ -26,13 +26,14 @@ class RelayConfig(Struct, frozen=True, tag=True):
     """What a relay can be told.
 
     Args:
-        target: the server, as host:port.
+        target: the server, as host:port, or https://host:port with TLS.
         url: the broker's.
         name: of the cursor.
         begin: a token or a time to begin anew from; empty: where the cursor stands.
         form: how events are written; None: as is usual on that broker.
         in_flight_max: how many may be unconfirmed.
         broker: what else the broker is told.
+        is_beside: it runs beside the server, on the same machine.
     """
 
     target: str
@@ -42,6 +43,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     form: EventsFormat | None = None
     in_flight_max: int = 1_000
     broker: BrokerOptions = BrokerOptions()
+    is_beside: bool = False
 
 
 def run_relay(config: RelayConfig) -> int:
@@ -94,7 +96,7 @@ async def relay_forever(config: RelayConfig, broker: Broker) -> None:
     Raises:
         FeedRefused: the server does not have what is asked for.
     """
-    feed = ServerFeed(config.target, key_metadata())
+    feed = ServerAddress(config.target, is_here=config.is_beside).feed()
     form = config.form or default_format(config.url)
     try:
         await Relay(feed, broker, RelayOptions(config.name, form, config.begin, config.in_flight_max)).run()
