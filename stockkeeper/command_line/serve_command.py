@@ -8,6 +8,7 @@ from actors.row_changes import Levels
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.parameters import SECONDS, DatabaseUrl, whole
 from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import DEFAULT_DATABASE_URL, DEFAULT_PORT, ConfigurationError, ServeConfig
@@ -117,8 +118,8 @@ def serve(
             has_reflection=not no_reflection,
             grace_s=grace_s,
             sample=sample,
-            events_to=events_to,
-            consume=consume,
+            events_to=broker_url(events_to),
+            consume=broker_url(consume),
             events_exchange=events_exchange,
             limits=Limits(
                 keep_days=keep_days or 0, levels=Levels(default_min_stock, default_max_stock, default_reorder_point)

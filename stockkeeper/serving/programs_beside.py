@@ -12,6 +12,8 @@ from stockkeeper.config import ServeConfig
 if TYPE_CHECKING:
     from stockkeeper.serving.beside_process import BesideProcess
 
+EVERY_OR_OWN = ("127.0.0.1", "[::1]", "0.0.0.0", "[::]")  # hosts that are reached as localhost
+
 
 class ProgramsBeside:
     """None, one or both, which are started when it is known where the server listens.
@@ -32,7 +34,7 @@ class ProgramsBeside:
     def start(self, addresses: Sequence[Address]) -> None:
         """Start those that are wanted."""
         if self._config.events_to or self._config.consume:
-            self._processes = self._configs(str(addresses[0]))
+            self._processes = self._configs(self._target(str(addresses[0])))
         for process in self._processes:
             process.start()
 
@@ -40,6 +42,13 @@ class ProgramsBeside:
         """Have them end."""
         for process in self._processes:
             await process.stop()
+
+    def _target(self, address: str) -> str:
+        """How they reach the server. With TLS its certificate has to be good for localhost, or for the one host."""
+        host, _, port = address.rpartition(":")
+        if self._config.tls is None:
+            return address
+        return f"https://{'localhost' if host in EVERY_OR_OWN else host}:{port}"
 
     def _configs(self, target: str) -> "list[BesideProcess]":
         from events.brokers import BrokerOptions
