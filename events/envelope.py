@@ -96,9 +96,17 @@ def _second(at_s: int) -> str:
 
 
 def outgoing(event: OutEvent, form: EventsFormat) -> Outgoing:
-    """The event as a message."""
-    body = _json.encode(erp(event) if form == "erp" else cloudevent(event))
-    return Outgoing(event.event_id, event.name, event.organization_id, CONTENT_TYPES[form], body)
+    """The event as a message. Raises `ModuleNotFoundError` where the extra `events` is needed and not installed."""
+    return Outgoing(event.event_id, event.name, event.organization_id, CONTENT_TYPES[form], body_of(event, form))
+
+
+def body_of(event: OutEvent, form: EventsFormat) -> bytes:
+    """What it says. Raises likewise."""
+    if form == "erp":
+        return _json.encode(erp(event))
+    from events.cloud_format import cloud_body  # its library is an extra
+
+    return cloud_body(event)
 
 
 def erp(event: OutEvent) -> dict[str, Any]:
@@ -113,21 +121,3 @@ def erp(event: OutEvent) -> dict[str, Any]:
         "service": SERVICE,
         "data": event.data,
     }
-
-
-def cloudevent(event: OutEvent) -> dict[str, Any]:
-    """CloudEvents 1.0, structured. An attribute's name has letters and digits only: the organization is in the data."""
-    found = {
-        "specversion": "1.0",
-        "id": event.event_id,
-        "type": event.name,
-        "source": f"/inventory/{event.organization_id}",
-        "subject": event.subject,
-        "time": moment(event.at_ms),
-        "sequence": str(event.sequence),
-        "datacontenttype": "application/json",
-        "data": {"organization_id": event.organization_id, **event.data},
-    }
-    if event.correlation_id:
-        found["correlationid"] = event.correlation_id
-    return found

@@ -31,12 +31,15 @@ class ServerFeed:
     Args:
         target: the server, as host:port. It need not be there.
         metadata: sent with every call, as a key is.
+        credentials: of TLS; None: nothing is encrypted.
     """
 
-    def __init__(self, target: str, metadata: Metadata = ()) -> None:
+    def __init__(
+        self, target: str, metadata: Metadata = (), credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
         self.target = target
         self._metadata = tuple(metadata)
-        self._channel = open_channel(target, retry=None, credentials=None, options=())
+        self._channel = open_channel(target, retry=None, credentials=credentials, options=())
         self._stub = EventsServiceStub(self._channel)
 
     def __repr__(self) -> str:

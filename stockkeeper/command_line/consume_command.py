@@ -5,10 +5,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from events.brokers import BrokerOptions
+from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
-from stockkeeper.command_line.server_call import parse_target
+from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
 
@@ -45,11 +46,11 @@ def consume(
     """
     from stockkeeper.serving.consuming import ConsumeConfig, run_consumer
 
-    parse_target(target)
+    ServerAddress(target)
     if log_level.lower() not in ("debug", "info", "warning", "error"):
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
     if not from_:
         raise ConfigurationError("Say where events come from: --from amqp://host/ or --from nats://host.")
     configure_logging(log_level)
     options = BrokerOptions(exchange, not no_declare, heartbeat_s)
-    return run_consumer(ConsumeConfig(target, from_, prefetch, options))
+    return run_consumer(ConsumeConfig(target, broker_url(from_), prefetch, options))

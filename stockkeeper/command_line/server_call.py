@@ -73,16 +73,17 @@ class ServerAddress:
 
     def __init__(self, target: str) -> None:
         is_encrypted = target.startswith(HTTPS)
-        self._address = parse_target(target.removeprefix(HTTPS))
-        self._credentials = _credentials() if is_encrypted else None
+        self.bare = target.removeprefix(HTTPS)
+        self._address = parse_target(self.bare)
+        self.credentials = _credentials() if is_encrypted else None
 
     def __repr__(self) -> str:
-        return f"<ServerAddress {self._address} encrypted={self._credentials is not None}>"
+        return f"<ServerAddress {self._address} encrypted={self.credentials is not None}>"
 
     def client(self, timeout_s: float) -> InventoryClient:
         host, port = self._address
         return InventoryClient(
-            host, port, timeout_s=timeout_s, breaker=False, credentials=self._credentials, metadata=key_metadata()
+            host, port, timeout_s=timeout_s, breaker=False, credentials=self.credentials, metadata=key_metadata()
         )
 
 

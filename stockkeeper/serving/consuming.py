@@ -6,14 +6,14 @@ import signal
 import anyio
 import structlog
 from msgspec import Struct
-from stockkeeper_client import InventoryClient
 
 from events.brokers import BrokerOptions, default_format, inbox_for
 from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
 from events.server_stock import ServerStock
-from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.command_line.server_call import ServerAddress
+from stockkeeper.config import ConfigurationError
 
 log = structlog.get_logger("stockkeeper")
 
@@ -24,7 +24,7 @@ class ConsumeConfig(Struct, frozen=True, tag=True):
     """What a consumer can be told.
 
     Args:
-        target: the server, as host:port.
+        target: the server, as host:port, or https://host:port with TLS.
         url: the broker's.
         prefetch: how many events of a queue may be under way; 0: as is usual for that queue.
         broker: what else the broker is told.
@@ -73,9 +73,6 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
 
 async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
     """Listen until cancelled."""
-    host, _, port = config.target.rpartition(":")
-    client = InventoryClient(
-        host.strip("[]"), int(port), timeout_s=CALL_TIMEOUT_S, breaker=False, metadata=key_metadata()
-    )
+    client = ServerAddress(config.target).client(CALL_TIMEOUT_S)
     async with client:
         await Consumer(inbox, Deeds(ServerStock(client)), default_format(config.url)).run()

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rpc.transport.addresses import Address
+from stockkeeper.broker_url import broker_url
 from stockkeeper.config import ServeConfig
 
 if TYPE_CHECKING:
     from stockkeeper.serving.beside_process import BesideProcess
+
+EVERY_OR_OWN = ("127.0.0.1", "[::1]", "0.0.0.0", "[::]")  # hosts that are reached as localhost
 
 
 class ProgramsBeside:
@@ -32,7 +35,7 @@ class ProgramsBeside:
     def start(self, addresses: Sequence[Address]) -> None:
         """Start those that are wanted."""
         if self._config.events_to or self._config.consume:
-            self._processes = self._configs(str(addresses[0]))
+            self._processes = self._configs(self._target(str(addresses[0])))
         for process in self._processes:
             process.start()
 
@@ -40,6 +43,13 @@ class ProgramsBeside:
         """Have them end."""
         for process in self._processes:
             await process.stop()
+
+    def _target(self, address: str) -> str:
+        """How they reach the server. With TLS its certificate has to be good for localhost, or for the one host."""
+        host, _, port = address.rpartition(":")
+        if self._config.tls is None:
+            return address
+        return f"https://{'localhost' if host in EVERY_OR_OWN else host}:{port}"
 
     def _configs(self, target: str) -> "list[BesideProcess]":
         from events.brokers import BrokerOptions
@@ -50,11 +60,11 @@ class ProgramsBeside:
         config, found = self._config, list[BesideProcess]()
         options = BrokerOptions(config.events_exchange, heartbeat_s=config.events_heartbeat_s)
         if config.events_to:
-            relay = RelayConfig(target, config.events_to, broker=options)
+            relay = RelayConfig(target, broker_url(config.events_to), broker=options)
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(target, config.consume, config.events_prefetch, options)
+            consumer = ConsumeConfig(target, broker_url(config.consume), config.events_prefetch, options)
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found

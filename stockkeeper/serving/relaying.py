@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from actors.exceptions import leaves
 from events.broker_port import Broker
-from events.brokers import BrokerOptions, broker_for, default_format
+from events.brokers import BrokerOptions, broker_for, check_format, default_format
 from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
 from events.server_feed import ServerFeed
+from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError, key_metadata
 
 log = structlog.get_logger("stockkeeper")
@@ -26,7 +27,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     """What a relay can be told.
 
     Args:
-        target: the server, as host:port.
+        target: the server, as host:port, or https://host:port with TLS.
         url: the broker's.
         name: of the cursor.
         begin: a token or a time to begin anew from; empty: where the cursor stands.
@@ -83,6 +84,7 @@ def broker_of(config: RelayConfig) -> Broker:
     for name in quiet:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        check_format(config.form or default_format(config.url))
         return broker_for(config.url, config.broker)
     except ValueError as error:
         raise ConfigurationError(f"The events cannot be relayed: {error}.") from error
@@ -94,7 +96,8 @@ async def relay_forever(config: RelayConfig, broker: Broker) -> None:
     Raises:
         FeedRefused: the server does not have what is asked for.
     """
-    feed = ServerFeed(config.target, key_metadata())
+    server = ServerAddress(config.target)
+    feed = ServerFeed(server.bare, key_metadata(), server.credentials)
     form = config.form or default_format(config.url)
     try:
         await Relay(feed, broker, RelayOptions(config.name, form, config.begin, config.in_flight_max)).run()

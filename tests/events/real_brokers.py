@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.authority import Authority
 
 START_S = 60.0
 RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -83,10 +85,20 @@ class RabbitServer(BrokerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._ports = (free_port(), free_port())
+        self.tls_port = free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         (folder / "plugins").write_text("[].")
-        (folder / "rabbitmq.config").write_text("[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].")
+        self.authority = Authority(folder, "rabbit")
+        (folder / "rabbitmq.config").write_text(self._config())
+
+    def _config(self) -> str:
+        """With a port that wants a certificate of its callers."""
+        own = self.authority.files()
+        files = f'{{cacertfile,"{self.authority.file}"}},{{certfile,"{own.certificate}"}},{{keyfile,"{own.key}"}}'
+        tls = f"{{ssl_options,[{files},{{verify,verify_peer}},{{fail_if_no_peer_cert,true}}]}}"
+        listeners = f'{{ssl_listeners,[{{"127.0.0.1",{self.tls_port}}}]}}'
+        return f"[{{kernel,[{{inet_dist_use_interface,{{127,0,0,1}}}}]}},{{rabbit,[{listeners},{tls}]}}]."
 
     def start(self) -> None:
         """Its port mapper is started here too: the one that it would start itself outlives it."""
@@ -128,13 +140,15 @@ class RabbitServer(BrokerProcess):
 class NatsServer(BrokerProcess):
     """NATS with JetStream, with what it keeps in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         super().__init__(folder)
         self.url = f"nats://127.0.0.1:{self.port}"
+        self._options = options
 
     def command(self) -> list[str]:
         program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-        return [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "stream")]
+        own = ("-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "stream"))
+        return [program, *own, *self._options]
 
     def greets(self, connection: socket.socket) -> bool:
         return connection.recv(4) == b"INFO"
