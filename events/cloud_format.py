@@ -10,6 +10,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from events.envelope import OutEvent, moment
 
+EXTENSIONS = ("correlationid",)  # behind the data, as it has been published
+
 _json = msgspec.json.Encoder()
 
 
@@ -52,10 +54,9 @@ def cloud_event(event: OutEvent) -> CloudEvent:
 def structured(event: BaseCloudEvent) -> dict[str, Any]:
     """All of it as one object."""
     found = dict(event.get_attributes())
-    at = found["time"]
-    found["time"] = moment(round(at.timestamp() * 1_000))
-    found["data"] = event.get_data()
-    return found
+    found["time"] = moment(round(found["time"].timestamp() * 1_000))
+    extension = {name: found.pop(name) for name in EXTENSIONS if name in found}
+    return {**found, "data": event.get_data(), **extension}
 
 
 def cloudevent(event: OutEvent) -> dict[str, Any]:

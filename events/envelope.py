@@ -7,7 +7,6 @@ from hashlib import sha1
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 EventsFormat = Literal["erp", "cloudevents"]
@@ -19,7 +18,6 @@ CONTENT_TYPES: Mapping[EventsFormat, str] = {
     "cloudevents": "application/cloudevents+json; charset=UTF-8",
 }
 _NAMESPACE = UUID("5b1f0f5e-2d0c-5c33-9f0e-6a6f5d1b7a10").bytes
-_json = msgspec.json.Encoder()
 
 
 class OutEvent(Struct, frozen=True):
@@ -93,20 +91,6 @@ def moment(at_ms: int) -> str:
 @lru_cache(maxsize=4_096)  # thousands of events happen in one
 def _second(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]
-
-
-def outgoing(event: OutEvent, form: EventsFormat) -> Outgoing:
-    """The event as a message. Raises `ModuleNotFoundError` where the extra `events` is needed and not installed."""
-    return Outgoing(event.event_id, event.name, event.organization_id, CONTENT_TYPES[form], body_of(event, form))
-
-
-def body_of(event: OutEvent, form: EventsFormat) -> bytes:
-    """What it says. Raises likewise."""
-    if form == "erp":
-        return _json.encode(erp(event))
-    from events.cloud_format import cloud_body  # its library is an extra
-
-    return cloud_body(event)
 
 
 def erp(event: OutEvent) -> dict[str, Any]:

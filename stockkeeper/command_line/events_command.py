@@ -11,10 +11,11 @@ from stockkeeper_client.v1.events_pb2 import CursorState
 from actors.history_feed import FeedPage
 from events.broker_port import BrokerLost
 from events.brokers import check_format, redrive_for
-from events.envelope import EventsFormat, body_of
+from events.envelope import EventsFormat
 from events.fact_events import events_of
 from events.feed_port import CursorLost, FeedAway, FeedRefused
 from events.server_feed import ServerFeed
+from events.wire_forms import body_of
 from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
