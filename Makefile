@@ -65,10 +65,10 @@ sbom: .venv/.ship  ## dist/stockkeeper.cdx.json
 audit: .venv/.ship  ## known weaknesses of the locked packages; needs the network
 	deploy/audit
 
-container: setup  ## needs docker, podman or buildah
-	deploy/build_container
+container: setup  ## needs docker, podman or buildah; ARGS are those of its build
+	deploy/build_container $(ARGS)
 
-release-check: .venv/.ship  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
+release-check: .venv/.ship docs  ## makes dist/ and tries it; TAG=v0.2.0 when it is to be that version
 	TAG=$(TAG) deploy/release_check
 
 .venv/.docs: .venv/.ready

@@ -77,7 +77,7 @@ class BasketActor(RebookingActor):
                 asked=asked_of(command),
             )
             fact = BasketReserved(reservation, short_of(command, reservation))
-            self._decide(prepared, "reserve", now_ms, reservation, command, fact)
+            self._decide(prepared, "reserve", now_ms, reservation, command, fact, noted=command)
         services.hints.add(reservation)
         return fact
 

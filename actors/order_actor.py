@@ -9,7 +9,7 @@ A turn waits where it must: for the order's history, for rows that are not in me
 rival's decision. It keeps its rows pinned and its holds meanwhile, so no other order can take what it was granted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from actors.actor import Envelope
@@ -47,12 +47,11 @@ from actors.reservation import (
     release,
 )
 from actors.shipment import shipped
-from actors.sourcing import Sourcing
 from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED, Prepared
-from actors.variant_stock import Pinned, VariantStock
+from actors.variant_stock import Pinned
 
 
 class OrderActor(BasketActor):
@@ -62,6 +61,8 @@ class OrderActor(BasketActor):
 
     def handle(self, envelope: Envelope[OrderMessage, Fact]) -> Turn[None]:
         """Carry out one command. It is answered once all that the answer rests on is durable."""
+        if self._services.stages is not None:
+            self._services.stages.begun(envelope.message)
         if self._load is not None:
             self._keep((yield self._load()))
         command = envelope.message
@@ -110,10 +111,10 @@ class OrderActor(BasketActor):
             while True:
                 sourcing = rows.sourcing(command.organization_id)
                 try:
-                    chosen = yield from self._plan(command, variants, sourcing)
-                except Refused:
+                    chosen = yield from plan(command.lines, variants, sourcing)
+                except Refused as refused:
                     if rows.sourcing(command.organization_id) is sourcing:
-                        raise
+                        raise self._hinted(refused) from None
                     continue  # a warehouse or the policy was changed while the plan waited
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
@@ -138,14 +139,6 @@ class OrderActor(BasketActor):
         if latest.holds_stock:
             raise Refused(ReservationExists(latest.reservation_id))
         return None
-
-    def _plan(
-        self, command: Reserve, variants: Mapping[str, VariantStock], sourcing: Sourcing
-    ) -> Turn[list[StockActor]]:
-        try:
-            return (yield from plan(command.lines, variants, sourcing))
-        except Refused as refused:
-            raise self._hinted(refused) from None
 
     def _reserved(self, command: Reserve, rows: Sequence[StockActor], prepared: Prepared) -> Fact:
         services = self._services
@@ -187,7 +180,7 @@ class OrderActor(BasketActor):
         if extended is reservation:
             self._remember(command, fact)
             return fact
-        self._decide(NOTHING_PREPARED, "extend", now_ms, extended, command, fact)
+        self._decide(NOTHING_PREPARED, "extend", now_ms, extended, command, fact, noted=command)
         self._services.hints.discard(reservation)
         self._services.hints.add(extended)
         return fact
@@ -216,7 +209,9 @@ class OrderActor(BasketActor):
             now_ms = services.clock.now_ms()
             ended = _moved(command, reservation, now_ms)
             fact = _fact_of(command, reservation, ended, now_ms)
-            self._decide(prepared, _KIND_OF_STATE.get(ended.state, "fulfill"), now_ms, ended, command, fact)
+            kind = _KIND_OF_STATE.get(ended.state, "fulfill")
+            noted = command if isinstance(command, Fulfill) else None
+            self._decide(prepared, kind, now_ms, ended, command, fact, noted=noted)
         services.hints.discard(ended)
         return fact
 

@@ -77,15 +77,23 @@ class OrderHistory(Actor[OrderMessage, Fact]):
         reservation: ReservationRecord,
         command: OrderCommand | None = None,
         fact: Fact | None = None,
+        *,
+        noted: Noted | None = None,
     ) -> None:
+        """Commit, and keep what the reservation has become.
+
+        Args:
+            command: whose idempotency key keeps the fact.
+            noted: the command, if it is one that brings a reason and a reference for the ledger.
+        """
         transaction = self._services.two_phase.decide(
             prepared,
             kind,
             now_ms,
             reservation=reservation,
             request=remember(command, fact) if command is not None and fact is not None else None,
-            reference=command.reference if isinstance(command, Noted) else "",
-            reason=command.reason if isinstance(command, Noted) else reservation.reason,
+            reference="" if noted is None else noted.reference,
+            reason=reservation.reason if noted is None else noted.reason,
             origin=UNSET if command is None or isinstance(command, Expire) else command.origin,
         )
         self._last_lsn = transaction.lsn

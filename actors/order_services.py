@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from actors.records import ReservationRecord, StockKey
 from actors.reply import Reply
 from actors.sourcing import Sourcing
+from actors.stages import Stages
 from actors.turn import Turn
 from actors.two_phase import TwoPhase
 from actors.variant_stock import VariantStock
@@ -57,9 +58,10 @@ class OrderServices:
 
     Args:
         kept_ms: how long after its end a reservation is certain not to be moved out; None: for ever.
+        stages: follows commands; None: nothing does.
     """
 
-    __slots__ = ("answers", "clock", "hints", "kept_ms", "new_reservation_id", "rows", "two_phase")
+    __slots__ = ("answers", "clock", "hints", "kept_ms", "new_reservation_id", "rows", "stages", "two_phase")
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class OrderServices:
         rows: Rows,
         new_reservation_id: Callable[[], str],
         kept_ms: int | None,
+        stages: Stages | None = None,
     ) -> None:
         self.clock = clock
         self.two_phase = two_phase
@@ -78,6 +81,7 @@ class OrderServices:
         self.rows = rows
         self.new_reservation_id = new_reservation_id
         self.kept_ms = kept_ms
+        self.stages = stages
 
     def __repr__(self) -> str:
         return f"<OrderServices {self.answers!r} {self.rows!r}>"

@@ -15,6 +15,7 @@ from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
+from actors.row_counts import Counted, CountKey, RowCounts
 from actors.stock_alerts import AlertLevel, StockStatus
 from actors.transfer_records import TransferState
 from actors.views import (
@@ -275,7 +276,19 @@ class GetActivity(Query[Activity], frozen=True, tag=True):
     """What does the whole server do? The organization is empty."""
 
 
-OutsideQuery = FeedQuery | GetActivity
+class CountRows(Query[RowCounts], frozen=True, tag=True):
+    """How many reservations in which state, or rows that are low, do all organizations have? The organization is empty.
+
+    At most `rows_max` are looked at, from behind the key `after` on: what has millions is counted in parts, between
+    which others are served.
+    """
+
+    counted: Counted
+    after: CountKey | None = None
+    rows_max: int = 10_000
+
+
+OutsideQuery = FeedQuery | GetActivity | CountRows
 """What is no part of the inventory."""
 
 AnyQuery = StateQuery | HistoryQuery | OutsideQuery

@@ -102,7 +102,7 @@ class RebookingActor(OrderHistory):
             after = make(rows, now_ms)
             fact = ReservationAmended(after) if isinstance(command, Amend) else ReservationReacquired(after)
             kind: TransactionKind = "amend" if isinstance(command, Amend) else "reacquire"
-            self._decide(prepared, kind, now_ms, after, command, fact)
+            self._decide(prepared, kind, now_ms, after, command, fact, noted=command)
         # What was taken again is the order's latest, as the database has it.
         self.reservations[after.reservation_id] = self.reservations.pop(after.reservation_id)
         services.hints.discard(before)

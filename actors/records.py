@@ -245,11 +245,13 @@ class WarehouseRecord(PlainValue, frozen=True):
 class Origin(PlainValue, frozen=True):
     """Where a command came from, as its caller says: kept in the ledger, and no part of what is asked.
 
-    The texts are empty where the caller says nothing.
+    The texts are empty where the caller says nothing. `traceparent` is that of the call's span, if it is traced; no
+    database keeps it.
     """
 
     actor: str = ""
     correlation_id: str = ""
+    traceparent: str = ""
 
 
 From = Origin | UnsetType

@@ -8,6 +8,7 @@ from actors.activity import Activity
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
+from actors.row_counts import RowCounts
 from actors.sourcing import SourcingPolicy
 from actors.transfer_records import TransferRecord
 
@@ -147,7 +148,7 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
-FeedView = FeedPage | CursorAnswer | CursorList
+FeedView = FeedPage | CursorAnswer | CursorList | RowCounts
 
 HistoryView = MovementPage | StockAt | ChangesPage
 

@@ -29,6 +29,7 @@ NARROWED_MAX = 3  # after as many tries no wish is left
 REASON_CHARACTERS_MAX = 500
 HOLDING = ("active", "confirmed")
 REUSED = "REQUEST_ID_REUSED"
+DONE = (REUSED, "STOCK_NOT_FOUND")
 
 Answers = list[OutEvent]
 
@@ -192,13 +193,30 @@ class Deeds:
     async def _archive(self, heard: Heard, variant_ids: list[str]) -> Answers:
         """Take the rows of all of them away, or none."""
         rows = {one: await self._stock.rows(heard.organization_id, one) for one in variant_ids}
-        full = {one: found for one, found in rows.items() if any(row.total for row in found)}
-        if full:
-            return [_invalid(heard, one, found, "there is stock of it") for one, found in full.items()]
+        blocked = await self._blocked(heard, [row for found in rows.values() for row in found])
+        if blocked is not None:
+            full = [one for one, found in rows.items() if any(row.total for row in found)] or [blocked.variant_id]
+            return [_invalid(heard, one, rows[one], "there is stock of it") for one in full]
         for variant_id, found in rows.items():
             for row in found:
                 await self._delete(heard, variant_id, row.warehouse_id)
         return [await self._archived(heard, one) for one in variant_ids]
+
+    async def _blocked(self, heard: Heard, rows: Sequence[RowThere]) -> RowThere | None:
+        """A row that cannot go, if there is one. The first that is asked to go decides, those with pieces first. It is
+        asked under the event's own key, so that it decides the same when the event comes again.
+        """
+        for row in sorted(rows, key=lambda one: not one.total):
+            about = (row.variant_id, row.warehouse_id, heard.name, heard.key)
+            try:
+                await self._stock.delete_row(heard.organization_id, *about, heard.key)
+                return None
+            except StockRefuses as refused:
+                if refused.reason == "STOCK_NOT_EMPTY":
+                    return row
+                if refused.reason not in DONE:
+                    raise
+        return None
 
     async def _delete(self, heard: Heard, variant_id: str, warehouse_id: str) -> None:
         key = key_of_row(heard.key, variant_id, warehouse_id)
@@ -217,7 +235,7 @@ async def _unless_done(doing: Awaitable[None]) -> None:
     try:
         await doing
     except StockRefuses as refused:
-        if refused.reason not in (REUSED, "STOCK_NOT_FOUND"):
+        if refused.reason not in DONE:
             raise
 
 

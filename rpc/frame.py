@@ -6,7 +6,7 @@ async generator of responses, which runs in a task that is cancelled when the ca
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Generic, NamedTuple, Self
@@ -20,11 +20,13 @@ from msgspec import Struct
 from actors.reply import Reply
 from rpc.authorization.guard import Guard
 from rpc.authorization.scopes import OPEN
+from rpc.call_watch import CallWatch, WatchedCall
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
+from rpc.messages.call_ids import ids_of
 from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
-from rpc.messages.problems import INTERNAL, StreamStalled, describe
+from rpc.messages.problems import StreamStalled
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem, details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
@@ -71,6 +73,7 @@ class Frame:
         bounds: the others. Uploads, streams with one answer at their end, are imports.
         turns: of large requests.
         guard: says who may call; None: everybody may.
+        watch: times the calls.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class Frame:
         bounds: NetworkBounds = DEFAULT_BOUNDS,
         turns: FairTurns | None = None,
         guard: Guard | None = None,
+        watch: CallWatch | None = None,
     ) -> None:
         self._guard = guard
+        self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = turns or FairTurns(bounds.waiting_bytes_max)
         self._uploads = InFlightLimit(bounds.imports_max, "imports")
@@ -104,6 +109,11 @@ class Frame:
             sum(limit.turned_away for limit in (*counted, self.streams, self._watches)),
         )
 
+    @property
+    def methods(self) -> Sequence[str]:
+        """Their paths."""
+        return list(self._methods)
+
     def add_service(self, name: str, servicer: object, serve_as: str = "", *, is_counted: bool = True) -> None:
         """Serve every method of a service by the servicer's method of that name.
 
@@ -123,11 +133,14 @@ class Frame:
             if self._guard is not None and name not in OPEN:
                 behaviour = self._guard.method(path, method, behaviour)
             self._methods[path] = self._method(path, method, behaviour, limit)
+            self.watch.add_method(path, is_stream=method.client_streaming or method.server_streaming)
 
     def serve(self, path: str, context: Context) -> None:
         """Serve a call that has just come. It is answered by way of its context, now or later."""
+        watched = self.watch.begin(path, context)
         method = self._methods.get(path)
         if method is None:
+            self.watch.log.refused(path, UNKNOWN_METHOD, partial(watched.told, context))
             context.abort(to_status(UNKNOWN_METHOD))
         else:
             method(context)
@@ -182,6 +195,8 @@ class Frame:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
+                if context.watched is not None:  # a large one is not kept for the sake of its ids
+                    context.watched.asked = request if ended is None else ids_of(request)
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
@@ -336,21 +351,10 @@ class Requests(AsyncIterator[M], Generic[M]):
         raise StreamStalled(self._stall_timeout_s)
 
 
-def problem_of(path: str, error: Exception) -> Problem:
-    """What the caller of a method is told of an error. An unknown error is a bug, and is logged."""
-    problem = describe(error)
-    if problem is None:
-        log.error("rpc_failed", extra={"method": path}, exc_info=error)
-        return INTERNAL
-    if problem is not INTERNAL:  # the core has logged that already
-        values = {"method": path, "code": problem.code.name, "reason": problem.reason}
-        log.debug("rpc_refused", extra=values)
-    error.__traceback__ = None  # it refers to the reply, and the reply to the error: a cycle that keeps the call
-    return problem
-
-
 def _abort(path: str, error: Exception, context: Context) -> None:
-    problem = problem_of(path, error)  # a bug is logged even if the caller is gone
+    assert isinstance(context.watched, WatchedCall)
+    # A bug is logged even if the caller is gone.
+    problem = context.watched.problem_of(path, error, context)
     if context.is_over:
         return
     try:

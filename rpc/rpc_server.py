@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
 from rpc.authorization.token_settings import TokenSettings
+from rpc.call_watch import CallWatch, CallWatchStatistics
+from rpc.fair_turns import FairTurnsStatistics
 from rpc.frame import CALLS_MAX, Frame
 from rpc.inventory_port import Inventory
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
@@ -23,7 +25,7 @@ from rpc.service_names import (
 from rpc.services.events_service import EventsServicer
 from rpc.services.health_service import HealthServicer
 from rpc.services.inventory_service import InventoryServicer
-from rpc.services.open_streams import OpenStreams
+from rpc.services.open_streams import OpenStreams, OpenStreamsStatistics
 from rpc.services.operations_service import OperationsServicer
 from rpc.services.reflection_service import reflection_servicer
 from rpc.services.reservation_stream import ReservationStreamServicer
@@ -39,8 +41,13 @@ LINGER_S = 0.2  # at the end, for the last answers to be written
 
 
 class RpcServerStatistics(NamedTuple):
+    """What callers do, since the start or now."""
+
     calls_under_way: int
     calls_turned_away: int
+    streams: OpenStreamsStatistics
+    large_requests: FairTurnsStatistics
+    watched: CallWatchStatistics
 
 
 class RpcServer:
@@ -60,6 +67,7 @@ class RpcServer:
         keys_file: of the keys that callers need; empty: they need none. See `rpc.authorization`.
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
+        watch: times the calls, and tells the log of some.
 
     Raises:
         KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
@@ -79,6 +87,7 @@ class RpcServer:
         keys_file: str = "",
         tokens: TokenSettings | None = None,
         has_reflection: bool = True,
+        watch: CallWatch | None = None,
     ) -> None:
         self._tls = tls
         self._message_bytes_max = message_bytes_max
@@ -89,14 +98,16 @@ class RpcServer:
         self._health = HealthServicer()
         self._bounds = bounds
         guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
-        self._frame = Frame(calls_max, bounds=bounds, guard=guard)
+        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch)
         streams = OpenStreams(
             self._frame.streams,
             idle_s=bounds.stream_idle_s,
             unread_s=bounds.stream_unread_s,
             lines_max=bounds.stream_lines_max,
         )
-        self._streams = ReservationStreamServicer(inventory, self._frame.calls, self._frame.turns, streams, bounds)
+        self._streams = ReservationStreamServicer(
+            inventory, self._frame.calls, self._frame.turns, streams, bounds, self._frame.watch.log
+        )
         self._add_services(has_reflection)
         self._listener: Listener | None = None
         self._addresses: Sequence[Address] = ()
@@ -105,7 +116,17 @@ class RpcServer:
         return f"<RpcServer {self._listener or 'not started'} {self._frame}>"
 
     def statistics(self) -> RpcServerStatistics:
-        return RpcServerStatistics(*self._frame.statistics())
+        return RpcServerStatistics(
+            *self._frame.statistics(),
+            self._streams.statistics(),
+            self._frame.turns.statistics(),
+            self._frame.watch.statistics(),
+        )
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The paths of all methods."""
+        return self._frame.methods
 
     @property
     def addresses(self) -> Sequence[Address]:

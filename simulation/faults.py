@@ -79,6 +79,7 @@ class Options(Struct, frozen=True):
         wishes: how often clients choose each kind of operation.
         crowd_min: how many callers the journal takes for a crowd.
         relayed: whether relays pass on what happens, to a broker that fails in its own ways.
+        consumed: whether a consumer does what others say, by way of such a broker.
     """
 
     clients: int = 6
@@ -137,6 +138,7 @@ class Options(Struct, frozen=True):
     wishes: tuple[int, ...] = (8, 3, 3, 3, 3, 1, 1, 1, 2, 2, 1, 1)
     crowd_min: int = 3
     relayed: bool = False
+    consumed: bool = False
 
 
 STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_query", "handle", "Client.run")

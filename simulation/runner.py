@@ -15,6 +15,7 @@ from msgspec import Struct
 from actors.records import Transaction
 from actors.row_changes import Levels
 from simulation.audit.auditor import audit
+from simulation.audit.done_once import audit_consumer, heard_of
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import History
 from simulation.audit.passed_on import Arrived, audit_events
@@ -24,6 +25,7 @@ from simulation.faults import LATE_S_MAX, Backend, DiskKind, Options, options_of
 from simulation.schedule.asyncio_loop import LoopSchedule, run_on_asyncio
 from simulation.schedule.step_watch import StepWatch
 from simulation.schedule.trio_schedule import Schedule, plain_tasks, run_on_trio
+from simulation.world.consumed_run import ConsumedRun, suited_to_consumers
 from simulation.world.inspection import short_lists, small_scale
 from simulation.world.relayed_run import RelayedRun, suited
 from simulation.world.simulated_run import SimulatedRun
@@ -66,6 +68,7 @@ def run_seed(
     disk: DiskKind = "memory",
     salt: str = "",
     relayed: bool = False,
+    consumed: bool = False,
 ) -> Result:
     """Run one world from its beginning to its audit.
 
@@ -75,7 +78,7 @@ def run_seed(
         backend: what the core runs on.
         disk: what it writes to.
         salt: gives the same world another schedule.
-        relayed: as the option of that name.
+        relayed, consumed: as the options of these names; one of them.
 
     Raises:
         BaseException: a bug of the simulation itself.
@@ -83,10 +86,12 @@ def run_seed(
     options = options or options_of(int(seed))
     if relayed or options.relayed:
         options = suited(options)
+    elif consumed or options.consumed:
+        options = suited_to_consumers(options)
     schedule = (Schedule if backend == "trio" else LoopSchedule)(f"{seed}/schedule/{salt}", options.mode)
     began_s = process_time()
     with no_collector(), small_scale(options.crowd_min), short_lists(), plain_tasks():
-        kind = RelayedRun if options.relayed else SimulatedRun
+        kind = RelayedRun if options.relayed else ConsumedRun if options.consumed else SimulatedRun
         world, ended_s = _run_to_its_end(kind, str(seed), options, schedule, *_disk_of(seed, options, disk))
         violations = (*world.violations, *_audited(world))
     return Result(
@@ -153,6 +158,10 @@ def _audited(world: SimulatedRun) -> Sequence[GuaranteeViolation]:
     if isinstance(world, RelayedRun) and not world.violations:
         arrived = [Arrived(one.message.body, one.process, one.fence) for one in world.queue.messages]
         found = [*found, *audit_events(disk.transactions, arrived, world.cursor_lsn)]
+    if isinstance(world, ConsumedRun) and not world.violations:
+        buried = [(one.body, one.reason) for one in world.post.buried]
+        heard = heard_of(buried, [one.body for one in world.post.answers], history)
+        found = [*found, *audit_consumer(disk.transactions, world.said, heard)]
     return found
 
 

@@ -9,6 +9,7 @@ import structlog
 import uuid_utils
 
 from actors.exceptions import leaves
+from actors.stages import Stages
 from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.future_event import FutureEvent
 from storage.sql.sql_store import SqlStore
@@ -32,7 +33,7 @@ def build_store(database_url: str) -> Store:
         raise ConfigurationError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
 
 
-def build_sources() -> Sources:
+def build_sources(stages: Stages | None = None) -> Sources:
     """The machine's clocks, random ids, and the log."""
     return Sources(
         clock=ServiceClock(lambda: time.time_ns() // 1_000_000, time.monotonic),
@@ -40,16 +41,19 @@ def build_sources() -> Sources:
         report_crash=_report_crash,
         monotonic_s=time.monotonic,
         event=FutureEvent,
+        stages=stages,
     )
 
 
-def build_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]) -> Supervisor:
+def build_supervisor(
+    config: ServeConfig, on_serving: Callable[[bool], None], stages: Stages | None = None
+) -> Supervisor:
     """The core on its database, not running yet.
 
     Raises:
         ConfigurationError: see `build_store`.
     """
-    return Supervisor(build_store(config.database_url), build_sources(), config.limits, on_serving, _report)
+    return Supervisor(build_store(config.database_url), build_sources(stages), config.limits, on_serving, _report)
 
 
 def _report_crash(actor: object, error: Exception) -> None:

@@ -3,12 +3,14 @@
 import os
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rpc.authorization.token_settings import TokenSettings
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
+from stockkeeper.metrics.metrics_settings import MetricsSettings
 from supervisor.limits import Limits
 
 DEFAULT_PORT = 50_053
@@ -23,6 +25,27 @@ def key_metadata() -> list[tuple[str, str]]:
     """What a command sends with its calls: the key in STOCKKEEPER_KEY. In an argument others could read it."""
     key = os.environ.get("STOCKKEEPER_KEY", "")
     return [("authorization", f"Bearer {key}")] if key else []
+
+
+class WatchConfig(Struct, frozen=True):
+    """How a process is watched.
+
+    Args:
+        metrics: where Prometheus finds metrics; None: there are none.
+        slow_call_ms: from how many milliseconds on the log is told of a call.
+        has_traces: whether calls are traced.
+    """
+
+    metrics: MetricsSettings | None = None
+    slow_call_ms: int = 1_000
+    has_traces: bool = False
+
+    def of_frontend(self, number: int) -> "WatchConfig":
+        """That of a front-end; they count from 1."""
+        return replace(self, metrics=self.metrics and self.metrics.of_frontend(number))
+
+
+NOT_WATCHED = WatchConfig()
 
 
 class ServeConfig(Struct, frozen=True):
@@ -50,6 +73,7 @@ class ServeConfig(Struct, frozen=True):
         events_prefetch: how many events of a queue the consumer may have under way; 0: as is usual for that queue.
         bounds: those of the network.
         rate_limit_per_minute: how often an organization may ask; 0: as often as it likes.
+        watch: how it is watched.
     """
 
     host: str = "localhost"
@@ -73,3 +97,4 @@ class ServeConfig(Struct, frozen=True):
     events_prefetch: int = 0
     bounds: NetworkBounds = DEFAULT_BOUNDS
     rate_limit_per_minute: int = 0
+    watch: WatchConfig = NOT_WATCHED

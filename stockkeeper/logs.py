@@ -8,17 +8,26 @@ finds them. Lines of the standard library's loggers look the same; their `extra`
 import logging
 import os
 import sys
+from typing import Literal, TextIO
 
 import structlog
+
+from rpc.line_budget import LineBudget
 
 OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events")
 
 
-def configure_logging(level: str = "info") -> None:
+BURST_LINES, LINES_A_SECOND = 200, 20.0  # more than calls have: see `rpc.call_log`
+
+LogFormat = Literal["auto", "json", "console"]
+
+
+def configure_logging(level: str = "info", log_format: LogFormat = "auto") -> None:
     """Set up the log of this process.
 
     Args:
         level: debug, info, warning or error; what libraries say is logged from warning on.
+        log_format: json or console; auto is console where stderr is a terminal.
 
     Example:
         >>> configure_logging("info")
@@ -29,11 +38,11 @@ def configure_logging(level: str = "info") -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    handler = logging.StreamHandler(sys.stderr)
+    handler = BoundedHandler(log_format)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*both, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(log_format)],
         )
     )
     root = logging.getLogger()
@@ -53,9 +62,45 @@ def configured_level() -> str:
     return logging.getLevelName(logging.getLogger(OURS[0]).level).lower()
 
 
-def _rendering() -> list[structlog.typing.Processor]:
-    if sys.stderr.isatty():
-        has_colors = not os.environ.get("NO_COLOR")
+def configured_format() -> LogFormat:
+    """The format that `configure_logging` was given."""
+    found = [one.log_format for one in logging.getLogger().handlers if isinstance(one, BoundedHandler)]
+    return found[0] if found else "auto"
+
+
+def _rendering(log_format: LogFormat) -> list[structlog.typing.Processor]:
+    is_terminal = sys.stderr.isatty()
+    if log_format == "console" or (log_format == "auto" and is_terminal):
+        has_colors = is_terminal and not os.environ.get("NO_COLOR")
         plain = structlog.dev.plain_traceback  # shows no locals
         return [structlog.dev.ConsoleRenderer(colors=has_colors, exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+class BoundedHandler(logging.StreamHandler[TextIO]):
+    """Writes to stderr, and of each event no more lines than its budget allows. How many were left out is told with the
+    next one that is written, as `more_like_this`.
+    """
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__(sys.stderr)
+        self.log_format = log_format
+        self._lines = LineBudget(BURST_LINES, LINES_A_SECOND)
+
+    def __repr__(self) -> str:
+        return f"<BoundedHandler {self.log_format} {self._lines}>"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        left_out = self._lines.take(_event_of(record))
+        if left_out is None:
+            return
+        if left_out and isinstance(record.msg, dict):
+            record.msg = {**record.msg, "more_like_this": left_out}
+        elif left_out:
+            record.more_like_this = left_out
+        super().emit(record)
+
+
+def _event_of(record: logging.LogRecord) -> str:
+    event = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+    return f"{record.levelname} {event}"

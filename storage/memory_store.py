@@ -9,7 +9,7 @@ from anyio import lowlevel, sleep
 from msgspec import Struct
 
 from actors.history_feed import CursorRecord
-from actors.queries import FindStock, ListReservations, ListStock, ListTransfers
+from actors.queries import CountRows, FindStock, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -20,9 +20,11 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.row_counts import RowCounts
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferKey, TransferRecord
 from actors.views import ReservationPage, TransferPage
+from storage.counted_rows import counted_in
 from storage.found_stock import FoundStock, cut_found
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
@@ -192,6 +194,10 @@ class MemoryStore(PastReads):
     async def find_stock(self, query: FindStock) -> FoundStock:
         disk = await self._read("find_stock")
         return cut_found(enumerate((disk.stock[key] for key in disk.rows_of(query)), 1), query)
+
+    async def count_rows(self, query: CountRows) -> RowCounts:
+        disk = await self._read("count_rows")
+        return counted_in(disk, query)
 
     async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
         disk = await self._read("find_transfer")

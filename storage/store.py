@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from actors.changes import Changes, MovementPage, Point, StockAt
 from actors.history_feed import CursorRecord, FeedPart
-from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
+from actors.queries import CountRows, FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -22,6 +22,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.row_counts import RowCounts
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
@@ -333,6 +334,14 @@ class Store(Protocol):
         >>> feed, _ = await store.read_feed(Point(1), rows_max=10)
         >>> [(one.organization_id, one.change.kind) for one in feed.entries()]
         [('shop', 'reserve')]
+        """
+        ...
+
+    async def count_rows(self, query: CountRows) -> RowCounts:
+        """The part of a count that the query asks for.
+
+        >>> (await store.count_rows(CountRows("", "reservations"))).counts
+        (RowCount(organization_id='shop', name='active', count=1),)
         """
         ...
 

@@ -11,7 +11,8 @@ from supervisor.background.learning import LearningStatistics
 from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
-from supervisor.transactions.journal import JournalStatistics
+from supervisor.transactions.coordinator import CoordinatorStatistics
+from supervisor.transactions.journal import JournalSizes, JournalStatistics
 
 
 class Statistics(Struct, frozen=True):
@@ -33,3 +34,5 @@ class Statistics(Struct, frozen=True):
     lease: LeaseStatistics
     heartbeat: HeartbeatStatistics
     cursors: CursorStatistics
+    coordinator: CoordinatorStatistics
+    journal_sizes: JournalSizes

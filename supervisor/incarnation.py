@@ -22,6 +22,7 @@ from actors.outcomes import Fact
 from actors.queries import Query
 from actors.records import Transaction
 from actors.reply import Event, Reply
+from actors.stages import Stages
 from actors.transfer_actor import TransferServices
 from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
@@ -71,6 +72,7 @@ class Sources(Struct, frozen=True):
         monotonic_s: a clock in seconds that goes on while the process is stopped.
         report_crash: told of an actor that met a bug.
         event: makes what a caller waits for.
+        stages: follows commands, for traces; None: nothing does.
     """
 
     clock: ServiceClock
@@ -79,6 +81,7 @@ class Sources(Struct, frozen=True):
     dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
     monotonic_s: Callable[[], float] = anyio.current_time
     event: Callable[[], Event] = anyio.Event
+    stages: Stages | None = None
 
 
 class Incarnation:
@@ -117,9 +120,9 @@ class Incarnation:
         return f"<Incarnation {self.journal!r} calls={len(self._open_calls)} over={self._is_over}>"
 
     def _build_writing(self, ownership: Ownership, on_stalled: Callable[[bool], None]) -> None:
-        store, limits, monotonic_s = self._store, self._limits, self._sources.monotonic_s
+        store, limits, monotonic_s, stages = self._store, self._limits, self._sources.monotonic_s, self._sources.stages
         self.lease = Lease(store.check_ownership, monotonic_s, self._tasks.start_soon, lambda: self._is_over)
-        self.journal = Journal(store, ownership, self._publish, self.lease.give, limits.gather_s, monotonic_s)
+        self.journal = Journal(store, ownership, self._publish, self.lease.give, limits.gather_s, monotonic_s, stages)
         self.heartbeat = Heartbeat(
             store.check_ownership,
             lambda: self.journal.batch_began_s,
@@ -131,7 +134,7 @@ class Incarnation:
         self.news = News()
         self._watching = Watching(store, self.journal, self.news, ownership.database_id)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
-        self._coordinator = Coordinator(self.journal, self._on_decided, self._break)
+        self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
         sources, limits, journal = self._sources, self._limits, self.journal
@@ -147,9 +150,9 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._hints = ExpiryHints()
-        kept_ms = surely_kept_ms(limits.keep_days)
+        kept = surely_kept_ms(limits.keep_days), sources.stages
         self.orders = OrderDirectory(
-            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id, kept_ms),
+            OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id, *kept),
             reader.orders,
             reader.find_reservation,
             journal.wait_durable,
@@ -326,6 +329,8 @@ class Incarnation:
             self.lease.statistics(),
             self.heartbeat.statistics(),
             self.cursors.statistics(),
+            self._coordinator.statistics(),
+            self.journal.sizes(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:

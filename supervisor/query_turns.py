@@ -15,6 +15,7 @@ from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    CountRows,
     DropCursor,
     ExplainBasket,
     FindStock,
@@ -148,6 +149,8 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._store.stock_at(query))
             case ReadChanges():
                 view = yield from self._watching.changes(query, self._reader)
+            case CountRows():
+                view = yield from self._published(lambda: self._store.count_rows(query))
             case GetActivity():
                 view = self._activity()
             case ReadFeed():

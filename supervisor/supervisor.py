@@ -123,7 +123,7 @@ class Supervisor:
             Unavailable: overloaded, storage down, or shutting down.
             ActorCrashed: a bug.
         """
-        return await self._serving_core().ask(command)
+        return await self.submit(command).wait()
 
     def submit(self, command: Command) -> Reply[Fact]:
         """Have a command carried out, without waiting: the reply is given when its outcome is durable.
@@ -133,6 +133,8 @@ class Supervisor:
         Raises:
             Unavailable: overloaded, storage down, or shutting down; nothing was begun.
         """
+        if self._sources.stages is not None:
+            self._sources.stages.submitted(command)
         return self._serving_core().submit(command)
 
     def answer(self, query: Query[V]) -> Reply[V]:

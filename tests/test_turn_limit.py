@@ -19,7 +19,7 @@ from simulation.runner import run_virtually
 from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.step_watch import StepWatch
 from simulation.schedule.trio_schedule import Schedule
-from stockkeeper.serving.turn_watch import TurnWatch, place_of
+from stockkeeper.turn_watch import TurnWatch, place_of
 from tests.conftest import in_short_turns
 from tests.turn_limit import TurnLimit, name_of, watched_turns
 

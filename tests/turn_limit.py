@@ -1,4 +1,4 @@
-"""Fails a test in which our code holds the event loop: see `stockkeeper.serving.turn_watch` for production.
+"""Fails a test in which our code holds the event loop: see `stockkeeper.turn_watch` for production.
 
 Every callback of asyncio and every step of trio is measured by the CPU time of the thread, less what the garbage
 collector takes there, which walks through all that other tests left. What a test itself does is its own affair; what

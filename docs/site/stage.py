@@ -30,7 +30,7 @@ GROUPS = {
         "simulation.md",
         "contributing.md",
     ],
-    "Reference": ["reference/command-line.md", "reference/api.md", "changelog.md"],
+    "Reference": ["configuration.md", "reference/command-line.md", "reference/api.md", "changelog.md"],
     "Explanation": ["ARCHITECTURE.md", "performance.md", "benchmarks.md", "torture.md", "planted-bugs.md"],
 }
 ELSEWHERE = {

@@ -25,11 +25,12 @@ NAMES = frozenset((ACTOR, CORRELATION_ID, REQUEST_ID))
 C = TypeVar("C", bound=CallersCommand)
 
 
-def origin_of(metadata: Iterable[tuple[str, str | bytes]], caller: str = "") -> From:
+def origin_of(metadata: Iterable[tuple[str, str | bytes]], caller: str = "", traceparent: str = "") -> From:
     """What a call's metadata says of its caller; unset if it says nothing. Of a name that is given twice, the first.
 
     Args:
         caller: whose key or token it came with; empty if none was asked for.
+        traceparent: of the call's span; empty if it is not traced.
     """
     found: dict[str, str] = {}
     for name, value in metadata:
@@ -37,13 +38,16 @@ def origin_of(metadata: Iterable[tuple[str, str | bytes]], caller: str = "") -> 
             found.setdefault(name, value[:ID_CHARACTERS_MAX])
     if caller:
         found[ACTOR] = (f"{caller}/{found[ACTOR]}" if ACTOR in found else caller)[:ID_CHARACTERS_MAX]
-    if not found:
+    if not found and not traceparent:
         return UNSET
-    return Origin(found.get(ACTOR, ""), found.get(CORRELATION_ID) or found.get(REQUEST_ID, ""))
+    return Origin(found.get(ACTOR, ""), found.get(CORRELATION_ID) or found.get(REQUEST_ID, ""), traceparent)
 
 
 def origin_of_call(context: Context) -> From:
-    return origin_of(context.invocation_metadata(), context.caller)
+    """The same of a call whose request was checked, and which goes to the core now."""
+    trace = None if context.watched is None else context.watched.trace
+    traceparent = "" if trace is None else trace.checked()
+    return origin_of(context.invocation_metadata(), context.caller, traceparent)
 
 
 def attributed(command: C, origin: From) -> C:

@@ -20,7 +20,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from msgspec import UNSET
 from stockkeeper_client.v1 import stream_pb2 as pb
 
 from actors.bounds import ID_CHARACTERS_MAX, TTL_MINUTES_DEFAULT
@@ -28,12 +27,13 @@ from actors.outcomes import Fact, StockReserved
 from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
+from rpc.call_log import CallLog
 from rpc.fair_turns import FairTurns
-from rpc.frame import problem_of
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
-from rpc.messages.origins import attributed, origin_of_call
+from rpc.messages.call_ids import CallIds
+from rpc.messages.origins import attributed, origin_of
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_message
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
@@ -63,6 +63,7 @@ class ReservationStreamServicer:
         turns: gives large messages their turns.
         streams: those that are open.
         bounds: of what may be under way on one stream.
+        log: is told of requests that are refused.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class ReservationStreamServicer:
         turns: FairTurns,
         streams: OpenStreams,
         bounds: NetworkBounds = DEFAULT_BOUNDS,
+        log: CallLog | None = None,
     ) -> None:
+        self._log = log or CallLog()
         self._inventory = inventory
         self._calls = calls
         self._turns = turns
@@ -97,8 +100,10 @@ class ReservationStreamServicer:
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         if self._ending:
             raise shutting_down()
-        bytes_max, origin = details_bytes_max(context.invocation_metadata()), origin_of_call(context)
-        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, bytes_max, origin)
+        metadata = context.invocation_metadata()
+        # Its requests are not traced one by one: a trace of hours would have a hundred thousand spans.
+        telling = Telling(details_bytes_max(metadata), origin_of(metadata, context.caller), self._log)
+        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling)
         self._streams.add(stream)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
         stream.writing = asyncio.current_task()
@@ -109,6 +114,20 @@ class ReservationStreamServicer:
         finally:
             stream.forget()
             reading.cancel()
+
+
+class Telling(NamedTuple):
+    """How the requests of a stream are told that they are refused.
+
+    Args:
+        details_bytes_max: how many bytes of details a status may have.
+        origin: who they come from.
+        log: is told too.
+    """
+
+    details_bytes_max: int
+    origin: From
+    log: CallLog
 
 
 class Turn(NamedTuple):
@@ -146,8 +165,7 @@ class Stream:
     Args:
         calls, turns, streams: see ReservationStreamServicer.
         bounds: how many requests and lines may be under way; then nothing is read.
-        details_bytes_max: how many bytes of details a status may have.
-        origin: who the stream's requests come from.
+        telling: says of refusals.
     """
 
     def __init__(
@@ -157,8 +175,7 @@ class Stream:
         turns: FairTurns,
         streams: OpenStreams,
         bounds: NetworkBounds,
-        details_bytes_max: int,
-        origin: From = UNSET,
+        telling: Telling,
     ) -> None:
         self._inventory = inventory
         self._calls = calls
@@ -166,8 +183,7 @@ class Stream:
         self._streams = streams
         self._under_way_max, self._lines_max = bounds.requests_a_stream_max, bounds.lines_a_stream_max
         self._ttl_minutes = bounds.own_ttl_minutes
-        self._details_bytes_max = details_bytes_max
-        self._origin = origin
+        self._telling = telling
         self._under_way = 0
         self._lines = 0  # of what is under way
         self._lines_unread = 0  # of these, what is being written
@@ -266,7 +282,7 @@ class Stream:
             await self._has_news.wait()
         message, size, count = pb.ReserveStockReplies(), 0, 0
         while count < len(self._answered) and size < REPLIES_BYTES_MAX:
-            size += fill(message.replies.add(), self._answered[count], self._details_bytes_max)
+            size += fill(message.replies.add(), self._answered[count], self._telling)
             self._lines_unread += self._answered[count].lines
             count += 1
         self._progress_s = asyncio.get_running_loop().time()
@@ -293,7 +309,7 @@ class Stream:
         try:
             self._calls.enter(organization_id)
             try:
-                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._origin))
+                reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._telling.origin))
             except BaseException:
                 self._calls.leave(organization_id)
                 raise
@@ -321,12 +337,8 @@ class Stream:
         self._has_news.set()
 
 
-def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: int) -> int:
-    """Put a reply of the core into a reply of the stream. Returns the message's size in bytes.
-
-    Args:
-        details_bytes_max: how many bytes of details a status may have.
-    """
+def fill(message: pb.ReserveStockReply, answered: Answered, telling: Telling) -> int:
+    """Put a reply of the core into a reply of the stream. Returns the message's size in bytes."""
     message.sequence, message.organization_id, message.order_id, ttl_minutes, _, reply = answered
     try:
         fact = reply.result()
@@ -334,5 +346,7 @@ def fill(message: pb.ReserveStockReply, answered: Answered, details_bytes_max: i
         message.response.CopyFrom(responses.reserved(fact, ttl_minutes))
     except Exception as error:  # noqa: BLE001 - the request's, not the stream's
         # By its bytes: the message in the stream is of the contract's own pool.
-        message.status.ParseFromString(to_message(problem_of(PATH, error), details_bytes_max).SerializeToString())
+        asked = CallIds(answered.organization_id, answered.order_id)
+        problem = telling.log.problem_of(PATH, error, partial(asked.told_of, telling.origin))
+        message.status.ParseFromString(to_message(problem, telling.details_bytes_max).SerializeToString())
     return message.ByteSize()

@@ -14,7 +14,7 @@ import grpc.aio
 
 from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
-from rpc.transport.transport_port import Metadata
+from rpc.transport.transport_port import CallEnd, Metadata
 
 CANCELLED = "The call was cancelled by the server"
 
@@ -51,7 +51,7 @@ class AioCall:
             "_served",
             "_slow",
         ),
-        *("_task", "awaits_request", "caller", "is_over"),
+        *("_task", "awaits_request", "caller", "is_over", "watched"),
     )
 
     def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
@@ -68,6 +68,7 @@ class AioCall:
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self._served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_over = False
+        self.watched: CallEnd | None = None
 
     def __repr__(self) -> str:
         return f"<AioCall over={self.is_over}>"
@@ -82,7 +83,7 @@ class AioCall:
             self._task = None  # or they would keep each other
             if self._coroutine is not None:
                 self._coroutine.close()  # the caller was gone at the same moment
-            self._over()
+            self._over(grpc.StatusCode.CANCELLED)
             self._slow.gone(self)
             if self._on_gone is not None:
                 self._on_gone()
@@ -197,17 +198,19 @@ class AioCall:
         if not self.is_over:
             self._last_word.set_result(word)
             self._note_served()
-            self._over()
+            self._over(word.code or grpc.StatusCode.OK)
 
     def _note_served(self) -> None:
         if not self._served.done():
             self._served.set_result(None)
 
-    def _over(self) -> None:
+    def _over(self, code: grpc.StatusCode) -> None:
         if not self.is_over:
             self.is_over = True
             if self._on_over is not None:
                 self._on_over()
+            if self.watched is not None:
+                self.watched.ended(code.value[0], self)
 
 
 async def _wait_to_be_cancelled() -> NoReturn:

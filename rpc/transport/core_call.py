@@ -15,10 +15,10 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stub
 
 from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
-from rpc.transport.transport_port import Metadata
+from rpc.transport.transport_port import CallEnd, Metadata
 
 NO_FLAGS = 0
-OK = 0
+OK, CANCELLED = 0, 1
 
 
 class CoreCall:
@@ -33,7 +33,7 @@ class CoreCall:
 
     __slots__ = (
         *("_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
-        *("awaits_request", "caller", "is_over"),
+        *("awaits_request", "caller", "is_over", "watched"),
     )
 
     def __init__(
@@ -51,6 +51,7 @@ class CoreCall:
         self._has_begun = False
         self._is_large = False
         self.is_over = False
+        self.watched: CallEnd | None = None
         self._start((cygrpc.ReceiveCloseOnServerOperation(NO_FLAGS),), self._on_close)
 
     def __repr__(self) -> str:
@@ -118,14 +119,14 @@ class CoreCall:
         if len(message) > LARGE_BYTES and not self.is_over:
             self._is_large = True
             self._slow.given(self, len(message))
-        self._end(cygrpc.SendMessageOperation(message, NO_FLAGS), _ok())
+        self._end(OK, cygrpc.SendMessageOperation(message, NO_FLAGS), _ok())
 
     def end(self) -> None:
-        self._end(_ok())
+        self._end(OK, _ok())
 
     def abort(self, status: grpc.Status) -> None:
         code, _ = status.code.value
-        self._end(cygrpc.SendStatusFromServerOperation(status.trailing_metadata, code, status.details, NO_FLAGS))
+        self._end(code, cygrpc.SendStatusFromServerOperation(status.trailing_metadata, code, status.details, NO_FLAGS))
 
     def cancel(self) -> None:
         self._core.cancel()
@@ -146,14 +147,14 @@ class CoreCall:
         if self.is_over or not await written:
             await asyncio.get_running_loop().create_future()  # the caller is gone: wait to be cancelled
 
-    def _end(self, *operations: Any) -> None:
+    def _end(self, code: int, *operations: Any) -> None:
         if self.is_over:
             return
         if not self._has_begun:
             self._has_begun = True
             operations = (cygrpc.SendInitialMetadataOperation((), NO_FLAGS), *operations)
         self._start(operations, self._on_written)
-        self._over()
+        self._over(code)
 
     def _on_written(self, event: Any) -> None:
         self._gone()
@@ -171,7 +172,7 @@ class CoreCall:
             if self._task is not None:
                 # Not at once: a task that has not begun would never await the coroutine that it was given.
                 asyncio.get_running_loop().call_soon(self._task.cancel)
-            self._over()
+            self._over(CANCELLED)
             self._gone()
 
     def _on_task_end(self, task: asyncio.Task[None]) -> None:
@@ -179,10 +180,12 @@ class CoreCall:
         if not self.is_over:
             self.cancel()  # it was cancelled, but not by the caller, which would wait for ever
 
-    def _over(self) -> None:
+    def _over(self, code: int) -> None:
         self.is_over = True
         if self._on_over is not None:
             self._on_over()
+        if self.watched is not None:
+            self.watched.ended(code, self)
 
 
 def _ok() -> Any:

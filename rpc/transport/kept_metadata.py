@@ -9,7 +9,10 @@ from rpc.transport.transport_port import Metadata
 
 FEW_FIELDS = 16
 NAMES = frozenset(
-    ("authorization", "idempotency-key", "x-actor", "x-correlation-id", "x-request-id", "error-details-bytes-max")
+    (
+        *("authorization", "idempotency-key", "x-actor", "x-correlation-id", "x-request-id", "error-details-bytes-max"),
+        *("traceparent", "tracestate"),
+    )
 )
 
 

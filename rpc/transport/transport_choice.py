@@ -28,7 +28,7 @@ def choose_transport(wanted: TransportName | None, grpcio_version: str = grpc.__
     Args:
         wanted: None leaves the choice to the installed version.
     """
-    if _is_tried(grpcio_version):
+    if is_tried(grpcio_version):
         return wanted or "core"
     if wanted is None:
         reason = f"grpcio {grpcio_version} was not tried with core"
@@ -65,7 +65,8 @@ def build_listener(
     return AioListener(handler, addresses, options, tls, bounds)
 
 
-def _is_tried(grpcio_version: str) -> bool:
+def is_tried(grpcio_version: str) -> bool:
+    """Whether the core's transport was tried with a version."""
     first, below = GRPCIO_TRIED
     version = tuple(map(int, re.findall(r"\d+", grpcio_version)[:3]))
     return first <= version < below

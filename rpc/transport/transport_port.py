@@ -13,8 +13,35 @@ import grpc
 Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
+class TracedCall(Protocol):
+    """The span of a call."""
+
+    def checked(self) -> str:
+        """Its request was checked, and goes to the core. Returns the `traceparent` of what happens there."""
+        ...
+
+
+class CallEnd(Protocol):
+    """What watches a call: `rpc.call_watch.WatchedCall`."""
+
+    asked: Any
+    """The caller's request, or its ids."""
+
+    @property
+    def trace(self) -> TracedCall | None:
+        """Its span, if it is traced."""
+        ...
+
+    def ended(self, code: int, context: "Context") -> None:
+        """The call is over; its caller is told this code, or would be if it were not gone."""
+        ...
+
+
 class Context(Protocol):
     """One RPC, as the frame and the servicers see it. The first word that ends it counts, and no other."""
+
+    watched: "CallEnd | None"
+    """Told how the call ends."""
 
     caller: str
     """Whose key or token it came with; empty where none is asked for."""

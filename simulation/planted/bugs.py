@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from simulation.planted import (
     bugs_of_baskets,
+    bugs_of_consumers,
     bugs_of_events,
     bugs_of_goods,
     bugs_of_history,
@@ -47,6 +48,7 @@ _CATALOGUES = (
     bugs_of_sourcing,
     bugs_of_baskets,
     bugs_of_events,
+    bugs_of_consumers,
 )  # importing them fills BUGS
 
 
@@ -69,7 +71,7 @@ def hunt(bug: Bug, seeds: range, *, at_least: int = 1) -> Catch:
     first, found, caught, tried = 0, "", 0, 0
     for seed in seeds:
         with bug.planted():
-            result = run_seed(seed, disk=bug.disk, relayed=bug.relayed)
+            result = run_seed(seed, disk=bug.disk, relayed=bug.relayed, consumed=bug.consumed)
         tried += 1
         hits = [violation for violation in result.violations if violation.guarantee in bug.breaks]
         if hits:
@@ -89,6 +91,7 @@ def table(catches: list[Catch]) -> str:
         needed = str(catch.seeds) if catch.seeds else f"not in {catch.tried}"
         what = catch.bug.what if catch.bug.disk == "memory" else f"{catch.bug.what} (`--disk {catch.bug.disk}`)"
         what += " (worlds with relays)" if catch.bug.relayed else ""
+        what += " (worlds with a consumer)" if catch.bug.consumed else ""
         lines.append(f"| {catch.bug.name} | {what} | {needed} | {catch.caught} of {catch.tried} | {by} |")
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 import actors.order_explanation
 import supervisor.transactions.warehousing
 from actors import explanation
-from actors.basket import reserving
+from actors.basket import plan, reserving
 from actors.commands import Reserve
 from actors.order_actor import OrderActor
 from actors.sourcing import Sourcing
@@ -39,7 +39,7 @@ def closed_warehouse_chosen_by_an_old_plan() -> Patches:
         sourcing = rows.sourcing(command.organization_id)
         with Pinned(rows.ready(*wanted) or (yield from rows.load(*wanted))) as variants:
             while True:
-                chosen = yield from self._plan(command, variants, sourcing)
+                chosen = yield from plan(command.lines, variants, sourcing)
                 prepared = yield from self._services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     return self._reserved(command, chosen, prepared)

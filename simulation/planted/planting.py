@@ -22,6 +22,7 @@ class Bug(Struct, frozen=True):
         patches: (object, attribute, replacement).
         disk: the disk that it shows on.
         relayed: whether it shows in worlds with relays alone.
+        consumed: likewise, with a consumer.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Bug(Struct, frozen=True):
     patches: Callable[[], Patches]
     disk: DiskKind = "memory"
     relayed: bool = False
+    consumed: bool = False
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -44,11 +46,11 @@ BUGS: dict[str, Bug] = {}
 
 
 def bug(
-    what: str, *breaks: str, disk: DiskKind = "memory", relayed: bool = False
+    what: str, *breaks: str, disk: DiskKind = "memory", relayed: bool = False, consumed: bool = False
 ) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
         name = patches.__name__
-        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed)
+        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed, consumed)
         return patches
 
     return register

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import anyio
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from stockkeeper.bootstrap import build_store
@@ -13,6 +14,8 @@ from stockkeeper.command_line.parameters import ConfigFile
 from stockkeeper.config import ConfigurationError
 from storage.sql.audit import Audit, audit
 from storage.sql.database_url import parse_url
+from storage.sql.file_state import FileState, JournalEnd, journal_end, look_at_file
+from storage.sql.lock_file import last_owner
 from storage.sql.snapshot import read_snapshot
 from storage.store import SchemaTooNew, SchemaTooOld
 
@@ -23,15 +26,36 @@ def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "") -> 
     """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile."""
     require_database(database.url)
     try:
-        found = anyio.run(read_snapshot, database.url, audit)
+        state = _state_of(database.url)
+        if state is not None and state.kind in ("lost", "suspect"):
+            sys.stderr.write(f"{state.found}. {state.advice}\n")
+            return 1
+        found, end = anyio.run(
+            read_snapshot, database.url, lambda connection: (audit(connection), journal_end(connection))
+        )
     except FAILURES as error:
         sys.stderr.write(f"The database cannot be checked: {cause_of(error)}.\n")
         return 1
     if found.disagreements:
         report(found)
         return 1
-    sys.stdout.write(f"All agrees: {found.summary}.\n")
+    is_empty = end.last_lsn == 0
+    sys.stdout.write(
+        "The database is empty: nothing was ever written to it.\n" if is_empty else f"All agrees: {found.summary}.\n"
+    )
+    if state is not None and state.kind == "older":
+        sys.stdout.write(f"{state.found}. {state.advice}\n")
     return 0
+
+
+def _read(connection: Connection) -> tuple[Audit, JournalEnd]:
+    return audit(connection), journal_end(connection)
+
+
+def _state_of(database_url: str) -> FileState | None:
+    """What a SQLite file is, beside what stands in it."""
+    url = parse_url(database_url)
+    return look_at_file(Path(str(url.database)).resolve()) if url.get_backend_name() == "sqlite" else None
 
 
 def require_database(database_url: str) -> None:
@@ -39,7 +63,9 @@ def require_database(database_url: str) -> None:
     build_store(database_url)  # says what is wrong with the URL
     url = parse_url(database_url)
     if url.get_backend_name() == "sqlite" and not (path := Path(str(url.database)).resolve()).exists():
-        raise ConfigurationError(f"{path} does not exist.")
+        last = last_owner(path)
+        lost = f", though a server had it in epoch {last.epoch}: put it back, or restore a backup" if last.epoch else ""
+        raise ConfigurationError(f"{path} does not exist{lost}.")
 
 
 def report(found: Audit) -> None:

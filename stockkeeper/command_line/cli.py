@@ -55,6 +55,7 @@ COMMANDS = {
     "config": "config_command:config",
     "health": "health_command:health",
     "check": "check_command:check",
+    "doctor": "doctor_command:doctor",
     "backup": "backup_command:backup",
     "simulate": "simulate_command:simulate",
     "completion": "completion_command:completion",

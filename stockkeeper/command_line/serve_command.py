@@ -21,8 +21,9 @@ from stockkeeper.command_line.serve_options import (
     Tls,
 )
 from stockkeeper.command_line.token_options import TokenOptions
+from stockkeeper.command_line.watch_options import NOT_WATCHED, Watch
 from stockkeeper.config import DEFAULT_PORT, ConfigurationError, ServeConfig
-from stockkeeper.logs import configure_logging
+from stockkeeper.logs import LogFormat, configure_logging
 from supervisor.limits import Limits
 
 
@@ -48,7 +49,9 @@ def serve(
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
     sample: Annotated[bool, Parameter(negative="")] = False,
+    watch: Watch = NOT_WATCHED,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
+    log_format: Annotated[LogFormat, Parameter(env_var="LOG_FORMAT")] = "auto",
     limits: Annotated[LimitsOptions, Parameter(name="*", group="Bounds of the core")] = Limits(),  # noqa: B008
     bounds: Annotated[NetworkOptions, Parameter(name="*", group="Bounds of the network")] = DEFAULT_BOUNDS,
 ) -> None:
@@ -85,12 +88,14 @@ def serve(
         Load a sample stock if there is none.
     log_level
         debug, info, warning or error.
+    log_format
+        json or console, which is for people; auto is console on a terminal and json elsewhere.
     """
     from stockkeeper.serving.serve import serve as run
 
     if log_level.lower() not in LOG_LEVELS:
         raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
-    configure_logging(log_level)
+    configure_logging(log_level, log_format)
     run(
         ServeConfig(
             host=host,
@@ -110,6 +115,7 @@ def serve(
             limits=_limits(limits, keep_days, levels),
             bounds=_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
+            watch=watch.config(),
         )
     )
 

@@ -12,7 +12,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-from stockkeeper.logs import configure_logging
+from stockkeeper.logs import LogFormat, configure_logging
 from stockkeeper.serving.consuming import ConsumeConfig, consume_forever, inbox_of
 from stockkeeper.serving.relaying import RelayConfig, broker_of, relay_forever
 
@@ -22,6 +22,7 @@ class Orders(Struct, frozen=True):
 
     config: RelayConfig | ConsumeConfig
     log_level: str
+    log_format: LogFormat = "auto"
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     if not line:
         return  # the server ended at once
     orders = msgspec.json.decode(line, type=Orders)
-    configure_logging(orders.log_level)
+    configure_logging(orders.log_level, orders.log_format)
     anyio.run(_until_the_server_ends, orders.config)
 
 

@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import structlog
 
-from stockkeeper.logs import configured_level
+from stockkeeper.logs import configured_format, configured_level
 from stockkeeper.serving.beside_main import Orders
 from stockkeeper.serving.consuming import ConsumeConfig
 from stockkeeper.serving.relaying import RelayConfig
@@ -62,7 +62,7 @@ class BesideProcess:
             start_new_session=True,  # Ctrl-C in a terminal reaches the server alone
         )
         assert process.stdin is not None
-        process.stdin.write(msgspec.json.encode(Orders(self._config, configured_level())) + b"\n")
+        process.stdin.write(msgspec.json.encode(Orders(self._config, configured_level(), configured_format())) + b"\n")
         try:
             return await process.wait()
         finally:

@@ -22,11 +22,13 @@ from rpc.transport.addresses import Address, ListenError
 from rpc.transport.certificates import TlsError
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.logs import configure_logging
+from stockkeeper.config import WatchConfig
+from stockkeeper.logs import LogFormat, configure_logging
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.process_end import end_process
-from stockkeeper.serving.turn_watch import TurnWatch
+from stockkeeper.serving.process_watch import ProcessWatch
+from stockkeeper.turn_watch import TurnWatch
 
 
 class FrontendSettings(Struct, frozen=True):
@@ -44,6 +46,8 @@ class FrontendSettings(Struct, frozen=True):
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         bounds: the other bounds of the network.
+        log_format: auto, json or console.
+        watch: how it is watched.
     """
 
     descriptor: int
@@ -57,6 +61,8 @@ class FrontendSettings(Struct, frozen=True):
     tokens: TokenSettings | None
     has_reflection: bool
     bounds: NetworkBounds
+    log_format: LogFormat
+    watch: WatchConfig
 
 
 def main() -> NoReturn:
@@ -64,13 +70,14 @@ def main() -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
+    watch = ProcessWatch(settings.watch)
     collect_seldom()
-    uvloop.run(_run(settings))
+    uvloop.run(_run(settings, watch))
     raise AssertionError("the process has ended")
 
 
-async def _run(settings: FrontendSettings) -> None:
+async def _run(settings: FrontendSettings, watch: ProcessWatch) -> None:
     schedule_full_collections()
     owner = await RemoteInventory.connect(socket.socket(fileno=settings.descriptor), settings.calls_max)
     first = settings.addresses[0]
@@ -86,18 +93,21 @@ async def _run(settings: FrontendSettings) -> None:
         tokens=settings.tokens,
         has_reflection=settings.has_reflection,
         bounds=settings.bounds,
+        watch=watch.calls(),
     )
     owner.on_serving = server.set_serving
+    turns, _memory = TurnWatch(), MemoryReturn()
     try:
         await server.start(settings.addresses)
+        await watch.show(turns, server=server)
     except (ListenError, TlsError) as error:
         sys.stderr.write(f"{error}\n")
         end_process(1)
     owner.say_listening()
-    watch, _memory = TurnWatch(), MemoryReturn()
     await owner.stop_asked.wait()
     await server.drain(LINGER_S)
-    watch.stop()
+    turns.stop()
+    await watch.end()
     end_process(1 if owner.lost.is_set() else 0)
 
 

@@ -26,7 +26,8 @@ from rpc.transport.addresses import Address, ListenError, shared_addresses
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
-from stockkeeper.logs import configured_level
+from stockkeeper.config import NOT_WATCHED, WatchConfig
+from stockkeeper.logs import configured_format, configured_level
 from stockkeeper.serving.frontend_main import FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
@@ -52,6 +53,7 @@ class Frontends:
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services there are.
         bounds: the other bounds of the network, of each.
+        watch: how the owner is watched; the front-ends' metrics are on the ports that follow.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Frontends:
         tokens: TokenSettings | None = None,
         has_reflection: bool = True,
         bounds: NetworkBounds = DEFAULT_BOUNDS,
+        watch: WatchConfig = NOT_WATCHED,
     ) -> None:
         self._bounds = bounds
+        self._watch = watch
         self._tls = tls
         self._keys_file = keys_file
         self._tokens = tokens
@@ -133,7 +137,7 @@ class Frontends:
         while not self._stopping.is_set():
             began_s = asyncio.get_running_loop().time()
             try:
-                end = f"ended with status {await self._run_process()}"
+                end = f"ended with status {await self._run_process(number)}"
             except OSError as error:
                 end = f"could not be started: {error.strerror}"
             if self._stopping.is_set():
@@ -149,7 +153,7 @@ class Frontends:
             except TimeoutError:
                 pause_s = min(2 * pause_s, RESTART_PAUSE_MAX_S)
 
-    async def _run_process(self) -> int:
+    async def _run_process(self, number: int) -> int:
         """Start a front-end and see to it until it ends. Returns its exit status."""
         ours, theirs = socket.socketpair()
         with theirs, ExitStack() as stack:
@@ -167,6 +171,8 @@ class Frontends:
                 self._tokens,
                 self._has_reflection,
                 self._bounds,
+                configured_format(),
+                self._watch.of_frontend(number),
             )
             # -P: modules come from where this program is installed, and not from the working directory.
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")

@@ -33,9 +33,10 @@ from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
+from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.serving.programs_beside import ProgramsBeside
-from stockkeeper.serving.turn_watch import TurnWatch
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
+from stockkeeper.turn_watch import TurnWatch
 from storage.sql.database_url import show_url
 from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
@@ -70,9 +71,10 @@ def serve(config: ServeConfig) -> NoReturn:
         ConfigurationError: the configuration cannot work.
     """
     _see_who_is_served(config)
+    watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(_serve_and_end, config, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
+    anyio.run(_serve_and_end, config, watch, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
 
 
@@ -93,11 +95,11 @@ def _see_who_is_served(config: ServeConfig) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-async def _serve_and_end(config: ServeConfig) -> None:
+async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
     try:
-        await _serve(config, started)
+        await _serve(config, watch, started)
     except Exception as error:
         explained = _explain(error, log_it=started.is_set())
         if explained is None:
@@ -106,10 +108,10 @@ async def _serve_and_end(config: ServeConfig) -> None:
     end_process(status)  # before the loop ends, which would end its calls
 
 
-async def _serve(config: ServeConfig, started: anyio.Event) -> None:
+async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event) -> None:
     announcement = _Announcement()
-    supervisor = build_supervisor(config, announcement.set_serving)
-    network = announcement.network = _build_network(config, supervisor)
+    supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
+    network = announcement.network = _build_network(config, supervisor, watch)
     core_ended = anyio.Event()
     beside = ProgramsBeside(config)
 
@@ -125,15 +127,17 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
+                turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
+                server = network if isinstance(network, RpcServer) else None
+                await watch.show(turns, server=server, supervisor=supervisor)
                 _log_start(config, addresses, supervisor.ownership)
                 _say_listening(config, addresses, loaded)
                 started.set()
                 beside.start(addresses)
-                watch, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
-                watch.stop()
+                turns.stop()
                 await beside.stop()
                 # The core refuses what is new with UNAVAILABLE and finishes what runs while the network still answers.
                 supervisor.stop()
@@ -145,6 +149,7 @@ async def _serve(config: ServeConfig, started: anyio.Event) -> None:
                 with anyio.CancelScope(shield=True):
                     await beside.stop()
                     await network.drain(LINGER_S)
+                    await watch.end()
     log.info("stopped")
 
 
@@ -162,11 +167,11 @@ class _Announcement:
             self.network.set_serving(serving)
 
 
-def _build_network(config: ServeConfig, supervisor: Supervisor) -> Network:
+def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
     if config.frontends:
-        build: Callable[..., Network] = partial(Frontends, processes=config.frontends)
+        build: Callable[..., Network] = partial(Frontends, processes=config.frontends, watch=config.watch)
     else:
-        build = RpcServer
+        build = partial(RpcServer, watch=watch.calls())
     return build(
         _rate_limited(config, supervisor),
         host=config.host,

@@ -23,6 +23,7 @@ from rpc.frame import CALLS_MAX, Frame
 from rpc.service_names import INVENTORY, STOCK, STREAM
 from rpc.services.inventory_service import InventoryServicer
 from rpc.services.stock_service import StockServicer
+from rpc.transport.transport_port import CallEnd
 from simulation.audit.history import Answer, History, Operation, Request
 from simulation.world.simulated_server import SimulatedServer
 from stockkeeper.testkit.streamed_service import StreamedServicer
@@ -101,6 +102,7 @@ class _Context:
         self._replied = Event()
         self.caller = ""
         self.is_over = False
+        self.watched: CallEnd | None = None
 
     def __repr__(self) -> str:
         return f"<_Context unread={len(self._unread)} over={self.is_over} {self._reply or 'no reply yet'}>"

@@ -12,11 +12,12 @@ from stockkeeper_client.v1 import stream_pb2 as pb
 from actors.outcomes import Fact
 from actors.records import From
 from actors.reply import Reply
+from rpc.call_log import CallLog
 from rpc.inventory_port import Inventory
 from rpc.messages import validation
 from rpc.messages.origins import attributed, origin_of
 from rpc.messages.status import details_bytes_max
-from rpc.services.reservation_stream import Answered, fill
+from rpc.services.reservation_stream import Answered, Telling, fill
 from rpc.transport.transport_port import Context
 
 
@@ -33,14 +34,14 @@ class StreamedServicer:
         self, request_iterator: AsyncIterator[pb.ReserveStockRequests], context: Context
     ) -> AsyncGenerator[pb.ReserveStockReplies, None]:
         metadata = context.invocation_metadata()
-        bytes_max, origin = details_bytes_max(metadata), origin_of(metadata)
+        telling = Telling(details_bytes_max(metadata), origin_of(metadata), CallLog())
         async for message in request_iterator:
             for streamed in message.requests:
-                reply = self._submit(streamed, origin)
+                reply = self._submit(streamed, telling.origin)
                 with suppress(Exception):  # the reply keeps it, and says it in its words
                     await reply.wait()
                 replies = pb.ReserveStockReplies()
-                fill(replies.replies.add(), Answered.to(streamed, reply), bytes_max)
+                fill(replies.replies.add(), Answered.to(streamed, reply), telling)
                 yield replies
 
     def _submit(self, streamed: pb.StreamedRequest, origin: From) -> Reply[Fact]:

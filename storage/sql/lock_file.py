@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from storage.sql.sqlite_files import lock_path
 from storage.store import OwnershipLost
@@ -69,6 +69,25 @@ class LockFile:
 def _number(name: str, descriptor: int) -> int:
     found = re.search(rf"^{name} ([0-9]+)$", os.pread(descriptor, 100, 0).decode(errors="replace"), re.MULTILINE)
     return int(found[1]) if found else 0
+
+
+class LastOwner(NamedTuple):
+    """The last server that had a database, as its lock file says; zeros where that is not known."""
+
+    epoch: int
+    inode: int
+
+
+def last_owner(database: Path) -> LastOwner:
+    """Who had a SQLite database last. Takes and changes nothing."""
+    try:
+        descriptor = os.open(lock_path(database.resolve()), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return LastOwner(0, 0)
+    try:
+        return LastOwner(_number("epoch", descriptor), _number("inode", descriptor))
+    finally:
+        os.close(descriptor)
 
 
 def is_in_use(database: Path) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from actors.changes import Changes, MovementPage, Point, StockAt
 from actors.history_feed import CursorRecord, FeedPart
-from actors.queries import FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
+from actors.queries import CountRows, FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
 from actors.records import (
     OrderKey,
     RequestKey,
@@ -26,6 +26,7 @@ from actors.records import (
     VariantKey,
     WarehouseRecord,
 )
+from actors.row_counts import RowCounts
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
@@ -35,6 +36,7 @@ from storage.sql.backend import Backend
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
 from storage.sql.postgres_address import read_address
+from storage.sql.row_counts_reads import count_rows
 from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
 from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
@@ -229,6 +231,9 @@ class SqlStore:
 
     async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
         return await self._read(partial(feed_reads.read_feed, after=after, rows_max=rows_max))
+
+    async def count_rows(self, query: CountRows) -> RowCounts:
+        return await self._read(partial(count_rows, query=query))
 
     async def lsn_at(self, at_ms: int) -> int:
         return await self._read(partial(history_reads.lsn_at, at_ms=at_ms))

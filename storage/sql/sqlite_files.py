@@ -62,7 +62,9 @@ def check_wal(database: Path, last_inode: int) -> str:
         return ""
     wal = files_of(database)[1]
     if is_marked(database):
-        return "" if wal.exists() else f"{wal} is missing, though the last server was killed"
+        if is_empty(wal):  # a program that only read may have made an empty one
+            return f"{wal} is {'empty' if wal.exists() else 'missing'}, though the last server was killed"
+        return ""
     if not is_empty(wal) and last_inode not in (0, database.stat().st_ino):
         raise StorageError(
             f"{wal} was written for the file that was {database} before, and would ruin the one that is there now:"

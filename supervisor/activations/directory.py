@@ -11,7 +11,6 @@ late wish to drop an activation cannot hit its successor.
 """
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -52,6 +51,9 @@ class Directory(Generic[K, A]):
         self._activations_max = activations_max
         self._young: dict[K, A] = {}
         self._old: dict[K, A] = {}
+        # The old ones, the least recent last. To ask the dict for its first key again and again would be quadratic: it
+        # walks over the places of those that were popped (10 us a reservation beside 20,000 orders).
+        self._to_look_at: list[K] = []
         self._passivated = 0
 
     def __repr__(self) -> str:
@@ -100,14 +102,20 @@ class Directory(Generic[K, A]):
     def passivate(self, looks_max: int) -> list[A]:
         """Passivate the quiet ones among the `looks_max` that were used least lately. Returns them."""
         passivated = []
-        for key in list(islice(self._old, looks_max)):
-            activation = self._old.pop(key)
+        looks = 0
+        while looks < looks_max and self._to_look_at:
+            key = self._to_look_at.pop()
+            activation = self._old.pop(key, None)
+            if activation is None:
+                continue  # it was used again, or removed
+            looks += 1
             if activation.is_quiet:
                 passivated.append(activation)
             else:
                 self._young[key] = activation
         if not self._old:
             self._old, self._young = self._young, {}
+            self._to_look_at = [*reversed(self._old)]
         self._passivated += len(passivated)
         return passivated
 

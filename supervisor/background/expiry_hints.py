@@ -80,7 +80,7 @@ class ExpiryHints:
             if claims is None:
                 claims = self._claims[key] = RowClaims()
             claims.add(claim)
-            self._count += 1
+        self._count += len(reservation.items)
 
     def discard(self, reservation: ReservationRecord) -> None:
         """Forget a reservation that is not active any more, if it was noted."""

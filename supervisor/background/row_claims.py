@@ -37,11 +37,13 @@ class RowClaims:
         return not self._blocks[0]
 
     def add(self, claim: Claim) -> None:
-        place = self._place(claim)
+        place = len(self._blocks) - 1
         block = self._blocks[place]
-        if not block or block[-1] < claim:
+        if not block or block[-1] < claim:  # as most new ones: it expires last of all
             block.append(claim)
         else:
+            place = self._place(claim)
+            block = self._blocks[place]
             insort(block, claim)
         self._sums[place] += claim[2]
         if len(block) > BLOCK_CLAIMS_MAX:

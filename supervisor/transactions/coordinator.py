@@ -22,12 +22,15 @@ from collections.abc import Callable, Mapping, Sequence
 from heapq import merge
 from itertools import count
 
-from msgspec import UNSET
+import anyio
+from msgspec import UNSET, Struct
 
+from actors.buckets import BucketCounts, Buckets
 from actors.records import Delta, From, RequestRecord, ReservationRecord, Transaction, TransactionKind, WarehouseRecord
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.sourcing import SourcingRecord
+from actors.stages import Stages
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
@@ -37,6 +40,23 @@ from actors.unavailable import restarting
 from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
+WAITS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class CoordinatorStatistics(Struct, frozen=True):
+    """Counts since the start, but `waiting`: transactions that wait for a rival's decision now.
+
+    Args:
+        holds: granted to transactions, one a row.
+        turned_down: transactions that a row refused.
+        waits_s: how long a transaction waited each time.
+    """
+
+    holds: int
+    turned_down: int
+    waiting: int
+    waits_s: BucketCounts
+
 
 class Coordinator:
     """Prepares and decides.
@@ -45,6 +65,8 @@ class Coordinator:
         journal: gives decided transactions their place.
         on_decided: called with each transaction as it is decided.
         on_broken: called if a commit fails half-way, which is a bug: memory is not to be trusted any more.
+        monotonic_s: a clock, in seconds.
+        stages: follows commands; None: nothing does.
     """
 
     def __init__(
@@ -52,14 +74,23 @@ class Coordinator:
         journal: Journal,
         on_decided: Callable[[Transaction], None],
         on_broken: Callable[[Exception], None],
+        monotonic_s: Callable[[], float] = anyio.current_time,
+        stages: Stages | None = None,
     ) -> None:
         self._journal = journal
         self._on_decided = on_decided
         self._on_broken = on_broken
         self._transaction_ids = count(1)
+        self._monotonic_s = monotonic_s
+        self._stages = stages
+        self._waits_s = Buckets(WAITS_S)
+        self._holds = self._turned_down = self._waiting = 0
 
     def __repr__(self) -> str:
         return f"<Coordinator {self._journal!r}>"
+
+    def statistics(self) -> CoordinatorStatistics:
+        return CoordinatorStatistics(self._holds, self._turned_down, self._waiting, self._waits_s.statistics())
 
     def prepare(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[Prepared | TurnedDown]:
         """Take a hold on every row.
@@ -81,12 +112,27 @@ class Coordinator:
                 for row, change in part:
                     verdict = row.prepare(prepared.transaction_id, change)
                     if isinstance(verdict, Reply):
-                        verdict = yield verdict
+                        verdict = yield from self._decision_of_rivals(verdict, prepared.transaction_id)
                     if verdict is not Verdict.GRANTED:
+                        self._turned_down += 1
                         return _turned_down(prepared, verdict, row)
                 if not is_small:
                     yield OTHERS_FIRST
+        self._holds += len(ordered)
         return prepared
+
+    def _decision_of_rivals(self, verdict: Reply[Verdict], transaction_id: int) -> Turn[Verdict]:
+        began_s = self._monotonic_s()
+        self._waiting += 1
+        try:
+            given: Verdict = yield verdict
+        finally:
+            self._waiting -= 1
+            ended_s = self._monotonic_s()
+            self._waits_s.add(ended_s - began_s)
+            if self._stages is not None:
+                self._stages.waited(transaction_id, began_s, ended_s)
+        return given
 
     def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:
         """Divide what was prepared among several transactions. They must be decided in the same step, in this order.
@@ -158,6 +204,8 @@ class Coordinator:
             if joins_next:
                 self._journal.join_next()
             self._on_decided(transaction)
+            if self._stages is not None:
+                self._stages.decided(prepared.transaction_id, transaction)
         except Exception as error:
             self._on_broken(error)
             raise

@@ -29,8 +29,10 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from actors.activity import WrittenBatch
+from actors.buckets import BucketCounts, Buckets
 from actors.records import Transaction
 from actors.reply import Reply
+from actors.stages import Stages
 from storage.store import Ownership, Store
 from supervisor.transactions import chunks
 
@@ -41,6 +43,8 @@ RECENT_BATCHES = 100  # of which is kept how long they took
 CROWD_MIN = 24  # fewer are answered sooner without a wait
 CROWD_DECAY = 0.9  # a batch: how soon it is forgotten that there were more
 GATHER_S = 0.02
+BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000)  # transactions
+COMMITS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 LULL_S = 0.002  # after this long without an entry, no caller is about to come
 
 
@@ -53,6 +57,13 @@ class JournalStatistics(Struct, frozen=True):
     entries: int
     batch_entries_max: int
     answers_waiting: int
+
+
+class JournalSizes(Struct, frozen=True):
+    """How many transactions the batches had, and how long the database took for each, in seconds."""
+
+    batch_transactions: BucketCounts
+    commit_s: BucketCounts
 
 
 class _Answer(Struct, frozen=True):
@@ -85,6 +96,7 @@ class Journal:
         give: gives a durable answer: a value, or an error in its place.
         gather_s: how long the writer waits for company at most, in seconds.
         monotonic_s: a clock, in seconds.
+        stages: follows commands; None: nothing does.
     """
 
     def __init__(
@@ -95,12 +107,14 @@ class Journal:
         give: Callable[[Reply[Any], Any, Exception | None], None] = Reply.settle,
         gather_s: float = GATHER_S,
         monotonic_s: Callable[[], float] = anyio.current_time,
+        stages: Stages | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
         self._give = give
         self._gather_s = gather_s
         self._monotonic_s = monotonic_s
+        self._stages = stages
         self.last_lsn = ownership.last_lsn
         self.durable_lsn = ownership.last_lsn
         self._entries: deque[Transaction] = deque()
@@ -113,6 +127,7 @@ class Journal:
         self._batches = 0
         self._entries_written = 0
         self._batch_entries_max = 0
+        self._batch_sizes, self._commits_s = Buckets(BATCH_SIZES), Buckets(COMMITS_S)
         self.recent: deque[WrittenBatch] = deque(maxlen=RECENT_BATCHES)  # oldest first
         self.batch_began_s: float | None = None  # of the batch that is being written, on the clock
 
@@ -236,6 +251,14 @@ class Journal:
             len(self._answers),
         )
 
+    def sizes(self) -> JournalSizes:
+        """The sizes of its batches.
+
+        >>> journal.sizes().batch_transactions.values
+        0
+        """
+        return JournalSizes(self._batch_sizes.statistics(), self._commits_s.statistics())
+
     async def _gather(self) -> None:
         if self._crowd < CROWD_MIN:
             return
@@ -259,8 +282,13 @@ class Journal:
             self._joined = {lsn for lsn in self._joined if lsn > batch[-1].lsn}
         self.batch_began_s = self._monotonic_s()
         await self._store.write(batch)
-        took_us = int((self._monotonic_s() - self.batch_began_s) * 1e6)
+        ended_s = self._monotonic_s()
+        took_us = int((ended_s - self.batch_began_s) * 1e6)
+        if self._stages is not None:
+            self._stages.written(batch, self.batch_began_s, ended_s)
         self.recent.append(WrittenBatch(len(batch), took_us))
+        self._batch_sizes.add(len(batch))
+        self._commits_s.add(took_us / 1e6)
         self._batches += 1
         callers = len(batch) + len(entries) - [one.kind for one in (*batch, *entries)].count("expire")
         self._crowd = max(callers, int(self._crowd * CROWD_DECAY))  # an expiry has none, and does not come again

@@ -36,6 +36,24 @@ def test_what_is_used_again_and_again_stays() -> None:
         assert directory.get(0) is not None
 
 
+def test_what_was_used_again_does_not_spare_the_others_the_look() -> None:
+    directory = directory_of(100, 100)
+    for key in range(100, 101):
+        directory.add(key, FakeActivation())
+    for key in range(90):
+        directory.get(key)
+    for key in range(200, 210):
+        directory.add(key, FakeActivation())
+        assert len(directory) <= 100
+
+
+def test_those_used_least_lately_go_first() -> None:
+    directory = directory_of(100, 100)
+    went = [key for key in range(100) for _ in directory.add(1_000 + key, FakeActivation())]
+    assert len(went) >= 97
+    assert all(directory.get(key) is None for key in range(90))
+
+
 def test_what_is_in_use_is_never_dropped_and_the_directory_shrinks_when_it_is_not() -> None:
     directory: Directory[int, FakeActivation] = Directory(100)
     busy = [FakeActivation(is_quiet=False) for _ in range(300)]

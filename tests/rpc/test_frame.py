@@ -31,6 +31,8 @@ class Said:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.watched: Any = None
+        self.caller = ""
         self.words: list[Any] = []
         self.task: asyncio.Task[None] | None = None
 

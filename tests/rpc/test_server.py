@@ -254,7 +254,7 @@ async def test_the_port_is_free_again_after_a_stop(fake: FakeInventory, transpor
 
 async def test_it_says_what_it_does(server: RpcServer, events: list[Any]) -> None:
     assert f"127.0.0.1:{server.addresses[0].port}" in repr(server)
-    assert set(server.statistics()) == {0}
+    assert set(server.statistics()[:2]) == {0}
 
 
 async def test_a_channel_knows_nothing_of_an_earlier_server_on_its_port(fake: FakeInventory) -> None:

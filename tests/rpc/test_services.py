@@ -270,13 +270,15 @@ async def test_a_wrong_fact_is_a_bug_like_any_other(
     assert [event["event"] for event in events] == ["rpc_failed"]
 
 
-async def test_a_crash_that_the_core_has_logged_is_not_logged_again(
+async def test_a_crash_that_the_core_has_logged_has_one_line_more_and_no_traceback(
     inventory: InventoryServiceStub, fake: FakeInventory, events: list[Any]
 ) -> None:
     fake.outcome = ActorCrashed("<StockActor secret>")
     code, message, _ = await refused(inventory.ReserveStock(an_order()))
     assert (code, message) == (grpc.StatusCode.INTERNAL, "Internal error")
-    assert not events
+    [event] = events
+    assert (event["event"], event["order_id"]) == ("rpc_failed", an_order().order_id)
+    assert "secret" not in str(event)
 
 
 @here

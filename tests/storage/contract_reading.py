@@ -1,12 +1,14 @@
 """The part of the Store's contract that is about reading: what is due, lists, odd ids, and everything at once."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from actors.queries import FindStock, ListReservations
+from actors.queries import CountRows, FindStock, ListReservations
 from actors.records import OrderKey, RequestKey, RequestRecord, StockKey, VariantKey
+from actors.row_counts import Counted
 from storage.memory_store import Disk, MemoryStore
 from storage.store import Store
 from tests.storage.contract import UNUSUAL_IDS, Make, StoreContract, contents, newest, rows, steps_of, stock
@@ -263,3 +265,30 @@ class ReadingContract(StoreContract):
         await again.open()
         assert await contents(again) == await contents(model)
         await again.close()
+
+    # ---- counts
+
+    async def test_what_is_too_much_to_be_counted_at_once_is_counted_in_parts(
+        self, store: Store, scribe: Scribe
+    ) -> None:
+        rows = [("a", "w0", 1), ("a", "w1", 9), ("b", "w0", 1), ("c", "w0", 2)]  # a scribe's rows have a minimum of 1
+        await store.write([scribe.counted(rows)])
+        reserved = [scribe.reserve(f"o{n}", (("a", "w1", 1),)) for n in range(3)]
+        await store.write(reserved)
+        await store.write([scribe.confirm(reserved[0].reservation), scribe.expire(reserved[1].reservation)])
+
+        async def counted(what: Counted, rows_max: int) -> tuple[dict[tuple[str, str], int], int]:
+            totals: Counter[tuple[str, str]] = Counter()
+            parts, after = 0, None
+            while parts == 0 or after is not None:
+                part = await store.count_rows(CountRows("", what, after, rows_max))
+                for one in part.counts:
+                    totals[one.organization_id, one.name] += one.count
+                parts, after = parts + 1, part.next_key
+            return dict(totals), parts
+
+        states = {(ORGANIZATION, state): 1 for state in ("active", "confirmed", "expired")}
+        for rows_max, parts in ((1, 4), (2, 2), (3, 2), (4, 1)):
+            assert await counted("reservations", rows_max) == (states, parts), rows_max
+        for rows_max, parts in ((1, 5), (3, 2), (10, 1)):
+            assert await counted("low_stock", rows_max) == ({(ORGANIZATION, "critical"): 2}, parts), rows_max

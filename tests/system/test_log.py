@@ -28,7 +28,8 @@ async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path:
         with pytest.raises(grpc.aio.AioRpcError):
             await client.reserve_stock(ORGANIZATION, "o2", [{"variant_id": "b", "quantity": 1}])
     [refused] = told(server, "rpc_refused")
-    assert (refused["level"], refused["code"], refused["reason"]) == ("debug", "NOT_FOUND", "STOCK_NOT_FOUND")
+    assert (refused["level"], refused["code"], refused["reason"]) == ("info", "NOT_FOUND", "STOCK_NOT_FOUND")
+    assert (refused["organization_id"], refused["order_id"]) == (ORGANIZATION, "o2")
     loggers = {str(entry.get("logger", "stockkeeper")).split(".")[0] for entry in entries(server)}
     assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc", "events"}
     assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
@@ -85,6 +86,7 @@ async def test_a_start_a_restart_an_import_and_a_stop_are_one_line_each(tmp_path
         "started",
         "stock_imported",
         "import_refused",
+        "rpc_refused",
         "stopping",
         "stopped",
     ]
@@ -96,7 +98,7 @@ async def test_a_start_a_restart_an_import_and_a_stop_are_one_line_each(tmp_path
     await server.kill()
     server = await start_server(tmp_path / "stock.db")
     await server.terminate()
-    events = [entry["event"] for entry in entries(server)][5:]
+    events = [entry["event"] for entry in entries(server)][6:]
     assert events == ["took_over", "recovered", "started"] * 2 + ["stopping", "stopped"]
     assert all(entry["last_lsn"] == 1 for entry in told(server, "recovered"))
     assert [entry["epoch"] for entry in told(server, "took_over")] == [2, 3]

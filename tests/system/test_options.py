@@ -44,7 +44,15 @@ OPTIONS = [
     ("serve", "--consume", "EVENTS_FROM", "amqp://a", "amqp://a"),
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
+    ("serve", "--log-format", "LOG_FORMAT", "json", "json"),
+    ("serve", "--metrics-port", "METRICS_PORT", "0", 0),
+    ("serve", "--metrics-host", "METRICS_HOST", "0.0.0.0", "0.0.0.0"),
+    ("serve", "--metrics-path", "METRICS_PATH", "/m", "/m"),
+    ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
+    ("serve", "--traces", "", None, True),
     ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("doctor", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("doctor", "--json", "", None, True),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("backup copy.db", "--replace", "", None, True),
@@ -275,6 +283,11 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_MAX_STOCK": ("3", 3),
     "DEFAULT_REORDER_POINT": ("3", 3),
     "LOG_LEVEL": ("error", "error"),
+    "LOG_FORMAT": ("console", "console"),
+    "METRICS_PORT": ("9", 9),
+    "METRICS_HOST": ("::1", "::1"),
+    "METRICS_PATH": ("/n", "/n"),
+    "SLOW_CALL_MS": ("3", 3),
     "EVENTS_TO": ("amqp://b", "amqp://b"),
     "EVENTS_FROM": ("amqp://b", "amqp://b"),
     "RABBITMQ_PREFETCH_COUNT": ("3", 3),
@@ -286,6 +299,8 @@ OTHERS: dict[str, tuple[str, object]] = {
 BOUNDS = [
     ("serve", "--port", ("0", "65535"), ("-1", "65536")),
     ("serve", "--frontends", ("0", "64"), ("65",)),
+    ("serve", "--metrics-port", ("0", "65535"), ("-1", "65536")),
+    ("serve", "--slow-call-ms", ("1",), ("0",)),
     ("serve", "--message-bytes-max", ("1024", str(MESSAGE_BYTES_MAX)), ("1023", str(MESSAGE_BYTES_MAX + 1))),
     ("serve", "--grace-s", ("0", "0.001"), ("-1", "inf", "1e3", "")),
     ("serve", "--token-leeway-s", ("0", "600"), ("-1", "601")),
@@ -303,7 +318,7 @@ BOUNDS = [
 ]
 OPTIONS += [
     (command, option, variable, text, text)
-    for command in ("serve", "check", "backup copy.db")
+    for command in ("serve", "check", "doctor", "backup copy.db")
     for option, variable, text in (
         ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
         ("--database-schema", "DATABASE_SCHEMA", "s"),
@@ -370,7 +385,9 @@ def test_every_option_is_in_the_table() -> None:
     listed = {(command.split()[0], name_of(option)) for command, option, *_ in OPTIONS}
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
-    listed |= {(name, "config") for name in ("serve", "relay", "consume", "check", "backup")}  # test_configuration.py
+    listed |= {
+        (name, "config") for name in ("serve", "relay", "consume", "check", "backup", "doctor")
+    }  # test_configuration.py
     listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these
     for command in COMMANDS:

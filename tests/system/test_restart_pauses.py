@@ -25,7 +25,7 @@ class ShortLived(Frontends):
         self.lives_s = lives_s
         self.begun_s: list[float] = []
 
-    async def _run_process(self) -> int:
+    async def _run_process(self, number: int) -> int:
         loop = asyncio.get_running_loop()
         self.begun_s.append(loop.time())
         if not self.lives_s:

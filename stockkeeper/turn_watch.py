@@ -13,6 +13,7 @@ import logging
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
 from typing import NamedTuple
@@ -21,6 +22,7 @@ TURN_S = 0.05
 LOOK_EVERY_S = 0.02  # a turn is seen for certain when it is longer than its limit by this
 TOLD_AGAIN_S = 10.0
 FUNCTIONS_MAX = 4
+METHODS_MAX = 200
 ROOMS = ("actors.", "storage.", "supervisor.", "rpc.", "stockkeeper.")
 RPC_FRAME = "rpc.frame"
 
@@ -45,10 +47,14 @@ class TurnStatistics(NamedTuple):
     Args:
         long: how many.
         longest_s: the CPU time of the longest.
+        held_s: of all of them.
+        by_method: how many served a call of a method, by its path; an empty one: served none.
     """
 
     long: int
     longest_s: float
+    held_s: float
+    by_method: tuple[tuple[str, int], ...]
 
 
 NOWHERE = Place("", ())
@@ -72,7 +78,8 @@ class TurnWatch:
         self._asked_at_s: float | None = None  # on the CPU clock of the loop's thread; None: no sign is waited for
         self._place: Place | None = None
         self._long = 0
-        self._longest_s = 0.0
+        self._longest_s = self._held_s = 0.0
+        self._by_method: Counter[str] = Counter()
         self._untold = 0
         self._tell_after_s = 0.0
         self._stopping = threading.Event()
@@ -82,7 +89,7 @@ class TurnWatch:
         return f"<TurnWatch long={self._long} longest_s={self._longest_s:.3f}>"
 
     def statistics(self) -> TurnStatistics:
-        return TurnStatistics(self._long, self._longest_s)
+        return TurnStatistics(self._long, self._longest_s, self._held_s, tuple(self._by_method.items()))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -112,6 +119,9 @@ class TurnWatch:
         if took_s > self._turn_s:
             self._long += 1
             self._longest_s = max(self._longest_s, took_s)
+            self._held_s += took_s
+            if place.method in self._by_method or len(self._by_method) < METHODS_MAX:  # callers may name any
+                self._by_method[place.method] += 1
             self._tell(took_s, place)
 
     def _tell(self, took_s: float, place: Place) -> None:

@@ -1,0 +1,1 @@
+"""Traces for OpenTelemetry (extra `traces`). Nothing of this is imported without `--traces`."""

@@ -1,0 +1,194 @@
+"""An order's way as spans: from the call over the mailbox, the wait for a rival and the journal to the commit."""
+
+import asyncio
+import shlex
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import anyio
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, ParentBasedTraceIdRatio, Sampler
+from opentelemetry.trace import SpanKind, StatusCode
+from stockkeeper_client import InventoryClient
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+
+from actors.commands import Reserve
+from actors.records import Origin, Transaction
+from rpc.call_watch import CallWatch
+from rpc.rpc_server import RpcServer
+from rpc.transport.transport_name import TransportName
+from stockkeeper.bootstrap import build_sources
+from stockkeeper.tracing.tracing_setup import Traces
+from storage.memory_store import Disk, MemoryStore
+from supervisor.limits import Limits
+from supervisor.supervisor import Supervisor
+from tests.system.manual import commands
+from tests.system.servers import ORGANIZATION, line, running_server
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED, NOT_SAMPLED = f"00-{TRACE}-b7ad6b7169203331-01", f"00-{TRACE}-b7ad6b7169203331-00"
+RESERVE = "inventory.v1.InventoryService/ReserveStock"
+ALWAYS = ParentBased(ALWAYS_ON)
+WAY = ["validation", "mailbox", "hold", "journal", "commit"]
+
+
+@asynccontextmanager
+async def traced(
+    transport: TransportName, sampler: Sampler = ALWAYS
+) -> AsyncIterator[tuple[InventoryServiceStub, InMemorySpanExporter]]:
+    """A server and its core in this process, on a simulated disk, and where its spans go."""
+    spans = InMemorySpanExporter()
+    traces = Traces(SimpleSpanProcessor(spans), sampler)
+    supervisor = Supervisor(MemoryStore(Disk()), build_sources(traces.stages), Limits())
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(supervisor.run)
+        watch = CallWatch(traces=traces.calls)
+        server = RpcServer(supervisor, host="127.0.0.1", port=0, transport=transport, watch=watch)
+        [address] = await server.start()
+        async with InventoryClient(address.host, address.port, breaker=False) as client:
+            await client.stock.import_stock([line("mug", 50)])
+        spans.clear()
+        async with grpc.aio.insecure_channel(str(address)) as channel:
+            yield InventoryServiceStub(channel), spans
+        await server.stop(0)
+        supervisor.stop()
+
+
+def by_name(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in spans.get_finished_spans()}
+
+
+async def reserve(inventory: Any, order: str, pieces: int, *metadata: tuple[str, str]) -> None:
+    items = [pb.ReservationItem(variant_id="mug", quantity=pieces)]
+    request = pb.ReserveStockRequest(organization_id=ORGANIZATION, order_id=order, items=items)
+    await inventory.ReserveStock(request, metadata=metadata)
+
+
+@pytest.fixture(params=["core", "grpc-aio"])
+def transport(request: pytest.FixtureRequest) -> TransportName:
+    name: TransportName = request.param
+    return name
+
+
+async def test_an_order_is_followed_from_the_call_to_the_commit(transport: TransportName) -> None:
+    async with traced(transport) as (client, spans):
+        await reserve(client, "o1", 2, ("traceparent", SAMPLED))
+        async with asyncio.timeout(20):
+            while RESERVE not in by_name(spans):  # noqa: ASYNC110 - the answer may come before the span's end
+                await asyncio.sleep(0.01)
+    every = by_name(spans)
+    call = every.pop(RESERVE)
+    assert sorted(every) == sorted(WAY)
+    assert call.kind is SpanKind.SERVER
+    assert call.context is not None
+    assert f"{call.context.trace_id:032x}" == TRACE
+    assert call.parent is not None
+    assert f"{call.parent.span_id:016x}" == "b7ad6b7169203331"
+    assert call.attributes is not None
+    assert dict(call.attributes) == {
+        **{"rpc.system.name": "grpc", "rpc.method": RESERVE, "rpc.response.status_code": "OK"},
+        **{"stockkeeper.organization_id": ORGANIZATION, "stockkeeper.order_id": "o1"},
+    }
+    for stage in every.values():
+        assert stage.parent is not None
+        assert stage.parent.span_id == call.context.span_id
+    times = [(every[name].start_time or 0, every[name].end_time or 0) for name in WAY]
+    assert times == sorted(times)
+    assert all(began <= ended for began, ended in times)
+    assert [ended for _, ended in times[1:-1]] == [began for began, _ in times[2:]]  # no time is left out in the core
+
+
+async def test_a_refusal_is_no_error_of_the_service_and_has_no_commit(transport: TransportName) -> None:
+    async with traced(transport) as (client, spans):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await reserve(client, "o1", 999)
+    every = by_name(spans)
+    call = every[RESERVE]
+    assert call.attributes is not None
+    assert call.attributes["rpc.response.status_code"] == "FAILED_PRECONDITION"
+    assert call.status.status_code is StatusCode.UNSET
+    assert set(every) == {RESERVE, "validation", "mailbox"}
+
+
+async def test_the_wait_for_a_rival_is_a_span_of_its_own() -> None:
+    spans = InMemorySpanExporter()
+    stages = Traces(SimpleSpanProcessor(spans), ALWAYS).stages
+    origin = Origin("", "", SAMPLED)
+    command = Reserve(ORGANIZATION, "o1", (), 15, origin=origin)
+    stages.submitted(command)
+    stages.begun(command)
+    stages.waited(7, 1.0, 1.5)
+    stages.waited(8, 1.0, 9.0)  # another's
+    stages.decided(7, Transaction(1, 0, "reserve", origin=origin))
+    stages.written([Transaction(1, 0, "reserve", origin=origin)], 2.0, 2.5)
+    every = by_name(spans)
+    assert set(every) == {"mailbox", "wait for rivals", "hold", "journal", "commit"}
+    waited = every["wait for rivals"]
+    assert (waited.end_time or 0) - (waited.start_time or 0) == 500_000_000
+    assert stages.statistics() == (0, 0)
+
+
+async def test_what_is_not_sampled_leaves_no_span_and_a_caller_may_say_so(transport: TransportName) -> None:
+    async with traced(transport) as (client, spans):
+        await reserve(client, "o1", 1, ("traceparent", NOT_SAMPLED))
+        assert by_name(spans) == {}
+    async with traced(transport, ParentBasedTraceIdRatio(0.0)) as (client, spans):
+        await reserve(client, "o1", 1)
+        assert by_name(spans) == {}
+        await reserve(client, "o2", 1, ("traceparent", SAMPLED))
+        assert RESERVE in by_name(spans)
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Keeps what is sent to it."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.taken.append((self.path, body))  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
+        pass
+
+
+async def test_the_program_sends_its_spans_where_the_variables_say_and_its_last_ones_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector: Any = HTTPServer(("127.0.0.1", 0), Collector)
+    collector.taken = []
+    thread = threading.Thread(target=collector.serve_forever)
+    thread.start()
+    try:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+        options = shlex.split(commands("Watching it")[-1])[2:]  # as the manual has it
+        assert options == ["--traces"]
+        async with running_server(tmp_path / "stock.db", *options) as server, server.client() as client:
+            await client.stock.import_stock([line("mug", 50)])
+            await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "mug", "quantity": 2}])
+    finally:
+        collector.shutdown()
+        thread.join()
+        collector.server_close()
+    assert {path for path, _ in collector.taken} == {"/v1/traces"}
+    names = set()
+    for _, body in collector.taken:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            assert ("service.name", "stockkeeper") in [
+                (a.key, a.value.string_value) for a in resource.resource.attributes
+            ]
+            names |= {span.name for scope in resource.scope_spans for span in scope.spans}
+    assert names >= {RESERVE, *WAY}
