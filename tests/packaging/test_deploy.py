@@ -75,6 +75,21 @@ def test_every_place_names_the_same_port() -> None:
     assert f"localhost:{DEFAULT_PORT}`" in (DEPLOY / "kubernetes/statefulset.yaml").read_text()
 
 
+def test_prometheus_reads_where_the_server_shows_its_metrics() -> None:
+    [port] = [one["containerPort"] for one in SERVER["ports"] if one["name"] == "metrics"]
+    shown = {one["name"]: one.get("value") for one in SERVER["env"]}
+    assert (shown["METRICS_HOST"], shown["METRICS_PORT"]) == ("0.0.0.0", str(port))
+    assert manifest("service")["spec"]["ports"][1]["targetPort"] == "metrics"
+    assert manifest("networkpolicy")["spec"]["ingress"][1]["ports"] == [{"port": "metrics"}]
+    environment = COMPOSE["stockkeeper"]["environment"]
+    assert (environment["METRICS_HOST"], environment["METRICS_PORT"]) == ("0.0.0.0", port)
+    [job] = loaded("prometheus/prometheus.yml")["scrape_configs"]
+    assert job["static_configs"] == [{"targets": [f"stockkeeper:{port}"]}]
+    rules = loaded("prometheus/stockkeeper.rules.yml")["groups"][0]["rules"]
+    [down] = [rule for rule in rules if rule["alert"] == "StockkeeperDown"]
+    assert f'job="{job["job_name"]}"' in down["expr"]
+
+
 def test_one_server_owns_the_database_and_what_is_about_it_means_its_pod() -> None:
     whole = manifest("statefulset")
     labels = whole["spec"]["template"]["metadata"]["labels"]
@@ -119,15 +134,12 @@ def test_the_container_is_built_from_every_folder_of_the_product() -> None:
         assert any(Path(name).match(pattern) for pattern in patterns), f"{name} is left out by .dockerignore"
 
 
-def test_what_compose_and_prometheus_mount_and_scrape_is_there() -> None:
+def test_what_compose_mounts_and_asks_for_is_there() -> None:
     for service in COMPOSE.values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
             assert not source.startswith(".") or (DEPLOY / source).exists(), volume
         assert not service.get("depends_on", {}).keys() - COMPOSE.keys()
-    [job] = loaded("prometheus/prometheus.yml")["scrape_configs"]
-    [target] = job["static_configs"][0]["targets"]
-    assert target.partition(":")[0] in COMPOSE
     asked = set(re.findall(r"\$\{(\w+):\?\}", (DEPLOY / "compose.yaml").read_text()))
     assert asked == set(re.findall(r"^(\w+)=", (DEPLOY / "compose.env.example").read_text(), re.MULTILINE))
 

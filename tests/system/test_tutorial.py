@@ -20,6 +20,8 @@ from tests.system.test_documents import blurred
 PAGE = "docs/tutorial-operator.md"
 LISTENS = ("stockkeeper serve ", "prometheus ")  # they go on in a terminal of their own
 END = "the block has ended with"
+# Prometheus looks every 15 seconds, and the alert waits for a minute: the test has them wait for less.
+SOONER = "sed -i 's/for: .*/for: 1s/; s/15s/1s/g' stockkeeper.rules.yml prometheus.yml"
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl: apt-get install openssl")
 
 
@@ -97,8 +99,13 @@ def test_every_command_of_the_tutorial_says_what_the_page_says(tmp_path: Path) -
     (tmp_path / "try").mkdir()
     (first, _), *others = blocks()
     assert first.endswith("mkdir try\ncd try\n")
+    has_prometheus = shutil.which("prometheus") is not None
     with shell(tmp_path / "try") as terminal:
         for block, expected in others:
+            if "prom" in block or "9090" in block:
+                if not has_prometheus:
+                    continue
+                block = block.replace("promtool check", f"{SOONER}\npromtool check")
             commands = started(block)
             for documented, free in ports.items():
                 commands = commands.replace(documented, free)
@@ -106,3 +113,5 @@ def test_every_command_of_the_tutorial_says_what_the_page_says(tmp_path: Path) -
                 commands = commands.replace(" --tls-cert", f" --port {ports['50053']} --tls-cert", 1)
             said = terminal.run(commands)
             assert not expected or blurred(said) == blurred(expected), block
+    if not has_prometheus:
+        pytest.skip("no alert was seen without Prometheus: apt-get install prometheus")
