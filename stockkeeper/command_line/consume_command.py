@@ -9,9 +9,9 @@ from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
-from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError
 from stockkeeper.logs import configure_logging
+from stockkeeper.server_address import ServerAddress
 
 
 def consume(

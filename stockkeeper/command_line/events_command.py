@@ -19,8 +19,8 @@ from events.wire_forms import body_of
 from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
-from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.server_address import ServerAddress
 
 Action = Literal["status", "tail", "drop", "redrive"]
 

@@ -25,7 +25,8 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED
 from stockkeeper.command_line.output import counted, fail, show
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RequestId, Target
-from stockkeeper.command_line.server_call import ServerAddress, explain, refuse_lines
+from stockkeeper.command_line.server_call import explain, refuse_lines
+from stockkeeper.server_address import ServerAddress
 from stockkeeper.stock_csv import BadFile, CountedLines, read_counted_lines
 
 CONNECT_TIMEOUT_S = 10.0

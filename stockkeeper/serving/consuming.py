@@ -12,8 +12,8 @@ from events.consumer import Consumer
 from events.deeds import Deeds
 from events.inbox_port import Inbox
 from events.server_stock import ServerStock
-from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError
+from stockkeeper.server_address import ServerAddress
 
 log = structlog.get_logger("stockkeeper")
 

@@ -15,8 +15,8 @@ from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
 from events.server_feed import ServerFeed
-from stockkeeper.command_line.server_call import ServerAddress
 from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.server_address import ServerAddress
 
 log = structlog.get_logger("stockkeeper")
 
