@@ -1,4 +1,4 @@
-"""Where a server is, and what a program needs to reach it."""
+"""How programs of ours that are clients of the server reach it: the commands, the relay and the consumer."""
 
 import os
 import re

@@ -57,6 +57,7 @@ COMMANDS = {
     "check": "check_command:check",
     "doctor": "doctor_command:doctor",
     "backup": "backup_command:backup",
+    "move": "move_command:move",
     "simulate": "simulate_command:simulate",
     "completion": "completion_command:completion",
 }

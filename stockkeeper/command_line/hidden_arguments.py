@@ -9,8 +9,11 @@ OPTIONS = {
     OPTION: VARIABLE,
     "--events-to": "EVENTS_TO",
     "--consume": "EVENTS_FROM",
+    "--token-jwks": "GRPC_TOKEN_JWKS",
     **dict.fromkeys(("--to", "--from", "--broker"), "RABBITMQ_URL"),
 }
+OF_MOVE = {"--from": "MOVE_FROM_URL", "--to": "MOVE_TO_URL"}
+SIGNS = ("@", "password=")  # libpq takes it as a parameter too
 
 
 def hide_password() -> None:
@@ -19,9 +22,10 @@ def hide_password() -> None:
     It is the same process afterwards. The password was to be seen for the moment that Python takes to start.
     """
     rest, hidden = list(sys.orig_argv), dict[str, str]()
-    for option, variable in OPTIONS.items():
+    options = OF_MOVE if "move" in rest else OPTIONS
+    for option, variable in options.items():
         url, others = split(rest, option)
-        if "@" in url:
+        if any(sign in url for sign in SIGNS):
             rest, hidden = others, {**hidden, variable: url}
     if hidden:
         os.execve(sys.executable, rest, {**os.environ, **hidden})

@@ -5,6 +5,7 @@ Those that a terminal or a service manager sends to all processes are ignored he
 gives would not reach their callers.
 """
 
+import os
 import signal
 import socket
 import sys
@@ -30,9 +31,11 @@ from stockkeeper.serving.process_end import end_process
 from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.turn_watch import TurnWatch
 
+SETTINGS_VARIABLE = "STOCKKEEPER_FRONTEND"
+
 
 class FrontendSettings(Struct, frozen=True):
-    """What the owner tells a front-end on its command line, as JSON.
+    """What the owner tells a front-end in its environment, as JSON: arguments are for all users of a machine to see.
 
     Args:
         descriptor: of the socket to the owner, which is inherited.
@@ -69,7 +72,7 @@ def main() -> NoReturn:
     """The entry point of the process. Its exit status is 0 if the owner asked it to end, otherwise 1."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    settings = msgspec.json.decode(sys.argv[1], type=FrontendSettings)
+    settings = msgspec.json.decode(os.environ.pop(SETTINGS_VARIABLE), type=FrontendSettings)
     configure_logging(settings.log_level, settings.log_format)
     watch = ProcessWatch(settings.watch)
     collect_seldom()

@@ -10,6 +10,7 @@ their reservations. Only at the start does a front-end that fails end the server
 """
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
 from stockkeeper.config import NOT_WATCHED, WatchConfig
 from stockkeeper.logs import configured_format, configured_level
-from stockkeeper.serving.frontend_main import FrontendSettings
+from stockkeeper.serving.frontend_main import SETTINGS_VARIABLE, FrontendSettings
 
 RESTART_PAUSE_MIN_S, RESTART_PAUSE_MAX_S = 0.05, 5.0
 HEALTHY_AFTER_S = 5.0  # a front-end that has lived this long starts with the shortest pause again
@@ -178,9 +179,9 @@ class Frontends:
             command = (sys.executable, "-P", "-m", "stockkeeper.serving.frontend_main")
             process = await asyncio.create_subprocess_exec(
                 *command,
-                msgspec.json.encode(settings).decode(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
+                env={**os.environ, SETTINGS_VARIABLE: msgspec.json.encode(settings).decode()},
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,  # Ctrl-C in a terminal reaches the owner alone
             )

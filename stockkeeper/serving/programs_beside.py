@@ -13,7 +13,7 @@ from stockkeeper.config import ServeConfig
 if TYPE_CHECKING:
     from stockkeeper.serving.beside_process import BesideProcess
 
-EVERY_OR_OWN = ("127.0.0.1", "[::1]", "0.0.0.0", "[::]")  # hosts that are reached as localhost
+EVERY_OR_OWN = ("127.0.0.1", "::1", "0.0.0.0", "::")  # hosts that are reached as localhost
 
 
 class ProgramsBeside:
@@ -45,11 +45,11 @@ class ProgramsBeside:
             await process.stop()
 
     def _target(self, address: str) -> str:
-        """How they reach the server. With TLS its certificate has to be good for localhost, or for the one host."""
-        host, _, port = address.rpartition(":")
+        """How they reach the server: one that shows a certificate by the name that this is for."""
         if self._config.tls is None:
             return address
-        return f"https://{'localhost' if host in EVERY_OR_OWN else host}:{port}"
+        host = "localhost" if self._config.host in EVERY_OR_OWN else self._config.host
+        return f"https://{host}:{address.rpartition(':')[2]}"
 
     def _configs(self, target: str) -> "list[BesideProcess]":
         from events.brokers import BrokerOptions

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
-from storage.sql.schema_version import OLD_VERSION_TABLE, VERSION_TABLE, revisions, version_table
+from storage.sql.schema_version import MOVING, OLD_VERSION_TABLE, VERSION_TABLE, revisions, version_table
 from storage.store import SchemaTooNew, StorageError
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ def refuse_unknown(there: Set[str]) -> None:
     """Raises:
     SchemaTooNew: one of these revisions is not known to this program.
     """
+    if MOVING in there:
+        raise SchemaTooNew("the database has half of what `stockkeeper move` was to bring: run it again")
     script = ScriptDirectory.from_config(alembic_config())
     if unknown := there - {revision.revision for revision in script.walk_revisions()}:
         raise SchemaTooNew(

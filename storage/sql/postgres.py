@@ -52,6 +52,21 @@ def lock_key(schema: str) -> int:
     return int.from_bytes(blake2b(schema.encode(), digest_size=8, key=b"stockkpr").digest(), signed=True)
 
 
+async def take_lock(connection: asyncpg.Connection, key: int) -> None:
+    """Take the lock for as long as the connection lasts.
+
+    Raises:
+        OwnershipLost: another session has it.
+    """
+    try:
+        await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
+        await connection.execute(f"SELECT pg_advisory_lock({key})")
+    except asyncpg.LockNotAvailableError:
+        holder = await connection.fetchrow(HOLDER, key)
+        session = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
+        raise OwnershipLost(f"another server owns the database: {session} holds its lock") from None
+
+
 class PostgresBackend:
     """A Postgres database, which it shares with no other server.
 
@@ -83,7 +98,7 @@ class PostgresBackend:
         self._holder = await connect(self._address)
         self._writer = await connect(self._address)
         await check_sessions(self._holder, self._writer)
-        await self._lock(await set_up(self._holder), lock_key(await own_schema(self._holder)))
+        await take_lock(await set_up(self._holder), lock_key(await own_schema(self._holder)))
         await set_up(self._writer)
         await self._writer.execute("SET plan_cache_mode = auto")
         self._batches = 0
@@ -163,12 +178,3 @@ class PostgresBackend:
 
     async def _connect_reader(self) -> asyncpg.Connection:
         return await set_up(await connect(self._address))
-
-    async def _lock(self, connection: asyncpg.Connection, key: int) -> None:
-        try:
-            await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
-            await connection.execute(f"SELECT pg_advisory_lock({key})")
-        except asyncpg.LockNotAvailableError:
-            holder = await connection.fetchrow(HOLDER, key)
-            session = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
-            raise OwnershipLost(f"another server owns the database: {session} holds its lock") from None

@@ -3,6 +3,7 @@
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
 LATEST = "0013"  # the newest of `migrations/versions`; a test compares the two
+MOVING = "half of a move"  # of no migration: no server serves what it does not know
 VERSION_TABLE = "stockkeeper_schema_version"
 OLD_VERSION_TABLE = "alembic_version"  # Alembic's default, which another program may use in the same database
 
@@ -26,6 +27,15 @@ def version_table(connection: Connection) -> str:
     there = set(inspect(connection).get_table_names())
     is_old = VERSION_TABLE not in there and {OLD_VERSION_TABLE, "ownership", "stock_movement"} <= there
     return OLD_VERSION_TABLE if is_old else VERSION_TABLE
+
+
+def restamp(connection: Connection, version: str) -> None:
+    """Say another version."""
+    connection.execute(_table(VERSION_TABLE).update().values(version_num=version))
+
+
+def drop_version(connection: Connection) -> None:
+    _table(VERSION_TABLE).drop(connection)
 
 
 def stamp_latest(connection: Connection) -> None:

@@ -8,7 +8,6 @@ A connection lives on a thread of its own (`ThreadLine`), or inline, where the c
 """
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -33,6 +32,7 @@ from storage.sql.sqlite_files import (
     is_empty,
     is_marked,
     lock_path,
+    make_private,
 )
 from storage.sql.sqlite_session import (
     CONNECT_ARGUMENTS,
@@ -181,7 +181,7 @@ class SqliteBackend:
         if suspect := check_wal(self._path, lock.inode):
             log.warning("database_suspect", extra={"reason": suspect})
         is_unclean = not is_empty(self._path) and is_marked(self._path)
-        _make_private(self._path)
+        make_private(self._path)
         self._writer = await self._connect(stack, reads_only=False)
         ownership = await self._writer.run(partial(_taken_over, owner=owner, suspect=suspect, is_unclean=is_unclean))
         self._files = SqliteFiles(self._path)
@@ -247,9 +247,3 @@ def _taken_over(session: SqliteSession, owner: str, suspect: str, is_unclean: bo
     ownership = session.take_over(owner)
     session.check_in()
     return ownership
-
-
-def _make_private(path: Path) -> None:
-    """Make a database that does not exist for its owner's eyes only. SQLite gives its WAL the same mode."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # follows no link

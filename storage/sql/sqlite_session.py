@@ -124,7 +124,7 @@ class SqliteSession:
             self.raw.execute(f"PRAGMA user_version = {IN_USE}")
             return raise_epoch(connection, owner)
 
-        return self._change(take_over)
+        return self.in_transaction(take_over)
 
     def check_in(self) -> None:
         """Copy what is in the WAL into the database, so that a WAL that is lost cannot make it look empty."""
@@ -133,6 +133,12 @@ class SqliteSession:
     def mark_unused(self) -> None:
         """Called at the end, when nothing more is written."""
         self.raw.execute(f"PRAGMA user_version = {NOT_IN_USE}").close()
+
+    def leave_in_order(self) -> int:
+        """What a server does at its end, for a program that was none. Returns the epoch."""
+        self.raw.execute(f"PRAGMA application_id = {APPLICATION_ID}").close()
+        self.mark_unused()
+        return int(self.raw.execute("SELECT epoch FROM ownership").fetchone()[0])
 
     def _get(self, pragma: str) -> Any:
         return self.raw.execute(f"PRAGMA {pragma}").fetchone()[0]
@@ -150,7 +156,7 @@ class SqliteSession:
                 pass_fence(connection, epoch)
             return moved
 
-        return self._change(step)
+        return self.in_transaction(step)
 
     def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
         """Write what is no part of the inventory, behind the fence."""
@@ -159,9 +165,10 @@ class SqliteSession:
             function(connection)
             pass_fence(connection, epoch)
 
-        self._change(fenced)
+        self.in_transaction(fenced)
 
-    def _change(self, function: Callable[[Connection], T]) -> T:
+    def in_transaction(self, function: Callable[[Connection], T]) -> T:
+        """Run a function that writes, all or nothing."""
         self.raw.execute("BEGIN IMMEDIATE")
         try:
             value = function(self._connection)

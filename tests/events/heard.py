@@ -31,7 +31,12 @@ class Heard:
 
     @property
     def names(self) -> list[str]:
-        return [message.get("event") or message["type"] for message in self.events.values()]
+        return [self.name_of(message) for message in self.events.values()]
+
+    @staticmethod
+    def name_of(message: dict[str, Any]) -> str:
+        """In either form."""
+        return str(message.get("event") or message["type"])
 
 
 async def bind_rabbit(url: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
+from uuid import uuid4
 
 import aio_pika
 import nats
@@ -83,7 +84,7 @@ class NatsOthers:
 
     async def say(self, event: str, data: object, event_id: str, *, body: bytes | None = None) -> None:
         payload = said(event, data, event_id) if body is None else body
-        await self._stream.publish(event, payload, headers={"x-message": event_id})
+        await self._stream.publish(event, payload, headers={"x-message": event_id, "Nats-Msg-Id": str(uuid4())})
 
     async def waiting(self, queue: str) -> int:
         if queue == GRAVES:
@@ -122,7 +123,7 @@ async def others_on(kind: str, broker: BrokerProcess, *, is_new: bool = True) ->
                 await bind_rabbit(broker.url)
             yield RabbitOthers(await connection.channel(publisher_confirms=True))
         return
-    client = await nats.connect(broker.url)
+    client = await nats.connect(broker.url, allow_reconnect=False)
     try:
         stream = client.jetstream()
         for name in (CATALOG.exchange, ORDERS.exchange, GRAVES, "inventory_events") if is_new else ():

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class Program:
         self.log = log
 
     @classmethod
-    async def start(cls, folder: Path, *arguments: str) -> "Program":
+    async def start(cls, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> "Program":
         log = folder / f"{arguments[0]}.log"
         with log.open("ab") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -34,7 +35,7 @@ class Program:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=stderr,
                 cwd=ROOT,
-                env={**os.environ, "RABBITMQ_URL": ""},
+                env={**os.environ, "RABBITMQ_URL": "", **(environment or {})},
             )
         return cls(process, log)
 

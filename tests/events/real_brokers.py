@@ -18,6 +18,16 @@ RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 HOW_TO_GET_RABBIT = "RabbitMQ is not installed: apt-get install rabbitmq-server"
 
 
+CONFIG = """[
+  {kernel, [{inet_dist_use_interface, {127,0,0,1}}]},
+  {rabbit, [
+    {ssl_listeners, [{"127.0.0.1", %d}]},
+    {ssl_options, [{cacertfile, "%s"}, {certfile, "%s"}, {keyfile, "%s"}, {verify, verify_none}]}
+  ]}
+].
+"""
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -89,16 +99,12 @@ class RabbitServer(BrokerProcess):
         self._mapper: subprocess.Popen[bytes] | None = None
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         (folder / "plugins").write_text("[].")
-        self.authority = Authority(folder, "rabbit")
-        (folder / "rabbitmq.config").write_text(self._config())
-
-    def _config(self) -> str:
-        """With a port that wants a certificate of its callers."""
-        own = self.authority.files()
-        files = f'{{cacertfile,"{self.authority.file}"}},{{certfile,"{own.certificate}"}},{{keyfile,"{own.key}"}}'
-        tls = f"{{ssl_options,[{files},{{verify,verify_peer}},{{fail_if_no_peer_cert,true}}]}}"
-        listeners = f'{{ssl_listeners,[{{"127.0.0.1",{self.tls_port}}}]}}'
-        return f"[{{kernel,[{{inet_dist_use_interface,{{127,0,0,1}}}}]}},{{rabbit,[{listeners},{tls}]}}]."
+        self.authority = authority = Authority(folder, "broker")
+        self.tls_url = f"amqps://guest:guest@localhost:{self.tls_port}/?cafile={authority.file}"
+        files = authority.files()
+        (folder / "rabbitmq.config").write_text(
+            CONFIG % (self.tls_port, authority.file, files.certificate, files.key), encoding="utf-8"
+        )
 
     def start(self) -> None:
         """Its port mapper is started here too: the one that it would start itself outlives it."""

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
+from tests.system.other_values import OTHERS
 
 # The command with what it needs, an option, its variable if it has one, what is given, and what the command gets.
 OPTIONS = [
@@ -51,6 +52,10 @@ OPTIONS = [
     ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
     ("serve", "--traces", "", None, True),
     ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
+    ("move", "--from", "MOVE_FROM_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("move", "--to", "MOVE_TO_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("move", "--from-password-file", "", "f", "f"),
+    ("move", "--to-password-file", "", "f", "f"),
     ("doctor", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("doctor", "--json", "", None, True),
     ("check", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
@@ -256,46 +261,6 @@ OPTIONS = [
     ("fulfill shop r", "--request-id", "", "r", "r"),
     ("fulfill shop r", "--json", "", None, True),
 ]
-OTHERS: dict[str, tuple[str, object]] = {
-    "GRPC_HOST": ("::1", "::1"),
-    "GRPC_PORT": ("1", 1),
-    "DATABASE_URL": ("sqlite:///b.db", "sqlite:///b.db"),
-    "GRPC_FRONTENDS": ("2", 2),
-    "STOCKKEEPER_TRANSPORT": ("core", "core"),
-    "GRPC_KEYS_FILE": ("other.toml", "other.toml"),
-    "GRPC_TOKEN_JWKS": ("b", "b"),
-    "GRPC_TOKEN_ISSUER": ("b", "b"),
-    "GRPC_TOKEN_AUDIENCE": ("b", "b"),
-    "GRPC_TOKEN_LEEWAY_S": ("8", 8),
-    "GRPC_TOKEN_ALGORITHMS": ("b", "b"),
-    "GRPC_TOKEN_ORGANIZATIONS_CLAIM": ("b", "b"),
-    "GRPC_TOKEN_SCOPES_CLAIM": ("b", "b"),
-    "GRPC_TLS_CERT": ("d.pem", "d.pem"),
-    "GRPC_TLS_KEY": ("l.pem", "l.pem"),
-    "GRPC_TLS_CLIENT_CA": ("b.pem", "b.pem"),
-    "MESSAGE_BYTES_MAX": ("1024", 1_024),
-    "KEEP_DAYS": ("3", 3),
-    "MOVEMENT_RETENTION_DAYS": ("3", 3),
-    "RATE_LIMIT_PER_MINUTE": ("3", 3),
-    "DATABASE_PASSWORD_FILE": ("f", "f"),
-    "DATABASE_SCHEMA": ("t", "t"),
-    "DEFAULT_MIN_STOCK": ("3", 3),
-    "DEFAULT_MAX_STOCK": ("3", 3),
-    "DEFAULT_REORDER_POINT": ("3", 3),
-    "LOG_LEVEL": ("error", "error"),
-    "LOG_FORMAT": ("console", "console"),
-    "METRICS_PORT": ("9", 9),
-    "METRICS_HOST": ("::1", "::1"),
-    "METRICS_PATH": ("/n", "/n"),
-    "SLOW_CALL_MS": ("3", 3),
-    "EVENTS_TO": ("amqp://b", "amqp://b"),
-    "EVENTS_FROM": ("amqp://b", "amqp://b"),
-    "RABBITMQ_PREFETCH_COUNT": ("3", 3),
-    "RABBITMQ_URL": ("amqp://b", "amqp://b"),
-    "RABBITMQ_EXCHANGE_INVENTORY": ("events", "events"),
-    "RABBITMQ_HEARTBEAT": ("3", 3),
-    "STOCKKEEPER_TARGET": ("b:2", "b:2"),
-}
 BOUNDS = [
     ("serve", "--port", ("0", "65535"), ("-1", "65536")),
     ("serve", "--frontends", ("0", "64"), ("65",)),

@@ -6,6 +6,7 @@ from unittest import mock
 
 from msgspec.structs import replace
 
+from actors.stages import Stages
 from stockkeeper import bootstrap
 from stockkeeper.bootstrap import build_sources, build_supervisor
 from stockkeeper.command_line.cli import main
@@ -20,14 +21,16 @@ FASTER = 60
 STALL_S = 1.0
 
 
-def hasty_sources() -> Sources:
-    real = build_sources()
+def hasty_sources(stages: Stages | None = None) -> Sources:
+    real = build_sources(stages)
     clock = ServiceClock(lambda: time.time_ns() // 1_000_000, lambda: time.monotonic() * FASTER)
-    return Sources(clock, real.new_id, real.report_crash)
+    return Sources(clock, real.new_id, real.report_crash, stages=stages)
 
 
-def impatient_supervisor(config: ServeConfig, on_serving: Callable[[bool], None]) -> Supervisor:
-    return build_supervisor(replace(config, limits=Limits(stall_s=STALL_S, heartbeat_s=STALL_S)), on_serving)
+def impatient_supervisor(
+    config: ServeConfig, on_serving: Callable[[bool], None], stages: Stages | None = None
+) -> Supervisor:
+    return build_supervisor(replace(config, limits=Limits(stall_s=STALL_S, heartbeat_s=STALL_S)), on_serving, stages)
 
 
 if __name__ == "__main__":

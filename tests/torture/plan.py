@@ -6,6 +6,7 @@ from tests.torture.attack import ATTACKS
 from tests.torture.bad_disks import disk_fills_up, file_is_locked
 from tests.torture.bad_files import bad_files_are_refused
 from tests.torture.bulk_expiry import expire_in_bulk
+from tests.torture.event_kills import events_survive_kills_on_nats, events_survive_kills_on_rabbitmq
 from tests.torture.kills import kill_the_server
 from tests.torture.lost_commits import commits_lose_their_answer
 from tests.torture.postgres_away import postgres_falls, postgres_hangs
@@ -143,6 +144,22 @@ PLAN = (
         "2,000, 60,000 and 200,000 reservations are due at one instant, while 1,000 a second are made",
         "each expires once, at the rate that README.md names; no call of the bystander fails, its p99 stays under"
         " 100 ms; `stockkeeper check`",
+    ),
+    *(
+        Entry(
+            scenario,
+            "SQLite",
+            1,
+            0,  # tests/events/test_relay_program.py does it with fewer kills
+            f"kill -9 of relay and consumer 20 times each, of {broker} 10 times and of the server 5 times, under"
+            " orders that come by call and as events",
+            "every event of the list is heard, in order, and rebuilds every row and every reservation; each order that"
+            " came as an event met its fate once; expiries are told as `timeout`; `stockkeeper check`",
+        )
+        for broker, scenario in (
+            ("RabbitMQ", events_survive_kills_on_rabbitmq),
+            ("NATS", events_survive_kills_on_nats),
+        )
     ),
     *(
         Entry(attacked_by(name), "SQLite", 1, 0, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
