@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from stockkeeper_client.bearer import GivesToken
 from stockkeeper_client.channel import open_channel
 from stockkeeper_client.connection import Metadata
 from stockkeeper_client.errors import error_details
@@ -30,20 +31,24 @@ class ServerFeed:
 
     Args:
         target: the server, as host:port. It need not be there.
-        metadata: sent with every call, as a key is.
-        credentials: of TLS; None: nothing is encrypted.
+        credentials: for TLS; None connects without encryption.
+        token: gives the key or token of now, which is sent with every call.
     """
 
     def __init__(
-        self, target: str, metadata: Metadata = (), credentials: grpc.ChannelCredentials | None = None
+        self, target: str, credentials: grpc.ChannelCredentials | None = None, token: GivesToken | None = None
     ) -> None:
         self.target = target
-        self._metadata = tuple(metadata)
+        self._token = token
         self._channel = open_channel(target, retry=None, credentials=credentials, options=())
         self._stub = EventsServiceStub(self._channel)
 
     def __repr__(self) -> str:
         return f"<ServerFeed of {self.target}>"
+
+    @property
+    def _metadata(self) -> Metadata:
+        return () if self._token is None else (("authorization", f"Bearer {self._token()}"),)
 
     async def take(self, name: str, begin: str) -> Held:
         token, from_time = ("", begin) if ":" in begin else (begin, "")  # a token has no colon, and a time has two

@@ -5,7 +5,7 @@ is told with the next one (`more_like_this`).
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rpc.line_budget import LineBudget
 from rpc.messages.call_ids import printable
@@ -14,7 +14,7 @@ from rpc.messages.status import Problem
 
 log = logging.getLogger(__name__)
 
-Told = Callable[[], dict[str, str]]
+Told = Callable[[], Mapping[str, object]]
 """What a line says of whose call it was: see `rpc.messages.call_ids`."""
 
 
@@ -47,10 +47,10 @@ class CallLog:
     def refused(self, path: str, problem: Problem, told: Told) -> None:
         self._tell(logging.INFO, "rpc_refused", path, problem, told)
 
-    def slow(self, path: str, code: str, took_s: float, told: Told) -> None:
+    def slow(self, path: str, code: str, told: Told) -> None:
         left_out = self._lines.take("rpc_slow")
         if left_out is not None:
-            log.warning("rpc_slow", extra=_values(path, code, left_out, told) | {"took_ms": round(took_s * 1_000)})
+            log.warning("rpc_slow", extra=_values(path, code, left_out, told))
 
     def _tell(
         self, level: int, event: str, path: str, problem: Problem, told: Told, *, error: Exception | None = None

@@ -146,24 +146,27 @@ class CallWatch:
 class WatchedCall:
     """A call under way."""
 
-    __slots__ = ("_began_s", "_method", "_watch", "asked", "trace")
+    __slots__ = ("_began_s", "_is_told", "_method", "_watch", "asked", "trace")
 
     def __init__(self, watch: CallWatch, method: MethodWatch) -> None:
         self._watch = watch
         self._method = method
         self._began_s = watch.clock_s()
         self.asked: Any = None  # the request, or its ids
+        self._is_told = False
         self.trace: CallTrace | None = None
 
     def __repr__(self) -> str:
         return f"<WatchedCall {self._method.path}>"
 
-    def told(self, context: Context) -> dict[str, str]:
-        """What the log says of whose call it is."""
-        return ids_of(self.asked).told(context)
+    def told(self, context: Context) -> dict[str, object]:
+        """What the log says of whose call it is, and how long it has taken."""
+        took_s = self._watch.clock_s() - self._began_s
+        return {**ids_of(self.asked).told(context), "took_ms": round(took_s * 1_000)}
 
     def problem_of(self, path: str, error: Exception, context: Context) -> Problem:
         """What the caller is told of an error, which the log is told too."""
+        self._is_told = True
         return self._watch.log.problem_of(path, error, partial(self.told, context))
 
     def ended(self, code: int, context: Context) -> None:
@@ -174,7 +177,8 @@ class WatchedCall:
             method.add(code, took_s)
         if took_s >= watch.slow_call_s and not method.is_stream:
             watch.slow += 1
-            watch.log.slow(method.path, CODES.get(code, "UNKNOWN"), took_s, partial(self.told, context))
+            if not self._is_told:
+                watch.log.slow(method.path, CODES.get(code, "UNKNOWN"), partial(self.told, context))
         if self.trace is not None:
             self.trace.ended(code, ids_of(self.asked))
         self.asked = None

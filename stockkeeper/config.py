@@ -1,7 +1,5 @@
 """What an operator sets: by option or by environment variable, checked before anything starts."""
 
-import os
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,12 +17,6 @@ DEFAULT_DATABASE_URL = "sqlite+aiosqlite:///stockkeeper.db"
 
 class ConfigurationError(Exception):
     """One sentence that says what is wrong with the configuration."""
-
-
-def key_metadata() -> list[tuple[str, str]]:
-    """What a command sends with its calls: the key in STOCKKEEPER_KEY. In an argument others could read it."""
-    key = os.environ.get("STOCKKEEPER_KEY", "")
-    return [("authorization", f"Bearer {key}")] if key else []
 
 
 class WatchConfig(Struct, frozen=True):

@@ -95,9 +95,10 @@ def is_on_this_machine(target: str) -> bool:
     """Whether `target`, a host and a port, is this machine, which no proxy on another one can reach."""
     host = target.rpartition(":")[0].strip("[]")
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return host.rstrip(".").lower() == "localhost"
+    return address.is_loopback or address.is_unspecified
 
 
 def channel_options(retry: RetryPolicy | None) -> list[ChannelOption]:

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 import grpc.aio
 
+from stockkeeper_client.bearer import GivesToken
 from stockkeeper_client.channel import ChannelOption, RetryPolicy, open_channel
 from stockkeeper_client.circuit import CircuitBreaker, Permit
+from stockkeeper_client.refusals import typed
 from stockkeeper_client.upload import FirstStatus, write_all
 
 Request = TypeVar("Request")
@@ -42,6 +44,7 @@ class ConnectionSettings:
     credentials: grpc.ChannelCredentials | None
     metadata: Metadata
     options: Sequence[ChannelOption]
+    token: GivesToken | None = None
 
     def __post_init__(self) -> None:
         if not self.timeout_s > 0:
@@ -71,8 +74,24 @@ class AnyConnection:
         return self.settings.timeout_s if timeout_s is None else timeout_s
 
     def with_own(self, metadata: Metadata) -> Metadata:
-        """The metadata of one call after those of all."""
-        return [*self.settings.metadata, *metadata]
+        """The metadata of one call after those of all, with the token as it is now."""
+        bearer = self.bearer()
+        own = [*self.settings.metadata, *metadata]
+        return [*own, ("authorization", f"Bearer {bearer}")] if bearer else own
+
+    def bearer(self) -> str:
+        """The token as it is now; empty if there is none."""
+        return "" if self.settings.token is None else self.settings.token()
+
+    def is_worth_another_try(self, error: grpc.RpcError, bearer: str) -> bool:
+        """Whether a stream that ended so can go on: the service was away, or what the stream began with ran out.
+
+        `bearer`: the token that it began with.
+        """
+        code: grpc.StatusCode | None = error.code() if hasattr(error, "code") else None
+        if code is grpc.StatusCode.UNAUTHENTICATED:
+            return self.bearer() != bearer
+        return code is grpc.StatusCode.UNAVAILABLE
 
     def _require_open(self) -> None:
         if self._closed:
@@ -169,12 +188,13 @@ class Connection(AnyConnection):
         It has no time limit, and says nothing to the breaker: a stream ends when the service is started anew.
         """
         self._require_open()
-        call = method(request, metadata=self.with_own(()))
-        try:
-            async for response in call:
-                yield response
-        finally:
-            call.cancel()
+        with guarded(None):
+            call = method(request, metadata=self.with_own(()))
+            try:
+                async for response in call:
+                    yield response
+            finally:
+                call.cancel()
 
     async def pause(self, seconds: float) -> None:
         """Lets so many seconds go by."""
@@ -183,24 +203,32 @@ class Connection(AnyConnection):
 
 @contextmanager
 def guarded(breaker: CircuitBreaker | None) -> Iterator[Permit | None]:
-    """Tells `breaker` how the call in the body went. Raises CircuitOpenError if there must be none.
+    """Tells `breaker` how the call in the body went, and gives a refusal its own class.
 
-    A cancelled call, or one that this side could not even make, counts as neither success nor failure.
+    Raises CircuitOpenError if there must be no call. A cancelled call, or one that this side could not even make,
+    counts as neither success nor failure.
     """
-    if breaker is None:
-        yield None
-        return
-    permit = breaker.admit()
+    permit = None if breaker is None else breaker.admit()
     try:
         yield permit
-        permit.succeeded()
-    except grpc.RpcError as error:
-        # One that the caller's own code raised may have none.
-        code: grpc.StatusCode | None = error.code() if hasattr(error, "code") else None
-        if code in SERVICE_FAILURES:
-            permit.failed()
-        elif code is not grpc.StatusCode.CANCELLED:
+        if permit is not None:
             permit.succeeded()
-        raise
+    except grpc.RpcError as error:
+        if permit is not None:
+            _report(permit, error)
+        refusal = typed(error)
+        if refusal is error:
+            raise
+        raise refusal from None
     finally:
-        permit.abandoned()
+        if permit is not None:
+            permit.abandoned()
+
+
+def _report(permit: Permit, error: grpc.RpcError) -> None:
+    # One that the caller's own code raised may have none.
+    code: grpc.StatusCode | None = error.code() if hasattr(error, "code") else None
+    if code in SERVICE_FAILURES:
+        permit.failed()
+    elif code is not grpc.StatusCode.CANCELLED:
+        permit.succeeded()

@@ -24,6 +24,7 @@ from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitStatistics
 from stockkeeper_client.connection import Connection, guarded
 from stockkeeper_client.errors import DETAILS_KEY, error_details
+from stockkeeper_client.upload import FirstStatus
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stream_pb2
 from stockkeeper_client.v1.status_pb2 import Status
@@ -63,6 +64,7 @@ class Reservations:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stream: ReservationChannel | None = None
+        self._bearer = ""  # that the stream was opened with
         self._streams_opened = 0
 
     def __repr__(self) -> str:
@@ -96,13 +98,15 @@ class Reservations:
             outcome = await self._usable_stream().ask(request, idempotency_key)
             if isinstance(outcome, pb.ReserveStockResponse):
                 return outcome
-            if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
+            can_go_on = self._connection.is_worth_another_try(outcome, self._bearer)
+            if not can_go_on or retry is None or attempt >= retry.attempts_max:
                 raise outcome
             await self._rest(delay_s(outcome, retry, attempt, self._jitter()))
 
     def _usable_stream(self) -> ReservationChannel:
         channel = self._connection.channel  # raises if the client was closed
         if self._stream is None or self._stream.is_over:
+            self._bearer = self._connection.bearer()
             self._stream = self._open_stream(channel)
             self._streams_opened += 1
         return self._stream
@@ -159,6 +163,7 @@ class _Stream(ReservationChannel):
         self._has_unsent = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._writing = asyncio.create_task(self._write())
+        self._status = FirstStatus(call, self._writing)
         self._reading = asyncio.create_task(self._read())
 
     def __repr__(self) -> str:
@@ -219,7 +224,8 @@ class _Stream(ReservationChannel):
                 for reply in message.replies:
                     self._give(reply.sequence, outcome_of(reply))
         except grpc.aio.AioRpcError as ended:
-            error = broken(ended)
+            self.is_over = True
+            error = broken(await self._status.behind(ended))
         finally:
             self.is_over = True
             self._writing.cancel()

@@ -16,6 +16,8 @@ from typing import Any, TypeVar, cast
 
 import grpc.aio
 
+_STATUS_PATIENCE_S = 1.0
+
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 Result = TypeVar("Result")
@@ -39,11 +41,16 @@ async def write_all(call: grpc.aio.StreamUnaryCall[Request, Response], requests:
 
 
 class FirstStatus:
-    """Keeps the status of `call` as it first comes, unless it is the one that a failed write in this task sets."""
+    """Keeps the status that the service gives to `call`, and not the one that a write of `writer` sets when it fails.
 
-    def __init__(self, call: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
-        self._writer = asyncio.current_task()
+    `writer`: the task that writes to it; this one if it is not given.
+    """
+
+    def __init__(self, call: grpc.aio.Call, writer: asyncio.Task[Any] | None = None) -> None:
+        self._writer = writer or asyncio.current_task()
+        self._call: Any = call
         self._error: grpc.aio.AioRpcError | None = None
+        self._known = asyncio.Event()
         call.add_done_callback(self._on_done)
 
     def __repr__(self) -> str:
@@ -56,15 +63,26 @@ class FirstStatus:
         except grpc.aio.AioRpcError as error:
             raise self._error or error from None
 
-    def _on_done(self, call: grpc.aio.StreamUnaryCall[Any, Any]) -> None:
+    async def behind(self, error: grpc.aio.AioRpcError) -> grpc.aio.AioRpcError:
+        """What the call ended with, where `error` may be only what a failed write made of it."""
+        if error.code() is grpc.StatusCode.INTERNAL and not self._known.is_set():
+            try:
+                async with asyncio.timeout(_STATUS_PATIENCE_S):
+                    await self._known.wait()
+            except TimeoutError:
+                pass
+        return self._error or error
+
+    def _on_done(self, _: Any) -> None:
         if asyncio.current_task() is self._writer:
             return
-        code = _result(call.code())
+        self._known.set()
+        code = _result(self._call.code())
         if code is not grpc.StatusCode.OK:
             self._error = grpc.aio.AioRpcError(
                 code,
-                trailing_metadata=_result(call.trailing_metadata()),
-                details=_result(call.details()),
+                trailing_metadata=_result(self._call.trailing_metadata()),
+                details=_result(self._call.details()),
                 debug_error_string="",
             )
 

@@ -19,7 +19,7 @@ from events.wire_forms import body_of
 from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
-from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.config import ConfigurationError
 from stockkeeper.server_address import ServerAddress
 
 Action = Literal["status", "tail", "drop", "redrive"]
@@ -71,15 +71,15 @@ def events(
     """
     if action == "redrive":
         return _redrive(broker_url(broker))
-    ServerAddress(target)
+    server = ServerAddress(target)
     if action == "drop" and not name:
         raise ConfigurationError("Say which cursor is to be forgotten: stockkeeper events drop NAME.")
     if action == "tail":
         _check_format(events_format)
-        return _with_feed(target, lambda feed: _tail(feed, from_, events_format))
+        return _with_feed(server, lambda feed: _tail(feed, from_, events_format))
     if action == "drop":
-        return _with_feed(target, lambda feed: _drop(feed, name))
-    return _with_feed(target, lambda feed: _status(feed, name, as_json=json))
+        return _with_feed(server, lambda feed: _drop(feed, name))
+    return _with_feed(server, lambda feed: _status(feed, name, as_json=json))
 
 
 def _check_format(form: EventsFormat) -> None:
@@ -89,11 +89,9 @@ def _check_format(form: EventsFormat) -> None:
         raise ConfigurationError(f"The events cannot be shown so: {error}.") from error
 
 
-def _with_feed(target: str, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
-    server = ServerAddress(target)
-
+def _with_feed(server: ServerAddress, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
     async def connected() -> int:
-        feed = ServerFeed(server.bare, key_metadata(), server.credentials)
+        feed = server.feed()
         try:
             return await run(feed)
         finally:

@@ -28,12 +28,14 @@ class ConsumeConfig(Struct, frozen=True, tag=True):
         url: the broker's.
         prefetch: how many events of a queue may be under way; 0: as is usual for that queue.
         broker: what else the broker is told.
+        is_beside: it runs beside the server, on the same machine.
     """
 
     target: str
     url: str
     prefetch: int = 0
     broker: BrokerOptions = BrokerOptions()
+    is_beside: bool = False
 
 
 def run_consumer(config: ConsumeConfig) -> int:
@@ -73,6 +75,5 @@ def inbox_of(config: ConsumeConfig) -> Inbox:
 
 async def consume_forever(config: ConsumeConfig, inbox: Inbox) -> None:
     """Listen until cancelled."""
-    client = ServerAddress(config.target).client(CALL_TIMEOUT_S)
-    async with client:
+    async with ServerAddress(config.target, is_here=config.is_beside).client(CALL_TIMEOUT_S) as client:
         await Consumer(inbox, Deeds(ServerStock(client)), default_format(config.url)).run()

@@ -13,8 +13,6 @@ from stockkeeper.config import ServeConfig
 if TYPE_CHECKING:
     from stockkeeper.serving.beside_process import BesideProcess
 
-EVERY_OR_OWN = ("127.0.0.1", "::1", "0.0.0.0", "::")  # hosts that are reached as localhost
-
 
 class ProgramsBeside:
     """None, one or both, which are started when it is known where the server listens.
@@ -35,7 +33,7 @@ class ProgramsBeside:
     def start(self, addresses: Sequence[Address]) -> None:
         """Start those that are wanted."""
         if self._config.events_to or self._config.consume:
-            self._processes = self._configs(self._target(str(addresses[0])))
+            self._processes = self._configs(self._target(addresses[0]))
         for process in self._processes:
             process.start()
 
@@ -44,12 +42,12 @@ class ProgramsBeside:
         for process in self._processes:
             await process.stop()
 
-    def _target(self, address: str) -> str:
-        """How they reach the server: one that shows a certificate by the name that this is for."""
+    def _target(self, address: Address) -> str:
+        """Where they find the server: with TLS by the name that its certificate has."""
         if self._config.tls is None:
-            return address
-        host = "localhost" if self._config.host in EVERY_OR_OWN else self._config.host
-        return f"https://{host}:{address.rpartition(':')[2]}"
+            return str(address)
+        host = "localhost" if self._config.host in ("0.0.0.0", "::") else self._config.host
+        return f"https://{Address(host, address.port)}"
 
     def _configs(self, target: str) -> "list[BesideProcess]":
         from events.brokers import BrokerOptions
@@ -60,11 +58,13 @@ class ProgramsBeside:
         config, found = self._config, list[BesideProcess]()
         options = BrokerOptions(config.events_exchange, heartbeat_s=config.events_heartbeat_s)
         if config.events_to:
-            relay = RelayConfig(target, broker_url(config.events_to), broker=options)
+            relay = RelayConfig(target, broker_url(config.events_to), broker=options, is_beside=True)
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(target, broker_url(config.consume), config.events_prefetch, options)
+            consumer = ConsumeConfig(
+                target, broker_url(config.consume), config.events_prefetch, options, is_beside=True
+            )
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found

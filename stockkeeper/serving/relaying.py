@@ -14,8 +14,7 @@ from events.brokers import BrokerOptions, broker_for, check_format, default_form
 from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
-from events.server_feed import ServerFeed
-from stockkeeper.config import ConfigurationError, key_metadata
+from stockkeeper.config import ConfigurationError
 from stockkeeper.server_address import ServerAddress
 
 log = structlog.get_logger("stockkeeper")
@@ -34,6 +33,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
         form: how events are written; None: as is usual on that broker.
         in_flight_max: how many may be unconfirmed.
         broker: what else the broker is told.
+        is_beside: it runs beside the server, on the same machine.
     """
 
     target: str
@@ -43,6 +43,7 @@ class RelayConfig(Struct, frozen=True, tag=True):
     form: EventsFormat | None = None
     in_flight_max: int = 1_000
     broker: BrokerOptions = BrokerOptions()
+    is_beside: bool = False
 
 
 def run_relay(config: RelayConfig) -> int:
@@ -96,8 +97,7 @@ async def relay_forever(config: RelayConfig, broker: Broker) -> None:
     Raises:
         FeedRefused: the server does not have what is asked for.
     """
-    server = ServerAddress(config.target)
-    feed = ServerFeed(server.bare, key_metadata(), server.credentials)
+    feed = ServerAddress(config.target, is_here=config.is_beside).feed()
     form = config.form or default_format(config.url)
     try:
         await Relay(feed, broker, RelayOptions(config.name, form, config.begin, config.in_flight_max)).run()

@@ -87,9 +87,10 @@ class InProcessConnection(Connection):
 
     async def subscribe(self, method: Any, request: Any) -> AsyncGenerator[Any, None]:
         self._require_open()
-        async with aclosing(method(request, metadata=self.with_own(()))) as responses:
-            async for response in responses:
-                yield response
+        with guarded(None):
+            async with aclosing(method(request, metadata=self.with_own(()))) as responses:
+                async for response in responses:
+                    yield response
 
     async def download(self, method: Any, request: Any, *, timeout_s: float) -> AsyncGenerator[Any, None]:
         # Not the original: the wire knows neither retries of a stream nor its deadline.

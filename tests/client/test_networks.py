@@ -96,6 +96,8 @@ async def test_a_service_on_this_machine_is_reached_without_the_proxy(service: A
         ("127.0.0.1:1", True),
         ("127.3.2.1:1", True),
         ("[::1]:50053", True),
+        ("0.0.0.0:50053", True),
+        ("[::]:50053", True),
         ("inventory.internal:443", False),
         ("localhost.example.com:443", False),
         ("10.0.0.1:50053", False),

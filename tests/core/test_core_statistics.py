@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
@@ -9,13 +10,15 @@ import pytest
 from actors.actor import Actor, ActorStatistics, Envelope, InlineDispatcher
 from actors.commands import Line, Release, Reserve
 from actors.outcomes import Refused
-from actors.records import Delta, ReservationItem, ReservationRecord, StockRecord, VariantKey
+from actors.records import Delta, ReservationItem, ReservationRecord, StockRecord, Transaction, VariantKey
 from actors.reply import Reply, ReplyStatistics
+from actors.stock_actor import StockActor
 from actors.stock_state import StockState, StockStateStatistics
 from actors.turn import Doing, Turn
+from actors.two_phase import TurnedDown
 from actors.variant_stock import LoadListener, Pinned, VariantStock, VariantStockStatistics
-from storage.memory_store import DiskStatistics, MemoryStore, MemoryStoreStatistics
-from storage.store import MovedOut, StorageError
+from storage.memory_store import Disk, DiskStatistics, MemoryStore, MemoryStoreStatistics
+from storage.store import MovedOut, Ownership, StorageError
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.loader import KEYS_A_READ_MAX, Loader, LoaderStatistics
 from supervisor.background.expiry import ExpiryStatistics
@@ -25,6 +28,8 @@ from supervisor.background.learning import KEYS_A_PAGE, Learning, LearningStatis
 from supervisor.clock import ServiceClock
 from supervisor.ownership.heartbeat import Heartbeat, HeartbeatStatistics
 from supervisor.ownership.lease import Lease, LeaseStatistics
+from supervisor.transactions.coordinator import Coordinator
+from supervisor.transactions.journal import Journal
 from tests.core.conftest import ORGANIZATION, FakeTime, World, bring, reserve
 
 pytestmark = pytest.mark.anyio
@@ -249,3 +254,46 @@ async def test_a_core_passes_on_what_its_parts_count(world: World) -> None:
             LearningStatistics(0, 0),
         )
         assert (said.lease.waiting, said.heartbeat.stalls) == (0, 0)
+
+
+async def test_a_coordinator_counts_holds_refusals_and_how_long_a_rival_made_it_wait() -> None:
+    time = FakeTime()
+    journal = Journal(MemoryStore(Disk()), Ownership(epoch=1, last_lsn=0, last_at_ms=0), lambda transactions: None)
+    coordinator = Coordinator(journal, lambda transaction: None, lambda error: None, time)
+    record = StockRecord(ORGANIZATION, "v", "w", "id", available=5, version=1)
+    starts_none: Any = None
+    row = StockActor(StockState(record), InlineDispatcher(starts_none), lambda actor, error: None, 10)
+
+    def prepare(pieces: int) -> Turn[Any]:
+        return coordinator.prepare([(row, Delta(-pieces, pieces))])
+
+    with pytest.raises(StopIteration) as first:
+        next(prepare(4))
+    rival = prepare(3)
+    verdict = next(rival)  # it depends on what becomes of the first
+    assert (coordinator.statistics().waiting, coordinator.statistics().holds) == (1, 1)
+    time.now_s += 0.3
+    first.value.value.abort()
+    with pytest.raises(StopIteration):
+        rival.send(verdict.result())
+    with pytest.raises(StopIteration) as third:
+        next(prepare(9))
+    assert isinstance(third.value.value, TurnedDown)
+    counts = coordinator.statistics()
+    assert (counts.waiting, counts.holds, counts.turned_down) == (0, 2, 1)
+    assert (counts.waits_s.values, counts.waits_s.total) == (1, 0.3)
+
+
+async def test_a_journal_counts_its_batches_by_size_and_by_how_long_they_took() -> None:
+    store = MemoryStore(Disk())
+    journal = Journal(store, await store.open(), lambda transactions: None)
+    async with running(journal.run):
+        for size in (1, 3):
+            for _ in range(size):
+                journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
+            await journal.wait_durable()
+    sizes = journal.sizes()
+    assert sizes.batch_transactions.bounds[:4] == (1, 2, 5, 10)
+    assert sizes.batch_transactions.counts[:4] == (1, 0, 1, 0)
+    assert (sizes.batch_transactions.total, sizes.commit_s.values) == (4, 2)
+    assert sizes.commit_s.total > 0

@@ -55,7 +55,7 @@ async def test_a_relay_reads_from_a_server_that_wants_certificates(
 
 
 async def until_relaying(port: int, credentials: grpc.ChannelCredentials) -> None:
-    feed = ServerFeed(f"localhost:{port}", (), credentials)
+    feed = ServerFeed(f"localhost:{port}", credentials)
     async with asyncio.timeout(30):
         while not any(one.held for one in (await feed.cursors()).cursors):  # noqa: ASYNC110 - a server does not call
             await asyncio.sleep(0.05)

@@ -7,10 +7,10 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from stockkeeper_client.upload import FirstStatus, each, write_all
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1 import stock_pb2, stream_pb2
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
@@ -112,9 +112,23 @@ async def ended(call: Any) -> StatusCode:
     return StatusCode.OK
 
 
-def refused(code: StatusCode, method: MethodDescriptor) -> set[StatusCode]:
-    """How a refused call may end: a client that is still sending when its stream ends may hear of that alone."""
-    return {code, StatusCode.INTERNAL} if method.client_streaming else {code}
+async def ended_sending(call: Any, message: Any) -> StatusCode:
+    """How a call ends to which this client sends a stream, as the service ends it.
+
+    With a stream that it is given, grpc.aio tells of INTERNAL in a fifth of the calls that are refused meanwhile: its
+    write failed then, and it takes that for the end. So the stream is written here, as the client does it.
+    """
+    status = FirstStatus(call)
+    try:
+        await write_all(call, each([message]))
+        if isinstance(call, grpc.aio.StreamUnaryCall):
+            await call
+        else:
+            while await call.read() is not grpc.aio.EOF:
+                pass
+    except grpc.aio.AioRpcError as error:
+        return (await status.behind(error)).code()
+    return StatusCode.OK
 
 
 @by_key_and_token
@@ -127,18 +141,20 @@ async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(
             path = f"/{service}/{method.name}"
             scopes = [scope for scope, paths in METHODS.items() if path in paths]
             assert len(scopes) == 1, path
-            request = GetMessageClass(method.input_type)()
+            request = GetMessageClass(method.input_type)().SerializeToString()
             one_way = "stream" if method.client_streaming else "unary"
             other_way = "stream" if method.server_streaming else "unary"
             called = getattr(channel, f"{one_way}_{other_way}")(path)
-            sent = iter([request.SerializeToString()]) if method.client_streaming else request.SerializeToString()
-            assert await ended(called(sent, timeout=10)) in refused(StatusCode.UNAUTHENTICATED, method), path
+
+            async def end(metadata: Any, called: Any = called, method: Any = method, request: bytes = request) -> Any:
+                if method.client_streaming:
+                    return await ended_sending(called(timeout=10, metadata=metadata), request)
+                return await ended(called(request, timeout=10, metadata=metadata))
+
+            assert await end([]) is StatusCode.UNAUTHENTICATED, path
             lacking = {"inventory.stock.read": "nobody", "inventory.stock.reserve": "reader"}.get(scopes[0], "seller")
             code = StatusCode.UNAUTHENTICATED if lacking == "nobody" else StatusCode.PERMISSION_DENIED
-            sent = iter([request.SerializeToString()]) if method.client_streaming else request.SerializeToString()
-            assert await ended(called(sent, timeout=10, metadata=with_credential(lacking))) in refused(code, method), (
-                path
-            )
+            assert await end(with_credential(lacking)) is code, path
 
 
 @by_key_and_token
@@ -155,8 +171,9 @@ async def test_a_key_is_good_for_its_organizations_alone(
         request = pb.GetStockInfoRequest(organization_id=organization, variant_id="mug")
         assert await ended(inventory.GetStockInfo(request, metadata=bearing(name))) is code, (name, organization)
     lines = [stock_pb2.ImportLine(organization_id=organization) for organization in ("shop", "other")]
-    uploads = iter([stock_pb2.ImportStockRequest(request_id="r", lines=lines)])
-    assert await ended(stock.ImportStock(uploads, metadata=with_credential("manager"))) is StatusCode.PERMISSION_DENIED
+    upload = stock_pb2.ImportStockRequest(request_id="r", lines=lines)
+    imported = stock.ImportStock(metadata=with_credential("manager"))
+    assert await ended_sending(imported, upload) is StatusCode.PERMISSION_DENIED
 
 
 @by_key_and_token
@@ -167,8 +184,10 @@ async def test_each_request_of_a_stream_is_looked_at(
     item = pb.ReservationItem(variant_id="mug", quantity=1)
     one = pb.ReserveStockRequest(organization_id=organization, order_id="o", items=[item])
     sent = stream_pb2.ReserveStockRequests(requests=[stream_pb2.StreamedRequest(sequence=1, request=one)])
-    call = ReservationStreamStub(channel).ReserveStock(iter([sent]), metadata=with_credential("seller"), timeout=10)
-    assert await ended(call) is (StatusCode.OK if organization == "shop" else StatusCode.PERMISSION_DENIED)
+    call = ReservationStreamStub(channel).ReserveStock(metadata=with_credential("seller"), timeout=10)
+    assert await ended_sending(call, sent) is (
+        StatusCode.OK if organization == "shop" else StatusCode.PERMISSION_DENIED
+    )
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,9 @@ async def test_a_refused_call_has_one_line_that_says_whose_it_is_and_no_secret(
         assert await code_of(InventoryServiceStub(channel).ReserveStock(ORDER, metadata=WHO)) == "FAILED_PRECONDITION"
         await code_of(channel.unary_unary("/not\nhere/x" + "y" * 999)(b""))  # type: ignore[arg-type]  # bytes
     refused, unknown = [record for record in caplog.records if record.name == "rpc.call_log"]
-    values = {name: value for name, value in vars(refused).items() if name in {*LINE, "took_ms"}}
+    values = {name: value for name, value in vars(refused).items() if name in LINE}
     assert values == LINE
+    assert vars(refused)["took_ms"] >= 0
     assert (refused.getMessage(), refused.levelno) == ("rpc_refused", logging.INFO)
     assert len(vars(unknown)["method"]) <= 140
     assert "\n" not in vars(unknown)["method"]
@@ -128,6 +129,18 @@ LINE = {
     **{"method": f"/{RESERVE}", "code": "FAILED_PRECONDITION", "reason": "INSUFFICIENT_STOCK"},
     **{"organization_id": "shop", "order_id": "o1", "request_id": "i-9", "correlation_id": "c-7", "actor": "checkout"},
 }
+
+
+async def test_a_call_that_is_refused_and_slow_has_one_line(
+    fake: FakeInventory, transport: TransportName, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rpc")
+    watch = CallWatch(slow_call_s=0.0)
+    async with serving(fake, transport, watch) as (_, channel):
+        fake.outcome = too_many("calls")
+        assert await code_of(InventoryServiceStub(channel).ReserveStock(ORDER)) == "UNAVAILABLE"
+    assert [record.getMessage() for record in caplog.records if record.name == "rpc.call_log"] == ["rpc_refused"]
+    assert watch.statistics().slow == 1
 
 
 async def test_a_slow_call_is_told_and_a_stream_never_is(
@@ -173,7 +186,7 @@ def test_a_flood_of_lines_is_cut_short_and_the_next_one_says_how_many(caplog: py
     for _ in range(1_000):
         calls.problem_of("/s/m", too_many("calls"), told)
     assert len(caplog.records) == len(made) == 3  # what is left out is not even made
-    calls.slow("/s/m", "OK", 2.0, told)  # another kind has a budget of its own
+    calls.slow("/s/m", "OK", told)  # another kind has a budget of its own
     clock.now_s += 2
     for _ in range(4):
         calls.problem_of("/s/m", too_many("calls"), told)

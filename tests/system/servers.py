@@ -74,9 +74,9 @@ async def start_server(
 
 
 @asynccontextmanager
-async def running_server(database: Path, *options: str) -> AsyncIterator[ServerProcess]:
+async def running_server(database: Path, *options: str, port: int = 0) -> AsyncIterator[ServerProcess]:
     """A server for the length of a block, which ends well or fails the test."""
-    server = await start_server(database, *options)
+    server = await start_server(database, *options, port=port)
     try:
         yield server
         if server.process.returncode is None:

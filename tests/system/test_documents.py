@@ -133,7 +133,10 @@ def test_every_command_in_the_documents_is_known() -> None:
 
 
 async def test_links_lead_somewhere() -> None:
-    for document in [*DOCUMENTS, ROOT / "client" / "README.md"]:
+    """And tests that a document names are there."""
+    for document in [*DOCUMENTS, ROOT / "client" / "README.md", ROOT / "SECURITY.md"]:
+        for test in re.findall(r"`(tests/[^`:]+\.py)`", document.read_text()):
+            assert (ROOT / test).exists(), (document.name, test)
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), (document.name, target)
 

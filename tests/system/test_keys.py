@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from rpc.transport.addresses import Address
+from rpc.transport.tls_files import TlsFiles
 from stockkeeper.command_line.token_options import TokenOptions
-from stockkeeper.config import ConfigurationError
+from stockkeeper.config import ConfigurationError, ServeConfig
+from stockkeeper.server_address import ServerAddress
+from stockkeeper.serving.programs_beside import ProgramsBeside
 from tests.system.servers import ORGANIZATION, run_cli, start_server
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +77,9 @@ async def test_a_token_that_was_made_opens_what_it_says_and_the_ledger_has_whose
             (key, 0, ""),
         ):
             assert (await run_cli(*receive, environment={"STOCKKEEPER_KEY": credential}))[::2] == (status, said)
-        _, out, _ = await run_cli("movements", ORGANIZATION, "--json", *target, environment={"STOCKKEEPER_KEY": reader})
+        (tmp_path / "token").write_text(f"{reader}\n")
+        from_file = {"STOCKKEEPER_TOKEN_FILE": str(tmp_path / "token")}
+        _, out, _ = await run_cli("movements", ORGANIZATION, "--json", *target, environment=from_file)
         assert [json.loads(line)["actor"] for line in out.splitlines()] == ["till", "till"]
         assert await server.terminate() == 0
         log = server.log.read_text()
@@ -114,6 +120,60 @@ async def test_a_file_of_another_kind_is_not_signed_with(tmp_path: Path) -> None
         2,
         f"The file {file} is no JSON Web Key Set with a private key that this command has made.\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("environment", "target", "said"),
+    [
+        (
+            {"STOCKKEEPER_KEY": "secret"},
+            "inventory.example:1",
+            "The key is not sent to inventory.example:1 without TLS",
+        ),
+        ({"STOCKKEEPER_TOKEN_FILE": "token"}, "192.0.2.1:1", "The key is not sent to 192.0.2.1:1 without TLS"),
+        ({"STOCKKEEPER_TOKEN_FILE": "missing"}, "localhost:1", "The file missing cannot be read: No such file"),
+        ({"STOCKKEEPER_TOKEN_FILE": "empty"}, "localhost:1", "The file empty has no token."),
+        ({"STOCKKEEPER_TOKEN_FILE": "token", "STOCKKEEPER_KEY": "k"}, "localhost:1", "and not both"),
+        ({"STOCKKEEPER_KEY": "secret"}, "localhost:1", ""),
+        ({"STOCKKEEPER_KEY": "secret"}, "https://inventory.example:1", ""),
+        ({"STOCKKEEPER_KEY": "secret", "STOCKKEEPER_INSECURE_NETWORK": "1"}, "inventory.example:1", ""),
+        ({}, "inventory.example:1", ""),
+    ],
+)
+def test_a_key_goes_where_others_cannot_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], target: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "empty").touch()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if said:
+        with pytest.raises(ConfigurationError, match=said) as raised:
+            ServerAddress(target)
+        assert "secret" not in str(raised.value)
+    else:
+        assert "secret" not in repr(ServerAddress(target))
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "target"),
+    [
+        ("192.0.2.1", None, "192.0.2.1:5"),
+        ("192.0.2.1", TlsFiles("c", "k", ""), "https://192.0.2.1:5"),
+        ("0.0.0.0", TlsFiles("c", "k", ""), "https://localhost:5"),
+        ("inventory.example", TlsFiles("c", "k", ""), "https://inventory.example:5"),
+    ],
+)
+def test_a_program_beside_the_server_brings_its_key_wherever_that_listens(
+    monkeypatch: pytest.MonkeyPatch, host: str, tls: TlsFiles | None, target: str
+) -> None:
+    monkeypatch.setenv("STOCKKEEPER_KEY", "secret")
+    beside = ProgramsBeside(ServeConfig(host=host, tls=tls, events_to="nats://a", consume="nats://a"))
+    found = [process._config for process in beside._configs(beside._target(Address("192.0.2.1", 5)))]
+    assert [(config.target, config.is_beside) for config in found] == [(target, True)] * 2
+    for config in found:
+        ServerAddress(config.target, is_here=config.is_beside)
 
 
 async def test_a_key_for_nothing_is_not_made(tmp_path: Path) -> None:

@@ -59,6 +59,43 @@ def test_lines_of_libraries_are_json_too_from_warning_on() -> None:
     assert (got[1]["entries"], got[2]["method"], done.stdout) == (3, "Reserve", "error\n")
 
 
+def test_the_format_is_the_one_that_is_asked_for_and_a_line_stays_a_line() -> None:
+    program = (
+        "import structlog; from stockkeeper.logs import configure_logging, configured_format\n"
+        "for log_format in ('json', 'console', 'auto'):\n"
+        "    configure_logging('info', log_format)\n"
+        "    structlog.get_logger('rpc').info('call', method='Reserve')\n"
+        "    print(configured_format())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    one, two, three = done.stderr.splitlines()
+    assert json.loads(one)["method"] == json.loads(three)["method"] == "Reserve"
+    assert "method=Reserve" in two
+    assert done.stdout.split() == ["json", "console", "auto"]
+
+
+def test_a_flood_of_one_event_is_cut_short_and_hides_no_other() -> None:
+    program = (
+        "import logging, structlog, time; from stockkeeper.logs import configure_logging\n"
+        "configure_logging('info')\n"
+        "began_s = time.monotonic()\n"
+        "for n in range(5000):\n"
+        "    logging.getLogger('rpc').info('flood', extra={'n': n})\n"
+        "    structlog.get_logger('rpc').info('deluge', n=n)\n"
+        "structlog.get_logger('rpc').info('rare', took_s=time.monotonic() - began_s)\n"
+        "time.sleep(0.2)\n"
+        "logging.getLogger('rpc').info('flood')\n"
+        "structlog.get_logger('rpc').info('deluge')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    got = [json.loads(text) for text in done.stderr.splitlines()]
+    [rare] = [it for it in got if it["event"] == "rare"]
+    for event in ("flood", "deluge"):
+        lines = [it for it in got if it["event"] == event]
+        assert 200 < len(lines) <= 201 + 20 * (rare["took_s"] + 1)
+        assert len(lines) + sum(it.get("more_like_this", 0) for it in lines) == 5_001  # each is written or counted
+
+
 async def test_an_upgrade_of_the_schema_is_told_and_a_new_database_is_none(tmp_path: Path) -> None:
     async with running_server(tmp_path / "new.db") as server:
         pass

@@ -30,6 +30,7 @@ async def test_the_command_line_and_the_client_reach_a_server_with_mutual_tls(
         receive = ("receive", ORGANIZATION, "mug:5@w1", "--target")
         assert (await run_cli(*receive, target, environment=known))[0] == 0
         assert (await run_cli(*receive, target, environment=trusted))[0] == 1
+        assert (await run_cli("events", "status", "--target", target, environment=known))[0] == 0  # as a relay does
         assert await run_cli("health", "--target", target, environment=known) == (0, "SERVING\n", "")
         assert (await run_cli("health", "--target", target, environment=trusted))[0] == 1
         credentials = tls_credentials(authority.file, certificate=own.certificate, key=own.key)

@@ -137,6 +137,8 @@ async def test_the_wait_for_a_rival_is_a_span_of_its_own() -> None:
     assert set(every) == {"mailbox", "wait for rivals", "hold", "journal", "commit"}
     waited = every["wait for rivals"]
     assert (waited.end_time or 0) - (waited.start_time or 0) == 500_000_000
+    commit = every["commit"]
+    assert (commit.end_time or 0) - (commit.start_time or 0) == 500_000_000
     assert stages.statistics() == (0, 0)
 
 

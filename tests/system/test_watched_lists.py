@@ -60,7 +60,7 @@ async def test_in_a_pipe_a_list_comes_again_when_it_is_another_one(tmp_path: Pat
                 assert b"Traceback" not in errors
 
 
-async def test_a_terminal_is_drawn_anew_and_the_end_of_the_server_is_told(tmp_path: Path) -> None:
+async def test_a_terminal_is_drawn_anew_also_by_the_server_that_comes_next(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server:
         target = ("--target", f"localhost:{server.port}")
         await run_cli("receive", "shop", "mug:5@w1", *target)
@@ -74,10 +74,22 @@ async def test_a_terminal_is_drawn_anew_and_the_end_of_the_server_is_told(tmp_pa
                 await run_cli("receive", "shop", "mug:1@w1", *target)
             assert seen.count(b"\x1b[H\x1b[2J") >= 2
             await server.terminate()
-            _, errors = await asyncio.wait_for(process.communicate(), 20)
+            assert process.stderr is not None
+            said = await asyncio.wait_for(process.stderr.readline(), 20)
+            assert said.decode() == "The server does not answer; the list is shown again when it does.\n"
+            async with running_server(tmp_path / "stock.db", port=server.port):
+                await run_cli("receive", "shop", "mug:2@w1", *target)
+                while b" 9 " not in seen:
+                    seen += await asyncio.to_thread(os.read, ours, 4096)
+                process.send_signal(signal.SIGINT)
+                _, errors = await asyncio.wait_for(process.communicate(), 20)
             os.close(ours)
-        assert process.returncode == 1
-        assert errors.decode() == "The service is shutting down, try again.\n"
+        assert (process.returncode, errors) == (130, b"")
+
+
+async def test_a_list_of_no_server_is_not_watched() -> None:
+    status, _, err = await run_cli("stock", "shop", "--watch", "--target", "localhost:1")
+    assert (status, err) == (1, "No server answers at localhost:1. Start one with: stockkeeper serve\n")
 
 
 async def test_what_does_not_change_is_not_watched() -> None:

@@ -105,16 +105,17 @@ class BlockingConnection(AnyConnection):
         It has no time limit, and says nothing to the breaker: a stream ends when the service is started anew.
         """
         self._require_open()
-        call = method(request, metadata=self.with_own(()))
-        self._subscriptions.add(call)
-        try:
-            yield from call
-        except grpc.RpcError:
-            if call in self._subscriptions:
-                raise
-        finally:
-            self._subscriptions.discard(call)
-            call.cancel()
+        with guarded(None):
+            call = method(request, metadata=self.with_own(()))
+            self._subscriptions.add(call)
+            try:
+                yield from call
+            except grpc.RpcError:
+                if call in self._subscriptions:
+                    raise
+            finally:
+                self._subscriptions.discard(call)
+                call.cancel()
 
     def pause(self, seconds: float) -> None:
         """Lets so many seconds go by."""

@@ -51,6 +51,7 @@ class BlockingReservations:
         self._under_way = Turnstile()
         self._opening = threading.Lock()
         self._stream: ThreadedStream | None = None
+        self._bearer = ""  # that the stream was opened with
         self._streams_opened = 0
         FORK_GATE.add(self)  # after the channel, so that a fork ends the stream before it waits for the channel
 
@@ -88,7 +89,8 @@ class BlockingReservations:
             outcome = self._usable_stream().ask(request, idempotency_key, ends_s)
             if isinstance(outcome, pb.ReserveStockResponse):
                 return outcome
-            if outcome.code() is not grpc.StatusCode.UNAVAILABLE or retry is None or attempt >= retry.attempts_max:
+            can_go_on = self._connection.is_worth_another_try(outcome, self._bearer)
+            if not can_go_on or retry is None or attempt >= retry.attempts_max:
                 raise outcome
             rest_s = delay_s(outcome, retry, attempt, random.uniform(0.8, 1.2))
             remaining_s = max(ends_s - time.monotonic(), 0)
@@ -101,6 +103,7 @@ class BlockingReservations:
             channel = self._connection.channel  # raises if the client was closed
             if self._stream is None or self._stream.is_over:
                 stub = ReservationStreamBlockingStub(channel)
+                self._bearer = self._connection.bearer()
                 metadata = self._connection.with_own(())
                 self._stream = ThreadedStream(lambda messages: stub.ReserveStock(messages, metadata=metadata))
                 self._streams_opened += 1
@@ -124,6 +127,7 @@ class ThreadedStream:
 
     def __init__(self, begin: Open) -> None:
         self.is_over = False
+        self._ended: grpc.aio.AioRpcError | None = None
         self._changed = threading.Condition()
         self._sequence = 0
         self._unsent: dict[int, stream_pb2.StreamedRequest] = {}
@@ -142,8 +146,8 @@ class ThreadedStream:
         """The answer, or the error."""
         answer: Future[Outcome] = Future()
         with self._changed:
-            if self.is_over:
-                return error_of(grpc.StatusCode.UNAVAILABLE, "The stream has ended")
+            if self._ended is not None:  # since its caller looked; it may be refused for good
+                return copy_of(self._ended)
             self._sequence += 1
             sequence = self._sequence
             self._waiting[sequence] = answer
@@ -189,6 +193,7 @@ class ThreadedStream:
     def _end(self, error: grpc.aio.AioRpcError) -> None:
         with self._changed:
             self.is_over = True
+            self._ended = self._ended or error
             waiting, self._waiting = self._waiting, {}
             self._changed.notify_all()
         for answer in waiting.values():

@@ -7,6 +7,7 @@ from typing import Self
 
 import grpc
 
+from stockkeeper_client.bearer import GivesToken, token_source
 from stockkeeper_client.channel import ChannelOption, RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker
 from stockkeeper_client.connection import ConnectionSettings, Metadata
@@ -32,13 +33,16 @@ class InventoryClient:
     `retry`: when gRPC sends a call again that failed with UNAVAILABLE; None: never.
     `breaker`: True makes one, False does without, or give one to share or to tune.
     `credentials`: for TLS; None connects without encryption.
-    `metadata`: sent with every call, as an authorization is.
+    `token`: a key or a token, sent with every call as `authorization: Bearer …`; or what gives the one of now whenever
+    it is called, which must not block, such as `TokenFile`. Streams go on with the next one when theirs runs out.
+    `token_over_plaintext`: send it to another machine without TLS too, where others can read it. ValueError without.
+    `metadata`: sent with every call.
     `options`: gRPC channel arguments, which come before the client's own.
 
     Every method raises
 
-    - grpc.RpcError for a refusal and for a failure alike, with the code that tells which; `error_details` reads
-      what else it says.
+    - grpc.RpcError for a refusal and for a failure alike. A refusal is an InventoryRefusal too, of a class of
+      its own for each reason, such as InsufficientStock; `error_details` reads what else an error says.
     - CircuitOpenError, without a call, while the breaker is open.
 
     Every method may be called again with the same arguments after any failure, DEADLINE_EXCEEDED too, whose call may
@@ -63,9 +67,12 @@ class InventoryClient:
         retry: RetryPolicy | None = RetryPolicy(),  # noqa: B008 - immutable
         breaker: CircuitBreaker | bool = True,
         credentials: grpc.ChannelCredentials | None = None,
+        token: str | GivesToken | None = None,
+        token_over_plaintext: bool = False,
         metadata: Metadata = (),
         options: Sequence[ChannelOption] = (),
     ) -> None:
+        target = _target(host, port)
         settings = ConnectionSettings(
             timeout_s=timeout_s,
             retry=retry,
@@ -73,8 +80,9 @@ class InventoryClient:
             credentials=credentials,
             metadata=tuple(metadata),
             options=tuple(options),
+            token=token_source(token, target, credentials, over_plaintext=token_over_plaintext),
         )
-        self._connection = self._connect(_target(host, port), settings)
+        self._connection = self._connect(target, settings)
         self._reservations = self._stream_reservations() if streaming else None
         self._stub: InventoryServiceBlockingStub | None = None
         self._stock: StockClient | None = None

@@ -113,6 +113,7 @@ class LedgerCalls(StockCalls):
         )
         pause_s = PAUSE_S
         while True:
+            bearer = self._connection.bearer()
             try:
                 with closing(self._connection.subscribe(self.stub.WatchChanges, request)) as messages:
                     for message in messages:
@@ -120,7 +121,7 @@ class LedgerCalls(StockCalls):
                         pause_s = PAUSE_S
                         _go_on_behind(request, message)
             except grpc.RpcError as error:
-                if not resume or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if not resume or not self._connection.is_worth_another_try(error, bearer):
                     raise
             else:
                 if not resume:
