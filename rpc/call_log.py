@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from rpc.line_budget import LineBudget
 from rpc.messages.call_ids import printable
-from rpc.messages.problems import INTERNAL, NotAllowed, NotAuthenticated, describe
+from rpc.messages.problems import INTERNAL, KeyRefused, describe
 from rpc.messages.status import Problem
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,10 @@ class CallLog:
             return INTERNAL
         if problem is INTERNAL:  # the core has logged the traceback
             self._tell(logging.ERROR, "rpc_failed", path, INTERNAL, told)
-        elif not isinstance(error, NotAuthenticated | NotAllowed):  # the guard has told more than this could
+        elif isinstance(error, KeyRefused):  # the caller is not told why
+            why = {"reason": printable(error.why)} | ({"key": error.key} if error.key else {})
+            self._tell(logging.INFO, "call_not_allowed", path, problem, lambda: {**told(), **why})
+        else:
             self.refused(path, problem, told)
         error.__traceback__ = None  # it refers to the reply, and the reply to the error: a cycle that keeps the call
         return problem
@@ -59,7 +62,7 @@ class CallLog:
             return
         left_out = self._lines.take(event)
         if left_out is not None:
-            values = _values(path, problem.code.name, left_out, told) | {"reason": problem.reason}
+            values = {"reason": problem.reason} | _values(path, problem.code.name, left_out, told)
             log.log(level, event, extra=values, exc_info=error)
 
 

@@ -119,12 +119,12 @@ class Guard:
         try:
             caller = self._caller_of(context)
         except BadCredential as error:
-            raise self._refusal(path, str(error)) from None
+            raise self._refusal(str(error)) from None
         if scope_of(path) not in caller.scopes:
-            raise self._refusal(path, f"it has no scope {scope_of(path)}", caller)
+            raise self._refusal(f"it has no scope {scope_of(path)}", caller)
         for organization_id in () if request is None else organizations_in(request):
             if not caller.may_see(organization_id):
-                raise self._refusal(path, f"it is not for organization {organization_id!r}", caller)
+                raise self._refusal(f"it is not for organization {organization_id!r}", caller)
         context.caller = caller.name
 
     def _caller_of(self, context: Context) -> Caller:
@@ -140,8 +140,6 @@ class Guard:
             raise BadCredential("keys or tokens of this kind are not known here")
         return finder.caller_of(credential)
 
-    def _refusal(self, path: str, why: str, caller: Caller | None = None) -> Exception:
+    def _refusal(self, why: str, caller: Caller | None = None) -> Exception:
         self._refused += 1
-        values = {"method": path, "reason": why} | ({} if caller is None else {"key": caller.name})
-        log.info("call_not_allowed", extra=values)
-        return NotAuthenticated() if caller is None else NotAllowed()
+        return NotAuthenticated(why) if caller is None else NotAllowed(why, caller.name)

@@ -66,12 +66,21 @@ class StreamStalled(Exception):
         self.timeout_s = timeout_s
 
 
-class NotAuthenticated(Exception):
-    """The caller has no key that is known. Only the log says more."""
+class KeyRefused(Exception):
+    """A call may not be made. Only the log says why, and whose key it came with, if that is known."""
+
+    def __init__(self, why: str = "", key: str = "") -> None:
+        super().__init__(why)
+        self.why = why
+        self.key = key
 
 
-class NotAllowed(Exception):
-    """The caller's key does not allow this. Only the log says more."""
+class NotAuthenticated(KeyRefused):
+    """The caller has no key that is known."""
+
+
+class NotAllowed(KeyRefused):
+    """The caller's key does not allow this."""
 
 
 class HistoryNotKept(Exception):

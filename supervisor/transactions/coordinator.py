@@ -127,12 +127,12 @@ class Coordinator:
         self._waiting += 1
         try:
             given: Verdict = yield verdict
-        finally:
+        finally:  # also where the turn is closed, which may be when there is no clock any more
             self._waiting -= 1
-            ended_s = self._monotonic_s()
-            self._waits_s.add(ended_s - began_s)
-            if self._stages is not None:
-                self._stages.waited(transaction_id, began_s, ended_s)
+        ended_s = self._monotonic_s()
+        self._waits_s.add(ended_s - began_s)
+        if self._stages is not None:
+            self._stages.waited(transaction_id, began_s, ended_s)
         return given
 
     def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:

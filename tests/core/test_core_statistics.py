@@ -297,3 +297,18 @@ async def test_a_journal_counts_its_batches_by_size_and_by_how_long_they_took() 
     assert sizes.batch_transactions.counts[:4] == (1, 0, 1, 0)
     assert (sizes.batch_transactions.total, sizes.commit_s.values) == (4, 2)
     assert sizes.commit_s.total > 0
+
+
+def test_a_turn_that_waits_for_a_rival_can_be_closed_when_there_is_no_clock_any_more() -> None:
+    journal = Journal(MemoryStore(Disk()), Ownership(epoch=1, last_lsn=0, last_at_ms=0), lambda transactions: None)
+    clock = iter((0.0,))
+    coordinator = Coordinator(journal, lambda transaction: None, lambda error: None, lambda: next(clock))
+    record = StockRecord(ORGANIZATION, "v", "w", "id", available=5, version=1)
+    starts_none: Any = None
+    row = StockActor(StockState(record), InlineDispatcher(starts_none), lambda actor, error: None, 10)
+    with pytest.raises(StopIteration):
+        next(coordinator.prepare([(row, Delta(-4, 4))]))
+    rival = coordinator.prepare([(row, Delta(-3, 3))])
+    next(rival)
+    rival.close()
+    assert (coordinator.statistics().waiting, coordinator.statistics().waits_s.values) == (0, 0)

@@ -44,7 +44,7 @@ async def test_no_secret_is_logged(tmp_path: Path) -> None:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             reserve = InventoryServiceStub(channel).ReserveStock
             known = (("authorization", f"Bearer {key}"), ("x-password", SECRET))
-            for metadata in [*((one,) for one in STRANGERS), known]:
+            for metadata in [*((one, ("x-actor", "somebody")) for one in STRANGERS), known]:
                 with pytest.raises(grpc.aio.AioRpcError):
                     await reserve(REQUEST, metadata=metadata)
         await until_logged(server, "relaying")
@@ -56,6 +56,9 @@ async def test_no_secret_is_logged(tmp_path: Path) -> None:
     log = server.log.read_text()
     for secret in (SECRET, key, relays_key):
         assert secret not in log
-    events = [json.loads(text)["event"] for text in log.splitlines()]
+    entries = [json.loads(text) for text in log.splitlines()]
+    events = [entry["event"] for entry in entries]
+    stranger = next(entry for entry in entries if entry["event"] == "call_not_allowed")
+    assert (stranger["code"], stranger["order_id"], stranger["actor"]) == ("UNAUTHENTICATED", "o1", "somebody")
     assert events.count("call_not_allowed") == len(STRANGERS)
     assert events.count("rpc_refused") == 1  # of the call that had a key
