@@ -240,7 +240,6 @@ async def test_a_thousand_hostile_messages_are_buried_with_a_reason_or_ignored_a
     assert "Traceback" not in program.log.read_text()
 
 
-@on_both
 async def test_what_comes_while_the_inventory_is_away_is_done_when_it_is_back(
     kind: str, others: Others, broker: BrokerProcess, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_while_the_inventory_is_away_an_event_waits_for_as_long_as_it_takes() ->
     away = StockAway("no answer")
     assert tried(Failing(*[away] * 6)) == ([0, 1, 3, 7, 11, 15, 19], [])
     failed = StockFailed("a bug")
+    assert tried(Failing(away, away, away, failed)) == ([0, 1, 3, 7, 11], [])
     found, why = tried(Failing(*[away] * 8, failed, failed, away, failed), until_s=1_000)
     assert (len(found), why) == (13, [])  # its failures are counted, and what is no answer is none
     assert tried(Failing(*[away] * 900))[1] == ["it waits"]

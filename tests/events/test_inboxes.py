@@ -78,6 +78,22 @@ async def test_what_is_not_acknowledged_comes_again_in_its_order_and_no_more_tha
     await inbox.close()
 
 
+async def test_what_a_killed_consumer_had_comes_before_what_is_new(stage: Stage) -> None:
+    killed, inbox = stage.inbox(), stage.inbox()
+    await killed.open()
+    for number in range(2):
+        await stage.others.say(PLACED, {}, f"e{number}")
+    for _ in range(2):
+        await next_of(killed)
+    getattr(killed, "_held", {}).clear()  # one that is killed gives nothing back
+    await killed.close()
+    await stage.others.say(PLACED, {}, "e2")
+    await inbox.open()
+    again = [await next_of(inbox) for _ in range(3)]
+    assert [one.body for one in again] == [said(PLACED, {}, f"e{number}") for number in range(3)]
+    await inbox.close()
+
+
 async def test_what_is_buried_has_a_reason_and_comes_again_when_it_is_redriven(stage: Stage) -> None:
     inbox = stage.inbox()
     await inbox.open()
