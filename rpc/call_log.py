@@ -53,7 +53,7 @@ class CallLog:
     def slow(self, path: str, code: str, told: Told) -> None:
         left_out = self._lines.take("rpc_slow")
         if left_out is not None:
-            log.warning("rpc_slow", extra=_values(path, code, left_out, told))
+            log.info("rpc_slow", extra=_values(path, code, left_out, told))
 
     def _tell(
         self, level: int, event: str, path: str, problem: Problem, told: Told, *, error: Exception | None = None

@@ -170,7 +170,7 @@ async def test_a_slow_call_is_told_and_a_stream_never_is(
         await importing
     [told] = [vars(record) for record in caplog.records if record.getMessage() == "rpc_slow"]
     assert (told["took_ms"], told["code"], told["order_id"], told["actor"]) == (500, "OK", "o1", "checkout")
-    assert told["levelname"] == "WARNING"
+    assert told["levelname"] == "INFO"
     assert watch.statistics().slow == 1
 
 

@@ -213,7 +213,7 @@ async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
     fake: FakeInventory, transport: TransportName, events: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """By the server's word: grpc.aio's client may make INTERNAL of a status that comes while it writes."""
-    caplog.set_level(logging.DEBUG, "rpc.frame")
+    caplog.set_level(logging.DEBUG, "rpc")
     server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, bounds=ONE_IMPORT)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
