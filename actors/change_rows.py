@@ -1,6 +1,6 @@
 """A change, made of the rows that a database keeps of it: one for the transaction, and one for each stock row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,9 +33,19 @@ def details_of(entry: Any) -> Details:
     return _details.decode(entry.details) if entry.details else _NO_DETAILS
 
 
-def change_told(entry: Any, lines: Sequence[Any], details: Details, stock_ids: Sequence[str] = ()) -> Change:
-    """Of a transaction's row, its lines, which begin with place, row and quantities, and their stock ids if told."""
-    low = {position: (least, reorder) for position, least, reorder in details.low}
+def change_told(
+    entry: Any,
+    lines: Sequence[Any],
+    details: Details,
+    stock_ids: Sequence[str] = (),
+    fell: Mapping[int, tuple[int, int]] | None = None,
+) -> Change:
+    """Of a transaction's row, its lines, which begin with place, row and quantities, and their stock ids if told.
+
+    Args:
+        fell: which rows of a large import fell to their minimum; of others the details say it.
+    """
+    low = {position: (least, reorder) for position, least, reorder in details.low} | dict(fell or {})
     rows = tuple(
         [
             ChangedRow(row[1], row[2], row[3], *_pieces(row[4:12]), low.get(row[1]), stock_id)

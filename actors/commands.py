@@ -209,6 +209,51 @@ class Import(Struct, frozen=True, tag=True):
     origin: From = UNSET
 
 
+class StageLines(Struct, frozen=True, tag=True):
+    """More lines of an import that is too large for one command: keep them in the database until it is decided.
+
+    Args:
+        import_id: of this upload, and of no other.
+        first_place: how many of its lines were staged before these.
+    """
+
+    import_id: str
+    first_place: int
+    lines: tuple[CountedLine, ...]
+
+
+class DropStaged(Struct, frozen=True, tag=True):
+    """The upload broke off, or is over: lines of it that no decision mentions are not needed any more."""
+
+    import_id: str
+
+
+class ImportStaged(Struct, frozen=True, tag=True):
+    """`Import`, of the lines that were staged.
+
+    Args:
+        scope: as `actors.idempotency.import_scope` has it of these lines.
+        digest: of the lines, in their order.
+        lines: how many were staged.
+        organizations: whose rows they count.
+        warehouses: organization, id and name of the warehouses that they name.
+    """
+
+    import_id: str
+    request_id: str
+    scope: str
+    digest: str
+    lines: int
+    organizations: tuple[str, ...]
+    warehouses: tuple[tuple[str, str, str], ...]
+    origin: From = UNSET
+
+
+Staging = StageLines | DropStaged
+"""What has no idempotency key, and changes nothing that anybody sees."""
+
+AnyImport = Import | ImportStaged
+
 Ending = Release | Fulfill | Expire
 """What takes a reservation's goods out of `reserved`."""
 
@@ -253,13 +298,13 @@ GoodsCommand = Receive | Announce | Deduct | Adjust
 """What changes rows and belongs to no order."""
 
 KeyedCommand = (
-    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport
 )
 """What has an idempotency key; it is empty in a `Reserve`, `Confirm` or `Release` without one."""
 
 CallersCommand = (
-    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+    Reserve | ReserveBasket | OfReservation | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport
 )
 """What a caller sends, and has an origin."""
 
-Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | Import
+Command = OrderCommand | GoodsCommand | Delete | WarehouseCommand | TransferCommand | AnyImport | Staging

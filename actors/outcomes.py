@@ -14,6 +14,7 @@ from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
 from actors.shortfall import Uncovered
+from actors.staged_rows import StagingFact
 from actors.transfer_outcomes import (
     MoreThanSent,
     TransferCancelled,
@@ -161,6 +162,7 @@ Fact = (
     | TransferReceived
     | TransferCancelled
     | StockImported
+    | StagingFact
 )
 
 # ---- refusals ---------------------------------------------------------------------------------------------------

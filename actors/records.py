@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors.bounds import INT32_MAX
 from actors.plain_value import PlainValue
 from actors.sourcing import SourcingRecord
+from actors.staged_rows import StagedRows
 from actors.transfer_records import TransferRecord
 
 ReservationState = Literal["active", "confirmed", "fulfilled", "released", "expired"]
@@ -291,3 +292,9 @@ class Transaction(Struct, frozen=True):
     transfer: TransferRecord | None = None
     sourcing: SourcingRecord | None = None
     warehouses_before: tuple[WarehouseRecord, ...] = ()  # those of `warehouses` that there were
+    staged: StagedRows | None = None  # of an import: it changes these rows too
+    positions: tuple[int, ...] = ()  # of its changes, where they are not simply counted
+
+    def placed(self) -> Iterable[tuple[int, RowChange]]:
+        """The changes, each with its position in the ledger."""
+        return zip(self.positions, self.changes, strict=True) if self.positions else enumerate(self.changes)

@@ -47,6 +47,12 @@ class VariantStock:
     def is_quiet(self) -> bool:
         return self.loaded.is_done and not self.pins and all(row.is_quiet for row in self.rows.values())
 
+    def unpin(self) -> None:
+        """One that pinned it does not need it any more."""
+        self.pins -= 1
+        if self.has_unmade_rows and not self.pins:
+            self.drop_unmade_rows()
+
     def drop_unmade_rows(self) -> None:
         """Forget rows that were to be made and were not, and those whose deletion is durable.
 

@@ -8,7 +8,7 @@ the operator's; both pass. Without a limit there is no such object, and a call p
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from actors.commands import Command, Import
+from actors.commands import Command, DropStaged, Import, ImportStaged, StageLines
 from actors.outcomes import Fact
 from actors.queries import Query, ReadChanges
 from actors.reply import Reply
@@ -69,8 +69,13 @@ class RateLimits:
         return self._inventory.answer(query)
 
     def _count_command(self, command: Command) -> None:
+        if isinstance(command, StageLines | DropStaged):
+            return  # parts of an import, which is counted when it is decided
         if isinstance(command, Import):
             for organization_id in {line.organization_id for line in command.lines}:
+                self._count(organization_id)
+        elif isinstance(command, ImportStaged):
+            for organization_id in command.organizations:
                 self._count(organization_id)
         else:
             self._count(command.organization_id)

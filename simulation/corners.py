@@ -253,6 +253,27 @@ def choosy(random: Random) -> dict[str, Any]:
     }
 
 
+def staging(random: Random) -> dict[str, Any]:
+    """Imports are staged first. In half of these runs there are many, of many rows, of which few are in memory: some
+    are asked for while they are still to be folded.
+    """
+    if random.random() < 0.5:
+        return {"staged_from": random.choice((1, 1, 3))}
+    return {
+        "staged_from": 1,
+        "clients": random.choice((4, 8)),
+        "operations": random.choice((10, 14)),
+        "think_s": random.choice((0.02, 0.1, 0.5)),
+        "rounds_s": 0.0,
+        "variants": random.choice((5, 8)),
+        "warehouses": random.choice((1, 2)),
+        "import_lines_max": random.choice((8, 24)),
+        "variants_in_memory": random.choice((1, 2, 4)),
+        "idle_timeout_s": random.choice((0.1, 0.5)),
+        "wishes": (8, 2, 2, 1, 2, 8, 2, 4, 4, 4, 4, 1),
+    }
+
+
 LATER_CORNERS = (_stocktaking, _crowd, _typing_errors)
 
 CORNERS = (

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings
+from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings, staging
 from simulation.schedule.trio_schedule import Mode
 
 Dispatch = Literal["inline", "tasks", "mixed"]
@@ -60,6 +60,7 @@ class Options(Struct, frozen=True):
         organizations, variants, warehouses: how many there are.
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
+        staged_from: an import of so many lines or more is staged first, a few at a time; 0: none is.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
         sourcing: how often a client asks something of how baskets are served, on top of what it does.
@@ -119,6 +120,7 @@ class Options(Struct, frozen=True):
     names_warehouse: float = 0.5
     lines_min: int = 1
     import_lines_max: int = 4
+    staged_from: int = 0
     sites: float = 0.0
     history: float = 0.0
     sourcing: float = 0.0
@@ -204,6 +206,9 @@ def options_of(seed: int, **overrides: Any) -> Options:
     if sites.random() < 0.4:
         chosen["sites"] = sites.choice((0.1, 0.3, 0.6))
         chosen["default_levels"] = sites.choice(((0, 0, 0), (1, 0, 2), (2, 9, 4)))
+    staged = Random(f"{seed}/staged")
+    if staged.random() < 0.4:
+        chosen.update(staging(staged))
     chosen.update(_meeting(seed))
     return Options(**chosen | {name: value for name, value in overrides.items() if value is not None})
 

@@ -12,15 +12,18 @@ from actors.commands import (
     Deduct,
     Delete,
     DeliveryLine,
+    DropStaged,
     Expire,
     Extend,
     Fulfill,
     Import,
+    ImportStaged,
     Line,
     Reacquire,
     Receive,
     Release,
     Reserve,
+    StageLines,
 )
 from actors.queries import CheckBasket, GetStock
 from actors.records import Transaction
@@ -162,7 +165,7 @@ def _command(command: Command) -> str:
             return f"ReserveBasket {command.order_id}: {wishes}{options} key {command.request_id}"
         case Confirm() | Release():
             return f"{type(command).__name__} {command.reservation_id}"
-        case Expire():
+        case Expire() | ImportStaged() | StageLines() | DropStaged():
             return repr(command)
         case Fulfill():
             lines = "".join(f", {_line_of_basket(line)}" for line in command.lines)

@@ -162,7 +162,7 @@ def _faults_of(lines: list[pb.ImportLine]) -> tuple[Sequence[RefusedLine], int]:
     for _ in checker.add(pb.ImportStockRequest(request_id="check", lines=lines, lines_total=len(lines))):
         pass
     try:
-        checker.command()
+        checker.check()
     except Refused as refused:
         assert isinstance(refused.refusal, ImportRejected), refused
         return refused.refusal.errors, refused.refusal.errors_total

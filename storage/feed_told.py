@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from actors.changes import WHOLE, Point
 from actors.feed_entries import FeedEntry, rows_of
 from actors.history_feed import FeedPart
-from actors.records import Transaction
+from actors.records import RowChange, Transaction
 from storage.told import change_of, has_lines
 
 TRANSACTIONS_MAX = 500
@@ -22,14 +22,14 @@ def entries_of(one: Transaction) -> Iterator[FeedEntry]:
         change = change_of(one, organization_id)
         if change is None:
             continue
-        rows = [replace(row, stock_id=_stock_id(one, row.position)) for row in change.rows]
+        changes = dict(one.placed())
+        rows = [replace(row, stock_id=_stock_id(one, changes[row.position])) for row in change.rows]
         was = tuple([named for named in one.warehouses_before if named.organization_id == organization_id])
         items = one.reservation.items if one.reservation is not None and has_lines(one) else ()
         yield FeedEntry(organization_id, replace(change, rows=tuple(rows)), was, items)
 
 
-def _stock_id(one: Transaction, position: int) -> str:
-    change = one.changes[position]
+def _stock_id(one: Transaction, change: RowChange) -> str:
     return change.before.stock_id if one.kind == "delete" else change.after.stock_id
 
 

@@ -29,6 +29,7 @@ from actors.records import (
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferKey, TransferRecord
 from storage.batch import Batch, fold
+from storage.memory_staging import StagedDisk
 from storage.store import MovedOut
 
 ReservationKey = tuple[str, str]  # organization, reservation
@@ -59,6 +60,7 @@ class Disk:
         self.sourcing: dict[str, SourcingRecord] = {}  # by organization
         self.transfers: dict[TransferKey, TransferRecord] = {}
         self.cursors: dict[str, CursorRecord] = {}
+        self.staged = StagedDisk()
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}
         self.rows_by_variant: dict[VariantKey, list[StockKey]] = {}
@@ -101,7 +103,12 @@ class Disk:
         batch = fold(transactions)
         self._check(batch)
         # After this point nothing may fail.
-        self.transactions.extend(transactions)
+        stock = self.stock if all(one.staged is None for one in transactions) else dict(self.stock)
+        for one in transactions:
+            # What staged lines change is told by the journal at once, and stands in the rows once it is folded.
+            self.transactions.append(one if one.staged is None else self.staged.decide(one, stock))
+            if stock is not self.stock:
+                stock.update({change.after.key: change.after for change in one.changes})
         self.warehouses.update(batch.warehouses)
         self.sourcing.update(batch.sourcing)
         self.transfers.update({key: transfer for key, (transfer, _) in batch.transfers.items()})
@@ -156,6 +163,11 @@ class Disk:
         assert len(set(new)) == len(new), new
         for request in new:
             assert request not in self.requests, request
+
+    def keep_rows(self, records: Iterable[StockRecord]) -> None:
+        """The rows are so now."""
+        for record in list(records):
+            self._keep_row(record)
 
     def _keep_row(self, record: StockRecord) -> None:
         key = record.key

@@ -29,6 +29,7 @@ from storage.found_stock import FoundStock, cut_found
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
 from storage.memory_disk import ReservationKey as ReservationKey
+from storage.memory_staging import StagedStore
 from storage.past import PastReads
 from storage.reservation_page import cut_page, sift
 from storage.store import LEASE_S, Due, MovedOut, Ownership, OwnershipLost, StorageError
@@ -44,7 +45,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class MemoryStore(PastReads):
+class MemoryStore(PastReads, StagedStore):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a

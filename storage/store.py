@@ -27,6 +27,7 @@ from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
+from storage.staging import StagingStore
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
 LEASE_S = 0.25
@@ -85,7 +86,7 @@ class MovedOut(Struct, frozen=True):
         return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
-class Store(Protocol):
+class Store(StagingStore, Protocol):
     """A database with one owner.
 
     >>> from storage.memory_store import Disk, MemoryStore

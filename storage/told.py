@@ -51,7 +51,7 @@ def change_of(one: Transaction, organization_id: str) -> Change | None:
             pieces_of(change.after),
             low_lines(change),
         )
-        for position, change in enumerate(one.changes)
+        for position, change in one.placed()
         if change.after.organization_id == organization_id
     )
     it = one.reservation if one.reservation and one.reservation.organization_id == organization_id else None
@@ -88,7 +88,7 @@ def movements_of(one: Transaction, organization_id: str) -> Iterator[Movement]:
     it = one.reservation
     belongs_to = ("", "") if it is None else (it.reservation_id, it.order_id)
     actor = "" if one.origin is None else one.origin.actor
-    for position, change in enumerate(one.changes):
+    for position, change in one.placed():
         after = change.after
         if after.organization_id == organization_id:
             yield Movement(

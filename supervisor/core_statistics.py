@@ -12,7 +12,9 @@ from supervisor.cursors import CursorStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
 from supervisor.transactions.coordinator import CoordinatorStatistics
+from supervisor.transactions.folding import FoldingStatistics
 from supervisor.transactions.journal import JournalSizes, JournalStatistics
+from supervisor.transactions.uploads import UploadsStatistics
 
 
 class Statistics(Struct, frozen=True):
@@ -36,3 +38,5 @@ class Statistics(Struct, frozen=True):
     cursors: CursorStatistics
     coordinator: CoordinatorStatistics
     journal_sizes: JournalSizes
+    uploads: UploadsStatistics
+    folding: FoldingStatistics

@@ -17,6 +17,7 @@ from actors.commands import (
     Extend,
     Fulfill,
     Import,
+    ImportStaged,
     KeyedCommand,
     OfReservation,
     OrderCommand,
@@ -41,6 +42,7 @@ from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
+from supervisor.transactions.large_imports import LargeImports
 from supervisor.transactions.levelling import Levelling
 from supervisor.transactions.warehousing import Warehousing
 
@@ -50,7 +52,7 @@ class Executor:
 
     Args:
         orders: the activations that carry out what belongs to an order.
-        goods, deleting, importing, warehousing, levelling, transfers: carry out what belongs to none.
+        goods, deleting, importing, large_imports, warehousing, levelling, transfers: carry out what belongs to none.
         coordinator, journal, clock: for the one answer that is given here: that there is no such reservation.
     """
 
@@ -60,6 +62,7 @@ class Executor:
         goods: Goods,
         deleting: Deleting,
         importing: Importing,
+        large_imports: LargeImports,
         warehousing: Warehousing,
         levelling: Levelling,
         transfers: TransferDirectory,
@@ -71,6 +74,7 @@ class Executor:
         self._goods = goods
         self._deleting = deleting
         self._importing = importing
+        self._large_imports = large_imports
         self._warehousing = warehousing
         self._levelling = levelling
         self._transfers = transfers
@@ -102,6 +106,8 @@ class Executor:
                 return self._transfers.carry_out(command)
             case Import():
                 return self._importing.import_stock(command)
+            case ImportStaged():
+                return self._large_imports.import_staged(command)
             case _ as never:
                 assert_never(never)
 

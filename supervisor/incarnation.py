@@ -13,20 +13,18 @@ from typing import TypeVar
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
-from actors.actor import Dispatcher, InlineDispatcher, StartSoon
+from actors.actor import Dispatcher
 from actors.commands import Command
 from actors.order_services import OrderServices
 from actors.outcomes import Fact
 from actors.queries import Query
 from actors.records import Transaction
-from actors.reply import Event, Reply
-from actors.stages import Stages
+from actors.reply import Reply
 from actors.transfer_actor import TransferServices
 from actors.turn import Need, Turn, finish, first_need
 from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
-from storage.store import Ownership, Store
+from storage.store import MovedOut, Ownership, Store
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
@@ -35,7 +33,6 @@ from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
-from supervisor.clock import ServiceClock
 from supervisor.core_statistics import Statistics
 from supervisor.cursors import Cursors
 from supervisor.executor import Executor
@@ -46,42 +43,24 @@ from supervisor.ownership.heartbeat import Heartbeat
 from supervisor.ownership.lease import Lease
 from supervisor.query_turns import QueryTurns
 from supervisor.router import Router
+from supervisor.sources import Sources as Sources
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.answering import Answering
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.goods import Goods
 from supervisor.transactions.importing import Importing
 from supervisor.transactions.journal import Journal
+from supervisor.transactions.large_imports import LargeImports
 from supervisor.transactions.levelling import Levelling
+from supervisor.transactions.uploads import Uploads
 from supervisor.transactions.warehousing import Warehousing
 from supervisor.watching import Watching
 
 V = TypeVar("V")
 
 TRIM_PAUSE_S = 5.0  # the rows of an import stay beyond the bound for no longer
-
-
-class Sources(Struct, frozen=True):
-    """Where time, ids and dispatch come from; given by the composition root.
-
-    Args:
-        clock: the service clock.
-        new_id: a fresh unique id that sorts by time (UUID version 7).
-        dispatcher: makes the dispatcher from the function that starts a task.
-        monotonic_s: a clock in seconds that goes on while the process is stopped.
-        report_crash: told of an actor that met a bug.
-        event: makes what a caller waits for.
-        stages: follows commands, for traces; None: nothing does.
-    """
-
-    clock: ServiceClock
-    new_id: Callable[[], str]
-    report_crash: Callable[[object, Exception], None]
-    dispatcher: Callable[[StartSoon], Dispatcher] = InlineDispatcher
-    monotonic_s: Callable[[], float] = anyio.current_time
-    event: Callable[[], Event] = anyio.Event
-    stages: Stages | None = None
 
 
 class Incarnation:
@@ -132,13 +111,14 @@ class Incarnation:
             on_stalled,
         )
         self.news = News()
-        self._watching = Watching(store, self.journal, self.news, ownership.database_id)
+        self.folding = Folding(store, self.journal)
+        self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
         sources, limits, journal = self._sources, self._limits, self.journal
-        reader = StoreReader(self._store, journal, self._break, lambda: self._is_over)
+        reader = StoreReader(self._store, journal, self.folding, self._break, lambda: self._is_over)
         self.stock = StockDirectory(
             reader.variants,
             journal.wait_durable,
@@ -164,9 +144,9 @@ class Incarnation:
         )
         shared = self._clock, self._coordinator, journal, self.stock
         goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
-        importing, deleting = Importing(*shared), Deleting(*shared)
+        self.uploads = Uploads(self._store, reader.read, sources.new_id, self._tasks.start_soon)
         self.transfers = self._build_transfers(reader, dispatcher)
-        executor = self._build_executor(goods, deleting, importing)
+        executor = self._build_executor(goods, reader)
         self.requests = RequestDirectory(
             journal.wait_durable,
             reader.load_request,
@@ -177,9 +157,11 @@ class Incarnation:
             activations_max=limits.requests_max,
             mailbox_messages_max=limits.mailbox_messages_max,
         )
-        self._router = Router(self.orders, self.stock, self.requests, executor, self.lease, self._tasks.start_soon)
+        self._router = Router(
+            self.orders, self.stock, self.requests, executor, self.lease, self.uploads, self._tasks.start_soon
+        )
         looks = (self.orders, self._clock, self._hints, journal, self.lease, self._watching, self.cursors)
-        self._queries = QueryTurns(self._store, reader, self.stock, *looks)
+        self._queries = QueryTurns(self._store, reader, self.stock, *looks, self.folding)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
         return TransferDirectory(
@@ -193,13 +175,17 @@ class Incarnation:
             mailbox_messages_max=self._limits.mailbox_messages_max,
         )
 
-    def _build_executor(self, goods: Goods, deleting: Deleting, importing: Importing) -> Executor:
+    def _build_executor(self, goods: Goods, reader: StoreReader) -> Executor:
         answering = Answering(self._clock, self._coordinator, self.journal)
+        shared = self._clock, self._coordinator, self.journal, self.stock
+        importing = Importing(*shared)
+        self.large_imports = LargeImports(*shared, importing, self.uploads, self.folding, self._store, reader.read)
         return Executor(
             self.orders,
             goods,
-            deleting,
+            Deleting(*shared),
             importing,
+            self.large_imports,
             Warehousing(answering, self.stock.warehouses),
             Levelling(answering, self.stock),
             self.transfers,
@@ -211,7 +197,7 @@ class Incarnation:
     def _build_background(self) -> None:
         store, limits, asked = self._store, self._limits, (self.orders.bring, self.orders.ask)
         self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
-        given = (self._clock, store.move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
+        given = (self._clock, self._move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
         self.housekeeping = Housekeeping(*given, self.cursors.holding_back)
         self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
 
@@ -275,6 +261,7 @@ class Incarnation:
         """Start all that runs in the background; returns when calls can be served."""
         self.stock.warehouses.add(await self._store.load_warehouses())
         self.stock.warehouses.add_policies(await self._store.load_sourcing())
+        await self.folding.resume()
         for run in (
             self._failure.wait,
             self.journal.run,
@@ -286,6 +273,8 @@ class Incarnation:
             self._sweep,
             partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
+            self.folding.run,
+            self.uploads.clear,
         ):
             self._tasks.start_soon(run)
         if self._limits.keep_days:
@@ -331,6 +320,8 @@ class Incarnation:
             self.cursors.statistics(),
             self._coordinator.statistics(),
             self.journal.sizes(),
+            self.uploads.statistics(),
+            self.folding.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:
@@ -354,6 +345,8 @@ class Incarnation:
             self.expiry.note(reservation.expires_at_ms)
         if transaction.request is not None:
             self.requests.note(transaction.request)
+        if self.large_imports.look is not None:
+            self.large_imports.look.note(transaction)
         if transaction.warehouses or transaction.sourcing is not None:
             self.stock.note(transaction)
 
@@ -368,6 +361,12 @@ class Incarnation:
         self._is_ending = True
         if not self._failure.is_done:
             self._failure.fail(error)  # a task of the group waits for it and raises it
+
+    async def _move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+        """A step of housekeeping. The ledger's old part is a prefix only once all rows of an import are in it."""
+        if self.folding.is_under_way:
+            return MovedOut(0, 0, 0, 0)
+        return await self._store.move_out(before_ms, rows_max)
 
     async def _sweep(self) -> None:
         while True:

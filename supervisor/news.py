@@ -69,7 +69,7 @@ class News:
         for one in transactions:
             if one.reservation is not None:
                 self._wake(one.reservation.organization_id)
-            elif len(one.changes) > ROWS_LOOKED_AT_MAX:
+            elif len(one.changes) > ROWS_LOOKED_AT_MAX or one.staged is not None:
                 self._wake_all()
             else:
                 for change in one.changes:

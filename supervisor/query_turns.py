@@ -64,10 +64,13 @@ from supervisor.cursors import Cursors
 from supervisor.ownership.lease import Lease
 from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 from supervisor.watching import Watching
 
 T = TypeVar("T")
+
+OfTables = ListStock | FindStock | ListMovements | GetStockAt
 
 
 class QueryTurns:
@@ -84,6 +87,7 @@ class QueryTurns:
         lease: says when answers from memory may be given.
         watching: tells what happened.
         cursors: know how far that was passed on.
+        folding: says when all rows are in their place.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class QueryTurns:
         lease: Lease,
         watching: Watching,
         cursors: Cursors,
+        folding: Folding,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -109,6 +114,7 @@ class QueryTurns:
         self._lease = lease
         self._watching = watching
         self._cursors = cursors
+        self._folding = folding
         self.refusals = RefusalCounts()
 
     def __repr__(self) -> str:
@@ -144,9 +150,9 @@ class QueryTurns:
             case GetSourcing():
                 view = SourcingFound(self._stock.warehouses.policy_of(query.organization_id))
             case ListMovements():
-                view = yield from self._published(lambda: self._store.list_movements(query))
+                view = yield from self._unfolded(query, lambda: self._store.list_movements(query))
             case GetStockAt():
-                view = yield from self._published(lambda: self._store.stock_at(query))
+                view = yield from self._unfolded(query, lambda: self._store.stock_at(query))
             case ReadChanges():
                 view = yield from self._watching.changes(query, self._reader)
             case CountRows():
@@ -243,12 +249,12 @@ class QueryTurns:
 
     def _stock_page(self, query: ListStock) -> Turn[StockPage]:
         one_more = replace(query, limit=query.limit + 1)
-        records = yield from self._published(lambda: self._store.list_stock(one_more))
+        records = yield from self._unfolded(query, lambda: self._store.list_stock(one_more))
         page = tuple([self._show(record) for record in records[: query.limit]])
         return StockPage(page, page[-1].record.key if len(records) > query.limit else None)
 
     def _found_page(self, query: FindStock) -> Turn[StockPage]:
-        found = yield from self._published(lambda: self._store.find_stock(query))
+        found = yield from self._unfolded(query, lambda: self._store.find_stock(query))
         return StockPage(tuple([self._show(record) for record in found.records]), found.next_key)
 
     def _reservation_page(self, query: ListReservations) -> Turn[ReservationPage]:
@@ -267,6 +273,10 @@ class QueryTurns:
         )
         is_more = len(found) > query.limit
         return WarehousePage(tuple(found[: query.limit]), found[query.limit - 1].warehouse_id if is_more else "")
+
+    def _unfolded(self, query: OfTables, read: Callable[[], Awaitable[T]]) -> Turn[T]:
+        """The same of what a large import changes, which must be in its place."""
+        return (yield from self._folding.unfolded(query.organization_id, lambda: self._reader.published(read())))
 
     def _published(self, read: Callable[[], Awaitable[T]]) -> Turn[T]:
         found: T = yield Doing(lambda: self._reader.published(read()))

@@ -16,14 +16,17 @@ from actors.commands import (
     Confirm,
     Deduct,
     Delete,
+    DropStaged,
     Expire,
     Extend,
     Fulfill,
     Import,
+    ImportStaged,
     Reacquire,
     Receive,
     Release,
     Reserve,
+    StageLines,
 )
 from actors.outcomes import Fact
 from actors.records import OrderKey
@@ -37,6 +40,7 @@ from supervisor.activations.request_directory import RequestDirectory
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.executor import Executor
 from supervisor.ownership.lease import Lease
+from supervisor.transactions.uploads import Uploads
 
 
 class Router:
@@ -46,6 +50,7 @@ class Router:
         orders, stock, requests: the activations.
         executor: finds the order of a reservation that is not in memory.
         lease: says when an answer may be given.
+        uploads: keeps the lines of large imports.
         start_soon: starts a task of the incarnation.
     """
 
@@ -56,6 +61,7 @@ class Router:
         requests: RequestDirectory,
         executor: Executor,
         lease: Lease,
+        uploads: Uploads,
         start_soon: StartSoon,
     ) -> None:
         self._orders = orders
@@ -63,6 +69,7 @@ class Router:
         self._requests = requests
         self._executor = executor
         self._lease = lease
+        self._uploads = uploads
         self._start_soon = start_soon
 
     def __repr__(self) -> str:
@@ -83,7 +90,7 @@ class Router:
                 self._requests.ask(command, reply)
             case Reserve() | ReserveBasket() | Fulfill() | Extend() | Amend() | Reacquire():
                 self._requests.ask(command, reply)
-            case Receive() | Announce() | Deduct() | Adjust() | Delete() | Import():
+            case Receive() | Announce() | Deduct() | Adjust() | Delete() | Import() | ImportStaged():
                 self._requests.ask(command, reply)
             case UpsertWarehouse() | SetSourcing() | SetLevels():
                 self._requests.ask(command, reply)
@@ -91,8 +98,21 @@ class Router:
                 self._requests.ask(command, reply)
             case Expire():
                 self._orders.ask(OrderKey(command.organization_id, command.order_id), command, reply)
+            case StageLines() | DropStaged():
+                self._start_soon(partial(self._stage, command, reply))
             case _ as never:
                 assert_never(never)
+
+    async def _stage(self, command: StageLines | DropStaged, reply: Reply[Fact]) -> None:
+        """What nobody sees needs no actor: the upload sends one part after another."""
+        fact: Fact | None = None
+        error: Exception | None = None
+        try:
+            fact = await self._uploads.carry_out(command)
+        except Exception as raised:  # noqa: BLE001 - it is the caller's
+            error = raised
+        if not reply.is_done:
+            self._lease.give(reply, fact, error)
 
     def _ask_owner(self, command: Confirm | Release, reply: Reply[Fact]) -> None:
         key = self._orders.order_in_memory(command.organization_id, command.reservation_id)

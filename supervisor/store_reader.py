@@ -9,6 +9,7 @@ from actors.transfer_records import TransferRecord
 from actors.unavailable import database_down
 from actors.views import ReservationPage
 from storage.store import OwnershipLost, StorageError, Store
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
@@ -20,14 +21,21 @@ class StoreReader:
     Args:
         store: the open store.
         journal: knows what is durable.
+        folding: folds rows before they are loaded.
         fail: told of a storage failure, which ends the incarnation.
         is_over: whether the incarnation has ended.
     """
 
     def __init__(
-        self, store: Store, journal: Journal, fail: Callable[[Exception], None], is_over: Callable[[], bool]
+        self,
+        store: Store,
+        journal: Journal,
+        folding: Folding,
+        fail: Callable[[Exception], None],
+        is_over: Callable[[], bool],
     ) -> None:
         self._store = store
+        self._folding = folding
         self._journal = journal
         self._fail = fail
         self._is_over = is_over
@@ -77,6 +85,7 @@ class StoreReader:
 
     async def variants(self, keys: Sequence[VariantKey]) -> dict[VariantKey, list[StockRecord]]:
         """The rows of variants, for a loader. Raises StorageError."""
+        await self._folding.settle(keys)
         records: dict[VariantKey, list[StockRecord]] = {}
         for record in await self._store.load_variants(keys):
             records.setdefault(record.key.variant, []).append(record)

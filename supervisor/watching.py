@@ -23,6 +23,7 @@ from actors.turn import Doing, Turn
 from storage.store import Store
 from supervisor.news import ALL, News
 from supervisor.store_reader import StoreReader
+from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
 
 
@@ -33,13 +34,15 @@ class Watching:
         store: what has the ledger.
         journal: knows what is durable.
         news: tells that something has become so.
+        folding: says when all rows of a large import are in the ledger.
         database_id: whose LSNs these are.
     """
 
-    def __init__(self, store: Store, journal: Journal, news: News, database_id: str) -> None:
+    def __init__(self, store: Store, journal: Journal, news: News, folding: Folding, database_id: str) -> None:
         self._store = store
         self._journal = journal
         self._news = news
+        self._folding = folding
         self._database_id = database_id
 
     def __repr__(self) -> str:
@@ -55,9 +58,9 @@ class Watching:
             yield Doing(lambda: self._news.wait(query.organization_id, event, query.wait_ms / 1_000))
         durable_lsn = self._journal.durable_lsn
         begin = after
-        found: Changes
-        found, first_lsn = yield Doing(
-            lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max))
+        found, first_lsn = yield from self._folding.unfolded(
+            query.organization_id,
+            lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max)),
         )
         return self._page(found, durable_lsn, first_lsn)
 
@@ -75,8 +78,9 @@ class Watching:
             yield Doing(lambda: self._news.wait(ALL, event, query.wait_ms / 1_000))
         durable_lsn = self._journal.durable_lsn
         begin = after
-        found: FeedPart
-        found, kept_lsn = yield Doing(lambda: reader.published(self._store.read_feed(begin, query.rows_max)))
+        found, kept_lsn = yield from self._folding.unfolded(
+            None, lambda: reader.published(self._store.read_feed(begin, query.rows_max))
+        )
         return self._feed_page(found, durable_lsn, kept_lsn)
 
     def _feed_page(self, found: FeedPart, durable_lsn: int, first_lsn: int) -> FeedPage:

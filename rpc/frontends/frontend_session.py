@@ -9,12 +9,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Self, assert_never
 
 from msgspec.structs import replace
 
-from actors.commands import Command, CountedLine, Import
+from actors.commands import Command, CountedLine, DropStaged, Import, StageLines
 from actors.outcomes import ActorCrashed, Refused
 from actors.queries import AnyQuery, Query
 from actors.reply import Reply
@@ -47,6 +48,7 @@ class FrontendSession:
         # A front-end that does not read answers gets no more of them: then its requests are not read either.
         self._link: Link[say.FromFrontend] = Link(say.FromFrontend, self._hear, self._on_lost, waits_for_reader=True)
         self._imports: dict[int, list[CountedLine]] = {}
+        self._uploads: set[str] = set()  # of large imports
 
     def __repr__(self) -> str:
         return f"<FrontendSession imports={len(self._imports)} {self._link}>"
@@ -87,7 +89,11 @@ class FrontendSession:
                 assert_never(message)
 
     def _carry_out(self, number: int, request: Command | AnyQuery) -> None:
-        if isinstance(request, Import):
+        if isinstance(request, StageLines):
+            self._uploads.add(request.import_id)
+        elif isinstance(request, DropStaged):
+            self._uploads.discard(request.import_id)
+        elif isinstance(request, Import):
             request = replace(request, lines=tuple(self._imports.pop(number, ())))
         try:
             reply = self._reply_to(request)
@@ -107,6 +113,10 @@ class FrontendSession:
 
     def _on_lost(self) -> None:
         self._imports.clear()
+        for import_id in self._uploads:
+            with suppress(Unavailable):  # then its lines go with the incarnation
+                self._inventory.submit(DropStaged(import_id))
+        self._uploads.clear()
 
 
 def _failure(number: int, error: Exception) -> say.Answer:

@@ -1,13 +1,14 @@
-"""The lines of an import, gathered and checked as they stream in. All bad ones are named, not only the first."""
+"""The lines of an import, checked as they stream in. All bad ones are named, not only the first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET
 from stockkeeper_client.v1 import stock_pb2
 
 from actors.bounds import IMPORT_LINES_MAX, LINE_ERRORS_MAX
-from actors.commands import CountedLine, Import
+from actors.commands import CountedLine
 from actors.outcomes import ImportRejected, Refused, RefusedLine
+from actors.staged_rows import Repeat
 from rpc.messages.rules import (
     FIGURE_RULE,
     ID_RULE,
@@ -24,19 +25,19 @@ LINES_A_TURN = 500  # about 2 ms of work
 
 
 class ImportLines:
-    """Builds one Import command out of the messages of a stream. Holds at most IMPORT_LINES_MAX lines."""
+    """Makes lines of the messages of a stream, at most IMPORT_LINES_MAX, and holds them until they are taken."""
 
     def __init__(self) -> None:
-        self._request_id = ""
+        self.request_id = ""
         self._lines: list[CountedLine] = []
-        self._line_numbers: dict[tuple[str, str, str], int] = {}
+        self._line_numbers: dict[tuple[str, str, str], int] = {}  # of the lines that are held
         self._errors: list[RefusedLine] = []
         self._errors_total = 0
         self._place = 0
         self._lines_total: int | None = None
 
     def __repr__(self) -> str:
-        return f"<ImportLines {self._request_id} lines={self._place} bad={self._errors_total}>"
+        return f"<ImportLines {self.request_id} lines={self._place} bad={self._errors_total}>"
 
     def add(self, request: stock_pb2.ImportStockRequest) -> Iterator[None]:
         """Take in one message of the stream, LINES_A_TURN lines with each step of the iterator that it returns.
@@ -58,29 +59,45 @@ class ImportLines:
             if self._place % LINES_A_TURN == 0:
                 yield
 
-    def command(self) -> Import:
-        """The command, once the stream has ended.
+    @property
+    def held(self) -> int:
+        """How many good lines were not taken yet."""
+        return len(self._lines)
+
+    def taken(self) -> tuple[CountedLine, ...]:
+        """The good lines that have come since the last time."""
+        lines, self._lines = tuple(self._lines), []
+        self._line_numbers = {}
+        return lines
+
+    def refuse_repeats(self, repeats: Sequence[Repeat]) -> None:
+        """Of lines that were taken, these name rows that earlier ones have named."""
+        for one in repeats:
+            self._refuse(one.line_number, _repeated(one.earlier_line_number))
+
+    def check(self) -> None:
+        """See that all is well, once the stream has ended.
 
         Raises:
             Invalid: there was not one message, or not all of them came.
             Refused: some lines are bad.
         """
-        if not self._request_id:
+        if not self.request_id:
             raise Invalid([Violation("request_id", ID_RULE)])
         if self._lines_total != self._place:
             said = "did not come" if self._lines_total is None else f"is {self._lines_total}"
             text = f"must be given in the last message; {self._place} lines came, and it {said}"
             raise Invalid([Violation("lines_total", text)], "IMPORT_INCOMPLETE")
         if self._errors:
-            raise Refused(ImportRejected(tuple(self._errors), self._errors_total))
-        return Import(tuple(self._lines), self._request_id)
+            errors = sorted(self._errors, key=lambda error: error.line_number)
+            raise Refused(ImportRejected(tuple(errors), self._errors_total))
 
     def _take_request_id(self, request_id: str) -> None:
-        if not self._request_id:
+        if not self.request_id:
             if not is_id(request_id):
                 raise Invalid([Violation("request_id", ID_RULE)])
-            self._request_id = request_id
-        elif request_id not in ("", self._request_id):
+            self.request_id = request_id
+        elif request_id not in ("", self.request_id):
             raise Invalid([Violation("request_id", "must be that of the stream's first message, or empty")])
 
     def _take_line(self, line: stock_pb2.ImportLine) -> None:
@@ -88,7 +105,7 @@ class ImportLines:
         faults = list(_faults(line))
         key = (line.organization_id, line.variant_id, line.warehouse_id)
         if key in self._line_numbers:
-            faults.append(f"is the same row as line {self._line_numbers[key]}")
+            faults.append(_repeated(self._line_numbers[key]))
         else:
             self._line_numbers[key] = line_number
         if faults:
@@ -100,6 +117,10 @@ class ImportLines:
         self._errors_total += 1
         if len(self._errors) < LINE_ERRORS_MAX:
             self._errors.append(RefusedLine(line_number, reason))
+
+
+def _repeated(earlier_line_number: int) -> str:
+    return f"is the same row as line {earlier_line_number}"
 
 
 def counted_line(line: stock_pb2.ImportLine, line_number: int) -> CountedLine:

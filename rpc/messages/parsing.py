@@ -12,12 +12,14 @@ from typing import Any, TypeAlias, TypeVar
 from anyio.lowlevel import checkpoint
 from google.protobuf.message import DecodeError
 
-from actors.bounds import IMPORT_LINES_MAX, LINES_MAX
+from actors.bounds import IMPORT_MESSAGE_LINES_MAX, LINES_MAX
 from rpc.messages.descriptors import Message
 from rpc.messages.rules import Invalid, Violation
 
 CALL_FIELDS_MAX = 10 * LINES_MAX  # no valid request of a call has more, its lines' fields counted too
-STREAM_FIELDS_MAX = IMPORT_LINES_MAX + 1_000  # no valid message of a stream has more, at the levels where it is counted
+STREAM_FIELDS_MAX = (
+    IMPORT_MESSAGE_LINES_MAX + 1_000
+)  # no valid message of a stream has more, at the levels where it is counted
 PART_FIELDS = 2_000  # about 2 ms of work, then others are served
 UNCOUNTED_BYTES_MAX = 64 * 1024  # too small to hold enough lines to matter
 CALL_LEVELS = 2  # the request's fields and those of its lines

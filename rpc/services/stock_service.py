@@ -29,6 +29,7 @@ from rpc.messages.import_lines import ImportLines
 from rpc.messages.origins import attributed, origin_of_call
 from rpc.services.change_stream import watch
 from rpc.services.export_stream import export
+from rpc.services.import_upload import ImportUpload
 from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class StockServicer:
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
     ) -> pb.ImportStockResponse:
         lines, began_s = ImportLines(), current_time()
+        upload = ImportUpload(self._inventory)
         organization_id: str | None = None
         try:
             async for request in request_iterator:
@@ -69,17 +71,21 @@ class StockServicer:
                     organization_id = organization
                 for _ in lines.add(request):
                     await checkpoint()  # a message may hold 200,000 lines, and others want to be served
-            fact = await self._import(lines, context)
+                    await upload.take(lines)
+                await upload.take(lines)
+            fact = await self._import(lines, upload, context)
         finally:
+            upload.end()
             if organization_id is not None:
                 self._imports.leave(organization_id)
         assert isinstance(fact, StockImported), fact
         log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
         return responses.imported(fact)
 
-    async def _import(self, lines: ImportLines, context: Context) -> Fact:
+    async def _import(self, lines: ImportLines, upload: ImportUpload, context: Context) -> Fact:
         try:
-            return await self._inventory.ask(attributed(lines.command(), origin_of_call(context)))
+            command = await upload.command(lines)
+            return await self._inventory.ask(attributed(command, origin_of_call(context)))
         except Exception as error:
             values = {"lines": repr(lines), "error": repr(error)[:ERROR_CHARACTERS_MAX]}
             log.info("import_refused", extra=values)

@@ -19,6 +19,7 @@ from simulation.audit.causes import cause_in, cause_of
 from simulation.audit.entries import why_unlike
 from simulation.audit.expected import owned_id
 from simulation.audit.explain import Explainer
+from simulation.audit.fingerprints import is_of
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.audit.history import Operation
 from simulation.audit.lost_goods import releases_of_losses, why_no_release
@@ -174,17 +175,17 @@ class _Audit:
         assert not isinstance(request, Query)
         lsn, record = time
         if isinstance(answer, RequestIdReused):
-            if record.fingerprint == fingerprint(request):
+            if is_of(record.fingerprint, request):
                 raise Wrong("G6", "got the answer that its id belongs to another request, but it is the same", lsn)
             if len(self._contents[owned_id(request)]) == 1:
                 raise Wrong("G11", "was refused for an id that only another organization has used", lsn)
             return max(low, lsn)
-        if record.fingerprint != fingerprint(request):
+        if not is_of(record.fingerprint, request):
             raise Wrong("G6", "got an answer though its id belongs to another request", lsn)
         remembered = recall(record)
         if remembered != answer:
             raise Wrong("G6", f"got {answer!r}, but under its id stands {remembered!r}", lsn)
         if lsn not in self._remembered:
             self._remembered[lsn] = None
-            self._explainer.command(operation, request, self._first_low[key, record.fingerprint], lsn)
+            self._explainer.command(operation, request, self._first_low[key, fingerprint(request)], lsn)
         return max(low, lsn)

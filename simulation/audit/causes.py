@@ -12,14 +12,17 @@ from actors.commands import (
     Confirm,
     Deduct,
     Delete,
+    DropStaged,
     Expire,
     Extend,
     Fulfill,
     Import,
+    ImportStaged,
     Reacquire,
     Receive,
     Release,
     Reserve,
+    StageLines,
 )
 from actors.records import Transaction
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
@@ -59,9 +62,15 @@ def cause_of(request: Command) -> object:
         case SetLevels():
             return ("levels", request.organization_id, request.request_id)
         case Import():
-            return ("import", actors.idempotency.import_scope(request), request.request_id)
+            return (
+                "import",
+                actors.idempotency.import_scope({line.organization_id for line in request.lines}),
+                request.request_id,
+            )
         case Expire():
             raise AssertionError("no client asks for an expiry")
+        case ImportStaged() | StageLines() | DropStaged():
+            raise AssertionError("a client asks for an import, which the servicer stages")
         case _:
             assert_never(request)
 

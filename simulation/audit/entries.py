@@ -24,11 +24,12 @@ from actors.commands import (
     Release,
     Reserve,
 )
-from actors.idempotency import fingerprint, request_key
+from actors.idempotency import request_key
 from actors.records import Transaction, WarehouseRecord
 from actors.transfer_commands import CancelTransfer, ReceiveTransfer, ShipTransfer
 from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from simulation.audit.amendments import why_not_amended
+from simulation.audit.fingerprints import is_of
 from simulation.audit.shipments import why_not_shipped
 
 Names = Mapping[tuple[str, str], WarehouseRecord]
@@ -75,7 +76,7 @@ def _candidates(transaction: Transaction, commands: Sequence[Command]) -> Iterat
     if transaction.kind in ("expire", "remember"):
         yield None
     for command in commands:
-        is_it = request_key(command) is None if request is None else fingerprint(command) == request.fingerprint
+        is_it = request_key(command) is None if request is None else is_of(request.fingerprint, command)
         if is_it:
             yield command
 

@@ -11,12 +11,15 @@ from actors.commands import (
     Command,
     Confirm,
     CountedLine,
+    DropStaged,
     Extend,
     Fulfill,
     Import,
+    ImportStaged,
     Line,
     OfReservation,
     Reacquire,
+    StageLines,
 )
 from actors.outcomes import (
     MoreThanReserved,
@@ -175,6 +178,7 @@ def owned_id(request: Command) -> tuple[frozenset[str], str]:
     """A request's id and the organizations that it belongs to."""
     if isinstance(request, Import):
         return frozenset(line.organization_id for line in request.lines), request.request_id
+    assert not isinstance(request, ImportStaged | StageLines | DropStaged), request
     return frozenset([request.organization_id]), getattr(request, "request_id", "")
 
 

@@ -15,16 +15,19 @@ from actors.commands import (
     Confirm,
     Deduct,
     Delete,
+    DropStaged,
     Expire,
     Extend,
     Fulfill,
     GoodsCommand,
     Import,
+    ImportStaged,
     Line,
     Reacquire,
     Receive,
     Release,
     Reserve,
+    StageLines,
 )
 from actors.outcomes import (
     InsufficientStock,
@@ -132,6 +135,8 @@ class Explainer(BasketExplainer, SiteExplainer):
                 return self._explain_import(command, answer, low, high)
             case Expire():
                 raise AssertionError("no client asks for an expiry")
+            case ImportStaged() | StageLines() | DropStaged():
+                raise AssertionError("a client asks for an import, which the servicer stages")
             case _:
                 assert_never(command)
 

@@ -56,7 +56,7 @@ def is_movement_page(replay: Replay, query: ListMovements, answer: object, lsn: 
 def _lines(one: Transaction, query: ListMovements) -> Iterator[tuple[Any, ...]]:
     it = one.reservation
     reservation, order = ("", "") if it is None else (it.reservation_id, it.order_id)
-    for position, change in enumerate(one.changes):
+    for position, change in _in_places(one):
         row = change.after
         wanted = (
             row.organization_id == query.organization_id
@@ -73,6 +73,11 @@ def _lines(one: Transaction, query: ListMovements) -> Iterator[tuple[Any, ...]]:
             where = (one.lsn, position, one.at_ms, one.kind, row.variant_id, row.warehouse_id)
             actor = one.origin.actor if one.origin is not None else ""
             yield (*where, _figures(change), one.reason, one.reference, reservation, order, actor)
+
+
+def _in_places(one: Transaction) -> Iterator[tuple[int, RowChange]]:
+    """The changes by their positions: those of a large import are the places of its lines."""
+    yield from zip(one.positions or range(len(one.changes)), one.changes, strict=True)
 
 
 def _as_line(movement: Movement) -> tuple[Any, ...]:
@@ -121,7 +126,7 @@ def _told(one: Transaction, query: ReadChanges, upto: Point) -> tuple[Any, ...] 
     organization = query.organization_id
     rows = [
         (place, change.after.variant_id, change.after.warehouse_id, _figures(change), _low(change))
-        for place, change in enumerate(one.changes)
+        for place, change in _in_places(one)
         if change.after.organization_id == organization and query.after < (one.lsn, place) <= upto
     ]
     it = one.reservation

@@ -39,6 +39,9 @@ class Database(Protocol):
     def move_out_torn(self, epoch: int, before_ms: int, rows_max: int) -> bool:
         """Begin a step and lose power on the way. Returns whether it was done."""
 
+    def change(self, epoch: int, function: Callable[[Connection], T]) -> T:
+        """Run a function of `storage.sql.staged_lines` in a transaction of its own, behind the fence."""
+
     def read(self, function: Callable[[Connection], T]) -> T:
         """Run a function of `storage.sql.reads`."""
 
@@ -87,6 +90,11 @@ class PlainDatabase:
 
     def move_out_torn(self, epoch: int, before_ms: int, rows_max: int) -> bool:
         raise NotImplementedError("a real file has no power to lose")
+
+    def change(self, epoch: int, function: Callable[[Connection], T]) -> T:
+        said: list[T] = []
+        self._session.change(epoch, lambda connection: said.append(function(connection)))
+        return said[0]
 
     def read(self, function: Callable[[Connection], T]) -> T:
         return self._session.read(function)

@@ -56,7 +56,7 @@ def _details(one: Transaction, organization: str) -> str:
         if row.organization_id == organization
         and any(line > 0 and row.available <= line < before.available for line in (row.min_stock, row.reorder_point))
     ]
-    if low:
+    if low and one.staged is None:
         details["low"] = low
     warehouses = [msgspec.to_builtins(named) for named in one.warehouses if named.organization_id == organization]
     if warehouses:

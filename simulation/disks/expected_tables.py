@@ -3,6 +3,7 @@ writes the tables than how an instant is spelled.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 from actors.records import ReservationRecord, StockRecord, Transaction
@@ -35,6 +36,7 @@ _COLUMNS = {
         *("reference", "reason", "reservation_id", "order_id"),
     ),
     "journal_entry": ENTRY_COLUMNS,
+    "import_low": ("lsn", "position", "least", "reorder"),
     "transfer": (
         *("organization_id", "transfer_id", "from_warehouse_id", "to_warehouse_id", "state", "shipped_at", "ended_at"),
         "lsn",
@@ -77,6 +79,7 @@ def tables_of(
         "stock": {_stock(record) for record in _last_records(journal) if record.exists},
         "stock_movement": set(movements[movements_moved:]),
         "stock_movement_archive": set(movements[:movements_moved]),
+        "import_low": {row for transaction in journal if transaction.staged is not None for row in _low(transaction)},
         "transfer": _last(_transfers(journal), keys=2),
         "transfer_line": _last(_transfer_lines(journal), keys=3),
         "request": _last(_requests(journal), keys=2),
@@ -123,10 +126,18 @@ def _stock(row: StockRecord) -> Row:
 def _movements(transaction: Transaction) -> Iterator[Row]:
     reservation = transaction.reservation
     owner = (reservation.reservation_id, reservation.order_id) if reservation is not None else ("", "")
-    for position, change in enumerate(transaction.changes):
+    for position, change in zip(transaction.positions or count(), transaction.changes):  # noqa: B905 - `count` has no end
         pieces = [getattr(record, state) for record in (change.before, change.after) for state in STATES]
         where = (transaction.lsn, position, ms_to_text(transaction.at_ms), transaction.kind, *change.after.key)
         yield (*where, *pieces, transaction.reference, transaction.reason, *owner)
+
+
+def _low(transaction: Transaction) -> Iterator[Row]:
+    for position, change in zip(transaction.positions, transaction.changes, strict=True):
+        before, after = change.before.available, change.after
+        lines = (after.min_stock, after.reorder_point)
+        if any(line > 0 and after.available <= line < before for line in lines):
+            yield (transaction.lsn, position, *lines)
 
 
 def _reservations(journal: Sequence[Transaction]) -> dict[tuple[str, str], tuple[ReservationRecord, int]]:

@@ -14,6 +14,8 @@ from simulation.faults import Options
 from storage.memory_store import MemoryStore, MemoryStoreStatistics
 from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 
+CHANGES = ("write", "move_out", "stage", "withdraw", "drop_staged", "fold", "fold_variants")
+
 
 class InjectedError(StorageError):
     """A storage failure that the seed wanted."""
@@ -186,7 +188,7 @@ class FaultyStore(MemoryStore):
         self._die_if_cut()
         if not self._is_calm():
             random = self._stream(operation)
-            if operation in ("write", "move_out") and random.random() < self._options.landed_although_failed:
+            if operation in CHANGES and random.random() < self._options.landed_although_failed:
                 self._note(f"{operation} lands and fails")
                 raise self._fault("no answer to COMMIT")
             if random.random() < 0.5:

@@ -25,4 +25,8 @@ def check_file(connection: Connection, disk: WatchedDisk) -> str:
         rows_found = [tuple(row) for row in found]
         if set(rows_found) != wanted or len(rows_found) != len(wanted):
             wrong.append(f"{table} is not what {disk.last_lsn} transactions and {len(disk.moves)} moves make of it")
+    for table, ids in (("import_line", disk.staged.lines), ("import_decided", disk.staged.decided)):
+        in_file = {row[0] for row in connection.execute(text(f"SELECT import_id FROM {table}"))}
+        if in_file != set(ids):
+            wrong.append(f"{table} has {sorted(in_file)}, the model {sorted(ids)}")
     return "; ".join(wrong) or "ok"

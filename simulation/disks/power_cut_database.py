@@ -130,18 +130,18 @@ class ApswSession:
 
     def __init__(self, connection: ApswConnection) -> None:
         self._connection = connection
-        self._dialect = SQLiteDialect(paramstyle="named")
+        self.dialect = SQLiteDialect(paramstyle="named")
 
     def __repr__(self) -> str:
         return f"<ApswSession on {self._connection!r}>"
 
     def execute(self, statement: ClauseElement, parameters: Any = None) -> ApswResult:
-        compiled: Any = statement.compile(dialect=self._dialect)
+        compiled: Any = statement.compile(dialect=self.dialect)
         rowcount = 0
         for one in parameters if isinstance(parameters, list) else [parameters or {}]:
             bound = compiled.construct_params(one)
             for bind, name in compiled.bind_names.items():
-                process = bind.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+                process = bind.type.dialect_impl(self.dialect).bind_processor(self.dialect)
                 bound[name] = process(bound[name]) if process is not None else bound[name]
             result = self._connection.execute(compiled.string, bound)
             rowcount += result.rowcount
@@ -216,6 +216,20 @@ class PowerCutDatabase:
             pass
         finally:
             self.reopen()
+
+    def change(self, epoch: int, function: Callable[[Connection], T]) -> T:
+        """Run a function in a transaction of its own, behind the fence."""
+        self._is_copied = False
+        session = cast(Connection, ApswSession(self._connection))
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            value = function(session)
+            pass_fence(session, epoch)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._disk.is_on and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        return value
 
     def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
         """One step of housekeeping, as `SqliteSession` does it."""

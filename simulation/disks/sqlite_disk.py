@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from simulation.disks.database_file import Database, PlainDatabase
 from simulation.disks.file_check import check_file
+from simulation.disks.sqlite_staging import StagedFile
 from simulation.disks.watched_disk import WatchedDisk
 from storage.store import MovedOut
 
@@ -59,6 +60,7 @@ class SqliteDisk(WatchedDisk):
         super().__init__()
         self.file = file
         self.refused: Callable[[str], None] = lambda why: None
+        self.staged = StagedFile(file.database, lambda: self.epoch, lambda why: self.refused(why))
 
     def __repr__(self) -> str:
         return f"<SqliteDisk epoch={self.epoch} last_lsn={self.last_lsn} of {self.file!r}>"

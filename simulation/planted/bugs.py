@@ -16,6 +16,7 @@ from simulation.planted import (
     bugs_of_events,
     bugs_of_goods,
     bugs_of_history,
+    bugs_of_imports,
     bugs_of_levels,
     bugs_of_losses,
     bugs_of_memory,
@@ -49,6 +50,7 @@ _CATALOGUES = (
     bugs_of_baskets,
     bugs_of_events,
     bugs_of_consumers,
+    bugs_of_imports,
 )  # importing them fills BUGS
 
 

@@ -253,7 +253,7 @@ def shipped_goods_come_back() -> Patches:
 
 @bug("what an import leaves unchanged is let go before the decision", "G2", "G4", "G8")
 def unchanged_let_go_early() -> Patches:
-    right = supervisor.transactions.importing._divided
+    right = supervisor.transactions.importing.divided
 
     def divided(lines: Any, rows: Any) -> Any:
         changed, unchanged = yield from right(lines, rows)
@@ -262,7 +262,7 @@ def unchanged_let_go_early() -> Patches:
         yield Doing(partial(anyio.sleep, 0.5))  # as long as a large import may take
         return changed, unchanged
 
-    return [(supervisor.transactions.importing, "_divided", divided)]
+    return [(supervisor.transactions.importing, "divided", divided)]
 
 
 @bug("a count forgets what is reserved", "G2", "G8")
@@ -310,7 +310,7 @@ def request_carried_out_twice() -> Patches:
 
 @bug("an import's request id is the same for all organizations", "G11")
 def import_ids_shared() -> Patches:
-    return [(actors.idempotency, "import_scope", lambda command: "")]
+    return [(actors.idempotency, "import_scope", lambda organizations: "")]
 
 
 @bug("after a restart the filters say that they know nothing", "G6")

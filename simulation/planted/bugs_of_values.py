@@ -30,7 +30,7 @@ def name_wiped_by_a_later_line() -> Patches:
     def note(warehouses: Any, lines: Any) -> None:
         warehouses.update({(line.organization_id, line.warehouse_id): line.warehouse_name for line in lines})
 
-    return [(supervisor.transactions.importing, "_note_warehouses", note)]
+    return [(supervisor.transactions.importing, "note_warehouses", note)]
 
 
 @bug("warehouses are shown by names that are not durable yet", "G4", "G3")

@@ -12,8 +12,11 @@ import supervisor.activations.order_directory
 import supervisor.activations.request_directory
 import supervisor.background.housekeeping
 import supervisor.transactions.chunks
+import supervisor.transactions.folding
 import supervisor.transactions.importing
 import supervisor.transactions.journal
+import supervisor.transactions.large_imports
+import supervisor.transactions.uploads
 from actors.order_actor import OrderActor
 from actors.variant_stock import VariantStock
 from simulation.disks.watched_disk import WatchedDisk
@@ -42,6 +45,10 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.activations.order_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.activations.request_directory, "BloomFilter", small_filters),
         mock.patch.object(supervisor.transactions.chunks, "ROWS_MAX", 2),
+        mock.patch.object(supervisor.transactions.large_imports, "LINES_A_LOOK", 2),
+        mock.patch.object(supervisor.transactions.folding, "LINES_A_STEP", 2),
+        mock.patch.object(supervisor.transactions.folding, "REST_S", 0.3),
+        mock.patch.object(supervisor.transactions.uploads, "LINES_A_DROP", 2),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
@@ -86,6 +93,8 @@ def look_at(supervisor: Supervisor, disk: WatchedDisk) -> Iterator[tuple[str, st
         return
     for sentence in _unlike(core, disk):
         yield "G2" if "hold" in sentence else "G3", sentence
+    if disk.staged.lines or disk.staged.decided:
+        yield "nothing is left over", f"{disk.staged!r} keeps lines of imports that are over"
     for sentence in (*leftovers(core), *expiries_left(core)):
         yield "nothing is left over", sentence
 

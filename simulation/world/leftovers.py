@@ -45,6 +45,11 @@ def _counted(core: Incarnation) -> Iterator[tuple[str, Sized]]:
     yield "wanted variants", core.stock.loader._wanted
     yield "wanted orders", core.orders.loader._wanted
     yield "loads of orders", core.orders._loading
+    yield "loads that an import holds up", core.stock._held_loads
+    yield "organizations that are shut", core.stock._shut
+    yield "uploads", core.uploads._open
+    yield "uploads that are being decided", core.uploads._taken
+    yield "imports to be folded", core.folding._open
 
 
 def _activations(core: Incarnation) -> Iterator[str]:

@@ -13,14 +13,16 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from actors.basket_commands import ReserveBasket
-from actors.commands import Amend, Deduct, Reacquire, Reserve
+from actors.commands import Amend, Deduct, Import, Reacquire, Reserve
 from actors.outcomes import Refused
 from actors.queries import Query
 from actors.reply import Reply
+from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
 from simulation.audit.history import Answer, History, Operation, Request
 from simulation.faults import Options
 from simulation.world.inspection import hints_since_lsn
+from simulation.world.simulated_import import staged_import
 from simulation.world.simulated_server import InjectedCrash, SimulatedServer
 
 ATTEMPTS_MAX = 6
@@ -109,6 +111,7 @@ class SimulatedNetwork:
         self._fail = fail
         self.under_way = 0
         self._commands = 0
+        self._uploads = 0
         self._attempts = 0
 
     def __repr__(self) -> str:
@@ -211,7 +214,7 @@ class SimulatedNetwork:
             and server.calls_under_way == 0
         )
         try:
-            answer = await ask(server, operation.request)
+            answer = await self._ask(server, operation.request)
         except Refused as refused:
             answer = refused.refusal
         except Unavailable as unavailable:
@@ -230,6 +233,13 @@ class SimulatedNetwork:
             slot.moves = len(server.store.disk.moves)
             slot.answer = answer
             slot.undisturbed_since_lsn = began_lsn if is_alone and number == self._commands else -1
+
+    async def _ask(self, server: SimulatedServer, request: Request) -> Answer:
+        staged_from = self._options.staged_from
+        if not isinstance(request, Import) or not 0 < staged_from <= len(request.lines):
+            return await ask(server, request)
+        self._uploads += 1
+        return await staged_import(server.supervisor, request, Upload(f"upload-{self._uploads:04}"))
 
 
 async def ask(server: SimulatedServer, request: Request) -> Answer:

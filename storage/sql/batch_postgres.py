@@ -89,6 +89,8 @@ PARTS = {
         DELETE FROM reservation_item USING {new}
         WHERE reservation_item.organization_id = new.organization_id
             AND reservation_item.reservation_id = new.reservation_id""",
+    "import_decided": INSERT,
+    "import_low": INSERT,
     "stock_movement": INSERT,
     "journal_entry": INSERT,
     "request": INSERT,
@@ -225,6 +227,8 @@ def _rows(batch: Batch) -> Parts:
         "asked_forgotten": list(batch.amended),
         "items_replaced": [*batch.again, *batch.amended],
         "item_shipped": list(rows.shipped_items(batch)),
+        "import_low": list(rows.import_low(batch)),
+        "import_decided": list(rows.decided_imports(batch, ms_to_datetime)),
         "stock_movement": list(rows.movements(batch, ms_to_datetime)),
         "journal_entry": list(journal_entries(batch, ms_to_datetime)),
         "request": list(rows.requests(batch, ms_to_datetime)),

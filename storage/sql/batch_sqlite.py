@@ -28,6 +28,10 @@ WRITE_SOURCING = """
     INSERT INTO sourcing (organization_id, policy) VALUES (?, ?)
     ON CONFLICT (organization_id) DO UPDATE SET policy = excluded.policy"""
 
+DECIDE_IMPORT = f"INSERT INTO import_decided VALUES ({', '.join('?' * 7)})"
+
+WRITE_LOW = "INSERT INTO import_low VALUES (?, ?, ?, ?)"
+
 WRITE_TRANSFER = """
     INSERT INTO transfer (organization_id, transfer_id, from_warehouse_id, to_warehouse_id, state, shipped_at, ended_at,
         lsn) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -116,6 +120,9 @@ def _write(connection: sqlite3.Connection, batch: Batch) -> None:
         connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
     if batch.sourcing:
         connection.executemany(WRITE_SOURCING, rows.sourcing(batch))
+    if decided := list(rows.decided_imports(batch, ms_to_text)):
+        connection.executemany(DECIDE_IMPORT, decided)
+        connection.executemany(WRITE_LOW, rows.import_low(batch))
     if batch.transfers:
         connection.executemany(WRITE_TRANSFER, rows.transfers(batch, ms_to_text))
         connection.executemany(WRITE_TRANSFER_LINE, rows.transfer_lines(batch))

@@ -31,7 +31,9 @@ from actors.feed_entries import EntryRow, FeedRows
 from actors.history_feed import CursorRecord, FeedPart
 from storage.sql.history_reads import ENTRIES, LINES, QUANTITIES, first_lsn, settled
 from storage.sql.json_rows import asked, json_of, milliseconds_in, spliced
+from storage.sql.low_rows import with_low
 from storage.sql.schema import LONG, event_cursor, stock
+from storage.sql.staging_schema import import_low
 
 TRANSACTIONS_MAX, TRANSACTIONS_LEAST = 2_000, 100  # of a page, however few rows it may have
 DETAILS_CHARACTERS_MAX = 1_000_000  # of a page, but for one transaction that alone has more
@@ -56,7 +58,8 @@ def _read_feed(connection: Connection, after: Point, rows_max: int) -> tuple[Fee
             dialect = connection.dialect.name
             entries = asked(connection, _entries(entry, dialect), values)
             lines = [asked(connection, _lines(line, dialect), values) for line in LINES]
-            return FeedPart(FeedRows(entries, spliced(*lines)), after, upto), first
+            fell = connection.execute(_low_rows(), values).all()
+            return FeedPart(FeedRows(with_low(entries, fell), spliced(*lines)), after, upto), first
     return FeedPart(FeedRows(), after, None), first
 
 
@@ -145,6 +148,12 @@ def _entries(entry: Table, dialect: str) -> Select[Any]:
     ]
     here = entry.c.lsn.between(bindparam("begin"), bindparam("upto_lsn"))
     return json_of(select(*columns).where(here, entry.c.kind != "remember").subquery(), ENTRY_COLUMNS, dialect)
+
+
+@cache
+def _low_rows() -> Select[Any]:
+    """Those of large imports, of which the details of their entries say nothing."""
+    return select(import_low).where(_is_between(import_low))
 
 
 @cache

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, Table, func, select, tuple_
 from actors.change_rows import change_told, details_of
 from actors.changes import WHOLE, Changes, Movement, MovementPage, Pieces, Point, StockAt
 from actors.queries import GetStockAt, ListMovements
+from storage.sql.low_rows import low_rows
 from storage.sql.schema import (
     journal_entry,
     journal_entry_archive,
@@ -95,8 +96,9 @@ def _read_changes(connection: Connection, organization_id: str, after: Point, ro
     by_lsn: dict[int, list[Any]] = {}
     for row in lines:
         by_lsn.setdefault(row.lsn, []).append(row)
+    low = low_rows(connection, entries, lines)
     told = [
-        change_told(entry, by_lsn.get(entry.lsn, ()), details_of(entry))
+        change_told(entry, by_lsn.get(entry.lsn, ()), details_of(entry), fell=low.get(entry.lsn))
         for entry in entries
         if entry.kind != "remember"
     ]

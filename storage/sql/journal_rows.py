@@ -63,6 +63,8 @@ def organizations_of(one: Transaction) -> dict[str, None]:
         return {one.reservation.organization_id: None}
     found = dict.fromkeys(change.after.organization_id for change in one.changes)
     found.update((warehouse.organization_id, None) for warehouse in one.warehouses)
+    if one.staged is not None:
+        found.update(dict.fromkeys(one.staged.organizations))
     if one.transfer is not None:
         found[one.transfer.organization_id] = None
     if one.sourcing is not None:
@@ -77,11 +79,11 @@ def _details(one: Transaction, organization_id: str) -> str:
     details: dict[str, Any] = {}
     if one.reservation is not None and has_lines(one):
         details["items"] = one.reservation.items
-    low = [(place, *lines) for place, change in enumerate(one.changes) if (lines := low_lines(change))]
-    if low:
-        details["low"] = [
-            one_low for one_low in low if one.changes[one_low[0]].after.organization_id == organization_id
-        ]
+    low = [
+        (place, change.after.organization_id, *lines) for place, change in one.placed() if (lines := low_lines(change))
+    ]
+    if low and one.staged is None:  # of a large import there may be very many: they are in a table of their own
+        details["low"] = [(place, *lines) for place, owner, *lines in low if owner == organization_id]
     if one.warehouses:
         details["warehouses"] = [named for named in one.warehouses if named.organization_id == organization_id]
     if one.warehouses_before:

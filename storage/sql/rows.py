@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from storage.batch import Batch
 from storage.sql.journal_rows import JOURNAL_COLUMNS
+from storage.told import low_lines
 
 Row = tuple[Any, ...]
 Instant = Callable[[int], Any]
@@ -26,6 +27,8 @@ COLUMNS = {
     " available_after reserved_after damaged_after in_transit_after reference reason"
     " reservation_id order_id",
     "journal_entry": JOURNAL_COLUMNS,
+    "import_decided": "import_id lsn at reference min_stock max_stock reorder_point",
+    "import_low": "lsn position least reorder",
     "transfer": "organization_id transfer_id from_warehouse_id to_warehouse_id state shipped_at ended_at lsn",
     "transfer_line": "organization_id transfer_id line variant_id sent received damaged missing",
     "request": "scope request_id fingerprint outcome lsn at",
@@ -148,7 +151,7 @@ def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
         at = instant(transaction.at_ms)
         reservation = transaction.reservation
         belongs_to = ("", "") if reservation is None else (reservation.reservation_id, reservation.order_id)
-        for position, change in enumerate(transaction.changes):
+        for position, change in transaction.placed():
             before, after = change.before, change.after
             yield (
                 transaction.lsn,
@@ -170,6 +173,22 @@ def movements(batch: Batch, instant: Instant) -> Iterator[Row]:
                 transaction.reason,
                 *belongs_to,
             )
+
+
+def decided_imports(batch: Batch, instant: Instant) -> Iterator[Row]:
+    """The imports whose staged lines are true from now on."""
+    for one in batch.transactions:
+        if (it := one.staged) is not None:
+            levels = (it.min_stock, it.max_stock, it.reorder_point)
+            yield (it.import_id, one.lsn, instant(one.at_ms), one.reference, *levels)
+
+
+def import_low(batch: Batch) -> Iterator[Row]:
+    """Of the rows that such an import changes without staging: which fell to their minimum."""
+    for one in batch.transactions:
+        for place, change in one.placed() if one.staged is not None else ():
+            if lines := low_lines(change):
+                yield (one.lsn, place, *lines)
 
 
 def transfers(batch: Batch, instant: Instant) -> Iterator[Row]:

@@ -39,6 +39,7 @@ from storage.sql.postgres_address import read_address
 from storage.sql.row_counts_reads import count_rows
 from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
+from storage.sql.staged_store import StagedTables
 from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class SqlStoreStatistics(Struct, frozen=True):
     failures: int
 
 
-class SqlStore:
+class SqlStore(StagedTables):
     """The Store port on the database at `url`.
 
     >>> import asyncio

@@ -60,6 +60,8 @@ class StockDirectory:
         self._on_crash = self._drop_crashed
         self._grew_beyond_bound = Event()
         self._damaged: set[VariantKey] = set()  # of which the log was told
+        self._shut: frozenset[str] = frozenset()  # organizations of which nothing is loaded for a moment
+        self._held_loads: dict[VariantKey, None] = {}  # until then
         self.warehouses = WarehouseRegistry()
 
     def __repr__(self) -> str:
@@ -187,8 +189,61 @@ class StockDirectory:
             self._directory.add(key, variant)
             if self._directory.is_beyond_bound:
                 self._grew_beyond_bound.set()
-            self.loader.want(key)
+            if key.organization_id in self._shut:
+                self._held_loads[key] = None
+            else:
+                self.loader.want(key)
         return variant
+
+    def shut(self, organization_ids: Collection[str]) -> Sequence[VariantStock]:
+        """Load nothing of these organizations until `open_up`. Returns what is in memory or being loaded by now."""
+        self._shut = frozenset(organization_ids)
+        return self.in_memory(organization_ids)
+
+    def open_up(self) -> None:
+        """Load again, and what was wanted meanwhile."""
+        self._shut = frozenset()
+        held, self._held_loads = self._held_loads, {}
+        for key in held:
+            self.loader.want(key)
+
+    def in_memory(self, organization_ids: Collection[str]) -> Sequence[VariantStock]:
+        """What is in memory of these organizations, or is being loaded."""
+        return [one for one in self._directory.activations() if one.key.organization_id in organization_ids]
+
+    def has(self, variant: VariantStock) -> bool:
+        """Whether it is still the one that is in memory."""
+        return self._directory.get(variant.key) is variant
+
+    def drop(self, variant: VariantStock) -> bool:
+        """Drop it from memory, if it is quiet; what was dropped already is."""
+        if variant.is_quiet:
+            self._directory.remove(variant.key, variant)
+            return True
+        return False
+
+    def load_though_shut(self, keys: Collection[VariantKey]) -> Turn[list[VariantStock]]:
+        """These variants, for the one that shut the others out. Each is pinned, which the caller undoes.
+
+        Raises:
+            Unavailable: a crash has dropped one of them.
+        """
+        pinned: list[VariantStock] = []
+        try:
+            for key in keys:
+                pinned.append(self._activate(key))
+                pinned[-1].pins += 1
+                if self._held_loads.pop(key, 0) is None:
+                    self.loader.want(key)
+            for variant in pinned:
+                yield variant.loaded
+                if not self.has(variant):
+                    raise restarting()
+        except BaseException:
+            for variant in pinned:
+                variant.unpin()
+            raise
+        return pinned
 
     def _fill(self, key: VariantKey, records: list[StockRecord] | None) -> None:
         variant = self._directory.get(key)

@@ -30,6 +30,7 @@ from actors.records import Delta, From, RequestRecord, ReservationRecord, Transa
 from actors.reply import Reply
 from actors.row_changes import Change
 from actors.sourcing import SourcingRecord
+from actors.staged_rows import StagedRows
 from actors.stages import Stages
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
@@ -171,6 +172,8 @@ class Coordinator:
         origin: From = UNSET,
         joins_next: bool = False,
         warehouses_before: tuple[WarehouseRecord, ...] = (),
+        staged: StagedRows | None = None,
+        positions: tuple[int, ...] = (),
     ) -> Transaction:
         """Commit: the rows move and the transaction enters the journal, in one synchronous step.
 
@@ -200,6 +203,8 @@ class Coordinator:
                 transfer,
                 sourcing,
                 warehouses_before,
+                staged,
+                positions,
             )
             self._journal.append(transaction)
             if joins_next:

@@ -4,13 +4,13 @@ An import may have very many rows. It goes in chunks, so that others have their 
 held up to its one synchronous decision: no other change counts a row, or sells from it by an old figure, before that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 
 from msgspec import UNSET
 
 from actors.bounds import LINE_ERRORS_MAX, NEW_ORGANIZATIONS_MAX
-from actors.commands import CountedLine, Import
+from actors.commands import AnyImport, CountedLine, Import
 from actors.idempotency import remember
 from actors.outcomes import (
     Fact,
@@ -23,6 +23,7 @@ from actors.outcomes import (
 from actors.records import StockRecord
 from actors.reply import Reply
 from actors.row_changes import Change, Count, counted, figures_of
+from actors.staged_upload import note_warehouses
 from actors.stock_actor import StockActor
 from actors.turn import OTHERS_FIRST, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
@@ -60,14 +61,14 @@ class Importing:
             for lines in chunked(command.lines):
                 pins.append(ExitStack())
                 rows += yield from self._pin(lines, pins[-1])
-                _note_warehouses(warehouses, lines)
+                note_warehouses(warehouses, lines)
                 yield OTHERS_FIRST
-            prepared = yield from self._prepare_counts(command.lines, rows)
+            prepared = yield from self.prepare_counts(command.lines, rows)
             if isinstance(prepared, Prepared):
                 fact = yield from self._decide_counts(command, rows, prepared, warehouses)
                 answered: Reply[Fact] = self._journal.answered(fact)
             else:
-                answered = self._refused(command, prepared)
+                answered = self.refused(command, prepared)
             while pins:
                 pins.pop().close()
                 yield OTHERS_FIRST  # letting go of many rows takes its time too
@@ -84,15 +85,15 @@ class Importing:
         warehouses: dict[tuple[str, str], str],
     ) -> Turn[Fact]:
         with prepared:
-            changed, unchanged = yield from _divided(command.lines, rows)
+            changed, unchanged = yield from divided(command.lines, rows)
             created = sum(not row.state.record.exists for row in changed)
-            new = self._new_organizations(command) if created else ()
+            new = self.new_organizations({line.organization_id for line in command.lines}) if created else ()
             fact = StockImported(len(command.lines), created, len(changed) - created, len(unchanged), new)
             request = remember(command, fact)
             yield OTHERS_FIRST
             written = self._stock.warehouses.new([(*key, name) for key, name in warehouses.items()])
             # Up to here the unchanged rows are held too: no other count of them may be decided before this.
-            _check_alive(unchanged)
+            check_alive(unchanged)
             Prepared(prepared.transaction_id, unchanged).abort()
             self._coordinator.decide(
                 Prepared(prepared.transaction_id, changed),
@@ -106,8 +107,9 @@ class Importing:
             )
         return fact
 
-    def _new_organizations(self, command: Import) -> tuple[str, ...]:
-        named = {line.organization_id for line in command.lines}
+    def new_organizations(self, named: Collection[str]) -> tuple[str, ...]:
+        """Those of these that have no row yet; not all if they are very many."""
+        named = set(named)
         return tuple(sorted(named - self._stock.warehouses.have(named))[:NEW_ORGANIZATIONS_MAX])
 
     def _pin(self, lines: Sequence[CountedLine], pins: ExitStack) -> Turn[list[StockActor]]:
@@ -121,7 +123,7 @@ class Importing:
             variants[organization_id] = pins.enter_context(pinned)
         return [self._stock.row(variants[line.organization_id][line.variant_id], line.warehouse_id) for line in lines]
 
-    def _prepare_counts(
+    def prepare_counts(
         self, lines: Sequence[CountedLine], rows: Sequence[StockActor]
     ) -> Turn[Prepared | ImportRejected]:
         """Hold every row; which are to change is known only once nothing else on them is undecided."""
@@ -133,7 +135,7 @@ class Importing:
                 reasons |= _reasons(part)
                 yield OTHERS_FIRST
             if reasons:
-                _check_alive(rows)
+                check_alive(rows)
                 # Others had their turn between the chunks: what is refused is true of this one moment.
                 moved = [
                     at
@@ -154,21 +156,14 @@ class Importing:
                 return prepared
             # Reserved goods or undecided ones moved meanwhile: look again.
 
-    def _refused(self, command: Import, refusal: Refusal) -> Reply[Fact]:
+    def refused(self, command: AnyImport, refusal: Refusal) -> Reply[Fact]:
         """Remember the refusal. The reply raises it once it is durable."""
         request = remember(command, refusal)
         self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
         return self._journal.answered(error=Refused(refusal))
 
 
-def _note_warehouses(warehouses: dict[tuple[str, str], str], lines: Sequence[CountedLine]) -> None:
-    """The last name that a line gives to a warehouse counts; a line without one takes none away."""
-    for line in lines:
-        if line.warehouse_name or (line.organization_id, line.warehouse_id) not in warehouses:
-            warehouses[line.organization_id, line.warehouse_id] = line.warehouse_name
-
-
-def _check_alive(rows: Sequence[StockActor]) -> None:
+def check_alive(rows: Sequence[StockActor]) -> None:
     """See that no crash took away what is judged by.
 
     Raises:
@@ -178,7 +173,7 @@ def _check_alive(rows: Sequence[StockActor]) -> None:
         raise restarting()
 
 
-def _divided(
+def divided(
     lines: Sequence[CountedLine], rows: Sequence[StockActor]
 ) -> Turn[tuple[list[StockActor], list[StockActor]]]:
     """The rows that a count changes, and those that it does not."""
@@ -203,12 +198,13 @@ def _is_counted(row: StockActor, line: CountedLine) -> bool:
 
 def _reasons(judged: Sequence[tuple[int, tuple[CountedLine, StockActor]]]) -> dict[int, str]:
     """Why lines cannot be applied, by their place."""
-    return {at: reason for at, (line, row) in judged if (reason := _why_not(line, row))}
+    return {at: reason for at, (line, row) in judged if (reason := why_not(line, row.state.record))}
 
 
-def _why_not(line: CountedLine, row: StockActor) -> str:
-    reserved = row.state.record.reserved
-    total, damaged, in_transit, min_stock, max_stock, _ = figures = counted(line, row.state.record)
+def why_not(line: CountedLine, record: StockRecord) -> str:
+    """Why the line cannot be applied to this row; empty: it can."""
+    reserved = record.reserved
+    total, damaged, in_transit, min_stock, max_stock, _ = figures = counted(line, record)
     if total - damaged - in_transit < reserved:
         return (
             f"total_quantity {total} less {damaged} damaged and {in_transit} in transit "

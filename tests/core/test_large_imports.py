@@ -80,12 +80,12 @@ async def test_a_repeated_import_changes_nothing(world: World) -> None:
         assert await core.ask(Import(lines_of(11, 5), "third")) == StockImported(len(lines), 0, 1, len(lines) - 1)
 
 
-@pytest.mark.parametrize(("x", "after"), [(10, "_divided"), (3, "_pin")])
+@pytest.mark.parametrize(("x", "after"), [(10, "divided"), (3, "_pin")])
 async def test_an_import_does_not_judge_by_a_row_that_a_crash_took_away(
     world: World, monkeypatch: pytest.MonkeyPatch, x: int, after: str
 ) -> None:
     """The first time the row is unchanged, the second time too little is counted for what is reserved."""
-    owner = importing if after == "_divided" else importing.Importing
+    owner = importing if after == "divided" else importing.Importing
     right = getattr(owner, after)
 
     def crashing(*arguments: object) -> Turn[object]:

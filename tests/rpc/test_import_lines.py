@@ -10,6 +10,7 @@ from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 from actors.bounds import IMPORT_LINES_MAX, INT32_MAX, LINE_ERRORS_MAX
 from actors.commands import CountedLine, Import
 from actors.outcomes import ImportRejected, Refused
+from rpc.messages import import_lines
 from rpc.messages.import_lines import LINES_A_TURN, ImportLines
 from rpc.messages.rules import Invalid
 
@@ -24,7 +25,8 @@ def command(*requests: ImportStockRequest) -> Import:
     for request in requests:
         list(lines.add(request))
     list(lines.add(ImportStockRequest(lines_total=sum(len(request.lines) for request in requests))))
-    return lines.command()
+    lines.check()
+    return Import(lines.taken(), lines.request_id)
 
 
 def rejection(*lines: ImportLine) -> ImportRejected:
@@ -126,12 +128,14 @@ def test_the_request_id_is_given_once_and_kept(requests: list[ImportStockRequest
     assert [violation.field for violation in raised.value.violations] == ["request_id"]
 
 
-def test_an_import_has_a_most() -> None:
+def test_an_import_has_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert IMPORT_LINES_MAX == 1_000_000
+    monkeypatch.setattr(import_lines, "IMPORT_LINES_MAX", 10)
     lines = ImportLines()
-    request = ImportStockRequest(request_id="req_1", lines=[ImportLine()] * (IMPORT_LINES_MAX // 2))
+    request = ImportStockRequest(request_id="req_1", lines=[ImportLine()] * 5)
     list(lines.add(request))
     list(lines.add(request))
-    with pytest.raises(Invalid, match="at most 200000 lines"):
+    with pytest.raises(Invalid, match="at most 10 lines"):
         next(lines.add(ImportStockRequest(lines=[line(1)])))
 
 
@@ -151,10 +155,11 @@ def test_a_stream_that_lost_its_end_or_a_part_is_refused() -> None:
         for request in partial:
             list(lines.add(request))
         with pytest.raises(Invalid) as raised:
-            lines.command()
+            lines.check()
         assert raised.value.reason == "IMPORT_INCOMPLETE"
     lines = ImportLines()
     list(lines.add(ImportStockRequest(request_id="req_1", lines_total=0)))
-    assert lines.command().lines == ()
+    lines.check()
+    assert lines.taken() == ()
     with pytest.raises(Invalid, match="last message alone"):
         list(lines.add(ImportStockRequest(lines=[line(1)])))

@@ -10,7 +10,7 @@ from stockkeeper_client.v1.inventory_pb2 import ReservationItem, ReserveStockReq
 from stockkeeper_client.v1.stock_pb2 import ImportLine, ImportStockRequest
 from stockkeeper_client.v1.stream_pb2 import ReserveStockRequests
 
-from actors.bounds import ID_CHARACTERS_MAX, IMPORT_LINES_MAX, LINES_MAX
+from actors.bounds import ID_CHARACTERS_MAX, IMPORT_MESSAGE_LINES_MAX, LINES_MAX
 from rpc.messages.parsing import (
     CALL_FIELDS_MAX,
     PART_FIELDS,
@@ -103,9 +103,11 @@ def test_the_largest_reservation_is_parsed() -> None:
     assert parse(ReserveStockRequest, raw) == request
 
 
-async def test_the_largest_import_fits_into_one_message() -> None:
+async def test_a_very_large_import_fits_into_one_message() -> None:
     line = ImportLine(organization_id="org_123", variant_id="var_789", warehouse_id="wh_101", total_quantity=5)
-    request = ImportStockRequest(request_id="req_1", lines=[line] * IMPORT_LINES_MAX, lines_total=IMPORT_LINES_MAX)
+    request = ImportStockRequest(
+        request_id="req_1", lines=[line] * IMPORT_MESSAGE_LINES_MAX, lines_total=IMPORT_MESSAGE_LINES_MAX
+    )
     assert await parse_in_turns(ImportStockRequest, request.SerializeToString(), 1) == request
 
 

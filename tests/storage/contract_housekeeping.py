@@ -11,6 +11,7 @@ from tests.storage.contract_feed import FeedContract
 from tests.storage.contract_reading import ReadingContract
 from tests.storage.contract_sifting import SiftingContract
 from tests.storage.contract_sourcing import SourcingContract
+from tests.storage.contract_staging import StagingContract
 from tests.storage.contract_transfers import TransferContract
 from tests.storage.scribe import MINUTE_MS, ORGANIZATION, START_MS, Scribe
 
@@ -19,7 +20,9 @@ DAY_MS = 24 * 60 * MINUTE_MS
 
 
 @pytest.mark.anyio
-class WholeStoreContract(ReadingContract, SiftingContract, TransferContract, SourcingContract, FeedContract):
+class WholeStoreContract(
+    ReadingContract, SiftingContract, TransferContract, SourcingContract, FeedContract, StagingContract
+):
     @pytest.mark.parametrize("rows_max", [1, 7, 500])
     async def test_what_is_long_over_is_moved_out_and_nothing_else(
         self, store: Store, scribe: Scribe, rows_max: int
