@@ -129,10 +129,11 @@ class Coordinator:
             given: Verdict = yield verdict
         finally:
             self._waiting -= 1
-            ended_s = self._monotonic_s()
-            self._waits_s.add(ended_s - began_s)
-            if self._stages is not None:
-                self._stages.waited(transaction_id, began_s, ended_s)
+        # Not in `finally`: the turn of an incarnation that ended is closed where there may be no event loop any more.
+        ended_s = self._monotonic_s()
+        self._waits_s.add(ended_s - began_s)
+        if self._stages is not None:
+            self._stages.waited(transaction_id, began_s, ended_s)
         return given
 
     def share(self, prepared: Prepared, parts: Sequence[Mapping[StockActor, Delta]]) -> list[Prepared]:
