@@ -16,18 +16,21 @@ from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.variant_stock import VariantStock
 
+Look = Mapping[str, StockRecord]
+"""A variant's rows, by warehouse."""
+
 
 class PlannedBasket(NamedTuple):
-    """Lines, the row that serves each and, where the basket is served in part only, the rows in which it fell short."""
+    """Lines, the row that serves each and, where the basket is served in part only, what was seen of its variants."""
 
     lines: list[Line]
     rows: list[StockActor]
-    seen: Sequence[tuple[StockActor, StockRecord]]
+    seen: Sequence[tuple[VariantStock, Look]]
 
     @property
     def is_true_still(self) -> bool:
-        """What was found short is short still: a row that has changed since may have more."""
-        return all(row.state.record is record for row, record in self.seen)
+        """What was found short is short still: a row that has changed since, or was made, may have more."""
+        return all(_look_at(variant) == look for variant, look in self.seen)
 
 
 def plan_basket(
@@ -49,7 +52,7 @@ def plan_basket(
     free: Free = {key: variant.free() for key, variant in variants.items()}
     found = yield from serving(command, free_elsewhere(free, sourcing.closed), sourcing, search)
     if not found.fits:
-        seen = [(row, row.state.record) for variant in variants.values() for row in variant.rows.values()]
+        seen = [(variant, _look_at(variant)) for variant in variants.values()]
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
             found = yield from serving(command, free_elsewhere(free, sourcing.closed), sourcing, Search())
@@ -64,6 +67,10 @@ def plan_basket(
     ]
     rows = [variants[wishes[part.place].variant_id].rows[part.warehouse_id] for part in found.parts]
     return PlannedBasket(lines, rows, () if found.fits else seen)
+
+
+def _look_at(variant: VariantStock) -> Look:
+    return {warehouse_id: row.state.record for warehouse_id, row in variant.rows.items() if row.state.record.exists}
 
 
 def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, free: Free, sourcing: Sourcing) -> None:

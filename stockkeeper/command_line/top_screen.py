@@ -18,6 +18,7 @@ from stockkeeper_client.v1.operations_pb2_grpc import OperationsServiceStub
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Grid
+from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Static
 
 from stockkeeper.command_line.row_heat import RowHeat
@@ -91,6 +92,8 @@ class TopScreen(App[None]):
         except grpc.aio.AioRpcError as error:
             self._say(f"{datetime.now(UTC):%H:%M:%S} {error.details() or error.code().name}")
             return
+        except NoMatches:
+            return  # the user has left while the answer was under way
         self._show("hot", [tuple(map(str, row)) for row in self._heat.hottest(ROWS_SHOWN, monotonic())])
         self._say(f"{datetime.now(UTC):%H:%M:%S} UTC  {self._organization_id}")
 

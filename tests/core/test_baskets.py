@@ -8,7 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from actors.actor import InlineDispatcher
 from actors.basket_commands import ReserveBasket, Short, Wish, asked_of
+from actors.basket_plan import plan_basket
 from actors.bounds import LINES_MAX
 from actors.commands import Amend, Confirm, DeliveryLine, Line, Reacquire, Receive, Release, Reserve
 from actors.outcomes import (
@@ -22,10 +24,13 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.packing import Search
-from actors.records import Delta
+from actors.records import Delta, StockRecord, VariantKey
 from actors.serving import serving
 from actors.sourcing import USUAL, Sourcing, SourcingPolicy
-from actors.stock_state import Verdict
+from actors.stock_actor import StockActor
+from actors.stock_state import StockState, Verdict
+from actors.turn import Turn
+from actors.variant_stock import VariantStock
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from simulation.audit.expected_basket import expect
 from simulation.audit.sites import Sites
@@ -56,7 +61,10 @@ def places(fact: BasketReserved) -> list[tuple[str, str, int]]:
 
 
 def parts_of(command: ReserveBasket, free: Mapping[str, Mapping[str, int]], sourcing: Sourcing = USUAL) -> Any:
-    turn = serving(command, free, sourcing, Search())
+    return value_of(serving(command, free, sourcing, Search()))
+
+
+def value_of(turn: Turn[Any]) -> Any:
     try:
         while True:
             next(turn)
@@ -196,6 +204,33 @@ async def test_many_partial_baskets_at_once_share_what_there_is(world: World) ->
                 tasks.start_soon(one, number)
         taken = [fact.reservation.quantity for fact in facts if isinstance(fact, BasketReserved)]
         assert sorted(taken) == [1, 3, 3]
+
+
+def row(warehouse_id: str, available: int, version: int = 1) -> StockActor:
+    record = StockRecord(ORGANIZATION, "a", warehouse_id, "s", available, version=version)
+    return StockActor(StockState(record), InlineDispatcher(lambda *_: None), lambda *_: None, 10)
+
+
+@pytest.mark.parametrize(
+    ("warehouse_id", "made", "is_true"),
+    [
+        ("w1", row("w1", 2), True),
+        ("w1", row("w1", 3, 2), False),
+        ("w2", row("w2", 5), False),
+        ("w2", row("w2", 0, 0), True),
+    ],
+    ids=["nothing", "a row changed", "a row was made", "a row is asked for that is not made"],
+)
+def test_what_was_found_short_is_looked_at_again_where_there_may_be_more(
+    warehouse_id: str, made: StockActor, is_true: bool
+) -> None:
+    variant = VariantStock(VariantKey(ORGANIZATION, "a"))
+    variant.rows["w1"] = row("w1", 2)
+    planned = value_of(
+        plan_basket(basket("o", ("a", "", 3), allow_split=True, allow_partial=True), {"a": variant}, USUAL)
+    )
+    variant.rows[warehouse_id] = made
+    assert planned.is_true_still is is_true
 
 
 def test_the_policy_says_which_warehouses_a_split_asks_first() -> None:
