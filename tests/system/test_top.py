@@ -40,6 +40,10 @@ async def test_it_shows_what_happens_and_goes_on_when_the_server_does_not(tmp_pa
         level = {"variant_id": "mug", "warehouse_id": "w1", "min_stock": 8}
         await client.stock.set_stock_levels("shop", [level])  # type: ignore[list-item]
         screen = TopScreen(client, "shop")
+        async with TopScreen(client, "shop").run_test() as early:
+            leaving = early.app
+        assert isinstance(leaving, TopScreen)
+        await leaving.look()  # as when the answer comes after the user has left
         async with screen.run_test(size=(120, 48)) as pilot:
             await until_shown(pilot, screen, "journal", "Batches")
             said = str(screen.query_one("#said", Static).render())
