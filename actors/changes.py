@@ -48,6 +48,7 @@ class Movement(Struct, frozen=True):
     reservation_id: str
     order_id: str
     actor: str
+    correlation_id: str  # the caller's; else the request's id
 
 
 class MovementPage(Struct, frozen=True, tag=True):

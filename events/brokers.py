@@ -40,6 +40,15 @@ def default_format(url: str) -> EventsFormat:
     return "erp" if scheme_of(url) in RABBIT else "cloudevents"
 
 
+def check_format(form: EventsFormat) -> None:
+    """Raises `ValueError`, in a sentence, if what it needs is not installed."""
+    try:
+        if form == "cloudevents":
+            from events.cloud_format import cloud_body  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is not installed: {INSTALL}") from error
+
+
 def broker_for(url: str, options: BrokerOptions) -> Broker:
     """The broker at a URL; it is not connected yet.
 

@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from events.broker_port import BrokerLost
 from events.deeds import Deeds
-from events.envelope import EventsFormat, OutEvent, outgoing
+from events.envelope import EventsFormat, OutEvent
 from events.inbox_port import Delivery, Inbox
 from events.incoming import Heard, Rejected, read_event
 from events.stock_port import StockAway, StockFailed, StockRefuses
+from events.wire_forms import outgoing
 
 log = logging.getLogger(__name__)
 

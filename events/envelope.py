@@ -7,7 +7,6 @@ from hashlib import sha1
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 EventsFormat = Literal["erp", "cloudevents"]
@@ -19,7 +18,6 @@ CONTENT_TYPES: Mapping[EventsFormat, str] = {
     "cloudevents": "application/cloudevents+json; charset=UTF-8",
 }
 _NAMESPACE = UUID("5b1f0f5e-2d0c-5c33-9f0e-6a6f5d1b7a10").bytes
-_json = msgspec.json.Encoder()
 
 
 class OutEvent(Struct, frozen=True):
@@ -95,12 +93,6 @@ def _second(at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]
 
 
-def outgoing(event: OutEvent, form: EventsFormat) -> Outgoing:
-    """The event as a message."""
-    body = _json.encode(erp(event) if form == "erp" else cloudevent(event))
-    return Outgoing(event.event_id, event.name, event.organization_id, CONTENT_TYPES[form], body)
-
-
 def erp(event: OutEvent) -> dict[str, Any]:
     """As the older services read it."""
     return {
@@ -113,21 +105,3 @@ def erp(event: OutEvent) -> dict[str, Any]:
         "service": SERVICE,
         "data": event.data,
     }
-
-
-def cloudevent(event: OutEvent) -> dict[str, Any]:
-    """CloudEvents 1.0, structured. An attribute's name has letters and digits only: the organization is in the data."""
-    found = {
-        "specversion": "1.0",
-        "id": event.event_id,
-        "type": event.name,
-        "source": f"/inventory/{event.organization_id}",
-        "subject": event.subject,
-        "time": moment(event.at_ms),
-        "sequence": str(event.sequence),
-        "datacontenttype": "application/json",
-        "data": {"organization_id": event.organization_id, **event.data},
-    }
-    if event.correlation_id:
-        found["correlationid"] = event.correlation_id
-    return found

@@ -1,16 +1,17 @@
 """NATS JetStream, by nats-py. A lost connection is not mended here: see `events/broker_port.py`."""
 
 import asyncio
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import anyio
-import nats
 import nats.errors
 import nats.js.errors
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
+from yarl import URL
 
 from events.broker_port import BrokerLost, lost
 from events.envelope import Outgoing
@@ -21,6 +22,7 @@ OPEN_TIMEOUT_S = 10.0
 CONFIRM_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 1.0
 SUBJECTS = "inventory.>"
+ENCRYPTED = ("tls", "wss")
 FAILURES = (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError)
 
 
@@ -92,7 +94,17 @@ class NatsBroker:
 
 
 async def connected(url: str, closed: asyncio.Event) -> Client:
-    """A connection that is not mended; `closed` is set when it is gone."""
+    """A connection that is not mended; `closed` is set when it is gone.
+
+    The client goes on in plain text where a server does not ask for TLS, whatever the URL says. So where TLS is asked
+    for, a password is given only when the server has.
+
+    Args:
+        url: with the files of TLS in its query, as `cafile`, `certfile` and `keyfile`.
+
+    Raises:
+        ConnectionError: TLS is asked for, and not offered.
+    """
 
     async def note_closed() -> None:
         closed.set()
@@ -100,12 +112,51 @@ async def connected(url: str, closed: asyncio.Event) -> Client:
     async def note_error(error: Exception) -> None:
         """It is raised where it matters."""
 
-    return await nats.connect(
-        url,
-        allow_reconnect=False,
-        max_reconnect_attempts=1,
-        connect_timeout=OPEN_TIMEOUT_S / 2,
-        closed_cb=note_closed,
-        disconnected_cb=note_closed,
-        error_cb=note_error,
-    )
+    given, client = URL(url), Client()
+    is_encrypted = given.scheme in ENCRYPTED
+
+    def checked(secret: str) -> Callable[[], str]:
+        def give() -> str:
+            if is_encrypted and not _is_encrypted(client):
+                raise ConnectionError("the broker offers no TLS")
+            return secret
+
+        return give
+
+    # What stands alone before the @ is a token.
+    secrets = [None if text is None else checked(text) for text in (given.user, given.password)]
+    user, password, token = (*secrets, None) if secrets[1] else (None, None, secrets[0])
+    try:
+        await client.connect(
+            str(given.with_query(None).with_user(None)),
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            connect_timeout=OPEN_TIMEOUT_S / 2,  # type: ignore[arg-type]
+            closed_cb=note_closed,
+            disconnected_cb=note_closed,
+            error_cb=note_error,
+            tls=_tls(given) if is_encrypted else None,
+            user=user,
+            password=password,
+            token=token,
+        )
+        if is_encrypted and not _is_encrypted(client):
+            raise ConnectionError("the broker offers no TLS")
+    except BaseException:
+        with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True), suppress(Exception):
+            await client.close()
+        raise
+    return client
+
+
+def _is_encrypted(client: Client) -> bool:
+    """A server says so before TLS begins, and its word alone makes the client begin it. (`wss` begins with it.)"""
+    server = client._current_server
+    return (server is not None and server.uri.scheme == "wss") or bool(client._server_info.get("tls_required"))
+
+
+def _tls(url: URL) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=url.query.get("cafile"))
+    if "certfile" in url.query:
+        context.load_cert_chain(url.query["certfile"], url.query.get("keyfile"))
+    return context

@@ -77,10 +77,8 @@ class BulkStream:
 
     async def _note(self, answer: Msg) -> None:
         self._waiting.discard(answer.subject)
-        failure = _failure_in(answer)
-        if failure is not None:
-            self._failure = self._failure or failure
-        if failure is not None or not self._waiting:
+        self._failure = self._failure or _failure_in(answer)
+        if not self._waiting:
             self._over.set()
 
 

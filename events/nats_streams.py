@@ -7,8 +7,9 @@ from yarl import URL
 
 
 def name_of(url: str) -> str:
-    """As messages name it, without a password."""
-    return str(URL(url).with_password(None))
+    """As messages name it, without a password, or what stands in a password's place."""
+    bare = URL(url).with_password(None).with_query(None)
+    return str(bare if URL(url).password is not None else bare.with_user(None))
 
 
 async def find_or_make(stream: JetStreamContext, wanted: StreamConfig, *, declare: bool) -> None:

@@ -27,10 +27,11 @@ from msgspec import Struct
 from actors.changes import Point
 from actors.history_feed import FeedPage
 from events.broker_port import Broker, BrokerLost
-from events.envelope import EventsFormat, Outgoing, outgoing
+from events.envelope import EventsFormat, Outgoing
 from events.fact_events import events_of
 from events.feed_port import CursorLost, FeedAway, HistoryFeed, Progress
 from events.relay_lease import LeaseOver, RelayLease
+from events.wire_forms import outgoing
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 STANDBY_S = 1.0
 RENEWALS = 4  # in the time of a lease: some may fail
 WAIT_MS = 10_000
-LITTLE_BYTES = 50_000  # of a page: some hundred rows
+LITTLE_BYTES, MUCH_BYTES = 5_000, 200_000  # of a page: a dozen transactions, and some hundreds
+CROWD = 5  # times as long to wait for more where more comes
 STOP_S = 2.0
 PROBLEM_CHARACTERS_MAX = 500
 
@@ -218,10 +220,14 @@ class Relay:
                 if place != moved and (page.rows.is_empty or self._is_due):
                     await self._move(lease)
                     moved = place
-                if page.rows.bytes_long < LITTLE_BYTES:
-                    await anyio.sleep(self._options.gather_s)
+                await self._gather(page.rows.bytes_long)
         except CursorLost:
             scope.cancel()
+
+    async def _gather(self, page_bytes: int) -> None:
+        """Let more happen: a page costs the server some 2 ms, whatever is on it. After a full one there is more."""
+        if page_bytes < MUCH_BYTES:
+            await anyio.sleep(self._options.gather_s * (1 if page_bytes < LITTLE_BYTES else CROWD))
 
     @property
     def _is_due(self) -> bool:

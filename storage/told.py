@@ -87,7 +87,8 @@ def movements_of(one: Transaction, organization_id: str) -> Iterator[Movement]:
     """Its lines in the organization's ledger."""
     it = one.reservation
     belongs_to = ("", "") if it is None else (it.reservation_id, it.order_id)
-    actor = "" if one.origin is None else one.origin.actor
+    actor, correlation_id = ("", "") if one.origin is None else (one.origin.actor, one.origin.correlation_id)
+    request_id = "" if one.request is None else one.request.request_id
     for position, change in one.placed():
         after = change.after
         if after.organization_id == organization_id:
@@ -104,6 +105,7 @@ def movements_of(one: Transaction, organization_id: str) -> Iterator[Movement]:
                 one.reference,
                 *belongs_to,
                 actor,
+                correlation_id or request_id,
             )
 
 

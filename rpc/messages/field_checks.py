@@ -150,7 +150,7 @@ def ttl_minutes_of(faults: list[Violation], minutes: int) -> int:
     """A time limit, the default for 0."""
     ttl_minutes = minutes or TTL_MINUTES_DEFAULT
     if not 1 <= ttl_minutes <= TTL_MINUTES_MAX:
-        text = f"must be 1 to {TTL_MINUTES_MAX}, or 0 for {TTL_MINUTES_DEFAULT}"
+        text = f"must be 1 to {TTL_MINUTES_MAX}, or 0 for the default"
         faults.append(Violation("ttl_minutes", text))
     return ttl_minutes
 

@@ -138,6 +138,7 @@ def _movement(one: Movement) -> stock_pb2.Movement:
         reservation_id=one.reservation_id,
         order_id=one.order_id,
         actor=one.actor,
+        correlation_id=one.correlation_id,
     )
 
 

@@ -71,8 +71,10 @@ def _lines(one: Transaction, query: ListMovements) -> Iterator[tuple[Any, ...]]:
         )
         if wanted:
             where = (one.lsn, position, one.at_ms, one.kind, row.variant_id, row.warehouse_id)
-            actor = one.origin.actor if one.origin is not None else ""
-            yield (*where, _figures(change), one.reason, one.reference, reservation, order, actor)
+            who = (one.origin.actor, one.origin.correlation_id) if one.origin is not None else ("", "")
+            request_id = "" if one.request is None else one.request.request_id
+            said = (one.reason, one.reference, reservation, order, who[0], who[1] or request_id)
+            yield (*where, _figures(change), *said)
 
 
 def _in_places(one: Transaction) -> Iterator[tuple[int, RowChange]]:
@@ -84,7 +86,7 @@ def _as_line(movement: Movement) -> tuple[Any, ...]:
     one = movement
     figures = tuple(getattr(pieces, name) for pieces in (one.before, one.after) for name in NAMES)
     where = (one.lsn, one.position, one.at_ms, one.kind, one.variant_id, one.warehouse_id)
-    return (*where, figures, one.reason, one.reference, one.reservation_id, one.order_id, one.actor)
+    return (*where, figures, one.reason, one.reference, one.reservation_id, one.order_id, one.actor, one.correlation_id)
 
 
 def _figures(change: RowChange) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ import events.incoming
 from events.broker_port import BrokerLost
 from events.consumer import PAUSES_S, Consumer
 from events.deeds import Deeds
-from events.envelope import OutEvent, outgoing
+from events.envelope import OutEvent
 from events.inbox_port import Delivery
 from events.incoming import Heard, Rejected
 from events.stock_port import StockAway, StockFailed, StockRefuses
+from events.wire_forms import outgoing
 from simulation.audit.done_once import GIVEN_UP, IN_ORDER, LOST, SAME_ANSWER, TWICE
 from simulation.planted.planting import Patches, bug
 

@@ -141,7 +141,7 @@ def feed_ends_too_late() -> Patches:
 
     def feed_page(self: Watching, found: Any, durable_lsn: int, first_lsn: int) -> FeedPage:
         page = right(self, found, durable_lsn, first_lsn)
-        return page if found.upto is not None else replace(page, upto=Point(self._journal.last_lsn))
+        return page if page.upto < Point(durable_lsn) else replace(page, upto=Point(self._journal.last_lsn))
 
     return [(Watching, "_feed_page", feed_page)]
 

@@ -41,7 +41,7 @@ def reserve_basket(
     partial
         Reserve what there is, if that is less.
     ttl_minutes
-        How long to hold it; 0 means 15.
+        How long to hold it; 0 means what the server was told, 15 by default.
     """
     check_order_id(order_id)
     items = [_parse(line) for line in lines]

@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from events.brokers import BrokerOptions
+from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.command_line.relay_command import Exchange, Heartbeat, LogLevel
@@ -52,4 +53,4 @@ def consume(
         raise ConfigurationError("Say where events come from: --from amqp://host/ or --from nats://host.")
     configure_logging(log_level)
     options = BrokerOptions(exchange, not no_declare, heartbeat_s)
-    return run_consumer(ConsumeConfig(target, from_, prefetch, options))
+    return run_consumer(ConsumeConfig(target, broker_url(from_), prefetch, options))

@@ -5,17 +5,18 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import anyio
-import msgspec
 from cyclopts import Parameter
 from stockkeeper_client.v1.events_pb2 import CursorState
 
 from actors.history_feed import FeedPage
 from events.broker_port import BrokerLost
-from events.brokers import redrive_for
-from events.envelope import EventsFormat, cloudevent, erp
+from events.brokers import check_format, redrive_for
+from events.envelope import EventsFormat
 from events.fact_events import events_of
 from events.feed_port import CursorLost, FeedAway, FeedRefused
 from events.server_feed import ServerFeed
+from events.wire_forms import body_of
+from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.output import Column, counted, fail, flush, print_list, say
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
 from stockkeeper.config import ConfigurationError
@@ -69,15 +70,23 @@ def events(
         Where what is sent again is kept: amqp://user:password@host/ or nats://host.
     """
     if action == "redrive":
-        return _redrive(broker)
+        return _redrive(broker_url(broker))
     server = ServerAddress(target)
     if action == "drop" and not name:
         raise ConfigurationError("Say which cursor is to be forgotten: stockkeeper events drop NAME.")
     if action == "tail":
+        _check_format(events_format)
         return _with_feed(server, lambda feed: _tail(feed, from_, events_format))
     if action == "drop":
         return _with_feed(server, lambda feed: _drop(feed, name))
     return _with_feed(server, lambda feed: _status(feed, name, as_json=json))
+
+
+def _check_format(form: EventsFormat) -> None:
+    try:
+        check_format(form)
+    except ValueError as error:
+        raise ConfigurationError(f"The events cannot be shown so: {error}.") from error
 
 
 def _with_feed(server: ServerAddress, run: Callable[[ServerFeed], Awaitable[int]]) -> int:
@@ -123,9 +132,8 @@ async def _tail(feed: ServerFeed, begin: str, form: EventsFormat) -> int:
 
 def lines_of(page: FeedPage, form: EventsFormat) -> list[str]:
     """The events of a page, one a line, as they stand on a broker."""
-    shape = erp if form == "erp" else cloudevent
     told = [event for entry in page.entries() for event in events_of(entry, page.database_id)]
-    return [msgspec.json.encode(shape(event)).decode() for event in told]
+    return [body_of(event, form).decode() for event in told]
 
 
 async def _drop(feed: ServerFeed, name: str) -> int:

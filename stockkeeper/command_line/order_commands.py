@@ -109,7 +109,7 @@ def reserve(
     lines
         variant:quantity or variant:quantity@warehouse.
     ttl_minutes
-        How long to hold it; 0 means 15.
+        How long to hold it; 0 means what the server was told, 15 by default.
     """
     check_order_id(order_id)
     items = [parse_line(line) for line in lines]

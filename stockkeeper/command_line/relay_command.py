@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from events.brokers import BrokerOptions
 from events.envelope import EventsFormat
+from stockkeeper.broker_url import broker_url
 from stockkeeper.command_line.goods_commands import Flag
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, ConfigFile, Target, whole
 from stockkeeper.config import ConfigurationError
@@ -41,7 +42,8 @@ def relay(
     Parameters
     ----------
     to
-        The broker: amqp://user:password@host/ or nats://host.
+        The broker: amqp://user@host/ or nats://user@host; with TLS amqps:// or tls://. Its password may stand in
+        BROKER_PASSWORD or in the file BROKER_PASSWORD_FILE, the files for TLS in BROKER_TLS_CA, _CERT and _KEY.
     name
         Of its cursor: each name gets every event.
     from_
@@ -69,4 +71,4 @@ def relay(
         raise ConfigurationError("Say where events go: --to amqp://host/ or --to nats://host.")
     configure_logging(log_level)
     options = BrokerOptions(exchange, not no_declare, heartbeat_s)
-    return run_relay(RelayConfig(target, to, name, from_, events_format, in_flight, options))
+    return run_relay(RelayConfig(target, broker_url(to), name, from_, events_format, in_flight, options))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rpc.transport.addresses import Address
+from stockkeeper.broker_url import broker_url
 from stockkeeper.config import ServeConfig
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class ProgramsBeside:
         config, found = self._config, list[BesideProcess]()
         options = BrokerOptions(config.events_exchange, heartbeat_s=config.events_heartbeat_s)
         if config.events_to:
-            relay = RelayConfig(target, config.events_to, broker=options, is_beside=True)
+            relay = RelayConfig(target, broker_url(config.events_to), broker=options, is_beside=True)
             broker_of(relay)
             found.append(BesideProcess(relay))
         if config.consume:
-            consumer = ConsumeConfig(target, config.consume, config.events_prefetch, options, is_beside=True)
+            consumer = ConsumeConfig(
+                target, broker_url(config.consume), config.events_prefetch, options, is_beside=True
+            )
             inbox_of(consumer)
             found.append(BesideProcess(consumer))
         return found

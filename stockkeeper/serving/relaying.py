@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from actors.exceptions import leaves
 from events.broker_port import Broker
-from events.brokers import BrokerOptions, broker_for, default_format
+from events.brokers import BrokerOptions, broker_for, check_format, default_format
 from events.envelope import EventsFormat
 from events.feed_port import FeedRefused
 from events.relay import Relay, RelayOptions
@@ -85,6 +85,7 @@ def broker_of(config: RelayConfig) -> Broker:
     for name in quiet:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        check_format(config.form or default_format(config.url))
         return broker_for(config.url, config.broker)
     except ValueError as error:
         raise ConfigurationError(f"The events cannot be relayed: {error}.") from error

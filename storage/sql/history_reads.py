@@ -171,7 +171,23 @@ def _list_movements(connection: Connection, query: ListMovements) -> MovementPag
 def _movement(row: Any) -> Movement:
     before, after = _pieces(row[6:14])
     lsn, position, at_ms, kind, variant_id, warehouse_id = row[:6]
-    return Movement(lsn, position, at_ms, kind, variant_id, warehouse_id, before, after, *row[14:])
+    reason, reference, reservation_id, order_id, actor, correlation_id, request_id = row[14:]
+    return Movement(
+        lsn,
+        position,
+        at_ms,
+        kind,
+        variant_id,
+        warehouse_id,
+        before,
+        after,
+        reason,
+        reference,
+        reservation_id,
+        order_id,
+        actor,
+        correlation_id or request_id,
+    )
 
 
 def _bounds(connection: Connection, query: ListMovements) -> tuple[int, int]:
@@ -224,7 +240,8 @@ def _scanned_to(connection: Connection, query: ListMovements, low: int, high: in
 
 def _movements(entry: Table, line: Table, query: ListMovements, low: int, high: int) -> Select[Any]:
     of_entry = [entry.c[name] for name in ("at", "kind")]
-    belongs_to = [entry.c[name] for name in ("reason", "reference", "reservation_id", "order_id", "actor")]
+    said = ("reason", "reference", "reservation_id", "order_id", "actor", "correlation_id", "request_id")
+    belongs_to = [entry.c[name] for name in said]
     of_line = [line.c[name] for name in ("variant_id", "warehouse_id", *QUANTITIES)]
     both = (line.c.lsn == entry.c.lsn) & (line.c.organization_id == entry.c.organization_id)
     statement = select(line.c.lsn, line.c.position, *of_entry, *of_line, *belongs_to).select_from(

@@ -121,8 +121,7 @@ def _is_untouched(connection: Connection) -> bool:
     if revisions(connection) != {LATEST}:
         return False
     tables = [table for table in metadata.sorted_tables if table is not ownership]
-    counts = [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
-    return not any(counts) and journal_end(connection).last_lsn == 0
+    return not any(_count(connection, table) for table in tables) and journal_end(connection).last_lsn == 0
 
 
 async def _copy(source: MoveSide, target: MoveSide, table: Table) -> Digest:
@@ -131,7 +130,7 @@ async def _copy(source: MoveSide, target: MoveSide, table: Table) -> Digest:
         made.add(rows)
         await target.run(partial(_write, table=table, rows=rows))
         last = rows[-1]
-    return made.statistics()
+    return await _whole(source, table, made)
 
 
 def _write(connection: Connection, table: Table, rows: Rows) -> None:
@@ -146,4 +145,16 @@ async def _digest(side: MoveSide, table: Table) -> Digest:
     while rows := await side.run(partial(read_page, table=table, after=last)):
         made.add(rows)
         last = rows[-1]
-    return made.statistics()
+    return await _whole(side, table, made)
+
+
+async def _whole(side: MoveSide, table: Table, made: DigestMaker) -> Digest:
+    """The digest, if it is of all rows: both ends read their pages in the same way."""
+    digest, count = made.statistics(), await side.run(partial(_count, table=table))
+    if digest.rows != count:
+        raise MoveRefused(f"{table.name} has {count} rows in {side.name}, and {digest.rows} were read")
+    return digest
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())

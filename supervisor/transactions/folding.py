@@ -26,7 +26,7 @@ from supervisor.transactions.journal import Journal
 
 T = TypeVar("T")
 
-LINES_A_STEP = 500  # a batch of the journal waits for a step: 4 to 8 ms
+LINES_A_STEP = 250  # a batch of the journal waits for a step: 2 to 4 ms
 REST_S = 0.0  # between steps: that batch is next in any case
 
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,15 +95,15 @@ class RabbitServer(BrokerProcess):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._ports = (free_port(), free_port())
+        self.tls_port = free_port()
         self._mapper: subprocess.Popen[bytes] | None = None
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         (folder / "plugins").write_text("[].")
-        self._tls_port = free_port()
-        authority = Authority(folder, "broker")
-        self.tls_url = f"amqps://guest:guest@localhost:{self._tls_port}/?cafile={authority.file}"
+        self.authority = authority = Authority(folder, "broker")
+        self.tls_url = f"amqps://guest:guest@localhost:{self.tls_port}/?cafile={authority.file}"
         files = authority.files()
         (folder / "rabbitmq.config").write_text(
-            CONFIG % (self._tls_port, authority.file, files.certificate, files.key), encoding="utf-8"
+            CONFIG % (self.tls_port, authority.file, files.certificate, files.key), encoding="utf-8"
         )
 
     def start(self) -> None:
@@ -146,13 +146,15 @@ class RabbitServer(BrokerProcess):
 class NatsServer(BrokerProcess):
     """NATS with JetStream, with what it keeps in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         super().__init__(folder)
         self.url = f"nats://127.0.0.1:{self.port}"
+        self._options = options
 
     def command(self) -> list[str]:
         program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
-        return [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "stream")]
+        own = ("-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "stream"))
+        return [program, *own, *self._options]
 
     def greets(self, connection: socket.socket) -> bool:
         return connection.recv(4) == b"INFO"

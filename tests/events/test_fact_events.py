@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from actors.changes import Point
-from events.envelope import OutEvent, cloudevent, erp
+from events.cloud_format import cloudevent
+from events.envelope import OutEvent, erp
 from events.event_schemas import DATA, schema_of, write
 from events.fact_events import events_of
 from simulation.runner import run_seed

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from stockkeeper_client import InventoryClient
 
 from events.server_feed import ServerFeed
 from tests.events.heard import Heard, hear, until_heard
@@ -104,7 +105,13 @@ async def test_events_are_shown_without_a_broker(server: ServerProcess, tmp_path
         )
         assert tail.stdout is not None
         await orders(client, 0, 4)
+        async with InventoryClient("127.0.0.1", server.port, metadata=[("x-correlation-id", "checkout-7")]) as shop:
+            await orders(shop, 5, 1)
         facts = await facts_of(server)
+        assert [fact.name for fact in facts if fact.correlation_id == "checkout-7"] == [
+            "inventory.stock.reserved",
+            "inventory.stock.updated",
+        ]
         async with asyncio.timeout(20):
             lines = [json.loads(await tail.stdout.readline()) for _ in facts]
         assert [one["event_id"] for one in lines] == [fact.event_id for fact in facts]

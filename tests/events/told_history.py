@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from actors.records import Delta, Origin, StockKey, Transaction, WarehouseRecord
 from actors.transfer_records import TransferLine, TransferRecord
-from events.envelope import OutEvent, cloudevent, erp
+from events.cloud_format import cloudevent
+from events.envelope import OutEvent, erp
 from events.fact_events import events_of
 from storage.feed_told import entries_of
 from tests.storage.scribe import ORGANIZATION, Scribe

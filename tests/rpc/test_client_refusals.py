@@ -5,6 +5,7 @@ import copy
 import inspect
 import pickle
 import re
+import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,22 @@ async def _drain(outcome: Any) -> None:
             pass
     else:
         await outcome
+
+
+@pytest.mark.parametrize(
+    "refusal", [CASES[0][0], SHORT, outcomes.ReservationExists("res_1")], ids=["other", "short", "taken"]
+)
+async def test_the_example_of_the_manual_catches_each(fake: FakeInventory, refusal: Any) -> None:
+    fake.outcome = Refused(refusal)
+    server = RpcServer(fake, host="127.0.0.1", port=0)
+    [address] = await server.start()
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "client/README.md").read_text(), re.MULTILINE | re.DOTALL)
+    [block] = [block for block in blocks if "as taken:" in block]
+    names: dict[str, Any] = vars(stockkeeper_client) | {"items": ITEMS}
+    exec("async def example(client):\n" + textwrap.indent(block, "    "), names)
+    async with InventoryClient("127.0.0.1", address.port) as client:
+        await names["example"](client)
+    await server.stop(0)
 
 
 @pytest.mark.parametrize("streaming", [False, True])

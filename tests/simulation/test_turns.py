@@ -1,14 +1,17 @@
 """Worlds take turns in all the ways in which production may, and with messages behind them."""
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from actors.order_actor import OrderActor
+from actors.reply import Reply
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from simulation.runner import run_seed
+from supervisor.transactions.coordinator import Coordinator
 
 SEEDS = 100  # of 40 a single world more or less would decide
 
@@ -64,3 +67,12 @@ def test_turns_are_taken_on_stacks_and_in_tasks_with_messages_behind_them(seen: 
     assert worlds["begun on a stack, and ended in a task"] > SEEDS * 0.5
     assert worlds["judged beside rivals, without the mail"] > SEEDS * 0.1
     assert worlds["no order on a stack"] > 0
+
+
+def test_a_turn_that_waits_for_rivals_can_be_closed_where_there_is_no_event_loop_any_more() -> None:
+    ticks = iter((1.0,))
+    core: Any = SimpleNamespace(_monotonic_s=lambda: next(ticks), _waiting=0)
+    turn = Coordinator._decision_of_rivals(core, Reply(), 1)
+    next(turn)
+    turn.close()
+    assert core._waiting == 0

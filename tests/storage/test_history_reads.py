@@ -146,6 +146,7 @@ async def test_a_large_import_is_told_in_parts_and_an_order_never(store: Store, 
 async def test_what_is_told_of_a_reservation_and_of_who_asked(store: Store) -> None:
     scribe = Scribe()
     received, reserved = scribe.reserve_after_receiving()
+    reserved = replace(reserved, origin=Origin("ana", "checkout-6"))
     confirmed = replace(scribe.confirm(reserved.reservation), origin=Origin("ana", "checkout-7"))
     await store.write([received, reserved, confirmed])
     _, made, paid = await every_change(store, ORGANIZATION)
@@ -154,7 +155,9 @@ async def test_what_is_told_of_a_reservation_and_of_who_asked(store: Store) -> N
     assert paid.reservation is not None
     assert (paid.reservation.state, paid.reservation.lines, paid.rows) == ("confirmed", (), ())
     assert (paid.actor, paid.correlation_id) == ("ana", "checkout-7")
-    [_, line] = await every_movement(store, ListMovements(ORGANIZATION))
+    [first, line] = await every_movement(store, ListMovements(ORGANIZATION))
+    assert received.request is not None
+    assert (first.correlation_id, line.correlation_id) == (received.request.request_id, "checkout-6")
     assert (line.before, line.after) == (Pieces(10, 0, 0, 0), Pieces(9, 1, 0, 0))
     assert (line.reservation_id, line.order_id) == ("reservation-000002", "order")
 

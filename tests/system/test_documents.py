@@ -77,6 +77,9 @@ async def test_the_readme_is_true_call_by_call(tmp_path: Path) -> None:
         [program] = blocks(ROOT / "README.md", "python")
         status, out = await run(sys.executable, "-c", program.replace("50053", str(server.port)))
         assert (status, out) == (0, python_output)
+        program = blocks(ROOT / "client" / "README.md", "python")[0]
+        status, out = await run(sys.executable, "-c", program.replace("50053", str(server.port)))
+        assert (status, out) == (0, "StatusCode.NOT_FOUND Stock not found for variant var_789 (and 1 more)\n")
     finally:
         await server.kill()
 

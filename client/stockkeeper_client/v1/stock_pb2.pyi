@@ -992,7 +992,7 @@ class ListMovementsResponse(_message.Message):
     def __init__(self, movements: _Optional[_Iterable[_Union[Movement, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Movement(_message.Message):
-    __slots__ = ("movement_id", "lsn", "at", "kind", "variant_id", "warehouse_id", "before", "after", "reason", "reference", "reservation_id", "order_id", "actor")
+    __slots__ = ("movement_id", "lsn", "at", "kind", "variant_id", "warehouse_id", "before", "after", "reason", "reference", "reservation_id", "order_id", "actor", "correlation_id")
     MOVEMENT_ID_FIELD_NUMBER: _ClassVar[int]
     LSN_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -1006,6 +1006,7 @@ class Movement(_message.Message):
     RESERVATION_ID_FIELD_NUMBER: _ClassVar[int]
     ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
+    CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
     movement_id: str
     lsn: int
     at: str
@@ -1019,7 +1020,8 @@ class Movement(_message.Message):
     reservation_id: str
     order_id: str
     actor: str
-    def __init__(self, movement_id: _Optional[str] = ..., lsn: _Optional[int] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., before: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., after: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+    correlation_id: str
+    def __init__(self, movement_id: _Optional[str] = ..., lsn: _Optional[int] = ..., at: _Optional[str] = ..., kind: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., before: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., after: _Optional[_Union[Quantities, _Mapping[str, object]]] = ..., reason: _Optional[str] = ..., reference: _Optional[str] = ..., reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., actor: _Optional[str] = ..., correlation_id: _Optional[str] = ...) -> None: ...
 
 class GetStockAtRequest(_message.Message):
     __slots__ = ("organization_id", "variant_id", "warehouse_id", "at")
