@@ -12,7 +12,8 @@ from tests.rpc.transport.answers import QUESTION, Answers, listening
 
 
 def test_the_names_are_those_that_are_asked_for() -> None:
-    assert {IDEMPOTENCY_KEY, DETAILS_KEY, *origins.NAMES} == NAMES
+    traces = {"traceparent", "tracestate"}  # `stockkeeper.tracing.call_spans` asks for them
+    assert {IDEMPOTENCY_KEY, DETAILS_KEY, "authorization", *traces, *origins.NAMES} == NAMES
 
 
 def test_few_fields_are_left_as_they_are() -> None:
