@@ -242,6 +242,7 @@ _made: list[Tokens] = []
         (json.dumps({"keys": [{"kty": "RSA", "n": "x" * 171, "e": "AQAB"}]}), "no public key"),
         (json.dumps({"keys": [EC.as_dict(private=False)] * 101}), "at most 100"),
     ],
+    ids=str.split("cut list number member-no-key no-curve wrong-curve deep none shared for-encryption weak many"),
 )
 def test_what_is_no_set_of_keys_is_refused_in_a_sentence(content: str, said: str) -> None:
     with pytest.raises(TokenError, match=said):
