@@ -26,6 +26,8 @@ from stockkeeper.config import DEFAULT_PORT, ConfigurationError, ServeConfig
 from stockkeeper.logs import LogFormat, configure_logging
 from supervisor.limits import Limits
 
+KEEP_DAYS = 730
+
 
 def serve(
     *,
@@ -45,7 +47,9 @@ def serve(
     no_reflection: Annotated[bool, Parameter(negative="")] = False,
     rate_limit_per_minute: Annotated[int, whole(0), Parameter(env_var="RATE_LIMIT_PER_MINUTE")] = 0,
     grace_s: Annotated[float, SECONDS] = 10.0,
-    keep_days: Annotated[int, whole(0, 36_500), Parameter(env_var=("KEEP_DAYS", "MOVEMENT_RETENTION_DAYS"))] = 0,
+    keep_days: Annotated[
+        int, whole(0, 36_500), Parameter(env_var=("KEEP_DAYS", "MOVEMENT_RETENTION_DAYS"))
+    ] = KEEP_DAYS,
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
     sample: Annotated[bool, Parameter(negative="")] = False,

@@ -94,7 +94,7 @@ def test_soft_and_hard_bounds_of_metadata_agree(served: list[ServeConfig]) -> No
 
 def test_without_options_all_is_as_the_structs_say(served: list[ServeConfig]) -> None:
     call()
-    assert (served[-1].limits, served[-1].bounds) == (Limits(), DEFAULT_BOUNDS)
+    assert (served[-1].limits, served[-1].bounds) == (Limits(keep_days=730), DEFAULT_BOUNDS)
 
 
 OF_GRPC = {

@@ -36,7 +36,7 @@ OPTIONS = [
     ("serve", "--token-scopes-claim", "GRPC_TOKEN_SCOPES_CLAIM", "scp", "scp"),
     ("serve", "--grace-s", "", "2.5", 2.5),
     ("serve", "--keep-days", "KEEP_DAYS", "36500", 36_500),
-    ("serve", "--keep-days", "MOVEMENT_RETENTION_DAYS", "730", 730),
+    ("serve", "--keep-days", "MOVEMENT_RETENTION_DAYS", "90", 90),
     ("serve", "--rate-limit-per-minute", "RATE_LIMIT_PER_MINUTE", "60", 60),
     ("serve", "--events-heartbeat-s", "RABBITMQ_HEARTBEAT", "7", 7),
     ("serve", "--events-prefetch", "RABBITMQ_PREFETCH_COUNT", "7", 7),
