@@ -51,6 +51,7 @@ class Disk:
     def __init__(self) -> None:
         self.epoch = 0
         self.owner: object = None  # the store that owns it
+        self.is_disputed = False  # one that was followed may answer calls until its lease ends
         self.transactions: list[Transaction] = []
         self.stock: dict[StockKey, StockRecord] = {}
         self.reservations: dict[ReservationKey, ReservationRecord] = {}

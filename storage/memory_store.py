@@ -82,6 +82,7 @@ class MemoryStore(PastReads, StagedStore):
         may_still_run = disk.owner not in (None, self)
         if may_still_run and not self._takes_over:
             raise OwnershipLost(f"another server owns the disk since epoch {disk.epoch}")
+        disk.is_disputed |= may_still_run
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
@@ -89,8 +90,9 @@ class MemoryStore(PastReads, StagedStore):
             epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms, database_id="memory"
         )
         await self._after("open")
-        if may_still_run:
+        if disk.is_disputed:
             await sleep(LEASE_S)
+            disk.is_disputed = False
         return ownership
 
     async def write(self, transactions: Sequence[Transaction]) -> None:

@@ -18,15 +18,16 @@ from storage.store import OwnershipLost
 class LockFile:
     """An exclusive `flock` on a file beside the database."""
 
-    def __init__(self, path: Path, descriptor: int, *, is_new: bool) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        self.epoch = _number("epoch", descriptor)  # of the last server that had the database; 0: none that is known
+        # Of the last server that had the database to itself; 0: none that is known, or the file was removed while one
+        # still holds it.
+        self.epoch = _number("epoch", descriptor)
         self.inode = _number("inode", descriptor)  # of the file that it had
-        self.is_new = is_new  # no server has left it here: perhaps the file was removed while one still holds it
 
     def __repr__(self) -> str:
-        return f"<LockFile {self._path} epoch={self.epoch} is_new={self.is_new}>"
+        return f"<LockFile {self._path} epoch={self.epoch}>"
 
     @classmethod
     def acquire(cls, path: Path) -> Self:
@@ -36,11 +37,10 @@ class LockFile:
             OwnershipLost: another process, or another store in this one, has it.
             OSError: the file cannot be made or opened.
         """
-        is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lock = cls(path, descriptor, is_new=is_new)
+            lock = cls(path, descriptor)
             lock._write(f"process {os.getpid()}\n")
         except BlockingIOError:
             holder = _number("process", descriptor) or "unknown"

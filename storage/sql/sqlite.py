@@ -185,12 +185,13 @@ class SqliteBackend:
         self._writer = await self._connect(stack, reads_only=False)
         ownership = await self._writer.run(partial(_taken_over, owner=owner, suspect=suspect, is_unclean=is_unclean))
         self._files = SqliteFiles(self._path)
-        lock.note(ownership.epoch, self._path.stat().st_ino)
+        inode = self._path.stat().st_ino
         self._known = self._files.database
         stack.push_async_callback(self._leave_no_wal, self._files, self._writer)
         self._reader = await self._connect(stack, reads_only=True) if self._has_reader else self._writer
-        if ownership.epoch > 1 and lock.is_new:
+        if ownership.epoch > 1 and lock.epoch != ownership.epoch - 1:
             await sleep(LEASE_S)  # an owner whose lock was removed answers no call after that
+        lock.note(ownership.epoch, inode)  # not before: the next one waits if this one is killed meanwhile
         return ownership
 
     async def _connect(self, stack: AsyncExitStack, *, reads_only: bool) -> SqliteLine:

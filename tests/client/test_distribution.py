@@ -62,5 +62,5 @@ def test_the_server_asks_for_the_versions_of_grpc_that_the_client_asks_for() -> 
 def test_the_test_kit_bounds_nothing_from_above_that_the_client_does_not() -> None:
     kit = requirements("pyproject.toml", "simulation")
     assert kit.pop("stockkeeper-client").startswith("==")
-    assert {"anyio", "msgspec", "trio", "pytest"} == kit.keys()
+    assert {"anyio", "msgspec", "trio", "pytest", "cloudevents"} == kit.keys()
     assert all(re.fullmatch(r">=[\d.]+", versions) for versions in kit.values())

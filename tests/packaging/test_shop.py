@@ -15,7 +15,11 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 import stockkeeper, stockkeeper_client
 # Programs, and what needs an extra that is not installed here.
-programs = ("__main__", "migrations.env", "frontend_main", "top_screen", "rabbit_inbox", "rabbit_broker", "nats_broker")
+programs = (
+    *("__main__", "migrations.env", "frontend_main", "top_screen", "rabbit_inbox", "rabbit_broker", "rabbit_bulk"),
+    *("nats_broker", "nats_inbox", "nats_bulk", "nats_streams", "development_token", "authorization.tokens", "jwks"),
+    *("token_keys", "tracing_setup", "call_spans", "stage_spans"),
+)
 for package in (stockkeeper, stockkeeper_client):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not module.name.endswith(programs):

@@ -13,7 +13,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
-from actors.commands import CallersCommand, Command, Expire, Import, Line, Receive, Reserve
+from actors.commands import CallersCommand, Command, DropStaged, Expire, Import, Line, Receive, Reserve, StageLines
 from actors.idempotency import fingerprint
 from actors.outcomes import ActorCrashed
 from actors.records import Origin
@@ -73,7 +73,7 @@ def test_whose_key_it_is_goes_before_what_metadata_say(metadata: Any, origin: An
 
 
 def test_every_command_of_a_caller_has_an_origin() -> None:
-    assert {*get_args(Command)} - {*get_args(CallersCommand)} == {Expire}
+    assert {*get_args(Command)} - {*get_args(CallersCommand)} == {Expire, StageLines, DropStaged}
     assert [kind for kind in get_args(CallersCommand) if "origin" not in kind.__struct_fields__] == []
 
 

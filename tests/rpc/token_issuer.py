@@ -32,9 +32,9 @@ def settings(file: Path, **other: Any) -> TokenSettings:
 def token(
     key: ECKey | RSAKey = EC, *, header: Mapping[str, Any] | None = None, without: str = "", **claims: Any
 ) -> str:
-    """A token, good for a minute unless the claims say otherwise."""
+    """A token, good for an hour unless the claims say otherwise."""
     every = {
-        **{"iss": ISSUER, "aud": AUDIENCE, "sub": "ana", "exp": int(time.time()) + 60},
+        **{"iss": ISSUER, "aud": AUDIENCE, "sub": "ana", "exp": int(time.time()) + 3_600},
         **{"organizations": ["shop"], "scope": "inventory.stock.read", **claims},
     }
     every.pop(without, None)

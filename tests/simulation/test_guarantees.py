@@ -54,11 +54,12 @@ def test_every_seed_that_ever_failed_is_clean() -> None:
 
 
 def test_a_crash_at_any_step_breaks_nothing() -> None:
-    small = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=())
-    steps = run_seed(9, small).chaos_steps
-    assert steps > 20
-    for step in range(1, steps + 1):
-        assert run_seed(9, replace(small, crash_steps=(step,))).violations == ()
+    staged = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=())
+    for small, apart in ((replace(staged, staged_from=0), 1), (staged, 10)):
+        steps = run_seed(9, small).chaos_steps
+        assert steps > 20
+        for step in range(1, steps + 1, apart):
+            assert run_seed(9, replace(small, crash_steps=(step,))).violations == ()
 
 
 @pytest.mark.parametrize("name", QUICK)

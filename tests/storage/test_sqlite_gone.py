@@ -163,6 +163,10 @@ async def test_a_companion_of_the_successor_is_left_alone(store: SqlStore, path:
     await successor.close()
 
 
+class KilledInItsWait(Exception):
+    pass
+
+
 async def test_a_successor_waits_where_the_lock_of_its_predecessor_was_removed(
     store: SqlStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +174,8 @@ async def test_a_successor_waits_where_the_lock_of_its_predecessor_was_removed(
 
     async def wait(delay_s: float) -> None:
         waits.append(delay_s)
+        if len(waits) == 1:
+            raise KilledInItsWait
 
     monkeypatch.setattr(sqlite, "sleep", wait)
     await store.open()
@@ -177,9 +183,13 @@ async def test_a_successor_waits_where_the_lock_of_its_predecessor_was_removed(
     await store.open()
     assert waits == []
     remove(".lock")(path)
+    killed = SqlStore(backend=SqliteBackend(path))
+    with pytest.raises(KilledInItsWait):
+        await killed.open()
+    await killed.close()
     successor = SqlStore(backend=SqliteBackend(path))
     await successor.open()
-    assert waits == [LEASE_S]
+    assert waits == [LEASE_S, LEASE_S]
     with pytest.raises((DatabaseGone, OwnershipLost)):
         await store.check_ownership()
     await store.close()

@@ -118,7 +118,7 @@ async def test_postgres(tmp_path: Path, postgres: PostgresServer) -> None:
     assert await server.terminate() == 0
 
 
-async def test_no_days_are_a_usage_error() -> None:
-    status, _, err = await run_cli("serve", "--keep-days", "0", "--port", "0")
+async def test_days_below_none_are_a_usage_error() -> None:
+    status, _, err = await run_cli("serve", "--keep-days", "-1", "--port", "0")
     assert status == 2
     assert "--keep-days" in err
