@@ -374,6 +374,7 @@ class Incarnation:
             for kind in (self.stock, self.orders, self.requests, self.transfers):
                 for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
                     await anyio.lowlevel.checkpoint()
+            await self.uploads.drop_idle()
 
 
 @asynccontextmanager

@@ -48,6 +48,7 @@ class Uploads:
         self._open: dict[str, int] = {}  # how many lines
         self._writing: dict[str, Reply[None]] = {}  # those of which a part is on its way to the database
         self._taken: dict[str, bool] = {}  # whether the upload is to be dropped afterwards
+        self._seen: dict[str, int] = {}  # what was open at the last look for idle ones
 
     def __repr__(self) -> str:
         return f"<Uploads open={self._open} taken={list(self._taken)}>"
@@ -100,6 +101,19 @@ class Uploads:
         for import_id in await self._store.staged_imports():
             if import_id not in self._open:
                 await self._drop(import_id)
+
+    async def drop_idle(self) -> None:
+        """Forget what nothing was added to since the last look: its caller is gone, and could not say so.
+
+        A caller that is only slow is told to begin anew.
+
+        Raises:
+            StorageError: it failed.
+        """
+        busy = {*self._taken, *self._writing}
+        for import_id in [one for one, lines in self._open.items() if self._seen.get(one) == lines and one not in busy]:
+            await self._drop(import_id)
+        self._seen = dict(self._open)
 
     async def _drop(self, import_id: str) -> None:
         if import_id in self._taken:

@@ -289,3 +289,18 @@ async def test_two_at_once_are_carried_out_one_after_the_other(world: World) -> 
         assert sorted(fact.rows_created for fact in facts.values() if isinstance(fact, StockImported))[0] == 0
         totals = [row.total for row in world.disk.stock.values()]
         assert len(set(totals[2:])) == 1
+
+
+async def test_an_upload_to_which_nothing_is_added_any_more_is_forgotten(world: World) -> None:
+    async with world.core() as core:
+        lines = lines_of(1)
+        left, slow = await staged(core, lines[:5], "left"), await staged(core, lines[:5], "slow")
+        uploads = core._core.uploads  # type: ignore[union-attr]
+        await uploads.drop_idle()
+        assert uploads.statistics().open == 2
+        await core.ask(slow.part(lines[5:]))
+        await uploads.drop_idle()
+        with pytest.raises(Unavailable):
+            await core.ask(left.whole("left"))
+        assert isinstance(await core.ask(slow.whole("slow")), StockImported)
+        assert uploads.statistics().open == 0
