@@ -274,7 +274,7 @@ class Incarnation:
             partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
             self.folding.run,
-            self.uploads.clear,
+            self.uploads.run,
         ):
             self._tasks.start_soon(run)
         if self._limits.keep_days:
@@ -374,7 +374,6 @@ class Incarnation:
             for kind in (self.stock, self.orders, self.requests, self.transfers):
                 for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
                     await anyio.lowlevel.checkpoint()
-            await self.uploads.drop_idle()
 
 
 @asynccontextmanager

@@ -200,6 +200,8 @@ def _is_foreseen(
     if operation.hints_since_lsn < 0:
         return True
     rows = moment.there[line.variant_id]
+    if not rows:
+        return False  # at that moment it was unknown, and not short
     where = line.asked_warehouse_id or min(rows, key=lambda warehouse_id: (-rows[warehouse_id], warehouse_id))
     short = [Shortage(line.variant_id, where, line.short, 0)]
     states = range(lsn, operation.high_lsn + 1)

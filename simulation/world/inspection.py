@@ -49,6 +49,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.transactions.folding, "LINES_A_STEP", 2),
         mock.patch.object(supervisor.transactions.folding, "REST_S", 0.3),
         mock.patch.object(supervisor.transactions.uploads, "LINES_A_DROP", 2),
+        mock.patch.object(supervisor.transactions.uploads, "IDLE_S", 4.0),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import anyio
 from msgspec import Struct
 
 from actors.actor import StartSoon
@@ -19,6 +20,7 @@ from actors.unavailable import restarting
 from storage.staging import StagedLine, StagingStore
 
 LINES_A_DROP = 1_000
+IDLE_S = 60.0  # longer than a caller may be silent in the middle of an import
 
 Read = Callable[[Awaitable[Any]], Awaitable[Any]]
 """Waits for the database: if it fails here, it fails for all. See `supervisor/store_reader.py`."""
@@ -91,6 +93,17 @@ class Uploads:
             del self._open[import_id]
         elif is_to_be_dropped:
             self._start_soon(partial(self._drop, import_id))
+
+    async def run(self) -> None:
+        """Forget what earlier incarnations left, and from time to time what is left here.
+
+        Raises:
+            StorageError: it failed.
+        """
+        await self.clear()
+        while True:
+            await anyio.sleep(IDLE_S)
+            await self.drop_idle()
 
     async def clear(self) -> None:
         """Forget what earlier incarnations left.
