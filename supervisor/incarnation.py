@@ -274,7 +274,7 @@ class Incarnation:
             partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
             self.folding.run,
-            self.uploads.run,
+            self.uploads.clear,
         ):
             self._tasks.start_soon(run)
         if self._limits.keep_days:

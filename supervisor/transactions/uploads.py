@@ -50,6 +50,7 @@ class Uploads:
         self._open: dict[str, int] = {}  # how many lines
         self._writing: dict[str, Reply[None]] = {}  # those of which a part is on its way to the database
         self._taken: dict[str, bool] = {}  # whether the upload is to be dropped afterwards
+        self._is_watched = False
         self._seen: dict[str, int] = {}  # what was open at the last look for idle ones
 
     def __repr__(self) -> str:
@@ -67,6 +68,9 @@ class Uploads:
         if self._open.get(import_id, 0) != command.first_place or import_id in (*self._taken, *self._writing):
             raise restarting()  # its beginning was in another incarnation, or came to nothing
         self._open[command.import_id] = command.first_place + len(command.lines)
+        if not self._is_watched:
+            self._is_watched = True
+            self._start_soon(self._watch)
         places = count(command.first_place)
         staged = [StagedLine(next(places), self._new_stock_id(), line) for line in command.lines]
         written = self._writing[command.import_id] = Reply[None]()
@@ -94,17 +98,6 @@ class Uploads:
         elif is_to_be_dropped:
             self._start_soon(partial(self._drop, import_id))
 
-    async def run(self) -> None:
-        """Forget what earlier incarnations left, and from time to time what is left here.
-
-        Raises:
-            StorageError: it failed.
-        """
-        await self.clear()
-        while True:
-            await anyio.sleep(IDLE_S)
-            await self.drop_idle()
-
     async def clear(self) -> None:
         """Forget what earlier incarnations left.
 
@@ -114,6 +107,15 @@ class Uploads:
         for import_id in await self._store.staged_imports():
             if import_id not in self._open:
                 await self._drop(import_id)
+
+    async def _watch(self) -> None:
+        """Look for idle ones for as long as any are open."""
+        try:
+            while self._open:
+                await anyio.sleep(IDLE_S)
+                await self.drop_idle()
+        finally:
+            self._is_watched = False
 
     async def drop_idle(self) -> None:
         """Forget what nothing was added to since the last look: its caller is gone, and could not say so.
