@@ -1,7 +1,8 @@
 # One command for each thing. A fresh machine needs Python 3.11 or newer and make; the rest is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+# Of the tests' processes; many tests wait for other processes, so that two cores have room for a third.
+JOBS ?= 3
 
 .PHONY: setup run demo test test-grpcio check proto simulate torture bench lint-deploy lock sbom audit container \
 	release-check docs screenshots clean
