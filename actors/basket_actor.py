@@ -15,6 +15,7 @@ from actors.records import ReservationRecord
 from actors.reservation import MINUTE_MS, asks_for_the_same
 from actors.turn import Turn
 from actors.two_phase import Prepared
+from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 
 
@@ -35,6 +36,8 @@ class BasketActor(RebookingActor):
                 try:
                     planned = yield from plan_basket(command, variants, sourcing)
                 except Refused as refused:
+                    if any(variant.is_dropped for variant in variants.values()):
+                        raise restarting() from None  # it may rest on what a crash took away meanwhile
                     if rows.sourcing(organization_id) is sourcing:
                         raise self._hinted(refused) from None
                     continue  # a warehouse or the policy was changed while the plan waited

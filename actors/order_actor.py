@@ -51,6 +51,7 @@ from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED, Prepared
+from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 
 
@@ -113,6 +114,8 @@ class OrderActor(BasketActor):
                 try:
                     chosen = yield from plan(command.lines, variants, sourcing)
                 except Refused as refused:
+                    if any(variant.is_dropped for variant in variants.values()):
+                        raise restarting() from None  # it may rest on what a crash took away meanwhile
                     if rows.sourcing(command.organization_id) is sourcing:
                         raise self._hinted(refused) from None
                     continue  # a warehouse or the policy was changed while the plan waited

@@ -66,6 +66,11 @@ class VariantStock:
         self.has_unmade_rows = any(not row.state.record.exists for row in self.rows.values())
 
     @property
+    def is_dropped(self) -> bool:
+        """Whether a crash has dropped the activation: what it knows may be of the past."""
+        return any(row.is_retired for row in self.rows.values())
+
+    @property
     def is_undecided(self) -> bool:
         """Whether some transaction holds something here, so that others may have to wait."""
         for row in self.rows.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long
