@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from msgspec import Struct
 
-from storage.store import MovedOut, StorageError
+from storage.store import DatabaseGone, MovedOut, StorageError
 from supervisor.clock import ServiceClock
 
 log = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class Housekeeping:
 
         Raises:
             OwnershipLost: another server owns the database.
+            DatabaseGone: the database was removed or replaced.
         """
         while True:
             rest_s = await self._step()
@@ -105,6 +106,8 @@ class Housekeeping:
             moved = await self._move_out(before_ms, ROWS_A_STEP)
             if not moved.rows:
                 self._note(await self._holding_back(before_ms))
+        except DatabaseGone:
+            raise
         except StorageError as error:
             # The journal and the heartbeat say whether the database has gone away: they cannot do without it.
             self._failures += 1

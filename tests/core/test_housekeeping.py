@@ -10,7 +10,7 @@ from actors.commands import Confirm, DeliveryLine, Fulfill, Receive, Release
 from actors.outcomes import Refused, ReservationNotFound, ReservationReleased
 from actors.queries import MoveCursor, TakeCursor
 from storage.memory_store import Disk, MemoryStore
-from storage.store import MovedOut, OwnershipLost, StorageError
+from storage.store import DatabaseGone, MovedOut, OwnershipLost, StorageError
 from supervisor.background.housekeeping import DAY_MS, ROWS_A_STEP
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
@@ -201,6 +201,21 @@ async def test_a_step_that_fails_is_told_and_tried_again_and_stops_no_work(
     assert [str(error) for _, error in world.crashes] == ["the archive is locked"] * 3
     assert "keep_days=30" in repr(world.crashes[0][0])
     world.crashes.clear()
+
+
+async def test_a_step_that_finds_the_database_gone_ends_the_process_and_is_no_failure_of_the_step(world: World) -> None:
+    class Removed(MemoryStore):
+        async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
+            raise DatabaseGone("x.db was removed or replaced")
+
+    async def lose_the_database() -> None:
+        async with world.core(Removed(world.disk), LIMITS):
+            await anyio.sleep(10)
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await lose_the_database()
+    assert ended.group_contains(DatabaseGone)
+    assert not world.crashes
 
 
 async def test_a_step_that_finds_another_owner_ends_the_process(world: World) -> None:

@@ -1,8 +1,9 @@
-"""A TCP proxy before Postgres that can lose the answer to a COMMIT: the batch lands, unknown to the server.
+"""A TCP proxy before Postgres that can lose the answer to a batch's COMMIT: the batch lands, unknown to the server.
 
 It knows as much of the protocol as that takes. What the server sends to Postgres is, after an untyped startup
 message, a byte of type, four of length and the rest; asyncpg ends a transaction by the simple query `COMMIT;`.
-Postgres answers that with a CommandComplete message whose tag is COMMIT, once it is durable.
+Postgres answers that with a CommandComplete message whose tag is COMMIT, once it is durable. Housekeeping commits too,
+on connections of its own: the one that writes batches is known by its prepared statement.
 """
 
 import asyncio
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-QUERY, COMPLETE = b"Q", b"C"
+QUERY, PARSE, COMPLETE = b"Q", b"P", b"C"
+OF_A_BATCH = b"INSERT INTO journal_entry ("
 CHUNK_BYTES = 65_536
 
 
@@ -40,7 +42,7 @@ class CommitProxy:
     """Passes connections on to a Postgres server's socket.
 
     Attributes:
-        lose: how many answers to a COMMIT are to be lost from now on, with their connection.
+        lose: how many answers to a batch's COMMIT are to be lost from now on, with their connection.
         lost: how many were.
     """
 
@@ -88,10 +90,13 @@ class CommitProxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_committing: asyncio.Event
     ) -> None:
         messages = Messages(begins_untyped=True)
+        writes_batches = False
         with suppress(ConnectionError):
             while data := await reader.read(CHUNK_BYTES):
                 for kind, body in messages.feed(data):
-                    if kind == QUERY and body.startswith(b"COMMIT"):
+                    if kind == PARSE and OF_A_BATCH in body:
+                        writes_batches = True
+                    if writes_batches and kind == QUERY and body.startswith(b"COMMIT"):
                         is_committing.set()
                 writer.write(data)
                 await writer.drain()
