@@ -1,18 +1,21 @@
 """What passing events on costs reservations, and how fast a relay is: `python -m bench.relayed [nats] [rabbit]`.
 
 Durable reservations of two lines by 64 callers, with a relay following and without, in turns; then a relay alone with
-all that happened. The callers, the relay and the broker share the machine with the server: without a core to spare the
-reservations a second say how the cores are shared, and the server's CPU time says what the relay costs it. Medians are
-reported. Writes `bench/results/relayed.json`.
+all that happened. The server's process has a core for itself, with a relay and without; the callers, the relay and the
+broker share the others: what a relay takes from a server on a machine with a core to spare. With `--shared` all share
+all cores, and the reservations a second say how the cores are shared. Medians are reported.
+Writes `bench/results/relayed.json`.
 """
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -36,6 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 CALLERS, ROUNDS, ROUND_S, WARM_UP_S = 64, 4, 5.0, 2.0
 RATE_MAX = 20_000
 ROWS = 10_000
+SERVER_CORE, OTHER_CORES = {0}, set(range(1, os.cpu_count() or 2))
 BEGINNING = "1970-01-02T00:00:00Z"
 WORKLOAD = Workload("spread", lambda number: [(variant(number * 7919 % ROWS), 1), (variant(-number % ROWS), 1)], ROWS)
 
@@ -59,6 +63,11 @@ class Relayed:
 
     def __repr__(self) -> str:
         return f"<Relayed to {self._url} {self._server} made={self.made}>"
+
+    def give_a_core(self) -> None:
+        """Let the server run on its core alone."""
+        for thread in psutil.Process(self._server.pid).threads():
+            os.sched_setaffinity(thread.id, SERVER_CORE)
 
     async def lay_in(self) -> None:
         async with InventoryClient("127.0.0.1", self._server.port, breaker=False) as client:
@@ -144,10 +153,12 @@ def _end(relay: subprocess.Popen[bytes]) -> None:
     relay.wait(20)
 
 
-async def measure(kind: str, folder: Path, broker: BrokerProcess) -> dict[str, Figures]:
+async def measure(kind: str, folder: Path, broker: BrokerProcess, *, shared: bool) -> dict[str, Figures]:
     if kind == "rabbit":
         await bind_rabbit(broker.url)  # a queue that keeps everything, as a service has one
     one = Relayed(folder, broker.url)
+    if not shared:
+        one.give_a_core()
     try:
         await one.lay_in()
         await one.round("", WARM_UP_S)
@@ -168,11 +179,18 @@ def rounded(figures: Figures) -> Figures:
     return {name: round(figure, 1) for name, figure in figures.items()}
 
 
-def main(kinds: list[str]) -> None:
+def main() -> None:
+    arguments = ArgumentParser(prog="python -m bench.relayed")
+    arguments.add_argument("kinds", nargs="*", metavar="BROKER", help="nats or rabbit; both by default")
+    arguments.add_argument("--shared", action="store_true", help="let all processes share all cores")
+    options = arguments.parse_args()
+    if not options.shared:
+        os.sched_setaffinity(0, OTHER_CORES)  # and of all that is started from here
     found: dict[str, object] = {"machine": describe(), "load_before": psutil.getloadavg(), "callers": CALLERS}
-    for kind in kinds:
+    found["server_core"] = "shared" if options.shared else "its own"
+    for kind in options.kinds or ("nats", "rabbit"):
         with tempfile.TemporaryDirectory() as folder, running_broker(kind, Path(folder) / "broker") as broker:
-            found[kind] = asyncio.run(measure(kind, Path(folder), broker))
+            found[kind] = asyncio.run(measure(kind, Path(folder), broker, shared=options.shared))
             sys.stderr.write(f"{kind}: {json.dumps(found[kind])}\n")
     text = json.dumps(found, indent=2) + "\n"
     (RESULTS / "relayed.json").write_text(text)
@@ -180,4 +198,4 @@ def main(kinds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["nats", "rabbit"])
+    main()
