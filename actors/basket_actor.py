@@ -9,13 +9,13 @@ from actors.basket_commands import ReserveBasket, asked_of, short_of
 from actors.basket_plan import PlannedBasket, plan_basket
 from actors.commands import Line
 from actors.order_history import variants_of
+from actors.order_services import may_refuse
 from actors.outcomes import BasketReserved, Fact, Refused, ReservationExists
 from actors.rebooking_actor import RebookingActor
 from actors.records import ReservationRecord
 from actors.reservation import MINUTE_MS, asks_for_the_same
 from actors.turn import Turn
 from actors.two_phase import Prepared
-from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 
 
@@ -36,11 +36,9 @@ class BasketActor(RebookingActor):
                 try:
                     planned = yield from plan_basket(command, variants, sourcing)
                 except Refused as refused:
-                    if any(variant.is_dropped for variant in variants.values()):
-                        raise restarting() from None  # it may rest on what a crash took away meanwhile
-                    if rows.sourcing(organization_id) is sourcing:
+                    if may_refuse(rows, organization_id, sourcing, variants):
                         raise self._hinted(refused) from None
-                    continue  # a warehouse or the policy was changed while the plan waited
+                    continue
                 prepared = yield from services.two_phase.prepare(reserving(planned.lines, planned.rows))
                 if isinstance(prepared, Prepared):
                     if rows.sourcing(organization_id) is sourcing and planned.is_true_still:

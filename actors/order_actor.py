@@ -28,6 +28,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.order_history import variants_of
+from actors.order_services import may_refuse
 from actors.outcomes import (
     ExpiryHandled,
     Fact,
@@ -51,7 +52,6 @@ from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED, Prepared
-from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 
 
@@ -114,11 +114,9 @@ class OrderActor(BasketActor):
                 try:
                     chosen = yield from plan(command.lines, variants, sourcing)
                 except Refused as refused:
-                    if any(variant.is_dropped for variant in variants.values()):
-                        raise restarting() from None  # it may rest on what a crash took away meanwhile
-                    if rows.sourcing(command.organization_id) is sourcing:
+                    if may_refuse(rows, command.organization_id, sourcing, variants):
                         raise self._hinted(refused) from None
-                    continue  # a warehouse or the policy was changed while the plan waited
+                    continue
                 prepared = yield from services.two_phase.prepare(reserving(command.lines, chosen))
                 if isinstance(prepared, Prepared):
                     if rows.sourcing(command.organization_id) is sourcing:

@@ -9,6 +9,7 @@ from actors.sourcing import Sourcing
 from actors.stages import Stages
 from actors.turn import Turn
 from actors.two_phase import TwoPhase
+from actors.unavailable import restarting
 from actors.variant_stock import VariantStock
 
 
@@ -43,6 +44,22 @@ class Rows(Protocol):
     def sourcing(self, organization_id: str) -> Sourcing:
         """How the organization's baskets are planned, as it was decided; another object after each change."""
         ...
+
+
+def may_refuse(rows: Rows, organization_id: str, sourcing: Sourcing, variants: Mapping[str, VariantStock]) -> bool:
+    """Whether a refusal rests on what is so now. False: warehouses or the policy changed while the plan waited, so that
+    the caller plans again.
+
+    Args:
+        sourcing: what it was planned by.
+        variants: what it was planned from.
+
+    Raises:
+        Unavailable: a crash has dropped one of them, and what it knew may be of the past.
+    """
+    if any(variant.is_dropped for variant in variants.values()):
+        raise restarting()
+    return rows.sourcing(organization_id) is sourcing
 
 
 class Hints(Protocol):

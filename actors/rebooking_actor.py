@@ -10,10 +10,10 @@ from actors.amendment import amended, pieces_of, same_rows, taken_again, wishes_
 from actors.basket import items_of, moving, plan_first
 from actors.commands import Amend, Line, Reacquire
 from actors.order_history import OrderHistory, variants_of
+from actors.order_services import may_refuse
 from actors.outcomes import Fact, Refused, ReservationAmended, ReservationExists, ReservationReacquired
 from actors.records import ReservationRecord, TransactionKind
 from actors.reservation import asks_for_the_same, check_amendable, is_to_be_taken_again
-from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.two_phase import Prepared
@@ -79,7 +79,12 @@ class RebookingActor(OrderHistory):
         services = self._services
         while True:
             sourcing = services.rows.sourcing(self.key.organization_id)
-            rows = yield from self._plan_first(before, wishes, variants, own, sourcing)
+            try:
+                rows = yield from plan_first(wishes, variants, own, sourcing)
+            except Refused as refused:
+                if may_refuse(services.rows, self.key.organization_id, sourcing, variants):
+                    raise self._hinted_without(before, refused) from None
+                continue
             after = make(rows, services.clock.now_ms())
             prepared = yield from services.two_phase.prepare(moving(before, after, variants))
             if isinstance(prepared, Prepared):
@@ -110,21 +115,12 @@ class RebookingActor(OrderHistory):
             services.hints.add(after)
         return fact
 
-    def _plan_first(
-        self,
-        before: ReservationRecord,
-        wishes: Sequence[Sequence[Line]],
-        variants: Mapping[str, VariantStock],
-        own: Mapping[tuple[str, str], int],
-        sourcing: Sourcing,
-    ) -> Turn[list[StockActor]]:
-        try:
-            return (yield from plan_first(wishes, variants, own, sourcing))
-        except Refused as refused:
-            if before.state != "active":
-                raise self._hinted(refused) from None
-            hints = self._services.hints
-            hints.discard(before)  # its own end would not help it
-            hinted = self._hinted(refused)
-            hints.add(before)
-            raise hinted from None
+    def _hinted_without(self, before: ReservationRecord, refused: Refused) -> Refused:
+        """The refusal with a hint, which the end of the reservation itself is none for."""
+        if before.state != "active":
+            return self._hinted(refused)
+        hints = self._services.hints
+        hints.discard(before)
+        hinted = self._hinted(refused)
+        hints.add(before)
+        return hinted

@@ -51,6 +51,11 @@ def too_often(per_minute: int, retry_after_ms: int) -> Unavailable:
     return Unavailable(RATE_LIMITED, text, retry_after_ms)
 
 
+def loss_outrun() -> Unavailable:
+    """The rows of a loss have moved each time that its holders were known."""
+    return Unavailable("OVERLOADED", "These goods move too fast for their loss to be booked, try again.", RETRY_SOON_MS)
+
+
 def database_behind() -> Unavailable:
     """Too many decided transactions wait to be written."""
     return Unavailable("OVERLOADED", "The database is behind, try again.", RETRY_OVERLOAD_MS)

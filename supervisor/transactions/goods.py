@@ -12,7 +12,7 @@ from actors.basket import existing_rows, plan, with_hint
 from actors.commands import Adjust, Announce, Deduct, GoodsCommand, Line, Receive
 from actors.goods_changes import changes_of
 from actors.idempotency import remember
-from actors.order_services import Hints
+from actors.order_services import Hints, may_refuse
 from actors.outcomes import (
     AdjustmentsRefused,
     Fact,
@@ -31,12 +31,13 @@ from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
+from actors.unavailable import loss_outrun
 from actors.variant_stock import Pinned, VariantStock
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.clock import ServiceClock
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.journal import Journal
-from supervisor.transactions.losses import Losses, ReadReservations
+from supervisor.transactions.losses import LOOKING_MS_MAX, LOOKS_MIN, Losses, ReadReservations
 from supervisor.transactions.moved_rows import moved_rows
 from supervisor.transactions.standing_orders import AskOrder
 
@@ -83,6 +84,7 @@ class Goods:
         Raises:
             Refused: a total would exceed 2^31-1, what leaves is not there, or a row is not as an adjustment has it; all
                 rows that are wrong are named.
+            Unavailable: the rows of a loss have moved for `LOOKING_MS_MAX` whenever it was known who holds them.
         """
         variant_ids = dict.fromkeys(line.variant_id for line in command.lines)
         answered: Reply[Fact]
@@ -96,21 +98,25 @@ class Goods:
             return (yield from awaited(answered))
 
     def _moved(self, command: GoodsCommand, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
+        began_ms, outrun = self._clock.now_ms(), 0
         while True:
             sourcing = self._stock.sourcing(command.organization_id)
             try:
                 rows = yield from self._rows(command, variants, sourcing)
             except Refused:
-                if self._stock.sourcing(command.organization_id) is sourcing:
+                if may_refuse(self._stock, command.organization_id, sourcing, variants):
                     raise
-                continue  # a warehouse or the policy was changed while the plan waited
+                continue
             try:
                 changes = changes_of(command, rows)
             except Refused as refused:
                 fact = yield from self._lost(command, rows, refused)
-                if fact is None:
-                    continue
-                return fact
+                if fact is not None:
+                    return fact
+                outrun += 1
+                if outrun >= LOOKS_MIN and self._clock.now_ms() - began_ms > LOOKING_MS_MAX:
+                    raise loss_outrun() from None
+                continue
             prepared = yield from self._coordinator.prepare(changes)
             if not isinstance(prepared, Prepared):
                 continue

@@ -12,7 +12,7 @@ the turn of such an adjustment looks first, and takes nothing before it knows wh
    version with every piece that is reserved or given back, and a confirmed reservation does not become an active one:
    so what was read is what is, the newest first, and what is refused or done is true of one moment.
 4. It takes holds on all rows, those of the reservations' other lines too, as one transaction would. If the rows moved
-   while it waited, it looks again.
+   while it waited, it looks again, for ten seconds at most: goods that move all the time would have it look for ever.
 5. In one synchronous step it divides the holds, decides a release for each reservation and then the adjustment. Each is
    a transaction of the usual kind, with its own place in the journal and its own line in the ledger. The journal writes
    them in one batch (`Journal.join_next`), so the database has all of them or none.
@@ -62,6 +62,8 @@ from supervisor.transactions.standing_orders import AskOrder, StandingOrders
 
 STOCK_LOST = "stock_lost"
 """The reason of these releases."""
+LOOKS_MIN, LOOKING_MS_MAX = 4, 10_000
+"""How often, and then how long, a loss looks at rows that move before its caller is asked to try later."""
 
 ReadReservations = Callable[[ListReservations], Awaitable[ReservationPage]]
 

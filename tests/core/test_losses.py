@@ -34,6 +34,7 @@ from actors.row_changes import Count
 from actors.shortfall import Uncovered
 from actors.turn import run
 from actors.two_phase import Prepared
+from actors.unavailable import Unavailable
 from actors.variant_stock import Pinned
 from actors.views import ReservationPage
 from storage.memory_store import MemoryStore
@@ -312,6 +313,28 @@ async def test_what_happens_after_the_look_is_looked_at_again(world: World, what
         assert isinstance(fact, StockAdjusted)
         assert fact.released == expected
         assert await figures(core, "a") == [(1, 2, 0, 0)]
+
+
+async def test_a_loss_that_is_outrun_each_time_ends_after_a_while(world: World) -> None:
+    class Outrun(MemoryStore):
+        looks = 0
+
+        async def list_reservations(self, query: ListReservations) -> ReservationPage:
+            page = await super().list_reservations(query)
+            if query.variant_id:
+                self.looks += 1
+                world.time.now_s += 1
+                await reserve(core, f"rival-{self.looks}", ("a", "w1", 1))
+            return page
+
+    store = Outrun(world.disk)
+    async with world.core(store) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        await reserve(core, "o1", ("a", "w1", 900))
+        with pytest.raises(Unavailable, match="move too fast"):
+            await core.ask(lose(Adjustment("a", "w1", "delta", -500)))
+        assert 10 < store.looks < 20
+        assert [row[0] + row[1] for row in await figures(core, "a")] == [1_000]
 
 
 async def test_a_reservation_that_runs_out_while_the_loss_waits_for_a_rival_expires(world: World) -> None:
