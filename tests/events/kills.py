@@ -25,6 +25,7 @@ from tests.events.programs import BEGINNING, Program, facts_of, lay_in, relay
 from tests.events.real_brokers import BrokerProcess, running_broker
 from tests.events.rebuilt import assert_rebuilt
 from tests.events.said_orders import FAILED, Speaker
+from tests.ports import free_port
 from tests.system.servers import ORGANIZATION, ServerProcess, line, start_server
 
 SHOPPERS = 3
@@ -150,7 +151,7 @@ def _is_of_a_minute(created_at: str, expires_at: str) -> bool:
 
 async def run(kind: str, folder: Path, broker: BrokerProcess, kills: Kills, pause_s: float) -> Heard:
     """Kill, and see that all was heard and done, in order, and rebuilds what there is."""
-    stage = Stage(folder, kind, broker, await start_server(folder / "stock.db", program=HASTY))
+    stage = Stage(folder, kind, broker, await start_server(folder / "stock.db", port=free_port(), program=HASTY))
     heard, speaker = Heard(), Speaker(kind, broker)
     async with others_on(kind, broker):
         pass  # there is nothing on the broker, but a listener's queue
