@@ -20,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 from stockkeeper_client import InventoryClient, StockLine
@@ -141,16 +142,9 @@ def measure(folder: Path, rounds: int, round_s: float) -> dict[str, object]:
     return found
 
 
-class _Place:
-    """Where a trace would be told of something."""
-
-    def __init__(self) -> None:
-        self.stages = None
-
-
 def look_us() -> float:
     """How long it takes to ask at all places of a reservation whether there is a trace, in microseconds."""
-    place = _Place()
+    place = SimpleNamespace(stages=None)
     asked = timeit.repeat("place.stages is not None", globals={"place": place}, number=LOOKS, repeat=5)
     nothing = timeit.repeat("pass", number=LOOKS, repeat=5)
     return PLACES * (min(asked) - min(nothing)) / LOOKS * 1e6
