@@ -158,6 +158,7 @@ OPTIONS = [
     ("keys k.toml shop", "--organization", "", "shop", ("shop",)),
     ("keys k.toml shop", "--scope", "", "read", ("read",)),
     ("keys k.toml shop", "--token", "", None, True),
+    ("cells where cells.toml shop", "--json", "", None, True),
     ("stock shop", "--prefix", "", "x", "x"),
     ("export shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("export shop", "--prefix", "", "x", "x"),
