@@ -208,7 +208,8 @@ def test_prose_is_plain() -> None:
     python = [ROOT / source.path for source in sources(*ROOMS, "bench", "tests", "examples", "proto")]
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
     said = {**{path: _prose(path.read_text()) for path in python}, **{path: path.read_text() for path in pages}}
-    assert not {(str(path), word) for path, text in said.items() for word in TRANSLATED.findall(text)}
+    words = {(str(path), word) for path, text in said.items() for word in TRANSLATED.findall(text)}
+    assert not words, "say which caller, reader or program it is, or the number"
 
 
 def _prose(text: str) -> str:
