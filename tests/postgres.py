@@ -79,7 +79,7 @@ class EmbeddedPostgres(PostgresServer):
         self._control("-w", *options, "start")
 
     def renew(self) -> None:
-        """Put an empty database in the place of its one, whoever still uses it."""
+        """Put an empty database in the place of its one, and end the sessions of that one."""
         beside = PostgresServer(self._uri.replace("/postgres?", "/template1?"), self._psql)
         beside.psql("\\set ON_ERROR_STOP on\nDROP DATABASE postgres WITH (FORCE);\nCREATE DATABASE postgres;")
 
@@ -151,7 +151,7 @@ class Lender:
             return
         if self._server is None:
             self._server = self._stack.enter_context(embedded_postgres())
-            self._server.psql("ALTER SYSTEM SET fsync = off")  # nobody cuts the power of a test
+            self._server.psql("ALTER SYSTEM SET fsync = off")  # no power is cut in a test
             self._server.psql("SELECT pg_reload_conf()")
         else:
             self._server.renew()
