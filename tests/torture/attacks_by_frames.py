@@ -23,6 +23,7 @@ from tests.torture.attacks_by_hand import (
 
 PRIORITY, CONTINUATION, UNKNOWN = 2, 9, 0x42
 WHOLE_WINDOW = (2**31 - 1).to_bytes(4, "big")
+LEAVE_AFTER_S = 4.0
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 
@@ -137,15 +138,35 @@ async def unknown_frames(port: int) -> None:
 
 @attack
 async def health_watchers(port: int) -> None:
-    """2,000 watches of health that leave at once, again and again."""
+    """50,000 watches of health, on 500 connections, that leave at once, again and again."""
     watch = b"".join(
         begun(stream, HEALTH_WATCH) + h2_frame(DATA, END_STREAM, stream, message_of(b"")) for stream in range(1, 201, 2)
     )
+    writers: set[asyncio.StreamWriter] = set()
 
     async def work() -> None:
-        async with connected(port) as (_, writer):
+        async with connected(port) as (reader, writer):
             writer.write(PREFACE + watch)
-            await writer.drain()
-            await asyncio.sleep(1.0)
+            writers.add(writer)
+            await swallow(reader)
 
-    await many(20, work)
+    async def leave_together() -> None:
+        while True:
+            await asyncio.sleep(LEAVE_AFTER_S)
+            leaving = list(writers)
+            writers.clear()
+            for writer in leaving:
+                writer.transport.abort()
+
+    await asyncio.gather(many(500, work), leave_together())
+
+
+@attack
+async def silent_peers(port: int) -> None:
+    """900 peers that connect, and say nothing at all."""
+
+    async def work() -> None:
+        async with connected(port) as (reader, _):
+            await swallow(reader)
+
+    await many(900, work)
