@@ -17,7 +17,7 @@ EXTRAS = {
 # What modules make while they load stays, and a server makes 180,000 objects of that kind: with Python's own threshold
 # of 700 the collector walks through them 250 times, which takes a tenth of a second of each start.
 YOUNG_OBJECTS_MAX = 250_000
-OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events", "simulation")
+OURS = ("stockkeeper", "actors", "cells", "storage", "supervisor", "rpc", "events", "simulation")
 
 
 def main() -> None:

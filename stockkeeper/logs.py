@@ -14,7 +14,7 @@ import structlog
 
 from rpc.line_budget import LineBudget
 
-OURS = ("stockkeeper", "actors", "storage", "supervisor", "rpc", "events")
+OURS = ("stockkeeper", "actors", "cells", "storage", "supervisor", "rpc", "events")
 
 
 BURST_LINES, LINES_A_SECOND = 200, 20.0  # more than calls have: see `rpc.call_log`

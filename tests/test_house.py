@@ -16,7 +16,7 @@ from actors.commands import Command
 from actors.queries import AnyQuery
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("actors", "storage", "supervisor", "rpc", "events", "stockkeeper", "simulation", "client")
+ROOMS = ("actors", "cells", "storage", "supervisor", "rpc", "events", "stockkeeper", "simulation", "client")
 PACKAGES = (*ROOMS[:-1], "stockkeeper_client")
 MEDIAN_LINES_MAX = 6
 LINES_MAX = 60

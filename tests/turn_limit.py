@@ -22,7 +22,9 @@ from actors.turn import first_need
 
 TURN_S = 0.05
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = tuple(str(ROOT / room) + "/" for room in ("actors", "events", "rpc", "storage", "stockkeeper", "supervisor"))
+ROOMS = tuple(
+    str(ROOT / room) + "/" for room in ("actors", "cells", "events", "rpc", "storage", "stockkeeper", "supervisor")
+)
 
 
 class TurnLimit:

@@ -27,6 +27,7 @@ GROUPS = {
         "client.md",
         "testkit.md",
         "events.md",
+        "cells.md",
         "simulation.md",
         "contributing.md",
     ],

@@ -59,11 +59,7 @@ class AioListener:
         self._tls = tls
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
-        self._slow: SlowCallers[AioCall] = SlowCallers(
-            self._calls.all,
-            bytes_max=bounds.answers_bytes_max,
-            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
-        )
+        self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all, bounds)
         message_bytes_max = dict(options)["grpc.max_receive_message_length"]
         self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
         self._methods = _AnyMethod(handler, self._calls, self._slow, self._connections)

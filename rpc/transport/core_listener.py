@@ -79,11 +79,7 @@ class CoreListener:
         self._has_taken_all = threading.Semaphore(0)
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
-        self._slow: SlowCallers[CoreCall] = SlowCallers(
-            self._calls.all,
-            bytes_max=bounds.answers_bytes_max,
-            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
-        )
+        self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
         message_bytes_max = dict(options)["grpc.max_receive_message_length"]
         self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
         self._looking: asyncio.TimerHandle | None = None

@@ -51,6 +51,7 @@ COMMANDS = {
     "relay": "relay_command:relay",
     "consume": "consume_command:consume",
     "events": "events_command:events",
+    "cells": "cells_command:cells",
     "keys": "keys_command:keys",
     "config": "config_command:config",
     "health": "health_command:health",

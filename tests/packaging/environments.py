@@ -16,7 +16,7 @@ TIMEOUT_S = 300
 QUIETLY = ("--quiet", "--disable-pip-version-check")
 FOLDERS = {".": "stockkeeper", "./client": "stockkeeper_client"}
 # What a shop may call its own packages, and so do the folders of this repository.
-SHOPS_PACKAGES = ("actors", "storage", "rpc", "supervisor", "events", "simulation", "inventory")
+SHOPS_PACKAGES = ("actors", "cells", "storage", "rpc", "supervisor", "events", "simulation", "inventory")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import pytest
 from hatch_build import rehome
 from tests.packaging.environments import ROOT
 
-ROOMS = {name: f"stockkeeper/{name}" for name in ("actors", "storage", "supervisor", "rpc", "events", "simulation")}
+_NAMES = ("actors", "cells", "storage", "supervisor", "rpc", "events", "simulation")
+ROOMS = {name: f"stockkeeper/{name}" for name in _NAMES}
 
 
 def the_wheel(wheels: Path, distribution: str) -> ZipFile:

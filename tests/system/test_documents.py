@@ -95,6 +95,11 @@ async def test_the_operators_commands_work(tmp_path: Path) -> None:
                 or words[1:3] == ["events", "tail"]
             ):
                 continue  # they go on until they are stopped
+            if words[1] == "cells":
+                [text, *_] = blocks(ROOT / "docs" / "cells.md", "toml")
+                (tmp_path / "cells.toml").write_text(text)
+                assert (await run_cli("cells", words[2], str(tmp_path / words[3]), *words[4:]))[0] == 0
+                continue
             if words[1] == "keys":
                 assert (await run_cli("keys", str(tmp_path / words[2]), *words[3:]))[0] == 0
                 continue

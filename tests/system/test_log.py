@@ -31,7 +31,7 @@ async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path:
     assert (refused["level"], refused["code"], refused["reason"]) == ("info", "NOT_FOUND", "STOCK_NOT_FOUND")
     assert (refused["organization_id"], refused["order_id"]) == (ORGANIZATION, "o2")
     loggers = {str(entry.get("logger", "stockkeeper")).split(".")[0] for entry in entries(server)}
-    assert loggers <= {"stockkeeper", "actors", "storage", "supervisor", "rpc", "events"}
+    assert loggers <= {"stockkeeper", "actors", "cells", "storage", "supervisor", "rpc", "events"}
     assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
 
 

@@ -15,6 +15,7 @@ from tests.torture.postgres_away import postgres_falls, postgres_hangs
 from tests.torture.power import power_is_cut
 from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_together
 from tests.torture.scenario import Scenario
+from tests.torture.standbys import a_standby_takes_over, servers_are_restarted_in_turn
 from tests.torture.tricky_ids import tricky_organizations_stay_apart
 from tests.torture.under_attack import CORE, GRPC_AIO, attacked_by
 
@@ -145,6 +146,24 @@ PLAN = (
         "memory grows by no fifth after the fifth step; all are there; `stockkeeper check`",
     ),
     Entry(
+        a_standby_takes_over,
+        "Postgres",
+        15,
+        3,
+        "kill -9, SIGSTOP and a cut network of the owner in turn, under load, while another server stands by; then the"
+        " old one is started again, woken, or heard again",
+        "the standby serves, within 5 s where the machine has time; the other stands by from then on and answers none"
+        f" of the calls that it had; {KEPT}",
+    ),
+    Entry(
+        servers_are_restarted_in_turn,
+        "Postgres",
+        10,
+        1,
+        "SIGTERM of the owner and a new start, under load of a client that knows both servers",
+        f"a call that fails after its retries is UNAVAILABLE; {KEPT}",
+    ),
+    Entry(
         disk_fills_up,
         "SQLite",
         6,
@@ -191,8 +210,8 @@ PLAN = (
             "SQLite",
             1,
             0,  # tests/events/test_relay_program.py does it with fewer kills
-            f"kill -9 of relay and consumer 20 times each, of {broker} 10 times and of the server 5 times, under"
-            " orders that come by call and as events",
+            f"kill -9 of relay and consumer 20 times each, of {broker} 10 times and of the server 5 times, under a real"
+            " day's orders and others that come by call and as events",
             "every event of the list is heard, in order, and rebuilds every row and every reservation; each order that"
             " came as an event met its fate once; expiries are told as `timeout`; `stockkeeper check`",
         )

@@ -42,7 +42,7 @@ def test_the_installed_grpcio_was_tried() -> None:
 
 def test_the_binding_is_imported_by_the_transport_on_the_core_alone() -> None:
     found = set()
-    for room in ("actors", "storage", "supervisor", "rpc", "events", "stockkeeper", "simulation"):
+    for room in ("actors", "cells", "storage", "supervisor", "rpc", "events", "stockkeeper", "simulation"):
         for file in (ROOT / room).rglob("*.py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom | ast.Import)]

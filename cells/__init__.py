@@ -1,0 +1,1 @@
+"""Which cell an organization belongs to: the map. Pure: no network, no database and no clock."""

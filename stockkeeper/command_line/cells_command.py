@@ -1,0 +1,55 @@
+"""`stockkeeper cells`: the map of the cells."""
+
+import json as json_format
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from cells.cell_map import Cell, CellMap, CellMapError
+from cells.map_file import read_map
+from stockkeeper.command_line.output import Column, say
+from stockkeeper.command_line.parameters import Json
+from stockkeeper.command_line.plain_table import show_table
+from stockkeeper.config import ConfigurationError
+
+Action = Literal["where"]
+
+
+def cells(action: Action, map_: str, /, *organizations: str, json: Json = False) -> int:
+    """Look at the map of the cells.
+
+    where names the cell that each organization belongs to, or all cells.
+
+    Parameters
+    ----------
+    action
+        where.
+    map_
+        The file with the map.
+    organizations
+        Ids of organizations.
+    """
+    try:
+        found = read_map(map_)
+    except CellMapError as error:
+        raise ConfigurationError(str(error)) from None
+    rows = list(_placed(found, organizations) if organizations else _every_cell(found))
+    if json:
+        for row in rows:
+            say(json_format.dumps(row, ensure_ascii=False))
+        return 0
+    headings = {"organization": "Organization", "cell": "Cell", "address": "Address"}
+    show_table([Column(headings[key]) for key in rows[0]], [tuple(row.values()) for row in rows])
+    return 0
+
+
+def _placed(found: CellMap, organizations: Sequence[str]) -> Iterator[dict[str, str]]:
+    for organization_id in organizations:
+        yield {"organization": organization_id, **_shown(found.cell_of(organization_id))}
+
+
+def _every_cell(found: CellMap) -> Iterator[dict[str, str]]:
+    return (_shown(cell) for cell in found.cells.values())
+
+
+def _shown(cell: Cell) -> dict[str, str]:
+    return {"cell": cell.name, "address": cell.address}
