@@ -1,6 +1,7 @@
 """Attacks by single frames of HTTP/2; see `tests.torture.attackers`."""
 
 import asyncio
+import itertools
 import random
 
 from stockkeeper_client.v1 import inventory_pb2 as pb
@@ -23,7 +24,7 @@ from tests.torture.attacks_by_hand import (
 
 PRIORITY, CONTINUATION, UNKNOWN = 2, 9, 0x42
 WHOLE_WINDOW = (2**31 - 1).to_bytes(4, "big")
-LEAVE_AFTER_S = 4.0
+LEAVE_AFTER_S, WATCHING_CONNECTIONS = 4.0, 500
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 
@@ -138,13 +139,15 @@ async def unknown_frames(port: int) -> None:
 
 @attack
 async def health_watchers(port: int) -> None:
-    """50,000 watches of health, on 500 connections, that leave at once, again and again."""
+    """50,000 watches of health, on 500 connections that come within 4 s and leave at once, again and again."""
     watch = b"".join(
         begun(stream, HEALTH_WATCH) + h2_frame(DATA, END_STREAM, stream, message_of(b"")) for stream in range(1, 201, 2)
     )
     writers: set[asyncio.StreamWriter] = set()
+    places = itertools.cycle(range(WATCHING_CONNECTIONS))
 
     async def work() -> None:
+        await asyncio.sleep(LEAVE_AFTER_S * next(places) / WATCHING_CONNECTIONS)
         async with connected(port) as (reader, writer):
             writer.write(PREFACE + watch)
             writers.add(writer)
@@ -158,7 +161,7 @@ async def health_watchers(port: int) -> None:
             for writer in leaving:
                 writer.transport.abort()
 
-    await asyncio.gather(many(500, work), leave_together())
+    await asyncio.gather(many(WATCHING_CONNECTIONS, work), leave_together())
 
 
 @attack

@@ -202,7 +202,7 @@ async def served(database: Database, transport: str) -> ServerProcess:
 
 
 def leave_to_spare(server: ServerProcess, size_bytes: int) -> None:
-    """Let the server have so much more of address space from now on: what goes beyond ends it."""
+    """Let the server have this much more of address space from now on: what goes beyond ends it."""
     process = psutil.Process(server.process.pid)
     limit = process.memory_info().vms + size_bytes
     process.rlimit(psutil.RLIMIT_AS, (limit, limit))
