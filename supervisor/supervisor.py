@@ -20,8 +20,9 @@ from actors.reply import Reply
 from actors.unavailable import database_down, shutting_down
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.core_statistics import Statistics
-from supervisor.incarnation import Incarnation, Sources, incarnation
+from supervisor.incarnation import Incarnation, Sources
 from supervisor.limits import Limits
+from supervisor.one_life import incarnation
 
 log = logging.getLogger(__name__)
 

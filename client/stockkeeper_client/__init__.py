@@ -55,6 +55,7 @@ from stockkeeper_client.refusals import (
     Unauthenticated,
     WarehouseInactive,
     WarehouseNotFound,
+    WrongCell,
 )
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.tls import tls_credentials
@@ -120,6 +121,7 @@ __all__ = [
     "Unauthenticated",
     "WarehouseInactive",
     "WarehouseNotFound",
+    "WrongCell",
     "error_details",
     "tls_credentials",
 ]

@@ -9,6 +9,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.bound_options import LimitsOptions, NetworkOptions
+from stockkeeper.command_line.cell_options import NO_CELL, Cells
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
 from stockkeeper.command_line.parameters import LOG_LEVELS, SECONDS, ConfigFile, whole
 from stockkeeper.command_line.serve_options import (
@@ -52,6 +53,7 @@ def serve(
     ] = KEEP_DAYS,
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
+    cells: Cells = NO_CELL,
     sample: Annotated[bool, Parameter(negative="")] = False,
     watch: Watch = NOT_WATCHED,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
@@ -104,7 +106,7 @@ def serve(
         ServeConfig(
             host=host,
             port=port,
-            database_url=database.url,
+            database_url=cells.database_url(database.url),
             frontends=frontends,
             transport=transport,
             message_bytes_max=message_bytes_max,
@@ -120,6 +122,7 @@ def serve(
             bounds=_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
+            cells=cells.config,
         )
     )
 

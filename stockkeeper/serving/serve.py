@@ -15,6 +15,7 @@ from anyio.abc import TaskStatus
 from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
+from cells.map_file import MapFile
 from rpc.authorization.key_file import KeyFileError, read_keys
 from rpc.authorization.token_check import check_token_keys
 from rpc.authorization.token_settings import TokenError
@@ -28,6 +29,7 @@ from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ConfigurationError, ServeConfig
+from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
@@ -43,7 +45,8 @@ from supervisor.supervisor import Supervisor
 
 log = structlog.get_logger("stockkeeper")
 
-EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
+EXIT_OK, EXIT_FAILURE, EXIT_USAGE, EXIT_OWNERSHIP = 0, 1, 2, 3
+STATUS_OF = {OwnershipLost: EXIT_OWNERSHIP, CellRefused: EXIT_USAGE}
 
 SAMPLE_REQUEST_ID = "sample-stock"
 
@@ -71,10 +74,13 @@ def serve(config: ServeConfig) -> NoReturn:
         ConfigurationError: the configuration cannot work.
     """
     _see_who_is_served(config)
+    cells = open_map(config.cells) if config.cells is not None else None
     watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(_serve_and_end, config, watch, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
+    anyio.run(
+        _serve_and_end, config, watch, cells, backend_options={"use_uvloop": True}
+    )  # an eighth less CPU time a call
     raise AssertionError("the process has ended")
 
 
@@ -95,11 +101,11 @@ def _see_who_is_served(config: ServeConfig) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
+async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
     try:
-        await _serve(config, watch, started)
+        await _serve(config, watch, cells, started)
     except Exception as error:
         explained = _explain(error, log_it=started.is_set())
         if explained is None:
@@ -108,7 +114,7 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
     end_process(status)  # before the loop ends, which would end its calls
 
 
-async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event) -> None:
+async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
     announcement = _Announcement()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
     network = announcement.network = _build_network(config, supervisor, watch)
@@ -124,6 +130,10 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event)
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
+            if config.cells is not None and cells is not None:
+                membership = CellMembership(config.cells.name, cells, supervisor)
+                await membership.begin()
+                tasks.start_soon(membership.follow, core_ended)
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
@@ -232,8 +242,8 @@ def _program() -> str:
 def _explain(error: Exception, *, log_it: bool) -> int | None:
     """Say what went wrong. Returns the exit status, or None for a bug of this program."""
     for cause in leaves(error):
-        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed)):
-            status = EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed, CellRefused)):
+            status = STATUS_OF.get(type(cause), EXIT_FAILURE)
             if log_it:
                 log.error("ended", reason=str(cause), exit_status=status)
             else:
