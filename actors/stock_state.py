@@ -172,12 +172,9 @@ class StockState:
     def _judge(self, delta: Delta) -> Verdict:
         available, reserved, damaged, in_transit = delta.available, delta.reserved, delta.damaged, delta.in_transit
         record = self.record
-        if (
-            record.available + available < 0
-            or record.reserved + reserved < 0
-            or record.damaged + damaged < 0
-            or record.in_transit + in_transit < 0
-        ):
+        if record.available + available < 0 or record.reserved + reserved < 0:
+            return Verdict.DOES_NOT_FIT
+        if (damaged or in_transit) and (record.damaged + damaged < 0 or record.in_transit + in_transit < 0):
             return Verdict.DOES_NOT_FIT
         growth = available + reserved + damaged + in_transit
         if growth > 0 and record.total + growth > INT32_MAX:
@@ -214,10 +211,9 @@ class StockState:
             self.held -= sign * available
         if reserved < 0:
             self._held_reserved -= sign * reserved
-        if damaged < 0:
-            self._held_damaged -= sign * damaged
-        if in_transit < 0:
-            self._held_in_transit -= sign * in_transit
+        if damaged or in_transit:  # as of no reservation, which is what most holds are
+            self._held_damaged -= sign * min(damaged, 0)
+            self._held_in_transit -= sign * min(in_transit, 0)
         growth = available + reserved + damaged + in_transit
         if growth > 0:
             self._held_growth += sign * growth

@@ -67,7 +67,8 @@ class Deeds:
             Rejected: it can never succeed.
             StockRefuses, StockAway, StockFailed: the inventory says no, or does not answer, or fails.
         """
-        return await self._does[type(heard.said)](heard, heard.said)
+        with self._stock.correlated(heard.correlation_id):
+            return await self._does[type(heard.said)](heard, heard.said)
 
     # ---- orders -----------------------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import grpc
 import grpc.aio
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, correlated
+from stockkeeper_client.correlation import is_carried
 from stockkeeper_client.errors import PreconditionViolation, error_details
 from stockkeeper_client.v1.stock_pb2 import ImportLine
 
@@ -35,6 +36,10 @@ class ServerStock:
 
     def __repr__(self) -> str:
         return f"<ServerStock by {self._client}>"
+
+    def correlated(self, correlation_id: str) -> AbstractContextManager[None]:
+        """Without one that a call cannot carry: then the ledger has the event's own id."""
+        return correlated(correlation_id) if is_carried(correlation_id) else nullcontext()
 
     async def reserve(
         self, organization_id: str, order_id: str, goods: Sequence[Asked], ttl_minutes: int, key: str

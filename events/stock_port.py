@@ -4,6 +4,7 @@ What is done is done under a key: again it has the same answer, or the same refu
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -79,7 +80,11 @@ class RowThere(NamedTuple):
 
 
 class StockPort(Protocol):
-    """The inventory. Every method may raise `StockAway`, `StockFailed` and `StockRefuses`."""
+    """The inventory. Every method but the first may raise `StockAway`, `StockFailed` and `StockRefuses`."""
+
+    def correlated(self, correlation_id: str) -> AbstractContextManager[None]:
+        """What is done in the block is told under this id to those who hear of it."""
+        ...
 
     async def reserve(
         self, organization_id: str, order_id: str, goods: Sequence[Asked], ttl_minutes: int, key: str

@@ -145,13 +145,6 @@ class Frame:
         else:
             method(context)
 
-    @staticmethod
-    def _size_of(raw: bytes, is_list: bool) -> int:
-        """How large a request is for its turn; 0 if it needs none."""
-        if is_list:
-            return PAGE_BYTES
-        return len(raw) if len(raw) > LARGE_BYTES else 0
-
     def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
         organization_id = organization_of(raw)
 
@@ -185,9 +178,8 @@ class Frame:
         def take(context: Context, raw: bytes | None) -> None:
             if context.is_over:
                 return
-            size_bytes = 0 if raw is None else self._size_of(raw, is_list)
-            if size_bytes:
-                self._queue(path, context, raw or b"", size_bytes, begin)
+            if raw is not None and (is_list or len(raw) > LARGE_BYTES):
+                self._queue(path, context, raw, PAGE_BYTES if is_list else len(raw), begin)
             else:
                 begin(context, raw)
 

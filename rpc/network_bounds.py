@@ -51,6 +51,12 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
         int,
         Meta(ge=MIB, le=1024 * 1024 * MIB, description="How many bytes of answers may stay untaken on a connection."),
     ] = 32 * MIB
+    answer_untaken_s: Annotated[
+        int, Meta(ge=5, le=DAY_S, description="How many seconds a large answer may stay untaken; it is seen within 5.")
+    ] = 60
+    request_arrival_s: Annotated[
+        int, Meta(ge=5, le=DAY_S, description="How many seconds a request may take to come; it is seen within 5.")
+    ] = 30
     connections_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="How many connections are open; each takes a file descriptor.")
     ] = 10_000

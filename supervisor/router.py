@@ -135,8 +135,8 @@ class Router:
     def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
         """A new order is taken up when its rows are in memory: a turn that waits for them itself needs a task."""
         key = OrderKey(command.organization_id, command.order_id)
-        variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
-        if self._stock.ready(command.organization_id, variant_ids) is None and self._orders.is_new(key):
+        if not self._stock.has_all(command.organization_id, command.lines) and self._orders.is_new(key):
+            variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
             self._stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, key, command, reply))
         else:
             self._orders.ask(key, command, reply)

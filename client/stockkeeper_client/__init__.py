@@ -4,6 +4,7 @@ from stockkeeper_client.bearer import TokenFile
 from stockkeeper_client.channel import RetryPolicy
 from stockkeeper_client.circuit import CircuitBreaker, CircuitOpenError, CircuitState
 from stockkeeper_client.client import InventoryClient
+from stockkeeper_client.correlation import correlated
 from stockkeeper_client.errors import ErrorDetails, FieldViolation, LineError, PreconditionViolation, error_details
 from stockkeeper_client.items import (
     AdjustedRow,
@@ -122,6 +123,7 @@ __all__ = [
     "WarehouseInactive",
     "WarehouseNotFound",
     "WrongCell",
+    "correlated",
     "error_details",
     "tls_credentials",
 ]

@@ -14,6 +14,7 @@ import grpc.aio
 from stockkeeper_client.bearer import GivesToken
 from stockkeeper_client.channel import ChannelOption, RetryPolicy, open_channel
 from stockkeeper_client.circuit import CircuitBreaker, Permit
+from stockkeeper_client.correlation import correlation_metadata
 from stockkeeper_client.refusals import typed
 from stockkeeper_client.upload import FirstStatus, write_all
 
@@ -74,7 +75,11 @@ class AnyConnection:
         return self.settings.timeout_s if timeout_s is None else timeout_s
 
     def with_own(self, metadata: Metadata) -> Metadata:
-        """The metadata of one call after those of all, with the token as it is now."""
+        """The metadata of one call: its correlation id, which goes before the client's own, and those of all."""
+        return [*correlation_metadata(), *self.of_all(metadata)]
+
+    def of_all(self, metadata: Metadata = ()) -> Metadata:
+        """Those of all calls and then `metadata`, with the token as it is now: for a stream that calls share."""
         bearer = self.bearer()
         own = [*self.settings.metadata, *metadata]
         return [*own, ("authorization", f"Bearer {bearer}")] if bearer else own

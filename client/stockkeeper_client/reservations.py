@@ -114,7 +114,7 @@ class Reservations:
     # What follows is asyncio's and gRPC's; the test kit has others.
 
     def _open_stream(self, channel: grpc.aio.Channel) -> ReservationChannel:
-        return _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._connection.with_own(())))
+        return _Stream(ReservationStreamStub(channel).ReserveStock(metadata=self._connection.of_all()))
 
     def _time_limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
         return asyncio.timeout(seconds)

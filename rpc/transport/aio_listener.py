@@ -56,11 +56,7 @@ class AioListener:
         self._tls = tls
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
-        self._slow: SlowCallers[AioCall] = SlowCallers(
-            self._calls.all,
-            bytes_max=bounds.answers_bytes_max,
-            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
-        )
+        self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all, bounds)
         self._methods = _AnyMethod(handler, self._calls, self._slow)
         self._server: grpc.aio.Server | None = None
         self._serving: asyncio.Task[None] | None = None

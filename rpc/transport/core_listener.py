@@ -78,11 +78,7 @@ class CoreListener:
         self._has_taken_all = threading.Semaphore(0)
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
-        self._slow: SlowCallers[CoreCall] = SlowCallers(
-            self._calls.all,
-            bytes_max=bounds.answers_bytes_max,
-            bytes_max_of_connection=bounds.answers_bytes_a_connection_max,
-        )
+        self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
         self._looking: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None

@@ -12,13 +12,11 @@ import logging
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from rpc.network_bounds import DEFAULT_BOUNDS
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 
 LARGE_BYTES = 4 * 1024  # smaller answers are not counted
 LOOK_BYTES = 8 * 1024 * 1024  # more or less of it, and the connections are looked at again
 LOOK_EVERY_S = 5.0
-REQUEST_LOOKS = 6  # so often a call may be found without its request
-ANSWER_LOOKS = 12  # and with a large answer that is not taken
 
 log = logging.getLogger(__name__)
 
@@ -56,22 +54,23 @@ class SlowCallers(Generic[C]):
 
     Args:
         calls: gives those under way.
-        bytes_max: of all answers that are not taken.
-        bytes_max_of_connection: of those on one connection.
+        bounds: on answers that are not taken, in all and on a connection, and on how long a request or its answer may
+            take.
         look_every_s: how often all calls are looked at, in seconds.
     """
 
     def __init__(
         self,
         calls: Callable[[], Iterable[C]],
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
         *,
-        bytes_max: int = DEFAULT_BOUNDS.answers_bytes_max,
-        bytes_max_of_connection: int = DEFAULT_BOUNDS.answers_bytes_a_connection_max,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._calls = calls
-        self._bytes_max = bytes_max
-        self._bytes_max_of_connection = bytes_max_of_connection
+        self._bytes_max = bounds.answers_bytes_max
+        self._bytes_max_of_connection = bounds.answers_bytes_a_connection_max
+        self._request_looks = looks_within(bounds.request_arrival_s)
+        self._answer_looks = looks_within(bounds.answer_untaken_s)
         self._look_every_s = look_every_s
         self._answers: dict[C, int] = {}  # oldest first
         self._size_bytes = 0
@@ -138,7 +137,7 @@ class SlowCallers(Generic[C]):
         old = [
             call
             for call, looks in self._waiting.items()
-            if looks > (REQUEST_LOOKS if call.awaits_request else ANSWER_LOOKS)
+            if looks > (self._request_looks if call.awaits_request else self._answer_looks)
         ]
         for call in old:
             del self._waiting[call]
@@ -152,3 +151,12 @@ class SlowCallers(Generic[C]):
         for call in calls:
             self.gone(call)
             call.cut_off()
+
+
+def looks_within(seconds: float) -> int:
+    """In how many looks a call may be found waiting.
+
+    >>> looks_within(30)
+    6
+    """
+    return max(1, round(seconds / LOOK_EVERY_S))

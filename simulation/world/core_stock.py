@@ -1,6 +1,7 @@
 """The inventory as a simulated consumer has it: the core of the server that serves, over the simulated network."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import Protocol, TypeVar
 
@@ -74,6 +75,9 @@ class CoreStock:
 
     def __repr__(self) -> str:
         return f"<CoreStock of {self._process}>"
+
+    def correlated(self, correlation_id: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def reserve(
         self, organization_id: str, order_id: str, goods: Sequence[Asked], ttl_minutes: int, key: str

@@ -100,7 +100,7 @@ class _WireStream(ReservationChannel):
             PATH,
             [message.SerializeToString()],
             timeout_s=None,
-            metadata=tuple(self._connection.with_own(())),
+            metadata=tuple(self._connection.of_all()),
             retry=None,
             gives_up_s=anyio.current_effective_deadline(),
         )

@@ -16,11 +16,12 @@ LAST_MS = 253_402_300_799_999  # the end of the year 9999, where both formats en
 MILLISECOND = timedelta(milliseconds=1)
 
 
-@lru_cache(maxsize=4096)  # the times of one batch share a few seconds
+@lru_cache(maxsize=4096)
 def _second_text(second: int) -> str:
     return (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+@lru_cache(maxsize=4096)  # a transaction's time is written with each of its rows, and a batch has few of them
 def ms_to_text(at_ms: int) -> str:
     """An instant as SQLite keeps it.
 

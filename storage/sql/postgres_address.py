@@ -34,6 +34,8 @@ DISPENSABLE = {
     "client_encoding": ("utf8", "auto"),
 }
 
+INSTEAD = {"channel_binding": "; sslmode=verify-full keeps others out of the middle too"}
+
 
 class PostgresAddress(Struct, frozen=True):
     """Where a Postgres database is and how to reach it.
@@ -94,4 +96,7 @@ def _seconds(value: str) -> int:
 def _dispense_with(name: str, value: str) -> None:
     if value.lower().replace("-", "") not in DISPENSABLE[name]:
         allowed = " or ".join(DISPENSABLE[name])
-        raise ValueError(f"the database URL's parameter {name} must be {allowed}: its driver knows no other way")
+        instead = INSTEAD.get(name, "")
+        raise ValueError(
+            f"the database URL's parameter {name} must be {allowed}: its driver knows no other way{instead}"
+        )

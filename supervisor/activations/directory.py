@@ -80,7 +80,8 @@ class Directory(Generic[K, A]):
         """Register an activation. Returns what was passivated to make room."""
         assert key not in self._young
         assert key not in self._old
-        passivated = self.passivate(LOOKS_AN_ADDITION) if len(self) >= self._activations_max else []
+        is_full = len(self._young) + len(self._old) >= self._activations_max
+        passivated = self.passivate(LOOKS_AN_ADDITION) if is_full else []
         self._young[key] = activation
         return passivated
 

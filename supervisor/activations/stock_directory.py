@@ -7,6 +7,7 @@ from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
 
 from actors.actor import Actor, Dispatcher
+from actors.commands import Line
 from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.row_changes import Levels, Prepare
 from actors.sourcing import USUAL, Sourcing
@@ -66,6 +67,14 @@ class StockDirectory:
 
     def __repr__(self) -> str:
         return f"<StockDirectory {self._directory!r} {self.warehouses!r}>"
+
+    def has_all(self, organization_id: str, lines: Sequence[Line]) -> bool:
+        """Whether the variants of these lines are all in memory."""
+        for line in lines:
+            variant = self._directory.get((organization_id, line.variant_id))
+            if variant is None or not variant.loaded.is_done:
+                return False
+        return True
 
     def ready(self, organization_id: str, variant_ids: Collection[str]) -> dict[str, VariantStock] | None:
         """These variants, if all are in memory; else None."""

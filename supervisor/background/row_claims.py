@@ -37,8 +37,8 @@ class RowClaims:
         return not self._blocks[0]
 
     def add(self, claim: Claim) -> None:
-        place = len(self._blocks) - 1
-        block = self._blocks[place]
+        place = -1
+        block = self._blocks[-1]
         if not block or block[-1] < claim:  # as most new ones: it expires last of all
             block.append(claim)
         else:
@@ -47,7 +47,7 @@ class RowClaims:
             insort(block, claim)
         self._sums[place] += claim[2]
         if len(block) > BLOCK_CLAIMS_MAX:
-            self._split(place)
+            self._split(place % len(self._blocks))
 
     def discard(self, claim: Claim) -> bool:
         """Returns whether it was there."""

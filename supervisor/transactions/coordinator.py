@@ -106,20 +106,25 @@ class Coordinator:
         Closed before its end, it lets all holds go.
         """
         is_small = len(changes) <= chunks.ROWS_MAX
-        ordered = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
-        prepared = Prepared(next(self._transaction_ids), [row for row, _ in ordered])
-        with prepared:
-            for part in (ordered,) if is_small else chunks.chunked(ordered):
+        if len(changes) > 1:
+            changes = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
+        prepared = Prepared(next(self._transaction_ids), [row for row, _ in changes])
+        try:
+            for part in (changes,) if is_small else chunks.chunked(changes):
                 for row, change in part:
                     verdict = row.prepare(prepared.transaction_id, change)
-                    if isinstance(verdict, Reply):
-                        verdict = yield from self._decision_of_rivals(verdict, prepared.transaction_id)
                     if verdict is not Verdict.GRANTED:
-                        self._turned_down += 1
-                        return _turned_down(prepared, verdict, row)
+                        if isinstance(verdict, Reply):
+                            verdict = yield from self._decision_of_rivals(verdict, prepared.transaction_id)
+                        if verdict is not Verdict.GRANTED:
+                            self._turned_down += 1
+                            return _turned_down(prepared, verdict, row)
                 if not is_small:
                     yield OTHERS_FIRST
-        self._holds += len(ordered)
+        except BaseException:  # also where the turn is closed
+            prepared.abort()
+            raise
+        self._holds += len(changes)
         return prepared
 
     def _decision_of_rivals(self, verdict: Reply[Verdict], transaction_id: int) -> Turn[Verdict]:

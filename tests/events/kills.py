@@ -1,7 +1,8 @@
 """Orders all the while, and the relay, the consumer, the broker and the server killed in turn: the long form of
 `test_relay_program.py`. `python -m tests.events.kills rabbit|nats` kills the relay and the consumer 20 times each, the
-broker 10 and the server 5 times, for some minutes; so does `make torture`. The server's minutes are seconds, so that
-reservations run out meanwhile.
+broker 10 and the server 5 times, for some minutes; so does `make torture`. A real day's orders are taken meanwhile, all
+of them in the long form, beside shoppers whose orders meet every fate. The server's minutes are seconds, so that
+reservations run out.
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from stockkeeper_client import InventoryClient
 
 from events.event_schemas import DATA
 from events.inbox_port import CATALOG, ORDERS
+from examples.order_day import read_day
 from tests.events.every_event import a_day_at_the_depot
 from tests.events.heard import Heard, until_heard
 from tests.events.others import Others, others_on
 from tests.events.programs import BEGINNING, Program, facts_of, lay_in, relay
 from tests.events.real_brokers import BrokerProcess, running_broker
+from tests.events.real_day import assert_taken, first_orders, stock_for, take
 from tests.events.rebuilt import assert_rebuilt
 from tests.events.said_orders import FAILED, Speaker
 from tests.system.servers import ORGANIZATION, ServerProcess, line, start_server
@@ -34,15 +37,16 @@ PATIENCE_S = 240
 
 
 class Kills(NamedTuple):
-    """How often each is killed."""
+    """How often each is killed, and how many orders of the real day are taken."""
 
     relay: int
     consumer: int
     broker: int
     server: int
+    real_orders: int
 
 
-MANY = Kills(20, 20, 10, 5)
+MANY = Kills(20, 20, 10, 5, len(read_day().orders))
 
 
 class Stage:
@@ -107,7 +111,7 @@ async def shop(client: InventoryClient, shopper: int, stop: asyncio.Event) -> No
 
 
 async def killing(stage: Stage, kills: Kills, pause_s: float, speaker: Speaker) -> None:
-    """All kills, in an order that a seed fixes, while shoppers order and others speak."""
+    """All kills, in an order that a seed fixes, while the day's orders are taken, shoppers order and others speak."""
     wanted = [
         *[stage.kill_relay] * kills.relay,
         *[stage.kill_consumer] * kills.consumer,
@@ -120,6 +124,7 @@ async def killing(stage: Stage, kills: Kills, pause_s: float, speaker: Speaker) 
         await a_day_at_the_depot(client)
         work = [asyncio.create_task(shop(client, number, stop)) for number in range(SHOPPERS)]
         work.append(asyncio.create_task(speaker.run(stop, pause_s / 4)))
+        work.append(asyncio.create_task(take(client, first_orders(kills.real_orders))))
         for kill in wanted:
             await asyncio.sleep(random.random() * pause_s)
             await kill()
@@ -151,19 +156,22 @@ def _is_of_a_minute(created_at: str, expires_at: str) -> bool:
 async def run(kind: str, folder: Path, broker: BrokerProcess, kills: Kills, pause_s: float) -> Heard:
     """Kill, and see that all was heard and done, in order, and rebuilds what there is."""
     stage = Stage(folder, kind, broker, await start_server(folder / "stock.db", program=HASTY))
-    heard, speaker = Heard(), Speaker(kind, broker)
+    heard, speaker, day = Heard(), Speaker(kind, broker), first_orders(kills.real_orders)
     async with others_on(kind, broker):
         pass  # there is nothing on the broker, but a listener's queue
     try:
         async with stage.server.client() as client:
             await lay_in(client)
             await client.stock.import_stock([line(f"v{number}", 20, "w2") for number in range(7)])
+            await client.stock.import_stock(stock_for(day))
         await stage.start_relay("--from", BEGINNING)
         await stage.start_consumer()
         await stage.relay.until_it_says("relaying")
         await stage.consumer.until_it_says("listening")
         await killing(stage, kills, pause_s, speaker)
         await see_what_was_heard(stage, heard, speaker)
+        async with stage.server.client() as client:
+            await assert_taken(client, day)
         assert await stage.relay.terminate() == 0
         assert await stage.consumer.terminate() == 0
         assert await stage.server.terminate() == 0

@@ -20,9 +20,10 @@ from tests.events.real_brokers import BrokerProcess
 from tests.system.servers import ORGANIZATION
 
 
-def said(event: str, data: object, event_id: str) -> bytes:
+def said(event: str, data: object, event_id: str, correlation_id: str = "") -> bytes:
     """An event as the other services write it."""
     envelope = {"event_id": event_id, "event": event, "organization_id": ORGANIZATION, "data": data}
+    envelope["correlation_id"] = correlation_id or f"because-of-{event_id}"
     return json.dumps({**envelope, "timestamp": "2026-01-31T12:00:00Z"}).encode()
 
 

@@ -10,8 +10,8 @@ from stockkeeper_client import InventoryClient
 
 from events.inbox_port import GRAVES, ORDERS
 from tests.events.heard import Heard, hear, until_heard
-from tests.events.others import Others, others_on
-from tests.events.programs import Program
+from tests.events.others import Others, others_on, said
+from tests.events.programs import Program, facts_of
 from tests.events.real_brokers import BrokerProcess
 from tests.events.test_fact_events import validator
 from tests.system.servers import ORGANIZATION, ServerProcess, figures, line, run_cli, running_server, start_server
@@ -117,12 +117,19 @@ async def test_orders_returns_and_tills_do_what_they_say_once(
             for variant_id, quantity, warehouse_id in wishes
         ]
         for _ in range(2):
-            await others.say("order.placed", {"order_id": "o3", "items": preferred}, "p4")
+            body = said("order.placed", {"order_id": "o3", "items": preferred}, "p4", "no call carries ñ")
+            await others.say("order.placed", {}, "p4", body=body)
         served = {("mug", "w1"): (3, 5), ("jug", "w1"): (9, 0), ("jug", "w2"): (0, 2), ("cup", "w1"): (2, 3)}
         await until_stock_is(client, {**after, **served, ("pin", "w3"): (1, 0)})
         await until_there_are(others, ORDERS.queue, 0)
         [damaged] = (await client.get_stock_info(ORGANIZATION, "cup", "w2")).stock_info
         assert damaged.damaged_quantity == 1
+        facts = [fact for fact in await facts_of(server) if "order_id" in fact.data]
+        told = {(fact.name, fact.data["order_id"]): fact.correlation_id for fact in facts}
+        assert told["inventory.stock.reserved", "o1"] == "because-of-p1"
+        assert told["inventory.reservation.confirmed", "o1"] == "because-of-c1"
+        assert told["inventory.stock.deducted", "o1"] == "because-of-s1"
+        assert told["inventory.stock.reserved", "o3"].startswith("p4/")
     assert await others.buried() == []
     assert await program.terminate() == 0
     assert "Traceback" not in program.log.read_text()
@@ -149,6 +156,7 @@ async def test_an_order_that_cannot_be_served_is_answered_also_where_the_consume
             while heard.repeated == 0:  # the same answer, with the same id
                 await hear(kind, broker.url, heard)
                 await asyncio.sleep(0.05)
+    assert {one["correlation_id"] for one in heard.events.values()} == {"because-of-p1", "because-of-p2"}
     first, second = sorted(answers(heard, "inventory.reservation.failed"), key=lambda one: str(one["order_id"]))
     shortage = {"variant_id": "mug", "warehouse_id": "w1", "requested": 5, "available": 2}
     assert first["reason"] == "insufficient_stock"

@@ -1,6 +1,7 @@
 """When an event is tried again, and when it is given up, in virtual time."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ class Failing:
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)
         self.tried_s: list[float] = []
+
+    def correlated(self, _: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def reserve(self, *_: object) -> None:
         self.tried_s.append(anyio.current_time())

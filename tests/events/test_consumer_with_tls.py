@@ -53,8 +53,16 @@ async def test_events_are_done_by_way_of_tls_with_a_key_and_wait_while_the_key_i
         await until_there_are(others, ORDERS.queue, 0)
         assert await others.buried() == []
         assert await consumer.terminate() == 0
+        assert await server.terminate() == 0
+        # And one that runs beside the server, in a process of its own.
+        beside = ("--keys-file", str(keys), "--consume", rabbit.tls_url)
+        environment = {**known, "STOCKKEEPER_KEY": key}
+        server = await start_server(tmp_path / "stock.db", *tls, *beside, port=server.port, environment=environment)
+        await others.say("order.placed", {**placed, "order_id": "o2"}, "p2")
+        await until_stock_is(client, {("mug", "w1"): (8, 2)})
+        await until_there_are(others, ORDERS.queue, 0)
     assert await server.terminate() == 0
-    said = (tmp_path / "consume.log").read_text()
+    said = (tmp_path / "consume.log").read_text() + server.log.read_text()
     assert "guest:guest" not in said
     assert key not in said
     missing = {"STOCKKEEPER_TLS_CA": "missing.pem"}

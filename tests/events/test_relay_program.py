@@ -50,7 +50,7 @@ async def test_what_is_killed_loses_nothing_and_what_is_heard_rebuilds_what_ther
     real: tuple[str, BrokerProcess], tmp_path: Path
 ) -> None:
     kind, broker = real
-    heard = await run(kind, tmp_path, broker, Kills(2, 2, 1, 1), 0.5)
+    heard = await run(kind, tmp_path, broker, Kills(2, 2, 1, 1, 5), 0.5)
     assert heard.names
     for program in ("relay", "consume"):
         assert "Traceback" not in (tmp_path / f"{program}.log").read_text()
@@ -79,7 +79,7 @@ async def test_a_second_relay_waits_until_the_first_is_gone_and_a_name_of_its_ow
         assert (status, out, err) == (0, "", "No relay has ever been here.\n")
 
 
-async def test_events_are_sent_again_from_a_time(server: ServerProcess, tmp_path: Path) -> None:
+async def test_events_are_sent_again_from_a_time_and_from_a_token(server: ServerProcess, tmp_path: Path) -> None:
     with running_broker("nats", tmp_path / "broker") as broker:
         async with server.client() as client:
             await lay_in(client)
@@ -93,6 +93,21 @@ async def test_events_are_sent_again_from_a_time(server: ServerProcess, tmp_path
         program = await relay(tmp_path, server, broker.url, "--name", "new", "--from", BEGINNING)
         await assert_all_is_heard("nats", broker, server, heard)
         await program.terminate()
+        token, before = (await cursor_of(server, "new"))["token"], len(heard.events)
+        async with server.client() as client:
+            await orders(client, 3, 2)
+        program = await relay(tmp_path, server, broker.url, "--name", "later", "--from", token)
+        await assert_all_is_heard("nats", broker, server, heard)
+        await program.terminate()
+        assert int((await cursor_of(server, "later"))["published"]) == len(heard.events) - before > 0
+
+
+async def cursor_of(server: ServerProcess, name: str) -> dict[str, str]:
+    """As `events status` tells of it."""
+    status, out, _ = await run_cli("events", "status", name, "--json", "--target", f"127.0.0.1:{server.port}")
+    assert status == 0
+    found: dict[str, str] = json.loads(out)["cursor"]
+    return found
 
 
 async def test_events_are_shown_without_a_broker(server: ServerProcess, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A history in which each event happens. `python -m tests.events.told_history` writes the golden files of it."""
+"""A history in which each fact happens. `python -m tests.events.told_history` writes the golden files of all events."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from events.cloud_format import cloudevent
 from events.envelope import OutEvent, erp
 from events.fact_events import events_of
 from storage.feed_told import entries_of
+from tests.events.told_answers import answers
 from tests.storage.scribe import ORGANIZATION, Scribe
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -107,7 +108,7 @@ def all_events() -> list[OutEvent]:
 def golden_texts() -> dict[str, str]:
     """For each event its first two in both forms."""
     by_name: dict[str, list[OutEvent]] = {}
-    for event in all_events():
+    for event in (*all_events(), *answers()):
         by_name.setdefault(event.name, []).append(event)
     return {
         name: json.dumps(

@@ -108,6 +108,7 @@ def test_one_server_owns_the_database_and_what_is_about_it_means_its_pod() -> No
 
 
 def test_the_container_has_no_rights_and_writes_to_its_volume_alone() -> None:
+    assert re.findall(r"^FROM \S+( AS build)?$", CONTAINERFILE, re.MULTILINE) == [" AS build", ""]
     [user] = re.findall(r"^USER (\d+):\d+$", CONTAINERFILE, re.MULTILINE)
     context = POD["securityContext"]
     assert context["runAsNonRoot"]
@@ -135,6 +136,7 @@ def test_the_container_is_built_from_every_folder_of_the_product() -> None:
 
 
 def test_what_compose_mounts_and_asks_for_is_there() -> None:
+    assert {"stockkeeper", "postgres", "rabbitmq", "prometheus", "grafana"} <= COMPOSE.keys()
     for service in COMPOSE.values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
@@ -157,6 +159,14 @@ def test_the_workflows_run_targets_of_the_makefile_and_every_action_is_pinned_by
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in steps("uses"))
+
+
+def test_the_workflow_has_the_programs_without_which_tests_skip() -> None:
+    wanted = re.findall(r"packages\+=\((\S+)\)", (ROOT / ".ci/run").read_text())
+    assert {"rabbitmq-server", "prometheus"} <= {*wanted}
+    job = yaml.safe_load((ROOT / ".github/workflows/check.yaml").read_text())["jobs"]["test"]
+    [installed] = [step["run"] for step in job["steps"] if "apt-get install" in step.get("run", "")]
+    assert {*wanted} <= {*installed.split()}
 
 
 def test_every_version_of_python_that_is_promised_is_tried() -> None:

@@ -58,6 +58,7 @@ def test_a_url_that_is_refused_is_not_repeated(url: str) -> None:
         ("sslmode=verify-full&sslrootcert=/r.crt", f"{HOST}?sslmode=verify-full&sslrootcert=%2Fr.crt"),
         ("ssl=require", f"{HOST}?sslmode=require"),
         ("channel_binding=prefer&gssencmode=disable&client_encoding=UTF-8", HOST),
+        ("channel_binding=disable&gssencmode=prefer", HOST),
         ("target_session_attrs=read-write", f"{HOST}?target_session_attrs=read-write"),
         ("application_name=shop&options=-csearch_path%3Dinv&connect_timeout=3", HOST),
         (
@@ -82,7 +83,10 @@ def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        ("channel_binding=require", "parameter channel_binding must be prefer or disable"),
+        (
+            "channel_binding=require",
+            "parameter channel_binding must be prefer or disable: its driver knows no other way; sslmode=verify-full",
+        ),
         ("gssencmode=require", "parameter gssencmode must be prefer or disable"),
         ("load_balance_hosts=random", "parameter load_balance_hosts must be disable"),
         ("hostaddr=10.0.0.1", "parameter hostaddr is not supported"),

@@ -11,6 +11,7 @@ from msgspec.structs import asdict
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.transport.server_options import server_options
+from rpc.transport.slow_callers import LOOK_EVERY_S
 from stockkeeper.command_line.cli import app
 from stockkeeper.command_line.settings_file import options_of_file
 from stockkeeper.config import ConfigurationError, ServeConfig
@@ -114,6 +115,9 @@ OF_GRPC = {
 }
 
 
+OF_LOOKS = ("request_arrival_s", "answer_untaken_s")
+
+
 async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
     numbers = {name: 1_100 + place for place, name in enumerate(asdict(DEFAULT_BOUNDS))}
     bounds = NetworkBounds(**numbers)
@@ -139,5 +143,7 @@ async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
         "lines_a_stream_max": server._streams._bounds.lines_a_stream_max,
         "answers_bytes_max": slow._bytes_max,
         "answers_bytes_a_connection_max": slow._bytes_max_of_connection,
-    } == {name: number for name, number in numbers.items() if name not in OF_GRPC}
+    } == {name: number for name, number in numbers.items() if name not in (*OF_GRPC, *OF_LOOKS)}
+    found = {"request_arrival_s": slow._request_looks, "answer_untaken_s": slow._answer_looks}
+    assert found == {name: round(numbers[name] / LOOK_EVERY_S) for name in OF_LOOKS}
     await server.stop(0)

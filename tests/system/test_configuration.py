@@ -181,5 +181,6 @@ def test_each_name_of_the_contract_is_a_variable_of_a_program() -> None:
         *("GRPC_HOST", "GRPC_PORT", "DATABASE_URL", "RABBITMQ_URL", "RABBITMQ_HEARTBEAT"),
         *("RABBITMQ_EXCHANGE_INVENTORY", "RABBITMQ_PREFETCH_COUNT", "RESERVATION_TTL_MINUTES", "DEFAULT_MIN_STOCK"),
         *("DEFAULT_MAX_STOCK", "DEFAULT_REORDER_POINT", "MOVEMENT_RETENTION_DAYS", "RATE_LIMIT_PER_MINUTE"),
+        *("LOG_LEVEL", "LOG_FORMAT", "METRICS_PATH"),
     )
     assert [name for name in names if f"`{name}`" not in table] == []

@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.system.servers import ORGANIZATION, ServerProcess, audit, figures, line, run_cli, start_server
 
 pytestmark = pytest.mark.anyio
 
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 NOTICED_S = 5  # the server notices within a second; the rest is for a machine that does something else
 
 
@@ -32,6 +35,25 @@ async def test_a_server_whose_file_was_removed_ends_without_a_call(tmp_path: Pat
     server = await start_server(tmp_path / "x.db")
     remove_all(tmp_path)
     await assert_ended(server, "was removed or replaced while the server ran")
+
+
+async def test_health_says_so_within_a_second(tmp_path: Path) -> None:
+    """The fastest of three tries counts: the machine may be busy with something else."""
+    took_s: list[float] = []
+    while min(took_s, default=9.9) >= 1.0 and len(took_s) < 3:
+        place = tmp_path / str(len(took_s))
+        place.mkdir()
+        server = await start_server(place / "x.db")
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest())
+            assert (await watch.read()).status == SERVING
+            remove_all(place)
+            removed_s = anyio.current_time()
+            assert (await watch.read()).status == NOT_SERVING
+            took_s.append(anyio.current_time() - removed_s)
+        await assert_ended(server, "was removed or replaced while the server ran")
+    assert min(took_s) < 1.0, took_s
 
 
 async def test_no_call_is_acknowledged_into_a_removed_file(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import shlex
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -166,31 +166,45 @@ class Collector(BaseHTTPRequestHandler):
         pass
 
 
-async def test_the_program_sends_its_spans_where_the_variables_say_and_its_last_ones_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """The URL of a collector, and what it has taken: paths and bodies."""
     collector: Any = HTTPServer(("127.0.0.1", 0), Collector)
     collector.taken = []
     thread = threading.Thread(target=collector.serve_forever)
     thread.start()
     try:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
-        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
-        options = shlex.split(commands("Watching it")[-1])[2:]  # as the manual has it
-        assert options == ["--traces"]
-        async with running_server(tmp_path / "stock.db", *options) as server, server.client() as client:
-            await client.stock.import_stock([line("mug", 50)])
-            await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "mug", "quantity": 2}])
+        yield f"http://127.0.0.1:{collector.server_port}", collector.taken
     finally:
         collector.shutdown()
         thread.join()
         collector.server_close()
-    assert {path for path, _ in collector.taken} == {"/v1/traces"}
-    names = set()
-    for _, body in collector.taken:
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            assert ("service.name", "stockkeeper") in [
-                (a.key, a.value.string_value) for a in resource.resource.attributes
-            ]
-            names |= {span.name for scope in resource.scope_spans for span in scope.spans}
-    assert names >= {RESERVE, *WAY}
+
+
+@pytest.mark.parametrize("frontends", ["0", "2"])
+async def test_the_program_sends_its_spans_where_the_variables_say_and_its_last_ones_too(
+    frontends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind front-ends too an order's trace is whole, though two processes send its parts."""
+    with collecting() as (url, taken):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on")
+        options = shlex.split(commands("Watching it")[-1])[2:]  # as the manual has it
+        assert options == ["--traces"]
+        options += ["--frontends", frontends]
+        async with running_server(tmp_path / "stock.db", *options) as server, server.client() as client:
+            await client.stock.import_stock([line("mug", 50)])
+            await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "mug", "quantity": 2}])
+    assert {path for path, _ in taken} == {"/v1/traces"}
+    resources = [one for _, body in taken for one in ExportTraceServiceRequest.FromString(body).resource_spans]
+    for resource in resources:
+        named = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+        assert named["service.name"] == "stockkeeper"
+    spans = [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
+    [call] = [span for span in spans if span.name == RESERVE]
+    way = [span for span in spans if span.trace_id == call.trace_id and span is not call]
+    assert sorted(span.name for span in way) == sorted(WAY)
+    assert {span.parent_span_id for span in way} == {call.span_id}
+    began = [span.start_time_unix_nano for name in WAY for span in way if span.name == name]
+    assert call.start_time_unix_nano <= began[0]
+    assert began[1:] == sorted(began[1:])  # the clock of the owner

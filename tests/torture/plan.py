@@ -151,8 +151,8 @@ PLAN = (
             "SQLite",
             1,
             0,  # tests/events/test_relay_program.py does it with fewer kills
-            f"kill -9 of relay and consumer 20 times each, of {broker} 10 times and of the server 5 times, under"
-            " orders that come by call and as events",
+            f"kill -9 of relay and consumer 20 times each, of {broker} 10 times and of the server 5 times, under a real"
+            " day's orders and others that come by call and as events",
             "every event of the list is heard, in order, and rebuilds every row and every reservation; each order that"
             " came as an event met its fate once; expiries are told as `timeout`; `stockkeeper check`",
         )

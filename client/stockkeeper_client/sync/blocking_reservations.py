@@ -104,7 +104,7 @@ class BlockingReservations:
             if self._stream is None or self._stream.is_over:
                 stub = ReservationStreamBlockingStub(channel)
                 self._bearer = self._connection.bearer()
-                metadata = self._connection.with_own(())
+                metadata = self._connection.of_all()
                 self._stream = ThreadedStream(lambda messages: stub.ReserveStock(messages, metadata=metadata))
                 self._streams_opened += 1
             return self._stream

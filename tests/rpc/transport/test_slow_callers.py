@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
-from rpc.network_bounds import DEFAULT_BOUNDS
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.service_names import INVENTORY
 from rpc.transport import slow_callers
 from rpc.transport.slow_callers import LOOK_BYTES, SlowCallers
@@ -34,7 +34,8 @@ class Caller:
 
 
 async def test_of_a_connection_the_largest_are_cut_off_first_and_of_equals_the_oldest() -> None:
-    slow: SlowCallers[Caller] = SlowCallers(tuple, bytes_max_of_connection=3 * LOOK_BYTES)
+    bounds = NetworkBounds(answers_bytes_a_connection_max=3 * LOOK_BYTES)
+    slow: SlowCallers[Caller] = SlowCallers(tuple, bounds)
     good = Caller("good")
     slow.given(good, LOOK_BYTES // 2)
     calls = [Caller("bad") for _ in range(5)]
@@ -49,7 +50,7 @@ async def test_of_a_connection_the_largest_are_cut_off_first_and_of_equals_the_o
 
 
 async def test_in_all_the_largest_are_cut_off_first() -> None:
-    slow: SlowCallers[Caller] = SlowCallers(tuple, bytes_max=4 * LOOK_BYTES)
+    slow: SlowCallers[Caller] = SlowCallers(tuple, NetworkBounds(answers_bytes_max=4 * LOOK_BYTES))
     calls = [Caller(f"connection-{number}") for number in range(5)]
     for number, call in enumerate(calls):
         slow.given(call, LOOK_BYTES + 1 - number)
@@ -59,13 +60,10 @@ async def test_in_all_the_largest_are_cut_off_first() -> None:
     assert slow.statistics()[:2] == (0, 0)
 
 
-async def test_calls_without_their_request_and_answers_not_taken_are_cut_off_after_some_looks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(slow_callers, "REQUEST_LOOKS", 3)
-    monkeypatch.setattr(slow_callers, "ANSWER_LOOKS", 6)
+async def test_calls_without_their_request_and_answers_not_taken_are_cut_off_after_some_looks() -> None:
+    bounds = NetworkBounds(request_arrival_s=15, answer_untaken_s=30)
     late, unread, busy = Caller("a", awaits_request=True), Caller("b"), Caller("c")
-    slow: SlowCallers[Caller] = SlowCallers(lambda: [late, unread, busy], look_every_s=3_600)
+    slow: SlowCallers[Caller] = SlowCallers(lambda: [late, unread, busy], bounds, look_every_s=3_600)
     slow.given(unread, 10_000)
     seen = []
     for _ in range(8):
@@ -78,7 +76,6 @@ async def test_calls_without_their_request_and_answers_not_taken_are_cut_off_aft
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slow_callers, "LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(
         slow_callers.SlowCallers.__init__,
         "__kwdefaults__",
