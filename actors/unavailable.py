@@ -1,6 +1,6 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
-`reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, ACTOR_RESTARTED,
+`reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, STANDING_BY, ACTOR_RESTARTED,
 ORGANIZATION_MOVING or STOCK_ROW_DAMAGED.
 """
 
@@ -84,6 +84,11 @@ def shutting_down() -> Unavailable:
 def moving() -> Unavailable:
     """The organization is being copied to another cell, and nothing of it may change."""
     return Unavailable("ORGANIZATION_MOVING", "The organization is being moved, try again.", RETRY_SOON_MS)
+
+
+def standing_by() -> Unavailable:
+    """Another server has the database, and this one waits for its turn."""
+    return Unavailable("STANDING_BY", "This server stands by for the one that serves, try again.", RETRY_RESTART_MS)
 
 
 def row_damaged(organization_id: str, variant_id: str, warehouse_id: str) -> Unavailable:

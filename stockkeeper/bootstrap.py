@@ -12,8 +12,9 @@ from actors.exceptions import leaves
 from actors.stages import Stages
 from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.future_event import FutureEvent
+from storage.sql.database_url import parse_url
 from storage.sql.sql_store import SqlStore
-from storage.store import StorageError, Store
+from storage.store import OwnershipLost, StorageError
 from supervisor.clock import ServiceClock
 from supervisor.incarnation import Sources
 from supervisor.supervisor import Supervisor
@@ -21,7 +22,7 @@ from supervisor.supervisor import Supervisor
 log = structlog.get_logger("stockkeeper")
 
 
-def build_store(database_url: str) -> Store:
+def build_store(database_url: str) -> SqlStore:
     """The store that a URL names. Nothing is opened yet.
 
     Raises:
@@ -51,9 +52,15 @@ def build_supervisor(
     """The core on its database, not running yet.
 
     Raises:
-        ConfigurationError: see `build_store`.
+        ConfigurationError: see `build_store`; or a standby is wanted where there can be none.
     """
-    return Supervisor(build_store(config.database_url), build_sources(stages), config.limits, on_serving, _report)
+    store = build_store(config.database_url)
+    if config.stands_by and parse_url(config.database_url).get_backend_name() == "sqlite":
+        raise ConfigurationError(
+            "--standby needs Postgres: nothing can take the lock of a SQLite file from a process that still exists."
+        )
+    stand_by = store.stand_by if config.stands_by else None
+    return Supervisor(store, build_sources(stages), config.limits, on_serving, _report, stand_by)
 
 
 def _report_crash(actor: object, error: Exception) -> None:
@@ -65,5 +72,7 @@ def _report(error: BaseException) -> None:
     for one in leaves(error):
         if isinstance(one, StorageError):
             log.warning("storage_failed", error=str(one))
+        elif isinstance(one, OwnershipLost):
+            log.warning("ownership_lost", reason=str(one))  # by a standby, which waits for it again
         else:
             log.error("core_failed", exc_info=one)

@@ -59,6 +59,7 @@ class ServeConfig(Struct, frozen=True):
         host: what to listen on; `localhost` means IPv4 and IPv6.
         port: 0 chooses a free one.
         database_url: an SQLAlchemy URL.
+        stands_by: whether to wait for a server that has the database, instead of giving way to it.
         frontends: how many processes end gRPC; 0: this one does.
         grace_s: how long calls under way may go on after a SIGTERM, in seconds.
         sample: whether to load the sample stock if it was never loaded.
@@ -84,6 +85,7 @@ class ServeConfig(Struct, frozen=True):
     host: str = "localhost"
     port: int = DEFAULT_PORT
     database_url: str = DEFAULT_DATABASE_URL
+    stands_by: bool = False
     frontends: int = 0
     grace_s: float = 10.0
     sample: bool = False

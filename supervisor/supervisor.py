@@ -2,7 +2,8 @@
 
 Let it crash: whatever ends an incarnation, be it a database that went away or a bug in a background task, the
 cure is the same as after a kill: drop all memory, open the store again, read what is durable. Only the loss of
-ownership, or of the database's file, is final.
+ownership, or of the database's file, is final. A standby waits before each opening until it is its turn, so for it
+ownership comes and goes.
 """
 
 import logging
@@ -17,12 +18,13 @@ from actors.exceptions import leaves
 from actors.outcomes import Fact
 from actors.queries import Query
 from actors.reply import Reply
-from actors.unavailable import database_down, shutting_down
+from actors.unavailable import database_down, shutting_down, standing_by
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.core_statistics import Statistics
 from supervisor.incarnation import Incarnation, Sources
 from supervisor.limits import Limits
 from supervisor.one_life import incarnation
+from supervisor.ownership.standby import StandBy, Standby
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Supervisor:
         limits: the bounds.
         on_serving: told True when calls can be served and False when they cannot.
         report: told of an error that ended an incarnation, before the next one is started.
+        stand_by: how to wait for the server that has the store; None: not at all.
     """
 
     def __init__(
@@ -51,12 +54,15 @@ class Supervisor:
         limits: Limits,
         on_serving: Callable[[bool], None] = lambda serving: None,
         report: Callable[[BaseException], None] = lambda error: None,
+        stand_by: StandBy | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
         self._limits = limits
         self._on_serving = on_serving
         self._report = report
+        self._standby = Standby(stand_by, self._on_waiting)
+        self._task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
         self._core: Incarnation | None = None
         self._stop_requested = anyio.Event()
         self._is_stopping = False  # the same: every call asks it
@@ -73,18 +79,24 @@ class Supervisor:
         """Whether calls are served now."""
         return self._core is not None and not self._core.heartbeat.is_stalled and not self._is_stopping
 
+    @property
+    def waits_for(self) -> str:
+        """The server for which this one stands by now; empty: it does not."""
+        return self._standby.waits_for
+
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve until `stop`, across storage failures; `task_status.started()` once calls can be served.
+        """Serve until `stop`, across storage failures; `task_status.started()` once it serves or stands by.
 
         Returns after a stop, when every call has its answer and ownership is given up. Cancelling it is like a kill.
 
         Raises:
-            OwnershipLost: another server owns the database; nothing more is written.
+            OwnershipLost: another server owns the database; nothing more is written. A standby waits for it instead.
             DatabaseGone: the database was removed or replaced while it was open.
             SchemaTooNew, StorageError: the store could not be opened at the start.
         """
         try:
-            ownership: Ownership | None = await self._store.open()
+            self._task_status = task_status
+            ownership = await self._open_first()
             while ownership is not None:
                 self._sources.clock.start(ownership.last_at_ms)
                 began_s = anyio.current_time()
@@ -93,8 +105,6 @@ class Supervisor:
                         self._store, ownership, self._sources, self._limits, self._on_stalled
                     ) as core:
                         self._begin(core, ownership)
-                        if self.incarnations == 1:
-                            task_status.started()
                         await self._stop_requested.wait()
                         self._on_serving(False)
                         await core.finish()
@@ -113,6 +123,7 @@ class Supervisor:
         """Take no more calls, finish those under way, and let `run` return."""
         self._is_stopping = True
         self._stop_requested.set()
+        self._standby.stop()
 
     async def ask(self, command: Command) -> Fact:
         """Have a command carried out; returns when its outcome is durable.
@@ -156,7 +167,7 @@ class Supervisor:
         if self._is_stopping:
             raise shutting_down()
         if self._core is None or self._core.heartbeat.is_stalled:
-            raise database_down()
+            raise standing_by() if self._standby.waits_for else database_down()
         return self._core
 
     def _begin(self, core: Incarnation, ownership: Ownership) -> None:
@@ -165,6 +176,16 @@ class Supervisor:
         self.incarnations += 1
         self._on_serving(True)
         self._note_up()
+        self._note_started()
+
+    def _on_waiting(self, owner: str) -> None:
+        log.info("standing_by", extra={"owner": owner})
+        self._down_since_s = None  # another one serves
+        self._note_started()
+
+    def _note_started(self) -> None:
+        self._task_status.started()
+        self._task_status = anyio.TASK_STATUS_IGNORED
 
     def _on_stalled(self, is_stalled: bool) -> None:
         self._on_serving(self.serving)
@@ -189,9 +210,23 @@ class Supervisor:
         self._note_down()
         self._on_serving(False)
         for cause in leaves(error):
-            if isinstance(cause, OwnershipLost | DatabaseGone):
+            if isinstance(cause, DatabaseGone) or (isinstance(cause, OwnershipLost) and not self._standby.is_wanted):
                 raise cause
         self._report(error)
+
+    async def _open(self) -> Ownership | None:
+        """Open the store when it is our turn; None if a stop was asked for before."""
+        return await self._store.open() if await self._standby.turn() else None
+
+    async def _open_first(self) -> Ownership | None:
+        """As above. A server that has stood by was started: it goes on as after any other failure."""
+        try:
+            return await self._open()
+        except StorageError as error:
+            if not self._standby.has_waited or isinstance(error, DatabaseGone):
+                raise
+            self._report(error)
+            return await self._open_again()
 
     async def _open_again(self) -> Ownership | None:
         """Open the store, however long it takes; None if a stop was asked for meanwhile."""
@@ -202,7 +237,7 @@ class Supervisor:
             if self._is_stopping:
                 return None
             try:
-                return await self._store.open()
+                return await self._open()
             except DatabaseGone:
                 raise
             except StorageError as error:

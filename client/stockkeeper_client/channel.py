@@ -41,6 +41,12 @@ _KEEPALIVE_TIMEOUT_MS = 5_000
 _RECONNECT_MS_MIN = 100
 _RECONNECT_MS_MAX = 2_000
 
+# Of several servers of one inventory, calls go to those that say that they serve. The others stand by.
+_BY_HEALTH: dict[str, object] = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""},
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -84,7 +90,7 @@ def open_channel(
 
 def merged_options(target: str, retry: RetryPolicy | None, options: Sequence[ChannelOption]) -> Sequence[ChannelOption]:
     """A channel's arguments: `options`, and those made here that they do not name."""
-    made = channel_options(retry)
+    made = channel_options(retry, has_several_addresses="," in target)
     if is_on_this_machine(target):
         made.append(("grpc.enable_http_proxy", 0))
     given = dict(options)
@@ -101,7 +107,8 @@ def is_on_this_machine(target: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def channel_options(retry: RetryPolicy | None) -> list[ChannelOption]:
+def channel_options(retry: RetryPolicy | None, *, has_several_addresses: bool = False) -> list[ChannelOption]:
+    config = {**({} if retry is None else service_config(retry)), **(_BY_HEALTH if has_several_addresses else {})}
     options: list[ChannelOption] = [
         ("grpc.max_send_message_length", _MESSAGE_BYTES_MAX),
         ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
@@ -110,15 +117,11 @@ def channel_options(retry: RetryPolicy | None) -> list[ChannelOption]:
         ("grpc.max_reconnect_backoff_ms", _RECONNECT_MS_MAX),
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+        ("grpc.enable_retries", int(retry is not None)),
     ]
-    if retry is None:
-        return [*options, ("grpc.enable_retries", 0)]
-    return [
-        *options,
-        ("grpc.enable_retries", 1),
-        ("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES),
-        ("grpc.service_config", json.dumps(service_config(retry))),
-    ]
+    if retry is not None:
+        options.append(("grpc.per_rpc_retry_buffer_size", _RETRY_BUFFER_BYTES))
+    return [*options, ("grpc.service_config", json.dumps(config))] if config else options
 
 
 def service_config(retry: RetryPolicy) -> dict[str, object]:

@@ -23,6 +23,8 @@ class InventoryClient:
     It is made anywhere, connects with its first call, and belongs to the event loop of that call. Close it with `close`
     or use it as `async with`.
 
+    `host`: a name or an address; or several, as `ipv4:10.0.0.1:50053,10.0.0.2`, where `port` ends the last one: calls
+    go to the server that says that it serves, and not to its standby.
     `timeout_s`: every call ends within this time, in seconds, retries included. Each method takes a `timeout_s` too.
     `streaming`: True sends reservations over one stream that stays open, at a fraction of the cost of a call each: for
     many at a time. Everything else is as it is without, to the errors and the retries.
@@ -305,5 +307,5 @@ def _key_metadata(idempotency_key: str | None) -> Metadata:
 
 
 def _target(host: str, port: int) -> str:
-    is_bare_ipv6 = host.count(":") > 1 and not host.startswith("[")
+    is_bare_ipv6 = host.count(":") > 1 and not host.startswith(("[", "ipv4:", "ipv6:"))
     return f"[{host}]:{port}" if is_bare_ipv6 else f"{host}:{port}"

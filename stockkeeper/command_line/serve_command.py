@@ -36,6 +36,7 @@ def serve(
     host: Annotated[str, Parameter(env_var="GRPC_HOST")] = "localhost",
     port: Annotated[int, whole(0, 65_535), Parameter(env_var="GRPC_PORT")] = DEFAULT_PORT,
     database: Database = DEFAULT_DATABASE,
+    standby: Annotated[bool, Parameter(negative="")] = False,
     frontends: Annotated[int, whole(0, 64), Parameter(env_var="GRPC_FRONTENDS")] = 0,
     transport: Annotated[TransportName | None, Parameter(env_var="STOCKKEEPER_TRANSPORT")] = None,
     message_bytes_max: Annotated[
@@ -69,6 +70,9 @@ def serve(
         What to listen on; localhost means IPv4 and IPv6.
     port
         Where to listen; 0 chooses a free port.
+    standby
+        On Postgres: wait, ready to serve, while another server has the database, and take it over when that one ends
+        or gives no sign of life for some seconds.
     frontends
         How many processes share the port and end gRPC, on a machine with cores to spare; 0 keeps it in this one.
     transport
@@ -107,6 +111,7 @@ def serve(
             host=host,
             port=port,
             database_url=cells.database_url(database.url),
+            stands_by=standby,
             frontends=frontends,
             transport=transport,
             message_bytes_max=message_bytes_max,

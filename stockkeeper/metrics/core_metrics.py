@@ -23,6 +23,7 @@ class CoreFigures(NamedTuple):
     """What a core has to say of itself; None where it does not run, or its database does not answer."""
 
     is_serving: bool
+    is_standing_by: bool
     incarnations: int
     epoch: int
     now_ms: int
@@ -43,6 +44,7 @@ async def look_at_core(supervisor: Supervisor, now_ms: int) -> CoreFigures:
     ownership = supervisor.ownership
     return CoreFigures(
         supervisor.serving,
+        bool(supervisor.waits_for),
         supervisor.incarnations,
         ownership.epoch if ownership is not None else 0,
         now_ms,
@@ -54,6 +56,11 @@ async def look_at_core(supervisor: Supervisor, now_ms: int) -> CoreFigures:
 
 def core_metrics(found: CoreFigures) -> Iterable[Metric]:
     yield gauge("stockkeeper_serving", "Whether calls are served: 1 or 0.", found.is_serving)
+    yield gauge(
+        "stockkeeper_standing_by",
+        "Whether it waits for the server that has the database: 1 or 0.",
+        found.is_standing_by,
+    )
     yield gauge("stockkeeper_epoch", "Of the ownership of the database; each start raises it.", found.epoch)
     yield counter(
         "stockkeeper_incarnations", "Times that the core was started, at first and after failures.", found.incarnations

@@ -76,7 +76,7 @@ class CellMembership:
 
     async def follow(self, end: anyio.Event) -> None:
         """Join each newer map, until the end."""
-        is_behind = False
+        is_behind = not self._joined
         while not end.is_set():
             with anyio.move_on_after(LOOK_EVERY_S):
                 await end.wait()

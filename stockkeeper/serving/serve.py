@@ -21,7 +21,6 @@ from rpc.authorization.token_check import check_token_keys
 from rpc.authorization.token_settings import TokenError
 from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
-from rpc.messages.responses import timestamp
 from rpc.rate_limits import RateLimits
 from rpc.rpc_server import LINGER_S, RpcServer
 from rpc.transport.addresses import Address, ListenError, is_loopback
@@ -29,6 +28,7 @@ from rpc.transport.certificates import Certificates, TlsError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ConfigurationError, ServeConfig
+from stockkeeper.serving.announcement import Announcement, TakeoverLog
 from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
@@ -40,7 +40,7 @@ from stockkeeper.serving.programs_beside import ProgramsBeside
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.turn_watch import TurnWatch
 from storage.sql.database_url import show_url
-from storage.store import Ownership, OwnershipLost, SchemaTooNew, StorageError
+from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from supervisor.supervisor import Supervisor
 
 log = structlog.get_logger("stockkeeper")
@@ -74,13 +74,16 @@ def serve(config: ServeConfig) -> NoReturn:
         ConfigurationError: the configuration cannot work.
     """
     _see_who_is_served(config)
+    if config.sample and config.stands_by:
+        raise ConfigurationError(
+            "--sample and --standby do not go together: a standby may have nothing to load it into."
+        )
     cells = open_map(config.cells) if config.cells is not None else None
     watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(
-        _serve_and_end, config, watch, cells, backend_options={"use_uvloop": True}
-    )  # an eighth less CPU time a call
+    # uvloop: an eighth less CPU time a call
+    anyio.run(_serve_and_end, config, watch, cells, backend_options={"use_uvloop": True})
     raise AssertionError("the process has ended")
 
 
@@ -115,7 +118,7 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFil
 
 
 async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
-    announcement = _Announcement()
+    announcement, takeovers = Announcement(), TakeoverLog()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
     network = announcement.network = _build_network(config, supervisor, watch)
     core_ended = anyio.Event()
@@ -132,7 +135,8 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
             await tasks.start(run_core)
             if config.cells is not None and cells is not None:
                 membership = CellMembership(config.cells.name, cells, supervisor)
-                await membership.begin()
+                if not config.stands_by:  # a standby joins when it serves
+                    await membership.begin()
                 tasks.start_soon(membership.follow, core_ended)
             try:
                 addresses = await network.start()
@@ -140,10 +144,15 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
                 turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
                 server = network if isinstance(network, RpcServer) else None
                 await watch.show(turns, server=server, supervisor=supervisor)
-                _log_start(config, addresses, supervisor.ownership)
-                _say_listening(config, addresses, loaded)
+                takeovers.note(supervisor.ownership)
+                _log_start(config, addresses)
+                _say_listening(config, addresses, loaded, stands_by=bool(supervisor.waits_for))
                 started.set()
-                beside.start(addresses)
+                announcement.when_serving(
+                    supervisor.serving,
+                    partial(beside.start, addresses),
+                    lambda: takeovers.note(supervisor.ownership) if config.stands_by else None,
+                )
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name, grace_s=config.grace_s)
                     break
@@ -161,20 +170,6 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
                     await network.drain(LINGER_S)
                     await watch.end()
     log.info("stopped")
-
-
-class _Announcement:
-    """Tells the network whether the inventory serves. The inventory is made first, and the network before it runs."""
-
-    def __init__(self) -> None:
-        self.network: Network | None = None
-
-    def __repr__(self) -> str:
-        return f"<_Announcement to {self.network}>"
-
-    def set_serving(self, serving: bool) -> None:
-        if self.network is not None:
-            self.network.set_serving(serving)
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
@@ -203,19 +198,15 @@ def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
     return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
 
 
-def _log_start(config: ServeConfig, addresses: Sequence[Address], ownership: Ownership | None) -> None:
+def _log_start(config: ServeConfig, addresses: Sequence[Address]) -> None:
     """Logged only now, so that a start that fails says nothing but why."""
-    if ownership is not None and ownership.epoch > 1:
-        log.info("took_over", previous_owner=ownership.previous_owner, epoch=ownership.epoch)
-    if ownership is not None and ownership.last_lsn:
-        log.info("recovered", last_lsn=ownership.last_lsn, last_at=timestamp(ownership.last_at_ms))
     where, database = [str(address) for address in addresses], show_url(config.database_url)
     log.info("started", version=version("stockkeeper"), addresses=where, database=database)
 
 
-def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool) -> None:
-    where = " and ".join(str(address) for address in addresses)
-    _say(f"stockkeeper listens on {where}, stock is kept in {show_url(config.database_url)}")
+def _say_listening(config: ServeConfig, addresses: Sequence[Address], loaded: bool, *, stands_by: bool) -> None:
+    where, database = " and ".join(str(address) for address in addresses), show_url(config.database_url)
+    _say(f"stockkeeper listens on {where}, {'stands by for' if stands_by else 'stock is kept in'} {database}")
     if config.sample:
         port = addresses[0].port
         target = "" if port == 50_053 else f" --target localhost:{port}"

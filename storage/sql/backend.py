@@ -29,6 +29,10 @@ class Backend(Protocol):
         """What the drivers raise when the database fails, beyond SQLAlchemy's errors and OSError."""
         ...
 
+    async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
+        """Wait until no other server has the database, and keep it locked for `open`. May be cancelled."""
+        ...
+
     async def open(self, owner: str) -> Ownership:
         """Lock out other servers, connect, migrate, raise the epoch. After a failure `close` must follow."""
         ...

@@ -110,7 +110,7 @@ class PostgresSide:
 async def _opened_postgres(url: URL) -> AsyncIterator[MoveSide]:
     import asyncpg  # type: ignore[import-untyped]
 
-    from storage.sql.postgres import lock_key, take_lock
+    from storage.sql.postgres_lock import lock_key, take_lock
     from storage.sql.postgres_session import NO_TIMEOUTS, check_sessions, connect, own_schema
 
     async def connected() -> Any:

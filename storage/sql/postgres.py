@@ -7,7 +7,6 @@ until its lease ends. So a successor waits for that. A lock that was lost fails 
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
@@ -20,51 +19,21 @@ from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.postgres_address import PostgresAddress
+from storage.sql.postgres_lock import OF_A_SERVER, SignsOfLife, lock_key, take_lock
 from storage.sql.postgres_session import check_sessions, connect, own_schema, set_up
+from storage.sql.postgres_standby import wait_for_lock
 from storage.sql.schema_check import check_and_mend
 from storage.sql.schema_upkeep import bring_up_to_date
-from storage.store import LEASE_S, MovedOut, Ownership, OwnershipLost
+from storage.store import LEASE_S, MovedOut, Ownership
 
 T = TypeVar("T")
 
 READERS_MAX = 4
-LOCK_KEY = int.from_bytes(b"stockkpr")  # any number, as long as it is always the same; locks are per database
-USUAL_SCHEMA = "public"
-# A server that was killed a moment ago may not be gone yet for Postgres.
-LOCK_WAIT_MS = 2_000
 CLOSE_TIMEOUT_S = 2
 
 # A step that a crash loses is done again, so it need not keep the journal's batches waiting, at the fence, for a sync.
 # A lock that an operator holds on the archive makes a step fail, and nothing else.
 HOUSEKEEPING_SETTINGS = ("synchronous_commit = off", "lock_timeout = 2000")
-
-HOLDER = """
-    SELECT activity.application_name, coalesce(host(activity.client_addr), 'this machine'), activity.pid
-    FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
-    WHERE locktype = 'advisory' AND granted AND classid::int8 << 32 | objid::int8 = $1
-        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-
-def lock_key(schema: str) -> int:
-    """The number of the lock on the tables of a schema: one database may have the stock of several servers."""
-    if schema == USUAL_SCHEMA:
-        return LOCK_KEY
-    return int.from_bytes(blake2b(schema.encode(), digest_size=8, key=b"stockkpr").digest(), signed=True)
-
-
-async def take_lock(connection: asyncpg.Connection, key: int) -> None:
-    """Take the lock for as long as the connection lasts.
-
-    Raises:
-        OwnershipLost: another session has it.
-    """
-    try:
-        await connection.execute(f"SET lock_timeout = {LOCK_WAIT_MS}")
-        await connection.execute(f"SELECT pg_advisory_lock({key})")
-    except asyncpg.LockNotAvailableError:
-        holder = await connection.fetchrow(HOLDER, key)
-        session = "another session" if holder is None else "{} on {}, Postgres process {}".format(*holder)
-        raise OwnershipLost(f"another server owns the database: {session} holds its lock") from None
 
 
 class PostgresBackend:
@@ -81,6 +50,7 @@ class PostgresBackend:
         self._engine: AsyncEngine | None = None
         self._holder: asyncpg.Connection | None = None
         self._writer: asyncpg.Connection | None = None
+        self._signs: SignsOfLife | None = None  # once the lock is ours
         self._batches = 0
 
     def __repr__(self) -> str:
@@ -94,12 +64,17 @@ class PostgresBackend:
     def connections(self) -> str:
         return f"one holds the lock, one writes, {READERS_MAX} read"
 
+    async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
+        holder, writer, key = await self._connect()
+        await wait_for_lock(holder, writer, key, on_waiting)
+        self._give_signs(holder)
+
     async def open(self, owner: str) -> Ownership:
-        self._holder = await connect(self._address)
-        self._writer = await connect(self._address)
-        await check_sessions(self._holder, self._writer)
-        await take_lock(await set_up(self._holder), lock_key(await own_schema(self._holder)))
-        await set_up(self._writer)
+        if self._signs is None:
+            holder, _, key = await self._connect()
+            await take_lock(holder, key, OF_A_SERVER)
+            self._give_signs(holder)
+        assert self._writer is not None
         await self._writer.execute("SET plan_cache_mode = auto")
         self._batches = 0
         self._engine = create_async_engine(
@@ -162,7 +137,23 @@ class PostgresBackend:
         async with self._engine.connect() as connection:
             return await connection.run_sync(function)
 
+    async def _connect(self) -> tuple[asyncpg.Connection, asyncpg.Connection, int]:
+        """The lock's connection, the writer's, and the number of the lock."""
+        self._holder = holder = await connect(self._address)
+        self._writer = writer = await connect(self._address)
+        await check_sessions(holder, writer)
+        await set_up(holder)
+        await set_up(writer)
+        return holder, writer, lock_key(await own_schema(holder))
+
+    def _give_signs(self, holder: asyncpg.Connection) -> None:
+        self._signs = SignsOfLife(holder)
+        self._signs.start()
+
     async def close(self) -> None:
+        signs, self._signs = self._signs, None
+        if signs is not None:
+            await signs.stop()
         engine, self._engine = self._engine, None
         held = [connection for connection in (self._writer, self._holder) if connection is not None]
         self._holder = self._writer = None

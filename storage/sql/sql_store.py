@@ -109,6 +109,7 @@ class SqlStore(StagedTables, CellTables):
         self._backend = backend_for(url, inline=inline) if backend is None else backend
         self._owner = owner
         self._epoch = 0  # 0: not open
+        self._has_turn = False  # the lock is held for `open`
         self._seen = Ownership(epoch=0, last_lsn=0, last_at_ms=0)  # the newest that the database is known to have had
         self._batches = self._transactions = self._reads = self._failures = 0
 
@@ -124,8 +125,30 @@ class SqlStore(StagedTables, CellTables):
         """Which connections serve what: SQLite's version decides that."""
         return self._backend.connections
 
-    async def open(self) -> Ownership:
+    async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
+        """Wait until no server has the database, or the one that has it gives no sign of life; `open` must follow.
+
+        It may be cancelled.
+
+        Args:
+            on_waiting: told for whom it waits, unless it need not.
+
+        Raises:
+            StorageError: the database is away, or is none for which one can wait.
+        """
         await self.close()
+        try:
+            with self._translated("cannot stand by for"):
+                await self._backend.stand_by(on_waiting)
+        except BaseException:
+            await self.close()
+            raise
+        self._has_turn = True
+
+    async def open(self) -> Ownership:
+        if not self._has_turn:
+            await self.close()
+        self._has_turn = False
         with CancelScope(shield=True):
             try:
                 with self._translated("cannot open"):
@@ -255,7 +278,7 @@ class SqlStore(StagedTables, CellTables):
             await self._backend.change(self._epoch, function)
 
     async def close(self) -> None:
-        self._epoch = 0
+        self._epoch, self._has_turn = 0, False
         with CancelScope(shield=True):
             await self._close_backend()
 

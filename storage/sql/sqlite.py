@@ -164,6 +164,9 @@ class SqliteBackend:
     def connections(self) -> str:
         return "one writes, one reads" if self._has_reader else "one for everything"
 
+    async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
+        raise StorageError("nothing can take the lock of a SQLite file from a process that still exists")
+
     async def open(self, owner: str) -> Ownership:
         check_version(sqlite3.sqlite_version_info, sqlite3.sqlite_version)
         if problem := describe_path(self._path):

@@ -1,12 +1,14 @@
 """The client is called as the contract's sample code calls it, by name and by position."""
 
 import asyncio
+import json
 from typing import Any
 
 import grpc.aio
 import pytest
 from google.protobuf.json_format import MessageToDict
-from stockkeeper_client import InventoryClient
+from stockkeeper_client import InventoryClient, RetryPolicy
+from stockkeeper_client.channel import merged_options
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from tests.client.conftest import Connect, Hang, ScriptedService
@@ -126,6 +128,17 @@ def test_a_client_is_made_outside_of_any_event_loop_and_closed_unused() -> None:
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_a_host_may_be_an_ipv6_address(host: str) -> None:
     assert "[::1]:50053" in repr(InventoryClient(host))
+
+
+def test_a_host_may_be_several_addresses_of_which_the_one_that_serves_is_asked() -> None:
+    host = "ipv4:10.0.0.1:50053,10.0.0.2"
+    assert f"{host}:50054" in repr(InventoryClient(host, 50_054))
+    with_retries, without = (dict(merged_options(f"{host}:50054", retry, ())) for retry in (RetryPolicy(), None))
+    for options in (with_retries, without):
+        config = json.loads(str(options["grpc.service_config"]))
+        assert config["healthCheckConfig"] == {"serviceName": ""}
+        assert ("methodConfig" in config) is bool(options["grpc.enable_retries"])
+    assert "healthCheckConfig" not in str(dict(merged_options("10.0.0.1:50053", RetryPolicy(), ())))
 
 
 async def test_a_closed_client_says_so(service: ScriptedService, connect: Connect) -> None:

@@ -107,6 +107,38 @@ def test_one_server_owns_the_database_and_what_is_about_it_means_its_pod() -> No
     assert {one["name"] for one in SERVER["volumeMounts"]} == volumes
 
 
+def patched(whole: Any, change: dict[str, Any]) -> None:
+    """One operation of a JSON patch; a path that leads nowhere is a KeyError."""
+    *way, last = change["path"].removeprefix("/").split("/")
+    for step in way:
+        whole = whole[int(step)] if isinstance(whole, list) else whole[step]
+    match change["op"]:
+        case "add" if isinstance(whole, list):
+            whole.append(change["value"])
+        case "add":
+            whole[last] = change["value"]
+        case "replace":
+            assert last in whole
+            whole[last] = change["value"]
+        case _:
+            del whole[last]
+
+
+def test_with_a_standby_there_are_two_pods_that_live_and_one_that_is_ready() -> None:
+    overlay = loaded("kubernetes-standby/kustomization.yaml")
+    [patch] = overlay["patches"]
+    assert patch["target"] == {"kind": "StatefulSet", "name": "stockkeeper"}
+    whole = manifest("statefulset")
+    for change in yaml.safe_load(patch["patch"]):
+        patched(whole, change)
+    [server] = whole["spec"]["template"]["spec"]["containers"]
+    assert app.parse_args(server["args"], exit_on_error=False, print_error=False)[1].arguments["standby"]
+    assert (whole["spec"]["replicas"], whole["spec"]["updateStrategy"]) == (2, {"type": "OnDelete"})
+    lives = [server[probe] for probe in ("startupProbe", "livenessProbe")]
+    assert all("grpc" not in probe and probe["tcpSocket"]["port"] == DEFAULT_PORT for probe in lives)
+    assert server["readinessProbe"]["grpc"]["port"] == DEFAULT_PORT
+
+
 def test_the_container_has_no_rights_and_writes_to_its_volume_alone() -> None:
     assert re.findall(r"^FROM \S+( AS build)?$", CONTAINERFILE, re.MULTILINE) == [" AS build", ""]
     [user] = re.findall(r"^USER (\d+):\d+$", CONTAINERFILE, re.MULTILINE)

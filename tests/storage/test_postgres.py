@@ -24,6 +24,7 @@ from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
+postgres_lock = pytest.importorskip("storage.sql.postgres_lock")
 postgres_session = pytest.importorskip("storage.sql.postgres_session")
 
 
@@ -36,7 +37,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def url(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty database."""
-    monkeypatch.setattr(postgres, "LOCK_WAIT_MS", 500)
+    monkeypatch.setattr(postgres_lock, "LOCK_WAIT_MS", 500)
     server.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
     return str(server.get_uri())
 

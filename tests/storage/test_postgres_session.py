@@ -17,6 +17,7 @@ from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
+postgres_lock = pytest.importorskip("storage.sql.postgres_lock")
 postgres_session = pytest.importorskip("storage.sql.postgres_session")
 
 pytestmark = pytest.mark.anyio
@@ -215,8 +216,8 @@ async def attempt(doing: Callable[[], Awaitable[None]]) -> None:
 
 
 async def test_waiting_for_the_lock_of_another_owner_ends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert postgres.LOCK_WAIT_MS == 2_000
-    monkeypatch.setattr(postgres, "LOCK_WAIT_MS", 300)
+    assert postgres_lock.LOCK_WAIT_MS == 2_000
+    monkeypatch.setattr(postgres_lock, "LOCK_WAIT_MS", 300)
     store, second = SqlStore(url), SqlStore(url)
     await store.open()
     with pytest.raises(OwnershipLost):

@@ -59,7 +59,7 @@ def numbered(kind: Any, numbers: Iterator[int]) -> Any:
 @pytest.fixture
 def shown() -> tuple[dict[str, float], Statistics]:
     statistics: Statistics = numbered(Statistics, count(1_000))
-    figures = CoreFigures(True, 2, 7, 0, statistics, None, None)
+    figures = CoreFigures(True, False, 2, 7, 0, statistics, None, None)
     samples = [sample for metric in core_metrics(figures) for sample in metric.samples]
     return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}, statistics
 
@@ -68,15 +68,19 @@ def test_each_figure_is_under_its_name(shown: tuple[dict[str, float], Statistics
     values, statistics = shown
     assert {name: values[name] for name in SHOWN} == {name: figure(statistics) for name, figure in SHOWN.items()}
     assert (values["stockkeeper_serving"], values["stockkeeper_epoch"]) == (1, 7)
+    assert values["stockkeeper_standing_by"] == 0
     assert values["stockkeeper_incarnations_total"] == 2
 
 
 def test_a_core_that_does_not_run_says_so_and_no_more() -> None:
     samples = [
-        sample for metric in core_metrics(CoreFigures(False, 3, 0, 0, None, None, None)) for sample in metric.samples
+        sample
+        for metric in core_metrics(CoreFigures(False, True, 3, 0, 0, None, None, None))
+        for sample in metric.samples
     ]
     assert {sample.name: sample.value for sample in samples} == {
         "stockkeeper_serving": 0,
+        "stockkeeper_standing_by": 1,
         "stockkeeper_epoch": 0,
         "stockkeeper_incarnations_total": 3,
     }

@@ -18,6 +18,7 @@ OPTIONS = [
     ("serve", "--host", "GRPC_HOST", "0.0.0.0", "0.0.0.0"),
     ("serve", "--port", "GRPC_PORT", "0", 0),
     ("serve", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
+    ("serve", "--standby", "", None, True),
     ("serve", "--frontends", "GRPC_FRONTENDS", "64", 64),
     ("serve", "--transport", "STOCKKEEPER_TRANSPORT", "grpc-aio", "grpc-aio"),
     ("serve", "--message-bytes-max", "MESSAGE_BYTES_MAX", "2048", 2_048),

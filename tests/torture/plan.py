@@ -13,6 +13,7 @@ from tests.torture.postgres_away import postgres_falls, postgres_hangs
 from tests.torture.power import power_is_cut
 from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_together
 from tests.torture.scenario import Scenario
+from tests.torture.standbys import a_standby_takes_over, servers_are_restarted_in_turn
 from tests.torture.under_attack import attacked_by
 
 
@@ -103,6 +104,24 @@ PLAN = (
         1,
         "SIGSTOP of a server under load, start of another, SIGCONT",
         f"the other exits with 3 and one sentence, the sleeper goes on; {KEPT}",
+    ),
+    Entry(
+        a_standby_takes_over,
+        "Postgres",
+        15,
+        3,
+        "kill -9, SIGSTOP and a cut network of the owner in turn, under load, while another server stands by; then the"
+        " old one is started again, woken, or heard again",
+        "the standby serves, within 5 s where the machine has time; the other stands by from then on and answers none"
+        f" of the calls that it had; {KEPT}",
+    ),
+    Entry(
+        servers_are_restarted_in_turn,
+        "Postgres",
+        10,
+        1,
+        "SIGTERM of the owner and a new start, under load of a client that knows both servers",
+        f"a call that fails after its retries is UNAVAILABLE; {KEPT}",
     ),
     Entry(
         disk_fills_up,

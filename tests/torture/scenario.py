@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,14 +54,24 @@ class Database:
             return f"sqlite+aiosqlite:///{self.file}"
         return self.postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://")
 
-    async def serve(self, program: str = "stockkeeper", *, log: str = "server", url: str = "") -> ServerProcess:
+    async def serve(
+        self,
+        program: str = "stockkeeper",
+        *,
+        log: str = "server",
+        url: str = "",
+        options: Sequence[str] = (),
+        port: int = 0,
+    ) -> ServerProcess:
         """Start a server, and wait until it listens.
 
         Args:
             log: names its log.
             url: another way to the database.
+            options: what else it is told.
         """
-        server = await start_server(self.directory / log, database_url=url or self.url, program=program)
+        where, url = self.directory / log, url or self.url
+        server = await start_server(where, *options, port=port, database_url=url, program=program)
         self.processes.append(server.process)
         return server
 
