@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from stockkeeper_client import WrongCell
+from stockkeeper_client import Item, WrongCell
 
 from tests.system.servers import line, run_cli, running_server, until_logged
 
@@ -22,7 +22,7 @@ async def test_a_server_becomes_a_cell_serves_what_it_has_and_says_of_the_rest_t
     async with running_server(database) as server, server.client() as client:
         await client.stock.import_stock([line("a", 5, organization_id="shop")])
     async with running_server(database, *north) as server, server.client() as client:
-        items = [{"variant_id": "a", "quantity": 1}]
+        items: list[Item] = [{"variant_id": "a", "quantity": 1}]
         await client.reserve_stock("shop", "o1", items)
         for call in (client.reserve_stock("other", "o1", items), client.get_stock_info("other", "a")):
             with pytest.raises(WrongCell) as wrong:
