@@ -62,8 +62,8 @@ class CellMembership:
             raise CellRefused(f"{another}: the file needs a new version.")
         self._joined = there.version
 
-    async def begin(self) -> None:
-        """Join the map before anything is served.
+    async def begin(self, *, stands_by: bool) -> None:
+        """Join the map before anything is served; a server that stands by does so when it serves.
 
         Raises:
             CellRefused: as `join` does.
@@ -72,7 +72,8 @@ class CellMembership:
         try:
             await self.join()
         except Unavailable as error:
-            raise StorageError(error.message) from None
+            if not stands_by:
+                raise StorageError(error.message) from None
 
     async def follow(self, end: anyio.Event) -> None:
         """Join each newer map, until the end."""

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 import anyio
 import structlog
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from actors.commands import Import
 from actors.exceptions import leaves
@@ -133,11 +133,8 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
-            if config.cells is not None and cells is not None:
-                membership = CellMembership(config.cells.name, cells, supervisor)
-                if not config.stands_by:  # a standby joins when it serves
-                    await membership.begin()
-                tasks.start_soon(membership.follow, core_ended)
+            if cells is not None:
+                await _join_cells(config, cells, supervisor, tasks, core_ended)
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
@@ -170,6 +167,15 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
                     await network.drain(LINGER_S)
                     await watch.end()
     log.info("stopped")
+
+
+async def _join_cells(
+    config: ServeConfig, file: MapFile, supervisor: Supervisor, tasks: TaskGroup, end: anyio.Event
+) -> None:
+    assert config.cells is not None
+    membership = CellMembership(config.cells.name, file, supervisor)
+    await membership.begin(stands_by=config.stands_by)
+    tasks.start_soon(membership.follow, end)
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
