@@ -103,9 +103,7 @@ def serve(
     """
     from stockkeeper.serving.serve import serve as run
 
-    if log_level.lower() not in LOG_LEVELS:
-        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
-    configure_logging(log_level, log_format)
+    begin_log(log_level, log_format)
     run(
         ServeConfig(
             host=host,
@@ -130,6 +128,13 @@ def serve(
             cells=cells.config,
         )
     )
+
+
+def begin_log(level: str, log_format: LogFormat) -> None:
+    """Log from now on. Raises `ConfigurationError`: there is no such level."""
+    if level.lower() not in LOG_LEVELS:
+        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {level!r}.")
+    configure_logging(level, log_format)
 
 
 def _limits(options: Limits, keep_days: int, levels: LevelOptions) -> Limits:
