@@ -11,7 +11,7 @@ too and does not hold the organization (`cells/`). Suppose that X has claimed un
 one map places it in both, and it places it in one. If v < w, X was asked before Y claimed, and had joined w by then. So
 X's claim under v was over before, or was refused; and had it been over, X would have said so. A version is joined and a
 claim is made one after the other, under one lock, and what is said of both is durable. What is left to the operator: a
-cell is taken out of the map only when it holds nothing, since nobody asks it then.
+cell is taken out of the map only when it holds nothing, since it is not asked then.
 
 A request is judged in the synchronous step that lets it in, so there is no moment between the look and the beginning of
 its work. To freeze an organization is to close this door first, and then to wait for the calls that came through it.
@@ -23,7 +23,7 @@ has a warehouse. A command that is under way may make one, so the door is closed
 A server that was never told of cells holds no such list, and pays one look at `is_told`. Not told again, a cell goes on
 to serve what it holds, and takes nothing new.
 
-Turned down: an entry of the journal for a claim (it is no part of the inventory, and nobody follows it); a claim by the
+Turned down: an entry of the journal for a claim (it is no part of the inventory); a claim by the
 cell alone, by its map (two cells may have two versions, and both would claim); a lease on each organization (no clock
 is trusted across machines).
 """

@@ -381,7 +381,7 @@ class Incarnation:
         return await self._store.move_out(before_ms, rows_max)
 
     def _ask_to_expire(self, key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
-        """What nobody asked for goes through the door as well."""
+        """What no caller asked for goes through the door as well."""
         if self.held.is_told and not self.held.may_change(key.organization_id):
             raise moving()
         self.orders.ask(key, command, reply)
