@@ -63,6 +63,7 @@ class Ownership(Struct, frozen=True):
     last_at_ms: int  # its time on the service clock; 0: none
     database_id: str = ""  # whose LSNs these are, for ever
     previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: nobody
+    generation: str = ""  # of this takeover and of no other, in whatever copy of the database
 
 
 class Due(Struct, frozen=True):
