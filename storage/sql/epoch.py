@@ -8,7 +8,7 @@ drawn and not counted, and whatever writes or proves ownership looks at both.
 
 Why that is enough. A generation is drawn once, so a database that has it has the takeover that drew it, and all that
 was committed before that one. An owner writes and answers only where it finds its own: in the history in which it took
-over, and in which nobody has since. In another history it finds another generation, whatever the epochs are, and ends.
+over, and in which no other has since. In another history it finds another generation, whatever the epochs are, and ends.
 Two owners may be there at the same time if two primaries are: what the old one acknowledges is lost with it. Nothing
 here can help that; it is what synchronous replication is for (`replication_risk.py`).
 
@@ -20,8 +20,11 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, select, update
 
+from actors.cell_records import CellRecord
 from storage.sql.schema import ownership
 from storage.store import Ownership, OwnershipLost
+
+HANDED_OVER = ("epoch", "last_lsn", "last_at", "database_id", "cell", "map_version", "map_digest")
 
 
 def read_epoch(connection: Connection) -> tuple[int, str, str]:
@@ -43,10 +46,11 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     statement = (
         update(ownership)
         .values(epoch=ownership.c.epoch + 1, owner=owner, generation=generation)
-        .returning(ownership.c.epoch, ownership.c.last_lsn, ownership.c.last_at, ownership.c.database_id)
+        .returning(*(ownership.c[name] for name in HANDED_OVER))
     )
-    epoch, last_lsn, last_at_ms, database_id = connection.execute(statement).one()
-    return Ownership(epoch, last_lsn, last_at_ms, database_id, previous_owner, generation)
+    epoch, last_lsn, last_at_ms, database_id, *cell = connection.execute(statement).one()
+    record = CellRecord(*cell) if cell[0] else None
+    return Ownership(epoch, last_lsn, last_at_ms, database_id, previous_owner, generation, record)
 
 
 def pass_fence(connection: Connection, epoch: int, generation: str | None = None) -> None:

@@ -84,6 +84,7 @@ def test_a_broker_that_is_away_for_an_hour_is_asked_every_five_seconds_and_then_
     moves = [progress for _, progress in feed.said if progress.point is not None]
     assert sum(progress.published for progress in moves) == len(told)
     assert sum(progress.unroutable for progress in moves) == len(broker.sent)
+    assert max(progress.rate for progress in moves) > 0
     last = moves[-1]
     assert (last.point, last.problem, last.is_release) == (Point(len(feed.journal)), "", True)
 

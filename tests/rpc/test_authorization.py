@@ -1,8 +1,10 @@
 """Keys: what they allow, on every door."""
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
@@ -20,7 +22,9 @@ from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 from actors.outcomes import ActorCrashed
 from rpc.authorization import guard as guards
 from rpc.authorization import key_ring
+from rpc.authorization.callers import BadCredential
 from rpc.authorization.key_file import KeyFileError, hash_of, read_keys
+from rpc.authorization.key_ring import KeyRing
 from rpc.authorization.scopes import METHODS, OPEN
 from rpc.messages.descriptors import find_service
 from rpc.rpc_server import RpcServer
@@ -261,6 +265,24 @@ async def test_the_file_is_read_again_when_it_changes_and_what_cannot_be_read_ch
         await asyncio.to_thread(key_file.write_text, content)
         await asyncio.sleep(0.2)  # the guard looks at the file no more often than so
         assert await ended(ask(SHOP, metadata=bearing("reader"))) is code, content
+
+
+def test_how_long_a_key_is_looked_for_tells_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All keys are compared, each in constant time, whichever it is or whether it is none."""
+    file = tmp_path / "keys.toml"
+    file.write_text("".join(key(name, ["shop"], ["read"]) for name in "abc"))
+    ring, compared = KeyRing(str(file)), list[bool]()
+
+    def compare(known: str, given: str) -> bool:
+        compared.append(hmac.compare_digest(known, given))
+        return compared[-1]
+
+    monkeypatch.setattr(key_ring, "hmac", SimpleNamespace(compare_digest=compare))
+    for name in "ac":
+        assert ring.caller_of(name).name == name
+    with pytest.raises(BadCredential):
+        ring.caller_of("d")
+    assert len(compared) == 9
 
 
 async def test_a_watch_ends_when_its_key_is_taken_out(

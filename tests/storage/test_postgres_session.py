@@ -5,13 +5,16 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rpc.transport.tls_files import TlsFiles
 from storage.sql.database_url import complete_url
 from storage.sql.sql_store import SqlStore
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from tests.authority import Authority
 from tests.postgres import EmbeddedPostgres, PostgresServer, embedded_postgres, running_postgres
 from tests.storage.scribe import Scribe
 
@@ -264,7 +267,7 @@ def pooler(server: PostgresServer, url: str) -> Iterator[Callable[[str], str]]:
         pytest.skip("needs PgBouncer, and a Postgres of the test's own")
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start(mode: str) -> str:
+    def start(mode: str, tls: TlsFiles | None = None) -> str:
         port = free_port()
         directory = server.directory / f"pgbouncer-{port}"
         directory.mkdir()
@@ -273,6 +276,7 @@ def pooler(server: PostgresServer, url: str) -> Iterator[Callable[[str], str]]:
             f"[databases]\n* = host={server.directory}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
             f"auth_file = {directory}/users\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits\n"
+            + (_with_tls(directory, tls) if tls else "")
         )
         processes.append(server.run_beside(program, "-q", str(directory / "pgbouncer.ini")))
         return f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -281,6 +285,14 @@ def pooler(server: PostgresServer, url: str) -> Iterator[Callable[[str], str]]:
     for process in processes:
         process.terminate()
         process.wait(10)
+
+
+def _with_tls(directory: Path, tls: TlsFiles) -> str:
+    """What makes a pooler refuse all that is not encrypted. Its user has to be able to read the files."""
+    for name in (tls.certificate, tls.key):
+        shutil.copyfile(name, directory / Path(name).name)
+    certificate, key = (directory / Path(name).name for name in (tls.certificate, tls.key))
+    return f"client_tls_sslmode = require\nclient_tls_cert_file = {certificate}\nclient_tls_key_file = {key}\n"
 
 
 async def opened(store: SqlStore) -> None:
@@ -315,6 +327,25 @@ async def test_a_pooler_in_session_mode_serves(pooler: Callable[[str], str]) -> 
     await store.write([Scribe().receive()])
     assert await settings(store._backend._writer, "enable_seqscan") == {"enable_seqscan": "off"}  # type: ignore[attr-defined]
     await store.close()
+
+
+async def test_sslmode_means_what_it_means_to_libpq(pooler: Callable[..., str], tmp_path: Path) -> None:
+    """To a pooler, since the Postgres of the tests has no TLS."""
+    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    url = pooler("session", ours.files()).replace("127.0.0.1", "localhost")
+    trusted = f"sslmode=verify-full&sslrootcert={ours.file}"
+    for parameters in (trusted, "sslmode=require", "sslmode=prefer&channel_binding=prefer"):
+        store = SqlStore(with_parameter(url, parameters))
+        await asyncio.wait_for(opened(store), 20)
+        assert store._backend._writer._transport.get_extra_info("ssl_object") is not None  # type: ignore[attr-defined]
+        await store.close()
+    for parameters, said in (
+        (f"sslmode=verify-full&sslrootcert={theirs.file}", "certificate verify failed"),
+        ("sslmode=disable", "SSL required"),
+    ):
+        with pytest.raises(StorageError, match=said) as error:
+            await SqlStore(with_parameter(url, parameters)).open()
+        assert "\n" not in str(error.value)
 
 
 # ---- beside another program

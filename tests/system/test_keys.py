@@ -3,16 +3,19 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
 from rpc.transport.addresses import Address
 from rpc.transport.tls_files import TlsFiles
+from stockkeeper.command_line.cli import COMMANDS, app
 from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.server_address import ServerAddress
 from stockkeeper.serving.programs_beside import ProgramsBeside
-from tests.system.servers import ORGANIZATION, run_cli, start_server
+from tests.system.servers import ORGANIZATION, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -49,11 +52,49 @@ async def test_a_key_that_was_made_opens_what_it_says(tmp_path: Path, frontends:
         status_of_relays = ("events", "status", "--target", f"localhost:{server.port}")
         for key, status in ((manager, 1), (operator, 0)):  # what is of all organizations
             assert (await run_cli(*status_of_relays, environment={"STOCKKEEPER_KEY": key}))[0] == status
+        assert await code_of_reflection(server.port) is grpc.StatusCode.UNIMPLEMENTED
         assert await server.terminate() == 0
         assert reader not in server.log.read_text()
     finally:
         if server.process.returncode is None:
             await server.kill()
+
+
+async def code_of_reflection(port: int) -> grpc.StatusCode:
+    """How a question for the services ends that comes without a key."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        ask: Any = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+        call = ask(iter([b"\x3a\x00"]), timeout=20)  # list_services
+        try:
+            async for _ in call:
+                return grpc.StatusCode.OK
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+    return grpc.StatusCode.UNKNOWN
+
+
+async def test_a_server_with_keys_tells_everyone_its_services_unless_told_not_to(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    await make_key(file, "--organization", ORGANIZATION, "--scope", "read")
+    async with running_server(tmp_path / "stock.db", "--keys-file", str(file)) as server:
+        assert await code_of_reflection(server.port) is grpc.StatusCode.OK
+
+
+def test_no_option_takes_a_secret() -> None:
+    """A database's or a broker's URL may have a password, which is hidden; keys and passwords come from files."""
+    for command in COMMANDS:
+        for argument in app[command].assemble_argument_collection():
+            for word in ("key", "password", "secret", "token"):
+                if argument.name.startswith("--") and word in argument.name:
+                    assert argument.name in FILES_AND_NAMES, (command, argument.name)
+
+
+# Of files, of what tells how tokens are checked, of places in the history, and of request ids.
+FILES_AND_NAMES = {
+    *("--tls-key", "--keys-file", "--database-password-file", "--from-password-file", "--to-password-file"),
+    *("--token", "--no-token", "--token-jwks", "--token-issuer", "--token-audience", "--token-leeway-s"),
+    *("--token-algorithms", "--token-organizations-claim", "--token-scopes-claim", "--idempotency-key"),
+}
 
 
 async def test_a_token_that_was_made_opens_what_it_says_and_the_ledger_has_whose_it_was(tmp_path: Path) -> None:
