@@ -8,9 +8,9 @@ drawn and not counted, and whatever writes or proves ownership looks at both.
 
 Why that is enough. A generation is drawn once, so a database that has it has the takeover that drew it, and all that
 was committed before that one. An owner writes and answers only where it finds its own: in the history in which it took
-over, and in which no other has since. In another history it finds another generation, whatever the epochs are, and ends.
-Two owners may be there at the same time if two primaries are: what the old one acknowledges is lost with it. Nothing
-here can help that; it is what synchronous replication is for (`replication_risk.py`).
+over, and in which no other has since. In another history it finds another generation, whatever the epochs are, and
+ends. Two owners may be there at the same time if two primaries are: what the old one acknowledges is lost with it.
+Nothing here can help that; it is what synchronous replication is for (`replication_risk.py`).
 
 Turned down: an epoch that begins with a clock's time, which a clock that is set back repeats; Postgres' timeline, which
 a failover raises, but which a pooler or a restored dump does not show.

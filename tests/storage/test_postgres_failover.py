@@ -1,6 +1,7 @@
 """A failover of Postgres that loses the newest epoch: the next takeover counts to the same one, and the fence holds."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -108,9 +109,12 @@ async def a_batch_of_the_lost_takeover_writes_nothing(
 
 
 async def test_an_owner_follows_a_failover_that_lost_its_takeover_and_nothing_that_it_acknowledged(
-    primary: EmbeddedPostgres, scribe: Scribe
+    primary: EmbeddedPostgres, scribe: Scribe, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="storage")
     async with failed_over(primary, scribe) as (old, follower):
+        said = [(one.message, one.levelname) for one in caplog.records if one.name == replication_risk.__name__]
+        assert said == [("acknowledged_may_be_lost", "INFO")] * 2  # each server, once: none follows then
         taken = await old.open()
         assert (taken.epoch, taken.last_lsn, taken.previous_owner) == (2, 1, "the first")
         await old.write([scribe.receive()])
