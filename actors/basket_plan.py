@@ -77,7 +77,7 @@ def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, fr
     """Of a basket that is not served whole: whether it is content with less, and there is some of it.
 
     Raises:
-        Refused: it is not, or there is none, or some of its goods nobody knows.
+        Refused: it is not, or there is none, or some of its goods are not known.
     """
     known = [variant_id for variant_id, rows in free.items() if rows]
     placements = known_elsewhere(found.lines, found.placements, known)

@@ -17,7 +17,7 @@ WHOLE = 2**31 - 1  # the place behind all rows of a transaction
 
 
 class Point(NamedTuple):
-    """How far somebody has read: up to this row of this transaction, with it."""
+    """How far a reader has come: up to this row of this transaction, with it."""
 
     lsn: int
     position: int = WHOLE
@@ -62,7 +62,7 @@ class StockAt(Struct, frozen=True, tag=True):
     """What a row had at a time.
 
     Args:
-        pieces: None if there was no such row, or nobody knows.
+        pieces: None if there was no such row, or it is not known.
         lsn: of the transaction that left it so; 0 if that is not kept.
         is_known: whether the ledger reaches back as far.
     """

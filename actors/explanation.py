@@ -9,7 +9,7 @@ from actors.sourcing import Sourcing, SourcingPolicy
 from actors.views import ExplainedLine, Explanation, Why
 
 FreesAt = Callable[[str, str, int], int | None]
-"""When expiries will have given so many pieces of a variant back in a warehouse, in service milliseconds."""
+"""When expiries will have given that number of pieces of a variant back in a warehouse, in service milliseconds."""
 
 
 def explained(

@@ -11,7 +11,7 @@ was already carried out (a retry changes nothing and gets the first answer), or 
 that is overdue counts as expired even before anybody has expired it (G7).
 """
 
-from typing import NoReturn
+from typing import NoReturn, assert_never
 
 from msgspec.structs import replace
 
@@ -110,7 +110,7 @@ def check_amendable(reservation: ReservationRecord, now_ms: int) -> None:
 def is_to_be_taken_again(reservation: ReservationRecord, now_ms: int, kept_ms: int | None) -> bool:
     """Whether its goods are to be taken again. False: it holds them still.
 
-    Only what expired is taken again: a release was somebody's decision. The reservation keeps its id, by which the late
+    Only what expired is taken again: a release was a decision. The reservation keeps its id, by which the late
     payment knows it.
 
     Args:
@@ -139,5 +139,9 @@ def _refuse_ended(reservation: ReservationRecord) -> NoReturn:
             raise Refused(ReservationWasFulfilled(reservation.reservation_id))
         case "released":
             raise Refused(ReservationWasReleased(reservation.reservation_id))
-        case _:
+        case "expired":
             raise Refused(ReservationExpired(reservation.reservation_id))
+        case "active" | "confirmed":
+            raise AssertionError(f"{reservation} has not ended")
+        case _ as never:
+            assert_never(never)

@@ -66,7 +66,7 @@ def in_fewest_parcels(
 
 
 def _covers(wishes: Wishes, left: Free, more_max: int, sent: frozenset[str]) -> Iterator[frozenset[str]]:
-    """What may serve the lines with fewer than so many more parcels, the fewest first."""
+    """What may serve the lines with fewer than `more_max` more parcels, the fewest first."""
     pieces: dict[str, int] = {}
     for variant_id in wishes:
         for warehouse_id, there in left[variant_id].items():

@@ -78,7 +78,7 @@ def spread(wishes: Sequence[SplitWish], rows: Mapping[str, int], order: Order, s
 
 
 class Step(NamedTuple):
-    """A wish takes so many pieces at most from `target`, those of `source` in exchange; empty: in addition."""
+    """Pieces that a wish takes at most from `target`, in exchange for pieces of `source`; empty: in addition."""
 
     place: int
     source: str

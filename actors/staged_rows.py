@@ -35,7 +35,7 @@ class LinesStaged(Struct, frozen=True, tag=True):
 
 
 class StagedDropped(Struct, frozen=True, tag=True):
-    """Nobody will decide these lines."""
+    """These lines will not be decided."""
 
 
 StagingFact = LinesStaged | StagedDropped

@@ -1,7 +1,7 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
-`reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, STANDING_BY, ACTOR_RESTARTED or
-STOCK_ROW_DAMAGED.
+`reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, STANDING_BY, ACTOR_RESTARTED,
+NO_TOKEN_KEYS or STOCK_ROW_DAMAGED.
 """
 
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
@@ -74,6 +74,17 @@ def outcome_unknown() -> Unavailable:
         "The database is not available, try again. What was asked may or may not have been done.",
         RETRY_RESTART_MS,
     )
+
+
+def no_token_keys() -> Unavailable:
+    """The keys that tokens are checked with have not come yet."""
+    text = "The service has no keys yet to check tokens with, try again."
+    return Unavailable("NO_TOKEN_KEYS", text, RETRY_RESTART_MS)
+
+
+def stream_idle() -> Unavailable:
+    """The caller's stream made room for another, or outlived its time."""
+    return Unavailable("OVERLOADED", "The stream had no request for a long time, open another one.", RETRY_SOON_MS)
 
 
 def shutting_down() -> Unavailable:

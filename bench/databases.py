@@ -25,12 +25,12 @@ class Database:
     """A running database.
 
     Args:
-        url: where a client reaches it, without a driver: `postgresql://…` or `redis://…`.
-        pid: its main process.
+        url: where a client reaches it; of PostgreSQL and Redis without a driver: `postgresql://…` or `redis://…`.
+        pid: its main process; None: it is a part of the server's.
     """
 
     url: str
-    pid: int
+    pid: int | None
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""What a large import costs, and what others feel of it: `python -m bench.imports [LINES]`.
+"""What a large import costs, and what others feel of it: `python -m bench.imports [LINES [postgres]]`.
 
-A server on a new SQLite file takes an import of new rows, then one that changes them all, while 100 reservations a
-second of other goods go on. It prints how long each took, what the reservations waited meanwhile, and the CPU time and
-the most memory that the server had.
+A server on a new SQLite file, or on a PostgreSQL of its own, takes an import of new rows, then one that changes them
+all, while 100 reservations a second of other goods go on. It prints how long each took, what the reservations waited
+meanwhile, the CPU time and the most memory that the server had, and the CPU time of PostgreSQL.
 """
 
 import asyncio
@@ -11,14 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import psutil
 from stockkeeper_client import InventoryClient, StockLine
 
+from bench.databases import Database, running_postgres
 from bench.machine import describe
-from bench.startup import Server, start
+from bench.startup import Server, sqlite_url, start
 
 LINES = 200_000
 RESERVATIONS_A_SECOND = 100
@@ -68,20 +71,33 @@ async def watch_memory(server: Server, is_over: asyncio.Event) -> float:
     return most
 
 
-async def measure_import(server: Server, client: InventoryClient, lines: int, pieces: int) -> dict[str, float]:
+def cpu_s_of(pid: int | None) -> float:
+    """What a database and all its processes have used."""
+    if pid is None:
+        return 0.0
+    main = psutil.Process(pid)
+    times = [one.cpu_times() for one in (main, *main.children(recursive=True))]
+    return sum(float(one.user + one.system) for one in times)
+
+
+async def measure_import(
+    server: Server, client: InventoryClient, lines: int, pieces: int, database_pid: int | None
+) -> dict[str, float]:
     is_over = asyncio.Event()
     others = asyncio.create_task(reserve_steadily(client, is_over))
     memory = asyncio.create_task(watch_memory(server, is_over))
     await asyncio.sleep(2.0)
-    begin, cpu_s = time.perf_counter(), server.cpu_s
+    begin, cpu_s, database_cpu_s = time.perf_counter(), server.cpu_s, cpu_s_of(database_pid)
     await client.stock.import_stock(lines_of(lines, pieces), timeout_s=TIMEOUT_S)
     took_s, cpu_s = time.perf_counter() - begin, server.cpu_s - cpu_s
+    database_cpu_s = cpu_s_of(database_pid) - database_cpu_s
     await asyncio.sleep(1.0)
     is_over.set()
     waited, most_mib = sorted(await others), await memory
     return {
         "import_s": took_s,
         "server_cpu_s": cpu_s,
+        "database_cpu_s": database_cpu_s,  # 0 where it is a part of the server
         "server_mib_max": most_mib,
         "reservations": len(waited),
         "reserve_p50_ms": 1_000 * waited[len(waited) // 2],
@@ -90,25 +106,36 @@ async def measure_import(server: Server, client: InventoryClient, lines: int, pi
     }
 
 
-async def measure(database: Path, lines: int) -> dict[str, dict[str, float]]:
-    server = await start(database)
+async def measure(database: Database, lines: int) -> dict[str, dict[str, float]]:
+    server = await start(database.url)
     async with InventoryClient("127.0.0.1", server.port, breaker=False, timeout_s=TIMEOUT_S) as client:
         goods = [{"variant_id": f"g{n}", "warehouse_id": "w1", "quantity": 1_000_000} for n in range(GOODS)]
         await client.stock.receive_stock(ORGANIZATION, goods)  # type: ignore[arg-type]
         figures = {
-            "new": await measure_import(server, client, lines, pieces=10),
-            "changed": await measure_import(server, client, lines, pieces=20),
+            "new": await measure_import(server, client, lines, 10, database.pid),
+            "changed": await measure_import(server, client, lines, 20, database.pid),
         }
     await server.stop()
     return figures
 
 
-async def main(lines: int = LINES) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        figures = await measure(Path(directory) / "stock.db", lines)
-    found = {"machine": describe(), "load_average": psutil.getloadavg()[0], "lines": lines, **figures}
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+@contextmanager
+def new_database(kind: str) -> Iterator[Database]:
+    """One that is gone with the block."""
+    if kind == "postgres":
+        with running_postgres({}) as postgres:
+            yield replace(postgres, url=postgres.url.replace("postgresql://", "postgresql+asyncpg://"))
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            yield Database(sqlite_url(Path(directory) / "stock.db"), None)
+
+
+def main(lines: str = str(LINES), kind: str = "sqlite") -> None:
+    with new_database(kind) as database:
+        figures = asyncio.run(measure(database, int(lines)))
+    found = {"machine": describe(), "database": kind, "load_average": psutil.getloadavg()[0], "lines": int(lines)}
+    sys.stdout.write(json.dumps({**found, **figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:2])))
+    main(*sys.argv[1:])

@@ -50,11 +50,15 @@ class Server:
         await self.process.wait()
 
 
-async def start(database: Path) -> Server:
+def sqlite_url(database: Path) -> str:
+    return f"sqlite+aiosqlite:///{database}"
+
+
+async def start(database_url: str) -> Server:
     begin = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stockkeeper", "serve", "--port", "0"),
-        *("--database-url", f"sqlite+aiosqlite:///{database}"),
+        *("--database-url", database_url),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -70,7 +74,8 @@ def fill(database: Path, stock_rows: int, reservations: int) -> None:
         held[number % min(stock_rows, 10_000)] += 1
     connection = sqlite3.connect(database)
     with connection:
-        connection.execute("INSERT INTO warehouse VALUES (?, 'w1', 'One')", (ORGANIZATION,))
+        warehouse = "INSERT INTO warehouse (organization_id, warehouse_id, name) VALUES (?, 'w1', 'One')"
+        connection.execute(warehouse, (ORGANIZATION,))
         connection.executemany(
             "INSERT INTO stock (organization_id, variant_id, warehouse_id, stock_id, total, available, reserved,"
             " damaged, in_transit, min_stock, max_stock, version) VALUES (?, ?, 'w1', ?, ?, 10, ?, 0, 0, 0, 0, 1)",
@@ -95,7 +100,7 @@ def fill(database: Path, stock_rows: int, reservations: int) -> None:
 
 async def measure_rows(database: Path) -> dict[str, float]:
     """Start on a full file, then use more and more of its rows."""
-    server = await start(database)
+    server = await start(sqlite_url(database))
     figures = {"listens_s": server.listens_s, "memory_idle_mib": server.memory_mib}
     async with InventoryClient("127.0.0.1", server.port, breaker=False, timeout_s=60) as client:
         begin = time.perf_counter()
@@ -115,7 +120,7 @@ async def measure_rows(database: Path) -> dict[str, float]:
 async def measure_reservations(database: Path) -> dict[str, float]:
     """Start with many active reservations; the first confirmation and the first repeated order must find theirs."""
     begin = time.perf_counter()
-    server = await start(database)
+    server = await start(sqlite_url(database))
     async with InventoryClient("127.0.0.1", server.port, breaker=False, timeout_s=60) as client:
         await client.confirm_reservation(ORGANIZATION, f"r{RESERVATIONS - 1:06}", f"o{RESERVATIONS - 1:06}")
         answer = await client.reserve_stock(ORGANIZATION, "o000000", [{"variant_id": "v0000000", "quantity": 1}])
@@ -140,9 +145,9 @@ async def main() -> None:
             ("reservations", 10_000, RESERVATIONS),
         ):
             database = Path(directory) / f"{name}.db"
-            await (await start(database)).stop()  # makes the tables
+            await (await start(sqlite_url(database))).stop()  # makes the tables
             fill(database, rows, reservations)
-        empty = await start(Path(directory) / "empty.db")
+        empty = await start(sqlite_url(Path(directory) / "empty.db"))
         result["empty_file"] = {"listens_s": empty.listens_s, "memory_idle_mib": empty.memory_mib}
         await empty.stop()
         result[f"{STOCK_ROWS}_stock_rows"] = await measure_rows(Path(directory) / "rows.db")

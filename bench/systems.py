@@ -54,7 +54,8 @@ class Running:
 
     @property
     def pids(self) -> list[int]:
-        return [self.server.pid] if self.database is None else [self.server.pid, self.database.pid]
+        database = None if self.database is None else self.database.pid
+        return [self.server.pid] if database is None else [self.server.pid, database]
 
     def numbers(self, count: int) -> range:
         """Take numbers of orders that were not sent yet."""

@@ -1,8 +1,8 @@
 """Rendezvous hashing: a key belongs to the name with which it has the highest weight.
 
-The weight of a name and a key is a hash of both, and of nothing else. So whoever knows the names finds the same one,
-with no table and no order that would have to agree; a name that is added takes its share of the keys from all the
-others alike, and no key moves between those. (D. G. Thaler and C. V. Ravishankar, "Using Name-Based Mappings to
+The weight of a name and a key is a hash of both, and of nothing else. So every program that knows the names finds the
+same one, with no table and no order that would have to agree; a name that is added takes its share of the keys from all
+the others alike, and no key moves between those. (D. G. Thaler and C. V. Ravishankar, "Using Name-Based Mappings to
 Increase Hit Rates", IEEE/ACM Transactions on Networking 6(1), 1998.)
 
 Turned down: a ring of hashes (Karger 1997), which needs a hundred points a name to be as even, to spare a comparison

@@ -3,8 +3,8 @@
 Of an entry, what belongs to no row comes first: what became of a reservation, a transfer or a warehouse. Then each row
 has its events. A row is told of on every path, since it is the ledger that is read and not the paths.
 
-What a shipment leaves and gives back is told as released too, with the reason `closed`: without it a reader who adds up
-what a reservation holds would go wrong. A transfer is told as received when all of it has come or is known not to.
+What a shipment leaves and gives back is told as released too, with the reason `closed`: without it a reader that adds
+up what a reservation holds would go wrong. A transfer is told as received when all of it has come or is known not to.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """What other services say, as they say it: their events by name, with the fields that are read of each.
 
 A message that is not as it should be is `Rejected` with a reason, and never half understood. Fields that are not read
-may be there. An event that is not listened to is None: it is somebody else's.
+may be there. An event that is not listened to is None: it is for another service.
 """
 
 from collections.abc import Mapping

@@ -163,7 +163,7 @@ class NatsInbox:
 
     @property
     def _room(self) -> int:
-        """So much of a body can be buried: the reason takes room too, and the broker takes no longer message."""
+        """How much of a body can be buried: the reason takes room too, and the broker's messages have a bound."""
         return (self._client.max_payload if self._client is not None else 1 << 20) - HEADER_BYTES_MAX
 
     async def _say(self, subject: str, body: bytes, headers: dict[str, str]) -> None:

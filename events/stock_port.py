@@ -47,7 +47,7 @@ class StockRefuses(Exception):
 
 
 class Asked(Struct, frozen=True):
-    """So many pieces. Without a warehouse: from any."""
+    """Pieces of a variant. Without a warehouse: from any."""
 
     variant_id: str
     quantity: int

@@ -19,7 +19,7 @@ from stockkeeper.testkit import Simulation, World
 # [checkout]
 SHOP = "org_1"
 ATTEMPTS_MAX = 6
-IN_DOUBT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)  # done or not: nobody knows
+IN_DOUBT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)  # done or not: unknown
 
 
 @dataclass
@@ -111,7 +111,7 @@ async def customers(checkout: Checkout, world: World) -> None:
 
     await world.settle()
     [stock] = (await world.inventory.get_stock_info(SHOP, "mug")).stock_info
-    assert stock.reserved_quantity == 2 * ends.count("sold"), "mugs are held for nobody"
+    assert stock.reserved_quantity == 2 * ends.count("sold"), "mugs are held for no order"
 
 
 def test_goods_are_held_for_customers_that_have_paid(simulation: Simulation) -> None:
@@ -119,7 +119,7 @@ def test_goods_are_held_for_customers_that_have_paid(simulation: Simulation) -> 
 
 
 def test_it_finds_the_bug(simulation: Simulation) -> None:
-    with pytest.raises(AssertionError, match="mugs are held for nobody"):
+    with pytest.raises(AssertionError, match="mugs are held for no order"):
         simulation.run(partial(customers, checkout_with_a_bug), clients=6, faults=["reply_lost"], seeds=range(50))
 
 

@@ -4,7 +4,7 @@ So a method is written once, with its arguments, its types, its request and its 
 of the two waits by blocking. What a call is made with (connection, channel, stream) is written for each by hand.
 
 Turned down: one set of methods that are run by either kind of connection. It needs no copy, but then the types, which
-are different, have to be declared in one, and each traceback leads through what nobody wrote.
+are different, have to be declared in one, and each traceback leads through generated code.
 """
 
 import re

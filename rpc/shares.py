@@ -1,7 +1,7 @@
 """How much of something limited one organization may have: the dynamic threshold of shared buffers.
 
 An organization may have `SHARE` times what is still free. One that is alone gets nearly all; several that want
-all leave some free between them; and who has little is never turned away, because there is always something free
+all leave some free between them; and one that has little is never turned away, because there is always something free
 (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998).
 """
 

@@ -60,7 +60,7 @@ class Options(Struct, frozen=True):
         organizations, variants, warehouses: how many there are.
         pieces: how many each row has, at most.
         orders: how many orders the clients share in each organization.
-        staged_from: an import of so many lines or more is staged first, a few at a time; 0: none is.
+        staged_from: an import of this number of lines or more is staged first, a few at a time; 0: none is.
         sites: how often a client asks something of warehouses, levels, transfers or policies on top of what it does.
         history: how often a client looks back, or goes on to follow the changes, on top of what it does.
         sourcing: how often a client asks something of how baskets are served, on top of what it does.

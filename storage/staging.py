@@ -1,6 +1,6 @@
 """The part of the Store port that keeps the lines of large imports: staged, then decided, then folded into the rows.
 
-Staged lines are nobody's truth. A transaction that names their import makes them true, all at once (`StagedRows`); from
+Staged lines are true of no row. A transaction that names their import makes them true, all at once (`StagedRows`); from
 then on each of these rows is what its line makes of it, whatever the stock table says, until it is folded: its line is
 carried out there, with its movement in the ledger, and is gone. Folding is no entry of the journal, and can be done in
 any order and at any time: what a line makes of a row is settled by the row as it is and the line. The core sees to it

@@ -62,7 +62,7 @@ class Ownership(Struct, frozen=True):
     last_lsn: int  # of the newest durable transaction; 0: none
     last_at_ms: int  # its time on the service clock; 0: none
     database_id: str = ""  # whose LSNs these are, for ever
-    previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: nobody
+    previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: none
 
 
 class Due(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Wakes those who wait for something to happen in an organization.
 
-It carries nothing: who is woken reads the ledger. So a reader that is slow, or that nobody waits for, costs nothing and
+It carries nothing: a reader that is woken reads the ledger. So one that is slow, or has gone, costs nothing and
 holds nothing, and what is told live and what is told from the database cannot differ.
 
 Nothing is missed: a reader looks whether there is something to read and, in the same turn, leaves word that it waits.
@@ -19,7 +19,7 @@ ROWS_LOOKED_AT_MAX = 1_000  # a larger transaction, an import, wakes everybody
 
 
 class NewsStatistics(Struct, frozen=True):
-    """Who waits now, and how many were woken."""
+    """Readers that wait now, and how many were woken."""
 
     waiting: int
     woken: int
@@ -54,7 +54,7 @@ class News:
         return event
 
     async def wait(self, organization_id: str, event: anyio.Event, wait_s: float) -> None:
-        """Return when it is set, or after so many seconds."""
+        """Return when it is set, or after `wait_s`."""
         try:
             with anyio.move_on_after(wait_s):
                 await event.wait()
@@ -78,7 +78,7 @@ class News:
                     self._wake(warehouse.organization_id)
 
     def end(self) -> None:
-        """Wake all, and let nobody wait any more."""
+        """Wake all, and let no reader wait any more."""
         self._is_over = True
         self._wake_all()
 

@@ -104,7 +104,7 @@ class Router:
                 assert_never(never)
 
     async def _stage(self, command: StageLines | DropStaged, reply: Reply[Fact]) -> None:
-        """What nobody sees needs no actor: the upload sends one part after another."""
+        """What no reader sees needs no actor: the upload sends one part after another."""
         fact: Fact | None = None
         error: Exception | None = None
         try:

@@ -118,7 +118,7 @@ def running_postgres() -> Iterator[PostgresServer]:
             yield server
     else:
         with embedded_postgres() as server:
-            server.psql("ALTER SYSTEM SET fsync = off")  # nobody cuts the power of a test
+            server.psql("ALTER SYSTEM SET fsync = off")  # no power is cut in a test
             server.psql("SELECT pg_reload_conf()")
             yield server
 

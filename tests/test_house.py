@@ -1,8 +1,10 @@
 """The house rules that a linter does not know, each of them a test. `make check` runs it."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -31,6 +33,8 @@ TELL_BY_THEIR_REPR = {
     *("PostgresBackend", "SqliteBackend"),  # their counts are the store's
     *("NatsBroker", "NatsInbox", "RabbitBroker", "RabbitInbox", "RelayLease"),  # theirs are the relay's
 }
+TRANSLATED = re.compile(r"\b(?:whoever|nobody|somebody|dearer|so many|so much)\b", re.IGNORECASE)
+MAKES_UNAVAILABLE = re.compile(r"(raise|return|fail\() ?Unavailable\(")
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}
 
 
@@ -141,6 +145,38 @@ def test_no_name_is_made_of_words_that_read_as_translated(word: str) -> None:
     assert not named
 
 
+def test_no_two_functions_differ_only_in_waiting() -> None:
+    """But for the client's connections, which stand on two libraries; what they carry is generated for the second."""
+    every = list(functions(*ROOMS[:-1], "examples"))
+    direct = {_without_waiting(one.node): one.name for one in every if isinstance(one.node, ast.FunctionDef)}
+    waiting = [(_without_waiting(one.node), one.name) for one in every if isinstance(one.node, ast.AsyncFunctionDef)]
+    assert not {(name, direct[body]) for body, name in waiting if body.count("\n") > 1 and body in direct}
+
+
+class _Direct(ast.NodeTransformer):
+    """Waits for nothing, and has no docstring."""
+
+    def visit_Await(self, node: ast.Await) -> ast.AST:
+        return self.generic_visit(node.value)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        return self.generic_visit(ast.For(node.target, node.iter, node.body, node.orelse, lineno=0))
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        return self.generic_visit(ast.With(node.items, node.body, lineno=0))
+
+
+def _without_waiting(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    documented = ast.get_docstring(function) is not None
+    return "\n".join(ast.unparse(_Direct().visit(deepcopy(one))) for one in function.body[documented:])
+
+
+def test_the_rest_is_never_taken_together_where_a_type_says_what_there_is() -> None:
+    rooms = [room for room in ROOMS if room != "simulation"]
+    lax = {one.name for one in functions(*rooms) for match in _matches(one.node) if _takes_the_rest(match)}
+    assert not lax
+
+
 def test_a_match_over_commands_or_queries_names_each_of_them() -> None:
     lax = {one.node.name for one in functions(*ROOMS) for match in _matches(one.node) if _is_lax(match)}
     assert not lax
@@ -153,9 +189,45 @@ def _matches(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.M
 def _is_lax(match: ast.Match) -> bool:
     """Whether it names commands or queries and takes the rest together, where mypy would find that one is missing."""
     named = {ast.unparse(node.cls) for node in ast.walk(match) if isinstance(node, ast.MatchClass)}
+    return bool(named & ASKED) and _takes_the_rest(match)
+
+
+def _takes_the_rest(match: ast.Match) -> bool:
     last = match.cases[-1]
-    takes_the_rest = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
-    return bool(named & ASKED) and takes_the_rest and not ast.unparse(last.body[0]).startswith("assert_never(")
+    is_any = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+    return is_any and not ast.unparse(last.body[0]).startswith("assert_never(")
+
+
+def test_each_file_opens_with_what_it_is_for() -> None:
+    every = [source.path for source in sources(*ROOMS, "bench") if Path(source.path).name != "__init__.py"]
+    assert not {path for path in every if ast.get_docstring(ast.parse((ROOT / path).read_text())) is None}
+
+
+def test_prose_is_plain() -> None:
+    """Docstrings, comments and documents: the caller, and numbers."""
+    python = [ROOT / source.path for source in sources(*ROOMS, "bench", "tests", "examples", "proto")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
+    said = {**{path: _prose(path.read_text()) for path in python}, **{path: path.read_text() for path in pages}}
+    words = {(str(path), word) for path, text in said.items() for word in TRANSLATED.findall(text)}
+    assert not words, "say which caller, reader or program it is, or the number"
+
+
+def _prose(text: str) -> str:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
+    return "\n".join([*docstrings, *re.findall(r"(?<!\S)# .*", text)])
+
+
+def test_the_binding_of_grpc_is_named_by_the_transport_alone() -> None:
+    named = {source.path for source in sources(*ROOMS, "bench") if "cygrpc" in (ROOT / source.path).read_text()}
+    assert named
+    assert {Path(path).parent.as_posix() for path in named} == {"rpc/transport"}
+
+
+def test_that_the_service_cannot_serve_now_is_worded_in_one_place() -> None:
+    worded = {one.path for one in sources(*ROOMS) if MAKES_UNAVAILABLE.search((ROOT / one.path).read_text())}
+    repeated = "rpc/frontends/remote_inventory.py"  # what the owner has said
+    assert worded == {"actors/unavailable.py", repeated}
 
 
 def test_what_has_a_state_tells_it() -> None:

@@ -202,7 +202,7 @@ class Connection(AnyConnection):
                 call.cancel()
 
     async def pause(self, seconds: float) -> None:
-        """Lets so many seconds go by."""
+        """Returns after this number of seconds."""
         await asyncio.sleep(seconds)
 
 

@@ -1,1 +1,1 @@
-"""Who calls, and what the caller may do."""
+"""Which caller it is, and what it may do."""

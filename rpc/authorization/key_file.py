@@ -6,7 +6,7 @@
     organizations = ["shop"]
     scopes = ["inventory.stock.read", "inventory.stock.reserve"]
 
-The file has the keys' hashes and not the keys, so that who reads it cannot call. A key is 256 random bits: there is
+The file has the keys' hashes and not the keys, so that a reader of it cannot call. A key is 256 random bits: there is
 nothing to guess, and a plain hash is enough. Several keys may have one name, so that one can be put in another's place
 while both are good. `organizations = ["*"]` are all, and what belongs to no organization.
 """
@@ -32,7 +32,7 @@ class KeyFileError(Exception):
 
 
 def new_key() -> str:
-    """A key that nobody has."""
+    """A key that no caller has."""
     return PREFIX + secrets.token_urlsafe(32)
 
 

@@ -1,7 +1,7 @@
 """Keeps the keys of tokens up to date: the last good ones stay where new ones cannot be had.
 
 A file is looked at again when it has changed. A URL is fetched in a thread, every `REFRESH_S`, and sooner if a token
-names a key that is not known. Nobody waits for that: a call whose key is not there yet is refused, as an issuer shows a
+names a key that is not known. No call waits for that: one whose key is not there yet is refused, as an issuer shows a
 new key before it signs with it. Only before the first fetch has succeeded are callers asked to come again.
 """
 
@@ -10,7 +10,7 @@ import logging
 from time import monotonic
 from typing import NamedTuple
 
-from actors.unavailable import RETRY_RESTART_MS, Unavailable
+from actors.unavailable import no_token_keys
 from rpc.authorization.file_look import look_at
 from rpc.authorization.jwks import KeySets, PublicKey, fetch, parse_keys, read_file
 from rpc.authorization.token_settings import TokenError, TokenSettings
@@ -68,8 +68,7 @@ class TokenKeys:
                 self._look_at_s = monotonic() + LOOK_EVERY_S
                 self._read_if_changed()
         if not self._keys:
-            text = "The service has no keys yet to check tokens with, try again."
-            raise Unavailable("NO_TOKEN_KEYS", text, RETRY_RESTART_MS)
+            raise no_token_keys()
 
     def find(self, kid: str | None, algorithm: str) -> PublicKey | None:
         """The key of this id for this algorithm; without an id the only one there is for it."""

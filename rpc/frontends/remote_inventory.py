@@ -1,7 +1,7 @@
 """The inventory as a front-end process has it: `rpc.inventory_port`, with the core at the other end of a link.
 
-Its bound is on requests that the owner has not answered, whether or not their callers still wait: so much memory
-a front-end can take in both processes, and no more.
+Its bound is on requests that the owner has not answered, whether or not their callers still wait: that bounds
+the memory that a front-end takes in both processes.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class RemoteInventory:
 
     def __init__(self, requests_max: int) -> None:
         self._link: Link[say.FromOwner] = Link(say.FromOwner, self._hear, self._on_lost, waits_for_reader=False)
-        self._load = InFlightLimit(requests_max, "calls")
+        self._in_flight = InFlightLimit(requests_max, "calls")
         self._numbers = count(1)
         self._replies: dict[int, Reply[Any]] = {}
         self._greeted = asyncio.Event()
@@ -47,7 +47,7 @@ class RemoteInventory:
 
     def statistics(self) -> InFlightStatistics:
         """Of requests that wait for the owner's answer."""
-        return self._load.statistics()
+        return self._in_flight.statistics()
 
     @classmethod
     async def connect(cls, owner: socket.socket, requests_max: int) -> Self:
@@ -88,7 +88,7 @@ class RemoteInventory:
     def _send(self, number: int, request: Command | AnyQuery) -> Reply[Any]:
         if not self._link.is_open:
             raise shutting_down()
-        self._load.enter()
+        self._in_flight.enter()
         reply: Reply[Any] = Reply()
         self._replies[number] = reply
         self._link.send(say.Ask(number, request))
@@ -116,14 +116,16 @@ class RemoteInventory:
                 self.on_serving(message.serving)
             case say.Stop():
                 self.stop_asked.set()
-            case _:
-                self._load.leave()
+            case say.Given() | say.NotNow() | say.Crashed():
+                self._in_flight.leave()
                 _settle(self._replies.pop(message.number), message)
+            case _:
+                assert_never(message)
 
     def _on_lost(self) -> None:
         replies, self._replies = self._replies, {}
         for reply in replies.values():
-            self._load.leave()
+            self._in_flight.leave()
             reply.fail(shutting_down())
         self._serving = False
         self.on_serving(False)

@@ -1,5 +1,5 @@
-"""What the log says of a call: the ids that its request names, and who its caller says to be. Nothing else of either
-is told, so that no secret can be: a key or a token is in other fields.
+"""What the log says of a call: the ids that its request names, and the name that its caller gives. Nothing else of
+either is told, so that no secret can be: a key or a token is in other fields.
 """
 
 from typing import Any, NamedTuple

@@ -84,7 +84,7 @@ class NotAllowed(KeyRefused):
 
 
 class HistoryNotKept(Exception):
-    """Somebody asks about a time before which nothing is known any more."""
+    """The caller asks about a time of which nothing is known any more."""
 
 
 class CursorNotHeld(Exception):

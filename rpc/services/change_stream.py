@@ -37,7 +37,7 @@ from rpc.messages.watch_tokens import watch_token
 ROWS_A_PAGE = 1_000  # as many as one order can have: only larger transactions are told in parts
 SNAPSHOT_ROWS = 500
 HEARTBEAT_MS = 10_000  # after this long without a change a token alone is sent
-BEHIND_MAX = 5_000  # transactions that somebody who was up to date may be behind, before it is told so
+BEHIND_MAX = 5_000  # transactions that a reader which was up to date may be behind, before it is told so
 
 Response = pb.WatchChangesResponse
 HOLDING: tuple[ReservationState, ...] = ("active", "confirmed")  # in this order: the one becomes the other

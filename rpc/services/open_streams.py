@@ -8,7 +8,7 @@ is cut off. What all streams hold together is bounded by its lines, since a refu
 import asyncio
 from typing import NamedTuple, Protocol
 
-from actors.unavailable import RETRY_SOON_MS, Unavailable, too_many
+from actors.unavailable import stream_idle, too_many
 from rpc.in_flight import InFlightLimit
 from rpc.network_bounds import DEFAULT_BOUNDS
 
@@ -136,14 +136,10 @@ class OpenStreams:
                 stream.cut_off()
             elif _is_past(stream.idle_since_s, now_s, self._idle_s):
                 self._cut_off += 1
-                stream.end(_idle_for_long())
+                stream.end(stream_idle())
         if self._streams:
             self._sweep_later()
 
 
 def _is_past(since_s: float | None, now_s: float, limit_s: float) -> bool:
     return since_s is not None and now_s - since_s >= limit_s
-
-
-def _idle_for_long() -> Unavailable:
-    return Unavailable("OVERLOADED", "The stream had no request for a long time, open another one.", RETRY_SOON_MS)

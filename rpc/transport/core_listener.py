@@ -5,9 +5,9 @@ event loop takes what there is, all of a burst in one turn, and the thread waits
 lock to each other for each event, which takes a sixth of a call's CPU time. The core reads the sockets in whichever
 thread asks for events (with its event engine off, as `stockkeeper.serving.grpc_settings` has it), and reads on from one
 socket for as long as more comes. Four connections that send PINGs or SETTINGS faster than they are read kept both of
-these threads, and nobody else was heard. So a few more threads wait, on a queue of which nothing comes: whoever is not
-kept by a flood reads for all others. They wake five times a second, and take nothing from a call that was measured. And
-the loop looks by itself now and then, for when the thread that waits for its events is kept.
+these threads, and no other caller was heard. So a few more threads wait, on a queue of which nothing comes: one that is
+not kept by a flood reads for all others. They wake five times a second, and take nothing from a call that was measured.
+And the loop looks by itself now and then, for when the thread that waits for its events is kept.
 
 grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public. It
 has been the same for years; `rpc.transport.transport_choice` uses it only with versions of grpcio that were tried.

@@ -94,7 +94,7 @@ def _figures(change: RowChange) -> tuple[int, ...]:
 
 
 def is_stock_at(replay: Replay, query: GetStockAt, answer: object, lsn: int) -> bool:
-    """Whether the row had so many at that time, as far as this state knows."""
+    """Whether the row had these figures at that time, as far as this state knows."""
     key = (query.organization_id, query.variant_id, query.warehouse_id)
     last: tuple[Transaction, RowChange] | None = None
     for one in replay.transactions[:lsn]:

@@ -94,7 +94,7 @@ def _sum(one: Deltas, other: Deltas) -> Deltas:
 def deltas_of(
     reservation: ReservationRecord, available: int, reserved: int, pieces: Pieces = attrgetter("quantity")
 ) -> Deltas:
-    """What a reservation's pieces do to its rows, each piece adding so much to what is available and reserved."""
+    """What a reservation's pieces do to its rows, each piece adding these figures to what is available and reserved."""
     of_row: dict[StockKey, int] = {}
     for item in reservation.items:
         key = StockKey(reservation.organization_id, item.variant_id, item.warehouse_id)

@@ -26,7 +26,7 @@ class Shortfall(NamedTuple):
 
 
 def gone(line: Adjustment, record: StockRecord) -> int:
-    """How many reserved pieces are gone by this line; 0 if the row has enough without them, or has not so many."""
+    """How many reserved pieces are gone by this line; 0 if the row has enough without them, or has fewer."""
     if line.expected_total is not None and line.expected_total != record.total:
         return 0
     lost = {

@@ -1,7 +1,7 @@
 """Was everything passed on, once by its id, in order, by one relay at a time, and nothing that never happened?
 
-What each entry of the journal has to be told as is written here a second time, as figures: who reads the ledger and who
-writes events share no line of code.
+What each entry of the journal has to be told as is written here a second time, as figures: it shares no
+line of code with what reads the ledger and writes events.
 """
 
 import json

@@ -99,7 +99,7 @@ def partial_basket_not_known() -> Patches:
     return [(BasketActor, "_repeated_basket", repeated)]
 
 
-@bug("after a restart nobody knows what a basket was asked for", "G3", "G6", "G2", disk="sqlite")
+@bug("after a restart it is forgotten what a basket was asked for", "G3", "G6", "G2", disk="sqlite")
 def asked_not_written() -> Patches:
     def reservations(batch: Any, instant: Any) -> Any:
         return ((*row[:-1], "") for row in right(batch, instant))

@@ -32,7 +32,7 @@ Do = Callable[[Request], Awaitable[Operation]]
 
 
 class Meeting(Struct, frozen=True):
-    """What is done before, what meets, each so many seconds after the first, and what is asked when all have ended."""
+    """What is done before, what meets, each with its seconds after the first, and what is asked when all have ended."""
 
     before: tuple[Request, ...]
     together: tuple[tuple[float, Request], ...]

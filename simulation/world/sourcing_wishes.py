@@ -85,7 +85,7 @@ def _wishes(shop: Shop, organization: str, random: Random, name: str) -> Sequenc
 
 
 def _basket(shop: Shop, organization: str, random: Random, name: str) -> Request:
-    """Mostly of lines for which somebody has to choose."""
+    """Mostly of lines for which the service has to choose."""
     lines = tuple(
         Line(
             random.choice(shop.variants),

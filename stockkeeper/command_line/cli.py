@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from cyclopts import App, CoercionError, CycloptsError
+from cyclopts import App, CoercionError, CycloptsError, UnusedCliTokensError
 
 from stockkeeper.command_line.exit_status import EXIT_BROKEN_PIPE, EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE
 from stockkeeper.command_line.settings_file import SettingsFile
@@ -116,6 +116,8 @@ def _refuse(sentence: str) -> int:
 def _sentence(error: CycloptsError) -> str:
     """What is wrong with the arguments. A positional one is named too, and a file, which the
     library leaves out."""
+    if isinstance(error, UnusedCliTokensError):
+        return f"There is one argument too many: {(error.unused_tokens or ['?'])[0]!r}. --help shows those there are."
     token = error.token if isinstance(error, CoercionError) else None
     if token is not None and token.source not in ("", "cli", "env"):
         return f"{token.source}: {error}"

@@ -1,6 +1,6 @@
 """Makes tokens for development, signed with a key of one's own: where there is no issuer yet.
 
-The key is kept as a JSON Web Key Set, with its private half: whoever can read the file can make tokens.
+The key is kept as a JSON Web Key Set, with its private half: any reader of the file can make tokens.
 """
 
 import json
@@ -23,7 +23,7 @@ _ALGORITHM = "ES256"
 def development_token(
     file: Path, subject: str, organizations: Sequence[str], scopes: Sequence[str], minutes: int
 ) -> str:
-    """A token that is good for so many minutes.
+    """A token that is good for some minutes.
 
     Args:
         file: with the key; it is made if it is not there.

@@ -39,7 +39,7 @@ def export(
 ) -> int:
     """Write an organization's stock as the CSV that import reads.
 
-    Importing it at once changes nothing. Reorder points are not in it.
+    Importing it at once changes nothing.
 
     Parameters
     ----------

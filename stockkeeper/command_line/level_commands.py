@@ -50,11 +50,11 @@ def levels(
     row
         variant@warehouse; without it, all rows are shown.
     min
-        At most so many pieces are low stock.
+        The row is low on stock at this number of pieces or fewer.
     max
-        More than so many are too much; 0 for no such level.
+        More pieces than this are too many; 0 for no such level.
     reorder_point
-        At most so many pieces, and goods are to be ordered again.
+        At this number of pieces or fewer, goods are to be ordered again.
     alert
         Show only rows at or below their minimum (critical), or else at or below their reorder point (warning).
     warehouse

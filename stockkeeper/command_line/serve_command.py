@@ -79,7 +79,7 @@ def serve(
     message_bytes_max
         How many bytes a caller's message may have, also after it was decompressed.
     insecure_network
-        Serve other machines without TLS: whoever reaches the port can read and change the stock.
+        Serve other machines without TLS: any caller that reaches the port can read and change the stock.
     keys_file
         A file with the hashes of the keys that callers must have, and what each allows; see `stockkeeper keys`. It is
         read again when it changes.

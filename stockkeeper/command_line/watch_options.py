@@ -26,8 +26,8 @@ class WatchOptions:
     metrics_host: Annotated[
         str,
         Parameter(
-            help="What to listen on for that. Whoever reaches it reads how much is done, and which organizations are"
-            " short.",
+            help="What to listen on for that. Any caller that reaches it reads how much is done, and which"
+            " organizations are short.",
             env_var="METRICS_HOST",
         ),
     ] = DEFAULT_METRICS_HOST

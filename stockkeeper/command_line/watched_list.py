@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 from stockkeeper_client import InventoryClient
 
+from actors.exceptions import leaves
 from stockkeeper.command_line.output import flush
 from stockkeeper.command_line.server_call import Call
 
@@ -43,7 +44,7 @@ def watched(organization_id: str, run: Call) -> Call:
                     await _look(lambda: run(client), show, listener)
                     await anyio.sleep(PAUSE_S)
         except ExceptionGroup as group:
-            raise _first_of(group) from None
+            raise next(leaves(group)) from None
         raise AssertionError("it has no end of its own")
 
     return run_again
@@ -106,11 +107,6 @@ async def _look(look: Look, show: Callable[[Look], Awaitable[None]], listener: _
         listener.look_again()
     else:
         listener.is_told = False
-
-
-def _first_of(group: ExceptionGroup[Exception]) -> Exception:
-    first = group.exceptions[0]
-    return _first_of(first) if isinstance(first, ExceptionGroup) else first
 
 
 async def _redraw(look: Look) -> None:

@@ -23,7 +23,7 @@ def look_at_settings(settings: Mapping[str, Any], config: str) -> Iterator[Findi
         yield advise("network", "other machines are served without TLS", advice)
     if not settings["keys_file"]:
         advice = "Give each caller a key: stockkeeper keys, serve --keys-file."
-        yield advise("callers", "whoever reaches the port may do everything", advice)
+        yield advise("callers", "any caller that reaches the port may do everything", advice)
 
 
 def look_at_secrets(paths: list[Path]) -> Finding:

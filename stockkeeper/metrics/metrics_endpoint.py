@@ -1,8 +1,8 @@
 """The page that Prometheus reads: HTTP on a port of its own, and threads of its own.
 
 What there is to tell is copied in the event loop, in a moment, and made into text in the thread of the request. A few
-requests may be under way at once, and each may take a few seconds: whoever reaches the port can hold up this page and
-nothing else.
+requests may be under way at once, and each may take a few seconds: a caller that reaches the port can hold up this page
+and nothing else.
 """
 
 import asyncio

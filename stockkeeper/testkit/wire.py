@@ -185,7 +185,7 @@ class Wire:
         send: MemoryObjectSendStream[bytes],
         exchange: _Exchange,
     ) -> None:
-        with exchange.scope, send, suppress(anyio.BrokenResourceError):  # nobody listens any more
+        with exchange.scope, send, suppress(anyio.BrokenResourceError):  # the caller listens no more
             exchange.reply = await self._front(server).stream(path, message, metadata, send)
 
     async def _attempts(self, call: WireCall, retry: RetryPolicy | None) -> WireReply:

@@ -1,7 +1,7 @@
 """One session of Postgres: connected, set up, and found to be a session of our own.
 
-Settings go by SQL and not with the connection's start: a pooler in session mode passes them on that way, and nobody
-has to list them in its configuration.
+Settings go by SQL and not with the connection's start: a pooler in session mode passes them on that way, and it
+needs no list of them in its configuration.
 """
 
 import asyncpg  # type: ignore[import-untyped]

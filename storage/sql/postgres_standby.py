@@ -29,8 +29,8 @@ standbys may do this at once: Postgres hands the lock to one of them, and for th
 What holds the lock and is no server (`stockkeeper move`, a server of an older version) is waited for, however long.
 
 Turned down: time limits of Postgres for a session that says nothing (`idle_session_timeout`), which would be a clock,
-end the session of a server that was suspended with its machine and nobody waits for, and write an error to Postgres'
-log; polling for the lock, which leaves it free for as long as the poll's pause.
+end the session of a server that was suspended with its machine and that no caller waits for, and write an error to
+Postgres' log; polling for the lock, which leaves it free for as long as the poll's pause.
 """
 
 import asyncio

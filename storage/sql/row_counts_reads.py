@@ -1,4 +1,4 @@
-"""Counts, a part at a time: each statement looks at so many rows along an index, and gives only sums."""
+"""Counts, a part at a time: each statement looks at a bounded number of rows along an index, and gives only sums."""
 
 from typing import Any
 

@@ -17,7 +17,7 @@ def list_stock(connection: Connection, query: ListStock) -> Sequence[StockRecord
 
 
 def find_stock(connection: Connection, query: FindStock) -> FoundStock:
-    """Looks at so many rows in key order, and returns those that are wanted and the last of all."""
+    """Looks at `looks_max` rows in key order, and returns those that are wanted and the last of all."""
     looked_at = _named(query).limit(query.looks_max).subquery("looked_at")
     place = func.row_number().over(order_by=(looked_at.c.variant_id, looked_at.c.warehouse_id)).label("place")
     placed = select(place, *looked_at.c).subquery("placed")

@@ -2,7 +2,7 @@
 
 There are few, so all of them are in memory. A change of one is a transaction like any other, decided in one synchronous
 step; it touches no stock row. The registry keeps two states: *decided*, by which new changes are judged, and *durable*,
-which readers see (see `docs/ARCHITECTURE.md`). A row that is made in a warehouse of which nobody has heard makes the
+which readers see (see `docs/ARCHITECTURE.md`). A row that is made in a warehouse that does not exist makes the
 warehouse too, in its own transaction.
 
 Turned down: an actor for each warehouse (a mailbox serializes what has to wait, and nothing here does); a flag in

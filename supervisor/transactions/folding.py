@@ -1,10 +1,10 @@
 """Folds the rows of decided large imports into the stock table, a few hundred lines at a time.
 
 From its decision on an import is true of all its rows, though most of them stand in the database as staged lines
-(`storage/staging.py`). So that nobody sees a row as it was before, or some of them: a row is folded before it is loaded
-(`settle`), and what reads rows or the ledger from the tables waits until all of the organization's are (`over`). Lists
-are the price: they wait for some seconds after an import of a million lines. Orders do not, since they ask for rows by
-name.
+(`storage/staging.py`). So that no reader sees a row as it was before, or some of them: a row is folded before it is
+loaded (`settle`), and what reads rows or the ledger from the tables waits until all of the organization's are (`over`).
+Lists are the price: they wait for some seconds after an import of a million lines. Orders do not, since they ask for
+rows by name.
 
 A crash loses nothing: what is decided and not folded stands in the database, and is gone on with at the start.
 

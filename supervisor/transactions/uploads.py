@@ -34,7 +34,7 @@ class UploadsStatistics(Struct, frozen=True):
 
 
 class Uploads:
-    """Stages lines, and forgets those that nobody decides.
+    """Stages lines, and forgets those that are never decided.
 
     Args:
         store, read: what keeps them, and what sees to its failures.

@@ -1,4 +1,4 @@
-"""Whom the journal's writer waits for."""
+"""Which callers the journal's writer waits for."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who asked for a change stands in the journal with it, on every path; the service's own changes have nobody."""
+"""Who asked for a change stands in the journal with it, on every path; the service's own changes have none."""
 
 import anyio
 import pytest

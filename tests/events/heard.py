@@ -113,7 +113,7 @@ async def hear(kind: str, url: str, heard: Heard) -> None:
 
 
 async def until_heard(kind: str, url: str, heard: Heard, count: int, timeout_s: float = 30.0) -> None:
-    """Listen until there are so many different events."""
+    """Listen until there are this number of different events."""
     async with asyncio.timeout(timeout_s):
         while len(heard.events) < count:
             await hear(kind, url, heard)

@@ -94,7 +94,7 @@ class Stage:
 
 
 async def shop(client: InventoryClient, shopper: int, stop: asyncio.Event) -> None:
-    """Orders of every fate, whoever is killed."""
+    """Orders of every fate, whatever is killed."""
     number = 0
     while not stop.is_set():
         number += 1

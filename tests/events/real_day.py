@@ -1,4 +1,4 @@
-"""Orders of a shop's real day, each taken to its end whoever is killed."""
+"""Orders of a shop's real day, each taken to its end whatever is killed."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Orders that come as events, whoever is killed, and what must have become of each."""
+"""Orders that come as events, whatever is killed, and what must have become of each."""
 
 import asyncio
 from collections.abc import Iterator

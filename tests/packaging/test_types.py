@@ -83,7 +83,7 @@ def blocking(channel: grpc.Channel) -> None:
 
 @pytest.fixture
 def typed_caller(caller: Environment) -> Environment:
-    """It has the client's own types and nobody else's."""
+    """It has the client's own types and no others."""
     assert "stockkeeper-client" in caller.installed
     assert not [name for name in caller.installed if name.startswith("types-")]
     return caller

@@ -1,4 +1,4 @@
-"""Questions about the past at the door: what is asked, what is refused, and tokens that nobody can make up."""
+"""Questions about the past at the door: what is asked, what is refused, and tokens that no caller can make up."""
 
 from typing import Any
 

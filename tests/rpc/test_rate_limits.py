@@ -32,7 +32,7 @@ def limits(watch: Watch) -> RateLimits:
 
 
 def asked(limits: RateLimits, times: int, organization_id: str = "shop") -> int:
-    """How many of so many questions are answered."""
+    """How many of these questions are answered."""
     for number in range(times):
         try:
             limits._count(organization_id)

@@ -52,7 +52,7 @@ EMOJI = "😀" * 128
 async def server(
     request: pytest.FixtureRequest, fake: FakeInventory, session: tuple[RemoteInventory, FrontendSession]
 ) -> AsyncIterator[RpcServer]:
-    """Before the inventory itself, and before a front-end's remote one: nobody can tell the difference."""
+    """Before the inventory itself, and before a front-end's remote one: no servicer can tell the difference."""
     server = RpcServer(fake if request.param == "here" else session[0], host="127.0.0.1", port=0)
     await server.start()
     yield server

@@ -85,7 +85,7 @@ def test_the_code_in_the_manual_is_the_examples(part: str) -> None:
 
 def test_the_failure_in_the_manual_is_what_is_printed(pytester: pytest.Pytester) -> None:
     found = EXAMPLE.read_text().replace(
-        'with pytest.raises(AssertionError, match="mugs are held for nobody"):', "if True:"
+        'with pytest.raises(AssertionError, match="mugs are held for no order"):', "if True:"
     )
     pytester.makepyfile(test_order_service=found)
     printed = pytester.runpytest("-k", "finds_the_bug").stdout.str()

@@ -164,7 +164,7 @@ class Breaking:
 
 
 async def cut_off(source: str, target: str, steps: int) -> bool:
-    """Whether a move was cut off after so many steps at the target."""
+    """Whether a move was cut off after this number of steps at the target."""
     async with opened_side(source, is_source=True) as begin, opened_side(target, is_source=False) as end:
         try:
             await move_all(begin, Breaking(end, steps))

@@ -117,7 +117,7 @@ class TestOwner:
 
         monkeypatch.setattr(postgres, "sleep", wait)
         await store.open()
-        assert waits == []  # in a new database there was nobody
+        assert waits == []  # a new database had no owner
         psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
         successor = SqlStore(url)
         await successor.open()

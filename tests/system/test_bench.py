@@ -2,6 +2,7 @@
 rivals, and they notice when it is not.
 """
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
-from bench import page
+from bench import page, startup
 from bench.generator import Call, drive
 from bench.measure import Pace, reserving, take_turns
 from bench.mixes import checking, mixed
@@ -88,6 +89,20 @@ def test_a_message_larger_than_the_servers_window_arrives(tmp_path: Path) -> Non
         outcome = drive(running.server.port, many.calls(range(24)), callers=12, connections=1)
         assert outcome.statuses == {0: 24}
         running.accepted.append((many, outcome.accepted))
+
+
+def test_a_file_that_is_filled_by_sql_is_what_the_service_would_have_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "RESERVATIONS", 10)
+
+    async def measured() -> dict[str, float]:
+        database = tmp_path / "stock.db"
+        await (await startup.start(startup.sqlite_url(database))).stop()
+        startup.fill(database, stock_rows=10, reservations=10)
+        return await startup.measure_reservations(database)
+
+    assert asyncio.run(measured())["recovered_s"] > 0
 
 
 def test_the_page_has_a_line_for_every_target_and_a_picture_for_every_suite(tmp_path: Path) -> None:

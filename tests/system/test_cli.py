@@ -334,6 +334,7 @@ async def test_a_refusal_says_why_and_is_status_1(tmp_path: Path) -> None:
         (("import", "nowhere.csv"), 1, "nowhere.csv"),
         (("no-such-command",), 2, "no-such-command"),
         (("stock",), 2, "organization"),
+        (("extend", "org_1", "r1", "5"), 2, "There is one argument too many: '5'. --help shows"),
         (
             ("receive", "org_1", "a:5.5@w1"),
             2,

@@ -19,7 +19,7 @@ CALLERS = 60
 @pytest.mark.parametrize("options", [(), ("--frontends", "2")], ids=["one-process", "two-front-ends"])
 @pytest.mark.parametrize("how", ["asked", "lost its database"])
 async def test_callers_hear_unavailable_and_nothing_else(tmp_path: Path, options: tuple[str, ...], how: str) -> None:
-    """gRPC's own shutdown ends calls that it took in and nobody looked at as CANCELLED, which no client retries."""
+    """gRPC's own shutdown ends calls that it took in and that no servicer saw as CANCELLED, which no client retries."""
     file = tmp_path / "stock.db"
     server = await start_server(file, *options)
     heard: Counter[str] = Counter()

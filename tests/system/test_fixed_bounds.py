@@ -22,7 +22,7 @@ FIXED = {
         *("feed_messages.WAIT_MS_MAX", "status.DETAILS_BYTES_MAX", "history_messages.FILTERS_MAX"),
         *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX"),
     },
-    "so much is done before others have their turn": {
+    "what is done before others have their turn": {
         *("link.MESSAGES_A_FRAME_MAX", "core_listener.TURN_S", "fair_turns.LARGE_BYTES", "fair_turns.PAGE_BYTES"),
         *("fair_turns.TURN_BYTES", "fair_turns.BEGUN_BYTES_MAX", "slow_callers.LARGE_BYTES", "slow_callers.LOOK_BYTES"),
         *("reservation_stream.LINE_BYTES", "chunks.ROWS_MAX", "journal.BATCH_ENTRIES_MAX", "loader.KEYS_A_READ_MAX"),

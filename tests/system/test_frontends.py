@@ -73,7 +73,7 @@ async def ended(processes: list[psutil.Process]) -> None:
 
 @asynccontextmanager
 async def stubs_at_each(server: ServerProcess) -> AsyncIterator[list[InventoryServiceStub]]:
-    """Clients with a connection each, so many that every front-end has one: the kernel deals them out."""
+    """Clients with a connection each, enough that every front-end has one: the kernel deals them out."""
     async with AsyncExitStack() as stack, asyncio.timeout(60):
         stubs: list[InventoryServiceStub] = []
         while len(stubs) < 4 or not all(has_client(process) for process in frontends(server)):

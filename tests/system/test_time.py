@@ -49,7 +49,7 @@ async def server_with(clock: Time, database: Path) -> AsyncIterator[InventoryCli
 
 
 async def until_available(client: InventoryClient, available: int) -> float:
-    """Seconds until the row has so much again."""
+    """Seconds until the row has this quantity again."""
     start = time.monotonic()
     with anyio.fail_after(5):
         while (await figures(client))["a", "w1"] != (available, 0):  # noqa: ASYNC110 - a caller can only look

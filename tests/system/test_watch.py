@@ -25,7 +25,7 @@ CUTS = 20
 
 @dataclass
 class Picture:
-    """What somebody knows who was told of changes."""
+    """What a reader knows that was told of changes."""
 
     rows: dict[Row, tuple[int, ...]] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ async def what_is_there(client: InventoryClient) -> tuple[dict[Row, tuple[int, .
 
 
 async def listen(server: ServerProcess, picture: Picture, messages: int) -> None:
-    """Hear so many messages from where the picture ends, then hang up; also if the server dies meanwhile."""
+    """Hear this number of messages from where the picture ends, then hang up; also if the server dies meanwhile."""
     async with server.client() as client:
         stream = client.stock.watch_changes(ORGANIZATION, token=picture.token, snapshot=not picture.token, resume=False)
         try:

@@ -118,7 +118,7 @@ class BlockingConnection(AnyConnection):
                 call.cancel()
 
     def pause(self, seconds: float) -> None:
-        """Lets so many seconds go by."""
+        """Returns after this number of seconds."""
         time.sleep(seconds)
 
     def _cut_subscriptions(self) -> None:
