@@ -104,7 +104,7 @@ async def scrape(directory: Path) -> Page:
         await trade(server)
         assert (await read(pages_of(server)[0])).value("stockkeeper_serving") == 1
         hosts = {urlsplit(url).hostname for url in pages_of(server)}
-        assert hosts <= {"127.0.0.1", "::1"}  # nobody else on the network, unless asked for
+        assert hosts <= {"127.0.0.1", "::1"}  # no other machine reaches it, unless that is asked for
     async with running_server(directory / "stock.db", "--metrics-port", "0", "--metrics-path", "/figures") as server:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             await EventsServiceStub(channel).TakeCursor(events_pb2.TakeCursorRequest(name="shop-events"))
