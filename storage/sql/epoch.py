@@ -2,8 +2,11 @@
 
 from sqlalchemy import Connection, select, update
 
+from actors.cell_records import CellRecord
 from storage.sql.schema import ownership
 from storage.store import Ownership, OwnershipLost
+
+HANDED_OVER = ("epoch", "last_lsn", "last_at", "database_id", "cell", "map_version", "map_digest")
 
 
 def read_epoch(connection: Connection) -> tuple[int, str]:
@@ -22,10 +25,10 @@ def raise_epoch(connection: Connection, owner: str) -> Ownership:
     statement = (
         update(ownership)
         .values(epoch=ownership.c.epoch + 1, owner=owner)
-        .returning(ownership.c.epoch, ownership.c.last_lsn, ownership.c.last_at, ownership.c.database_id)
+        .returning(*(ownership.c[name] for name in HANDED_OVER))
     )
-    epoch, last_lsn, last_at_ms, database_id = connection.execute(statement).one()
-    return Ownership(epoch, last_lsn, last_at_ms, database_id, previous_owner)
+    epoch, last_lsn, last_at_ms, database_id, *cell = connection.execute(statement).one()
+    return Ownership(epoch, last_lsn, last_at_ms, database_id, previous_owner, CellRecord(*cell) if cell[0] else None)
 
 
 def pass_fence(connection: Connection, epoch: int) -> None:

@@ -33,6 +33,7 @@ from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
 from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
+from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import read_epoch
 from storage.sql.postgres_address import read_address
@@ -80,7 +81,7 @@ class SqlStoreStatistics(Struct, frozen=True):
     failures: int
 
 
-class SqlStore(StagedTables):
+class SqlStore(StagedTables, CellTables):
     """The Store port on the database at `url`.
 
     >>> import asyncio
