@@ -43,7 +43,7 @@ proto: setup  ## generate client/stockkeeper_client/v1 and /sync anew
 simulate: setup
 	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
 
-torture: setup  ## kill, stop, fill and cut everything, about 35 minutes; writes docs/torture.md
+torture: setup  ## kill, stop, fill, cut and attack everything, about 90 minutes; writes docs/torture.md
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.torture
 
 bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick
