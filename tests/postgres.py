@@ -56,6 +56,21 @@ class EmbeddedPostgres(PostgresServer):
         """What it listens on."""
         return Path(self._server.get_postmaster_info().socket_path)
 
+    def program(self, name: str) -> Path:
+        """One of those that came with it."""
+        return self._programs / name
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run such a program to its end, as the user that the server runs as."""
+        quiet = subprocess.DEVNULL
+        command, user = [str(self.program(name)), *arguments], self._server.system_user
+        subprocess.run(command, user=user, cwd="/", stdout=quiet, stderr=quiet, check=True, timeout=60)
+
+    def own(self, directory: Path) -> None:
+        """Give a directory to that user."""
+        if self._server.system_user is not None:
+            shutil.chown(directory, self._server.system_user)
+
     @property
     def directory(self) -> Path:
         """Where its data and its socket are, for no other user."""
