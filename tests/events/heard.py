@@ -112,7 +112,7 @@ async def hear(kind: str, url: str, heard: Heard) -> None:
     await {"rabbit": hear_rabbit, "nats": hear_nats}[kind](url, heard)
 
 
-async def until_heard(kind: str, url: str, heard: Heard, count: int, timeout_s: float = 30.0) -> None:
+async def until_heard(kind: str, url: str, heard: Heard, count: int, timeout_s: float = 60.0) -> None:
     """Listen until there are this number of different events."""
     async with asyncio.timeout(timeout_s):
         while len(heard.events) < count:

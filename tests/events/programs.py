@@ -46,10 +46,10 @@ class Program:
 
     async def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 20)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
     async def until_it_says(self, word: str, times: int = 1) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.log.read_text().count(word) < times:
                 assert self.process.returncode is None, self.log.read_text()
                 await asyncio.sleep(0.05)

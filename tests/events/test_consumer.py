@@ -57,13 +57,13 @@ async def consumer(folder: Path, server: ServerProcess, broker: BrokerProcess) -
 
 
 async def until_stock_is(client: InventoryClient, wanted: dict[tuple[str, str], tuple[int, int]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await figures(client) != wanted:  # noqa: ASYNC110 - a server does not tell
             await asyncio.sleep(0.05)
 
 
 async def until_there_are(others: Others, queue: str, count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await others.waiting(queue) != count:  # noqa: ASYNC110 - a broker does not tell
             await asyncio.sleep(0.1)
 
