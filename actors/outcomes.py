@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.basket_commands import Short
+from actors.cell_records import WrongCell
 from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
@@ -380,6 +381,7 @@ Refusal = (
     | MoreThanSent
     | ImportRejected
     | RequestIdReused
+    | WrongCell
 )
 
 Outcome = Fact | Refusal

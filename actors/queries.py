@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors.activity import Activity
 from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
+from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
@@ -288,7 +289,29 @@ class CountRows(Query[RowCounts], frozen=True, tag=True):
     rows_max: int = 10_000
 
 
-OutsideQuery = FeedQuery | GetActivity | CountRows
+class FindOrganization(Query[CellAnswer], frozen=True, tag=True):
+    """How does this server hold the organization?"""
+
+
+class ClaimOrganization(Query[CellAnswer], frozen=True, tag=True):
+    """Hold the organization, which no cell holds. It is asked under the map of this version and this digest."""
+
+    version: int
+    digest: str
+
+
+class JoinCell(Query[CellAnswer], frozen=True, tag=True):
+    """Be this cell, under the map of this version and this digest. The organization is empty."""
+
+    cell: str
+    version: int
+    digest: str
+
+
+CellQuery = FindOrganization | ClaimOrganization | JoinCell
+"""What routers ask, and who starts the server: `supervisor/held_organizations.py`."""
+
+OutsideQuery = FeedQuery | GetActivity | CountRows | CellQuery
 """What is no part of the inventory."""
 
 AnyQuery = StateQuery | HistoryQuery | OutsideQuery

@@ -1,7 +1,7 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
 `reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, STANDING_BY, ACTOR_RESTARTED,
-NO_TOKEN_KEYS or STOCK_ROW_DAMAGED.
+NO_TOKEN_KEYS, ORGANIZATION_MOVING or STOCK_ROW_DAMAGED.
 """
 
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
@@ -90,6 +90,11 @@ def stream_idle() -> Unavailable:
 def shutting_down() -> Unavailable:
     """The caller's request met a stop."""
     return Unavailable("SHUTTING_DOWN", "The service is shutting down, try again.", RETRY_RESTART_MS)
+
+
+def moving() -> Unavailable:
+    """The organization is being copied to another cell, and nothing of it may change."""
+    return Unavailable("ORGANIZATION_MOVING", "The organization is being moved, try again.", RETRY_SOON_MS)
 
 
 def standing_by() -> Unavailable:

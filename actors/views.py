@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.activity import Activity
+from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
@@ -148,7 +149,7 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
-FeedView = FeedPage | CursorAnswer | CursorList | RowCounts
+FeedView = FeedPage | CursorAnswer | CursorList | RowCounts | CellAnswer
 
 HistoryView = MovementPage | StockAt | ChangesPage
 

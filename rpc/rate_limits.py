@@ -8,7 +8,8 @@ the operator's; both pass. Without a limit there is no such object, and a call p
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from actors.commands import Command, DropStaged, Import, ImportStaged, StageLines
+from actors.commands import Command
+from actors.named_organizations import named_organizations
 from actors.outcomes import Fact
 from actors.queries import Query, ReadChanges
 from actors.reply import Reply
@@ -69,16 +70,8 @@ class RateLimits:
         return self._inventory.answer(query)
 
     def _count_command(self, command: Command) -> None:
-        if isinstance(command, StageLines | DropStaged):
-            return  # parts of an import, which is counted when it is decided
-        if isinstance(command, Import):
-            for organization_id in {line.organization_id for line in command.lines}:
-                self._count(organization_id)
-        elif isinstance(command, ImportStaged):
-            for organization_id in command.organizations:
-                self._count(organization_id)
-        else:
-            self._count(command.organization_id)
+        for organization_id in named_organizations(command):
+            self._count(organization_id)
 
     def _count(self, organization_id: str) -> None:
         """Take one from the bucket.

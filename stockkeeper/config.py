@@ -40,6 +40,18 @@ class WatchConfig(Struct, frozen=True):
 NOT_WATCHED = WatchConfig()
 
 
+class CellsConfig(Struct, frozen=True):
+    """Which cell a server is.
+
+    Args:
+        map_file: the file with the map.
+        name: of the cell.
+    """
+
+    map_file: str
+    name: str
+
+
 class ServeConfig(Struct, frozen=True):
     """Everything that `stockkeeper serve` can be told.
 
@@ -67,6 +79,7 @@ class ServeConfig(Struct, frozen=True):
         bounds: those of the network.
         rate_limit_per_minute: how often an organization may ask; 0: as often as it likes.
         watch: how it is watched.
+        cells: which cell it is; None: it is none, and serves everybody.
     """
 
     host: str = "localhost"
@@ -92,3 +105,4 @@ class ServeConfig(Struct, frozen=True):
     bounds: NetworkBounds = DEFAULT_BOUNDS
     rate_limit_per_minute: int = 0
     watch: WatchConfig = NOT_WATCHED
+    cells: CellsConfig | None = None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from actors.cell_records import CellRecord, HeldOrganization
 from actors.changes import WHOLE
 from actors.history_feed import CursorRecord
 from actors.queries import FindStock, ListStock
@@ -61,6 +62,8 @@ class Disk:
         self.sourcing: dict[str, SourcingRecord] = {}  # by organization
         self.transfers: dict[TransferKey, TransferRecord] = {}
         self.cursors: dict[str, CursorRecord] = {}
+        self.cell: CellRecord | None = None
+        self.held: dict[str, HeldOrganization] = {}  # by organization
         self.staged = StagedDisk()
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}

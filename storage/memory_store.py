@@ -26,6 +26,7 @@ from actors.transfer_records import TransferKey, TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.counted_rows import counted_in
 from storage.found_stock import FoundStock, cut_found
+from storage.memory_cells import CellsOnDisk
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
 from storage.memory_disk import ReservationKey as ReservationKey
@@ -45,7 +46,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class MemoryStore(PastReads, StagedStore):
+class MemoryStore(PastReads, StagedStore, CellsOnDisk):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
@@ -86,9 +87,7 @@ class MemoryStore(PastReads, StagedStore):
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
-        ownership = Ownership(
-            epoch=disk.epoch, last_lsn=disk.last_lsn, last_at_ms=disk.last_at_ms, database_id="memory"
-        )
+        ownership = Ownership(disk.epoch, disk.last_lsn, disk.last_at_ms, database_id="memory", cell=disk.cell)
         await self._after("open")
         if disk.is_disputed:
             await sleep(LEASE_S)

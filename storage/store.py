@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from actors.cell_records import CellRecord
 from actors.changes import Changes, MovementPage, Point, StockAt
 from actors.history_feed import CursorRecord, FeedPart
 from actors.queries import CountRows, FindStock, GetStockAt, ListMovements, ListReservations, ListStock, ListTransfers
@@ -26,6 +27,7 @@ from actors.row_counts import RowCounts
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
+from storage.cell_store import CellStore
 from storage.found_stock import FoundStock
 from storage.staging import StagingStore
 
@@ -63,6 +65,8 @@ class Ownership(Struct, frozen=True):
     last_at_ms: int  # its time on the service clock; 0: none
     database_id: str = ""  # whose LSNs these are, for ever
     previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: none
+    generation: str = ""  # of this takeover and of no other, in whatever copy of the database
+    cell: CellRecord | None = None  # None: it is no cell
 
 
 class Due(Struct, frozen=True):
@@ -86,7 +90,7 @@ class MovedOut(Struct, frozen=True):
         return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
-class Store(StagingStore, Protocol):
+class Store(StagingStore, CellStore, Protocol):
     """A database with one owner.
 
     >>> from storage.memory_store import Disk, MemoryStore

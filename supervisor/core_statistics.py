@@ -9,6 +9,7 @@ from supervisor.background.expiry_hints import ExpiryHintsStatistics
 from supervisor.background.housekeeping import HousekeepingStatistics
 from supervisor.background.learning import LearningStatistics
 from supervisor.cursors import CursorStatistics
+from supervisor.held_organizations import HeldOrganizationsStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
 from supervisor.ownership.lease import LeaseStatistics
 from supervisor.transactions.coordinator import CoordinatorStatistics
@@ -40,3 +41,4 @@ class Statistics(Struct, frozen=True):
     journal_sizes: JournalSizes
     uploads: UploadsStatistics
     folding: FoldingStatistics
+    held: HeldOrganizationsStatistics

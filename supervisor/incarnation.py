@@ -4,8 +4,8 @@ Crash-only: a storage failure ends the incarnation as a kill would. Its memory i
 it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what the database really holds.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -15,15 +15,15 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from actors.actor import Dispatcher
-from actors.commands import Command
+from actors.commands import Command, Expire
 from actors.order_services import OrderServices
-from actors.outcomes import Fact
+from actors.outcomes import Fact, Refused
 from actors.queries import Query
-from actors.records import Transaction
+from actors.records import OrderKey, Transaction
 from actors.reply import Reply
 from actors.transfer_actor import TransferServices
 from actors.turn import Need, Turn, finish, first_need
-from actors.unavailable import database_behind, database_down, outcome_unknown, shutting_down, too_many
+from actors.unavailable import database_behind, database_down, moving, outcome_unknown, shutting_down, too_many
 from storage.store import MovedOut, Ownership, Store
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
@@ -36,6 +36,7 @@ from supervisor.background.learning import Learning
 from supervisor.core_statistics import Statistics
 from supervisor.cursors import Cursors
 from supervisor.executor import Executor
+from supervisor.held_organizations import HeldOrganizations
 from supervisor.limits import Limits
 from supervisor.news import News
 from supervisor.open_call import OpenCall, OpenCalls, fail_all
@@ -115,6 +116,7 @@ class Incarnation:
         self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
+        self.held = HeldOrganizations(store, ownership.cell, self._organizations, self._open_calls)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
         sources, limits, journal = self._sources, self._limits, self.journal
@@ -160,7 +162,7 @@ class Incarnation:
         self._router = Router(
             self.orders, self.stock, self.requests, executor, self.lease, self.uploads, self._tasks.start_soon
         )
-        looks = (self.orders, self._clock, self._hints, journal, self.lease, self._watching, self.cursors)
+        looks = (self.orders, self._clock, self._hints, journal, self.lease, self._watching, self.cursors, self.held)
         self._queries = QueryTurns(self._store, reader, self.stock, *looks, self.folding)
 
     def _build_transfers(self, reader: StoreReader, dispatcher: Dispatcher) -> TransferDirectory:
@@ -195,7 +197,7 @@ class Incarnation:
         )
 
     def _build_background(self) -> None:
-        store, limits, asked = self._store, self._limits, (self.orders.bring, self.orders.ask)
+        store, limits, asked = self._store, self._limits, (self.orders.bring, self._ask_to_expire)
         self.expiry = Expiry(self._clock, store.due, store.next_expiry_ms, *asked, limits.heartbeat_s)
         given = (self._clock, self._move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
         self.housekeeping = Housekeeping(*given, self.cursors.holding_back)
@@ -224,7 +226,11 @@ class Incarnation:
             raise database_behind()
         reply: OpenCall[Fact] = OpenCall(self._open_calls, self._sources.event, self._queries.refusals.note)
         try:
-            self._router.route(command, reply)
+            wrong = self.held.refusal_of(command) if self.held.is_told else None
+            if wrong is not None:
+                self.lease.give(reply, None, Refused(wrong))
+            else:
+                self._router.route(command, reply)
         except BaseException:
             self._open_calls.pop(reply, None)
             raise
@@ -238,6 +244,10 @@ class Incarnation:
         """
         self._admit(self._open_queries)
         reply: Reply[V] = Reply()
+        wrong = self.held.refusal_of_query(query) if self.held.is_told else None  # type: ignore[arg-type]  # as below
+        if wrong is not None:
+            self.lease.give(reply, None, Refused(wrong))
+            return reply
         turn = self._queries.answer(query, reply)  # type: ignore[arg-type]  # there are no other queries
         try:
             need = first_need(turn)
@@ -261,6 +271,7 @@ class Incarnation:
         """Start all that runs in the background; returns when calls can be served."""
         self.stock.warehouses.add(await self._store.load_warehouses())
         self.stock.warehouses.add_policies(await self._store.load_sourcing())
+        await self.held.load()
         await self.folding.resume()
         for run in (
             self._failure.wait,
@@ -322,6 +333,7 @@ class Incarnation:
             self.journal.sizes(),
             self.uploads.statistics(),
             self.folding.statistics(),
+            self.held.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:
@@ -368,32 +380,20 @@ class Incarnation:
             return MovedOut(0, 0, 0, 0)
         return await self._store.move_out(before_ms, rows_max)
 
+    def _ask_to_expire(self, key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
+        """What no caller asked for goes through the door as well."""
+        if self.held.is_told and not self.held.may_change(key.organization_id):
+            raise moving()
+        self.orders.ask(key, command, reply)
+
+    def _organizations(self) -> Iterable[str]:
+        """All that have a warehouse, as every row has, or a policy."""
+        known = self.stock.warehouses
+        return [*(organization_id for organization_id, _ in known.decided), *known.sourcing]
+
     async def _sweep(self) -> None:
         while True:
             await anyio.sleep(self._limits.idle_timeout_s)
             for kind in (self.stock, self.orders, self.requests, self.transfers):
                 for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
                     await anyio.lowlevel.checkpoint()
-
-
-@asynccontextmanager
-async def incarnation(
-    store: Store,
-    ownership: Ownership,
-    sources: Sources,
-    limits: Limits,
-    on_stalled: Callable[[bool], None] = lambda is_stalled: None,
-) -> AsyncIterator[Incarnation]:
-    """A running core, ended with the block."""
-    core = None
-    is_stop = False
-    try:
-        async with anyio.create_task_group() as tasks:
-            core = Incarnation(store, ownership, sources, limits, tasks, on_stalled)
-            await core.serve()
-            yield core
-            is_stop = True
-            tasks.cancel_scope.cancel()
-    finally:
-        if core is not None:
-            core.end(is_stop=is_stop)

@@ -15,9 +15,11 @@ from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
     CheckBasket,
+    ClaimOrganization,
     CountRows,
     DropCursor,
     ExplainBasket,
+    FindOrganization,
     FindStock,
     GetActivity,
     GetReservation,
@@ -25,6 +27,7 @@ from actors.queries import (
     GetStock,
     GetStockAt,
     GetTransfer,
+    JoinCell,
     ListCursors,
     ListMovements,
     ListReservations,
@@ -61,6 +64,7 @@ from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.clock import ServiceClock
 from supervisor.cursors import Cursors
+from supervisor.held_organizations import HeldOrganizations
 from supervisor.ownership.lease import Lease
 from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
@@ -87,6 +91,7 @@ class QueryTurns:
         lease: says when answers from memory may be given.
         watching: tells what happened.
         cursors: know how far that was passed on.
+        held: knows which organizations are served here.
         folding: says when all rows are in their place.
     """
 
@@ -102,6 +107,7 @@ class QueryTurns:
         lease: Lease,
         watching: Watching,
         cursors: Cursors,
+        held: HeldOrganizations,
         folding: Folding,
     ) -> None:
         self._store = store
@@ -114,6 +120,7 @@ class QueryTurns:
         self._lease = lease
         self._watching = watching
         self._cursors = cursors
+        self._held = held
         self._folding = folding
         self.refusals = RefusalCounts()
 
@@ -169,6 +176,12 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._cursors.drop(query))
             case ListCursors():
                 view = yield from self._published(self._cursors.every)
+            case FindOrganization():
+                view = self._held.find(query)
+            case ClaimOrganization():
+                view = yield from self._published(lambda: self._held.claim(query))
+            case JoinCell():
+                view = yield from self._published(lambda: self._held.join(query))
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:

@@ -21,8 +21,9 @@ from actors.reply import Reply
 from actors.unavailable import database_down, shutting_down, standing_by
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from supervisor.core_statistics import Statistics
-from supervisor.incarnation import Incarnation, Sources, incarnation
+from supervisor.incarnation import Incarnation, Sources
 from supervisor.limits import Limits
+from supervisor.one_life import incarnation
 from supervisor.ownership.standby import StandBy, Standby
 
 log = logging.getLogger(__name__)

@@ -56,6 +56,7 @@ from stockkeeper_client.refusals import (
     Unauthenticated,
     WarehouseInactive,
     WarehouseNotFound,
+    WrongCell,
 )
 from stockkeeper_client.stock import StockClient
 from stockkeeper_client.tls import tls_credentials
@@ -121,6 +122,7 @@ __all__ = [
     "Unauthenticated",
     "WarehouseInactive",
     "WarehouseNotFound",
+    "WrongCell",
     "correlated",
     "error_details",
     "tls_credentials",

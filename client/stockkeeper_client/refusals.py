@@ -302,6 +302,19 @@ class HistoryNotKept(InventoryRefusal):
     reason = "HISTORY_NOT_KEPT"
 
 
+class WrongCell(InventoryRefusal):
+    """The server is a cell that does not have this organization, and has done nothing: ask a router, or another cell.
+
+    `moved_to` is the cell that it has gone to, if this one had it.
+    """
+
+    reason = "WRONG_CELL"
+    organization_id = Text()
+    cell = Text()
+    map_version = Number()
+    moved_to = Text()
+
+
 class Unauthenticated(InventoryRefusal):
     """The call needs a key or a token that is good. The service's log says what is wrong with this one."""
 

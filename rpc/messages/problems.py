@@ -12,6 +12,7 @@ from typing import assert_never
 from grpc import StatusCode
 
 from actors.bounds import INT32_MAX
+from actors.cell_records import WrongCell
 from actors.outcomes import (
     ActorCrashed,
     AdjustmentsRefused,
@@ -47,6 +48,7 @@ from actors.transfer_outcomes import (
 )
 from actors.unavailable import RATE_LIMITED, ROW_DAMAGED, Unavailable
 from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
+from rpc.messages.cell_problems import describe_wrong_cell
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
 from rpc.messages.transfer_problems import describe_transfer_refusal
@@ -174,6 +176,8 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _import_rejected(refusal)
         case RequestIdReused(request_id=request_id):
             return _request_id_reused(request_id)
+        case WrongCell():
+            return describe_wrong_cell(refusal)
         case _:
             assert_never(refusal)
 

@@ -9,6 +9,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.bound_options import LimitsOptions, NetworkOptions
+from stockkeeper.command_line.cell_options import NO_CELL, Cells
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
 from stockkeeper.command_line.parameters import LOG_LEVELS, SECONDS, ConfigFile, whole
 from stockkeeper.command_line.serve_options import (
@@ -53,6 +54,7 @@ def serve(
     ] = KEEP_DAYS,
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
+    cells: Cells = NO_CELL,
     sample: Annotated[bool, Parameter(negative="")] = False,
     watch: Watch = NOT_WATCHED,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
@@ -101,14 +103,12 @@ def serve(
     """
     from stockkeeper.serving.serve import serve as run
 
-    if log_level.lower() not in LOG_LEVELS:
-        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {log_level!r}.")
-    configure_logging(log_level, log_format)
+    begin_log(log_level, log_format)
     run(
         ServeConfig(
             host=host,
             port=port,
-            database_url=database.url,
+            database_url=cells.database_url(database.url),
             stands_by=standby,
             frontends=frontends,
             transport=transport,
@@ -125,8 +125,16 @@ def serve(
             bounds=_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
+            cells=cells.config,
         )
     )
+
+
+def begin_log(level: str, log_format: LogFormat) -> None:
+    """Log from now on. Raises `ConfigurationError`: there is no such level."""
+    if level.lower() not in LOG_LEVELS:
+        raise ConfigurationError(f"The log level must be debug, info, warning or error, not {level!r}.")
+    configure_logging(level, log_format)
 
 
 def _limits(options: Limits, keep_days: int, levels: LevelOptions) -> Limits:

@@ -10,11 +10,12 @@ from typing import NoReturn, Protocol
 
 import anyio
 import structlog
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
+from cells.map_file import MapFile
 from rpc.authorization.key_file import KeyFileError, read_keys
 from rpc.authorization.token_check import check_token_keys
 from rpc.authorization.token_settings import TokenError
@@ -28,6 +29,7 @@ from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.serving.announcement import Announcement, TakeoverLog
+from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.memory_return import MemoryReturn
@@ -43,7 +45,8 @@ from supervisor.supervisor import Supervisor
 
 log = structlog.get_logger("stockkeeper")
 
-EXIT_OK, EXIT_FAILURE, EXIT_OWNERSHIP = 0, 1, 3
+EXIT_OK, EXIT_FAILURE, EXIT_USAGE, EXIT_OWNERSHIP = 0, 1, 2, 3
+STATUS_OF = {OwnershipLost: EXIT_OWNERSHIP, CellRefused: EXIT_USAGE}
 
 SAMPLE_REQUEST_ID = "sample-stock"
 
@@ -75,10 +78,12 @@ def serve(config: ServeConfig) -> NoReturn:
         raise ConfigurationError(
             "--sample and --standby do not go together: a standby may have nothing to load it into."
         )
+    cells = open_map(config.cells) if config.cells is not None else None
     watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(_serve_and_end, config, watch, backend_options={"use_uvloop": True})  # an eighth less CPU time a call
+    # uvloop: an eighth less CPU time a call
+    anyio.run(_serve_and_end, config, watch, cells, backend_options={"use_uvloop": True})
     raise AssertionError("the process has ended")
 
 
@@ -99,11 +104,11 @@ def _see_who_is_served(config: ServeConfig) -> None:
         raise ConfigurationError(str(error)) from None
 
 
-async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
+async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None) -> None:
     status, started = EXIT_OK, anyio.Event()
     schedule_full_collections()
     try:
-        await _serve(config, watch, started)
+        await _serve(config, watch, cells, started)
     except Exception as error:
         explained = _explain(error, log_it=started.is_set())
         if explained is None:
@@ -112,7 +117,7 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch) -> None:
     end_process(status)  # before the loop ends, which would end its calls
 
 
-async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event) -> None:
+async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
     announcement, takeovers = Announcement(), TakeoverLog()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
     network = announcement.network = _build_network(config, supervisor, watch)
@@ -128,6 +133,8 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event)
     async with anyio.create_task_group() as tasks:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
+            if cells is not None:
+                await _join_cells(config, cells, supervisor, tasks, core_ended)
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
@@ -160,6 +167,15 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, started: anyio.Event)
                     await network.drain(LINGER_S)
                     await watch.end()
     log.info("stopped")
+
+
+async def _join_cells(
+    config: ServeConfig, file: MapFile, supervisor: Supervisor, tasks: TaskGroup, end: anyio.Event
+) -> None:
+    assert config.cells is not None
+    membership = CellMembership(config.cells.name, file, supervisor)
+    await membership.begin(stands_by=config.stands_by)
+    tasks.start_soon(membership.follow, end)
 
 
 def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
@@ -223,8 +239,8 @@ def _program() -> str:
 def _explain(error: Exception, *, log_it: bool) -> int | None:
     """Say what went wrong. Returns the exit status, or None for a bug of this program."""
     for cause in leaves(error):
-        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed)):
-            status = EXIT_OWNERSHIP if isinstance(cause, OwnershipLost) else EXIT_FAILURE
+        if isinstance(cause, (OwnershipLost, SchemaTooNew, StorageError, ListenError, OutputFailed, CellRefused)):
+            status = STATUS_OF.get(type(cause), EXIT_FAILURE)
             if log_it:
                 log.error("ended", reason=str(cause), exit_status=status)
             else:

@@ -336,6 +336,10 @@ ownership = Table(
     # Earlier transactions may have no row in `journal_entry`: they are of a version that wrote none.
     Column("entries_from_lsn", LONG, nullable=False, server_default="1"),
     Column("database_id", Text, nullable=False, server_default="", comment="whose LSNs these are, for ever"),
+    Column("cell", Text, nullable=False, server_default=""),  # empty: it is none
+    Column("map_version", LONG, nullable=False, server_default="0"),
+    Column("map_digest", Text, nullable=False, server_default=""),
+    Column("generation", Text, nullable=False, server_default="", comment="of the last takeover, and of no other"),
     PrimaryKeyConstraint("singleton", name="ownership_key"),
     CheckConstraint("singleton = 1", name="ownership_has_one_row"),
     **OPTIONS,

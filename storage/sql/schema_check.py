@@ -8,6 +8,7 @@ import logging
 
 from sqlalchemy import Connection, Index, inspect
 
+from storage.sql.cell_schema import cell_organization as cell_organization  # its tables are among them
 from storage.sql.schema import metadata
 from storage.sql.staging_schema import import_line as import_line  # its tables are among them
 from storage.store import DatabaseGone

@@ -4,7 +4,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, insert
 
-from storage.sql import staging_schema as staging_schema  # its tables are of the same metadata
+from storage.sql import cell_schema as cell_schema  # its tables are of the same metadata
+from storage.sql import staging_schema as staging_schema  # and so are these
 from storage.sql.schema import metadata, ownership
 
 # What SQLite's planner shall believe of the tables. Before ANALYZE it has no figures of its own, and reads all

@@ -6,6 +6,7 @@ import pytest
 from grpc import StatusCode
 
 from actors.bounds import INT32_MAX
+from actors.cell_records import WrongCell
 from actors.outcomes import (
     ActorCrashed,
     AdjustmentsRefused,
@@ -231,6 +232,11 @@ CASES = [
             "The request id or idempotency key req_1 belongs to a different request",
         ),
         {"request_id": "req_1"},
+    ),
+    (
+        WrongCell("shop", "north", 3, "south"),
+        (StatusCode.FAILED_PRECONDITION, "WRONG_CELL", "Organization shop has moved to cell south"),
+        {"organization_id": "shop", "cell": "north", "map_version": "3", "moved_to": "south"},
     ),
 ]
 

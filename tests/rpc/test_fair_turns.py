@@ -101,14 +101,14 @@ async def test_no_organization_fills_the_queue() -> None:
 
 async def test_a_waiter_that_gave_up_costs_a_turn_and_no_more() -> None:
     turns = FairTurns()
-    waiting = [asyncio.create_task(turns.turn("one", TURN_BYTES)) for _ in range(3)]
+    waiting = [asyncio.create_task(turns.turn("one", BEGUN_BYTES_MAX_OF_ONE // 2)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[1].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     await all_of(turns)
     assert [one.cancelled() for one in waiting] == [False, True, False]
     for _ in range(2):
-        turns.end("one", TURN_BYTES)
+        turns.end("one", BEGUN_BYTES_MAX_OF_ONE // 2)
     assert turns._queues == {}
 
 

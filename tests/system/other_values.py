@@ -28,6 +28,8 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_MIN_STOCK": ("3", 3),
     "DEFAULT_MAX_STOCK": ("3", 3),
     "DEFAULT_REORDER_POINT": ("3", 3),
+    "STOCKKEEPER_CELLS_MAP": ("n.toml", "n.toml"),
+    "STOCKKEEPER_CELL": ("b", "b"),
     "LOG_LEVEL": ("error", "error"),
     "LOG_FORMAT": ("console", "console"),
     "METRICS_PORT": ("9", 9),

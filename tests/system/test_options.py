@@ -45,6 +45,8 @@ OPTIONS = [
     ("serve", "--events-to", "EVENTS_TO", "amqp://a", "amqp://a"),
     ("serve", "--consume", "EVENTS_FROM", "amqp://a", "amqp://a"),
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
+    ("serve", "--cells-map", "STOCKKEEPER_CELLS_MAP", "m.toml", "m.toml"),
+    ("serve", "--cell", "STOCKKEEPER_CELL", "a", "a"),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
     ("serve", "--log-format", "LOG_FORMAT", "json", "json"),
     ("serve", "--metrics-port", "METRICS_PORT", "0", 0),
