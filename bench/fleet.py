@@ -148,7 +148,7 @@ def after_failure(machines: Mapping[str, Sequence[str]], failed: str) -> Counter
 def year(
     fleet: Fleet, machines: Mapping[str, Sequence[str]], days_between: float, takeover_s: float, seed: int
 ) -> Failures:
-    """A year in which each machine fails once in so many days on average, with all its owners."""
+    """A year in which each machine fails again and again, with all its owners; `days_between` is the mean."""
     chance = random.Random(seed)
     failed = sorted(
         (at_s, machine) for machine in machines for at_s in _moments(chance, days_between * 86_400, DAYS * 86_400)
