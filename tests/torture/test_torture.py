@@ -19,6 +19,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("entry", [entry for entry in PLAN if entry.rounds_short], ids=str)
 async def test_nothing_is_lost_or_doubled(entry: Entry, tmp_path: Path) -> None:
     finding = Finding()
@@ -28,6 +29,7 @@ async def test_nothing_is_lost_or_doubled(entry: Entry, tmp_path: Path) -> None:
     assert finding.rounds == entry.rounds_short
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("transport", [CORE, GRPC_AIO])
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_no_attack_loses_a_call_of_a_bystander(part: int, transport: str, tmp_path: Path) -> None:
