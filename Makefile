@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Of the tests' processes; many tests wait for other processes, so that two cores have room for a third.
 JOBS ?= 3
+# Tests start hundreds of programs, which are not to be compiled each time, whatever is set outside.
+COMPILED := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: setup run demo test test-grpcio check proto simulate torture bench lint-deploy lock sbom audit container \
 	release-check docs screenshots clean
@@ -22,7 +24,7 @@ demo: setup  ## a day of real orders against a server of its own
 	@$(BIN)/python examples/order_service.py --demo
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(COMPILED) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-grpcio: setup  ## the contract of the transports, and the client, with both ends of grpcio's range
 	.ci/test_grpcio 1.82.1 1.85.3
@@ -43,7 +45,7 @@ proto: setup  ## generate client/stockkeeper_client/v1 and /sync anew
 simulate: setup
 	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
 
-torture: setup  ## kill, stop, fill and cut everything, about 35 minutes; writes docs/torture.md
+torture: setup  ## kill, stop, fill, cut and attack everything, about 90 minutes; writes docs/torture.md
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.torture
 
 bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick

@@ -45,6 +45,8 @@ class Search:
 def one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
     """The warehouse that can serve everything wanted and has the most of it."""
     variants = list(wanted)
+    if any(max(left[v].values(), default=-1) < wanted[v] for v in variants):
+        return None  # as a look at ten thousand warehouses one by one would say
     best, best_left = None, -1
     for warehouse_id in sorted(left[variants[0]]):
         if all(left[v].get(warehouse_id, -1) >= wanted[v] for v in variants):

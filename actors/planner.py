@@ -115,4 +115,5 @@ def _choose(
 
 def _fullest(rows: Mapping[str, int]) -> str:
     """The warehouse with the most; empty if there is none."""
-    return min(rows, key=lambda w: (-rows[w], w), default="")
+    most = max(rows.values(), default=0)
+    return min((warehouse_id for warehouse_id, pieces in rows.items() if pieces == most), default="")

@@ -18,7 +18,8 @@ starting over with the slow way if something is missing (everything was written,
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from anyio.lowlevel import checkpoint
+from anyio import Lock
+from anyio.lowlevel import RunVar
 
 from actors.reply import Reply
 
@@ -65,7 +66,24 @@ class Doing(Generic[T]):
         return self._begin()
 
 
-OTHERS_FIRST: Need = Doing(checkpoint)
+_LONG_TURNS: RunVar[Lock] = RunVar("long_turns")
+
+
+async def _others_first() -> None:
+    """Wait for the next turn of the event loop in which no other long turn goes on.
+
+    Ten that each took up again in every turn of the loop would make it ten times as long for all others.
+    """
+    try:
+        lock = _LONG_TURNS.get()
+    except LookupError:
+        lock = Lock()
+        _LONG_TURNS.set(lock)
+    async with lock:  # taking it lets others have their turn, and so does waiting for it
+        pass
+
+
+OTHERS_FIRST: Need = Doing(_others_first)
 """The need of a long turn to let others have theirs."""
 
 

@@ -22,10 +22,12 @@ from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.shares import may_have
 
 LARGE_BYTES = 4 * 1024  # from here on a request queues
-PAGE_BYTES = 24 * 1024  # what a call for a list counts as, since its answer is large
+PAGE_BYTES = 12 * 1024  # what a call for a list counts as, since its answer is large
 TURN_BYTES = 24 * 1024  # 500 lines or so
-BEGUN_BYTES_MAX = 160 * 1024
-BEGUN_BYTES_MAX_OF_ONE = 80 * 1024  # of one organization: two baskets of 1,000 lines or so
+# Two baskets of 1,000 lines or so, of one organization: a batch of the journal that has more takes longer to write than
+# others should wait. Lines may be as short as 10 bytes.
+BEGUN_BYTES_MAX = 48 * 1024
+BEGUN_BYTES_MAX_OF_ONE = 16 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +129,7 @@ class FairTurns:
 
     async def part(self, size_bytes: int) -> None:
         """Wait for the turn of a part of a large message, whosever it is."""
+        assert size_bytes > 0  # or `end` could not know whether something is begun
         await self.turn("", size_bytes)
         self.end("", size_bytes)
 

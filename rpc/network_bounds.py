@@ -60,6 +60,10 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
     connections_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="How many connections are open; each takes a file descriptor.")
     ] = 10_000
+    connections_an_address_max: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000, description="How many of them come from one address, where the system is Linux."),
+    ] = 200  # with 100 calls each they do not fill what gRPC keeps, see `pending_calls_max`
     calls_a_connection_max: Annotated[
         int, Meta(ge=1, le=100_000, description="How many calls a connection has at once; gRPC advises 100.")
     ] = 100

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from stockkeeper.command_line.exit_status import EXIT_USAGE
+from stockkeeper.command_line.exit_status import EXIT_INTERRUPTED, EXIT_USAGE
 from stockkeeper.command_line.hidden_arguments import hide_password
 
 EXTRAS = {
@@ -26,6 +26,8 @@ def main() -> None:
     hide_password()
     try:
         _run()
+    except KeyboardInterrupt:  # while modules load; the commands have their own ends
+        sys.exit(EXIT_INTERRUPTED)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in OURS:

@@ -1,1 +1,1 @@
-"""What is durable: the Store port, the Journal that writes through it, and its adapters."""
+"""What is durable: the Store port, what a batch of the journal writes through it, and its adapters."""

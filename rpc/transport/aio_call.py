@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 import grpc
 import grpc.aio
 
+from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import CallEnd, Metadata
@@ -37,10 +38,12 @@ class AioCall:
         context: the call, as grpc.aio has it.
         metadata: what the caller sent with it.
         slow: counts large responses until they are written.
+        connections: is told of messages that came.
     """
 
     __slots__ = (
         *(
+            "_connections",
             "_context",
             "_coroutine",
             "_last_word",
@@ -54,10 +57,13 @@ class AioCall:
         *("_task", "awaits_request", "caller", "is_over", "watched"),
     )
 
-    def __init__(self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"]) -> None:
+    def __init__(
+        self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"], connections: ConnectionWatch
+    ) -> None:
         self._context = context
         self._metadata = kept(metadata)
         self._slow = slow
+        self._connections = connections
         self._on_gone: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self.awaits_request = False
@@ -117,10 +123,13 @@ class AioCall:
         if self.is_over:
             return None
         try:
-            message = await self._context.read()
+            given = await self._context.read()
         except grpc.aio.BaseError:  # the server has ended
             return None
-        return None if message is grpc.aio.EOF else message
+        message: bytes | None = None if given is grpc.aio.EOF else given
+        if self._connections.is_comparing:
+            self._connections.brought(self, len(message or b""))
+        return message
 
     # ---- what the caller gets ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ CANCELLED or UNAVAILABLE.
 import asyncio
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from rpc.transport.addresses import Address, ListenError
 from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.certificates import Certificates
+from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
 from rpc.transport.tls_files import TlsFiles
@@ -29,6 +31,7 @@ from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metada
 
 ENDING_S = 5.0  # for calls that were cancelled
 LOOK_EVERY_S = 0.5
+READERS = 8  # threads that read sockets beside grpc.aio's one
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +60,13 @@ class AioListener:
         self._options = options
         self._calls: ActiveCalls[AioCall] = ActiveCalls()
         self._slow: SlowCallers[AioCall] = SlowCallers(self._calls.all, bounds)
-        self._methods = _AnyMethod(handler, self._calls, self._slow)
+        message_bytes_max = dict(options)["grpc.max_receive_message_length"]
+        self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
+        self._methods = _AnyMethod(handler, self._calls, self._slow, self._connections)
         self._server: grpc.aio.Server | None = None
         self._serving: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._readers: list[grpc.Server] = []
 
     def __repr__(self) -> str:
         return f"<AioListener {' '.join(map(str, self._addresses))} calls={len(self._calls)}>"
@@ -72,7 +78,11 @@ class AioListener:
         shorten_binding_log()
         self._server = await self._start_server()
         self._serving = asyncio.create_task(self._keep_serving(self._server))
+        for _ in range(READERS):
+            self._readers.append(grpc.server(ThreadPoolExecutor(1)))
+            self._readers[-1].start()
         self._slow.start()
+        self._connections.start()
 
     async def drain(self, timeout_s: float) -> None:
         await self._calls.drain(timeout_s)
@@ -124,19 +134,29 @@ class AioListener:
 
     async def _close(self, grace_s: float) -> None:
         self._slow.stop()
+        self._connections.stop()
         assert self._server is not None
         assert self._serving is not None
         await self._server.stop(grace_s)
         await self._serving  # it may have just started another one
         await self._server.stop(None)
         await self._calls.drain(ENDING_S)
+        for reader in self._readers:
+            reader.stop(None)
 
 
 class _AnyMethod(grpc.GenericRpcHandler):
     """Hands every call to the handler, whatever its path."""
 
-    def __init__(self, handler: CallHandler, calls: ActiveCalls[AioCall], slow: SlowCallers[AioCall]) -> None:
+    def __init__(
+        self,
+        handler: CallHandler,
+        calls: ActiveCalls[AioCall],
+        slow: SlowCallers[AioCall],
+        connections: ConnectionWatch,
+    ) -> None:
         self._handler = handler
+        self._connections = connections
         self._calls = calls
         self._slow = slow
 
@@ -148,7 +168,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(partial(self._serve, path, metadata))
 
     async def _serve(self, path: str, metadata: Metadata, _: object, context: Any) -> None:
-        call = AioCall(context, metadata, self._slow)
+        call = AioCall(context, metadata, self._slow, self._connections)
         self._calls.add(call)
         task = asyncio.current_task()  # of grpc.aio; it ends when the status is written
         assert task is not None

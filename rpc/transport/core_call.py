@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
+from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.kept_metadata import kept
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import CallEnd, Metadata
@@ -29,20 +30,27 @@ class CoreCall:
         metadata: what the caller sent with it.
         on_done: called once, when the response is written or the caller gone.
         slow: counts large responses until then.
+        connections: is told of messages that came.
     """
 
     __slots__ = (
-        *("_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow", "_task"),
-        *("awaits_request", "caller", "is_over", "watched"),
+        *("_connections", "_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow"),
+        *("_task", "awaits_request", "caller", "is_over", "watched"),
     )
 
     def __init__(
-        self, core: Any, metadata: Metadata, on_done: Callable[["CoreCall"], None], slow: SlowCallers["CoreCall"]
+        self,
+        core: Any,
+        metadata: Metadata,
+        on_done: Callable[["CoreCall"], None],
+        slow: SlowCallers["CoreCall"],
+        connections: ConnectionWatch,
     ) -> None:
         self._core = core
         self._metadata = kept(metadata)
         self._on_done = on_done
         self._slow = slow
+        self._connections = connections
         self._on_gone: Callable[[], None] | None = None
         self.awaits_request = False
         self.caller = ""
@@ -67,7 +75,7 @@ class CoreCall:
         self._on_gone = listener
 
     def peer(self) -> str:
-        return str(self._core.peer())
+        return bytes(self._core.peer()).decode()
 
     def cut_off(self) -> None:
         self._core.cancel()
@@ -81,7 +89,10 @@ class CoreCall:
     def receive(self, on_message: Callable[[bytes | None], None]) -> None:
         def arrived(event: Any) -> None:
             self.awaits_request = False
-            on_message(event.batch_operations[0].message())
+            message = event.batch_operations[0].message()
+            if self._connections.is_comparing:
+                self._connections.brought(self, len(message or b""))
+            on_message(message)
 
         if self.is_over:  # an operation would abort the process, once the queue is shut down
             on_message(None)

@@ -28,6 +28,7 @@ from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.certificates import Certificates
+from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.core_call import CoreCall
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
@@ -79,6 +80,8 @@ class CoreListener:
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
+        message_bytes_max = dict(options)["grpc.max_receive_message_length"]
+        self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
         self._looking: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -111,6 +114,7 @@ class CoreListener:
             self._readers[-1].start()
         self._look()
         self._slow.start()
+        self._connections.start()
 
     def _shown(self) -> Any:
         # The wrapper's content, as grpc.Server takes it.
@@ -128,6 +132,7 @@ class CoreListener:
 
     async def _close(self, thread: threading.Thread, grace_s: float) -> None:
         self._slow.stop()
+        self._connections.stop()
         self._server.shutdown(self._queue, self._on_shutdown)
         try:
             await asyncio.wait_for(self._has_ended.wait(), grace_s)
@@ -217,7 +222,7 @@ class CoreListener:
             return
         if self._closing is None:
             self._request_call()
-        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end, self._slow)
+        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end, self._slow, self._connections)
         self._calls.add(call)
         try:
             self._handler.serve(event.call_details.method.decode(errors="replace"), call)

@@ -74,7 +74,7 @@ class PlainDatabase:
     def take_over(self, owner: str) -> Ownership:
         self._session.raw.execute("BEGIN IMMEDIATE")
         # The model that this is compared with knows no names.
-        ownership = replace(raise_epoch(self._session._connection, owner), previous_owner="")
+        ownership = replace(raise_epoch(self._session._connection, owner), previous_owner="", generation="")
         self._session.raw.execute("COMMIT")
         self._session._connection.rollback()
         return ownership

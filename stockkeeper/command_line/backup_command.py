@@ -4,11 +4,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
-from stockkeeper.command_line.parameters import ConfigFile
+from stockkeeper.command_line.output import say
+from stockkeeper.command_line.parameters import ConfigFile, Json
+from stockkeeper.command_line.progress import working
 from stockkeeper.config import ConfigurationError
 from storage.sql.backup import BackupFailed, back_up
 from storage.sql.database_url import parse_url
@@ -23,6 +26,7 @@ def backup(
     database: Database = DEFAULT_DATABASE,
     config: ConfigFile = "",
     replace: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
 ) -> int:
     """Copy a SQLite database into one file and check the copy. A server may be using the database meanwhile.
 
@@ -45,7 +49,8 @@ def backup(
     if is_in_use(file):
         raise ConfigurationError(f"{file} is a database that a server uses.")
     try:
-        done = back_up(source, file, replace=replace)
+        with working("Copying and checking"):
+            done = back_up(source, file, replace=replace)
     except FileExistsError:
         raise ConfigurationError(f"{file} exists; --replace would replace it.") from None
     except BackupFailed as failed:
@@ -54,6 +59,9 @@ def backup(
         return _fail(str(failed.args[0]))
     except FAILURES as error:
         return _fail(cause_of(error))
+    if json:
+        say(msgspec.json.encode(done).decode())
+        return 0
     size = f"{done.size_bytes / 1_000_000:.1f} MB"
     checked = f"All agrees: {done.audit.summary}" if done.audit else "An older version wrote it: only SQLite checked it"
     sys.stdout.write(f"{file} has {size}, up to LSN {done.last_lsn}. {checked}.\n")

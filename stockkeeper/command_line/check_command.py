@@ -5,12 +5,15 @@ import sys
 from pathlib import Path
 
 import anyio
+import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from stockkeeper.bootstrap import build_store
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
-from stockkeeper.command_line.parameters import ConfigFile
+from stockkeeper.command_line.output import say
+from stockkeeper.command_line.parameters import ConfigFile, Json
+from stockkeeper.command_line.progress import working
 from stockkeeper.config import ConfigurationError
 from storage.sql.audit import Audit, audit
 from storage.sql.database_url import parse_url
@@ -22,7 +25,7 @@ from storage.store import SchemaTooNew, SchemaTooOld
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
 
-def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "") -> int:
+def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "", json: Json = False) -> int:
     """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile."""
     require_database(database.url)
     try:
@@ -30,12 +33,16 @@ def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "") -> 
         if state is not None and state.kind in ("lost", "suspect"):
             sys.stderr.write(f"{state.found}. {state.advice}\n")
             return 1
-        found, end = anyio.run(
-            read_snapshot, database.url, lambda connection: (audit(connection), journal_end(connection))
-        )
+        with working("Checking"):
+            found, end = anyio.run(
+                read_snapshot, database.url, lambda connection: (audit(connection), journal_end(connection))
+            )
     except FAILURES as error:
         sys.stderr.write(f"The database cannot be checked: {cause_of(error)}.\n")
         return 1
+    if json:
+        say(msgspec.json.encode(found).decode())
+        return 1 if found.disagreements else 0
     if found.disagreements:
         report(found)
         return 1

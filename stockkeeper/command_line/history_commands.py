@@ -9,7 +9,7 @@ from stockkeeper_client import InventoryClient
 from stockkeeper_client.v1.stock_pb2 import Movement, Notice, Quantities, WatchChangesResponse
 
 from stockkeeper.command_line.goods_commands import Flag, Reference
-from stockkeeper.command_line.output import Column, flush, print_list, say, to_json
+from stockkeeper.command_line.output import Column, end_without_a_reader, flush, print_list, say, to_json
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, RowsMax, Target
 from stockkeeper.command_line.server_call import call
 from stockkeeper.command_line.stock_commands import PAGE_ROWS_MAX
@@ -143,6 +143,7 @@ def watch(
                 for line in [to_json(message)] if json else lines_of(message):
                     say(line)
                 flush()
+                end_without_a_reader()  # each message is looked at, and the server sends one every ten seconds
         return 0
 
     return call(target, run)

@@ -1,16 +1,18 @@
 """`stockkeeper keys`: makes a key or a token for a caller."""
 
-import json
 from collections.abc import Sequence
+from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from stockkeeper.command_line.output import fail
-from stockkeeper.command_line.parameters import whole
+from stockkeeper.command_line.output import fail, say
+from stockkeeper.command_line.parameters import Json, whole
 from stockkeeper.config import ConfigurationError
 
+to_text = partial(dumps, ensure_ascii=False)
 MINUTES_MAX = 366 * 24 * 60
 
 
@@ -23,6 +25,7 @@ def keys(
     scope: Annotated[tuple[Literal["read", "reserve", "manage"], ...], Parameter(negative="")] = (),
     token: Annotated[bool, Parameter(negative="")] = False,
     minutes: Annotated[int, whole(1, MINUTES_MAX)] = 60,
+    json: Json = False,
 ) -> int:
     """Make a key, note its hash and what it allows in a file for `serve --keys-file`, and print the key, once.
 
@@ -49,7 +52,7 @@ def keys(
         made = _token(file, name, organization, scopes, minutes) if token else _key(file, name, organization, scopes)
     except OSError as error:
         return fail(f"The file {file} cannot be written: {error.strerror}.")
-    print(made)  # noqa: T201 - the one thing that is asked for
+    say(to_text({"name": name, "token" if token else "key": made}) if json else made)
     return 0
 
 
@@ -70,7 +73,7 @@ def _key(file: str, name: str, organizations: Sequence[str], scopes: Sequence[st
     key = new_key()
     table = {"name": name, "sha256": hash_of(key), "organizations": list(organizations), "scopes": list(scopes)}
     # A text or a list of texts is written in TOML as in JSON.
-    lines = ["[[key]]", *(f"{field} = {json.dumps(value, ensure_ascii=False)}" for field, value in table.items()), ""]
+    lines = ["[[key]]", *(f"{field} = {to_text(value)}" for field, value in table.items()), ""]
     Path(file).touch(mode=0o600)
     with Path(file).open("a", encoding="utf-8") as opened:
         opened.write("\n".join(lines))

@@ -4,6 +4,7 @@ import sys
 from typing import Annotated
 
 import anyio
+import msgspec
 from cyclopts import Parameter
 
 from stockkeeper.bootstrap import build_store
@@ -11,6 +12,8 @@ from stockkeeper.command_line.check_command import FAILURES, cause_of
 from stockkeeper.command_line.database_options import DatabaseOptions
 from stockkeeper.command_line.exit_status import EXIT_FAILURE, EXIT_OWNERSHIP
 from stockkeeper.command_line.output import say
+from stockkeeper.command_line.parameters import Json
+from stockkeeper.command_line.progress import working
 from stockkeeper.config import ConfigurationError
 from storage.sql.database_url import parse_url, show_url
 from storage.sql.move import Moved, MoveRefused, move_all
@@ -24,6 +27,7 @@ def move(
     to: Annotated[str, Parameter(env_var="MOVE_TO_URL")] = "",
     from_password_file: str = "",
     to_password_file: str = "",
+    json: Json = False,
 ) -> int:
     """Move everything from one database to another: SQLite to Postgres, back, or to one of the same kind.
 
@@ -52,13 +56,18 @@ def move(
     if parse_url(source) == parse_url(target):
         raise ConfigurationError("Both are the same database.")
     try:
-        moved = anyio.run(_moved, source, target)
+        with working("Moving and checking"):
+            moved = anyio.run(_moved, source, target)
     except OwnershipLost as error:
         return _fail(str(error), EXIT_OWNERSHIP)
     except (MoveRefused, StorageError, *FAILURES) as error:
         return _fail(cause_of(error))
     for name, digest in moved.tables.items():
-        say(f"{name}\t{digest.rows}\t{digest.digest}")
+        as_json = {"table": str(name), "rows": digest.rows, "digest": str(digest.digest)}
+        say(msgspec.json.encode(as_json).decode() if json else f"{name}\t{digest.rows}\t{digest.digest}")
+    if json:
+        say(msgspec.json.encode({"to": show_url(target), "rows": moved.rows, "audit": moved.audit}).decode())
+        return 0
     say(f"{moved.rows} rows are in {show_url(target)}, the same as before. All agrees: {moved.audit.summary}.")
     return 0
 

@@ -5,6 +5,9 @@ without first, and says so; then it wraps. Rows are printed as they come, but fo
 a table needs them to know its widths. Longer lists go on without it, since rich takes 0.7 ms for a row.
 """
 
+import errno
+import os
+import select
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple, TypeVar, cast
@@ -21,6 +24,7 @@ from stockkeeper_client.v1.protobuf import Message
 
 from stockkeeper.command_line.exit_status import EXIT_FAILURE
 
+STDOUT = 1
 TABLE_ROWS_MAX = 1_000
 LINES_A_WRITE = 500
 SPACES_BETWEEN = 2  # columns, as the table below has it
@@ -52,6 +56,18 @@ def say(line: str) -> None:
 def flush() -> None:
     """Let a reader see what was printed. One that is gone shows itself here."""
     sys.stdout.flush()
+
+
+def end_without_a_reader() -> None:
+    """End as a write would whose reader is gone, though there is nothing to write: a watch may say nothing for hours.
+
+    Raises:
+        BrokenPipeError: the reader of stdout is gone.
+    """
+    looked = select.poll()
+    looked.register(STDOUT, 0)  # that the other end is closed is told without being asked for
+    if any(told & select.POLLERR for _, told in looked.poll(0)):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def fail(sentence: str) -> int:

@@ -1,7 +1,8 @@
 """How far a long command has come, on stderr if that is a terminal. What takes less than a second shows nothing."""
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Timer
 from time import monotonic
 from typing import Self, TypeVar
 
@@ -12,6 +13,26 @@ SHOWN_AFTER_S = 1.0
 THINGS_A_STEP = 500
 
 T = TypeVar("T")
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """Shows what is done and for how long, for the length of a block that may hold this thread."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    progress = Progress(*columns, console=console, transient=True)
+    progress.add_task(text, total=None)
+    if not console.is_terminal:
+        yield
+        return
+    begin = Timer(SHOWN_AFTER_S, progress.start)
+    begin.start()
+    try:
+        yield
+    finally:
+        begin.cancel()
+        begin.join()
+        progress.stop()
 
 
 class Counting:

@@ -16,7 +16,7 @@ import grpc.aio
 from stockkeeper_client import InventoryClient
 
 from actors.exceptions import leaves
-from stockkeeper.command_line.output import flush
+from stockkeeper.command_line.output import end_without_a_reader, flush
 from stockkeeper.command_line.server_call import Call
 
 PAUSE_S = 0.5  # between two looks, at least: a hot row changes a thousand times a second
@@ -90,6 +90,7 @@ class _ListChanges:
         changes = self._client.stock.watch_changes(self._organization_id, token=self._token, resume=False)
         async with aclosing(changes) as messages:
             async for message in messages:  # the first comes at once, so that nothing is missed before the first look
+                end_without_a_reader()
                 self._token = message.token or self._token
                 self.look_again()
 

@@ -16,13 +16,13 @@ from storage.sql.database_url import parse_url
 from storage.sql.file_state import FAILURES, JournalEnd, journal_end
 from storage.sql.postgres_address import PostgresAddress, read_address
 from storage.sql.postgres_session import TIMEOUTS, check_sessions, connect
+from storage.sql.replication_risk import WITHOUT_STANDBYS
 from storage.sql.snapshot import read_snapshot
 from storage.store import StorageError
 
 COMMITS = 10
 CONNECTIONS_WANTED = 8  # one holds the lock, one writes, four read; one for check and one for doctor
 OLDEST_VERSION_NUMBER = 140_000
-WITHOUT_STANDBYS = ("local", "off")
 NAMES = (
     *("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names", "server_version_num"),
     *("max_connections", "superuser_reserved_connections", *TIMEOUTS),

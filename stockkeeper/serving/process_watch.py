@@ -70,6 +70,7 @@ class ProcessWatch:
 def _traces() -> "Traces":
     try:
         from stockkeeper.tracing.tracing_setup import exported_traces
+
+        return exported_traces()
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"Traces need {error.name}: install stockkeeper[traces].") from None
-    return exported_traces()

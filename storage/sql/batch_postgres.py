@@ -17,10 +17,11 @@ from anyio import to_thread
 from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
+from storage.sql.epoch import lost_to
 from storage.sql.instants import ms_to_datetime
 from storage.sql.journal_rows import journal_entries
 from storage.sql.rows import COLUMNS, Row
-from storage.store import OwnershipLost, StorageError
+from storage.store import StorageError
 
 if TYPE_CHECKING:
     import asyncpg  # type: ignore[import-untyped]
@@ -29,10 +30,10 @@ Parts = dict[str, list[Row]]
 
 ROWS_A_STATEMENT = 5_000
 
-FENCE_PARAMETERS = 4
+FENCE_PARAMETERS = 5
 FENCE = """
     UPDATE ownership SET last_lsn = $1::int8, last_at = $2::timestamptz
-    WHERE epoch = $3::int8 AND last_lsn = $4::int8
+    WHERE epoch = $3::int8 AND last_lsn = $4::int8 AND generation = $5::text
     RETURNING epoch"""
 
 # In each part {new} stands for the rows, as a table of that name, with the fence before it.
@@ -160,11 +161,13 @@ def compose(parts: tuple[str, ...]) -> str:
     return f"WITH {', '.join(ctes)} SELECT (SELECT count(*) FROM fence), {', '.join(found)}"
 
 
-async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions: Sequence[Transaction]) -> None:
+async def write_batch(
+    connection: "asyncpg.Connection", epoch: int, generation: str, transactions: Sequence[Transaction]
+) -> None:
     """Write a batch, all or nothing, on a connection outside a transaction, as it is left.
 
     Raises:
-        OwnershipLost: the database's epoch is not `epoch`; nothing was written.
+        OwnershipLost: the database's epoch is not `epoch`, or not of this generation; nothing was written.
         StorageError: the batch does not fit to what the database has; nothing was written.
         asyncpg.PostgresError, OSError: anything else; if it was COMMIT that failed, the batch may have been written.
     """
@@ -174,16 +177,19 @@ async def write_batch(connection: "asyncpg.Connection", epoch: int, transactions
     async with connection.transaction():
         last_lsn = batch.first_lsn - 1
         for parts in _sliced(written):
-            await _write(connection, epoch, batch, last_lsn, parts)
+            await _write(connection, (epoch, generation), batch, last_lsn, parts)
             last_lsn = batch.last_lsn
 
 
-async def _write(connection: "asyncpg.Connection", epoch: int, batch: Batch, last_lsn: int, parts: Parts) -> None:
-    fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, last_lsn)
+async def _write(
+    connection: "asyncpg.Connection", owned: tuple[int, str], batch: Batch, last_lsn: int, parts: Parts
+) -> None:
+    epoch, generation = owned
+    fence = (batch.last_lsn, ms_to_datetime(batch.last_at_ms), epoch, last_lsn, generation)
     arrays = [column for part in parts.values() for column in zip(*part, strict=True)]
     passed, *found = await connection.fetchrow(compose(tuple(parts)), *fence, *arrays)
     if not passed:
-        await _explain_fence(connection, epoch, batch)
+        await _explain_fence(connection, owned, batch)
     for part, what in zip(FOUND, found, strict=True):
         _check_found(what, parts.get(part, []), FOUND[part])
 
@@ -236,12 +242,12 @@ def _rows(batch: Batch) -> Parts:
     return {part: part_rows for part, part_rows in parts.items() if part_rows}
 
 
-async def _explain_fence(connection: "asyncpg.Connection", epoch: int, batch: Batch) -> None:
-    owner, epoch_found, last_lsn = await connection.fetchrow("SELECT owner, epoch, last_lsn FROM ownership")
-    if epoch_found != epoch:
-        raise OwnershipLost(
-            f"{owner or 'another server'} owns the database since epoch {epoch_found}; ours was {epoch}"
-        )
+async def _explain_fence(connection: "asyncpg.Connection", owned: tuple[int, str], batch: Batch) -> None:
+    owner, epoch_found, generation, last_lsn = await connection.fetchrow(
+        "SELECT owner, epoch, generation, last_lsn FROM ownership"
+    )
+    if (epoch_found, generation) != owned:
+        raise lost_to(owner, epoch_found, owned[0])
     raise StorageError(f"the database ends at LSN {last_lsn}, and the batch begins at {batch.first_lsn}")
 
 

@@ -22,6 +22,7 @@ from storage.sql.postgres_address import PostgresAddress
 from storage.sql.postgres_lock import OF_A_SERVER, SignsOfLife, lock_key, take_lock
 from storage.sql.postgres_session import check_sessions, connect, own_schema, set_up
 from storage.sql.postgres_standby import wait_for_lock
+from storage.sql.replication_risk import say_what_can_be_lost
 from storage.sql.schema_check import check_and_mend
 from storage.sql.schema_upkeep import bring_up_to_date
 from storage.store import LEASE_S, MovedOut, Ownership
@@ -51,6 +52,8 @@ class PostgresBackend:
         self._holder: asyncpg.Connection | None = None
         self._writer: asyncpg.Connection | None = None
         self._signs: SignsOfLife | None = None  # once the lock is ours
+        self._generation = ""  # of our epoch
+        self._has_said_risk = False
         self._batches = 0
 
     def __repr__(self) -> str:
@@ -90,13 +93,17 @@ class PostgresBackend:
                 await connection.run_sync(bring_up_to_date)
                 await connection.run_sync(check_and_mend)
                 ownership = await connection.run_sync(raise_epoch, owner)
+        self._generation = ownership.generation
+        if not self._has_said_risk:
+            await say_what_can_be_lost(self._writer)
+            self._has_said_risk = True
         if ownership.epoch > 1:
             await sleep(LEASE_S)
         return ownership
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         assert self._writer is not None
-        await write_batch(self._writer, epoch, transactions)
+        await write_batch(self._writer, epoch, self._generation, transactions)
         self._batches += 1
         if self._batches & (self._batches - 1) == 0:
             # Planning a batch anew costs as much as writing a small one, so plans are kept; but not those that were
@@ -109,7 +116,7 @@ class PostgresBackend:
                 connection.execute(text(f"SET LOCAL {setting}"))
             moved = move_out(connection, before_ms, rows_max)
             if moved.rows:
-                pass_fence(connection, epoch)
+                pass_fence(connection, epoch, self._generation)
             return moved
 
         assert self._engine is not None
@@ -121,7 +128,7 @@ class PostgresBackend:
     async def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
         def fenced(connection: Connection) -> None:
             function(connection)
-            pass_fence(connection, epoch)
+            pass_fence(connection, epoch, self._generation)
 
         assert self._engine is not None
         async with self._engine.connect() as connection:

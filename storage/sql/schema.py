@@ -339,6 +339,7 @@ ownership = Table(
     Column("cell", Text, nullable=False, server_default=""),  # empty: it is none
     Column("map_version", LONG, nullable=False, server_default="0"),
     Column("map_digest", Text, nullable=False, server_default=""),
+    Column("generation", Text, nullable=False, server_default="", comment="of the last takeover, and of no other"),
     PrimaryKeyConstraint("singleton", name="ownership_key"),
     CheckConstraint("singleton = 1", name="ownership_has_one_row"),
     **OPTIONS,

@@ -35,13 +35,13 @@ from storage.sql import feed_reads, history_reads, order_reads, reads, stock_rea
 from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
-from storage.sql.epoch import read_epoch
+from storage.sql.epoch import lost_to, read_epoch
 from storage.sql.postgres_address import read_address
 from storage.sql.row_counts_reads import count_rows
 from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.staged_store import StagedTables
-from storage.store import DatabaseGone, Due, MovedOut, Ownership, OwnershipLost, StorageError
+from storage.store import DatabaseGone, Due, MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
 
@@ -162,11 +162,15 @@ class SqlStore(StagedTables, CellTables):
         return ownership
 
     def _recognize(self, found: Ownership) -> None:
-        """See that the database is not an older one, or an empty one, than this store has had open before."""
-        if found.epoch <= self._seen.epoch or found.last_lsn < self._seen.last_lsn:
+        """See that the database is not an older one, or another one, than this store has had open before.
+
+        Its epoch says nothing: a failover may have lost our takeover, and nothing that was acknowledged.
+        """
+        seen = self._seen
+        if seen.epoch and (found.database_id != seen.database_id or found.last_lsn < seen.last_lsn):
             raise DatabaseGone(
                 f"the database {self._backend.name} was replaced while the server ran: it ends at LSN {found.last_lsn},"
-                f" and LSN {self._seen.last_lsn} was acknowledged"
+                f" and LSN {seen.last_lsn} was acknowledged"
             )
 
     async def write(self, transactions: Sequence[Transaction]) -> None:
@@ -184,9 +188,9 @@ class SqlStore(StagedTables, CellTables):
         return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
 
     async def check_ownership(self) -> None:
-        epoch, owner = await self._read(read_epoch)
-        if epoch != self._epoch:
-            raise OwnershipLost(f"{owner or 'another server'} owns the database since epoch {epoch}")
+        epoch, generation, owner = await self._read(read_epoch)
+        if (epoch, generation) != (self._epoch, self._seen.generation):
+            raise lost_to(owner, epoch, self._epoch)
 
     async def load_warehouses(self) -> Sequence[WarehouseRecord]:
         return await self._read(reads.load_warehouses)

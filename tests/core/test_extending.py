@@ -37,7 +37,7 @@ async def extended(core: Supervisor, command: Extend) -> ReservationRecord:
 
 
 async def until_expired(core: Supervisor, reservation_id: str) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (await found(core, reservation_id)).state == "active":  # noqa: ASYNC110 - the core does not tell
             await anyio.sleep(0.01)
 

@@ -297,13 +297,13 @@ async def test_an_expiry_that_waits_for_a_row_keeps_no_other_waiting(world: Worl
         assert isinstance(rival, Prepared)
         for now_s, stock in ((61, 5), (121, 10)):
             world.time.now_s = now_s
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 while (await available(core))["b", "w1"] != stock:  # noqa: ASYNC110 - the core does not tell
                     await anyio.sleep(0.02)
             await anyio.sleep(0.2)  # the expiry of the first has begun by now, and waits
         assert (await available(core))["a", "w1"] == 5
         rival.abort()
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             while (await available(core))["a", "w1"] != 10:  # noqa: ASYNC110 - likewise
                 await anyio.sleep(0.02)
         statistics = core.statistics()

@@ -72,22 +72,22 @@ async def test_an_answer_waits_for_the_disk_and_readers_see_only_what_is_durable
 
 async def test_calls_are_turned_away_while_the_disk_hangs_and_taken_when_it_answers_again(world: World) -> None:
     store = GatedStore(world.disk)
-    async with world.core(store, Limits(heartbeat_s=0.005, stall_s=0.05)) as core:
+    async with world.core(store, Limits(heartbeat_s=0.005, stall_s=1.0)) as core:
         await bring(core, {("a", "w1"): 10})
         store.gate = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reserve, core, "o1", ("a", "w1", 3))
-            with anyio.fail_after(5):
+            with anyio.fail_after(30):
                 while core.serving:  # noqa: ASYNC110 - health is told, a test may look
                     await anyio.sleep(0.005)
-            assert [str(report) for report in world.reports] == ["the database has not answered for 0.05 s"]
+            assert [str(report) for report in world.reports] == ["the database has not answered for 1 s"]
             with pytest.raises(Unavailable) as refused:
                 await rows_of(core, "a")
             assert refused.value.reason == "STORAGE_DOWN"
             with pytest.raises(Unavailable):
                 await reserve(core, "o2", ("a", "w1", 3))
             store.gate.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while not core.serving:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
         assert await available(core) == {("a", "w1"): 7}
@@ -118,7 +118,7 @@ async def test_a_failed_batch_takes_all_later_ones_and_a_retry_finds_or_makes_it
             await anyio.wait_all_tasks_blocked()
             store.gate.set()
         assert failures == ["STORAGE_DOWN", "STORAGE_DOWN"]
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while not core.serving:  # noqa: ASYNC110 - health is told, a test may look
                 await anyio.sleep(0.01)
         await reserve(core, "o1", ("a", "w1", 3))
@@ -179,7 +179,7 @@ async def test_idle_activations_are_passivated_and_come_back(world: World) -> No
     async with world.core(limits=limits) as core:
         await bring(core, {(f"v{n}", "w1"): 10 for n in range(20)})
         reservations = [await reserve(core, f"o{n}", (f"v{n}", "w1", 3)) for n in range(20)]
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while True:
                 statistics = core.statistics()
                 assert statistics is not None
@@ -315,7 +315,7 @@ async def test_rows_are_loaded_while_a_batch_is_being_written(world: World) -> N
         store.gate = anyio.Event()
         tests.start_soon(reserve, core, "o1", ("a", "w1", 1))
         await store.waiting.wait()
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             views = await rows_of(core, "b", "w1")
         assert [view.record.available for view in views] == [10]
         store.gate.set()

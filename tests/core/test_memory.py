@@ -38,7 +38,7 @@ async def test_rows_beyond_the_bound_are_let_go_soon_and_need_no_collector(
     lines = tuple(CountedLine(ORGANIZATION, f"v{n}", "w", "", 5, 0, 0, 0, 0, n) for n in range(ROWS))
     async with world.core(limits=Limits(variants_max=100, heartbeat_s=0.005)) as core:
         await core.ask(Import(lines, "all"))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while True:
                 statistics = core.statistics()
                 assert statistics is not None

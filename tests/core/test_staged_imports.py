@@ -170,7 +170,7 @@ async def test_all_of_it_is_seen_as_soon_as_any_of_it_and_lists_wait_for_that(wo
         assert not watched.is_done
         assert not answer.is_done
         store.may_fold = True
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             assert await answer.wait() == StockImported(ROWS, ROWS - 1, 1, 0)
             stock = {view.record.variant_id: view.record.available for view in (await listed.wait()).stock}
             assert (stock["v05"], stock["v01"], stock["z"]) == (5, 9, 4)
@@ -210,7 +210,7 @@ async def test_what_was_not_decided_before_a_restart_is_forgotten_and_never_deci
             await core.ask(upload.whole("large"))
         with pytest.raises(Unavailable):
             await core.ask(upload.part(lines_of(9, 1)))
-        with anyio.fail_after(5):
+        with anyio.fail_after(30):
             while world.disk.staged.lines:  # noqa: ASYNC110 - the core does not tell
                 await anyio.sleep(0.001)
         assert await available(core) == {}

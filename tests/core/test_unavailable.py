@@ -42,7 +42,7 @@ async def test_only_a_caller_whose_command_was_under_way_hears_that_it_may_have_
             reply = core.submit(Reserve(ORGANIZATION, "o1", (Line("a", "w1", 1),), 15))
         await anyio.wait_all_tasks_blocked()
         store.gate.set()
-        with pytest.raises(Unavailable) as raised, anyio.fail_after(5):
+        with pytest.raises(Unavailable) as raised, anyio.fail_after(30):
             await reply.wait()
         assert raised.value.reason == "STORAGE_DOWN"
         assert ("may or may not have been done" in raised.value.message) is not is_query

@@ -28,6 +28,7 @@ from tests.events.real_brokers import BrokerProcess, running_broker
 from tests.events.real_day import assert_taken, first_orders, stock_for, take
 from tests.events.rebuilt import assert_rebuilt
 from tests.events.said_orders import FAILED, Speaker
+from tests.ports import free_port
 from tests.system.servers import ORGANIZATION, ServerProcess, line, start_server
 
 SHOPPERS = 3
@@ -155,7 +156,7 @@ def _is_of_a_minute(created_at: str, expires_at: str) -> bool:
 
 async def run(kind: str, folder: Path, broker: BrokerProcess, kills: Kills, pause_s: float) -> Heard:
     """Kill, and see that all was heard and done, in order, and rebuilds what there is."""
-    stage = Stage(folder, kind, broker, await start_server(folder / "stock.db", program=HASTY))
+    stage = Stage(folder, kind, broker, await start_server(folder / "stock.db", port=free_port(), program=HASTY))
     heard, speaker, day = Heard(), Speaker(kind, broker), first_orders(kills.real_orders)
     async with others_on(kind, broker):
         pass  # there is nothing on the broker, but a listener's queue

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.authority import Authority
+from tests.ports import free_port
 
 START_S = 60.0
 RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -26,13 +27,6 @@ CONFIG = """[
   ]}
 ].
 """
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
 
 
 class BrokerProcess:

@@ -14,6 +14,7 @@ from tests.events.others import Others, others_on, said
 from tests.events.programs import Program, facts_of
 from tests.events.real_brokers import BrokerProcess
 from tests.events.test_fact_events import validator
+from tests.ports import free_port
 from tests.system.servers import ORGANIZATION, ServerProcess, figures, line, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -251,8 +252,8 @@ async def test_a_thousand_hostile_messages_are_buried_with_a_reason_or_ignored_a
 async def test_what_comes_while_the_inventory_is_away_is_done_when_it_is_back(
     kind: str, others: Others, broker: BrokerProcess, tmp_path: Path
 ) -> None:
-    async with running_server(tmp_path / "stock.db") as server:
-        port = server.port
+    port = free_port()
+    async with running_server(tmp_path / "stock.db", port=port) as server:
         async with server.client() as client:
             await client.stock.import_stock([line("mug", 10)])
         program = await consumer(tmp_path, server, broker)

@@ -167,19 +167,24 @@ async def test_a_relay_beside_the_server_ends_with_it_however_that_ends(tmp_path
                 await lay_in(client)
                 await orders(client, 0, 3)
             await until(server, behind=0)
+            [beside] = relays_of(server)
             await (server.terminate() if end == "terminate" else server.kill())
-            async with asyncio.timeout(20):
-                while list(relays()):  # noqa: ASYNC110 - they are no children of this process
+            async with asyncio.timeout(30):
+                while is_running(beside):  # noqa: ASYNC110 - it is no child of this process
                     await asyncio.sleep(0.05)
             assert "Traceback" not in server.log.read_text()
 
 
-def relays() -> Iterator[psutil.Process]:
-    """Those that run beside a server."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if "stockkeeper.serving.beside_main" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
+def relays_of(server: ServerProcess) -> list[psutil.Process]:
+    """Those that run beside it."""
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    return [one for one in children if "stockkeeper.serving.beside_main" in one.cmdline()]
+
+
+def is_running(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 async def until(server: ServerProcess, **wanted: object) -> None:

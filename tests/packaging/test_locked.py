@@ -107,6 +107,7 @@ def contained(environment: Path, state: Path, *command: str) -> list[str]:
     return ["bwrap", "--unshare-pid", "--unshare-ipc", "--die-with-parent", *rights, *mounts, "--", *user, *command]
 
 
+@pytest.mark.long
 @NEEDS_BWRAP
 def test_it_serves_as_a_user_without_rights_in_a_root_that_is_read_only(container: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"

@@ -62,10 +62,12 @@ def port(operator: Environment) -> Iterator[int]:
     assert server.returncode == 0
 
 
+@pytest.mark.long
 def test_every_module_can_be_imported_beside_a_shop_s_own_packages(operator: Environment) -> None:
     operator.run("python", "-c", IMPORT_ALL, *SHOPS_PACKAGES)
 
 
+@pytest.mark.long
 def test_the_test_kit_can_be_imported_beside_a_shop_s_own_packages(shop: Environment) -> None:
     shop.run("python", "-c", IMPORT_KIT, *SHOPS_PACKAGES)
 

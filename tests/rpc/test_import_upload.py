@@ -56,7 +56,7 @@ def request(*lines: pb.ImportLine, last: int | None = None) -> pb.ImportStockReq
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while not is_so():  # noqa: ASYNC110 - the core does not tell
             await anyio.sleep(0.001)
 

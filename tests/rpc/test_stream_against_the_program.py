@@ -11,6 +11,7 @@ from stockkeeper_client import InventoryClient, Item, RetryPolicy, error_details
 from stockkeeper_client.v1 import inventory_pb2, stream_pb2
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
+from tests.ports import free_port
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, audit, figures, line, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +112,7 @@ async def test_a_refusal_under_an_idempotency_key_is_remembered(tmp_path: Path) 
 
 
 async def test_what_was_acknowledged_survives_a_kill_and_the_client_carries_on(tmp_path: Path) -> None:
-    server = await start_server(tmp_path / "stock.db")
+    server = await start_server(tmp_path / "stock.db", port=free_port())
     client = streaming(server, PATIENCE)
     await client.stock.import_stock([line("a", 10_000), line("b", 10_000)])
     acknowledged: dict[str, str] = {}

@@ -30,6 +30,7 @@ def test_the_patches_of_trio_are_undone() -> None:
     assert (trio._core._run._r, trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING) == before
 
 
+@pytest.mark.long
 def test_a_seed_gives_the_same_trace_a_hundred_times() -> None:
     assert len({run_seed(SEED).trace_hash for _ in range(100)}) == 1
 

@@ -9,7 +9,7 @@ from simulation.audit.auditor import audit
 from simulation.audit.corruption import corrupted
 from simulation.audit.linearizability import is_linearizable
 from simulation.command import read_regressions
-from simulation.faults import Backend, calm, options_of
+from simulation.faults import calm, options_of
 from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt
 from simulation.runner import run_seed
 
@@ -42,10 +42,11 @@ QUICK = (
 )
 
 
-@pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_no_guarantee_breaks_in_thirty_worlds(backend: Backend) -> None:
+@pytest.mark.long
+def test_no_guarantee_breaks_in_thirty_worlds_on_asyncio() -> None:
+    """On trio, test_turns.py sees it in a hundred."""
     for seed in range(30):
-        assert run_seed(seed, backend=backend).violations == ()
+        assert run_seed(seed, backend="asyncio").violations == ()
 
 
 def test_every_seed_that_ever_failed_is_clean() -> None:
@@ -53,6 +54,7 @@ def test_every_seed_that_ever_failed_is_clean() -> None:
         assert run_seed(seed).violations == ()
 
 
+@pytest.mark.long
 def test_a_crash_at_any_step_breaks_nothing() -> None:
     staged = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=())
     for small, apart in ((replace(staged, staged_from=0), 1), (staged, 10)):
@@ -76,6 +78,7 @@ def test_a_planted_bug_is_removed_completely() -> None:
     assert all(getattr(target, name) is value for target, name, value in before)
 
 
+@pytest.mark.long
 def test_the_auditor_agrees_with_a_search_that_does_not_look_at_lsns() -> None:
     rejected = 0
     for seed in range(100):

@@ -8,6 +8,7 @@ from simulation.faults import DiskKind, options_of
 from simulation.runner import run_seed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("disk", ["sqlite", "power-cut"])
 def test_real_sqlite_agrees_with_the_model_on_everything(disk: DiskKind) -> None:
     for seed in range(8):
@@ -35,6 +36,7 @@ def test_a_power_cut_in_housekeeping_leaves_a_whole_state() -> None:
     raise AssertionError((cut, moves))
 
 
+@pytest.mark.long
 def test_a_torn_log_becomes_a_whole_state() -> None:
     small = replace(options_of(9), clients=2, operations=3, think_s=0.0, crash_steps=(), slow_store=0.5, staged_from=0)
     steps = run_seed(9, small, disk="power-cut").chaos_steps

@@ -1,4 +1,4 @@
-"""Worlds take turns in all the ways in which production may, and with messages behind them."""
+"""Worlds take turns in all the ways in which production may, and with messages behind them, and break no guarantee."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -54,11 +54,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return seen
 
 
+@pytest.mark.long
 def test_turns_are_taken_on_stacks_and_in_tasks_with_messages_behind_them(seen: Counter[str]) -> None:
     worlds: Counter[str] = Counter()
     for seed in range(SEEDS):
         seen.clear()
-        run_seed(seed)
+        assert run_seed(seed).violations == ()
         worlds.update(what for what, times in seen.items() if times)
         worlds["no order on a stack"] += not seen["on a stack"]
     assert worlds["on a stack"] > SEEDS * 0.6

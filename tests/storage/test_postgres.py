@@ -85,7 +85,7 @@ class TestOwner:
         self, store: SqlStore, url: str, psql: Callable[[str], str], scribe: Scribe
     ) -> None:
         await store.open()
-        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        psql("SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'")
         successor = SqlStore(url)
         assert (await successor.open()).epoch == 2
         batch = [scribe.receive()]
@@ -100,7 +100,7 @@ class TestOwner:
     ) -> None:
         await store.open()
         await store.check_ownership()
-        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        psql("SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'")
         with pytest.raises(StorageError, match="the connection that held the lock is gone"):
             await asyncio.wait_for(always(store.check_ownership), 10)
         assert (await store.open()).epoch == 2
@@ -118,7 +118,7 @@ class TestOwner:
         monkeypatch.setattr(postgres, "sleep", wait)
         await store.open()
         assert waits == []  # a new database had no owner
-        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        psql("SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'")
         successor = SqlStore(url)
         await successor.open()
         assert waits == [(LEASE_S, "2")]
@@ -131,7 +131,7 @@ class TestOwner:
         monkeypatch.setitem(postgres_session.SESSION_SETTINGS, "idle_in_transaction_session_timeout", "500")
         await store.open()
         await store._backend._writer.execute("BEGIN; UPDATE ownership SET last_lsn = 1")  # type: ignore[attr-defined]
-        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        psql("SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'")
         successor = SqlStore(url)
         assert astuple(await asyncio.wait_for(successor.open(), 20))[:3] == (2, 0, 0)
         await store.close()
@@ -143,7 +143,7 @@ class TestOwner:
         """Either the successor finds the batch, or the batch finds the successor."""
         await store.open()
         await store.write([scribe.receive()])
-        psql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        psql("SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'")
         blocker = await asyncpg.connect(url)
         late = blocker.transaction()
         await late.start()
@@ -209,7 +209,7 @@ class TestFailures:
         await store.open()
         await store.write([scribe.receive()])
         psql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         batch = [scribe.reserve()]

@@ -15,6 +15,7 @@ from storage.sql.database_url import complete_url
 from storage.sql.sql_store import SqlStore
 from storage.store import OwnershipLost, SchemaTooNew, StorageError
 from tests.authority import Authority
+from tests.ports import free_port
 from tests.postgres import EmbeddedPostgres, PostgresServer, embedded_postgres, running_postgres
 from tests.storage.scribe import Scribe
 
@@ -40,8 +41,8 @@ def url(server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def psql(server: PostgresServer, url: str) -> Callable[[str], str]:
-    return lambda sql: str(server.psql(sql))
+def psql(server: PostgresServer, url: str) -> Callable[..., str]:
+    return server.psql
 
 
 @pytest.fixture
@@ -100,11 +101,11 @@ async def test_a_lost_peer_is_noticed_by_keepalives_on_a_network_socket() -> Non
 
 @pytest.mark.parametrize("name", ["idle_session_timeout", "transaction_timeout", "statement_timeout", "lock_timeout"])
 async def test_a_time_limit_that_an_administrator_set_for_others_is_not_ours(
-    url: str, psql: Callable[[str], str], name: str
+    url: str, psql: Callable[..., str], name: str
 ) -> None:
     if not psql(f"SELECT 'known' FROM pg_settings WHERE name = '{name}'").count("known"):
         pytest.skip("an older Postgres")
-    psql(f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {name} = 50', current_database()); END $$")
+    psql(f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {name} = 1000', current_database()); END $$")
     store = SqlStore(url)
     try:
         await store.open()
@@ -113,13 +114,17 @@ async def test_a_time_limit_that_an_administrator_set_for_others_is_not_ours(
         # The holder waits for the owner's lock, and for nothing else.
         waits = "2s" if name == "lock_timeout" else "0"
         assert await settings(backend._holder, name) == {name: waits}  # type: ignore[attr-defined]
-        await backend._writer.fetch("SELECT pg_sleep(0.2)")  # type: ignore[attr-defined]
-        await asyncio.sleep(0.2)  # idle for longer than others may be
+        if name == "idle_session_timeout":
+            await asyncio.sleep(1.2)  # idle for longer than others may be
+        else:
+            await backend._writer.fetch("SELECT pg_sleep(1.2)")  # type: ignore[attr-defined]
         await store.check_ownership()
         await store.write([Scribe().receive()])
     finally:
         await store.close()
-        psql(f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET {name}', current_database()); END $$")
+        psql(
+            f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET {name}', current_database()); END $$", f"-c {name}=0"
+        )
 
 
 async def test_parameters_of_the_url_reach_the_session(url: str, psql: Callable[[str], str]) -> None:
@@ -176,12 +181,6 @@ async def test_an_unknown_value_is_one_sentence(url: str, parameter: str, senten
 # ---- time limits of ours
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def silent() -> Iterator[int]:
     """The port of a server that takes connections and says nothing."""
@@ -201,8 +200,10 @@ async def test_connecting_to_a_silent_server_takes_as_long_as_the_url_allows(sil
 
 async def test_a_statement_that_is_not_answered_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert postgres_session.COMMAND_TIMEOUT_S == 60
-    monkeypatch.setattr(postgres_session, "COMMAND_TIMEOUT_S", 0.2)
     store = SqlStore(url)
+    await store.open()
+    await store.close()
+    monkeypatch.setattr(postgres_session, "COMMAND_TIMEOUT_S", 1.0)
     await store.open()
     locked = await asyncpg.connect(url)
     async with locked.transaction():

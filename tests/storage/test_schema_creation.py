@@ -62,7 +62,7 @@ class TestMigrations:
         self, session: SqliteSession, raw: sqlite3.Connection, migrated: sqlite3.Connection
     ) -> None:
         assert definitions(raw) == definitions(migrated)
-        raw.execute("UPDATE ownership SET epoch = 0, owner = '', database_id = ''")
+        raw.execute("UPDATE ownership SET epoch = 0, owner = '', database_id = '', generation = ''")
         assert migrated.execute("UPDATE ownership SET database_id = '' WHERE length(database_id) = 32").rowcount == 1
         assert contents(raw) == contents(migrated)
         assert contents(raw)["stockkeeper_schema_version"] == [(LATEST,)]

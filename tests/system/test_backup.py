@@ -1,10 +1,12 @@
 """`stockkeeper backup` and the restore that the manual describes, with the manual's own commands."""
 
 import asyncio
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.postgres import running_postgres
@@ -64,16 +66,27 @@ async def test_a_backup_taken_under_load_is_restored_as_the_manual_says(tmp_path
     assert await server.terminate() == 0
 
 
-@pytest.fixture
-async def killed(tmp_path: Path) -> Path:
-    """The database of a server that was killed: its file is nearly empty, its WAL has the stock."""
-    database = tmp_path / "stock.db"
+async def leave_a_wal(database: Path) -> None:
     server = await start_server(database)
     async with server.client() as client:
         await client.stock.import_stock([line("a", 10)])
         await client.reserve_stock(ORGANIZATION, "o1", [{"variant_id": "a", "quantity": 2}])
     await server.kill()
-    return database
+
+
+@pytest.fixture(scope="module")
+def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that a killed server left."""
+    directory = tmp_path_factory.mktemp("killed")
+    anyio.run(leave_a_wal, directory / "stock.db")
+    return directory
+
+
+@pytest.fixture
+def killed(left_behind: Path, tmp_path: Path) -> Path:
+    """The database of a server that was killed: its file is nearly empty, its WAL has the stock."""
+    shutil.copytree(left_behind, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "stock.db"
 
 
 async def test_what_a_killed_server_left_in_its_wal_is_copied_and_left_there(killed: Path) -> None:

@@ -141,6 +141,7 @@ async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
         "stream_unread_s": streams._unread_s,
         "requests_a_stream_max": server._streams._bounds.requests_a_stream_max,
         "lines_a_stream_max": server._streams._bounds.lines_a_stream_max,
+        "connections_an_address_max": listener._connections._of_address_max,  # type: ignore[union-attr]
         "answers_bytes_max": slow._bytes_max,
         "answers_bytes_a_connection_max": slow._bytes_max_of_connection,
     } == {name: number for name, number in numbers.items() if name not in (*OF_GRPC, *OF_LOOKS)}

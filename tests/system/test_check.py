@@ -1,8 +1,10 @@
 """`stockkeeper check` finds what does not agree, and nothing where all does."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.system.servers import ORGANIZATION, line, run_cli, running_server
@@ -20,6 +22,14 @@ async def prepare(database: Path) -> None:
         assert (status, out, err) == (0, "All agrees: 2 stock rows, 5 movements, 2 reservations.\n", "")
 
 
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which all agrees."""
+    database = tmp_path_factory.mktemp("sound") / "stock.db"
+    anyio.run(prepare, database)
+    return database
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -31,9 +41,9 @@ async def prepare(database: Path) -> None:
         ("DELETE FROM stock WHERE variant_id = 'b'", "org_1/b@w1 does not exist"),
     ],
 )
-async def test_each_kind_of_damage_is_named(tmp_path: Path, damage: str, sentence: str) -> None:
+async def test_each_kind_of_damage_is_named(sound: Path, tmp_path: Path, damage: str, sentence: str) -> None:
     database = tmp_path / "stock.db"
-    await prepare(database)
+    shutil.copytree(sound.parent, tmp_path, dirs_exist_ok=True)
     connection = sqlite3.connect(database)
     with connection:
         assert connection.execute(damage).rowcount > 0

@@ -34,10 +34,12 @@ async def check_under_load(tmp_path: Path, url: str) -> None:
         assert await server.terminate() == 0
 
 
+@pytest.mark.long
 async def test_sqlite(tmp_path: Path) -> None:
     await check_under_load(tmp_path, f"sqlite+aiosqlite:///{tmp_path}/stock%20keeper.db")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "postgresql"])
 async def test_postgres(tmp_path: Path, postgres: PostgresServer, scheme: str) -> None:
     postgres.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")

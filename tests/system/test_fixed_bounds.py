@@ -28,7 +28,13 @@ FIXED = {
         *("reservation_stream.LINE_BYTES", "chunks.ROWS_MAX", "journal.BATCH_ENTRIES_MAX", "loader.KEYS_A_READ_MAX"),
         *("news.ROWS_LOOKED_AT_MAX", "expiry.BATCH_ORDERS_MAX", "expiry.LOOK_ORDERS_MAX", "folding.REST_S"),
     },
+    "it tells a flood from calls, by what gRPC and calls may have on their way": {
+        *("connection_watch.SUSPECT_BYTES", "connection_watch.ALLOWED_BYTES", "connection_watch.HEADERS_BYTES"),
+        *("connection_watch.SUSPECT_ADDRESS_S", "connection_watch.CALM_S", "connection_watch.ADDRESSES_MAX"),
+        "address_filter.ADDRESSES_MAX",
+    },
     "how often it is looked at, or tried again": {
+        *("connection_watch.LOOK_EVERY_S", "connection_watch.LOOK_AT_SUSPECTS_EVERY_S"),
         *("change_stream.HEARTBEAT_MS", "open_streams.MAKES_ROOM_AFTER_S", "open_streams.SWEEP_EVERY_S"),
         *("rpc_server.LINGER_S", "key_ring.LOOK_EVERY_S", "guard.LOOK_EVERY_S", "jwks.FETCH_TIMEOUT_S"),
         *("token_keys.REFRESH_S", "token_keys.RETRY_S", "token_keys.LOOK_EVERY_S", "aio_listener.ENDING_S"),

@@ -89,6 +89,7 @@ async def archived(url: str) -> str:
     return out.partition("; archived: ")[2]
 
 
+@pytest.mark.long
 async def test_sqlite(tmp_path: Path) -> None:
     database = tmp_path / "stockkeeper.db"
     url = f"sqlite+aiosqlite:///{database}"
@@ -107,6 +108,7 @@ async def test_sqlite(tmp_path: Path) -> None:
     assert await archived(f"sqlite+aiosqlite:///{tmp_path}/archive-2027.db")
 
 
+@pytest.mark.long
 async def test_postgres(tmp_path: Path, postgres: PostgresServer) -> None:
     uri = str(postgres.get_uri())
     await tidy_under_load(tmp_path, uri)

@@ -26,6 +26,7 @@ async def import_rows(client: InventoryClient, first: int, imports: int) -> None
         await client.stock.import_stock(lines, request_id=f"import_{number}")
 
 
+@pytest.mark.long
 async def test_rows_beyond_those_that_memory_may_have_do_not_add_to_it(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server, server.client(timeout_s=120) as client:
         process = psutil.Process(server.process.pid)

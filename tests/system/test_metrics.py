@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import anyio
 import grpc
@@ -102,6 +103,8 @@ async def scrape(directory: Path) -> Page:
     async with running_server(directory / "stock.db", *shlex.split(first.replace("9464", "0"))[2:]) as server:
         await trade(server)
         assert (await read(pages_of(server)[0])).value("stockkeeper_serving") == 1
+        hosts = {urlsplit(url).hostname for url in pages_of(server)}
+        assert hosts <= {"127.0.0.1", "::1"}  # no other machine reaches it, unless that is asked for
     async with running_server(directory / "stock.db", "--metrics-port", "0", "--metrics-path", "/figures") as server:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             await EventsServiceStub(channel).TakeCursor(events_pb2.TakeCursorRequest(name="shop-events"))

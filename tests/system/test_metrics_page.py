@@ -77,9 +77,9 @@ async def test_a_loop_that_has_no_time_is_told_and_a_bug_is_no_page(caplog: pyte
             assert (await asyncio.to_thread(get, url))[0] == 503
             with anyio.fail_after(20):
                 await gave_up.wait()  # nothing goes on behind it
-        async with shown(broken) as url:
-            status, text = await asyncio.to_thread(get, url)
-            assert (status, "bug" in text) == (500, False)
+    async with shown(broken) as url:
+        status, text = await asyncio.to_thread(get, url)
+        assert (status, "bug" in text) == (500, False)
     assert [record.getMessage() for record in caplog.records] == ["metrics_failed"]
 
 

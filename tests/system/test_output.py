@@ -149,6 +149,15 @@ async def test_a_reader_that_leaves_ends_the_program_at_once_and_without_a_word(
         assert (status, err) == (141, "")
 
 
+async def test_a_watch_ends_when_its_reader_has_left_though_nothing_happens(tmp_path: Path) -> None:
+    """Within ten seconds: that is how often the server says that nothing has happened."""
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        await client.stock.import_stock([line("mug", 5)])
+        commands = ("stockkeeper watch org_1 --snapshot | head -1", "stockkeeper stock org_1 --watch | head -1")
+        ended = await asyncio.gather(*(in_a_shell(server, command) for command in commands))
+        assert [(status, err) for status, _, err in ended] == [(141, "")] * 2
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
 async def test_an_output_that_takes_nothing_is_one_sentence(tmp_path: Path) -> None:
     async with running_server(tmp_path / "stock.db") as server, server.client() as client:

@@ -1,6 +1,5 @@
 """A Postgres that asks for its password: from a file, from PGPASSFILE, and in no message."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from stockkeeper.command_line.database_options import DatabaseOptions
 from stockkeeper.config import ConfigurationError
 from storage.sql.sql_store import SqlStore
 from storage.store import StorageError
+from tests.ports import free_port
 from tests.postgres import embedded_postgres
 from tests.system.servers import start_server
 
@@ -20,9 +20,7 @@ HBA = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with embedded_postgres() as server:
         server.psql("ALTER USER postgres PASSWORD 's3cret'")
         (server.directory / "pg_hba.conf").write_text(HBA)

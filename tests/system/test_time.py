@@ -51,7 +51,7 @@ async def server_with(clock: Time, database: Path) -> AsyncIterator[InventoryCli
 async def until_available(client: InventoryClient, available: int) -> float:
     """Seconds until the row has this quantity again."""
     start = time.monotonic()
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         while (await figures(client))["a", "w1"] != (available, 0):  # noqa: ASYNC110 - a caller can only look
             await anyio.sleep(0.01)
     return time.monotonic() - start

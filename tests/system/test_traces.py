@@ -2,6 +2,8 @@
 
 import asyncio
 import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -28,12 +30,14 @@ from rpc.call_watch import CallWatch
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
 from stockkeeper.bootstrap import build_sources
+from stockkeeper.config import ConfigurationError, WatchConfig
+from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.tracing.tracing_setup import Traces
 from storage.memory_store import Disk, MemoryStore
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from tests.system.manual import commands
-from tests.system.servers import ORGANIZATION, line, running_server
+from tests.system.servers import ORGANIZATION, ROOT, line, running_server
 
 pytestmark = pytest.mark.anyio
 
@@ -208,3 +212,21 @@ async def test_the_program_sends_its_spans_where_the_variables_say_and_its_last_
     began = [span.start_time_unix_nano for name in WAY for span in way if span.name == name]
     assert call.start_time_unix_nano <= began[0]
     assert began[1:] == sorted(began[1:])  # the clock of the owner
+
+
+@pytest.mark.parametrize(
+    "missing", ["opentelemetry.sdk.resources", "opentelemetry.exporter.otlp.proto.http.trace_exporter"]
+)
+def test_without_the_extra_it_is_said_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "stockkeeper.tracing.tracing_setup")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ConfigurationError, match=f"Traces need {missing}: install stockkeeper\\[traces\\]"):
+        ProcessWatch(WatchConfig(has_traces=True))
+
+
+def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:
+    imports = "import sys, stockkeeper.command_line.serve_command, stockkeeper.serving.serve"
+    watch = "from stockkeeper.config import WatchConfig; stockkeeper.serving.serve.ProcessWatch(WatchConfig())"
+    program = f"{imports}; {watch}; print('opentelemetry' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == "False\n"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.events.real_brokers import free_port
 from tests.packaging.environments import documented_installs
+from tests.ports import free_port
 from tests.system.servers import ROOT
 from tests.system.test_documents import blurred
 
@@ -92,6 +92,7 @@ def started(block: str) -> str:
     return f"{beside}\nuntil {probe}; do sleep 0.1; done"
 
 
+@pytest.mark.long
 def test_every_command_of_the_tutorial_says_what_the_page_says(tmp_path: Path) -> None:
     assert documented_installs(PAGE) == documented_installs("docs/operations.md")  # tests/packaging installs so
     ports = {port: str(free_port()) for port in ("50053", "9464", "9090")}

@@ -140,6 +140,7 @@ async def loaded(server: ServerProcess) -> AsyncIterator[Load]:
         yield load
 
 
+@pytest.mark.long
 async def test_a_watcher_that_is_cut_20_times_rebuilds_all_of_it(tmp_path: Path, url: str) -> None:
     picture = Picture()
     server = await start_server(tmp_path / "server", database_url=url)

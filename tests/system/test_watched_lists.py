@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.system.servers import ROOT, run_cli, running_server
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +62,7 @@ async def test_in_a_pipe_a_list_comes_again_when_it_is_another_one(tmp_path: Pat
 
 
 async def test_a_terminal_is_drawn_anew_also_by_the_server_that_comes_next(tmp_path: Path) -> None:
-    async with running_server(tmp_path / "stock.db") as server:
+    async with running_server(tmp_path / "stock.db", port=free_port()) as server:
         target = ("--target", f"localhost:{server.port}")
         await run_cli("receive", "shop", "mug:5@w1", *target)
         ours, theirs = pty.openpty()

@@ -1,8 +1,8 @@
 """Hostile clients, in a process of their own: `python -m tests.torture.attackers NAMES PORT SECONDS`.
 
 The attacks come one after another, and each says its name when it begins. An attack works until its time is over,
-whatever the server does to it, and opens its connections anew when they are closed. It comes from 127.0.0.1 and is of
-organization `attacker`.
+whatever the server does to it, and opens its connections anew when they are closed. It comes from 127.0.0.2 where it
+speaks HTTP/2 by hand, and is of organization `attacker`.
 """
 
 import asyncio

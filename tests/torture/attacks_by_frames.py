@@ -1,6 +1,7 @@
 """Attacks by single frames of HTTP/2; see `tests.torture.attackers`."""
 
 import asyncio
+import itertools
 import random
 
 from stockkeeper_client.v1 import inventory_pb2 as pb
@@ -23,6 +24,7 @@ from tests.torture.attacks_by_hand import (
 
 PRIORITY, CONTINUATION, UNKNOWN = 2, 9, 0x42
 WHOLE_WINDOW = (2**31 - 1).to_bytes(4, "big")
+LEAVE_AFTER_S, WATCHING_CONNECTIONS = 4.0, 500
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 
@@ -137,15 +139,37 @@ async def unknown_frames(port: int) -> None:
 
 @attack
 async def health_watchers(port: int) -> None:
-    """2,000 watches of health that leave at once, again and again."""
+    """50,000 watches of health, on 500 connections that come within 4 s and leave at once, again and again."""
     watch = b"".join(
         begun(stream, HEALTH_WATCH) + h2_frame(DATA, END_STREAM, stream, message_of(b"")) for stream in range(1, 201, 2)
     )
+    writers: set[asyncio.StreamWriter] = set()
+    places = itertools.cycle(range(WATCHING_CONNECTIONS))
 
     async def work() -> None:
-        async with connected(port) as (_, writer):
+        await asyncio.sleep(LEAVE_AFTER_S * next(places) / WATCHING_CONNECTIONS)
+        async with connected(port) as (reader, writer):
             writer.write(PREFACE + watch)
-            await writer.drain()
-            await asyncio.sleep(1.0)
+            writers.add(writer)
+            await swallow(reader)
 
-    await many(20, work)
+    async def leave_together() -> None:
+        while True:
+            await asyncio.sleep(LEAVE_AFTER_S)
+            leaving = list(writers)
+            writers.clear()
+            for writer in leaving:
+                writer.transport.abort()
+
+    await asyncio.gather(many(WATCHING_CONNECTIONS, work), leave_together())
+
+
+@attack
+async def silent_peers(port: int) -> None:
+    """900 peers that connect, and say nothing at all."""
+
+    async def work() -> None:
+        async with connected(port) as (reader, _):
+            await swallow(reader)
+
+    await many(900, work)

@@ -12,11 +12,12 @@ from tests.torture.attack import ATTACKER, HOST, RESERVE, STOCK, attack
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_HEADERS, END_STREAM = 4, 1
+OWN_HOST = "127.0.0.2"  # the bystander comes from another
 
 
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection(HOST, port)
+    reader, writer = await asyncio.open_connection(HOST, port, local_addr=(OWN_HOST, 0))
     try:
         yield reader, writer
     finally:

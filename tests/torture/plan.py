@@ -6,15 +6,18 @@ from tests.torture.attack import ATTACKS
 from tests.torture.bad_disks import disk_fills_up, file_is_locked
 from tests.torture.bad_files import bad_files_are_refused
 from tests.torture.bulk_expiry import expire_in_bulk
+from tests.torture.endings import ended_by_a_signal, sleeps_for_long
 from tests.torture.event_kills import events_survive_kills_on_nats, events_survive_kills_on_rabbitmq
 from tests.torture.kills import kill_the_server
 from tests.torture.lost_commits import commits_lose_their_answer
+from tests.torture.many_reservations import a_million_reservations
 from tests.torture.postgres_away import postgres_falls, postgres_hangs
 from tests.torture.power import power_is_cut
 from tests.torture.rivals import sleeper_keeps_its_file, sleeper_wakes_after_a_takeover, two_start_together
 from tests.torture.scenario import Scenario
 from tests.torture.standbys import a_standby_takes_over, servers_are_restarted_in_turn
-from tests.torture.under_attack import attacked_by
+from tests.torture.tricky_ids import tricky_organizations_stay_apart
+from tests.torture.under_attack import CORE, GRPC_AIO, attacked_by
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ TAKES_CALLS_AWAY = "meanwhile health says NOT_SERVING and calls get UNAVAILABLE 
 
 ATTACKED = (
     "no call of the bystander fails, its p99 stays under 100 ms, the server's memory under 600 MB and comes back within"
-    " 30 s; `stockkeeper check`"
+    " 30 s; it has 1 GB to spare; `stockkeeper check`"
 )
 
 PLAN = (
@@ -104,6 +107,43 @@ PLAN = (
         1,
         "SIGSTOP of a server under load, start of another, SIGCONT",
         f"the other exits with 3 and one sentence, the sleeper goes on; {KEPT}",
+    ),
+    Entry(
+        ended_by_a_signal,
+        "SQLite",
+        20,
+        2,
+        "SIGTERM and SIGINT in turn under mixed load and imports, restart",
+        f"exit status 0, callers hear UNAVAILABLE and nothing else; {KEPT}",
+    ),
+    Entry(
+        sleeps_for_long,
+        "SQLite",
+        3,
+        1,
+        "SIGSTOP of a server under load for 1 s and twice for 20 s, SIGCONT",
+        f"no call fails; {KEPT}",
+    ),
+    *(
+        Entry(
+            tricky_organizations_stay_apart,
+            kind,
+            5,
+            1 if kind == "SQLite" else 0,
+            "46 organizations whose ids look alike or mean something to a database, each with 21 rows and orders of"
+            " the same ids",
+            "each finds its own rows, figures and reservations, and NOT_FOUND for those of another;"
+            " `stockkeeper check`",
+        )
+        for kind in ("SQLite", "Postgres")
+    ),
+    Entry(
+        a_million_reservations,
+        "SQLite",
+        20,
+        1,
+        "1,000,000 reservations that stay, in twenty steps",
+        "memory grows by no fifth after the fifth step; all are there; `stockkeeper check`",
     ),
     Entry(
         a_standby_takes_over,
@@ -181,7 +221,8 @@ PLAN = (
         )
     ),
     *(
-        Entry(attacked_by(name), "SQLite", 1, 0, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
+        Entry(attacked_by(name, transport), kind, 1, 0, f"attack: {' '.join((attack.__doc__ or '').split())}", ATTACKED)
+        for transport, kind in ((CORE, "SQLite"), (GRPC_AIO, "SQLite, grpc-aio"))
         for name, attack in ATTACKS.items()
     ),
 )

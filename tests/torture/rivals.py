@@ -14,9 +14,9 @@ from tests.torture.load import Load
 from tests.torture.postgres_away import log_problems
 from tests.torture.scenario import PATIENCE_S, Database, Finding, acknowledged, take_stock, under_load
 
-LOCK_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+LOCK_IS_LOST = "SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'"
 WAITING_MAX = 30  # times six calls: more than gRPC takes in before the sleeper knows that it lost its database
-ALL_IS_LOST = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stockkeeper'"
+ALL_IS_LOST = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE application_name = 'stockkeeper'"
 
 
 async def two_start_together(database: Database, rounds: int, finding: Finding) -> None:

@@ -7,11 +7,11 @@ import pytest
 from tests.torture.attack import ATTACKS
 from tests.torture.plan import PLAN, Entry
 from tests.torture.scenario import Finding, database
-from tests.torture.under_attack import attacked_by_each
+from tests.torture.under_attack import CORE, GRPC_AIO, attacked_by_each
 
 pytestmark = pytest.mark.anyio
 
-PARTS = 3  # that may run side by side
+PARTS = 2  # that may run side by side
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("entry", [entry for entry in PLAN if entry.rounds_short], ids=str)
 async def test_nothing_is_lost_or_doubled(entry: Entry, tmp_path: Path) -> None:
     finding = Finding()
@@ -28,7 +29,9 @@ async def test_nothing_is_lost_or_doubled(entry: Entry, tmp_path: Path) -> None:
     assert finding.rounds == entry.rounds_short
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("transport", [CORE, GRPC_AIO])
 @pytest.mark.parametrize("part", range(PARTS))
-async def test_no_attack_loses_a_call_of_a_bystander(part: int, tmp_path: Path) -> None:
+async def test_no_attack_loses_a_call_of_a_bystander(part: int, transport: str, tmp_path: Path) -> None:
     with database("SQLite", tmp_path) as made:
-        assert await attacked_by_each(made, list(ATTACKS)[part::PARTS]) == []
+        assert await attacked_by_each(made, list(ATTACKS)[part::PARTS], transport) == []

@@ -26,9 +26,11 @@ from tests.torture.scenario import Database, Finding, Scenario, until
 BYSTANDER, GOODS = "bystander", "calm"
 CALLS_A_SECOND = 20
 DEADLINE_S = 10.0
-ATTACK_S, ATTACK_SHORT_S = 12.0, 0.7
+ATTACK_S, ATTACK_SHORT_S = 12.0, 0.5
 WIDE, WIDE_SHORT = 200, 8  # reservations of 1,000 lines: a page has 4 MB at most, which is fewer
 RECOVERY_S = 30.0
+SPARE_BYTES = 1024 * 1024 * 1024  # beyond the address space that the server has when the attack begins
+CORE, GRPC_AIO = "core", "grpc-aio"  # the transports
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024  # what docs/operations.md recommends on a network
 MEGABYTE = 1024 * 1024
 STAYS_MAX = 1.2
@@ -153,19 +155,21 @@ async def prepare(client: InventoryClient, *names: str, wide: int = WIDE) -> Non
             await client.reserve_stock(ATTACKER, f"wide-{number}", basket, 44_640)
 
 
-def attacked_by(name: str) -> Scenario:
+def attacked_by(name: str, transport: str = CORE) -> Scenario:
     """The scenario of an attack."""
 
     async def scenario(database: Database, rounds: int, finding: Finding) -> None:
-        server = await served(database)
+        server = await served(database, transport)
         async with server.client(timeout_s=60.0) as client:
             await prepare(client, name)
+        leave_to_spare(server, SPARE_BYTES)
         seen, held = await attack(server, name, seconds=ATTACK_S)
         await remembers(server, held)
         finding.notes.append(f"bystander {seen}; memory {held}")
         finding.problems += [f"the bystander's call failed: {error}" for error in seen.errors[:2]]
         finding.problems += judged(seen, held)
-        finding.notes.append(await beside(database, name))
+        if transport == CORE:
+            finding.notes.append(await beside(database, name))
         assert await server.terminate() == 0
         finding.problems += await database.audit()
         finding.rounds = rounds
@@ -175,25 +179,33 @@ def attacked_by(name: str) -> Scenario:
     return scenario
 
 
-async def attacked_by_each(database: Database, names: Sequence[str]) -> list[str]:
-    """The short form, for `make test`: all of these on one server, a second each. Nothing is judged by the clock.
+async def attacked_by_each(database: Database, names: Sequence[str], transport: str) -> list[str]:
+    """The short form, for `make test`: all of these on one server, half a second each. Nothing is judged by the clock.
 
     Returns what is wrong.
     """
-    server = await served(database)
+    server = await served(database, transport)
     async with server.client(timeout_s=60.0) as client:
         await prepare(client, *names, wide=WIDE_SHORT)
+    leave_to_spare(server, SPARE_BYTES)
     seen, _ = await attack(server, *names, seconds=ATTACK_SHORT_S)
     problems = [f"the bystander's call failed: {error}" for error in seen.errors[:3]]
     assert await server.terminate() == 0
     return problems + await database.audit()
 
 
-async def served(database: Database) -> ServerProcess:
-    option = ("--message-bytes-max", str(MESSAGE_BYTES_MAX))
-    server = await start_server(database.directory / "server", *option, database_url=database.url)
+async def served(database: Database, transport: str) -> ServerProcess:
+    options = ("--message-bytes-max", str(MESSAGE_BYTES_MAX), "--transport", transport)
+    server = await start_server(database.directory / "server", *options, database_url=database.url)
     database.processes.append(server.process)
     return server
+
+
+def leave_to_spare(server: ServerProcess, size_bytes: int) -> None:
+    """Let the server have this much more of address space from now on: what goes beyond ends it."""
+    process = psutil.Process(server.process.pid)
+    limit = process.memory_info().vms + size_bytes
+    process.rlimit(psutil.RLIMIT_AS, (limit, limit))
 
 
 def judged(seen: Seen, held: Held) -> list[str]:

@@ -12,6 +12,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 
 from rpc.frame import Frame
 from rpc.service_names import INVENTORY
+from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.core_call import CoreCall
 from rpc.transport.core_listener import READERS, CoreListener
 from rpc.transport.slow_callers import SlowCallers
@@ -51,7 +52,7 @@ def stop_looking(listener: CoreListener) -> None:
 async def test_a_call_given_up_in_the_turn_of_its_request_awaits_its_coroutine() -> None:
     core, frame = Core(), Frame(calls_max=1)
     frame.add_service(INVENTORY, Answers())
-    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple))
+    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
     frame.serve(f"/{INVENTORY}/CheckAvailability", call)
     on_close, on_message = core.tags
     on_message(event(message=b""))
@@ -64,7 +65,7 @@ async def test_a_call_given_up_in_the_turn_of_its_request_awaits_its_coroutine()
 async def test_a_call_that_is_over_begins_no_operation() -> None:
     """The core would abort the process for it, were the server closed by then."""
     core = Core()
-    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple))
+    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
     core.tags.pop()(event(cancelled=True))
     assert await asyncio.wait_for(call.read(), 10) is None
     for waiting in (call.confirm(), call.write(b"")):
@@ -75,7 +76,7 @@ async def test_a_call_that_is_over_begins_no_operation() -> None:
 
 async def test_an_operation_that_the_core_does_not_begin_is_not_waited_for() -> None:
     core = Core()
-    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple))
+    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
     core.code = 8  # GRPC_CALL_ERROR_TOO_MANY_OPERATIONS
     with pytest.raises(AssertionError):
         await asyncio.wait_for(call.read(), 10)
@@ -144,7 +145,7 @@ async def test_a_listener_has_one_thread_for_as_long_as_it_is_open() -> None:
 async def test_a_call_that_is_refused_at_once_needs_no_task() -> None:
     core, frame = Core(), Frame(calls_max=1)
     frame.add_service(INVENTORY, Answers())
-    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple))
+    call = CoreCall(core, (), lambda call: None, SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
     frame.serve(f"/{INVENTORY}/GetStockInfo", call)
     core.tags[1](event(message=pb.GetStockInfoRequest().SerializeToString()))
     assert call.is_over

@@ -1,0 +1,307 @@
+"""Cuts off connections that bring much and no messages: floods of frames, for which gRPC has no bound.
+
+PINGs, SETTINGS, blocks of headers that never end, frames of unknown kinds: gRPC reads them as fast as they come, and
+tells a server nothing of connections. So the operating system is asked how many bytes each has received. One that
+receives much is compared with what its calls bring, and is cut off when the difference is more than all its calls may
+have on their way. An address whose connection was cut off has no such allowance for some time: what it opens anew and
+floods is cut off at the first look. One that comes again and again is not heard for some seconds, by a filter in the
+kernel: what was read until a connection is cut off costs as well (gRPC makes metadata of a block of headers without an
+end once its connection is over). And no address may have more connections than a bound, which gRPC does not have
+either.
+
+A call pays nothing for it but a look at whether any connection is compared just now. A thread looks at a few
+connections at a time, and more seldom the more there are: the event loop polls gRPC too, and a flood may keep it. It
+works on Linux, and does nothing elsewhere.
+
+Turned down: a proxy of our own before gRPC, which would read and write everything twice.
+"""
+
+import logging
+import os
+import socket
+import stat
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from time import monotonic, thread_time
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from rpc.network_bounds import DEFAULT_BOUNDS, MIB, NetworkBounds
+from rpc.transport.address_filter import drop_from
+from rpc.transport.addresses import Address
+
+LOOK_EVERY_S = 0.02
+LOOKED_AT_ONCE = 50  # then others have Python's lock
+PART = 50  # the thread takes a fiftieth of the time at most
+LOOK_AT_SUSPECTS_EVERY_S = 0.004  # while there are any
+PART_FOR_SUSPECTS = 10
+SUSPECT_BYTES = 256 * 1024
+SUSPECT_BYTES_A_SECOND = 4 * MIB
+ALLOWED_BYTES = MIB  # beside what its calls may have on their way
+ALLOWED_BYTES_OF_SUSPECTS = 64 * 1024
+UNREAD_BYTES_OF_A_CALL = 64 * 1024  # what gRPC lets each call send ahead
+HEADERS_BYTES = 16 * 1024  # what a message may have had before it
+HARMLESS_BYTES_A_SECOND = MIB
+CALM_S = 5.0
+BARRED_AFTER, BARRED_S = 3, 10.0  # cut off so often while suspect
+SUSPECT_ADDRESS_S = 30.0
+ADDRESSES_MAX = 10_000
+FDS = "/proc/self/fd"
+INFO_BYTES, RECEIVED_AT = 136, 128  # of struct tcp_info, and where tcpi_bytes_received stands in it
+HAS_TCP_INFO = sys.platform == "linux"
+
+log = logging.getLogger(__name__)
+
+
+class ConnectedCall(Protocol):
+    """A call, as far as its connection goes."""
+
+    def peer(self) -> str:
+        """The connection that it came on."""
+        ...
+
+
+class ConnectionWatchStatistics(NamedTuple):
+    """Connections at the last look, those that are compared with their calls, how many were cut off, and addresses that
+    are not heard now."""
+
+    connections: int
+    compared: int
+    cut_off: int
+    barred: int
+
+
+class Suspect(Struct):
+    """An address whose connection was cut off."""
+
+    until_s: float
+    cut_off: int = 0
+    barred_until_s: float = 0.0
+
+
+class WatchedConnection(Struct):
+    """A connection that is open.
+
+    Args:
+        inode: tells whether the descriptor is still this connection's.
+        peer: as gRPC writes it.
+        brought_bytes: by messages, since it is compared. The loop's thread alone counts them, and all else here is the
+            watch's.
+        surplus_bytes: what has come beside that; None: it is not compared.
+    """
+
+    inode: int
+    peer: str
+    address: str
+    looked_at_s: float
+    received_bytes: int = 0
+    brought_bytes: int = 0
+    forgiven_bytes: int = 0  # of those that were brought
+    calm_since_s: float = 0.0
+    surplus_bytes: float | None = None
+    is_cut: bool = False
+
+
+class ConnectionWatch:
+    """Watches from `start` to `stop`.
+
+    Args:
+        calls: gives those under way, in any thread.
+        addresses: where the server listens; other connections of the process are left alone.
+        message_bytes_max: how long a message may be.
+    """
+
+    def __init__(
+        self,
+        calls: Callable[[], Iterable[ConnectedCall]],
+        addresses: Sequence[Address],
+        message_bytes_max: int,
+        bounds: NetworkBounds = DEFAULT_BOUNDS,
+    ) -> None:
+        self._calls = calls
+        self._ports = frozenset(address.port for address in addresses)
+        self._message_bytes_max = message_bytes_max
+        self._messages_max = bounds.imports_max
+        self._of_address_max = bounds.connections_an_address_max
+        self._connections: dict[int, WatchedConnection] = {}  # by descriptor
+        self._compared: dict[str, WatchedConnection] = {}  # by peer
+        self.is_comparing = False
+        self._suspects: dict[str, Suspect] = {}  # by address
+        self._barred: frozenset[str] = frozenset()
+        self._listening: dict[int, int] = {}  # the inodes of sockets that listen, by descriptor
+        self._cut_off = 0
+        self._stopping = threading.Event()
+
+    def __repr__(self) -> str:
+        return f"<ConnectionWatch connections={len(self._connections)} cut_off={self._cut_off}>"
+
+    def statistics(self) -> ConnectionWatchStatistics:
+        return ConnectionWatchStatistics(len(self._connections), len(self._compared), self._cut_off, len(self._barred))
+
+    def start(self) -> None:
+        """Look from now on."""
+        if HAS_TCP_INFO:
+            threading.Thread(target=self._watch, name="connection-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def brought(self, call: ConnectedCall, size_bytes: int) -> None:
+        """A message came, of this size."""
+        if (connection := self._compared.get(call.peer())) is not None:
+            connection.brought_bytes += size_bytes + HEADERS_BYTES
+
+    def _watch(self) -> None:
+        while not self._rest(LOOK_AT_SUSPECTS_EVERY_S if self._suspects else LOOK_EVERY_S):
+            try:
+                self._look_at_all()
+            except Exception:
+                log.exception("connections_not_watched")
+                self._rest(CALM_S)
+
+    def _rest(self, pause_s: float) -> bool:
+        return self._stopping.wait(pause_s)
+
+    def _look_at_all(self) -> None:
+        seen: dict[int, WatchedConnection] = {}
+        of_address: dict[str, int] = {}
+        began_s = thread_time()
+        for number, name in enumerate(os.listdir(FDS), 1):  # noqa: PTH208 - no objects for ten thousand
+            with suppress(OSError):  # it was closed meanwhile
+                self._look_at(int(name), seen, of_address)
+            if number % LOOKED_AT_ONCE == 0:
+                if self._rest((PART_FOR_SUSPECTS if self._suspects else PART) * (thread_time() - began_s)):
+                    return
+                began_s = thread_time()
+        inodes = {connection.inode for connection in seen.values()}
+        self._compared = {peer: one for peer, one in self._compared.items() if one.inode in inodes}
+        self._connections = seen
+        self.is_comparing = bool(self._compared)
+        if self._suspects or self._barred:
+            self._bar()
+
+    def _bar(self) -> None:
+        """Have those barred that are to be, and no others."""
+        now_s = monotonic()
+        self._suspects = {address: one for address, one in self._suspects.items() if one.until_s > now_s}
+        barred = frozenset(address for address, one in self._suspects.items() if one.barred_until_s > now_s)
+        if barred == self._barred:
+            return
+        for fd, inode in self._listening.items():
+            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as own:
+                if _socket_of(own.fileno()) == (True, inode):
+                    drop_from(own, sorted(barred))
+        if more := barred - self._barred:
+            log.warning("addresses_not_heard", extra={"addresses": sorted(more), "for_s": BARRED_S})
+        self._barred = barred
+
+    def _look_at(self, fd: int, seen: dict[int, WatchedConnection], of_address: dict[str, int]) -> None:
+        is_socket, inode = _socket_of(fd)
+        if not is_socket:
+            return
+        known = self._connections.get(fd)
+        borrowed = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=fd)  # for both
+        try:
+            if known is None or known.inode != inode:
+                known = self._met(borrowed, inode)
+            if known is not None:
+                seen[fd] = known
+                of_address[known.address] = of_address.get(known.address, 0) + 1
+                self._compare(borrowed, known)
+        finally:
+            borrowed.detach()
+        if known is None or known.is_cut:
+            return
+        if of_address[known.address] > self._of_address_max:
+            self._cut(fd, known)
+        elif self._is_too_much(known):
+            self._cut(fd, known)
+            self._suspect(known.address)
+
+    def _met(self, borrowed: socket.socket, inode: int) -> WatchedConnection | None:
+        """A socket that was not there at the last look; None if no caller is behind it."""
+        try:
+            if borrowed.getsockname()[1] not in self._ports:
+                return None
+            if borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                self._listening[borrowed.fileno()] = inode
+                return None
+            host, port = borrowed.getpeername()[:2]
+        except (OSError, IndexError, TypeError):  # it listens, or is of another family
+            return None
+        now_s = monotonic()
+        host = host.removeprefix("::ffff:")
+        peer = f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
+        return WatchedConnection(inode, peer, host, now_s)
+
+    def _compare(self, borrowed: socket.socket, connection: WatchedConnection) -> None:
+        """Look at what has come since the last look."""
+        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_BYTES)
+        [received_bytes] = struct.unpack_from("=Q", info, RECEIVED_AT)
+        now_s = monotonic()
+        more_bytes, took_s = received_bytes - connection.received_bytes, now_s - connection.looked_at_s
+        connection.received_bytes, connection.looked_at_s = received_bytes, now_s
+        is_suspect = connection.address in self._suspects
+        much_bytes = ALLOWED_BYTES_OF_SUSPECTS if is_suspect else SUSPECT_BYTES
+        if more_bytes > max(much_bytes, SUSPECT_BYTES_A_SECOND * took_s):
+            connection.calm_since_s = now_s
+            if connection.surplus_bytes is None:
+                # Whatever came before was not counted, so what comes now is not either.
+                connection.surplus_bytes = more_bytes if is_suspect else 0.0
+                connection.forgiven_bytes = connection.brought_bytes
+                self._compared[connection.peer] = connection
+                self.is_comparing = True
+                return
+        if connection.surplus_bytes is not None:
+            brought_bytes = connection.brought_bytes
+            more_bytes -= brought_bytes - connection.forgiven_bytes
+            connection.forgiven_bytes = brought_bytes
+            surplus_bytes = connection.surplus_bytes + more_bytes - HARMLESS_BYTES_A_SECOND * took_s
+            connection.surplus_bytes = max(surplus_bytes, -float(ALLOWED_BYTES))
+            if now_s - connection.calm_since_s > CALM_S:
+                connection.surplus_bytes = None
+                self._compared.pop(connection.peer, None)
+
+    def _is_too_much(self, connection: WatchedConnection) -> bool:
+        surplus_bytes = connection.surplus_bytes or 0.0
+        is_suspect = connection.address in self._suspects
+        allowance_bytes = ALLOWED_BYTES_OF_SUSPECTS if is_suspect else ALLOWED_BYTES
+        if surplus_bytes <= allowance_bytes:
+            return False
+        calls = sum(call.peer() == connection.peer for call in list(self._calls()))
+        allowance_bytes += UNREAD_BYTES_OF_A_CALL * calls + self._message_bytes_max * min(calls, self._messages_max)
+        return surplus_bytes > allowance_bytes
+
+    def _cut(self, fd: int, connection: WatchedConnection) -> None:
+        """End it, unless the descriptor is another's by now."""
+        try:
+            own = os.dup(fd)
+        except OSError:
+            return
+        with socket.socket(fileno=own) as borrowed, suppress(OSError):
+            if _socket_of(own) == (True, connection.inode):
+                borrowed.shutdown(socket.SHUT_RDWR)
+        connection.is_cut = True
+        self._cut_off += 1
+        told = {"address": connection.address, "received_bytes": connection.received_bytes}
+        log.info("connection_cut_off", extra=told)
+
+    def _suspect(self, address: str) -> None:
+        if len(self._suspects) >= ADDRESSES_MAX:
+            self._suspects.clear()
+        now_s = monotonic()
+        suspect = self._suspects.setdefault(address, Suspect(now_s))
+        suspect.until_s = now_s + SUSPECT_ADDRESS_S
+        suspect.cut_off += 1
+        if suspect.cut_off >= BARRED_AFTER:
+            suspect.cut_off, suspect.barred_until_s = 0, now_s + BARRED_S
+
+
+def _socket_of(fd: int) -> tuple[bool, int]:
+    """Whether a descriptor is a socket, and its number in the kernel."""
+    status = os.fstat(fd)
+    return stat.S_ISSOCK(status.st_mode), status.st_ino

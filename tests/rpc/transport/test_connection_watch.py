@@ -1,0 +1,128 @@
+"""The contract of both transports, last part: what a connection brings that is no message; connections by address."""
+
+import asyncio
+from contextlib import suppress
+
+import grpc.aio
+import pytest
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+
+from rpc.network_bounds import MIB
+from rpc.transport import connection_watch
+from rpc.transport.connection_watch import ConnectionWatch
+from rpc.transport.transport_name import TransportName
+from tests.rpc.transport.answers import PREFACE, QUESTION, Answers, h2_frame, headers_by_hand, listening, until
+from tests.rpc.transport.test_bounds import PATH, connected
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(not connection_watch.HAS_TCP_INFO, reason="the system does not tell"),
+]
+
+MESSAGE_BYTES_MAX = 4 * MIB
+FLOODER = "127.0.0.2"  # its address
+BOUNDED = {"grpc.max_receive_message_length": MESSAGE_BYTES_MAX}
+BUFFERED_BYTES = 32 * MIB  # in the kernel, and until the next look
+
+FLOODS = {
+    "unknown frames": (b"", h2_frame(0x42, 0, 0, b"12345678") * 500),
+    "headers without an end": (
+        h2_frame(1, 0, 1, headers_by_hand(PATH)),
+        h2_frame(9, 0, 1, (b"\x00\x05x-abc" + bytes([100]) + b"v" * 100) * 70),
+    ),
+    "frames beside a call": (
+        h2_frame(1, 4, 1, headers_by_hand(PATH)) + h2_frame(0, 0, 1, b"\0\0\0\0\x05"),
+        h2_frame(2, 0, 3, b"\0\0\0\0\x10") * 500,
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_flood_of_what_is_no_message_is_cut_off(flood: str, transport: TransportName) -> None:
+    begin, more = FLOODS[flood]
+    async with listening(Answers(), transport, BOUNDED) as served:
+        sent = await sent_until_cut_off(served.address, begin, more)
+        assert sent < connection_watch.ALLOWED_BYTES + MESSAGE_BYTES_MAX + BUFFERED_BYTES
+        assert (await served.inventory.GetStockInfo(QUESTION, timeout=10)).stock_info
+        assert served.listener._connections.statistics().cut_off == 1  # type: ignore[attr-defined]
+
+
+async def test_an_address_that_floods_again_and_again_is_not_heard_for_a_while(
+    transport: TransportName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_watch, "BARRED_S", 1.0)
+    begin, more = FLOODS["unknown frames"]
+    async with listening(Answers(), transport, BOUNDED) as served:
+        assert (await served.inventory.GetStockInfo(QUESTION, timeout=10)).stock_info
+        for _ in range(connection_watch.BARRED_AFTER):
+            await sent_until_cut_off(served.address, begin, more)
+        watch: ConnectionWatch = served.listener._connections  # type: ignore[attr-defined]
+        await until(lambda: watch.statistics().barred == 1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.open_connection(*served.address, local_addr=(FLOODER, 0))
+        assert (await served.inventory.GetStockInfo(QUESTION, timeout=10)).stock_info
+        _, writer = await asyncio.open_connection(*served.address)  # from another address
+        writer.transport.abort()
+        await until(lambda: watch.statistics().barred == 0)
+        _, writer = await asyncio.open_connection(*served.address, local_addr=(FLOODER, 0))
+        writer.transport.abort()
+
+
+async def sent_until_cut_off(address: tuple[str, int], begin: bytes, more: bytes) -> int:
+    """Returns how many bytes the operating system took until the connection was closed."""
+    sent = 0
+    reader, writer = await asyncio.open_connection(*address, local_addr=(FLOODER, 0))
+
+    async def write() -> None:
+        nonlocal sent
+        writer.write(PREFACE + begin)
+        while True:
+            writer.write(more)
+            await writer.drain()
+            sent += len(more)
+            await asyncio.sleep(0)  # the server shares the loop
+
+    writing = asyncio.create_task(write())
+    with suppress(ConnectionError):
+        async with asyncio.timeout(20):
+            while await reader.read(65_536):
+                pass
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    writer.transport.abort()
+    return sent
+
+
+async def test_messages_and_many_calls_are_no_flood(transport: TransportName) -> None:
+    """As many bytes as a flood has, from one connection, as fast as it can."""
+    message = pb.GetStockInfoRequest(organization_id="o" * 100, variant_id="v" * (MIB // 2))
+    async with listening(Answers(), transport, BOUNDED) as served:
+
+        async def call(times: int) -> None:
+            for _ in range(times):
+                await served.inventory.GetStockInfo(message, timeout=20)
+
+        await asyncio.gather(*(call(8) for _ in range(8)))
+        assert served.listener._connections.statistics().cut_off == 0  # type: ignore[attr-defined]
+
+
+async def test_an_address_has_no_more_connections_than_it_may(
+    transport: TransportName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(Answers(), transport) as served:
+        served.listener._connections._of_address_max = 3  # type: ignore[attr-defined]
+        assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        async with connected(served) as (_, first), connected(served) as (_, second):
+            await until(lambda: served.listener._connections.statistics().connections == 3)  # type: ignore[attr-defined]
+            async with connected(served) as (reader, _), asyncio.timeout(20):
+                while await reader.read(1_024):
+                    pass
+            assert not first.transport.is_closing()
+            assert not second.transport.is_closing()
+            assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        async with grpc.aio.insecure_channel(
+            str(served.address), options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            assert await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True, timeout=20)
