@@ -129,6 +129,7 @@ class FairTurns:
 
     async def part(self, size_bytes: int) -> None:
         """Wait for the turn of a part of a large message, whosever it is."""
+        assert size_bytes > 0  # or `end` could not know whether something is begun
         await self.turn("", size_bytes)
         self.end("", size_bytes)
 

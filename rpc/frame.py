@@ -89,7 +89,7 @@ class Frame:
         self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = turns or FairTurns(bounds.waiting_bytes_max)
-        self._uploads = InFlightLimit(bounds.imports_max, "imports")
+        self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
         self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)
         self.streams = InFlightLimit(bounds.streams_max, "streams")  # entered by their servicer, which can make room
@@ -167,6 +167,7 @@ class Frame:
 
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
+        guard = self._guard if path.partition("/")[2].partition("/")[0] not in OPEN else None
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
         is_list = "page_size" in method.input_type.fields_by_name
@@ -192,8 +193,9 @@ class Frame:
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
-                limit.enter(organization_id)
-                context.when_gone(partial(limit.leave, organization_id))
+                caller = guard.name_of(context) if guard is not None else ""
+                limit.enter(organization_id, caller)
+                context.when_gone(partial(limit.leave, organization_id, caller))
                 outcome = behaviour(request, context)
                 if ended is not None:
                     if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
@@ -213,7 +215,8 @@ class Frame:
             else:
                 stall_timeout_s = self._upload_stall_timeout_s
                 requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
-            _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)))
+            caller = guard.name_of(context) if guard is not None else ""
+            _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)), caller)
 
         return serve_many if method.client_streaming else serve_one
 
@@ -224,10 +227,10 @@ def _one(kind: Any, raw: bytes | None) -> Any:
     return parse(kind, raw)
 
 
-def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None]) -> None:
+def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[[], None], caller: str = "") -> None:
     try:
-        limit.enter()
-        context.when_gone(limit.leave)
+        limit.enter("", caller)
+        context.when_gone(partial(limit.leave, "", caller))
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)

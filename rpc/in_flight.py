@@ -14,12 +14,12 @@ class InFlightStatistics(NamedTuple):
 class InFlightLimit:
     """Entered when something begins, and left when it ends.
 
-    No organization may take all of it, see `rpc.shares`. What belongs to none has no bound but the limit.
+    No organization and no caller may take all of it, see `rpc.shares`. What belongs to none has no bound but the limit.
 
     Args:
         under_way_max: how many may be under way; None: any number.
         things: what they are, in the plural, for the text of the refusal.
-        share: how many times what is free one organization may have.
+        share: how many times what is free one organization, or one caller, may have.
     """
 
     def __init__(self, under_way_max: int | None, things: str, share: int = SHARE) -> None:
@@ -27,6 +27,7 @@ class InFlightLimit:
         self._things = things
         self._share = share
         self._by_organization: dict[str, int] = {}
+        self._by_caller: dict[str, int] = {}
         self.under_way = 0
         self.turned_away = 0
 
@@ -45,27 +46,46 @@ class InFlightLimit:
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
             self._turn_away()
 
-    def enter(self, organization_id: str = "") -> None:
-        """Raises `Unavailable` at the limit, or where the organization has more than its share."""
+    def enter(self, organization_id: str = "", caller: str = "") -> None:
+        """Raises `Unavailable` at the limit, or where the organization or the caller has more than its share.
+
+        Args:
+            caller: by its key or token; empty where none is asked for.
+        """
         under_way_max = self._under_way_max
-        if under_way_max is None or not organization_id:
+        if under_way_max is None or not (organization_id or caller):
             self.check()
         else:
-            has = self._by_organization.get(organization_id, 0)
+            has = self._by_organization.get(organization_id, 0) if organization_id else 0
             if not may_have(1, has, self.under_way, under_way_max, self._share):
                 self._turn_away()
-            self._by_organization[organization_id] = has + 1
+            if caller:
+                self._enter_caller(caller, under_way_max)
+            if organization_id:
+                self._by_organization[organization_id] = has + 1
         self.under_way += 1
 
-    def leave(self, organization_id: str = "") -> None:
-        """It ended. `organization_id` is what it entered with."""
+    def leave(self, organization_id: str = "", caller: str = "") -> None:
+        """It ended. `organization_id` and `caller` are what it entered with."""
         assert self.under_way > 0, self
         self.under_way -= 1
         if organization_id and self._under_way_max is not None:
-            left = self._by_organization.pop(organization_id) - 1
-            if left:
-                self._by_organization[organization_id] = left
+            _take_one(self._by_organization, organization_id)
+        if caller and self._under_way_max is not None:
+            _take_one(self._by_caller, caller)
+
+    def _enter_caller(self, caller: str, under_way_max: int) -> None:
+        has = self._by_caller.get(caller, 0)
+        if not may_have(1, has, self.under_way, under_way_max, self._share):
+            self._turn_away()
+        self._by_caller[caller] = has + 1
 
     def _turn_away(self) -> None:
         self.turned_away += 1
         raise too_many(self._things)
+
+
+def _take_one(counts: dict[str, int], name: str) -> None:
+    left = counts.pop(name) - 1
+    if left:
+        counts[name] = left

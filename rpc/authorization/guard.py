@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import MethodDescriptor
 
+from actors.unavailable import Unavailable
 from rpc.authorization.callers import BadCredential, Caller
 from rpc.authorization.key_ring import KeyRing
 from rpc.authorization.organizations import organizations_in
@@ -82,6 +83,13 @@ class Guard:
             return self._while_valid(path, outcome, request, context) if method.server_streaming else outcome
 
         return answer
+
+    def name_of(self, context: Context) -> str:
+        """Who calls, for what counts callers; empty if that is not known, and the call is going to be refused."""
+        try:
+            return self._caller_of(context).name
+        except (BadCredential, Unavailable):
+            return ""
 
     async def _each(
         self, path: str, requests: AsyncIterator[Message], context: Context

@@ -63,6 +63,7 @@ async def parse_in_turns(
     message = kind()
     if len(raw) <= UNCOUNTED_BYTES_MAX:
         return _merged(message, raw)
+    await turn(UNCOUNTED_BYTES_MAX)  # many may have come together
     fields = 0
     for part, part_fields in _parts(raw, _nested(kind.DESCRIPTOR, levels)):
         fields += part_fields
@@ -99,7 +100,8 @@ def _parts(raw: bytes, nested: Nested) -> Iterator[tuple[bytes, int]]:
         if fields >= PART_FIELDS:
             yield raw[begin:end], fields
             begin, fields = end, 0
-    yield raw[begin:], fields  # with what is malformed: the parser says so
+    if begin < len(raw):
+        yield raw[begin:], fields  # with what is malformed: the parser says so
 
 
 def _fields(raw: bytes, fields_max: int, nested: Nested) -> Iterator[tuple[int, int, int]]:

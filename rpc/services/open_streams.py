@@ -73,7 +73,7 @@ class OpenStreams:
         self._makes_room_after_s = makes_room_after_s
         self._sweep_every_s = sweep_every_s
         self._lines_max = lines_max
-        self._streams: dict[OpenStream, bool] = {}  # and whether the limit counts it
+        self._streams: dict[OpenStream, str | None] = {}  # and whose the limit counts it as; None: it does not
         self._sweeping: asyncio.TimerHandle | None = None
         self._cut_off = 0
         self.lines = 0
@@ -92,35 +92,40 @@ class OpenStreams:
         """Whether only streams that have nothing under way may read on."""
         return self.lines >= self._lines_max
 
-    def add(self, stream: OpenStream) -> None:
+    def add(self, stream: OpenStream, caller: str = "") -> None:
         """A stream was opened.
 
+        Args:
+            caller: by its key or token; empty where none is asked for.
+
         Raises:
-            Unavailable: there are too many, and none is idle.
+            Unavailable: there are too many, or too many of this caller, and none is idle.
         """
         if self._limit.is_full:
             self._make_room()
-        self._limit.enter()
-        self._streams[stream] = True
+        self._limit.enter("", caller)
+        self._streams[stream] = caller
         if self._sweeping is None:
             self._sweep_later()
 
     def remove(self, stream: OpenStream) -> None:
         """It has ended."""
-        if self._streams.pop(stream):
-            self._limit.leave()
+        if (caller := self._streams.pop(stream)) is not None:
+            self._limit.leave("", caller)
 
     def _make_room(self) -> None:
         now_s = asyncio.get_running_loop().time()
         idle = [
             (since_s, stream)
-            for stream, counts in self._streams.items()
-            if counts and (since_s := stream.idle_since_s) is not None and now_s - since_s >= self._makes_room_after_s
+            for stream, caller in self._streams.items()
+            if caller is not None
+            and (since_s := stream.idle_since_s) is not None
+            and now_s - since_s >= self._makes_room_after_s
         ]
         if idle:
             _, longest = min(idle, key=lambda one: one[0])
-            self._streams[longest] = False
-            self._limit.leave()
+            caller, self._streams[longest] = self._streams[longest], None
+            self._limit.leave("", caller or "")
             self._cut_off += 1
             longest.end(too_many("streams"))
 

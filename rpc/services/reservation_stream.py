@@ -17,6 +17,7 @@ There is no time limit on a request, as there is none on a call without a deadli
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ from rpc.transport.transport_port import Context
 PATH = "/inventory.v1.ReservationStream/ReserveStock"
 REQUESTS_A_MESSAGE_MAX = 256
 LINES_A_TURN = 192  # each request counts as one more; about 2 ms of work, then others are served
+LINES_A_REPLY = 1_000  # then the message is sent, and others are served
 LINES_AT_ONCE = 96  # a request with more is large, and is counted as that until it is answered
 LINE_BYTES = 40  # about
 REPLIES_BYTES_MAX = 256 * 1024  # a message with more is sent; clients refuse more than 4 MiB
@@ -103,8 +105,8 @@ class ReservationStreamServicer:
         metadata = context.invocation_metadata()
         # Its requests are not traced one by one: a trace of hours would have a hundred thousand spans.
         telling = Telling(details_bytes_max(metadata), origin_of(metadata, context.caller), self._log)
-        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling)
-        self._streams.add(stream)
+        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling, context.caller)
+        self._streams.add(stream, context.caller)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
         stream.writing = asyncio.current_task()
         try:
@@ -166,6 +168,7 @@ class Stream:
         calls, turns, streams: see ReservationStreamServicer.
         bounds: how many requests and lines may be under way; then nothing is read.
         telling: says of refusals.
+        caller: by its key or token; empty where none is asked for.
     """
 
     def __init__(
@@ -176,6 +179,7 @@ class Stream:
         streams: OpenStreams,
         bounds: NetworkBounds,
         telling: Telling,
+        caller: str = "",
     ) -> None:
         self._inventory = inventory
         self._calls = calls
@@ -184,6 +188,7 @@ class Stream:
         self._under_way_max, self._lines_max = bounds.requests_a_stream_max, bounds.lines_a_stream_max
         self._ttl_minutes = bounds.own_ttl_minutes
         self._telling = telling
+        self._caller = caller
         self._under_way = 0
         self._lines = 0  # of what is under way
         self._lines_unread = 0  # of these, what is being written
@@ -280,14 +285,23 @@ class Stream:
                 return None
             self._has_news.clear()
             await self._has_news.wait()
+        if self._answered[0].lines > LINES_AT_ONCE:
+            await self._turn_of_reply(self._answered[0])
         message, size, count = pb.ReserveStockReplies(), 0, 0
-        while count < len(self._answered) and size < REPLIES_BYTES_MAX:
+        while count < len(self._answered) and size < REPLIES_BYTES_MAX and self._lines_unread < LINES_A_REPLY:
             size += fill(message.replies.add(), self._answered[count], self._telling)
             self._lines_unread += self._answered[count].lines
             count += 1
         self._progress_s = asyncio.get_running_loop().time()
         del self._answered[:count]
         return message
+
+    async def _turn_of_reply(self, answered: Answered) -> None:
+        """A refusal names each of its lines, which takes as long to write down as the lines took to read."""
+        turn = Turn(answered.organization_id, LINE_BYTES * answered.lines)
+        with suppress(Unavailable):  # 64 MB wait: it makes no difference
+            await self._turns.turn(*turn)
+            self._turns.end(*turn)
 
     def written(self, replies: int) -> None:
         """This number of replies is written, which makes room for the same number of requests."""
@@ -307,11 +321,11 @@ class Stream:
         self._streams.lines += lines
         organization_id = streamed.request.organization_id[:ID_CHARACTERS_MAX]
         try:
-            self._calls.enter(organization_id)
+            self._calls.enter(organization_id, self._caller)
             try:
                 reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._telling.origin))
             except BaseException:
-                self._calls.leave(organization_id)
+                self._calls.leave(organization_id, self._caller)
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
@@ -325,7 +339,7 @@ class Stream:
 
     def _on_answer(self, answered: Answered, turn: Turn | None) -> None:
         self._end_turn(turn)
-        self._calls.leave(answered.organization_id)
+        self._calls.leave(answered.organization_id, self._caller)
         self._note(answered)
 
     def _end_turn(self, turn: Turn | None) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import stream_pb2
 
 from actors.unavailable import Unavailable
 from rpc.fair_turns import (
@@ -18,6 +19,7 @@ from rpc.fair_turns import (
     organization_of,
 )
 from rpc.in_flight import InFlightLimit
+from rpc.messages import parsing
 
 pytestmark = pytest.mark.anyio
 
@@ -200,3 +202,18 @@ def test_without_turns_a_request_begins_at_once_and_needs_no_loop() -> None:
     turns.post("one", BEGUN_BYTES_MAX, partial(begun.append, "begun"))
     turns.end("one", BEGUN_BYTES_MAX)
     assert begun == ["begun"]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_messages_that_come_together_are_parsed_in_turns_also_where_a_part_ends_with_the_message(
+    more: int,
+) -> None:
+    turns = FairTurns()
+    requests = [stream_pb2.StreamedRequest(sequence=10**18) for _ in range(4 * parsing.PART_FIELDS + more)]
+    message = stream_pb2.ReserveStockRequests(requests=requests)
+    raw = message.SerializeToString()
+    assert len(raw) > parsing.UNCOUNTED_BYTES_MAX
+    kind = stream_pb2.ReserveStockRequests
+    parsed = [parsing.parse_in_turns(kind, raw, 2, turns.part) for _ in range(6)]
+    assert await asyncio.gather(*parsed) == [message] * 6
+    assert turns.statistics() == (0, 0, 0)

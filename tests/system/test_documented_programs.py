@@ -11,7 +11,7 @@ from stockkeeper.command_line.cli import COMMANDS, app
 from stockkeeper.command_line.events_command import Action
 from stockkeeper.serving import consuming, relaying, serve
 from tests.system.servers import ROOT
-from tests.system.test_documents import DOCUMENTS, commands
+from tests.system.test_documents import DOCUMENTS, blocks, commands
 from tests.system.test_options import VARIABLES
 
 GO_ON = ("serve", "relay", "consume")
@@ -59,6 +59,8 @@ def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
     every = [words[1:] for words in commands() if words[0] == "stockkeeper" and words[1] in GO_ON]
     assert len(every) > 12
     monkeypatch.chdir(tmp_path)
+    [cells, *_] = blocks(ROOT / "docs" / "cells.md", "toml")
+    (tmp_path / "cells.toml").write_text(cells)
     for words in every:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
     assert len(told) == len(every)

@@ -15,6 +15,7 @@ from stockkeeper.command_line.token_options import TokenOptions
 from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.server_address import ServerAddress
 from stockkeeper.serving.programs_beside import ProgramsBeside
+from tests.rpc.test_authorization import ended_sending
 from tests.system.servers import ORGANIZATION, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -64,13 +65,7 @@ async def code_of_reflection(port: int) -> grpc.StatusCode:
     """How a question for the services ends that comes without a key."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         ask: Any = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
-        call = ask(iter([b"\x3a\x00"]), timeout=20)  # list_services
-        try:
-            async for _ in call:
-                return grpc.StatusCode.OK
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-    return grpc.StatusCode.UNKNOWN
+        return await ended_sending(ask(timeout=20), b"\x3a\x00")  # list_services
 
 
 async def test_a_server_with_keys_tells_everyone_its_services_unless_told_not_to(tmp_path: Path) -> None:
