@@ -32,7 +32,7 @@ GROUPS = {
         "contributing.md",
     ],
     "Reference": ["configuration.md", "reference/command-line.md", "reference/api.md", "changelog.md"],
-    "Explanation": ["ARCHITECTURE.md", "performance.md", "benchmarks.md", "torture.md", "planted-bugs.md"],
+    "Explanation": ["ARCHITECTURE.md", "performance.md", "benchmarks.md", "scale.md", "torture.md", "planted-bugs.md"],
 }
 ELSEWHERE = {
     "README.md": HOME,
