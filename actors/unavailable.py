@@ -1,7 +1,7 @@
 """Every way in which the service cannot serve now: one reason, one sentence and one delay for each.
 
 `reason` is for machines: OVERLOADED, RATE_LIMITED, STORAGE_DOWN, SHUTTING_DOWN, STANDING_BY, ACTOR_RESTARTED,
-NO_TOKEN_KEYS, ORGANIZATION_MOVING or STOCK_ROW_DAMAGED.
+NO_TOKEN_KEYS, ORGANIZATION_MOVING, CELL_AWAY, CELLS_DISAGREE or STOCK_ROW_DAMAGED.
 """
 
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
@@ -9,6 +9,7 @@ RETRY_OVERLOAD_MS = 500
 RETRY_RESTART_MS = 1_000  # a database or a server has to come back
 ROW_DAMAGED = "STOCK_ROW_DAMAGED"
 RATE_LIMITED = "RATE_LIMITED"
+MOVING, CELL_AWAY, CELLS_DISAGREE = "ORGANIZATION_MOVING", "CELL_AWAY", "CELLS_DISAGREE"
 
 
 class Unavailable(Exception):
@@ -94,7 +95,17 @@ def shutting_down() -> Unavailable:
 
 def moving() -> Unavailable:
     """The organization is being copied to another cell, and nothing of it may change."""
-    return Unavailable("ORGANIZATION_MOVING", "The organization is being moved, try again.", RETRY_SOON_MS)
+    return Unavailable(MOVING, "The organization is being moved, try again.", RETRY_SOON_MS)
+
+
+def cell_away() -> Unavailable:
+    """A router does not reach the owner of a cell."""
+    return Unavailable(CELL_AWAY, "The cell does not answer, try again.", RETRY_RESTART_MS)
+
+
+def cells_disagree() -> Unavailable:
+    """The cells have not all joined one map: an organization that none of them holds has to wait until they have."""
+    return Unavailable(CELLS_DISAGREE, "The cells have not all joined the same map, try again.", RETRY_RESTART_MS)
 
 
 def standing_by() -> Unavailable:

@@ -1,1 +1,1 @@
-"""Which cell an organization belongs to: the map. Pure: no network, no database and no clock."""
+"""Which cell an organization belongs to, and the router that finds it. No network, no database and no clock."""

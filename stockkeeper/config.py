@@ -40,6 +40,44 @@ class WatchConfig(Struct, frozen=True):
 NOT_WATCHED = WatchConfig()
 
 
+class RouteConfig(Struct, frozen=True):
+    """Everything that `stockkeeper route` can be told.
+
+    Args:
+        map_file: the file with the map of the cells.
+        host: what to listen on; `localhost` means IPv4 and IPv6.
+        port: 0 chooses a free one.
+        calls_max: how many calls are routed at once.
+        cell_wait_s: how long a call waits for a cell that is away, in seconds.
+        transport: what carries the calls; None leaves it to the installed grpcio.
+        message_bytes_max: how long a caller's message may be, also after it was decompressed.
+        tls: what callers are shown; None: they are not shown anything, and nothing is encrypted.
+        insecure_network: whether others than this machine may be served without encryption.
+        keys_file: of the keys that callers need; empty: they need none.
+        tokens: that callers may have instead; None: there are none.
+        has_reflection: whether callers may ask what services there are.
+        grace_s: how long calls under way may go on after a SIGTERM, in seconds.
+        watch: how it is watched.
+        bounds: those of the network.
+    """
+
+    map_file: str
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
+    calls_max: int = 10_000
+    cell_wait_s: float = 10.0
+    transport: TransportName | None = None
+    message_bytes_max: int = MESSAGE_BYTES_MAX
+    tls: TlsFiles | None = None
+    insecure_network: bool = False
+    keys_file: str = ""
+    tokens: TokenSettings | None = None
+    has_reflection: bool = True
+    grace_s: float = 10.0
+    watch: WatchConfig = NOT_WATCHED
+    bounds: NetworkBounds = DEFAULT_BOUNDS
+
+
 class CellsConfig(Struct, frozen=True):
     """Which cell a server is.
 

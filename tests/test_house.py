@@ -34,6 +34,9 @@ TELL_BY_THEIR_REPR = {
     *("NatsBroker", "NatsInbox", "RabbitBroker", "RabbitInbox", "RelayLease"),  # theirs are the relay's
 }
 TRANSLATED = re.compile(r"\b(?:whoever|nobody|somebody|dearer|so many|so much)\b", re.IGNORECASE)
+NAMED = re.compile(
+    rf"`((?:{'|'.join((*ROOMS[:-1], 'tests', 'bench', 'docs', 'deploy'))})(?:(?:/[\w-]+)+(?:\.\w+)?/?|(?:\.\w+)+))`"
+)
 MAKES_UNAVAILABLE = re.compile(r"(raise|return|fail\() ?Unavailable\(")
 ASKED = {asked.__name__ for asked in (*get_args(Command), *get_args(AnyQuery))}
 
@@ -138,7 +141,9 @@ def test_nothing_is_written_a_second_time_for_the_case_that_need_not_wait() -> N
     assert not named
 
 
-@pytest.mark.parametrize("word", ["nobody", "somebody", "whoever", "so_many", "the_own", "one_who"])
+@pytest.mark.parametrize(
+    "word", ["nobody", "somebody", "whoever", "so_many", "the_own", "one_who", "test_who", "those_who"]
+)
 def test_no_name_is_made_of_words_that_read_as_translated(word: str) -> None:
     every = functions(*ROOMS, "bench", "examples", "tests")
     named = {function.name for function in every if f"_{word}_" in f"_{function.node.name}_"}
@@ -205,10 +210,7 @@ def test_each_file_opens_with_what_it_is_for() -> None:
 
 def test_prose_is_plain() -> None:
     """Docstrings, comments and documents: the caller, and numbers."""
-    python = [ROOT / source.path for source in sources(*ROOMS, "bench", "tests", "examples", "proto")]
-    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
-    said = {**{path: _prose(path.read_text()) for path in python}, **{path: path.read_text() for path in pages}}
-    words = {(str(path), word) for path, text in said.items() for word in TRANSLATED.findall(text)}
+    words = {(str(path), word) for path, text in _said().items() for word in TRANSLATED.findall(text)}
     assert not words, "say which caller, reader or program it is, or the number"
 
 
@@ -216,6 +218,34 @@ def _prose(text: str) -> str:
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docstrings = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
     return "\n".join([*docstrings, *re.findall(r"(?<!\S)# .*", text)])
+
+
+def test_what_prose_names_is_there() -> None:
+    """Files by their path; in docstrings and comments modules and what is in them, too, by their dotted name."""
+    every = {(path, name) for path, text in _said().items() for name in NAMED.findall(text)}
+    named = {(str(path), name) for path, name in every if path.suffix == ".py" or "/" in name}
+    assert len(named) > 200
+    assert not {one for one in named if not _is_there(one[1])}
+
+
+def _is_there(name: str) -> bool:
+    if "/" in name:
+        return (ROOT / name).exists()
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:count])
+        if (file := place.with_suffix(".py")).exists():
+            return count == len(parts) or re.search(rf"\b{parts[count]}\b", file.read_text()) is not None
+        if place.is_dir():
+            return count == len(parts)
+    return False
+
+
+@cache
+def _said() -> dict[Path, str]:
+    python = [ROOT / source.path for source in sources(*ROOMS, "bench", "tests", "examples", "proto")]
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
+    return {**{path: _prose(path.read_text()) for path in python}, **{path: path.read_text() for path in pages}}
 
 
 def test_the_binding_of_grpc_is_named_by_the_transport_alone() -> None:

@@ -49,6 +49,7 @@ class FrontendSession:
         self._link: Link[say.FromFrontend] = Link(say.FromFrontend, self._hear, self._on_lost, waits_for_reader=True)
         self._imports: dict[int, list[CountedLine]] = {}
         self._uploads: set[str] = set()  # of large imports
+        self.on_lost: Callable[[], None] = lambda: None
 
     def __repr__(self) -> str:
         return f"<FrontendSession imports={len(self._imports)} {self._link}>"
@@ -60,9 +61,13 @@ class FrontendSession:
     async def connect(cls, frontend: socket.socket, inventory: Inventory, on_listening: Callable[[], None]) -> Self:
         """Begin on a socket that is connected to the front-end."""
         session = cls(inventory, on_listening)
-        await asyncio.get_running_loop().create_unix_connection(lambda: session._link, sock=frontend)
-        session.set_serving(inventory.serving)
+        await session.begin(frontend)
         return session
+
+    async def begin(self, frontend: socket.socket) -> None:
+        """Say the first word on a socket that is connected to the front-end, and hear what it asks."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self._link, sock=frontend)
+        self.set_serving(self._inventory.serving)
 
     def set_serving(self, serving: bool) -> None:
         self._link.send(say.Serving(serving))
@@ -117,6 +122,7 @@ class FrontendSession:
             with suppress(Unavailable):  # then its lines go with the incarnation
                 self._inventory.submit(DropStaged(import_id))
         self._uploads.clear()
+        self.on_lost()
 
 
 def _failure(number: int, error: Exception) -> say.Answer:

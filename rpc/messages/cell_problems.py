@@ -11,12 +11,14 @@ from rpc.messages.status import Problem
 
 
 def describe_wrong_cell(refusal: WrongCell) -> Problem:
-    if refusal.moved_to:
+    if not refusal.organization_id:
+        message = "This is of no organization, and is asked of a cell's own server"
+    elif refusal.moved_to:
         message = f"Organization {refusal.organization_id} has moved to cell {refusal.moved_to}"
     else:
         message = f"Organization {refusal.organization_id} is not in cell {refusal.cell}"
     metadata = {
         **{"organization_id": refusal.organization_id, "cell": refusal.cell},
-        **{"map_version": str(refusal.version), "moved_to": refusal.moved_to},
+        **{"map_version": str(refusal.version or ""), "moved_to": refusal.moved_to},
     }
     return Problem(StatusCode.FAILED_PRECONDITION, "WRONG_CELL", message, metadata)

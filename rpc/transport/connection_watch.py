@@ -181,14 +181,16 @@ class ConnectionWatch:
         self._compared = {peer: one for peer, one in self._compared.items() if one.inode in inodes}
         self._connections = seen
         self.is_comparing = bool(self._compared)
-        if self._suspects or self._barred:
-            self._bar()
+        crowded = [address for address, connections in of_address.items() if connections >= self._of_address_max]
+        if crowded or self._suspects or self._barred:
+            self._bar(crowded)
 
-    def _bar(self) -> None:
-        """Have those barred that are to be, and no others."""
+    def _bar(self, crowded: Sequence[str]) -> None:
+        """Have those barred that are to be, and no others: until one of an address' connections ends, for instance."""
         now_s = monotonic()
         self._suspects = {address: one for address, one in self._suspects.items() if one.until_s > now_s}
-        barred = frozenset(address for address, one in self._suspects.items() if one.barred_until_s > now_s)
+        flooding = [address for address, one in self._suspects.items() if one.barred_until_s > now_s]
+        barred = frozenset([*crowded, *flooding])
         if barred == self._barred:
             return
         for fd, inode in self._listening.items():
@@ -196,7 +198,7 @@ class ConnectionWatch:
                 if _socket_of(own.fileno()) == (True, inode):
                     drop_from(own, sorted(barred))
         if more := barred - self._barred:
-            log.warning("addresses_not_heard", extra={"addresses": sorted(more), "for_s": BARRED_S})
+            log.warning("addresses_not_heard", extra={"addresses": sorted(more)})
         self._barred = barred
 
     def _look_at(self, fd: int, seen: dict[int, WatchedConnection], of_address: dict[str, int]) -> None:

@@ -51,6 +51,7 @@ COMMANDS = {
     "relay": "relay_command:relay",
     "consume": "consume_command:consume",
     "events": "events_command:events",
+    "route": "route_command:route",
     "cells": "cells_command:cells",
     "keys": "keys_command:keys",
     "config": "config_command:config",

@@ -49,7 +49,7 @@ def config(*words: Annotated[str, Parameter(allow_leading_hyphen=True)], json: J
     Parameters
     ----------
     words
-        serve, relay or consume, and its options, such as --config stockkeeper.toml.
+        serve, route, relay or consume, and its options, such as --config stockkeeper.toml.
     """
     settings = settings_of(words)
     if json:

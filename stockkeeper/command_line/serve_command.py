@@ -122,7 +122,7 @@ def serve(
             sample=sample,
             **asdict(events),
             limits=_limits(limits, keep_days, levels),
-            bounds=_bounds(bounds),
+            bounds=network_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
             cells=cells.config,
@@ -142,7 +142,8 @@ def _limits(options: Limits, keep_days: int, levels: LevelOptions) -> Limits:
     return Limits(**{**named, "keep_days": keep_days, "levels": levels.levels})
 
 
-def _bounds(options: NetworkBounds) -> NetworkBounds:
+def network_bounds(options: NetworkBounds) -> NetworkBounds:
+    """The bounds. Raises `ConfigurationError` where they contradict each other."""
     bounds = NetworkBounds(**{name: getattr(options, name) for name in NetworkBounds.__struct_fields__})
     if bounds.metadata_bytes_max < bounds.metadata_bytes_soft_max:
         raise ConfigurationError("--metadata-bytes-max must be at least --metadata-bytes-soft-max.")

@@ -20,7 +20,7 @@ from cyclopts.argument import Argument, ArgumentCollection
 
 from stockkeeper.config import ConfigurationError
 
-PROGRAMS = ("serve", "relay", "consume")
+PROGRAMS = ("serve", "route", "relay", "consume")
 OPTION = "--config"
 
 

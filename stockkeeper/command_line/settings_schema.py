@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 FILE_NAME, PAGE_NAME = "configuration.schema.json", "configuration.md"
 ABOUT = {
     "serve": "The server; check, backup and doctor take the database's settings from here.",
+    "route": "Hands calls to the cells of a map.",
     "relay": "Passes on what happens to other services.",
     "consume": "Does what the events of other services say.",
 }

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import anyio
 import structlog
@@ -16,15 +16,13 @@ from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from cells.map_file import MapFile
-from rpc.authorization.key_file import KeyFileError, read_keys
-from rpc.authorization.token_check import check_token_keys
-from rpc.authorization.token_settings import TokenError
+from rpc.frontends.link_listener import LinkListener
+from rpc.frontends.owner_links import SOCKET
 from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
 from rpc.rate_limits import RateLimits
 from rpc.rpc_server import LINGER_S, RpcServer
-from rpc.transport.addresses import Address, ListenError, is_loopback
-from rpc.transport.certificates import Certificates, TlsError
+from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.bootstrap import build_supervisor
 from stockkeeper.config import ConfigurationError, ServeConfig
@@ -32,11 +30,13 @@ from stockkeeper.serving.announcement import Announcement, TakeoverLog
 from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
 from stockkeeper.serving.process_watch import ProcessWatch
 from stockkeeper.serving.programs_beside import ProgramsBeside
+from stockkeeper.serving.who_is_served import see_who_is_served
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.turn_watch import TurnWatch
 from storage.sql.database_url import show_url
@@ -58,14 +58,6 @@ class OutputFailed(Exception):
         super().__init__(f"The output cannot be written: {error.strerror}.")
 
 
-class Network(Protocol):
-    """What clients connect to: `RpcServer` in this process, or `Frontends` in others."""
-
-    async def start(self) -> Sequence[Address]: ...
-    def set_serving(self, serving: bool) -> None: ...
-    async def drain(self, timeout_s: float) -> None: ...
-
-
 def serve(config: ServeConfig) -> NoReturn:
     """Serve until SIGTERM or SIGINT, and end the process. What went wrong is one sentence on stderr, or in the log once
     the server has said where it listens.
@@ -73,7 +65,7 @@ def serve(config: ServeConfig) -> NoReturn:
     Raises:
         ConfigurationError: the configuration cannot work.
     """
-    _see_who_is_served(config)
+    see_who_is_served(config)
     if config.sample and config.stands_by:
         raise ConfigurationError(
             "--sample and --standby do not go together: a standby may have nothing to load it into."
@@ -85,23 +77,6 @@ def serve(config: ServeConfig) -> NoReturn:
     # uvloop: an eighth less CPU time a call
     anyio.run(_serve_and_end, config, watch, cells, backend_options={"use_uvloop": True})
     raise AssertionError("the process has ended")
-
-
-def _see_who_is_served(config: ServeConfig) -> None:
-    try:
-        if config.keys_file:
-            read_keys(config.keys_file)
-        if config.tokens is not None:
-            check_token_keys(config.tokens)
-        if config.tls is not None:
-            Certificates(config.tls)
-        elif not config.insecure_network and not is_loopback(config.host):
-            raise ConfigurationError(
-                f"Host {config.host} can be reached from other machines, and nothing is encrypted:"
-                " give --tls-cert and --tls-key, or say --insecure-network."
-            )
-    except (KeyFileError, TokenError, TlsError, ListenError) as error:
-        raise ConfigurationError(str(error)) from None
 
 
 async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None) -> None:
@@ -120,7 +95,7 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFil
 async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
     announcement, takeovers = Announcement(), TakeoverLog()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
-    network = announcement.network = _build_network(config, supervisor, watch)
+    network = announcement.network = _build_network(config, supervisor, watch, cells)
     core_ended = anyio.Event()
     beside = ProgramsBeside(config)
 
@@ -139,8 +114,7 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
                 turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
-                server = network if isinstance(network, RpcServer) else None
-                await watch.show(turns, server=server, supervisor=supervisor)
+                await watch.show(turns, server=_shown(network), supervisor=supervisor)
                 takeovers.note(supervisor.ownership)
                 _log_start(config, addresses)
                 _say_listening(config, addresses, loaded, stands_by=bool(supervisor.waits_for))
@@ -178,13 +152,30 @@ async def _join_cells(
     tasks.start_soon(membership.follow, end)
 
 
-def _build_network(config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch) -> Network:
+def _shown(network: CallersNetwork) -> RpcServer | None:
+    """What of it has metrics of its own in this process."""
+    callers = network.callers if isinstance(network, LinkedNetwork) else network
+    return callers if isinstance(callers, RpcServer) else None
+
+
+def _build_network(
+    config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch, cells: MapFile | None
+) -> CallersNetwork:
+    inventory = _rate_limited(config, supervisor)
+    callers = _build_callers(config, inventory, watch)
+    address = cells.current.cells[config.cells.name].address if config.cells and cells is not None else ""
+    if not address.startswith(SOCKET):
+        return callers
+    return LinkedNetwork(callers, LinkListener(address.removeprefix(SOCKET), inventory))
+
+
+def _build_callers(config: ServeConfig, inventory: Inventory, watch: ProcessWatch) -> CallersNetwork:
     if config.frontends:
-        build: Callable[..., Network] = partial(Frontends, processes=config.frontends, watch=config.watch)
+        build: Callable[..., CallersNetwork] = partial(Frontends, processes=config.frontends, watch=config.watch)
     else:
         build = partial(RpcServer, watch=watch.calls())
     return build(
-        _rate_limited(config, supervisor),
+        inventory,
         host=config.host,
         port=config.port,
         calls_max=config.limits.calls_max,

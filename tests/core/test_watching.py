@@ -68,7 +68,7 @@ async def test_a_reader_that_asks_for_what_is_not_there_yet_is_told_where_the_hi
         assert (page.changes, page.upto) == ((), Point(0))
 
 
-async def test_news_forgets_those_who_went(world: World) -> None:
+async def test_news_forgets_readers_that_left(world: World) -> None:
     news = News()
     event = news.expect("o")
     await news.wait("o", event, 0.001)

@@ -193,7 +193,7 @@ async def test_a_token_that_is_older_than_what_is_kept_is_refused() -> None:
 
 
 @pytest.mark.anyio
-async def test_who_was_up_to_date_and_falls_far_behind_is_told_so_once() -> None:
+async def test_a_reader_that_was_up_to_date_and_falls_far_behind_is_told_so_once() -> None:
     far = BEHIND_MAX + 100
     pages = Pages(
         a_page(4),

@@ -53,7 +53,7 @@ async def test_at_the_limit_the_longest_idle_makes_room() -> None:
     assert streams.statistics() == (0, 0, 2)
 
 
-async def test_who_is_idle_or_unread_for_long_is_ended() -> None:
+async def test_a_stream_that_is_idle_or_unread_for_long_is_ended() -> None:
     now_s = asyncio.get_running_loop().time()
     streams = OpenStreams(InFlightLimit(9, "streams"), idle_s=100.0, unread_s=50.0, sweep_every_s=0.005)
     good = [Place(), Place(now_s), Place(None, now_s), Place(now_s - 60)]

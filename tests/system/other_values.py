@@ -30,6 +30,8 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_REORDER_POINT": ("3", 3),
     "STOCKKEEPER_CELLS_MAP": ("n.toml", "n.toml"),
     "STOCKKEEPER_CELL": ("b", "b"),
+    "STOCKKEEPER_CALLS_MAX": ("3", 3),
+    "STOCKKEEPER_CELL_WAIT_S": ("3", 3.0),
     "LOG_LEVEL": ("error", "error"),
     "LOG_FORMAT": ("console", "console"),
     "METRICS_PORT": ("9", 9),

@@ -10,14 +10,14 @@ from tests.system.servers import line, run_cli, running_server, until_logged
 
 pytestmark = pytest.mark.anyio
 
-MAP = 'version = {}\n[cells.north]\naddress = "unix:/n"\n[cells.south]\naddress = "unix:/s"\ndatabase = "{}"\n'
+MAP = 'version = {0}\n[cells.north]\naddress = "unix:{2}/n"\n[cells.south]\naddress = "unix:{2}/s"\ndatabase = "{1}"\n'
 
 
 async def test_a_server_becomes_a_cell_serves_what_it_has_and_says_of_the_rest_that_it_is_elsewhere(
     tmp_path: Path,
 ) -> None:
     database, map_file = tmp_path / "stock.db", tmp_path / "cells.toml"
-    map_file.write_text(MAP.format(1, ""))
+    map_file.write_text(MAP.format(1, "", tmp_path))
     north = ("--cells-map", str(map_file), "--cell", "north")
     async with running_server(database) as server, server.client() as client:
         await client.stock.import_stock([line("a", 5, organization_id="shop")])
@@ -29,9 +29,9 @@ async def test_a_server_becomes_a_cell_serves_what_it_has_and_says_of_the_rest_t
                 await call
             assert (wrong.value.organization_id, wrong.value.cell, wrong.value.map_version) == ("other", "north", 1)
             assert wrong.value.moved_to == ""
-        map_file.write_text(MAP.format(2, ""))
+        map_file.write_text(MAP.format(2, "", tmp_path))
         await until_logged(server, "cells_map_joined")
-        map_file.write_text(MAP.format(1, ""))
+        map_file.write_text(MAP.format(1, "", tmp_path))
         await until_logged(server, "cells_map_not_reloaded")
         with pytest.raises(WrongCell) as wrong:
             await client.get_stock_info("other", "a")
@@ -52,7 +52,7 @@ async def test_a_server_becomes_a_cell_serves_what_it_has_and_says_of_the_rest_t
 
 async def test_the_map_may_say_where_a_cell_keeps_its_stock(tmp_path: Path) -> None:
     database, map_file = tmp_path / "south.db", tmp_path / "cells.toml"
-    map_file.write_text(MAP.format(1, f"sqlite+aiosqlite:///{database}"))
+    map_file.write_text(MAP.format(1, f"sqlite+aiosqlite:///{database}", tmp_path))
     south = ("--cells-map", str(map_file), "--cell", "south")
     said = "The map gives the cell south a database, and --database-url another.\n"
     assert await run_cli("serve", "--database-url", "sqlite+aiosqlite:///x.db", *south) == (2, "", said)

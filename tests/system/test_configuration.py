@@ -90,7 +90,7 @@ async def test_a_file_that_cannot_be_read_ends_the_program_with_2(tmp_path: Path
 
 
 def test_settings_are_of_programs_that_have_some() -> None:
-    with pytest.raises(ConfigurationError, match="settings of serve, relay, consume, and none of stock"):
+    with pytest.raises(ConfigurationError, match="settings of serve, route, relay, consume, and none of stock"):
         settings_of(["stock"])
 
 

@@ -91,7 +91,7 @@ async def test_the_operators_commands_work(tmp_path: Path) -> None:
         for words in commands():
             if (
                 words[0] != "stockkeeper"
-                or words[1] in ("serve", "relay", "consume")
+                or words[1] in ("serve", "route", "relay", "consume")
                 or words[1:3] == ["events", "tail"]
             ):
                 continue  # they go on until they are stopped

@@ -12,6 +12,7 @@ from msgspec.structs import asdict
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from stockkeeper.command_line.cli import COMMANDS, app
 from tests.system.other_values import OTHERS
+from tests.system.route_options import ROUTE_OPTIONS
 
 # The command with what it needs, an option, its variable if it has one, what is given, and what the command gets.
 OPTIONS = [
@@ -54,6 +55,7 @@ OPTIONS = [
     ("serve", "--metrics-path", "METRICS_PATH", "/m", "/m"),
     ("serve", "--slow-call-ms", "SLOW_CALL_MS", "7", 7),
     ("serve", "--traces", "", None, True),
+    *ROUTE_OPTIONS,
     ("health", "--json", "", None, True),
     ("health", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("move", "--json", "", None, True),
@@ -360,7 +362,7 @@ def test_every_option_is_in_the_table() -> None:
     listed |= {(command.split()[0], name_of(option)) for command, option, *_ in BOUNDS}
     listed |= {("simulate", name) for name in ("seeds", "regressions", "every_step", "shrink", "backend", "disk")}
     listed |= {
-        (name, "config") for name in ("serve", "relay", "consume", "check", "backup", "doctor")
+        (name, "config") for name in ("serve", "route", "relay", "consume", "check", "backup", "doctor")
     }  # test_configuration.py
     listed.add(("config", "json"))
     listed |= {("simulate", name) for name in ("options", "salt", "bug")}  # tests/simulation/test_command.py has these

@@ -108,20 +108,23 @@ async def test_messages_and_many_calls_are_no_flood(transport: TransportName) ->
         assert served.listener._connections.statistics().cut_off == 0  # type: ignore[attr-defined]
 
 
-async def test_an_address_has_no_more_connections_than_it_may(
-    transport: TransportName, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_address_has_no_more_connections_than_it_may(transport: TransportName) -> None:
     async with listening(Answers(), transport) as served:
-        served.listener._connections._of_address_max = 3  # type: ignore[attr-defined]
+        watch: ConnectionWatch = served.listener._connections  # type: ignore[attr-defined]
+        watch._of_address_max = 3
         assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
-        async with connected(served) as (_, first), connected(served) as (_, second):
-            await until(lambda: served.listener._connections.statistics().connections == 3)  # type: ignore[attr-defined]
-            async with connected(served) as (reader, _), asyncio.timeout(20):
-                while await reader.read(1_024):
-                    pass
-            assert not first.transport.is_closing()
-            assert not second.transport.is_closing()
-            assert (await served.inventory.GetStockInfo(QUESTION)).stock_info
+        async with connected(served), connected(served):
+            await until(lambda: watch.statistics().barred == 1)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await asyncio.open_connection(*served.address)
+            _, other = await asyncio.open_connection(*served.address, local_addr=(FLOODER, 0))
+            watch._of_address_max = 2
+            await until(lambda: watch.statistics().cut_off == 1)
+            watch._of_address_max = 4
+            assert (await served.inventory.GetStockInfo(QUESTION, wait_for_ready=True)).stock_info
+            other.transport.abort()
+        await until(lambda: watch.statistics().barred == 0)
         async with grpc.aio.insecure_channel(
             str(served.address), options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:

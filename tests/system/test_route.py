@@ -1,0 +1,132 @@
+"""A router before two cells: programs, sockets and files, as an operator has them."""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from stockkeeper_client import Item, WrongCell
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
+
+from tests.system.servers import ROOT, START_TIMEOUT_S, ServerProcess, audit, figures, line, run_cli, start_server
+
+pytestmark = pytest.mark.anyio
+
+ITEMS: list[Item] = [{"variant_id": "a", "quantity": 1}]
+NAMES = ("north", "south")
+
+
+@asynccontextmanager
+async def a_router(folder: Path, *options: str) -> AsyncIterator[ServerProcess]:
+    log = folder / "router.log"
+    with log.open("ab") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "stockkeeper", "route", "--port", "0", "--cells-map", str(folder / "cells.toml")),
+            *options,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            cwd=ROOT,
+            env=dict(os.environ),
+        )
+    try:
+        assert process.stdout is not None
+        said = (await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_S)).decode()
+        assert " listens on " in said, said + log.read_text()
+        port = int(said.split(" listens on ")[1].split(" ")[0].rstrip(",").rpartition(":")[2])
+        server = ServerProcess(process, port, log)
+        yield server
+        assert await server.terminate() == 0
+        assert "Traceback" not in log.read_text()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def a_cell(folder: Path, name: str) -> ServerProcess:
+    return await start_server(folder / f"{name}.db", "--cells-map", str(folder / "cells.toml"), "--cell", name)
+
+
+def write_map(folder: Path, version: int = 1, organizations: str = "") -> None:
+    tables = "".join(f'[cells.{name}]\naddress = "unix:{folder}/{name}.sock"\n' for name in NAMES)
+    (folder / "cells.toml").write_text(f"version = {version}\n{tables}[organizations]\n{organizations}")
+
+
+def held(folder: Path, name: str) -> set[str]:
+    connection = sqlite3.connect(folder / f"{name}.db")
+    try:
+        return {row[0] for row in connection.execute("SELECT organization_id FROM cell_organization")}
+    finally:
+        connection.close()
+
+
+async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_killed_owner_costs_no_error(
+    tmp_path: Path,
+) -> None:
+    write_map(tmp_path, organizations='o1 = "north"\no2 = "south"')
+    cells = {name: await a_cell(tmp_path, name) for name in NAMES}
+    try:
+        async with a_router(tmp_path, "--cell-wait-s", "60") as router, router.client(timeout_s=60) as client:
+            for one in ("o1", "o2"):
+                await client.stock.import_stock([line("a", 1_000, organization_id=one)])
+            assert [held(tmp_path, name) for name in NAMES] == [{"o1"}, {"o2"}]
+            async with cells["south"].client() as direct:
+                with pytest.raises(WrongCell):
+                    await direct.reserve_stock("o1", "x", ITEMS)
+            await client.stock.import_stock([line(f"v{n}", 1, organization_id="o2") for n in range(5_001)])
+
+            async def follow() -> None:
+                async for _ in client.stock.watch_changes("o1"):
+                    return
+
+            following = asyncio.create_task(follow())
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{router.port}", [("grpc.enable_retries", 0)])
+            stub, acknowledged = InventoryServiceStub(channel), []
+
+            async def shop(organization_id: str, number: int) -> None:
+                for order in range(8):
+                    items = [pb.ReservationItem(variant_id="a", quantity=1)]
+                    order_id = f"{number}-{order}"
+                    request = pb.ReserveStockRequest(organization_id=organization_id, order_id=order_id, items=items)
+                    answer = await stub.ReserveStock(request, timeout=60)
+                    acknowledged.append((organization_id, answer.reservation_id))
+
+            shopping = [asyncio.create_task(shop(one, n)) for one in ("o1", "o2") for n in range(4)]
+            while len(acknowledged) < 10:  # noqa: ASYNC110 - calls do not tell
+                await asyncio.sleep(0.005)
+            await cells["north"].kill()
+            cells["north"] = await a_cell(tmp_path, "north")
+            await asyncio.gather(*shopping)
+            await asyncio.wait_for(following, 60)
+            assert len(set(acknowledged)) == 64
+            for organization_id, reservation_id in acknowledged:
+                await client.stock.get_reservation(organization_id, reservation_id)
+            with pytest.raises(grpc.aio.AioRpcError) as several:
+                await client.stock.import_stock([line("b", 1, organization_id=one) for one in ("o1", "o2")])
+            assert "is in cell south, and others are in north" in str(several.value.details())
+            assert (await figures(client, "o1"))["a", "w1"] == (968, 32)
+            await channel.close()
+            assert await cells["south"].terminate() == 0  # though a router is connected
+    finally:
+        for cell in cells.values():
+            if cell.process.returncode is None:
+                await cell.terminate()
+    for name in NAMES:
+        audit(tmp_path / f"{name}.db")
+
+
+async def test_a_router_that_cannot_work_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "cells.toml"
+    assert await run_cli("route") == (2, "", "A router needs the map of the cells: --cells-map.\n")
+    file.write_text('version = 1\n[cells.a]\naddress = "h:1"\n')
+    said = "The cell a is at h:1, and a router reaches unix:/path only.\n"
+    assert await run_cli("route", "--cells-map", str(file)) == (2, "", said)
+    write_map(tmp_path)
+    status, _, err = await run_cli("route", "--cells-map", str(file), "--host", "0.0.0.0")
+    assert (status, "nothing is encrypted" in err) == (2, True)
