@@ -38,9 +38,9 @@ async def test_a_server_whose_file_was_removed_ends_without_a_call(tmp_path: Pat
 
 
 async def test_health_says_so_within_a_second(tmp_path: Path) -> None:
-    """The fastest of three tries counts: the machine may be busy with something else."""
+    """The fastest of six tries counts: the machine may be busy with something else."""
     took_s: list[float] = []
-    while min(took_s, default=9.9) >= 1.0 and len(took_s) < 3:
+    while min(took_s, default=9.9) >= 1.0 and len(took_s) < 6:
         place = tmp_path / str(len(took_s))
         place.mkdir()
         server = await start_server(place / "x.db")
