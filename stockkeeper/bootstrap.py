@@ -64,6 +64,10 @@ def build_supervisor(
 
 
 def _report_crash(actor: object, error: Exception) -> None:
+    """A step of housekeeping that failed with its database is no bug either."""
+    if isinstance(error, StorageError):
+        log.warning("storage_failed", error=str(error), actor=repr(actor))
+        return
     log.error("actor_crashed", actor=repr(actor), exc_info=error)
 
 

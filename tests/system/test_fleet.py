@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bench.fleet import (
+    Fleet,
     after_failure,
     arguments,
     hashed,
@@ -98,3 +99,13 @@ def test_a_cell_has_what_it_is_planned_for_at_most_where_no_organization_is_too_
     fleet = relieved(hashed(CELLS, rates(1_000, 20_000, skew), 1_400))
     assert not fleet.too_large
     assert max(fleet.loads.values()) <= 1_400
+
+
+def test_an_organization_stays_in_a_full_cell_where_no_other_has_room_for_it() -> None:
+    sizes = {"large": 900.0, "middling": 800.0, "small": 300.0}
+    places = {"large": "a", "middling": "a", "small": "b"}
+    fleet = Fleet(1_000, ["a", "b"], sizes, places, frozenset(), frozenset())
+    found = relieved(fleet)
+    assert (found.named, found.loads) == (frozenset(), {"a": 1_700, "b": 300})
+    roomy = relieved(Fleet(1_200, ["a", "b"], sizes, places, frozenset(), frozenset()))
+    assert (roomy.named, roomy.loads) == (frozenset({"middling"}), {"a": 900, "b": 1_100})

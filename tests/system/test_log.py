@@ -9,8 +9,11 @@ import grpc
 import pytest
 from alembic import command
 from sqlalchemy import create_engine
+from structlog.testing import capture_logs
 
+from stockkeeper.bootstrap import build_sources
 from storage.sql.migrate import alembic_config
+from storage.store import StorageError
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server, start_server
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +154,18 @@ def test_a_start_that_fails_says_why_and_nothing_else(tmp_path: Path) -> None:
         cwd=ROOT,
     )
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+
+
+def test_a_step_that_fails_with_its_database_has_one_line_and_a_bug_its_traceback() -> None:
+    report = build_sources().report_crash
+    with capture_logs() as lines:
+        report("housekeeping", StorageError("it is locked"))
+        report("an actor", ValueError("a bug"))
+    assert [line["event"] for line in lines] == ["storage_failed", "actor_crashed"]
+    assert lines[0] == {
+        "event": "storage_failed",
+        "log_level": "warning",
+        "error": "it is locked",
+        "actor": "'housekeeping'",
+    }
+    assert "exc_info" in lines[1]
