@@ -2,12 +2,18 @@
 
 One that fails ends the incarnation. One that hangs does not fail, and every call would queue behind it until its
 deadline: so after a while without an answer calls are turned away, and taken again as soon as it answers.
+
+A process that was stopped for that long (SIGSTOP, a machine that slept) finds at its next look that the database has
+been asked for a long time. It has not been heard, so a stall is one that several looks in a row have found.
 """
 
 from collections.abc import Awaitable, Callable
 
 import anyio
 from msgspec import Struct
+
+LOOKS_A_STALL = 4
+LOOKS_MIN = 3  # in a row that find the same question unanswered
 
 
 class HeartbeatStatistics(Struct, frozen=True):
@@ -70,10 +76,15 @@ class Heartbeat:
 
     async def watch(self) -> None:
         """Notice a database that hangs, and one that does not any more. Until cancelled."""
+        looks, looked_at_s = 0, None
         while True:
-            await anyio.sleep(self._stall_s / 4)
+            await anyio.sleep(self._stall_s / LOOKS_A_STALL)
             began_s = [it for it in (self._batch_began_s(), self._beat_began_s) if it is not None]
-            is_stalled = bool(began_s) and self._monotonic_s() - min(began_s) >= self._stall_s
+            oldest_s = min(began_s, default=None)
+            looks = looks + 1 if oldest_s == looked_at_s else 1
+            looked_at_s = oldest_s
+            is_late = oldest_s is not None and self._monotonic_s() - oldest_s >= self._stall_s
+            is_stalled = is_late and looks >= LOOKS_MIN
             if is_stalled != self.is_stalled:
                 self.is_stalled = is_stalled
                 self._stalls += is_stalled

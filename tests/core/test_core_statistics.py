@@ -112,6 +112,28 @@ async def test_a_heartbeat_counts_beats_and_each_time_that_the_database_hung() -
     assert heartbeat.statistics() == HeartbeatStatistics(beats=0, stalls=2)
 
 
+async def test_a_server_that_was_stopped_does_not_take_its_own_sleep_for_a_database_that_hangs() -> None:
+    time = FakeTime()
+    looks, told = 0, anyio.Event()
+
+    def batch_began_s() -> float:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            time.now_s += 20  # it was stopped, with a batch under way
+        return 0.0 if looks <= 2 else time.now_s  # which is done soon after
+
+    async def check_ownership() -> None:
+        pass
+
+    heartbeat = Heartbeat(check_ownership, batch_began_s, time, 0.0, 0.01, lambda is_stalled: told.set())
+    async with running(heartbeat.watch):
+        while looks < 10:  # noqa: ASYNC110 - nothing is told
+            await anyio.sleep(0.001)
+    assert not told.is_set()
+    assert heartbeat.statistics().stalls == 0
+
+
 async def test_housekeeping_counts_steps_rows_and_failures() -> None:
     idle = anyio.Event()
     steps: list[MovedOut | StorageError] = [MovedOut(1, 2, 3, 4), MovedOut(0, 1, 1, 0), MovedOut(0, 0, 0, 0)]
