@@ -62,7 +62,8 @@ from supervisor.transactions.standing_orders import AskOrder, StandingOrders
 
 STOCK_LOST = "stock_lost"
 """The reason of these releases."""
-LOOKS_MIN, LOOKING_MS_MAX = 4, 10_000
+LOOKS_MIN = 4
+LOOKING_MS_MAX = 10_000
 """How often, and then how long, a loss looks at rows that move before its caller is asked to try later."""
 
 ReadReservations = Callable[[ListReservations], Awaitable[ReservationPage]]

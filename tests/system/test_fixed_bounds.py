@@ -22,6 +22,9 @@ FIXED = {
         *("feed_messages.WAIT_MS_MAX", "status.DETAILS_BYTES_MAX", "history_messages.FILTERS_MAX"),
         *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX"),
     },
+    "a router and an owner begin with it, before either knows the other": {
+        *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S"),
+    },
     "what is done before others have their turn": {
         *("link.MESSAGES_A_FRAME_MAX", "core_listener.TURN_S", "fair_turns.LARGE_BYTES", "fair_turns.PAGE_BYTES"),
         *("fair_turns.TURN_BYTES", "fair_turns.BEGUN_BYTES_MAX", "slow_callers.LARGE_BYTES", "slow_callers.LOOK_BYTES"),
@@ -41,7 +44,7 @@ FIXED = {
         *("aio_listener.LOOK_EVERY_S", "slow_callers.LOOK_EVERY_S", "core_listener.LOOK_EVERY_S", "uploads.IDLE_S"),
         *("supervisor.REOPEN_PAUSE_MIN_S", "supervisor.REOPEN_PAUSE_MAX_S", "supervisor.HEALTHY_AFTER_S"),
         *("housekeeping.RETRY_S", "housekeeping.MARGIN_MS", "expiry.RETRY_MS", "expiry.PAUSE_S", "journal.LULL_S"),
-        "incarnation.TRIM_PAUSE_S",
+        *("incarnation.TRIM_PAUSE_S", "losses.LOOKING_MS_MAX"),
     },
     "how much the log and the metrics tell": {
         *("line_budget.NAMES_MAX", "call_ids.TOLD_CHARACTERS_MAX", "stock_directory.DAMAGED_TOLD_MAX"),

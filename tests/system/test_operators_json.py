@@ -17,7 +17,7 @@ from stockkeeper.command_line.cli import COMMANDS, app
 from tests.system.servers import ORGANIZATION, line, run_cli, running_server
 
 # They go on until they are stopped, or what they print is a script, a screen, or lines for a person.
-NO_JSON = {"serve", "relay", "consume", "top", "simulate", "completion"}
+NO_JSON = {"serve", "route", "relay", "consume", "top", "simulate", "completion"}
 
 
 def test_every_other_command_has_it() -> None:
