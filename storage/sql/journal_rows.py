@@ -81,7 +81,7 @@ def _details(one: Transaction, organization_id: str) -> str:
 
 def _is_plain(one: Transaction) -> bool:
     """Whether it has no details: as good as every reservation, and looked at with each."""
-    if one.warehouses or one.warehouses_before or one.transfer is not None or one.sourcing is not None:
+    if one.warehouses or one.transfer is not None or one.sourcing is not None:
         return False
     if one.kind == "delete" or has_lines(one):
         return False
