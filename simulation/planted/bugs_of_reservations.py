@@ -163,7 +163,7 @@ def released_taken_again() -> Patches:
 def taken_again_as_of_old() -> Patches:
     def reservations(batch: Any, instant: Any) -> Any:
         for row in right(batch, instant):
-            yield (*row[:-1], row[-1] - 1) if row[:2] in batch.again else row
+            yield (*row[:-2], row[-2] - 1, row[-1]) if row[:2] in batch.again else row
 
     right = rows.reservations
     return [(rows, "reservations", reservations)]
