@@ -109,10 +109,10 @@ def lines_on_one_row_not_summed() -> Patches:
 
 @bug("only one warehouse is tried though others have it", "G5")
 def only_first_warehouse_tried() -> Patches:
-    def first_only(lines: Any, free: Any, search: Any) -> Any:
+    def first_only(lines: Any, free: Any, search: Any, *sourcing: Any) -> Any:
         first = {v: dict(sorted(rows.items())[:1]) for v, rows in free.items()}
         open_lines = all(not line.warehouse_id for line in lines)
-        return (yield from placing(lines, first if open_lines else free, search))
+        return (yield from placing(lines, first if open_lines else free, search, *sourcing))
 
     return [(actors.basket, "placing", first_only)]
 
