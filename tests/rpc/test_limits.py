@@ -151,6 +151,7 @@ async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory, tra
         await imports[0].write(last)
         await imports[0].done_writing()
         await imports[0]
+        await uploads_under_way(server, 3)  # it is counted until its answer is written
         await stub.ImportStock(iter([stock_pb2.ImportStockRequest(request_id="req_2", lines_total=0)]))
         for upload in imports:
             upload.cancel()

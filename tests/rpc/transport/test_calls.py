@@ -174,7 +174,7 @@ async def test_a_caller_that_vanishes_leaves_nothing(
         await fake.arrived.wait()
     writer.transport.abort()
     await until(lambda: "calls=0>" in repr(server))
-    assert server.statistics().calls_under_way == 0
+    await until(lambda: server.statistics().calls_under_way == 0)
     assert not fake.asked or path.startswith(f"/{INVENTORY}/")
     fake.gate.set()
     await asyncio.gather(*fake.tasks)
