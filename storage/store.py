@@ -157,6 +157,14 @@ class Store(StagingStore, CellStore, Protocol):
         """
         ...
 
+    async def let_go(self) -> bool:
+        """Give up memory that only makes the next reads faster. Returns whether there was any to speak of.
+
+        >>> await store.let_go()
+        False
+        """
+        ...
+
     async def check_ownership(self) -> None:
         """See whether this store still owns the database. One that writes nothing would not notice otherwise.
 

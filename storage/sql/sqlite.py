@@ -214,6 +214,9 @@ class SqliteBackend:
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
 
+    async def let_go(self) -> bool:
+        return await self._run(self._writer, SqliteSession.let_go)
+
     async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files
         assert line is not None

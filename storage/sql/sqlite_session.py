@@ -25,6 +25,8 @@ APPLICATION_ID = int.from_bytes(b"stkp")  # in the file's header, where `file` a
 READ_WHOLE_BYTES_MAX = 64 << 20  # 0.6 s
 TABLES_READ_SOON = ("ownership", "warehouse")
 
+MANY_CHANGES = 10_000  # rows: some megabytes of pages
+
 FREE_BYTES_MIN = 1 << 20  # less is full: a store that opens but cannot write would be opened again for ever
 
 OLDEST_VERSION = (3, 37, 0)  # the first with STRICT tables
@@ -57,6 +59,7 @@ class SqliteSession:
 
     def __init__(self, raw: sqlite3.Connection, *, reads_only: bool = False) -> None:
         self.raw = raw
+        self._changed = 0  # rows, when the pages were last let go
         # The pool hands out the one connection there is, and must not give it a thread of its own.
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
         self._connection = engine.connect()
@@ -129,6 +132,15 @@ class SqliteSession:
     def check_in(self) -> None:
         """Copy what is in the WAL into the database, so that a WAL that is lost cannot make it look empty."""
         self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+    def let_go(self) -> bool:
+        """Free the pages that are in memory, up to 64 MB, if many have come. Returns whether they had."""
+        changed = self.raw.total_changes
+        if changed - self._changed < MANY_CHANGES:
+            return False
+        self._changed = changed
+        self.raw.execute("PRAGMA shrink_memory").close()
+        return True
 
     def mark_unused(self) -> None:
         """Called at the end, when nothing more is written."""
