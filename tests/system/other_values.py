@@ -30,6 +30,7 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_REORDER_POINT": ("3", 3),
     "STOCKKEEPER_CELLS_MAP": ("n.toml", "n.toml"),
     "STOCKKEEPER_CELL": ("b", "b"),
+    "STOCKKEEPER_CELLS": ("5", 5),
     "STOCKKEEPER_CALLS_MAX": ("3", 3),
     "STOCKKEEPER_CELL_WAIT_S": ("3", 3.0),
     "LOG_LEVEL": ("error", "error"),
