@@ -59,6 +59,7 @@ class RouteConfig(Struct, frozen=True):
         grace_s: how long calls under way may go on after a SIGTERM, in seconds.
         watch: how it is watched.
         bounds: those of the network.
+        link_tls: what it shows the owners of cells on other machines, and what they must show; None: there are none.
     """
 
     map_file: str
@@ -76,6 +77,7 @@ class RouteConfig(Struct, frozen=True):
     grace_s: float = 10.0
     watch: WatchConfig = NOT_WATCHED
     bounds: NetworkBounds = DEFAULT_BOUNDS
+    link_tls: TlsFiles | None = None
 
 
 class CellsConfig(Struct, frozen=True):
@@ -84,10 +86,16 @@ class CellsConfig(Struct, frozen=True):
     Args:
         map_file: the file with the map.
         name: of the cell.
+        link_listen: where routers reach it, beside what the map says: host:port or unix:/path; empty: nowhere else.
+        link_tls: what routers on other machines are shown, and must show; None: there are none.
+        link_name: that the certificates of routers must have; empty: any.
     """
 
     map_file: str
     name: str
+    link_listen: str = ""
+    link_tls: TlsFiles | None = None
+    link_name: str = ""
 
 
 class ServeConfig(Struct, frozen=True):
