@@ -27,7 +27,7 @@ class PortStatistics(NamedTuple):
     port: int
 
 
-class Door(Protocol):
+class LinkDoor(Protocol):
     """Where connections come in."""
 
     @property

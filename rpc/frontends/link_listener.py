@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from rpc.frontends.frontend_session import FrontendSession
-from rpc.frontends.link_doors import Door, watch_peer
+from rpc.frontends.link_doors import LinkDoor, watch_peer
 from rpc.frontends.link_greeting import LinkGreeting, OtherProtocol, greet
 from rpc.inventory_port import Inventory
 
@@ -25,7 +25,7 @@ class LinkListener:
         inventory: the core.
     """
 
-    def __init__(self, door: Door, inventory: Inventory) -> None:
+    def __init__(self, door: LinkDoor, inventory: Inventory) -> None:
         self._door = door
         self._inventory = inventory
         self._sockets: Sequence[socket.socket] = ()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cells.cell_map import CellMap
-from rpc.frontends.link_doors import SOCKET, Door, PortDoor, UnixDoor, host_and_port
+from rpc.frontends.link_doors import SOCKET, LinkDoor, PortDoor, UnixDoor, host_and_port
 from rpc.frontends.link_tls import LinkTls
 from rpc.transport.addresses import ListenError, is_loopback
 from rpc.transport.certificates import TlsError
@@ -13,14 +13,14 @@ from stockkeeper.config import CellsConfig, ConfigurationError
 CLEAR = "and nothing is encrypted: give --link-cert, --link-key and --link-ca."
 
 
-def doors_of(config: CellsConfig, there: CellMap) -> Sequence[Door]:
+def doors_of(config: CellsConfig, there: CellMap) -> Sequence[LinkDoor]:
     """Where routers come in: the socket that the map names, and where --link-listen says.
 
     Raises:
         ConfigurationError: others would be served in the clear, or none could come.
     """
     address = there.cells[config.name].address
-    doors: list[Door] = []
+    doors: list[LinkDoor] = []
     if address.startswith(SOCKET) and not config.link_listen.startswith(SOCKET):
         doors.append(UnixDoor(address.removeprefix(SOCKET)))
     if config.link_listen:
@@ -31,7 +31,7 @@ def doors_of(config: CellsConfig, there: CellMap) -> Sequence[Door]:
     return doors
 
 
-def _given_door(config: CellsConfig) -> Door:
+def _given_door(config: CellsConfig) -> LinkDoor:
     if config.link_listen.startswith(SOCKET):
         return UnixDoor(config.link_listen.removeprefix(SOCKET))
     try:
