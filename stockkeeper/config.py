@@ -61,6 +61,7 @@ class RouteConfig(Struct, frozen=True):
         watch: how it is watched.
         bounds: those of the network.
         shared: what to listen on instead, beside other routers of the same tree of processes.
+        link_tls: what it shows the owners of cells on other machines, and what they must show; None: there are none.
     """
 
     map_file: str
@@ -79,6 +80,7 @@ class RouteConfig(Struct, frozen=True):
     watch: WatchConfig = NOT_WATCHED
     bounds: NetworkBounds = DEFAULT_BOUNDS
     shared: tuple[Address, ...] = ()
+    link_tls: TlsFiles | None = None
 
 
 class CellsConfig(Struct, frozen=True):
@@ -88,11 +90,17 @@ class CellsConfig(Struct, frozen=True):
         map_file: the file with the map.
         name: of the cell.
         links_only: whether only routers reach it.
+        link_listen: where routers reach it, beside what the map says: host:port or unix:/path; empty: nowhere else.
+        link_tls: what routers on other machines are shown, and must show; None: there are none.
+        link_name: that the certificates of routers must have; empty: any.
     """
 
     map_file: str
     name: str
     links_only: bool = False
+    link_listen: str = ""
+    link_tls: TlsFiles | None = None
+    link_name: str = ""
 
 
 class TreeConfig(Struct, frozen=True):

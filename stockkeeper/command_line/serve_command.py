@@ -11,6 +11,7 @@ from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.bound_options import LimitsOptions, NetworkOptions
 from stockkeeper.command_line.cell_options import NO_CELL, Cells
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.link_options import NO_LINKS, Links
 from stockkeeper.command_line.parameters import LOG_LEVELS, SECONDS, ConfigFile, whole
 from stockkeeper.command_line.serve_options import (
     NO_EVENTS,
@@ -55,6 +56,7 @@ def serve(
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
     cells: Cells = NO_CELL,
+    links: Links = NO_LINKS,
     sample: Annotated[bool, Parameter(negative="")] = False,
     watch: Watch = NOT_WATCHED,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
@@ -123,7 +125,7 @@ def serve(
             bounds=network_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
-            cells=cells.config,
+            cells=links.added_to(cells.config),
             tree=cells.tree,
         )
     )
