@@ -7,7 +7,8 @@ which counts how often it is reached and notes what fails in it.
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from pathlib import Path
@@ -54,54 +55,38 @@ class PatchWatch:
         if not isinstance(replacement, FunctionType) or isasyncgenfunction(replacement):
             return replacement
         self._functions += 1
-        kind = (
-            self._coroutine
-            if iscoroutinefunction(replacement)
-            else self._generator
-            if isgeneratorfunction(replacement)
-            else self._function
-        )
-        return wraps(replacement)(kind(name, replacement))
+        return wraps(replacement)(self._wrapper(name, replacement))
 
-    def _function(self, name: str, right: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Any:
-            self._reached[name] += 1
-            try:
+    def _wrapper(self, name: str, right: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **named: Any) -> Any:
+            with self._watching(name, right):
                 return right(*args, **named)
-            except Exception as error:
-                self._note(name, error)
-                raise
 
-        return call
-
-    def _coroutine(self, name: str, right: Callable[..., Any]) -> Callable[..., Any]:
-        async def call(*args: Any, **named: Any) -> Any:
-            self._reached[name] += 1
-            try:
+        async def awaited(*args: Any, **named: Any) -> Any:
+            with self._watching(name, right):
                 return await right(*args, **named)
-            except Exception as error:
-                self._note(name, error)
-                raise
 
-        return call
-
-    def _generator(self, name: str, right: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **named: Any) -> Generator[Any, Any, Any]:
-            self._reached[name] += 1
-            try:
+        def generated(*args: Any, **named: Any) -> Generator[Any, Any, Any]:
+            with self._watching(name, right):
                 return (yield from right(*args, **named))
-            except Exception as error:
-                self._note(name, error)
-                raise
 
-        return call
+        return awaited if iscoroutinefunction(right) else generated if isgeneratorfunction(right) else called
 
-    def _note(self, name: str, error: Exception) -> None:
+    @contextmanager
+    def _watching(self, name: str, right: Callable[..., Any]) -> Iterator[None]:
+        self._reached[name] += 1
+        try:
+            yield
+        except Exception as error:
+            self._note(name, right, error)
+            raise
+
+    def _note(self, name: str, right: Callable[..., Any], error: Exception) -> None:
         """A mistake anywhere below a patch, or a failure of Python's own in one, is a failure of the patch itself."""
         if isinstance(error, self._intended):
             return
         frames = traceback.extract_tb(error.__traceback__)
-        is_own = frames[-1].filename.startswith(_HERE) and type(error).__module__ == "builtins"
-        if (is_own or isinstance(error, MISTAKES)) and len(self.broken) < _TOLD_MAX:
-            place = next(frame for frame in reversed(frames) if frame.filename.startswith(_HERE))
-            self.broken.append(f"{name}: {error!r} at {Path(place.filename).name}:{place.lineno}")
+        own = [frame for frame in frames if frame.filename.startswith((_HERE, right.__code__.co_filename))]
+        fails_itself = own[-1] is frames[-1] and type(error).__module__ == "builtins"
+        if (fails_itself or isinstance(error, MISTAKES)) and len(self.broken) < _TOLD_MAX:
+            self.broken.append(f"{name}: {error!r} at {Path(own[-1].filename).name}:{own[-1].lineno}")
