@@ -63,7 +63,7 @@ def serve(
     log_format: Annotated[LogFormat, Parameter(env_var="LOG_FORMAT")] = "auto",
     limits: Annotated[LimitsOptions, Parameter(name="*", group="Bounds of the core")] = Limits(),  # noqa: B008
     bounds: Annotated[NetworkOptions, Parameter(name="*", group="Bounds of the network")] = DEFAULT_BOUNDS,
-) -> None:
+) -> int:
     """Serve the inventory until SIGTERM or SIGINT.
 
     Parameters
@@ -103,10 +103,8 @@ def serve(
     log_format
         json or console, which is for people; auto is console on a terminal and json elsewhere.
     """
-    from stockkeeper.serving.serve import serve as run
-
     begin_log(log_level, log_format)
-    run(
+    return _serve(
         ServeConfig(
             host=host,
             port=port,
@@ -128,8 +126,19 @@ def serve(
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
             cells=links.added_to(cells.config),
+            tree=cells.tree,
         )
     )
+
+
+def _serve(config: ServeConfig) -> int:
+    if config.tree is not None:
+        from stockkeeper.serving.serve_cells import serve_cells
+
+        return serve_cells(config)
+    from stockkeeper.serving.serve import serve as run
+
+    run(config)
 
 
 def begin_log(level: str, log_format: LogFormat) -> None:

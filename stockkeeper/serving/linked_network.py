@@ -22,6 +22,26 @@ class CallersNetwork(Protocol):
     async def drain(self, timeout_s: float) -> None: ...
 
 
+class NoCallers:
+    """The door of a server that routers alone reach."""
+
+    def __repr__(self) -> str:
+        return "<NoCallers>"
+
+    def statistics(self) -> int:
+        """How many callers are connected."""
+        return 0
+
+    async def start(self) -> Sequence[Address]:
+        return ()
+
+    def set_serving(self, serving: bool) -> None:
+        """There is none to be told."""
+
+    async def drain(self, timeout_s: float) -> None:
+        """Nothing is under way."""
+
+
 class LinkedNetwork:
     """All doors, opened and closed together. Those of a server that stands by are opened when it serves: until then
     routers reach the one that it stands by for.

@@ -105,7 +105,7 @@ class _Routing:
                     await self._reached.wait()
                 self._server = _server(self._config, self._inventory, self._watch, self._deadlines)
                 try:
-                    _say_listening(self._config, await self._server.start(), self._file.current)
+                    _say_listening(self._config, await self._server.start(self._config.shared), self._file.current)
                     turns, _memory = TurnWatch(), MemoryReturn()
                     await self._watch.show(turns, server=self._server)
                     tasks.start_soon(self._follow)

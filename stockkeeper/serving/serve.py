@@ -30,7 +30,7 @@ from stockkeeper.serving.cell_membership import CellMembership, CellRefused, ope
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.link_settings import doors_of
-from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork
+from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork, NoCallers
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
@@ -162,7 +162,8 @@ def _build_network(
     config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch, cells: MapFile | None
 ) -> CallersNetwork:
     inventory = _rate_limited(config, supervisor)
-    callers = _build_callers(config, inventory, watch)
+    is_linked = config.cells is not None and config.cells.links_only
+    callers = NoCallers() if is_linked else _build_callers(config, inventory, watch)
     if config.cells is None or cells is None:
         return callers
     links = [LinkListener(door, inventory) for door in doors_of(config.cells, cells.current)]

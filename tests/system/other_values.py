@@ -30,6 +30,7 @@ OTHERS: dict[str, tuple[str, object]] = {
     "DEFAULT_REORDER_POINT": ("3", 3),
     "STOCKKEEPER_CELLS_MAP": ("n.toml", "n.toml"),
     "STOCKKEEPER_CELL": ("b", "b"),
+    "STOCKKEEPER_CELLS": ("5", 5),
     "STOCKKEEPER_LINK_LISTEN": ("h:2", "h:2"),
     "STOCKKEEPER_LINK_NAME": ("b", "b"),
     "STOCKKEEPER_LINK_CERT": ("d.pem", "d.pem"),
