@@ -54,13 +54,14 @@ class SqliteSide:
         return self._session.in_transaction(function)
 
 
-def _path_of(url: URL) -> Path:
+def path_of(url: URL) -> Path:
+    """The file of a URL of SQLite."""
     return Path(str(url.database)).resolve()
 
 
 @asynccontextmanager
 async def _opened_file(url: URL, is_source: bool) -> AsyncIterator[MoveSide]:
-    path = _path_of(url)
+    path = path_of(url)
     if trouble := describe_path(path):
         raise StorageError(trouble)
     state = look_at_file(path)
