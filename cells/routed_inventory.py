@@ -1,9 +1,10 @@
 """The inventory as a router has it: each command and query goes to the owner of its organization's cell.
 
 A router keeps nothing that was acknowledged and decides nothing. What it adds to a link is that it asks again: where
-the owner is away, fails over or does not hold the organization, and for `wait_s` at most. To ask again is what a caller
-would do with UNAVAILABLE, and as safe: an order finds its reservation, a key its answer. An answer that is given is the
-owner's own, behind its lease.
+the owner is away, fails over or does not hold the organization, for `wait_s` at most, and never past the time at which
+the caller gives up: shortly before that the caller hears UNAVAILABLE. To ask again is what a caller would do with that,
+and as safe: an order finds its reservation, a key its answer (tests/cells/test_asking_again.py has every command). An
+answer that is given is the owner's own, behind its lease.
 
 It may ask for a caller that has given up meanwhile. So does any server: a call that is given up may still be carried
 out.
@@ -14,6 +15,7 @@ says that a part of it was done.
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -26,14 +28,25 @@ from actors.outcomes import Fact, ImportRejected, Refused, RefusedLine
 from actors.queries import Query
 from actors.reply import Reply
 from actors.staged_rows import StagedDropped
-from actors.unavailable import CELL_AWAY, CELLS_DISAGREE, MOVING, Unavailable, moving, shutting_down, too_many
+from actors.unavailable import (
+    CELL_AWAY,
+    CELLS_DISAGREE,
+    MOVING,
+    Unavailable,
+    cell_away,
+    moving,
+    shutting_down,
+    too_many,
+)
 from cells.owner_port import Owner
 from cells.whereabouts import Whereabouts
 
 V = TypeVar("V")
+TimeLeft = Callable[[], float]
 
-PASSING = {"SHUTTING_DOWN", "STORAGE_DOWN", MOVING, CELL_AWAY, CELLS_DISAGREE}
+PASSING = {"SHUTTING_DOWN", "STORAGE_DOWN", "STANDING_BY", MOVING, CELL_AWAY, CELLS_DISAGREE}
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 0.5
+MARGIN_MIN_S, MARGIN_MAX_S, MARGIN = 0.05, 1.0, 0.2  # of the time that a caller has left: for the answer to arrive
 LINES_NAMED_MAX = 1_000
 
 
@@ -55,6 +68,7 @@ class RoutedInventory:
         start_soon: starts a task of the router.
         wait_s: how long a request is asked again, in seconds.
         waiting_max: how many may be, at once.
+        asking: tells of the caller that asks now in how many seconds it gives up.
     """
 
     def __init__(
@@ -65,6 +79,7 @@ class RoutedInventory:
         start_soon: StartSoon,
         wait_s: float,
         waiting_max: int,
+        asking: Callable[[], TimeLeft] = lambda: _never,
     ) -> None:
         self._whereabouts = whereabouts
         self._owner_of = owner_of
@@ -72,6 +87,7 @@ class RoutedInventory:
         self._start_soon = start_soon
         self._wait_s = wait_s
         self._waiting_max = waiting_max
+        self._asking = asking
         self._waiting = self._asked_again = 0
         self._uploads: dict[str, str] = {}  # the cell of each large import
 
@@ -112,46 +128,47 @@ class RoutedInventory:
     # ---- one organization -------------------------------------------------------------------------------------------
 
     def _begin(self, organization_id: str, send: Callable[[Owner], Reply[V]]) -> Reply[V]:
-        reply: Reply[V] = Reply()
+        asked = _Asked(organization_id, send, Reply(), self._asking())
         try:
             given = send(self._owner_of(self._whereabouts.likely(organization_id)))
         except Unavailable as error:
-            self._wait(organization_id, send, reply, error)
+            self._wait(asked, error)
         else:
-            given.when_done(partial(self._on_answer, organization_id, send, given, reply))
-        return reply
+            given.when_done(partial(self._on_answer, asked, given))
+        return asked.reply
 
-    def _on_answer(self, organization_id: str, send: Any, given: Reply[V], reply: Reply[V]) -> None:
+    def _on_answer(self, asked: "_Asked", given: Reply[V]) -> None:
         """On the stack of the link that brought it."""
         try:
             value = given.result()
         except Exception as error:  # noqa: BLE001 - it is the caller's
-            self._wait(organization_id, send, reply, error)
+            self._wait(asked, error)
         else:
-            reply.set(value)
+            asked.reply.set(value)
 
-    def _wait(self, organization_id: str, send: Any, reply: Reply[Any], error: Exception) -> None:
+    def _wait(self, asked: "_Asked", error: Exception) -> None:
         """Ask again, if that can help."""
         if not _passes(error):
-            reply.fail(error)
+            asked.reply.fail(error)
         elif self._waiting >= self._waiting_max:
-            reply.fail(too_many("calls"))
+            asked.reply.fail(too_many("calls"))
         else:
             self._waiting += 1
-            self._start_soon(partial(self._ask_again, organization_id, send, reply, error))
+            self._start_soon(partial(self._ask_again, asked, error))
 
-    async def _ask_again(self, organization_id: str, send: Any, reply: Reply[Any], error: Exception) -> None:
-        pauses = _Pauses(self._wait_s)
+    async def _ask_again(self, asked: "_Asked", error: Exception) -> None:
+        pauses, reply = _Pauses(self._wait_s, asked.time_left_s()), asked.reply
         try:
-            while _passes(error) and await pauses.after(error):
-                try:
-                    self._asked_again += 1
-                    is_wrong = isinstance(error, Refused)
-                    find = self._whereabouts.find if is_wrong else self._likely
-                    reply.set(await send(self._owner_of(await find(organization_id))).wait())
-                    return
-                except Exception as again:  # noqa: BLE001 - as above
-                    error = _kept(error, again)
+            with anyio.move_on_at(pauses.gives_up_at_s):
+                while _passes(error) and await pauses.after(error):
+                    try:
+                        self._asked_again += 1
+                        is_wrong = isinstance(error, Refused)
+                        find = self._whereabouts.find if is_wrong else self._likely
+                        reply.set(await asked.send(self._owner_of(await find(asked.organization_id))).wait())
+                        return
+                    except Exception as again:  # noqa: BLE001 - as above
+                        error = _kept(error, again)
             reply.fail(_final(error))
         finally:
             self._waiting -= 1
@@ -166,15 +183,16 @@ class RoutedInventory:
     async def _import(self, command: AnyImport) -> Fact:
         if isinstance(command, ImportStaged):
             return await self._import_staged(command)
-        pauses, error = _Pauses(self._wait_s), Exception()
-        while await pauses.after(error):
-            try:
-                return await self._owner_of(await self._cell_of_lines(command.lines)).ask(command)
-            except (Refused, Unavailable) as again:
-                if not _passes(again):
-                    raise
-                error = again
-        raise _final(error)
+        pauses, error = _Pauses(self._wait_s, self._asking()()), Exception()
+        with anyio.move_on_at(pauses.gives_up_at_s):
+            while await pauses.after(error):
+                try:
+                    return await self._owner_of(await self._cell_of_lines(command.lines)).ask(command)
+                except (Refused, Unavailable) as again:
+                    if not _passes(again):
+                        raise
+                    error = again
+        raise _final(error) if isinstance(error, Refused | Unavailable) else cell_away()
 
     async def _import_staged(self, command: ImportStaged) -> Fact:
         """Once: with an owner that is gone, what was staged is gone too."""
@@ -215,11 +233,28 @@ class RoutedInventory:
         return home
 
 
-class _Pauses:
-    """Those between two tries."""
+class _Asked(NamedTuple):
+    """What was asked, and for whom."""
 
-    def __init__(self, wait_s: float) -> None:
-        self._until_s = anyio.current_time() + wait_s
+    organization_id: str
+    send: Callable[[Owner], Reply[Any]]
+    reply: Reply[Any]
+    time_left_s: TimeLeft
+
+
+class _Pauses:
+    """Those between two tries.
+
+    Args:
+        wait_s: for how long there are any.
+        time_left_s: in which the caller gives up.
+    """
+
+    def __init__(self, wait_s: float, time_left_s: float) -> None:
+        now_s = anyio.current_time()
+        margin_s = min(max(MARGIN * time_left_s, MARGIN_MIN_S), MARGIN_MAX_S)
+        self.gives_up_at_s = now_s + time_left_s - margin_s
+        self._until_s = min(now_s + wait_s, self.gives_up_at_s)
         self._pause_s = 0.0
 
     def __repr__(self) -> str:
@@ -238,6 +273,10 @@ class _Pauses:
             return False
         await anyio.sleep(pause_s)
         return True
+
+
+def _never() -> float:
+    return inf
 
 
 def _passes(error: Exception) -> bool:
