@@ -255,7 +255,12 @@ class SqliteBackend:
         return await self._run(self._reader, lambda session: session.read(function))
 
     async def let_go(self) -> bool:
-        return await self._run(self._writer, SqliteSession.let_go)
+        has_shrunk = await self._run(self._writer, SqliteSession.let_go)
+        async with self._writing:
+            aside, self._aside, self._crowded = self._aside, None, 0
+        if aside is not None:  # the next crowd gets another
+            await aside.close()
+        return has_shrunk or aside is not None
 
     async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files

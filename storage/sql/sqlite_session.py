@@ -13,6 +13,7 @@ from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
+from storage.sql.instant_text import ms_to_text, text_to_ms
 from storage.sql.schema_check import check_and_mend
 from storage.sql.schema_upkeep import bring_up_to_date
 from storage.sql.sqlite_files import IN_USE, NOT_IN_USE
@@ -113,11 +114,16 @@ class SqliteSession:
         self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
     def let_go(self) -> bool:
-        """Free the pages that are in memory, up to 64 MB, if many have come. Returns whether they had."""
+        """Free the pages that are in memory, up to 64 MB, if many have come. Returns whether they had.
+
+        The texts of instants go too: they lie between what came with them, whose memory could not be given back.
+        """
         changed = self.raw.total_changes
         if changed - self._changed < MANY_CHANGES:
             return False
         self._changed = changed
+        for kept in (ms_to_text, text_to_ms):
+            kept.cache_clear()
         self.raw.execute("PRAGMA shrink_memory").close()
         return True
 

@@ -145,10 +145,10 @@ class OrderDirectory:
     def passivate_beyond(self, orders: int, lines: int) -> Iterator[None]:
         """Drop the least recent ones until there are no more than this, in steps; those in use stay."""
         looks_left = before = len(self._directory)
-        while looks_left > 0 and (len(self._directory) > orders or self._lines > lines):
-            looks = min(self._looks_a_turn(), looks_left)
-            if self._lines <= lines:
-                looks = min(looks, len(self._directory) - orders)
+        self._directory.passivate(0)  # a generation may have to begin
+        while looks_left > 0 and (now := len(self._directory)) and (now > orders or self._lines > lines):
+            too_many = max(now - orders, -((lines - self._lines) * now // (self._lines or 1)))
+            looks = min(self._looks_a_turn(), looks_left, too_many)
             looks_left -= looks
             self._forget(self._directory.passivate(looks))
             yield

@@ -1,8 +1,8 @@
 """The claims on one row in the order of their expiry, in blocks that each know their sum.
 
 A hot row has 200,000 of them. One list would be walked through for every refusal (61 ms); with blocks it is the
-blocks, and then one of them. A block is two arrays of numbers: tuples take five times as much, and lie between what comes
-and goes, so that its memory cannot be given back.
+blocks, and then one of them. A block is two arrays of numbers: tuples take five times as much, and lie between what
+comes and goes, so that its memory cannot be given back.
 """
 
 from array import array

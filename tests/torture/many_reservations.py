@@ -10,7 +10,7 @@ from stockkeeper_client import InventoryClient, Item
 
 from tests.system.servers import line
 from tests.torture.scenario import Database, Finding
-from tests.torture.under_attack import MEGABYTE, STAYS_MAX, Held, meanwhile, watch_memory
+from tests.torture.under_attack import MEGABYTE, STAYS_MAX, Held, meanwhile, resident_bytes, watch_memory
 
 ORGANIZATION = "of-many"
 MANY, MANY_SHORT = 1_000_000, 2_000
@@ -39,7 +39,7 @@ async def a_million_reservations(database: Database, rounds: int, finding: Findi
             while finding.rounds < rounds:
                 step = list(islice(numbers, many // rounds))
                 await _reserve(clients, iter(step))
-                sizes.append(process.memory_info().rss)
+                sizes.append(resident_bytes(process))
                 finding.rounds += 1
         finding.problems += await _counted(clients[0], many)
     finally:

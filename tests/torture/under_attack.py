@@ -98,10 +98,15 @@ async def stand_by(port: int, seen: Seen) -> None:
                 await asyncio.sleep(1 / CALLS_A_SECOND)
 
 
+def resident_bytes(process: psutil.Process) -> int:
+    """What a server holds in memory, with the processes that it has started."""
+    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+
+
 async def watch_memory(process: psutil.Process, held: Held) -> None:
     while True:
         with suppress(psutil.Error):
-            held.peak = max(held.peak, process.memory_info().rss)
+            held.peak = max(held.peak, resident_bytes(process))
             held.descriptors = max(held.descriptors, process.num_fds())
         await asyncio.sleep(0.05)
 
@@ -120,7 +125,7 @@ async def meanwhile(*works: Any) -> AsyncIterator[None]:
 async def attack(server: ServerProcess, *names: str, seconds: float) -> tuple[Seen, Held]:
     """Attack a server, one after another. Returns what a bystander saw, and what the server held."""
     process, seen, held = psutil.Process(server.process.pid), Seen(), Held()
-    held.before = process.memory_info().rss
+    held.before = resident_bytes(process)
     async with meanwhile(stand_by(server.port, seen), watch_memory(process, held)):
         command = (sys.executable, "-m", "tests.torture.attackers", ",".join(names), str(server.port), f"{seconds:g}")
         attacker = await asyncio.create_subprocess_exec(
@@ -133,7 +138,7 @@ async def attack(server: ServerProcess, *names: str, seconds: float) -> tuple[Se
                 await import_beside(server)
         await attacker.wait()
         await asyncio.sleep(1.0)
-    held.after = process.memory_info().rss
+    held.after = resident_bytes(process)
     return seen, held
 
 
@@ -256,7 +261,7 @@ async def remembers(server: ServerProcess, held: Held) -> None:
     process = psutil.Process(server.process.pid)
 
     def is_back() -> bool:
-        held.after = process.memory_info().rss
+        held.after = resident_bytes(process)
         return held.after <= held.before * STAYS_MAX
 
     with suppress(AssertionError):
