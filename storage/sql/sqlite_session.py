@@ -44,7 +44,6 @@ class SqliteSession:
 
     def __init__(self, raw: sqlite3.Connection, *, reads_only: bool = False) -> None:
         self.raw = raw
-        self._changed = 0  # rows, when the pages were last let go
         # The pool hands out the one connection there is, and must not give it a thread of its own.
         engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool, isolation_level="AUTOCOMMIT")
         self._connection = engine.connect()
@@ -113,19 +112,24 @@ class SqliteSession:
         """Copy what is in the WAL into the database, so that a WAL that is lost cannot make it look empty."""
         self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
 
-    def let_go(self) -> bool:
-        """Free the pages that are in memory, up to 64 MB, if many have come. Returns whether they had.
+    def let_go(self, changes_before: int) -> int:
+        """Free the pages that are in memory, up to 64 MB, if many have come.
 
         The texts of instants go too: they lie between what came with them, whose memory could not be given back.
+
+        Args:
+            changes_before: of rows, when this was last done.
+
+        Returns:
+            The same for the next time.
         """
-        changed = self.raw.total_changes
-        if changed - self._changed < MANY_CHANGES:
-            return False
-        self._changed = changed
+        changes = self.raw.total_changes
+        if changes - changes_before < MANY_CHANGES:
+            return changes_before
         for kept in (ms_to_text, text_to_ms):
             kept.cache_clear()
         self.raw.execute("PRAGMA shrink_memory").close()
-        return True
+        return changes
 
     def mark_unused(self) -> None:
         """Called at the end, when nothing more is written."""

@@ -20,7 +20,7 @@ QUANTITY = (1 << QUANTITY_BITS) - 1
 
 
 def what_of(reservation_id: str) -> int:
-    """What tells this reservation's claims from others': with `|` and a quantity, one of so many pieces."""
+    """What tells this reservation's claims from others': with `|` and a quantity it is a claim's second part."""
     return (hash(reservation_id) & QUANTITY) << QUANTITY_BITS
 
 
