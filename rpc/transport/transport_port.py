@@ -55,6 +55,10 @@ class Context(Protocol):
         """What the caller sent with it."""
         ...
 
+    def peer(self) -> str:
+        """The connection that it came on, as gRPC writes it."""
+        ...
+
     def when_over(self, listener: Callable[[], None]) -> None:
         """Have `listener` called once, when the call is over. A call has one listener."""
         ...
