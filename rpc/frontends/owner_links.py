@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from actors.unavailable import cell_away
 from cells.cell_map import CellMap
+from rpc.frontends.link_tls import LinkTls
 from rpc.frontends.owner_link import OwnerLink
-
-SOCKET = "unix:"
 
 
 class OwnerLinksStatistics(NamedTuple):
@@ -24,11 +23,13 @@ class OwnerLinks:
     Args:
         requests_max: how many requests may wait for each owner.
         on_serving: told when one may have begun or ended to serve.
+        tls: of links over a port; None: nothing is encrypted.
     """
 
-    def __init__(self, requests_max: int, on_serving: Callable[[], None]) -> None:
+    def __init__(self, requests_max: int, on_serving: Callable[[], None], tls: LinkTls | None = None) -> None:
         self._requests_max = requests_max
         self._on_serving = on_serving
+        self._tls = tls
         self._links: dict[str, OwnerLink] = {}
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}  # the address, and what keeps the link
 
@@ -56,7 +57,7 @@ class OwnerLinks:
                 self._drop(name)
         for name, cell in there.cells.items():
             if name not in self._running:
-                link = OwnerLink(name, cell.address.removeprefix(SOCKET), self._requests_max, self._on_serving)
+                link = OwnerLink(name, cell.address, self._requests_max, self._on_serving, self._tls)
                 self._links[name] = link
                 self._running[name] = cell.address, asyncio.create_task(link.run())
 
