@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from rpc.authorization.token_settings import TokenSettings
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
+from rpc.transport.addresses import Address
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_name import TransportName
@@ -59,6 +60,8 @@ class RouteConfig(Struct, frozen=True):
         grace_s: how long calls under way may go on after a SIGTERM, in seconds.
         watch: how it is watched.
         bounds: those of the network.
+        shared: what to listen on instead, beside other routers of the same tree of processes.
+        link_tls: what it shows the owners of cells on other machines, and what they must show; None: there are none.
     """
 
     map_file: str
@@ -76,6 +79,8 @@ class RouteConfig(Struct, frozen=True):
     grace_s: float = 10.0
     watch: WatchConfig = NOT_WATCHED
     bounds: NetworkBounds = DEFAULT_BOUNDS
+    shared: tuple[Address, ...] = ()
+    link_tls: TlsFiles | None = None
 
 
 class CellsConfig(Struct, frozen=True):
@@ -84,10 +89,30 @@ class CellsConfig(Struct, frozen=True):
     Args:
         map_file: the file with the map.
         name: of the cell.
+        links_only: whether only routers reach it.
+        link_listen: where routers reach it, beside what the map says: host:port or unix:/path; empty: nowhere else.
+        link_tls: what routers on other machines are shown, and must show; None: there are none.
+        link_name: that the certificates of routers must have; empty: any.
     """
 
     map_file: str
     name: str
+    links_only: bool = False
+    link_listen: str = ""
+    link_tls: TlsFiles | None = None
+    link_name: str = ""
+
+
+class TreeConfig(Struct, frozen=True):
+    """Cells of one machine, that are served by one tree of processes.
+
+    Args:
+        count: how many.
+        map_file: the file with their map; empty: beside their files.
+    """
+
+    count: int
+    map_file: str = ""
 
 
 class ServeConfig(Struct, frozen=True):
@@ -118,6 +143,7 @@ class ServeConfig(Struct, frozen=True):
         rate_limit_per_minute: how often an organization may ask; 0: as often as it likes.
         watch: how it is watched.
         cells: which cell it is; None: it is none, and serves everybody.
+        tree: the cells that it has processes for; None: it is one server.
     """
 
     host: str = "localhost"
@@ -144,3 +170,4 @@ class ServeConfig(Struct, frozen=True):
     rate_limit_per_minute: int = 0
     watch: WatchConfig = NOT_WATCHED
     cells: CellsConfig | None = None
+    tree: TreeConfig | None = None

@@ -61,13 +61,14 @@ class FrontendSession:
     async def connect(cls, frontend: socket.socket, inventory: Inventory, on_listening: Callable[[], None]) -> Self:
         """Begin on a socket that is connected to the front-end."""
         session = cls(inventory, on_listening)
-        await session.begin(frontend)
+        await asyncio.get_running_loop().create_unix_connection(lambda: session._link, sock=frontend)
+        session.set_serving(inventory.serving)
         return session
 
-    async def begin(self, frontend: socket.socket) -> None:
-        """Say the first word on a socket that is connected to the front-end, and hear what it asks."""
-        await asyncio.get_running_loop().create_unix_connection(lambda: self._link, sock=frontend)
-        self.set_serving(self._inventory.serving)
+    @property
+    def protocol(self) -> asyncio.Protocol:
+        """What a connection is given to that is made otherwise; then the first word, `set_serving`, is to be said."""
+        return self._link
 
     def set_serving(self, serving: bool) -> None:
         self._link.send(say.Serving(serving))
@@ -90,6 +91,8 @@ class FrontendSession:
                 self._imports.setdefault(number, []).extend(lines)
             case say.DropImport(number=number):
                 self._imports.pop(number, None)
+            case say.Ping():
+                self._link.send(say.Pong())
             case _:
                 assert_never(message)
 

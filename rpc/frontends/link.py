@@ -79,6 +79,11 @@ class Link(asyncio.Protocol, Generic[M]):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close the connection at once, whatever was not sent. May be called twice."""
+        if self._transport is not None:
+            self._transport.abort()
+
     # ---- what asyncio tells -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -1,43 +1,40 @@
-"""Where routers reach the owner of a cell: a Unix socket with a name, for processes of the same user."""
+"""Where routers reach the owner of a cell."""
 
 import asyncio
 import logging
-import os
 import socket
-import stat
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from rpc.frontends.frontend_session import FrontendSession
-from rpc.frontends.link_greeting import OtherVersion, greet
+from rpc.frontends.link_doors import LinkDoor, watch_peer
+from rpc.frontends.link_greeting import LinkGreeting, OtherProtocol, greet
 from rpc.inventory_port import Inventory
-from rpc.transport.addresses import ListenError
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 100
+GREETINGS_MAX = 100  # at once: a handshake takes 1 ms of the loop's time, and strangers may come to a port
 
 
 class LinkListener:
     """The owner's side of its routers' links.
 
     Args:
-        path: of the socket. One that a killed owner left is taken over: the database has one owner, and it is us.
+        door: where they come in.
         inventory: the core.
     """
 
-    def __init__(self, path: str, inventory: Inventory) -> None:
-        self._path = path
+    def __init__(self, door: LinkDoor, inventory: Inventory) -> None:
+        self._door = door
         self._inventory = inventory
-        self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._sockets: Sequence[socket.socket] = ()
+        self._accepting: list[asyncio.Task[None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions: dict[FrontendSession, asyncio.Event] = {}
 
     def __repr__(self) -> str:
-        return f"<LinkListener {self._path} routers={len(self._sessions)}>"
+        return f"<LinkListener {self._door} routers={len(self._sessions)}>"
 
     def statistics(self) -> int:
         """How many routers are connected."""
@@ -49,11 +46,13 @@ class LinkListener:
         Raises:
             ListenError: the socket cannot be had.
         """
-        try:
-            self._socket = _bound(self._path)
-        except OSError as error:
-            raise ListenError(f"The socket {self._path} cannot be had: {error.strerror or error}.") from None
-        self._accepting = self._begin(self._accept(self._socket))
+        self._sockets = self._door.open()
+        self._accepting = [self._begin(self._accept(one)) for one in self._sockets]
+
+    async def start_again(self) -> None:
+        """Listen anew: another server may have listened there meanwhile. Raises `ListenError`."""
+        await self._close_door()
+        self.start()
 
     def set_serving(self, serving: bool) -> None:
         for session in self._sessions:
@@ -74,13 +73,16 @@ class LinkListener:
             task.cancel()
 
     async def _close_door(self) -> None:
-        """The event loop lets go of the socket first: another one may get its number as soon as it is closed."""
-        if self._accepting is not None and self._socket is not None:
-            self._accepting.cancel()
-            await asyncio.wait([self._accepting])
-            self._socket.close()
-            _remove(self._path)
-            self._accepting = None
+        """The event loop lets go of the sockets first: another one may get its number as soon as it is closed."""
+        if not self._accepting:
+            return
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.wait(self._accepting)
+        for one in self._sockets:
+            one.close()
+        self._door.close()
+        self._sockets, self._accepting = (), []
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -91,44 +93,32 @@ class LinkListener:
     async def _accept(self, listening: socket.socket) -> None:
         while True:
             router, _ = await asyncio.get_running_loop().sock_accept(listening)
-            self._begin(self._serve(router))
+            if len(self._tasks) - len(self._sessions) - len(self._accepting) >= GREETINGS_MAX:
+                router.close()
+            else:
+                self._begin(self._serve(router))
 
     async def _serve(self, router: socket.socket) -> None:
         """Begin with a router, and keep its session until it is lost."""
-        try:
-            await greet(router)
-        except (OSError, OtherVersion) as error:
-            log.warning("router_refused", extra={"reason": str(error) or type(error).__name__})
-            router.close()
-            return
         session, gone = FrontendSession(self._inventory, lambda: None), asyncio.Event()
         session.on_lost = gone.set
+        try:
+            await self._greeted(router, session)
+        except (OSError, OtherProtocol) as error:
+            log.warning("router_refused", extra={"reason": str(error) or type(error).__name__})
+            return
         self._sessions[session] = gone
         try:
-            await session.begin(router)
+            session.set_serving(self._inventory.serving)
             await gone.wait()
         finally:
             del self._sessions[session]
             session.close()
 
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        if stat.S_ISSOCK(Path(path).stat().st_mode):
-            Path(path).unlink()
-
-
-def _bound(path: str) -> socket.socket:
-    _remove(path)
-    listening = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)  # no process of another user may connect, from the first moment on
-    try:
-        listening.bind(path)
-    except OSError:
-        listening.close()
-        raise
-    finally:
-        os.umask(before)
-    listening.setblocking(False)
-    listening.listen(BACKLOG)
-    return listening
+    async def _greeted(self, router: socket.socket, session: FrontendSession) -> None:
+        watch_peer(router)
+        tls = self._door.tls
+        greeting = LinkGreeting(session.protocol, tls.check_name) if tls else LinkGreeting(session.protocol)
+        context = tls.of_owner() if tls else None
+        loop = asyncio.get_running_loop()
+        await greet(greeting, loop.connect_accepted_socket(lambda: greeting, router, ssl=context))

@@ -2,7 +2,7 @@
 
 One envelope carries every command and query, another every answer: their tags say what is inside. A request has a
 number, and the answer repeats it. Refusals and the like are values here: the front-end raises them again, with all
-that they say. Both sides are of one version, since the owner starts the front-ends.
+that they say. A front-end is of its owner's release. A router may be of another: see `rpc.frontends.link_greeting`.
 """
 
 from msgspec import Struct
@@ -39,7 +39,11 @@ class DropImport(Struct, frozen=True, tag=True, array_like=True):
     number: int
 
 
-FromFrontend = Listening | Ask | ImportPart | DropImport
+class Ping(Struct, frozen=True, tag=True, array_like=True):
+    """Are you there? A router asks, which has no other way to know that its owner was stopped."""
+
+
+FromFrontend = Listening | Ask | ImportPart | DropImport | Ping
 
 # ---- the owner says ---------------------------------------------------------------------------------------------
 
@@ -76,5 +80,9 @@ class Crashed(Struct, frozen=True, tag=True, array_like=True):
     number: int
 
 
+class Pong(Struct, frozen=True, tag=True, array_like=True):
+    """To each ping."""
+
+
 Answer = Given | NotNow | Crashed
-FromOwner = Serving | Stop | Answer
+FromOwner = Serving | Stop | Answer | Pong

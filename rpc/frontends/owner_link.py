@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-import socket
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from actors.commands import Command
@@ -11,7 +12,9 @@ from actors.outcomes import Fact
 from actors.queries import Query
 from actors.reply import Reply
 from actors.unavailable import cell_away
-from rpc.frontends.link_greeting import OtherVersion, greet
+from rpc.frontends.link_doors import SOCKET, host_and_port, watch_peer
+from rpc.frontends.link_greeting import GREETED_WITHIN_S, LinkGreeting, OtherProtocol, greet
+from rpc.frontends.link_tls import LinkTls
 from rpc.frontends.remote_inventory import RemoteInventory
 from rpc.in_flight import InFlightStatistics
 
@@ -20,23 +23,36 @@ log = logging.getLogger(__name__)
 V = TypeVar("V")
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 1.0
+PING_EVERY_S = 1.0
+PINGS_UNANSWERED_SOON = 2  # then nothing more is asked of it until it answers
+PINGS_UNANSWERED_MAX = 4  # then the other side is stopped, or the network is cut
+NOT_SERVING_MAX = 2  # looks at an owner that does not serve; then another one may have its place
 
 
 class OwnerLink:
-    """`cells.owner_port.Owner`, at the other end of a Unix socket that has a name.
+    """`cells.owner_port.Owner`, at the other end of a socket.
 
     Args:
         cell: its name, for the log.
-        path: of the socket.
+        address: of the owner: unix:/path or host:port.
         requests_max: how many requests may wait for the owner.
         on_serving: told when it may have begun or ended to serve.
+        tls: what both sides show; None: nothing is encrypted. A Unix socket has none.
     """
 
-    def __init__(self, cell: str, path: str, requests_max: int, on_serving: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cell: str,
+        address: str,
+        requests_max: int,
+        on_serving: Callable[[], None],
+        tls: LinkTls | None = None,
+    ) -> None:
         self._cell = cell
-        self._path = path
+        self._address = address
         self._requests_max = requests_max
         self._on_serving = on_serving
+        self._tls = tls
         self._inventory: RemoteInventory | None = None
         self._said = ""
 
@@ -61,9 +77,10 @@ class OwnerLink:
         return self._there().answer(query)
 
     def _there(self) -> RemoteInventory:
-        if self._inventory is None:
+        inventory = self._inventory
+        if inventory is None or inventory.pings_unanswered >= PINGS_UNANSWERED_SOON:
             raise cell_away()
-        return self._inventory
+        return inventory
 
     async def run(self) -> None:
         """Connect, and again when that breaks, until cancelled."""
@@ -72,13 +89,14 @@ class OwnerLink:
             try:
                 await self._run_once()
                 pause_s = PAUSE_MIN_S
-            except (OSError, OtherVersion) as error:
-                self._say(f"is of another version: {error}" if isinstance(error, OtherVersion) else str(error))
+            except (OSError, OtherProtocol) as error:
+                self._say(_reason(error))
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     async def _run_once(self) -> None:
-        inventory = await self._connected()
+        async with asyncio.timeout(GREETED_WITHIN_S):  # the first word comes at once, too
+            inventory = await RemoteInventory.by(self._connected, self._requests_max)
         self._inventory = inventory
         inventory.on_serving = lambda serving: self._on_serving()
         self._on_serving()
@@ -86,25 +104,50 @@ class OwnerLink:
             log.info("cell_is_back", extra={"cell": self._cell})
             self._said = ""
         try:
-            await inventory.stop_asked.wait()  # set when it is lost, too
+            await self._until_lost(inventory)
         finally:
             self._inventory = None
             inventory.close()
             self._on_serving()
 
-    async def _connected(self) -> RemoteInventory:
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(connection, self._path)
-            await greet(connection)
-            return await RemoteInventory.connect(connection, self._requests_max)
-        except BaseException:
-            connection.close()
-            raise
+    async def _until_lost(self, inventory: RemoteInventory) -> None:
+        """Looks are counted, and no clock: a router that was stopped itself must not take its owners for silent."""
+        not_serving = 0
+        while not inventory.stop_asked.is_set():  # set when it is lost, too
+            inventory.ping()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PING_EVERY_S):
+                    await inventory.stop_asked.wait()
+            not_serving = 0 if inventory.serving else not_serving + 1
+            if inventory.pings_unanswered >= PINGS_UNANSWERED_MAX:
+                self._say("it is silent")
+                inventory.abort()
+            elif not_serving > NOT_SERVING_MAX:
+                return
+
+    async def _connected(self, link: asyncio.Protocol) -> None:
+        loop, greeting = asyncio.get_running_loop(), LinkGreeting(link, _watch_transport)
+        if self._address.startswith(SOCKET):
+            path = self._address.removeprefix(SOCKET)
+            await greet(greeting, loop.create_unix_connection(lambda: greeting, path))
+            return
+        host, port = host_and_port(self._address)
+        context, name = (self._tls.of_router(), host) if self._tls else (None, None)
+        connected = loop.create_connection(lambda: greeting, host, port, ssl=context, server_hostname=name)
+        await greet(greeting, connected)
 
     def _say(self, reason: str) -> None:
         """Once, until it is there again."""
         if not self._said:
             log.warning("cell_is_away", extra={"cell": self._cell, "reason": reason})
         self._said = reason
+
+
+def _watch_transport(transport: asyncio.BaseTransport) -> None:
+    watch_peer(transport.get_extra_info("socket"))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {(error.reason or str(error)).replace('_', ' ').lower()}"
+    return str(error) or type(error).__name__

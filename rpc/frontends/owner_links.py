@@ -1,14 +1,13 @@
 """A router's links to the owners of all cells of the map."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from actors.unavailable import cell_away
 from cells.cell_map import CellMap
+from rpc.frontends.link_tls import LinkTls
 from rpc.frontends.owner_link import OwnerLink
-
-SOCKET = "unix:"
 
 
 class OwnerLinksStatistics(NamedTuple):
@@ -24,11 +23,13 @@ class OwnerLinks:
     Args:
         requests_max: how many requests may wait for each owner.
         on_serving: told when one may have begun or ended to serve.
+        tls: of links over a port; None: nothing is encrypted.
     """
 
-    def __init__(self, requests_max: int, on_serving: Callable[[], None]) -> None:
+    def __init__(self, requests_max: int, on_serving: Callable[[], None], tls: LinkTls | None = None) -> None:
         self._requests_max = requests_max
         self._on_serving = on_serving
+        self._tls = tls
         self._links: dict[str, OwnerLink] = {}
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}  # the address, and what keeps the link
 
@@ -37,6 +38,10 @@ class OwnerLinks:
 
     def statistics(self) -> OwnerLinksStatistics:
         return OwnerLinksStatistics(len(self._links), sum(link.serving for link in self._links.values()))
+
+    def by_cell(self) -> Sequence[tuple[str, bool, int]]:
+        """Of each cell whether its owner serves, and how many requests wait for it."""
+        return [(name, link.serving, link.statistics().under_way) for name, link in self._links.items()]
 
     def owner_of(self, name: str) -> OwnerLink:
         """The link to a cell. Raises `Unavailable`: there is no such cell now."""
@@ -56,7 +61,7 @@ class OwnerLinks:
                 self._drop(name)
         for name, cell in there.cells.items():
             if name not in self._running:
-                link = OwnerLink(name, cell.address.removeprefix(SOCKET), self._requests_max, self._on_serving)
+                link = OwnerLink(name, cell.address, self._requests_max, self._on_serving, self._tls)
                 self._links[name] = link
                 self._running[name] = cell.address, asyncio.create_task(link.run())
 

@@ -6,7 +6,7 @@ the memory that a front-end takes in both processes.
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import count
 from typing import Any, Self, TypeVar, assert_never, cast
 
@@ -38,6 +38,7 @@ class RemoteInventory:
         self._replies: dict[int, Reply[Any]] = {}
         self._greeted = asyncio.Event()
         self._serving = False
+        self.pings_unanswered = 0
         self.on_serving: Callable[[bool], None] = lambda serving: None
         self.stop_asked = asyncio.Event()  # also set when the owner is lost
         self.lost = asyncio.Event()
@@ -52,10 +53,33 @@ class RemoteInventory:
     @classmethod
     async def connect(cls, owner: socket.socket, requests_max: int) -> Self:
         """Begin on a socket that is connected to the owner; returns after its first word, or when it is gone."""
+        loop = asyncio.get_running_loop()
+
+        async def connected(link: asyncio.Protocol) -> None:
+            await loop.create_unix_connection(lambda: link, sock=owner)
+
+        return await cls.by(connected, requests_max)
+
+    @classmethod
+    async def by(cls, connected: Callable[[asyncio.Protocol], Awaitable[None]], requests_max: int) -> Self:
+        """The same, where `connected` gives the link its connection."""
         inventory = cls(requests_max)
-        await asyncio.get_running_loop().create_unix_connection(lambda: inventory._link, sock=owner)
-        await inventory._greeted.wait()
+        try:
+            await connected(inventory._link)
+            await inventory._greeted.wait()
+        except BaseException:
+            inventory.close()
+            raise
         return inventory
+
+    def ping(self) -> None:
+        """Ask whether the owner is there."""
+        self.pings_unanswered += 1
+        self._link.send(say.Ping())
+
+    def abort(self) -> None:
+        """Let an owner go that does not answer. Requests fail."""
+        self._link.abort()
 
     def say_listening(self) -> None:
         """Tell the owner that clients can connect."""
@@ -116,6 +140,8 @@ class RemoteInventory:
                 self.on_serving(message.serving)
             case say.Stop():
                 self.stop_asked.set()
+            case say.Pong():
+                self.pings_unanswered = 0
             case say.Given() | say.NotNow() | say.Crashed():
                 self._in_flight.leave()
                 _settle(self._replies.pop(message.number), message)

@@ -60,6 +60,15 @@ def free_addresses(host: str, port: int) -> Sequence[Address]:
     return addresses
 
 
+def bound_sockets(host: str, port: int) -> Sequence[socket.socket]:
+    """A socket bound to each address that `host` stands for; none listens yet. The arguments are those above.
+
+    Raises:
+        ListenError: as `free_addresses`.
+    """
+    return _bind_all(_hosts(host), port)
+
+
 def shared_addresses(host: str, port: int) -> tuple[Sequence[Address], Sequence[socket.socket]]:
     """The addresses that `host` stands for, to be listened on by several processes of this user with SO_REUSEPORT.
 

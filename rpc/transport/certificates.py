@@ -44,7 +44,7 @@ class Certificates:
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
-        self._seen = _look(files)
+        self._seen = look_at_files(files)
         self._reloads = self._reloads_failed = 0
         self._first = _read(files)
 
@@ -61,7 +61,7 @@ class Certificates:
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
         """What is new in the files since the last handshake; None if nothing is. Called in gRPC's threads."""
-        seen = _look(self._files)
+        seen = look_at_files(self._files)
         if seen == self._seen:
             return None
         self._seen = seen
@@ -76,7 +76,8 @@ class Certificates:
         return read
 
 
-def _look(files: TlsFiles) -> _Seen:
+def look_at_files(files: TlsFiles) -> _Seen:
+    """What changes when one of them is written or replaced."""
     seen = []
     for path in files.paths:
         try:
@@ -90,18 +91,28 @@ def _look(files: TlsFiles) -> _Seen:
 
 def _read(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
     certificate, key, *client_ca = [_bytes_of(path) for path in files.paths]
-    tried = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load_certificates(files, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
+
+
+def load_certificates(files: TlsFiles, context: ssl.SSLContext) -> None:
+    """Have a context show the certificate, and believe the authority.
+
+    Raises:
+        TlsError: they cannot be used.
+    """
+    for path in files.paths:
+        _bytes_of(path)
     try:
-        tried.load_cert_chain(files.certificate, files.key, password=_no_password)
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
     except (ssl.SSLError, OSError, ValueError) as error:
         pair = f"The certificate {files.certificate} and the key {files.key}"
         raise TlsError(f"{pair} cannot be used together: {_why(error)}.") from None
-    if client_ca:
+    if files.client_ca:
         try:
-            tried.load_verify_locations(files.client_ca)
+            context.load_verify_locations(files.client_ca)
         except (ssl.SSLError, OSError) as error:
             raise TlsError(f"The file {files.client_ca} has no certificates that can be used: {_why(error)}.") from None
-    return grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca[0] if client_ca else None)
 
 
 def _bytes_of(path: str) -> bytes:

@@ -285,7 +285,14 @@ class CoreListener:
                 log.exception("grpc_event_failed")
 
     def _serve(self, event: Any) -> None:
-        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end, self._slow, self._connections)
+        call = CoreCall(
+            event.call,
+            event.invocation_metadata,
+            self._on_call_end,
+            self._slow,
+            self._connections,
+            event.call_details,
+        )
         self._calls.add(call)
         try:
             self._handler.serve(event.call_details.method.decode(errors="replace"), call)

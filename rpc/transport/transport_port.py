@@ -59,6 +59,10 @@ class Context(Protocol):
         """The connection that it came on, as gRPC writes it."""
         ...
 
+    def time_left_s(self) -> float:
+        """In how many seconds the caller gives up; infinitely many if never."""
+        ...
+
     def when_over(self, listener: Callable[[], None]) -> None:
         """Have `listener` called once, when the call is over. A call has one listener."""
         ...

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from stockkeeper.config import DEFAULT_DATABASE_URL, CellsConfig, ConfigurationError
+from stockkeeper.command_line.parameters import whole
+from stockkeeper.config import DEFAULT_DATABASE_URL, CellsConfig, ConfigurationError, TreeConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,26 @@ class CellOptions:
         ),
     ] = ""
     cell: Annotated[str, Parameter(help="The name of the cell that this server is.", env_var="STOCKKEEPER_CELL")] = ""
+    cells: Annotated[
+        int,
+        whole(0, 64),
+        Parameter(
+            help="How many cells this machine has, each a process with a database of its own, behind routers that share"
+            " the port (as many as --frontends says, and one without it); 0: it is one server.",
+            env_var="STOCKKEEPER_CELLS",
+        ),
+    ] = 0
+
+    @property
+    def tree(self) -> TreeConfig | None:
+        """The cells of this machine; None: it is one server.
+
+        Raises:
+            ConfigurationError: it is to be one of them as well.
+        """
+        if self.cells and self.cell:
+            raise ConfigurationError("--cells is for all cells of this machine, and --cell for a server that is one.")
+        return TreeConfig(self.cells, self.cells_map) if self.cells else None
 
     @property
     def config(self) -> CellsConfig | None:
@@ -28,6 +49,8 @@ class CellOptions:
         Raises:
             ConfigurationError: half of it is missing.
         """
+        if self.tree is not None:
+            return None
         if bool(self.cells_map) != bool(self.cell):
             raise ConfigurationError("A cell needs both the map and its name: --cells-map and --cell.")
         return CellsConfig(self.cells_map, self.cell) if self.cell else None

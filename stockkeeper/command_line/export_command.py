@@ -14,8 +14,8 @@ from stockkeeper.command_line.output import counted, fail, to_json
 from stockkeeper.command_line.parameters import DEFAULT_TARGET, Json, Target
 from stockkeeper.command_line.progress import Counting
 from stockkeeper.command_line.server_call import call
-from stockkeeper.command_line.whole_file import whole_file
 from stockkeeper.stock_csv_writing import CountedLinesFile
+from stockkeeper.whole_file import whole_file
 
 TIMEOUT_S = 3_600.0
 

@@ -9,6 +9,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
 from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.bound_options import NetworkOptions
+from stockkeeper.command_line.link_options import LINK_IN_THE_CLEAR, LinkTls
 from stockkeeper.command_line.parameters import SECONDS, ConfigFile, whole
 from stockkeeper.command_line.serve_command import begin_log, network_bounds
 from stockkeeper.command_line.serve_options import WITHOUT_TLS, Tls
@@ -31,6 +32,7 @@ def route(
         int, whole(1_024, MESSAGE_BYTES_MAX), Parameter(env_var="MESSAGE_BYTES_MAX")
     ] = MESSAGE_BYTES_MAX,
     tls: Tls = WITHOUT_TLS,
+    links: LinkTls = LINK_IN_THE_CLEAR,
     insecure_network: Annotated[bool, Parameter(negative="")] = False,
     keys_file: Annotated[str, Parameter(env_var="GRPC_KEYS_FILE")] = "",
     tokens: TokenOptions = TokenOptions(),  # noqa: B008 - immutable
@@ -98,5 +100,6 @@ def route(
             grace_s=grace_s,
             watch=watch.config(),
             bounds=network_bounds(bounds),
+            link_tls=links.files,
         )
     )

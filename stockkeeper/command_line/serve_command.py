@@ -11,6 +11,7 @@ from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.bound_options import LimitsOptions, NetworkOptions
 from stockkeeper.command_line.cell_options import NO_CELL, Cells
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.link_options import NO_LINKS, Links
 from stockkeeper.command_line.parameters import LOG_LEVELS, SECONDS, ConfigFile, whole
 from stockkeeper.command_line.serve_options import (
     NO_EVENTS,
@@ -55,13 +56,14 @@ def serve(
     levels: StockLevels = NO_LEVELS,
     events: Events = NO_EVENTS,
     cells: Cells = NO_CELL,
+    links: Links = NO_LINKS,
     sample: Annotated[bool, Parameter(negative="")] = False,
     watch: Watch = NOT_WATCHED,
     log_level: Annotated[str, Parameter(env_var="LOG_LEVEL")] = "info",
     log_format: Annotated[LogFormat, Parameter(env_var="LOG_FORMAT")] = "auto",
     limits: Annotated[LimitsOptions, Parameter(name="*", group="Bounds of the core")] = Limits(),  # noqa: B008
     bounds: Annotated[NetworkOptions, Parameter(name="*", group="Bounds of the network")] = DEFAULT_BOUNDS,
-) -> None:
+) -> int:
     """Serve the inventory until SIGTERM or SIGINT.
 
     Parameters
@@ -101,10 +103,8 @@ def serve(
     log_format
         json or console, which is for people; auto is console on a terminal and json elsewhere.
     """
-    from stockkeeper.serving.serve import serve as run
-
     begin_log(log_level, log_format)
-    run(
+    return _serve(
         ServeConfig(
             host=host,
             port=port,
@@ -125,9 +125,20 @@ def serve(
             bounds=network_bounds(bounds),
             rate_limit_per_minute=rate_limit_per_minute,
             watch=watch.config(),
-            cells=cells.config,
+            cells=links.added_to(cells.config),
+            tree=cells.tree,
         )
     )
+
+
+def _serve(config: ServeConfig) -> int:
+    if config.tree is not None:
+        from stockkeeper.serving.serve_cells import serve_cells
+
+        return serve_cells(config)
+    from stockkeeper.serving.serve import serve as run
+
+    run(config)
 
 
 def begin_log(level: str, log_format: LogFormat) -> None:

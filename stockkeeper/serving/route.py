@@ -18,12 +18,16 @@ from cells.map_file import MapFile
 from cells.routed_inventory import RoutedInventory
 from cells.whereabouts import Whereabouts
 from rpc.authorization.file_look import look_at
-from rpc.frontends.owner_links import SOCKET, OwnerLinks
+from rpc.call_deadlines import CallDeadlines
+from rpc.frontends.link_tls import LinkTls
+from rpc.frontends.owner_links import OwnerLinks
 from rpc.rpc_server import RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.config import ConfigurationError, RouteConfig
+from stockkeeper.metrics.router_figures import CellFigures, RouterFigures
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.link_settings import check_reachable, link_tls
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
@@ -48,26 +52,19 @@ def route(config: RouteConfig) -> NoReturn:
         file = MapFile(config.map_file, look_at)
     except CellMapError as error:
         raise ConfigurationError(str(error)) from None
-    check_reachable(file.current)
+    tls = link_tls(config.link_tls)
+    check_reachable(file.current, tls)
     watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
-    anyio.run(_route_and_end, config, watch, file, backend_options={"use_uvloop": True})
+    anyio.run(_route_and_end, config, watch, file, tls, backend_options={"use_uvloop": True})
     raise AssertionError("the process has ended")
 
 
-def check_reachable(there: CellMap) -> None:
-    """Raises `ConfigurationError` where a cell has an address that no link leads to."""
-    for cell in there.cells.values():
-        if not cell.address.startswith(SOCKET):
-            where = f"The cell {cell.name} is at {cell.address}"
-            raise ConfigurationError(f"{where}, and a router reaches unix:/path only.")
-
-
-async def _route_and_end(config: RouteConfig, watch: ProcessWatch, file: MapFile) -> None:
+async def _route_and_end(config: RouteConfig, watch: ProcessWatch, file: MapFile, tls: LinkTls | None) -> None:
     schedule_full_collections()
     try:
-        await _Routing(config, watch, file).run()
+        await _Routing(config, watch, file, tls).run()
     except ListenError as error:
         sys.stderr.write(f"{error}\n")
         end_process(1)
@@ -77,13 +74,15 @@ async def _route_and_end(config: RouteConfig, watch: ProcessWatch, file: MapFile
 class _Routing:
     """One router, from its start to its end."""
 
-    def __init__(self, config: RouteConfig, watch: ProcessWatch, file: MapFile) -> None:
+    def __init__(self, config: RouteConfig, watch: ProcessWatch, file: MapFile, tls: LinkTls | None) -> None:
+        self._tls = tls
         self._config = config
         self._watch = watch
         self._file = file
-        self._links = OwnerLinks(config.calls_max, self._on_serving)
+        self._links = OwnerLinks(config.calls_max, self._on_serving, tls)
         self._where = Whereabouts(file.current, self._looked, self._links.owner_of)
         self._reached = asyncio.Event()
+        self._deadlines = CallDeadlines()
         self._server: RpcServer | None = None
         self._inventory: RoutedInventory | None = None
 
@@ -100,15 +99,16 @@ class _Routing:
                     tasks.start_soon,
                     self._config.cell_wait_s,
                     self._config.calls_max,
+                    self._deadlines.of_this_call,
                 )
                 self._links.follow(self._file.current)
                 with anyio.move_on_after(REACHED_WITHIN_S):
                     await self._reached.wait()
-                self._server = _server(self._config, self._inventory, self._watch)
+                self._server = _server(self._config, self._inventory, self._watch, self._deadlines)
                 try:
-                    _say_listening(self._config, await self._server.start(), self._file.current)
+                    _say_listening(self._config, await self._server.start(self._config.shared), self._file.current)
                     turns, _memory = TurnWatch(), MemoryReturn()
-                    await self._watch.show(turns, server=self._server)
+                    await self._watch.show(turns, server=self._server, router=self._figures)
                     tasks.start_soon(self._follow)
                     async for number in signals:
                         log.info("stopping", signal=signal.Signals(number).name, grace_s=self._config.grace_s)
@@ -122,6 +122,20 @@ class _Routing:
         self._links.close()
         log.info("stopped")
 
+    def _figures(self) -> RouterFigures:
+        assert self._inventory is not None, self
+        asked, where = self._inventory.statistics(), self._where.statistics()
+        return RouterFigures(
+            self._where.map_version,
+            tuple(CellFigures(*one) for one in self._links.by_cell()),
+            asked.waiting,
+            asked.asked_again,
+            asked.wrong_cell,
+            where.looks,
+            where.claims,
+            self._file.statistics().reloads_failed,
+        )
+
     def _on_serving(self) -> None:
         statistics = self._links.statistics()
         if statistics.cells == statistics.serving:
@@ -134,7 +148,7 @@ class _Routing:
         before = self._file.current
         if self._file.look():
             try:
-                check_reachable(self._file.current)
+                check_reachable(self._file.current, self._tls)
             except ConfigurationError as error:
                 log.error("cells_map_not_followed", reason=str(error))
                 self._file.current = before
@@ -148,7 +162,9 @@ class _Routing:
             self._where.take(self._looked())
 
 
-def _server(config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch) -> RpcServer:
+def _server(
+    config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch, deadlines: CallDeadlines
+) -> RpcServer:
     return RpcServer(
         inventory,
         host=config.host,
@@ -162,6 +178,7 @@ def _server(config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch
         tokens=config.tokens,
         has_reflection=config.has_reflection,
         watch=watch.calls(),
+        deadlines=deadlines,
     )
 
 

@@ -17,7 +17,6 @@ from actors.exceptions import leaves
 from actors.queries import ListStock
 from cells.map_file import MapFile
 from rpc.frontends.link_listener import LinkListener
-from rpc.frontends.owner_links import SOCKET
 from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
 from rpc.rate_limits import RateLimits
@@ -30,7 +29,8 @@ from stockkeeper.serving.announcement import Announcement, TakeoverLog
 from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
-from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork
+from stockkeeper.serving.link_settings import doors_of
+from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork, NoCallers
 from stockkeeper.serving.memory_return import MemoryReturn
 from stockkeeper.serving.open_files import raise_open_files_limit
 from stockkeeper.serving.process_end import end_process
@@ -162,11 +162,12 @@ def _build_network(
     config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch, cells: MapFile | None
 ) -> CallersNetwork:
     inventory = _rate_limited(config, supervisor)
-    callers = _build_callers(config, inventory, watch)
-    address = cells.current.cells[config.cells.name].address if config.cells and cells is not None else ""
-    if not address.startswith(SOCKET):
+    is_linked = config.cells is not None and config.cells.links_only
+    callers = NoCallers() if is_linked else _build_callers(config, inventory, watch)
+    if config.cells is None or cells is None:
         return callers
-    return LinkedNetwork(callers, LinkListener(address.removeprefix(SOCKET), inventory))
+    links = [LinkListener(door, inventory) for door in doors_of(config.cells, cells.current)]
+    return LinkedNetwork(callers, links, stands_by=config.stands_by)
 
 
 def _build_callers(config: ServeConfig, inventory: Inventory, watch: ProcessWatch) -> CallersNetwork:

@@ -15,7 +15,8 @@ from storage.sql.lock_file import LockFile
 from storage.sql.move import MoveRefused, MoveSide
 from storage.sql.postgres_address import PostgresAddress, read_address
 from storage.sql.sqlite_files import lock_path, make_private
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession, describe_path
+from storage.sql.sqlite_session import SqliteSession, describe_path
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from storage.store import StorageError
 
 T = TypeVar("T")
@@ -54,13 +55,14 @@ class SqliteSide:
         return self._session.in_transaction(function)
 
 
-def _path_of(url: URL) -> Path:
+def path_of(url: URL) -> Path:
+    """The file of a URL of SQLite."""
     return Path(str(url.database)).resolve()
 
 
 @asynccontextmanager
 async def _opened_file(url: URL, is_source: bool) -> AsyncIterator[MoveSide]:
-    path = _path_of(url)
+    path = path_of(url)
     if trouble := describe_path(path):
         raise StorageError(trouble)
     state = look_at_file(path)

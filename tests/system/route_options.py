@@ -4,6 +4,16 @@ ROUTE_OPTIONS: list[tuple[str, str, str, str | None, object]] = [
     ("route", "--cells-map", "STOCKKEEPER_CELLS_MAP", "m.toml", "m.toml"),
     ("route", "--calls-max", "STOCKKEEPER_CALLS_MAX", "7", 7),
     ("route", "--cell-wait-s", "STOCKKEEPER_CELL_WAIT_S", "2.5", 2.5),
+    ("route", "--link-cert", "STOCKKEEPER_LINK_CERT", "c.pem", "c.pem"),
+    ("route", "--link-key", "STOCKKEEPER_LINK_KEY", "k.pem", "k.pem"),
+    ("route", "--link-ca", "STOCKKEEPER_LINK_CA", "a.pem", "a.pem"),
+    *(
+        ("serve", f"--link-{option}", f"STOCKKEEPER_LINK_{option.upper()}", value, value)
+        for option, value in (
+            *(("listen", "h:1"), ("name", "router")),
+            *(("cert", "c.pem"), ("key", "k.pem"), ("ca", "a.pem")),
+        )
+    ),
     *(
         ("route", f"--{option}", *values)
         for option, *values in (

@@ -48,6 +48,7 @@ OPTIONS = [
     ("serve", "--events-exchange", "RABBITMQ_EXCHANGE_INVENTORY", "erp.events", "erp.events"),
     ("serve", "--cells-map", "STOCKKEEPER_CELLS_MAP", "m.toml", "m.toml"),
     ("serve", "--cell", "STOCKKEEPER_CELL", "a", "a"),
+    ("serve", "--cells", "STOCKKEEPER_CELLS", "4", 4),
     ("serve", "--log-level", "LOG_LEVEL", "debug", "debug"),
     ("serve", "--log-format", "LOG_FORMAT", "json", "json"),
     ("serve", "--metrics-port", "METRICS_PORT", "0", 0),

@@ -1,0 +1,126 @@
+"""`serve --cells`: owners and routers as one tree of processes, as an operator has it."""
+# ruff: noqa: ASYNC240 - what is looked at in files is looked at between two awaits, on purpose
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import grpc
+import pytest
+from stockkeeper_client import InventoryClient, Item
+
+from cells.map_file import read_map
+from stockkeeper.cell_layout import known_map, layout_of, write_map
+from stockkeeper.command_line.cell_options import CellOptions
+from stockkeeper.config import ConfigurationError, ServeConfig, TreeConfig
+from stockkeeper.serving.serve_cells import serve_cells
+from tests.system.servers import audit, figures, line, start_server
+
+pytestmark = pytest.mark.anyio
+
+ITEMS: list[Item] = [{"variant_id": "a", "quantity": 1}]
+ORGANIZATIONS = [f"shop-{number}" for number in range(4)]
+
+
+async def test_one_tree_serves_all_cells_starts_again_what_died_and_ends_together(tmp_path: Path) -> None:
+    database = tmp_path / "stock.db"
+    server = await start_server(database, "--cells", "2")
+    try:
+        async with server.client(timeout_s=60) as client:
+            for one in ORGANIZATIONS:
+                await client.stock.import_stock([line("a", 10, organization_id=one)])
+                await client.reserve_stock(one, "o1", ITEMS)
+            for pid in children_of(server.process.pid):  # both owners and the router
+                os.kill(pid, signal.SIGKILL)
+            for one in ORGANIZATIONS:
+                await until_reserved(client, one, "o2")
+                assert (await figures(client, one))["a", "w1"] == (8, 2)
+        assert server.log.read_text().count("cell_program_ended") == 3
+        children = children_of(server.process.pid)
+        await server.kill()
+        await until_gone(children)  # those that lost their parent end too, and in order
+    finally:
+        if server.process.returncode is None:
+            await server.kill()
+    for number in range(2):
+        audit(tmp_path / f"stock.{number}.db")
+    there = read_map(str(tmp_path / "stock.cells.toml"))
+    assert {there.cell_of(one).name for one in ORGANIZATIONS} == {"cell-0", "cell-1"}
+    server = await start_server(database, "--cells", "2")
+    assert await server.terminate() == 0
+    assert not list(tmp_path.glob("*.sock"))
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def until_reserved(client: InventoryClient, organization_id: str, order_id: str) -> None:
+    """A router that was killed takes its connection with it: the client connects again."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await client.reserve_stock(organization_id, order_id, ITEMS)
+                return
+            except grpc.aio.AioRpcError as error:
+                assert error.code() == grpc.StatusCode.UNAVAILABLE
+                await asyncio.sleep(0.05)
+
+
+async def until_gone(pids: list[int]) -> None:
+    async with asyncio.timeout(60):
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):  # noqa: ASYNC110 - other processes do not tell
+            await asyncio.sleep(0.02)
+
+
+def test_cells_that_cannot_begin_say_why(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/stock.db"
+    config = ServeConfig(port=0, database_url=url, tree=TreeConfig(2))
+    for wrong, said in (
+        (ServeConfig(tree=TreeConfig(2), sample=True), "--cells and --sample do not go together."),
+        (ServeConfig(tree=TreeConfig(2), events_to="amqp://h/"), "--cells and --events-to do not go together."),
+        (
+            ServeConfig(tree=TreeConfig(2), database_url="postgresql://h/d"),
+            "Cells of one Postgres need a file for their map: --cells-map.",
+        ),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            serve_cells(wrong)
+        assert str(refused.value) == said
+    with pytest.raises(ConfigurationError, match="--cells is for all cells"):
+        _ = CellOptions(cells=2, cell="a").config
+    (tmp_path / "stock.1.db").write_bytes(b"x")
+    with pytest.raises(ConfigurationError, match=r"stock\.1\.db is there, and its map .*stock\.cells\.toml is not"):
+        serve_cells(config)
+    (tmp_path / "stock.db").write_bytes(b"x")
+    with pytest.raises(ConfigurationError, match=r"stock\.db has a stock of its own: divide it first"):
+        serve_cells(config)
+    assert not (tmp_path / "stock.cells.toml").exists()
+    three = layout_of(url, "", 3)
+    write_map(three.map_file, three.map)
+    assert known_map(three) == three.map
+    with pytest.raises(ConfigurationError, match=r"has 3 cells, and not 2: how many there are is decided once"):
+        serve_cells(config)
+
+
+def test_each_cell_of_a_postgres_has_a_schema(tmp_path: Path) -> None:
+    file = str(tmp_path / "cells.toml")
+    plain = layout_of("postgresql://app:secret@h/d", file, 2)
+    assert [one.partition("options=")[2] for one in plain.database_urls] == [
+        "-csearch_path%3D%22stockkeeper_0%22",
+        "-csearch_path%3D%22stockkeeper_1%22",
+    ]
+    of_shop = layout_of("postgresql://h/d?options=-csearch_path%3D%22shop%22", file, 1)
+    assert of_shop.database_urls[0].endswith("%22shop_0%22")
+    assert "secret" not in repr(plain)
+    with pytest.raises(ConfigurationError, match="--database-schema"):
+        layout_of("postgresql://h/d?options=-cwork_mem%3D1", file, 1)
+
+
+def test_a_socket_whose_path_is_too_long_is_said_before_anything_starts(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    with pytest.raises(ConfigurationError, match="a socket whose path has over 100 bytes"):
+        serve_cells(ServeConfig(port=0, database_url=f"sqlite+aiosqlite:///{folder}/s.db", tree=TreeConfig(1)))
+    assert not list(folder.iterdir())
