@@ -50,8 +50,9 @@ def test_watches_for_which_no_key_is_asked_are_shared_by_the_addresses_that_they
     frame, open_calls = Frame(CALLS_MAX, bounds=BOUNDS), []
     frame.add_service(HEALTH, HealthServicer(), is_counted=False)
 
-    def watch(peer: str) -> FromAddress:
-        open_calls.append(call := FromAddress(peer))
+    def watch(peer: str) -> Any:
+        call: Any = FromAddress(peer)
+        open_calls.append(call)
         frame.serve(f"/{HEALTH}/Watch", call)
         return call
 
