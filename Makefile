@@ -6,7 +6,7 @@ JOBS ?= 3
 # Tests start hundreds of programs, which are not to be compiled each time, whatever is set outside.
 COMPILED := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: setup run demo test test-grpcio check proto simulate torture bench lint-deploy lock sbom audit container \
+.PHONY: setup run demo test test-grpcio check proto simulate planted torture bench lint-deploy lock sbom audit container \
 	release-check docs screenshots clean
 
 setup: .venv/.ready
@@ -44,6 +44,9 @@ proto: setup  ## generate client/stockkeeper_client/v1 and /sync anew
 
 simulate: setup
 	$(BIN)/stockkeeper simulate --seed $(or $(SEED),7)
+
+planted: setup  ## hunt every planted bug until it is caught; ARGS=--page=docs/planted-bugs.md measures them anew
+	$(BIN)/python -m simulation.planted.bugs $(or $(ARGS),--first)
 
 torture: setup  ## kill, stop, fill, cut and attack everything, about 90 minutes; writes docs/torture.md
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.torture

@@ -20,6 +20,7 @@ from msgspec import Struct
 from actors.reply import Reply
 from rpc.authorization.guard import Guard
 from rpc.authorization.scopes import OPEN
+from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, WatchedCall
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
 from rpc.in_flight import InFlightLimit
@@ -74,6 +75,7 @@ class Frame:
         turns: of large requests.
         guard: says who may call; None: everybody may.
         watch: times the calls.
+        deadlines: is told of each call; None: nothing waits that would have to know.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Frame:
         turns: FairTurns | None = None,
         guard: Guard | None = None,
         watch: CallWatch | None = None,
+        deadlines: CallDeadlines | None = None,
     ) -> None:
         self._guard = guard
+        self._deadlines = deadlines
         self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
         self.turns = turns or FairTurns(bounds.waiting_bytes_max)
@@ -132,6 +136,8 @@ class Frame:
             behaviour = getattr(servicer, method.name)
             if self._guard is not None and name not in OPEN:
                 behaviour = self._guard.method(path, method, behaviour)
+            if self._deadlines is not None:
+                behaviour = self._deadlines.method(behaviour)
             self._methods[path] = self._method(path, method, behaviour, limit)
             self.watch.add_method(path, is_stream=method.client_streaming or method.server_streaming)
 

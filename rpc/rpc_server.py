@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rpc.authorization.guard import Guard
 from rpc.authorization.token_settings import TokenSettings
+from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, CallWatchStatistics
 from rpc.fair_turns import FairTurnsStatistics
 from rpc.frame import CALLS_MAX, Frame
@@ -68,6 +69,7 @@ class RpcServer:
         tokens: that callers may have instead; None: there are none.
         has_reflection: whether callers may ask what services and messages there are.
         watch: times the calls, and tells the log of some.
+        deadlines: is told of each call, where the inventory may wait.
 
     Raises:
         KeyFileError, TokenError: the keys, or those of the tokens, cannot be used.
@@ -88,6 +90,7 @@ class RpcServer:
         tokens: TokenSettings | None = None,
         has_reflection: bool = True,
         watch: CallWatch | None = None,
+        deadlines: CallDeadlines | None = None,
     ) -> None:
         self._tls = tls
         self._message_bytes_max = message_bytes_max
@@ -98,7 +101,7 @@ class RpcServer:
         self._health = HealthServicer()
         self._bounds = bounds
         guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
-        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch)
+        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines)
         streams = OpenStreams(
             self._frame.streams,
             idle_s=bounds.stream_idle_s,

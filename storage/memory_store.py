@@ -78,6 +78,10 @@ class MemoryStore(PastReads, StagedStore, CellsOnDisk, NoMoves):
     async def _after(self, operation: str) -> None:
         """Called after the effect of whatever changes the disk, before the caller hears of it."""
 
+    @property
+    def writes_aside(self) -> bool:
+        return False
+
     async def open(self) -> Ownership:
         await self._before("open")
         disk = self.disk

@@ -107,6 +107,11 @@ class Store(StagingStore, CellStore, OrganizationStore, Protocol):
     is harmless; a cancelled `write` may land.
     """
 
+    @property
+    def writes_aside(self) -> bool:
+        """Whether another process makes the batches now, so that this one can serve others while `write` goes on."""
+        ...
+
     async def open(self) -> Ownership:
         """Take ownership: lock out others, migrate the schema, raise the epoch, then read where the journal ends.
 

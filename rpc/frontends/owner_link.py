@@ -24,6 +24,7 @@ V = TypeVar("V")
 
 PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 1.0
 PING_EVERY_S = 1.0
+PINGS_UNANSWERED_SOON = 2  # then nothing more is asked of it until it answers
 PINGS_UNANSWERED_MAX = 4  # then the other side is stopped, or the network is cut
 NOT_SERVING_MAX = 2  # looks at an owner that does not serve; then another one may have its place
 
@@ -76,9 +77,10 @@ class OwnerLink:
         return self._there().answer(query)
 
     def _there(self) -> RemoteInventory:
-        if self._inventory is None:
+        inventory = self._inventory
+        if inventory is None or inventory.pings_unanswered >= PINGS_UNANSWERED_SOON:
             raise cell_away()
-        return self._inventory
+        return inventory
 
     async def run(self) -> None:
         """Connect, and again when that breaks, until cancelled."""

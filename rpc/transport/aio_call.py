@@ -7,6 +7,7 @@ and so one that is missing is answered; the handlers of grpc.aio for single mess
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from math import inf
 from typing import Any, NamedTuple, NoReturn
 
 import grpc
@@ -96,6 +97,10 @@ class AioCall:
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
+
+    def time_left_s(self) -> float:
+        left_s = self._context.time_remaining()
+        return inf if left_s is None else float(left_s)
 
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener

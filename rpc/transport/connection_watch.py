@@ -19,11 +19,9 @@ Turned down: a proxy of our own before gRPC, which would read and write everythi
 import logging
 import os
 import socket
-import stat
-import struct
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic, thread_time
 from typing import NamedTuple, Protocol
@@ -33,8 +31,11 @@ from msgspec import Struct
 from rpc.network_bounds import DEFAULT_BOUNDS, MIB, NetworkBounds
 from rpc.transport.address_filter import drop_from
 from rpc.transport.addresses import Address
+from rpc.transport.socket_facts import SocketFacts, SocketReader
 
-LOOK_EVERY_S = 0.02  # it costs reservations 2 %; every 50 ms a flood of headers holds the event loop for 100 ms
+LOOK_EVERY_S = 0.02  # every 50 ms, a flood of headers holds the event loop for 100 ms
+COUNT_EVERY_S = 1.0
+FREE_IN_A_ROW = 64  # what is opened gets the lowest number that is free
 LOOKED_AT_ONCE = 50  # then others have Python's lock
 PART = 50  # the thread takes a fiftieth of the time at most
 LOOK_AT_SUSPECTS_EVERY_S = 0.004  # while there are any
@@ -51,7 +52,6 @@ BARRED_AFTER, BARRED_S = 3, 10.0  # cut off so often while suspect
 SUSPECT_ADDRESS_S = 30.0
 ADDRESSES_MAX = 10_000
 FDS = "/proc/self/fd"
-INFO_BYTES, RECEIVED_AT = 136, 128  # of struct tcp_info, and where tcpi_bytes_received stands in it
 HAS_TCP_INFO = sys.platform == "linux"
 
 log = logging.getLogger(__name__)
@@ -87,14 +87,14 @@ class WatchedConnection(Struct):
     """A connection that is open.
 
     Args:
-        inode: tells whether the descriptor is still this connection's.
+        cookie: tells whether the descriptor is still this connection's.
         peer: as gRPC writes it.
         brought_bytes: by messages, since it is compared. The loop's thread alone counts them, and all else here is the
             watch's.
         surplus_bytes: what has come beside that; None: it is not compared.
     """
 
-    inode: int
+    cookie: int
     peer: str
     address: str
     looked_at_s: float
@@ -132,7 +132,10 @@ class ConnectionWatch:
         self.is_comparing = False
         self._suspects: dict[str, Suspect] = {}  # by address
         self._barred: frozenset[str] = frozenset()
-        self._listening: dict[int, int] = {}  # the inodes of sockets that listen, by descriptor
+        self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
+        self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
+        self._facts = SocketReader()
+        self._counted_s = -COUNT_EVERY_S
         self._cut_off = 0
         self._stopping = threading.Event()
 
@@ -170,20 +173,35 @@ class ConnectionWatch:
         seen: dict[int, WatchedConnection] = {}
         of_address: dict[str, int] = {}
         began_s = thread_time()
-        for number, name in enumerate(os.listdir(FDS), 1):  # noqa: PTH208 - no objects for ten thousand
-            with suppress(OSError):  # it was closed meanwhile
-                self._look_at(int(name), seen, of_address)
+        for number, fd in enumerate(self._descriptors(seen), 1):
+            if (facts := self._facts.of(fd)) is not None:
+                self._look_at(fd, facts, seen, of_address)
             if number % LOOKED_AT_ONCE == 0:
                 if self._rest((PART_FOR_SUSPECTS if self._suspects else PART) * (thread_time() - began_s)):
                     return
                 began_s = thread_time()
-        inodes = {connection.inode for connection in seen.values()}
-        self._compared = {peer: one for peer, one in self._compared.items() if one.inode in inodes}
+        cookies = {connection.cookie for connection in seen.values()}
+        self._compared = {peer: one for peer, one in self._compared.items() if one.cookie in cookies}
         self._connections = seen
         self.is_comparing = bool(self._compared)
         crowded = [address for address, connections in of_address.items() if connections >= self._of_address_max]
         if crowded or self._suspects or self._barred:
             self._bar(crowded)
+
+    def _descriptors(self, seen: Container[int]) -> Iterator[int]:
+        """Those of connections that are known, and those that new ones may have; once a second all that there are."""
+        if (now_s := monotonic()) - self._counted_s >= COUNT_EVERY_S:
+            self._counted_s = now_s
+            yield from map(int, os.listdir(FDS))  # noqa: PTH208 - no objects for ten thousand
+            return
+        known = self._connections
+        yield from known
+        fd = free = 0
+        while free < FREE_IN_A_ROW:
+            if fd not in known:
+                yield fd
+                free = 0 if fd in seen else free + 1
+            fd += 1
 
     def _bar(self, crowded: Sequence[str]) -> None:
         """Have those barred that are to be, and no others: until one of an address' connections ends, for instance."""
@@ -193,30 +211,26 @@ class ConnectionWatch:
         barred = frozenset([*crowded, *flooding])
         if barred == self._barred:
             return
-        for fd, inode in self._listening.items():
+        for fd, cookie in self._listening.items():
             with suppress(OSError), socket.socket(fileno=os.dup(fd)) as own:
-                if _socket_of(own.fileno()) == (True, inode):
+                if self._is_still(own.fileno(), cookie):
                     drop_from(own, sorted(barred))
         if more := barred - self._barred:
             log.warning("addresses_not_heard", extra={"addresses": sorted(more)})
         self._barred = barred
 
-    def _look_at(self, fd: int, seen: dict[int, WatchedConnection], of_address: dict[str, int]) -> None:
-        is_socket, inode = _socket_of(fd)
-        if not is_socket:
-            return
+    def _look_at(
+        self, fd: int, facts: SocketFacts, seen: dict[int, WatchedConnection], of_address: dict[str, int]
+    ) -> None:
         known = self._connections.get(fd)
-        borrowed = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, fileno=fd)  # for both
-        try:
-            if known is None or known.inode != inode:
-                known = self._met(borrowed, inode)
-            if known is not None:
-                seen[fd] = known
-                of_address[known.address] = of_address.get(known.address, 0) + 1
-                self._compare(borrowed, known)
-        finally:
-            borrowed.detach()
-        if known is None or known.is_cut:
+        if known is None or known.cookie != facts.cookie:
+            known = None if self._others.get(fd) == facts.cookie else self._met(fd, facts)
+        if known is None:
+            return
+        seen[fd] = known
+        of_address[known.address] = of_address.get(known.address, 0) + 1
+        self._compare(facts.received_bytes, known)
+        if known.is_cut:
             return
         if of_address[known.address] > self._of_address_max:
             self._cut(fd, known)
@@ -224,26 +238,32 @@ class ConnectionWatch:
             self._cut(fd, known)
             self._suspect(known.address)
 
-    def _met(self, borrowed: socket.socket, inode: int) -> WatchedConnection | None:
+    def _met(self, fd: int, facts: SocketFacts) -> WatchedConnection | None:
         """A socket that was not there at the last look; None if no caller is behind it."""
         try:
-            if borrowed.getsockname()[1] not in self._ports:
-                return None
-            if borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                self._listening[borrowed.fileno()] = inode
-                return None
-            host, port = borrowed.getpeername()[:2]
-        except (OSError, IndexError, TypeError):  # it listens, or is of another family
+            with socket.socket(fileno=os.dup(fd)) as own:
+                if not self._is_still(own.fileno(), facts.cookie):
+                    return None
+                is_ours = own.getsockname()[1] in self._ports
+                if is_ours and facts.is_listening:
+                    self._listening[fd] = facts.cookie
+                if not is_ours or facts.is_listening:
+                    self._others[fd] = facts.cookie
+                    return None
+                host, port = own.getpeername()[:2]
+        except OSError:  # it is over
             return None
         now_s = monotonic()
         host = host.removeprefix("::ffff:")
         peer = f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
-        return WatchedConnection(inode, peer, host, now_s)
+        return WatchedConnection(facts.cookie, peer, host, now_s)
 
-    def _compare(self, borrowed: socket.socket, connection: WatchedConnection) -> None:
+    def _is_still(self, fd: int, cookie: int) -> bool:
+        facts = self._facts.of(fd)
+        return facts is not None and facts.cookie == cookie
+
+    def _compare(self, received_bytes: int, connection: WatchedConnection) -> None:
         """Look at what has come since the last look."""
-        info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_BYTES)
-        [received_bytes] = struct.unpack_from("=Q", info, RECEIVED_AT)
         now_s = monotonic()
         more_bytes, took_s = received_bytes - connection.received_bytes, now_s - connection.looked_at_s
         connection.received_bytes, connection.looked_at_s = received_bytes, now_s
@@ -285,7 +305,7 @@ class ConnectionWatch:
         except OSError:
             return
         with socket.socket(fileno=own) as borrowed, suppress(OSError):
-            if _socket_of(own) == (True, connection.inode):
+            if self._is_still(own, connection.cookie):
                 borrowed.shutdown(socket.SHUT_RDWR)
         connection.is_cut = True
         self._cut_off += 1
@@ -301,9 +321,3 @@ class ConnectionWatch:
         suspect.cut_off += 1
         if suspect.cut_off >= BARRED_AFTER:
             suspect.cut_off, suspect.barred_until_s = 0, now_s + BARRED_S
-
-
-def _socket_of(fd: int) -> tuple[bool, int]:
-    """Whether a descriptor is a socket, and its number in the kernel."""
-    status = os.fstat(fd)
-    return stat.S_ISSOCK(status.st_mode), status.st_ino

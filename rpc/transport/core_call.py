@@ -7,6 +7,7 @@ generators get a task. The binding is used as grpc.Server uses it, see `rpc.tran
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -31,10 +32,22 @@ class CoreCall:
         on_done: called once, when the response is written or the caller gone.
         slow: counts large responses until then.
         connections: is told of messages that came.
+        details: what gRPC's core knows of it from its beginning.
     """
 
     __slots__ = (
-        *("_connections", "_core", "_has_begun", "_is_large", "_metadata", "_on_done", "_on_gone", "_on_over", "_slow"),
+        *(
+            "_connections",
+            "_core",
+            "_details",
+            "_has_begun",
+            "_is_large",
+            "_metadata",
+            "_on_done",
+            "_on_gone",
+            "_on_over",
+            "_slow",
+        ),
         *("_task", "awaits_request", "caller", "is_over", "watched"),
     )
 
@@ -45,8 +58,10 @@ class CoreCall:
         on_done: Callable[["CoreCall"], None],
         slow: SlowCallers["CoreCall"],
         connections: ConnectionWatch,
+        details: Any = None,
     ) -> None:
         self._core = core
+        self._details = details
         self._metadata = kept(metadata)
         self._on_done = on_done
         self._slow = slow
@@ -67,6 +82,9 @@ class CoreCall:
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
+
+    def time_left_s(self) -> float:
+        return float(self._details.deadline) - time.time()
 
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener

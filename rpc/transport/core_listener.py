@@ -222,7 +222,14 @@ class CoreListener:
             return
         if self._closing is None:
             self._request_call()
-        call = CoreCall(event.call, event.invocation_metadata, self._on_call_end, self._slow, self._connections)
+        call = CoreCall(
+            event.call,
+            event.invocation_metadata,
+            self._on_call_end,
+            self._slow,
+            self._connections,
+            event.call_details,
+        )
         self._calls.add(call)
         try:
             self._handler.serve(event.call_details.method.decode(errors="replace"), call)

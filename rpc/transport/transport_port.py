@@ -55,6 +55,10 @@ class Context(Protocol):
         """What the caller sent with it."""
         ...
 
+    def time_left_s(self) -> float:
+        """In how many seconds the caller gives up; infinitely many if never."""
+        ...
+
     def when_over(self, listener: Callable[[], None]) -> None:
         """Have `listener` called once, when the call is over. A call has one listener."""
         ...

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from actors.records import Transaction
 from storage.sql.epoch import raise_epoch
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.sql.sqlite_session import SqliteSession
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from storage.store import MovedOut, Ownership
 
 T = TypeVar("T")

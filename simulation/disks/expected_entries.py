@@ -8,7 +8,7 @@ import msgspec
 
 from actors.records import Transaction
 from simulation.disks.entry_owners import owners_of
-from storage.sql.instants import ms_to_text
+from storage.sql.instant_text import ms_to_text
 
 Row = tuple[Any, ...]
 

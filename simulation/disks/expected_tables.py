@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.records import ReservationRecord, StockRecord, Transaction
 from simulation.disks.expected_entries import ENTRY_COLUMNS, entries_of
-from storage.sql.instants import ms_to_text
+from storage.sql.instant_text import ms_to_text
 
 Row = tuple[Any, ...]
 

@@ -16,8 +16,8 @@ from simulation.disks.power_cut_disk import PowerCut, PowerCutDisk
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence
-from storage.sql.instants import text_to_ms
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, PRAGMAS
+from storage.sql.instant_text import text_to_ms
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS, PRAGMAS
 from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")

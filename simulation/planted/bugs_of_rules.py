@@ -136,7 +136,7 @@ def basket_split_needlessly() -> Patches:
 
 @bug("lines of one variant are placed where the most is, and no other place is tried", "G4", "G5")
 def packing_does_not_back_up() -> Patches:
-    def pack(wishes: Any, left: Any, search: Any) -> Any:
+    def pack(wishes: Any, left: Any, search: Any, *priorities: Any) -> Any:
         yield from ()
         space, packed = dict(left), {}
         for quantity, line in sorted(wishes, key=lambda wish: (-wish[0], wish[1])):

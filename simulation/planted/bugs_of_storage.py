@@ -162,16 +162,14 @@ def confirmed_moved_out() -> Patches:
     right = Disk._keep_reservation
 
     def keep(self: Disk, key: tuple[str, str], reservation: ReservationRecord) -> None:
+        before = self.reservations.get(key)
+        if before is not None and before.state == "confirmed":  # a reservation is noted once
+            self.ended.remove((before.confirmed_at_ms, *key))
         right(self, key, reservation)
         if reservation.state == "confirmed":
             insort(self.ended, (reservation.confirmed_at_ms, *key))
 
-    def forget(self: Disk, key: tuple[str, str]) -> None:
-        if key in self.reservations:
-            right_forget(self, key)
-
-    right_forget = Disk._forget_reservation
-    return [(Disk, "_keep_reservation", keep), (Disk, "_forget_reservation", forget)]
+    return [(Disk, "_keep_reservation", keep)]
 
 
 @bug("housekeeping ends with the first step that fails", "what is over goes")

@@ -8,6 +8,7 @@ from unittest import mock
 from msgspec import Struct
 
 from simulation.faults import DiskKind
+from simulation.planted.patch_watch import PatchWatch
 
 Patches = list[tuple[object, str, Any]]
 
@@ -23,6 +24,7 @@ class Bug(Struct, frozen=True):
         disk: the disk that it shows on.
         relayed: whether it shows in worlds with relays alone.
         consumed: likewise, with a consumer.
+        raises: failures in the patches that are the bug itself; any other is a mistake of the bug's.
     """
 
     name: str
@@ -32,25 +34,33 @@ class Bug(Struct, frozen=True):
     disk: DiskKind = "memory"
     relayed: bool = False
     consumed: bool = False
+    raises: tuple[type[Exception], ...] = ()
 
     @contextmanager
-    def planted(self) -> Iterator[None]:
-        """The service has this bug within the block."""
+    def planted(self, watch: PatchWatch | None = None) -> Iterator[PatchWatch]:
+        """The service has this bug within the block. What becomes of the patches is noted in `watch`."""
+        watch = watch or PatchWatch(self.raises)
         with ExitStack() as stack:
             for target, attribute, replacement in self.patches():
-                stack.enter_context(mock.patch.object(target, attribute, replacement))
-            yield
+                watched = watch.watched(f"{self.name}.{attribute}", replacement)
+                stack.enter_context(mock.patch.object(target, attribute, watched))
+            yield watch
 
 
 BUGS: dict[str, Bug] = {}
 
 
 def bug(
-    what: str, *breaks: str, disk: DiskKind = "memory", relayed: bool = False, consumed: bool = False
+    what: str,
+    *breaks: str,
+    disk: DiskKind = "memory",
+    relayed: bool = False,
+    consumed: bool = False,
+    raises: tuple[type[Exception], ...] = (),
 ) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
         name = patches.__name__
-        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed, consumed)
+        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed, consumed, raises)
         return patches
 
     return register

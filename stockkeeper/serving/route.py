@@ -18,6 +18,7 @@ from cells.map_file import MapFile
 from cells.routed_inventory import RoutedInventory
 from cells.whereabouts import Whereabouts
 from rpc.authorization.file_look import look_at
+from rpc.call_deadlines import CallDeadlines
 from rpc.frontends.link_tls import LinkTls
 from rpc.frontends.owner_links import OwnerLinks
 from rpc.rpc_server import RpcServer
@@ -80,6 +81,7 @@ class _Routing:
         self._links = OwnerLinks(config.calls_max, self._on_serving, tls)
         self._where = Whereabouts(file.current, self._looked, self._links.owner_of)
         self._reached = asyncio.Event()
+        self._deadlines = CallDeadlines()
         self._server: RpcServer | None = None
         self._inventory: RoutedInventory | None = None
 
@@ -96,11 +98,12 @@ class _Routing:
                     tasks.start_soon,
                     self._config.cell_wait_s,
                     self._config.calls_max,
+                    self._deadlines.of_this_call,
                 )
                 self._links.follow(self._file.current)
                 with anyio.move_on_after(REACHED_WITHIN_S):
                     await self._reached.wait()
-                self._server = _server(self._config, self._inventory, self._watch)
+                self._server = _server(self._config, self._inventory, self._watch, self._deadlines)
                 try:
                     _say_listening(self._config, await self._server.start(self._config.shared), self._file.current)
                     turns, _memory = TurnWatch(), MemoryReturn()
@@ -144,7 +147,9 @@ class _Routing:
             self._where.take(self._looked())
 
 
-def _server(config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch) -> RpcServer:
+def _server(
+    config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch, deadlines: CallDeadlines
+) -> RpcServer:
     return RpcServer(
         inventory,
         host=config.host,
@@ -158,6 +163,7 @@ def _server(config: RouteConfig, inventory: RoutedInventory, watch: ProcessWatch
         tokens=config.tokens,
         has_reflection=config.has_reflection,
         watch=watch.calls(),
+        deadlines=deadlines,
     )
 
 

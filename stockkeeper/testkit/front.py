@@ -6,6 +6,7 @@ that, so a small context stands in for HTTP/2.
 
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, TypeVar, cast
 
 import grpc
@@ -121,6 +122,9 @@ class _Context:
 
     def invocation_metadata(self) -> Metadata:
         return self._metadata
+
+    def time_left_s(self) -> float:
+        return inf  # a client of the kit gives up by cancelling
 
     def when_over(self, listener: Callable[[], None]) -> None:
         self._on_over = listener

@@ -25,6 +25,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def writes_aside(self) -> bool:
+        """See `Store.writes_aside`."""
+        ...
+
+    @property
     def errors(self) -> tuple[type[Exception], ...]:
         """What the drivers raise when the database fails, beyond SQLAlchemy's errors and OSError."""
         ...

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from actors.records import Transaction
 from storage.batch import Batch, fold
 from storage.sql import rows
-from storage.sql.instants import ms_to_text
+from storage.sql.instant_text import ms_to_text
 from storage.sql.journal_rows import journal_entries
 from storage.sql.many_rows import ManyRows
 from storage.sql.rows import Row

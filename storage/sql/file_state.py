@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.sql.instants import ms_to_text
+from storage.sql.instant_text import ms_to_text
 from storage.sql.lock_file import LastOwner, last_owner
 from storage.sql.schema import ownership
 from storage.sql.schema_version import is_empty

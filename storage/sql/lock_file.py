@@ -20,7 +20,7 @@ class LockFile:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         # Of the last server that had the database to itself; 0: none that is known, or the file was removed while one
         # still holds it.
         self.epoch = _number("epoch", descriptor)
@@ -59,11 +59,11 @@ class LockFile:
     def release(self) -> None:
         """Give the lock back. Called once."""
         self._write("")
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def _write(self, holder: str) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{holder}epoch {self.epoch}\ninode {self.inode}\n".encode(), 0)
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, f"{holder}epoch {self.epoch}\ninode {self.inode}\n".encode(), 0)
 
 
 def _number(name: str, descriptor: int) -> int:

@@ -15,7 +15,8 @@ from storage.sql.lock_file import LockFile
 from storage.sql.move import MoveRefused, MoveSide
 from storage.sql.postgres_address import PostgresAddress, read_address
 from storage.sql.sqlite_files import lock_path, make_private
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession, describe_path
+from storage.sql.sqlite_session import SqliteSession, describe_path
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from storage.store import StorageError
 
 T = TypeVar("T")

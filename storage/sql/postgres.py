@@ -67,6 +67,10 @@ class PostgresBackend:
     def connections(self) -> str:
         return f"one holds the lock, one writes, {READERS_MAX} read"
 
+    @property
+    def writes_aside(self) -> bool:
+        return False
+
     async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
         holder, writer, key = await self._connect()
         await wait_for_lock(holder, writer, key, on_waiting)

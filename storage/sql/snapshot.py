@@ -26,7 +26,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from storage.sql.database_url import parse_url
 from storage.sql.postgres_address import read_address
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 
 T = TypeVar("T")
 

@@ -126,6 +126,10 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         """Which connections serve what: SQLite's version decides that."""
         return self._backend.connections
 
+    @property
+    def writes_aside(self) -> bool:
+        return self._backend.writes_aside
+
     async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
         """Wait until no server has the database, or the one that has it gives no sign of life; `open` must follow.
 

@@ -5,8 +5,12 @@ second one reads, so that a read need not wait for the batch that is being writt
 
 A connection lives on a thread of its own (`ThreadLine`), or inline, where the caller waits for it
 (`InlineLine`): the simulation has no threads, and runs under trio.
+
+While there is a crowd and a second core, a process of its own writes the journal's batches (`storage.sql.batch_writer`,
+with the measured reason in `storage.sql.batch_process`). It and the server's connection never write at the same time.
 """
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -16,12 +20,13 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 import aiosqlite
-from anyio import lowlevel, sleep
+from anyio import Lock, lowlevel, sleep
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
+from storage.sql.batch_writer import BatchWriter, is_worth_it
 from storage.sql.lock_file import LockFile
 from storage.sql.sqlite_files import (
     Identity,
@@ -34,17 +39,16 @@ from storage.sql.sqlite_files import (
     lock_path,
     make_private,
 )
-from storage.sql.sqlite_session import (
-    CONNECT_ARGUMENTS,
-    SqliteSession,
-    check_version,
-    describe_path,
-    survives_many_connections,
-)
+from storage.sql.sqlite_session import SqliteSession, check_version, describe_path, survives_many_connections
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from storage.sql.sqlite_thread import run_on_thread
 from storage.store import LEASE_S, MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
+
+CROWDED_ENTRIES = 24  # of a batch that is a crowd's
+CROWDED_BATCHES = 20  # before a process is started for them
+ASIDE_ENTRIES = CROWDED_ENTRIES // 2  # the journal halves a crowd then; a batch of fewer is written as fast here
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +156,11 @@ class SqliteBackend:
         self._files: SqliteFiles | None = None
         self._writer: SqliteLine | None = None
         self._reader: SqliteLine | None = None
+        self._lock: LockFile | None = None
+        self._writing = Lock(fast_acquire=True)
+        self._crowded = 0  # batches
+        self._aside: BatchWriter | None = None
+        self._starting: asyncio.Task[None] | None = None  # of that
 
     def __repr__(self) -> str:
         return f"<SqliteBackend {self._path} open={self._writer is not None}>"
@@ -164,6 +173,10 @@ class SqliteBackend:
     def connections(self) -> str:
         return "one writes, one reads" if self._has_reader else "one for everything"
 
+    @property
+    def writes_aside(self) -> bool:
+        return self._aside is not None
+
     async def stand_by(self, on_waiting: Callable[[str], None]) -> None:
         raise StorageError("nothing can take the lock of a SQLite file from a process that still exists")
 
@@ -172,7 +185,7 @@ class SqliteBackend:
         if problem := describe_path(self._path):
             raise StorageError(problem)
         stack = self._opened = AsyncExitStack()
-        lock = LockFile.acquire(lock_path(self._path))
+        lock = self._lock = LockFile.acquire(lock_path(self._path))
         stack.callback(lock.release)
         if self._known is not None and identity(self._path) != self._known:
             raise gone(self._path)
@@ -203,13 +216,40 @@ class SqliteBackend:
         return line
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
-        await self._run(self._writer, lambda session: session.write(epoch, transactions))
+        async with self._writing:
+            if self._aside is not None and len(transactions) >= ASIDE_ENTRIES:
+                await self._aside.write(epoch, transactions)
+                return
+            if len(transactions) >= CROWDED_ENTRIES:
+                self._meet_a_crowd()
+            await self._run(self._writer, lambda session: session.write(epoch, transactions))
 
     async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
-        return await self._run(self._writer, lambda session: session.move_out(epoch, before_ms, rows_max))
+        async with self._writing:
+            return await self._run(self._writer, lambda session: session.move_out(epoch, before_ms, rows_max))
 
     async def change(self, epoch: int, function: Callable[[Connection], None]) -> None:
-        await self._run(self._writer, lambda session: session.change(epoch, function))
+        async with self._writing:
+            await self._run(self._writer, lambda session: session.change(epoch, function))
+
+    def _meet_a_crowd(self) -> None:
+        self._crowded += 1
+        if self._crowded == CROWDED_BATCHES and isinstance(self._writer, ThreadLine) and is_worth_it():
+            self._starting = asyncio.create_task(self._start_aside())
+
+    async def _start_aside(self) -> None:
+        stack, lock, files = self._opened, self._lock, self._files
+        assert stack is not None
+        assert lock is not None
+        assert files is not None
+        try:
+            aside = await BatchWriter.start(self._path, lock.descriptor)
+            stack.push_async_callback(aside.close)
+            files.check()  # so that what it has open is what we have open
+        except (OSError, StorageError) as error:
+            log.warning("batches_written_by_a_thread", extra={"reason": str(error)})
+        else:
+            self._aside = aside
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
@@ -236,8 +276,12 @@ class SqliteBackend:
         await writer.run(leave)
 
     async def close(self) -> None:
+        if (starting := self._starting) is not None:
+            starting.cancel()
+            await asyncio.wait([starting])
         stack, self._opened = self._opened, None
-        self._writer = self._reader = self._files = None
+        self._writer = self._reader = self._files = self._lock = self._aside = self._starting = None
+        self._crowded = 0
         if stack is not None:
             await stack.aclose()
 

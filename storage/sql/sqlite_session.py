@@ -16,6 +16,7 @@ from storage.sql.epoch import pass_fence, raise_epoch
 from storage.sql.schema_check import check_and_mend
 from storage.sql.schema_upkeep import bring_up_to_date
 from storage.sql.sqlite_files import IN_USE, NOT_IN_USE
+from storage.sql.sqlite_settings import PRAGMAS, set_pragma
 from storage.store import MovedOut, Ownership, StorageError
 
 T = TypeVar("T")
@@ -28,23 +29,6 @@ TABLES_READ_SOON = ("ownership", "warehouse")
 FREE_BYTES_MIN = 1 << 20  # less is full: a store that opens but cannot write would be opened again for ever
 
 OLDEST_VERSION = (3, 37, 0)  # the first with STRICT tables
-
-# For every connection: autocommit, so that a transaction is what says BEGIN; room for all statements that are written
-# and read all the time; and handed from thread to thread, though never used by two at once.
-CONNECT_ARGUMENTS: dict[str, Any] = {"isolation_level": None, "cached_statements": 256, "check_same_thread": False}
-
-# FULL: with NORMAL a power cut takes acknowledged commits. fullfsync: without it, macOS only tells the drive.
-# A checkpoint every 16 MB instead of every 4: a hot page is then copied to the file a quarter as often.
-PRAGMAS: dict[str, str | int] = {
-    "journal_mode": "wal",
-    "synchronous": 2,
-    "fullfsync": 1,
-    "busy_timeout": 5_000,
-    "wal_autocheckpoint": 4_000,
-    "journal_size_limit": 67_108_864,
-    "cache_size": -65_536,
-    "temp_store": 2,
-}
 
 
 class SqliteSession:
@@ -62,7 +46,7 @@ class SqliteSession:
         self._connection = engine.connect()
         try:
             for name, value in PRAGMAS.items():
-                self._set(name, value)
+                set_pragma(raw, name, value)
             if reads_only:
                 raw.execute("PRAGMA query_only = 1")
         except BaseException:
@@ -71,11 +55,6 @@ class SqliteSession:
 
     def __repr__(self) -> str:
         return f"<SqliteSession in_transaction={self.raw.in_transaction}>"
-
-    def _set(self, name: str, value: str | int) -> None:
-        self.raw.execute(f"PRAGMA {name} = {value}").close()
-        if (found := self._get(name)) != value:
-            raise StorageError(f"SQLite keeps {name} at {found} where {value} is needed")
 
     def check_ours(self) -> None:
         """See that no other program has made the database.

@@ -263,7 +263,7 @@ class Journal:
         if self._crowd < CROWD_MIN:
             return
         ends_s = self._monotonic_s() + self._gather_s
-        crowd = min(self._crowd, BATCH_ENTRIES_MAX)
+        crowd = min(self._crowd, self._entries_max)
         seen, entries = 0, len(self._entries)
         while seen < entries < crowd and self._monotonic_s() < ends_s:
             # Not woken by every entry: that would cost more than it saves.
@@ -273,9 +273,16 @@ class Journal:
             seen, entries = entries, len(self._entries)
         self._wakes_at = 1
 
+    @property
+    def _entries_max(self) -> int:
+        """Of a batch: half a crowd where the other half can be served while it is written."""
+        if self._crowd >= CROWD_MIN and self._store.writes_aside:
+            return min((self._crowd + 1) // 2, BATCH_ENTRIES_MAX)
+        return BATCH_ENTRIES_MAX
+
     async def _write_batch(self) -> None:
         entries = self._entries
-        batch = [entries.popleft() for _ in range(min(len(entries), BATCH_ENTRIES_MAX))]
+        batch = [entries.popleft() for _ in range(min(len(entries), self._entries_max))]
         while self._joined and batch[-1].lsn in self._joined:
             batch.append(entries.popleft())
         if self._joined:

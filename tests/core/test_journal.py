@@ -53,6 +53,25 @@ async def test_a_crowd_is_written_together(world: World, monkeypatch: pytest.Mon
     assert store.sizes == [1, *[CROWD_MIN] * CALLS]
 
 
+class RecorderAside(Recorder):
+    """Another process makes its batches."""
+
+    @property
+    def writes_aside(self) -> bool:
+        return True
+
+
+async def test_where_batches_are_made_elsewhere_half_a_crowd_is_written_while_the_other_is_served(world: World) -> None:
+    store = RecorderAside(world)
+    async with world.core(store, Limits(gather_s=FOR_EVER)) as core:
+        await bring(core, {("a", "w1"): 1_000})
+        async with anyio.create_task_group() as tasks:
+            for caller in range(2 * CROWD_MIN):
+                tasks.start_soon(_call, core, f"crowd-{caller}")
+    assert sum(store.sizes) == 1 + 2 * CROWD_MIN * CALLS
+    assert max(store.sizes[2:]) <= CROWD_MIN  # the first has all, since it does not know yet that they are a crowd
+
+
 async def test_the_last_callers_of_a_crowd_are_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Recorder(world)
     async with world.core(store, Limits(gather_s=FOR_EVER)) as core:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from storage.sql.backup import back_up
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.sql.sqlite_session import SqliteSession
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 
 
 @pytest.fixture

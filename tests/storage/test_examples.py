@@ -23,7 +23,7 @@ from supervisor.transactions import journal as journal_module
 from supervisor.transactions.journal import Journal
 from tests.docstrings import public_functions_of, run_examples
 
-MODULES = ["storage.sql.sql_store", "storage.sql.database_url", "storage.sql.instants"]
+MODULES = ["storage.sql.sql_store", "storage.sql.database_url", "storage.sql.instant_text"]
 STORE = sorted(public_functions_of(Store))
 JOURNAL = sorted(public_functions_of(Journal))
 

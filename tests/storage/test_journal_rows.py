@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from actors.records import Origin, RequestRecord, WarehouseRecord
 from simulation.disks.expected_entries import ENTRY_COLUMNS, entries_of
 from storage.sql.audit import audit
-from storage.sql.instants import datetime_to_ms, ms_to_text
+from storage.sql.instant_text import ms_to_text
+from storage.sql.instants import datetime_to_ms
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
 from tests.postgres import PostgresServer, running_postgres

@@ -14,7 +14,8 @@ from storage.sql import order_reads, reads, stock_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.sifted_reads import list_sifted
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.sql.sqlite_session import SqliteSession
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from storage.sql.transfer_reads import list_transfers
 from storage.store import MovedOut
 from tests.storage.scribe import ORGANIZATION, START_MS, Scribe

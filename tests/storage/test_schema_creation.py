@@ -16,7 +16,8 @@ from sqlalchemy.pool import StaticPool
 from storage.sql.migrate import migrate
 from storage.sql.schema import metadata
 from storage.sql.schema_version import LATEST, VERSION_TABLE
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession
+from storage.sql.sqlite_session import SqliteSession
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +80,8 @@ class TestMigrations:
 
     def test_alembic_is_loaded_only_where_a_migration_is_missing(self, tmp_path: Path) -> None:
         program = (
-            "import sqlite3, sys; from storage.sql.sqlite_session import CONNECT_ARGUMENTS, SqliteSession;"
+            "import sqlite3, sys; from storage.sql.sqlite_session import SqliteSession;"
+            "from storage.sql.sqlite_settings import CONNECT_ARGUMENTS;"
             "session = SqliteSession(sqlite3.connect(sys.argv[1], **CONNECT_ARGUMENTS));"
             "print([session.take_over('a test').epoch for again in range(2)], 'alembic' in sys.modules)"
         )

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
-from storage.sql.sqlite_session import CONNECT_ARGUMENTS
+from storage.sql.sqlite_settings import CONNECT_ARGUMENTS
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.scribe import Scribe
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from storage.sql import sqlite_session
+from storage.sql import sqlite_session, sqlite_settings
 from storage.sql.sql_store import SqlStore, backend_for
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.sqlite_session import check_version, survives_many_connections
@@ -225,10 +225,10 @@ class TestConnections:
             assert line is not None
             found = await line.run(
                 lambda session: {
-                    name: session.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in sqlite_session.PRAGMAS
+                    name: session.raw.execute(f"PRAGMA {name}").fetchone()[0] for name in sqlite_settings.PRAGMAS
                 }
             )
-            assert found == sqlite_session.PRAGMAS
+            assert found == sqlite_settings.PRAGMAS
             assert (found["journal_mode"], found["synchronous"]) == ("wal", 2)
         await backend.close()
 
@@ -330,7 +330,7 @@ class TestFailures:
     async def test_a_lock_held_by_another_program_is_an_error_and_no_deadlock(
         self, store: SqlStore, path: Path, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(sqlite_session.PRAGMAS, "busy_timeout", 1)
+        monkeypatch.setitem(sqlite_settings.PRAGMAS, "busy_timeout", 1)
         await store.open()
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

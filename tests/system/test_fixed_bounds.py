@@ -38,6 +38,7 @@ FIXED = {
     },
     "how often it is looked at, or tried again": {
         *("connection_watch.LOOK_EVERY_S", "connection_watch.LOOK_AT_SUSPECTS_EVERY_S"),
+        "connection_watch.COUNT_EVERY_S",
         *("change_stream.HEARTBEAT_MS", "open_streams.MAKES_ROOM_AFTER_S", "open_streams.SWEEP_EVERY_S"),
         *("rpc_server.LINGER_S", "key_ring.LOOK_EVERY_S", "guard.LOOK_EVERY_S", "jwks.FETCH_TIMEOUT_S"),
         *("token_keys.REFRESH_S", "token_keys.RETRY_S", "token_keys.LOOK_EVERY_S", "aio_listener.ENDING_S"),
@@ -53,6 +54,7 @@ FIXED = {
     "it only saves work": {
         *("tokens.KEPT_MAX", "tokens.KEPT_S_MAX", "row_claims.BLOCK_CLAIMS_MAX", "expiry_hints.CLAIMS_MAX"),
     },
+    "the kernel says so": {"socket_facts.COOKIE_BYTES"},
     "it is a unit": {"network_bounds.DAY_S", "limits.DAY_S", "housekeeping.DAY_MS", "rate_limits.MINUTE_S"},
     "it is the default of an option": {
         *("frame.CALLS_MAX", "server_options.MESSAGE_BYTES_MAX", "call_watch.SLOW_CALL_S", "journal.GATHER_S"),

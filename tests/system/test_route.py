@@ -119,9 +119,7 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
             assert len(set(acknowledged)) == 64
             for organization_id, reservation_id in acknowledged:
                 await client.stock.get_reservation(organization_id, reservation_id)
-            with pytest.raises(grpc.aio.AioRpcError) as several:
-                await client.stock.import_stock([line("b", 1, organization_id=one) for one in ("o1", "o2")])
-            assert "is in cell south, and others are in north" in str(several.value.details())
+            await imported_by_both(tmp_path, f"127.0.0.1:{router.port}")
             assert (await figures(client, "o1"))["a", "w1"] == (968, 32)
             await channel.close()
             assert await cells["south"].terminate() == 0  # though a router is connected
@@ -131,6 +129,19 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
                 await cell.terminate()
     for name in NAMES:
         audit(tmp_path / f"{name}.db")
+
+
+async def imported_by_both(folder: Path, target: str) -> None:
+    file, head = folder / "stock.csv", "organization_id,variant_id,warehouse_id,total_quantity\n"
+    file.write_text(f"{head}o1,b,w1,1\no2,b,w1,2\no2,c,w1,3\n")
+    said = "3 lines: 3 rows created, 0 changed, 0 unchanged.\n"
+    said += "Cell north: 1 line, 1 row created, 0 changed, 0 unchanged.\n"
+    said += "Cell south: 2 lines, 2 rows created, 0 changed, 0 unchanged.\n"
+    assert await run_cli("import", str(file), "--target", target) == (0, said, "")
+    file.write_text(f"{head}o1,b,w1,4\no2,a,w1,1\n".replace("o2,a,w1,1", "o2,a,w1,0"))
+    status, out, err = await run_cli("import", str(file), "--target", target)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == "Only what is in north was imported: 1 bad line."
 
 
 async def test_a_router_that_cannot_work_says_why(tmp_path: Path) -> None:

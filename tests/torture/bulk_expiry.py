@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from stockkeeper_client import StockLine
 
-from storage.sql.instants import ms_to_text, text_to_ms
+from storage.sql.instant_text import ms_to_text, text_to_ms
 from storage.sql.sql_store import SqlStore
 from tests.storage.scribe import Scribe
 from tests.system.servers import ROOT, ServerProcess, line, start_server

@@ -1,6 +1,7 @@
 """The contract of both transports, last part: what a connection brings that is no message; connections by address."""
 
 import asyncio
+import os
 from contextlib import suppress
 
 import grpc.aio
@@ -129,3 +130,16 @@ async def test_an_address_has_no_more_connections_than_it_may(transport: Transpo
             str(served.address), options=[("grpc.use_local_subchannel_pool", 1)]
         ) as channel:
             assert await InventoryServiceStub(channel).GetStockInfo(QUESTION, wait_for_ready=True, timeout=20)
+
+
+async def test_a_connection_beyond_many_free_numbers_is_met_all_the_same(transport: TransportName) -> None:
+    """It has another number than what opens next would get, as after many others were closed."""
+    async with listening(Answers(), transport) as served:
+        watch: ConnectionWatch = served.listener._connections  # type: ignore[attr-defined]
+        held = [os.open(os.devnull, os.O_RDONLY) for _ in range(2 * connection_watch.FREE_IN_A_ROW)]
+        _, writer = await asyncio.open_connection(*served.address)
+        for fd in held:
+            os.close(fd)
+        await until(lambda: watch.statistics().connections == 1)
+        writer.transport.abort()
+        await until(lambda: watch.statistics().connections == 0)
