@@ -35,11 +35,13 @@ V = TypeVar("V")
 
 
 class RoutedInventoryStatistics(NamedTuple):
-    """Requests that are asked again now, times that one was, and imports that are under way in parts."""
+    """Requests that are asked again now, times that one was, imports that are under way in parts, and answers of a cell
+    that it does not hold the organization."""
 
     waiting: int
     asked_again: int
     uploads: int
+    wrong_cell: int = 0
 
 
 class RoutedInventory:
@@ -72,14 +74,16 @@ class RoutedInventory:
         self._wait_s = wait_s
         self._waiting_max = waiting_max
         self._asking = asking
-        self._waiting = self._asked_again = 0
+        self._waiting = self._asked_again = self._wrong_cell = 0
         self._imports = RoutedImports(whereabouts, owner_of, wait_s, asking)
 
     def __repr__(self) -> str:
         return f"<RoutedInventory {self.statistics()} {self._whereabouts!r}>"
 
     def statistics(self) -> RoutedInventoryStatistics:
-        return RoutedInventoryStatistics(self._waiting, self._asked_again, self._imports.statistics().uploads)
+        return RoutedInventoryStatistics(
+            self._waiting, self._asked_again, self._imports.statistics().uploads, self._wrong_cell
+        )
 
     @property
     def serving(self) -> bool:
@@ -132,6 +136,7 @@ class RoutedInventory:
 
     def _wait(self, asked: "_Asked", error: Exception) -> None:
         """Ask again, if that can help."""
+        self._wrong_cell += isinstance(error, Refused) and isinstance(error.refusal, WrongCell)
         if not passes(error):
             asked.reply.fail(error)
         elif self._waiting >= self._waiting_max:

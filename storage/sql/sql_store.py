@@ -36,6 +36,7 @@ from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import lost_to, read_epoch
+from storage.sql.organization_tables import OrganizationTables
 from storage.sql.postgres_address import read_address
 from storage.sql.row_counts_reads import count_rows
 from storage.sql.sifted_reads import list_page
@@ -81,7 +82,7 @@ class SqlStoreStatistics(Struct, frozen=True):
     failures: int
 
 
-class SqlStore(StagedTables, CellTables):
+class SqlStore(StagedTables, CellTables, OrganizationTables):
     """The Store port on the database at `url`.
 
     >>> import asyncio
@@ -190,6 +191,11 @@ class SqlStore(StagedTables, CellTables):
         with self._translated("cannot tidy"), CancelScope(shield=True):
             moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
         return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
+
+    async def let_go(self) -> bool:
+        self._check_open()
+        with self._translated("cannot tidy"):
+            return await self._backend.let_go()
 
     async def check_ownership(self) -> None:
         epoch, generation, owner = await self._read(read_epoch)

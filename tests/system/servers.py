@@ -93,7 +93,9 @@ async def until_logged(server: ServerProcess, event: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+async def run_cli(
+    *arguments: str, environment: Mapping[str, str] | None = None, patience_s: float = 60.0
+) -> tuple[int, str, str]:
     """Run the `stockkeeper` program to its end. Returns its exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stockkeeper", *arguments),
@@ -102,7 +104,7 @@ async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None)
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), patience_s)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -140,7 +142,7 @@ def audit(database: Path) -> None:
             assert min(row[3:7]) >= 0, row
             assert sum(row[3:7]) == row[7], row
         chain: dict[tuple[str, str, str], tuple[int, ...]] = {}
-        lsn = 0
+        lsn = -(2**62)  # what came from another database has LSNs below 0
         for movement in connection.execute(
             "SELECT lsn, organization_id, variant_id, warehouse_id, available_before, reserved_before, damaged_before,"
             " in_transit_before, available_after, reserved_after, damaged_after, in_transit_after"
