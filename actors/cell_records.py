@@ -60,3 +60,13 @@ class WrongCell(Struct, frozen=True, tag=True):
     cell: str
     version: int
     moved_to: str = ""
+
+
+class CellImported(Struct, frozen=True):
+    """What one cell has done of an import of several."""
+
+    cell: str
+    lines: int
+    rows_created: int
+    rows_changed: int
+    rows_unchanged: int

@@ -144,6 +144,7 @@ class ChangesPage(Struct, frozen=True, tag=True):
         durable_lsn: the newest transaction of all.
         first_lsn: history that is older than this is not kept.
         database_id: whose LSNs these are.
+        is_known: whether the place that was asked about is one of this organization's history.
     """
 
     changes: tuple[Change, ...]
@@ -151,3 +152,4 @@ class ChangesPage(Struct, frozen=True, tag=True):
     durable_lsn: int
     first_lsn: int
     database_id: str
+    is_known: bool = True

@@ -1,8 +1,7 @@
 """Answers to commands: facts in the past tense, and refusals named by their cause.
 
-Both are plain tagged values, so that an answer can be remembered under an idempotency key and given again word
-for word. Inside the core a refusal travels as the exception `Refused`; only `rpc/messages/problems.py` knows
-which status each one becomes.
+Both are plain tagged values, to be remembered under an idempotency key and given again word for word. In the core a
+refusal travels as the exception `Refused`; only `rpc/messages/problems.py` knows which status each one becomes.
 """
 
 from typing import Literal
@@ -10,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from actors.basket_commands import Short
-from actors.cell_records import WrongCell
+from actors.cell_records import CellImported, WrongCell
 from actors.commands import Line
 from actors.plain_value import PlainValue
 from actors.records import ReservationRecord, StockRecord
@@ -131,13 +130,14 @@ class StockDeleted(Struct, frozen=True, tag=True):
 
 
 class StockImported(Struct, frozen=True, tag=True):
-    """`new_organizations` names at most 100 of those that had no row before."""
+    """`new_organizations` names at most 100 of those that had no row before. `cells` is empty where one has done it."""
 
     lines: int
     rows_created: int
     rows_changed: int
     rows_unchanged: int
     new_organizations: tuple[str, ...] = ()
+    cells: tuple[CellImported, ...] = ()
 
 
 Fact = (
@@ -344,10 +344,11 @@ class RefusedLine(Struct, frozen=True):
 
 
 class ImportRejected(Struct, frozen=True, tag=True):
-    """`errors` names at most 1,000 bad lines, `errors_total` counts them all."""
+    """`errors` names at most 1,000 bad lines of `errors_total`. `imported_cells` have imported theirs all the same."""
 
     errors: tuple[RefusedLine, ...]
     errors_total: int
+    imported_cells: tuple[str, ...] = ()
 
 
 class RequestIdReused(Struct, frozen=True, tag=True):

@@ -178,12 +178,15 @@ class GetStockAt(Query[StockAt], frozen=True, tag=True):
 class ReadChanges(Query[ChangesPage], frozen=True, tag=True):
     """What happened behind a place, at most `rows_max` rows of it; None: tell only where the history ends now.
 
-    If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`.
+    If nothing has, the answer waits for something to happen, but for no longer than `wait_ms`. With a `database_id` the
+    place is one that this database told; where it is another one here, or `rows_max` is 0, the answer says which, and
+    no more.
     """
 
     after: Point | None = None
     rows_max: int = 500
     wait_ms: int = 0
+    database_id: str = ""
 
 
 class ReadFeed(Query[FeedPage], frozen=True, tag=True):

@@ -4,6 +4,8 @@
 NO_TOKEN_KEYS, ORGANIZATION_MOVING, CELL_AWAY, CELLS_DISAGREE or STOCK_ROW_DAMAGED.
 """
 
+from collections.abc import Sequence
+
 RETRY_SOON_MS = 200  # what is in the way is a matter of moments
 RETRY_OVERLOAD_MS = 500
 RETRY_RESTART_MS = 1_000  # a database or a server has to come back
@@ -106,6 +108,17 @@ def cell_away() -> Unavailable:
 def cells_disagree() -> Unavailable:
     """The cells have not all joined one map: an organization that none of them holds has to wait until they have."""
     return Unavailable(CELLS_DISAGREE, "The cells have not all joined the same map, try again.", RETRY_RESTART_MS)
+
+
+def partly_imported(cell: str, done: Sequence[str], error: Unavailable) -> Unavailable:
+    """An import of several cells is done by some, and cannot be decided by another now.
+
+    Args:
+        error: what that one has said.
+    """
+    has_done = f"{' and '.join(done)} {'has' if len(done) == 1 else 'have'}"
+    text = f"Cell {cell} cannot import its lines now, {has_done}: import again under the same request id."
+    return Unavailable(error.reason, text, error.retry_after_ms)
 
 
 def standing_by() -> Unavailable:

@@ -72,7 +72,7 @@ class Outcome:
 
 
 def drive(
-    port: int,
+    port: int | Sequence[int],
     calls: Sequence[Call],
     *,
     callers: int,
@@ -83,6 +83,7 @@ def drive(
     """Make calls until all are made or the time is over, then wait for the calls under way.
 
     Args:
+        port: of the server, or of several, to which the connections go by turns.
         duration_s: how long calls are made.
         keep_every: how many answers come for each one that is kept for a closer look.
 
@@ -90,7 +91,8 @@ def drive(
         ConnectionError: the server went away.
         TimeoutError: no answer came for a minute.
     """
-    opened = [Connection(port) for _ in range(min(connections, callers))]
+    ports = [port] if isinstance(port, int) else port
+    opened = [Connection(ports[number % len(ports)]) for number in range(min(connections, callers))]
     collecting = gc.isenabled()
     gc.disable()  # nothing here makes cycles, and a pause would count as the server's
     try:

@@ -56,6 +56,10 @@ class Whereabouts:
     def statistics(self) -> WhereaboutsStatistics:
         return WhereaboutsStatistics(len(self._known), self._looks, self._claims)
 
+    @property
+    def map_version(self) -> int:
+        return self._map.version
+
     def take(self, newer: CellMap) -> None:
         """Go by this map from now on."""
         if newer is not self._map:

@@ -10,6 +10,7 @@ EXTRAS = {
     "trio": "simulation",
     "apsw": "power-cut",
     "asyncpg": "postgres",
+    "scramp": "postgres",
     "aio_pika": "events",
     "nats": "events",
     "joserfc": "tokens",

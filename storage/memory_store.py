@@ -30,6 +30,7 @@ from storage.memory_cells import CellsOnDisk
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
 from storage.memory_disk import ReservationKey as ReservationKey
+from storage.memory_moves import NoMoves
 from storage.memory_staging import StagedStore
 from storage.past import PastReads
 from storage.reservation_page import cut_page, sift
@@ -46,7 +47,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class MemoryStore(PastReads, StagedStore, CellsOnDisk):
+class MemoryStore(PastReads, StagedStore, CellsOnDisk, NoMoves):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a

@@ -28,7 +28,7 @@ cell alone, by its map (two cells may have two versions, and both would claim); 
 is trusted across machines).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import anyio
@@ -37,9 +37,10 @@ from msgspec import Struct
 from actors.cell_records import CellAnswer, CellRecord, HeldOrganization, WrongCell
 from actors.commands import Command
 from actors.named_organizations import named_organizations
+from actors.organization_stays import Stay
 from actors.queries import AnyQuery, ClaimOrganization, FindOrganization, JoinCell
 from actors.unavailable import moving, restarting
-from storage.cell_store import CellStore
+from storage.store import Store
 from supervisor.open_call import OpenCalls
 
 
@@ -63,13 +64,14 @@ class HeldOrganizations:
     """
 
     def __init__(
-        self, store: CellStore, cell: CellRecord | None, known: Callable[[], Iterable[str]], open_calls: OpenCalls
+        self, store: Store, cell: CellRecord | None, known: Callable[[], Iterable[str]], open_calls: OpenCalls
     ) -> None:
         self._store = store
         self._cell = cell
         self._known = known
         self._open_calls = open_calls
         self._held: dict[str, HeldOrganization] = {}
+        self._stays: Mapping[str, Sequence[Stay]] = {}
         self._lock = anyio.Lock()
         self._is_joining = False
         self._refused = 0
@@ -87,6 +89,11 @@ class HeldOrganizations:
         """Take over what the database has. Raises `StorageError`."""
         if self.is_told:
             self._held = {one.organization_id: one for one in await self._store.load_organizations()}
+            self._stays = await self._store.load_stays()
+
+    def stays_of(self, organization_id: str) -> Sequence[Stay]:
+        """Where the organization's history has been; empty: nowhere else."""
+        return self._stays.get(organization_id, ())
 
     # ---- the door ---------------------------------------------------------------------------------------------------
 

@@ -113,10 +113,10 @@ class Incarnation:
         )
         self.news = News()
         self.folding = Folding(store, self.journal)
-        self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id)
+        self.held = HeldOrganizations(store, ownership.cell, self._organizations, self._open_calls)
+        self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id, self.held)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
-        self.held = HeldOrganizations(store, ownership.cell, self._organizations, self._open_calls)
 
     def _build_activations(self, dispatcher: Dispatcher) -> None:
         sources, limits, journal = self._sources, self._limits, self.journal

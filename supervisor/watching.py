@@ -15,12 +15,16 @@ Turned down: a queue for each reader, filled by the journal (the slow ones fill 
 fetched from the ledger anyway: two sources, and a seam between them).
 """
 
+from msgspec.structs import replace
+
 from actors.changes import WHOLE, Changes, ChangesPage, Point
 from actors.feed_entries import FeedRows
 from actors.history_feed import FeedPage, FeedPart
+from actors.organization_stays import place_here
 from actors.queries import ReadChanges, ReadFeed
 from actors.turn import Doing, Turn
 from storage.store import Store
+from supervisor.held_organizations import HeldOrganizations
 from supervisor.news import ALL, News
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.folding import Folding
@@ -36,14 +40,24 @@ class Watching:
         news: tells that something has become so.
         folding: says when all rows of a large import are in the ledger.
         database_id: whose LSNs these are.
+        held: knows where organizations have been.
     """
 
-    def __init__(self, store: Store, journal: Journal, news: News, folding: Folding, database_id: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        news: News,
+        folding: Folding,
+        database_id: str,
+        held: HeldOrganizations,
+    ) -> None:
         self._store = store
         self._journal = journal
         self._news = news
         self._folding = folding
         self._database_id = database_id
+        self._held = held
 
     def __repr__(self) -> str:
         return f"<Watching {self._database_id} {self._news}>"
@@ -51,6 +65,11 @@ class Watching:
     def changes(self, query: ReadChanges, reader: StoreReader) -> Turn[ChangesPage]:
         """The page behind the query's place. Raises `Unavailable`."""
         after = query.after
+        if after is not None and query.database_id:
+            place = self._place_here(query, after)
+            if place != after or query.database_id != self._database_id or not query.rows_max:
+                known = Changes((), place or after)
+                return replace(self._page(known, 0, 0), is_known=place is not None)
         if after is None or after.lsn > self._journal.durable_lsn:
             return self._page(Changes((), None), self._journal.durable_lsn, 0)
         if query.wait_ms and after == Point(self._journal.durable_lsn, WHOLE):
@@ -63,6 +82,16 @@ class Watching:
             lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max)),
         )
         return self._page(found, durable_lsn, first_lsn)
+
+    def _place_here(self, query: ReadChanges, place: Point) -> Point | None:
+        """Where the history of the query's organization is, here, as far as a reader of that database has heard of it;
+        None: it was never there.
+        """
+        stays = self._held.stays_of(query.organization_id)
+        if stays:
+            return place_here(stays, query.database_id, place)
+        is_ours = query.database_id == self._database_id and place.lsn <= self._journal.durable_lsn
+        return place if is_ours else None
 
     def feed(self, query: ReadFeed, reader: StoreReader) -> Turn[FeedPage]:
         """The same of all organizations. Raises `Unavailable`."""

@@ -74,9 +74,17 @@ class RequestIdReused(InvalidRequest):
 
 
 class ImportRejected(InventoryRefusal):
-    """Lines of an import are bad, and nothing was imported."""
+    """Lines of an import are bad, and nothing was imported, but by `imported_cells`."""
 
     reason = "IMPORT_REJECTED"
+
+    @property
+    def imported_cells(self) -> tuple[str, ...]:
+        """A router asks several cells, and each decides by itself: those that have imported their lines.
+
+        A mended file can be imported again, under another request id: what they have counted is counted once more.
+        """
+        return tuple(self.error_details.metadata.get("imported_cells", "").split())
 
     @property
     def line_errors(self) -> tuple[LineError, ...]:

@@ -1,7 +1,7 @@
 """A router's links to the owners of all cells of the map."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from actors.unavailable import cell_away
@@ -38,6 +38,10 @@ class OwnerLinks:
 
     def statistics(self) -> OwnerLinksStatistics:
         return OwnerLinksStatistics(len(self._links), sum(link.serving for link in self._links.values()))
+
+    def by_cell(self) -> Sequence[tuple[str, bool, int]]:
+        """Of each cell whether its owner serves, and how many requests wait for it."""
+        return [(name, link.serving, link.statistics().under_way) for name, link in self._links.items()]
 
     def owner_of(self, name: str) -> OwnerLink:
         """The link to a cell. Raises `Unavailable`: there is no such cell now."""

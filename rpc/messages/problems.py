@@ -342,10 +342,13 @@ def _levels_disagree(refusal: LevelsDisagree) -> Problem:
 def _import_rejected(refusal: ImportRejected) -> Problem:
     first, total = refusal.errors[0], refusal.errors_total
     count = "1 line is bad" if total == 1 else f"{total} lines are bad"
+    done = " and ".join(refusal.imported_cells)
+    what = f"Only what is in {done} was imported" if done else "Nothing was imported"
     return Problem(
         StatusCode.INVALID_ARGUMENT,
         "IMPORT_REJECTED",
-        f"Nothing was imported: {count}, the first is line {first.line_number}: {first.reason}",
+        f"{what}: {count}, the first is line {first.line_number}: {first.reason}",
+        {"imported_cells": " ".join(refusal.imported_cells)} if done else {},
         listed=refusal.errors,
         listed_total=total,
     )

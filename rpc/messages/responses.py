@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from msgspec.structs import asdict
 from stockkeeper_client.v1 import inventory_pb2, stock_pb2
 
 from actors.outcomes import (
@@ -181,8 +182,9 @@ def imported(fact: StockImported) -> stock_pb2.ImportStockResponse:
         rows_created=fact.rows_created,
         rows_changed=fact.rows_changed,
         rows_unchanged=fact.rows_unchanged,
-        message="Stock imported",
+        message=f"Stock imported by {len(fact.cells)} cells, each by itself" if fact.cells else "Stock imported",
         new_organizations=fact.new_organizations,
+        cells=[stock_pb2.CellImport(**asdict(one)) for one in fact.cells],
     )
 
 

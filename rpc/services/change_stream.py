@@ -32,7 +32,7 @@ from rpc.messages.history_messages import (
 )
 from rpc.messages.problems import HistoryNotKept
 from rpc.messages.rules import Invalid, Violation
-from rpc.messages.watch_tokens import watch_token
+from rpc.messages.watch_tokens import WatchToken, watch_token
 
 ROWS_A_PAGE = 1_000  # as many as one order can have: only larger transactions are told in parts
 SNAPSHOT_ROWS = 500
@@ -53,13 +53,14 @@ async def watch(inventory: Inventory, request: pb.WatchChangesRequest) -> AsyncG
     """
     wish = watch_changes(request)
     end = await inventory.answer(ReadChanges(wish.organization_id)).wait()
-    reader = ChangeReader(inventory, wish, _begin(wish, end), end.database_id)
+    begin = end.upto if wish.token is None else await _place_of(inventory, wish.organization_id, wish.token)
+    reader = ChangeReader(inventory, wish, begin, end.database_id)
     if wish.begin == SNAPSHOT:
         async with aclosing(_snapshot(inventory, wish)) as parts:
             async for message in parts:
                 yield message
         done = await inventory.answer(ReadChanges(wish.organization_id)).wait()
-        while reader.place < done.upto:
+        while reader.database_id != done.database_id or reader.place < done.upto:
             for message in await reader.next_messages(with_token=False):
                 yield message
         yield Response(token=reader.token, kind="snapshot", snapshot_done=True, lsn=reader.place.lsn)
@@ -70,13 +71,17 @@ async def watch(inventory: Inventory, request: pb.WatchChangesRequest) -> AsyncG
             yield message
 
 
-def _begin(wish: Watch, end: ChangesPage) -> Point:
-    token = wish.token
-    if token is None:
-        return end.upto
-    if token.database_id != end.database_id or token.lsn > end.durable_lsn:
-        raise Invalid([Violation("token", "is of another database, or of a later state of this one")], "TOKEN_UNKNOWN")
-    return Point(token.lsn, token.position)
+async def _place_of(inventory: Inventory, organization_id: str, token: WatchToken) -> Point:
+    """Where the token's place is in what the server that answers has."""
+    query = ReadChanges(organization_id, Point(token.lsn, token.position), 0, database_id=token.database_id)
+    page = await inventory.answer(query).wait()
+    if not page.is_known:
+        raise _token_unknown()
+    return page.upto
+
+
+def _token_unknown() -> Invalid:
+    return Invalid([Violation("token", "is of another database, or of a later state of this one")], "TOKEN_UNKNOWN")
 
 
 async def _snapshot(inventory: Inventory, wish: Watch) -> AsyncGenerator[Response, None]:
@@ -106,7 +111,7 @@ class ChangeReader:
     def __init__(self, inventory: Inventory, wish: Watch, place: Point, database_id: str) -> None:
         self._inventory = inventory
         self._wish = wish
-        self._database_id = database_id
+        self.database_id = database_id
         self._was_up_to_date = True
         self.place = place
 
@@ -115,12 +120,16 @@ class ChangeReader:
 
     @property
     def token(self) -> str:
-        return watch_token(self._wish.organization_id, self._database_id, self.place)
+        return watch_token(self._wish.organization_id, self.database_id, self.place)
 
     async def next_messages(self, *, with_token: bool = True) -> list[Response]:
         """What happened next, or a token alone if nothing has for a while."""
-        query = ReadChanges(self._wish.organization_id, self.place, ROWS_A_PAGE, HEARTBEAT_MS)
-        page = await self._inventory.answer(query).wait()
+        whose = self._wish.organization_id, self.place, ROWS_A_PAGE, HEARTBEAT_MS, self.database_id
+        page = await self._inventory.answer(ReadChanges(*whose)).wait()
+        if not page.is_known:
+            raise _token_unknown()
+        if page.database_id != self.database_id:
+            return self._go_on_in(page, with_token=with_token)
         self._check_kept(page)
         messages: list[Response] = []
         for change in page.changes:
@@ -135,13 +144,18 @@ class ChangeReader:
             messages.append(Response(token=self.token, lsn=self.place.lsn))
         return messages
 
+    def _go_on_in(self, page: ChangesPage, *, with_token: bool) -> list[Response]:
+        """The organization was moved, with its history: the same place has another name now."""
+        self.place, self.database_id = page.upto, page.database_id
+        return [Response(token=self.token, lsn=self.place.lsn)] if with_token else []
+
     def _check_kept(self, page: ChangesPage) -> None:
         needed_lsn = self.place.lsn + (self.place.position == WHOLE)
         if needed_lsn < page.first_lsn and needed_lsn <= page.durable_lsn:
             raise HistoryNotKept("What happened after this token is not kept any more: begin with a snapshot")
 
     def _note_lag(self, page: ChangesPage, messages: list[Response]) -> None:
-        behind = page.durable_lsn - self.place.lsn
+        behind = page.durable_lsn - max(self.place.lsn, 0)  # what came from elsewhere lies far below
         if behind > BEHIND_MAX and self._was_up_to_date and messages:
             messages[0].fell_behind = True
             self._was_up_to_date = False

@@ -2,32 +2,54 @@
 
 import json as json_format
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from cells.cell_map import Cell, CellMap, CellMapError
 from cells.map_file import read_map
+from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
 from stockkeeper.command_line.output import Column, say
-from stockkeeper.command_line.parameters import Json
+from stockkeeper.command_line.parameters import Json, whole
 from stockkeeper.command_line.plain_table import show_table
 from stockkeeper.config import ConfigurationError
 
-Action = Literal["where"]
+Action = Literal["where", "split"]
 
 
-def cells(action: Action, map_: str, /, *organizations: str, json: Json = False) -> int:
-    """Look at the map of the cells.
+def cells(
+    action: Action,
+    map_: str = "",
+    /,
+    *organizations: str,
+    into: Annotated[int, whole(0, 64)] = 0,
+    database: Database = DEFAULT_DATABASE,
+    json: Json = False,
+) -> int:
+    """Look at the map of the cells, or divide a database among cells.
 
     where names the cell that each organization belongs to, or all cells.
+    split divides what one database has among the cells of one machine, for `serve --cells`. No server may run on it.
 
     Parameters
     ----------
     action
-        where.
+        where or split.
     map_
-        The file with the map.
+        The file with the map; split makes it, on SQLite beside the database if none is named.
     organizations
         Ids of organizations.
+    into
+        Into how many cells.
     """
+    if action == "split":
+        from stockkeeper.command_line.cells_split import split
+
+        return split(database.url, map_, into, json=json)
+    if not map_:
+        raise ConfigurationError("Say which map: stockkeeper cells where cells.toml.")
+    return _where(map_, organizations, json=json)
+
+
+def _where(map_: str, organizations: Sequence[str], *, json: bool) -> int:
     try:
         found = read_map(map_)
     except CellMapError as error:

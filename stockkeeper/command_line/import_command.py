@@ -49,7 +49,7 @@ class Phase(Enum):
 def import_(
     file: CsvFile, /, *, target: Target = DEFAULT_TARGET, request_id: RequestId = "", json: Json = False
 ) -> int:
-    """Set stock to counted totals from a CSV file, all of it or nothing.
+    """Set stock to counted totals from a CSV file, all of it or nothing; by a router, all or nothing in each cell.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ def import_(
         return work.explain(error)
     rows = f"{counted(answer.rows_created, 'row')} created, {answer.rows_changed} changed"
     sentences = [f"{counted(answer.lines, 'line')}: {rows}, {answer.rows_unchanged} unchanged."]
+    sentences += [_told(cell) for cell in answer.cells]
     sentences += [f"This is a new organization: {name} had no stock." for name in answer.new_organizations]
     return show(answer, sentences, as_json=json)
 
@@ -166,6 +167,11 @@ class Work:
         else:
             with Path(self._file).open(newline="", encoding="utf-8") as opened:
                 yield opened
+
+
+def _told(cell: pb.CellImport) -> str:
+    rows = f"{counted(cell.rows_created, 'row')} created, {cell.rows_changed} changed"
+    return f"Cell {cell.cell}: {counted(cell.lines, 'line')}, {rows}, {cell.rows_unchanged} unchanged."
 
 
 def _progress() -> Progress:

@@ -78,7 +78,8 @@ def explain(error: grpc.aio.AioRpcError, target: str, doubt: str = "") -> int:
     """
     details = error_details(error)
     if details.line_errors:
-        return refuse_lines(details.line_errors, details.line_errors_total)
+        cells = details.metadata.get("imported_cells", "").split()
+        return refuse_lines(details.line_errors, details.line_errors_total, cells)
     if error.code() in NO_ANSWER and not details.reason:
         return fail(_no_answer(error, target, doubt))
     in_doubt = [doubt] if doubt and error.code() in FAILURES and details.reason != "OVERLOADED" else []
@@ -100,15 +101,21 @@ def _sentences(error: grpc.aio.AioRpcError, details: ErrorDetails) -> list[str]:
     return [error.details() or error.code().name, *conditions]
 
 
-def refuse_lines(errors: Sequence[LineError], errors_total: int) -> int:
-    """Name the bad lines of an import on stderr. Returns the exit status 1."""
+def refuse_lines(errors: Sequence[LineError], errors_total: int, imported_cells: Sequence[str] = ()) -> int:
+    """Name the bad lines of an import on stderr. Returns the exit status 1.
+
+    Args:
+        imported_cells: have imported their lines all the same.
+    """
     for error in errors[:LINE_ERRORS_MAX]:
         place = f"line {error.line_number}: " if error.line_number else ""
         sys.stderr.write(f"{place}{error.reason}\n")
     more = errors_total - min(len(errors), LINE_ERRORS_MAX)
     if more > 0:
         sys.stderr.write(f"… and {more} more\n")
-    return fail(f"Nothing was imported: {counted(errors_total, 'bad line')}.")
+    cells = " and ".join(imported_cells)
+    done = f"Only what is in {cells} was imported" if cells else "Nothing was imported"
+    return fail(f"{done}: {counted(errors_total, 'bad line')}.")
 
 
 def under_request_id(request_id: str) -> str:

@@ -72,7 +72,7 @@ async def _look(connection: asyncpg.Connection, address: PostgresAddress, databa
         look_at_replication(settings, facts["standbys"]),
         look_at_timeouts(settings),
         look_at_connections(settings, facts["connections"]),
-        look_at_encryption(facts["ssl"], facts["address"]),
+        look_at_encryption(facts["ssl"], facts["address"], address.is_bound, address.is_verified),
         look_at_other_clock(now_ms, _ms(facts["now"])),
         look_at_commit(None if facts["is_standby"] else await commit_s(connection)),
         *await look_at_tables(address, database_url, now_ms),
@@ -139,11 +139,16 @@ def look_at_connections(settings: Mapping[str, Any], used: int) -> Finding:
     return ok("connections", found)
 
 
-def look_at_encryption(ssl: bool | None, address: str | None) -> Finding:
-    if ssl:
-        return ok("encryption", "the connection is encrypted")
+def look_at_encryption(ssl: bool | None, address: str | None, is_bound: bool, is_verified: bool) -> Finding:
+    if is_bound:
+        return ok("encryption", "the connection is encrypted, and the login is bound to it")
+    if ssl and is_verified:
+        return ok("encryption", "the connection is encrypted, and the server's certificate is verified")
     if address is None or ip_address(address).is_loopback:
-        return ok("encryption", "the connection stays on this machine")
+        return ok("encryption", f"the connection {'is encrypted' if ssl else 'stays on this machine'}")
+    if ssl:
+        advice = "Add channel_binding=require to the URL, or sslmode=verify-full and sslrootcert."
+        return advise("encryption", f"the connection to {address} is encrypted, perhaps to one in the middle", advice)
     advice = "Add sslmode=verify-full to the URL, and sslrootcert if its authority is your own."
     return advise("encryption", f"the connection to {address} is not encrypted", advice)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from stockkeeper.metrics.core_metrics import core_metrics, look_at_core
 from stockkeeper.metrics.metrics_endpoint import Families, Look, MetricsEndpoint
 from stockkeeper.metrics.metrics_settings import MetricsSettings
 from stockkeeper.metrics.process_metrics import build_metrics, turn_metrics
+from stockkeeper.metrics.router_figures import RouterFigures
+from stockkeeper.metrics.router_metrics import router_metrics
 from stockkeeper.turn_watch import TurnWatch
 from supervisor.supervisor import Supervisor
 
@@ -34,6 +37,7 @@ async def show_metrics(
     *,
     server: RpcServer | None = None,
     supervisor: Supervisor | None = None,
+    router: Callable[[], RouterFigures] | None = None,
 ) -> Shown:
     """Show them from now on.
 
@@ -41,6 +45,7 @@ async def show_metrics(
         turns: of this process' event loop.
         server: of this process, if it serves calls.
         supervisor: the core, if it runs here.
+        router: tells what a router does, if this is one.
 
     Raises:
         ListenError: the host or the port cannot be had.
@@ -50,6 +55,8 @@ async def show_metrics(
     if supervisor is not None:
         census = Census(supervisor)
         looks += [partial(_look_at_core, supervisor), partial(_look_at_census, census)]
+    if router is not None:
+        looks.append(partial(_look_at_router, router))
     endpoint = MetricsEndpoint(settings, looks)
     addresses = await endpoint.start()
     if supervisor is not None:
@@ -68,6 +75,10 @@ async def _look_at_process(turns: TurnWatch, server: RpcServer | None) -> Famili
 
 async def _look_at_core(supervisor: Supervisor) -> Families:
     return partial(core_metrics, await look_at_core(supervisor, time.time_ns() // 1_000_000))
+
+
+async def _look_at_router(router: Callable[[], RouterFigures]) -> Families:
+    return partial(router_metrics, router())
 
 
 async def _look_at_census(census: Census) -> Families:

@@ -1,12 +1,14 @@
 """How a process is watched: its calls, its traces, its metrics. What is not wanted is not imported."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from actors.stages import Stages
 from rpc.call_watch import CallWatch
 from rpc.rpc_server import RpcServer
 from stockkeeper.config import ConfigurationError, WatchConfig
+from stockkeeper.metrics.router_figures import RouterFigures
 from stockkeeper.turn_watch import TurnWatch
 from supervisor.supervisor import Supervisor
 
@@ -49,7 +51,12 @@ class ProcessWatch:
         )
 
     async def show(
-        self, turns: TurnWatch, *, server: RpcServer | None = None, supervisor: Supervisor | None = None
+        self,
+        turns: TurnWatch,
+        *,
+        server: RpcServer | None = None,
+        supervisor: Supervisor | None = None,
+        router: Callable[[], RouterFigures] | None = None,
     ) -> None:
         """Show metrics from now on, if they are wanted.
 
@@ -59,7 +66,8 @@ class ProcessWatch:
         if self._config.metrics is not None:
             from stockkeeper.metrics.shown_metrics import show_metrics
 
-            self._shown = await show_metrics(self._config.metrics, turns, server=server, supervisor=supervisor)
+            settings = self._config.metrics
+            self._shown = await show_metrics(settings, turns, server=server, supervisor=supervisor, router=router)
 
     async def end(self) -> None:
         """Send the last spans."""

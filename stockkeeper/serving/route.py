@@ -25,6 +25,7 @@ from rpc.rpc_server import RpcServer
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.transport_choice import choose_transport
 from stockkeeper.config import ConfigurationError, RouteConfig
+from stockkeeper.metrics.router_figures import CellFigures, RouterFigures
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
 from stockkeeper.serving.link_settings import check_reachable, link_tls
 from stockkeeper.serving.memory_return import MemoryReturn
@@ -107,7 +108,7 @@ class _Routing:
                 try:
                     _say_listening(self._config, await self._server.start(self._config.shared), self._file.current)
                     turns, _memory = TurnWatch(), MemoryReturn()
-                    await self._watch.show(turns, server=self._server)
+                    await self._watch.show(turns, server=self._server, router=self._figures)
                     tasks.start_soon(self._follow)
                     async for number in signals:
                         log.info("stopping", signal=signal.Signals(number).name, grace_s=self._config.grace_s)
@@ -120,6 +121,20 @@ class _Routing:
             tasks.cancel_scope.cancel()
         self._links.close()
         log.info("stopped")
+
+    def _figures(self) -> RouterFigures:
+        assert self._inventory is not None, self
+        asked, where = self._inventory.statistics(), self._where.statistics()
+        return RouterFigures(
+            self._where.map_version,
+            tuple(CellFigures(*one) for one in self._links.by_cell()),
+            asked.waiting,
+            asked.asked_again,
+            asked.wrong_cell,
+            where.looks,
+            where.claims,
+            self._file.statistics().reloads_failed,
+        )
 
     def _on_serving(self) -> None:
         statistics = self._links.statistics()

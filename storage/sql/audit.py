@@ -286,7 +286,7 @@ _ARCHIVE: Sequence[_Check] = (
 
 CHECKS = (*_STOCK, *_LEDGER, *_ENTRIES, *_RESERVATIONS, *_TRANSFERS, *_ARCHIVE)
 
-_COUNTED = ("stock", "stock_movement", "reservation", "stock_movement_archive", "reservation_archive")
+COUNTED = ("stock", "stock_movement", "reservation", "stock_movement_archive", "reservation_archive")
 
 
 def audit(connection: Connection) -> Audit:
@@ -305,6 +305,6 @@ def audit(connection: Connection) -> Audit:
         if row is not None:
             disagreements.append(Disagreement(check.name, check.sentence.format(*row)))
     stock_rows, movements, reservations, archived_movements, archived_reservations = (
-        int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()) for table in _COUNTED
+        int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()) for table in COUNTED
     )
     return Audit(stock_rows, movements, reservations, archived_movements, archived_reservations, tuple(disagreements))

@@ -25,22 +25,24 @@ class CellTables:
         raise NotImplementedError
 
     async def join_cell(self, cell: CellRecord, held: Sequence[HeldOrganization]) -> None:
-        await self._change(partial(_join, cell=cell, held=held))
+        await self._change(partial(join, cell=cell, held=held))
 
     async def hold_organization(self, held: HeldOrganization) -> None:
-        await self._change(partial(_hold, held=[held]))
+        await self._change(partial(hold, held=[held]))
 
     async def load_organizations(self) -> Sequence[HeldOrganization]:
         return await self._read(_load)
 
 
-def _join(connection: Connection, cell: CellRecord, held: Sequence[HeldOrganization]) -> None:
+def join(connection: Connection, cell: CellRecord, held: Sequence[HeldOrganization]) -> None:
+    """Be this cell, and hold these organizations."""
     values = {"cell": cell.name, "map_version": cell.version, "map_digest": cell.digest}
     connection.execute(update(ownership).values(values))
-    _hold(connection, held)
+    hold(connection, held)
 
 
-def _hold(connection: Connection, held: Sequence[HeldOrganization]) -> None:
+def hold(connection: Connection, held: Sequence[HeldOrganization]) -> None:
+    """Keep these in place of what was known of them."""
     for begin in range(0, len(held), ROWS_A_STATEMENT):
         rows = [_row(one) for one in held[begin : begin + ROWS_A_STATEMENT]]
         ids = [row["organization_id"] for row in rows]

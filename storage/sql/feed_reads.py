@@ -29,7 +29,8 @@ from sqlalchemy import (
 from actors.changes import WHOLE, Point
 from actors.feed_entries import EntryRow, FeedRows
 from actors.history_feed import CursorRecord, FeedPart
-from storage.sql.history_reads import ENTRIES, LINES, QUANTITIES, first_lsn, settled
+from storage.sql.history_begin import ENTRIES, first_lsn
+from storage.sql.history_reads import LINES, QUANTITIES, settled
 from storage.sql.json_rows import asked, json_of, milliseconds_in, spliced
 from storage.sql.low_rows import with_low
 from storage.sql.schema import LONG, event_cursor, stock

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Select, Table, func, select, tuple_
 from actors.change_rows import change_told, details_of
 from actors.changes import WHOLE, Changes, Movement, MovementPage, Pieces, Point, StockAt
 from actors.queries import GetStockAt, ListMovements
+from storage.sql.history_begin import ENTRIES, first_lsn_of, floor_lsn_of
 from storage.sql.low_rows import low_rows
 from storage.sql.schema import (
     journal_entry,
@@ -36,7 +37,6 @@ LSNS_A_STEP = 5_000  # of a search for one row: a few milliseconds
 
 T = TypeVar("T")
 
-ENTRIES = (journal_entry_archive, journal_entry)
 LINES = (stock_movement_archive, stock_movement)
 # Where a transaction and its lines may be: both moved, a line moved before its transaction, none moved.
 PLACES = ((journal_entry_archive, stock_movement_archive), (journal_entry, stock_movement_archive))
@@ -57,16 +57,6 @@ def settled(connection: Connection, read: Callable[[], T]) -> T:
             return found
 
 
-def first_lsn(connection: Connection) -> int:
-    """From where on the history is whole: what is older was never written, or is not kept."""
-    from_lsn: int = connection.execute(select(ownership.c.entries_from_lsn)).scalar_one()
-    for entry in ENTRIES:
-        oldest = connection.execute(select(func.min(entry.c.lsn))).scalar()
-        if oldest is not None:
-            return max(from_lsn, int(oldest))
-    return from_lsn
-
-
 # ---- changes ----------------------------------------------------------------------------------------------------
 
 
@@ -76,7 +66,7 @@ def read_changes(connection: Connection, organization_id: str, after: Point, row
 
 
 def _read_changes(connection: Connection, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
-    first = first_lsn(connection)
+    first = first_lsn_of(connection, organization_id)
     begin = after.lsn + (after.position == WHOLE)
     entries: list[Any] = []
     for table in ENTRIES:
@@ -192,15 +182,16 @@ def _movement(row: Any) -> Movement:
 
 def _bounds(connection: Connection, query: ListMovements) -> tuple[int, int]:
     """The first and the last LSN that the filters allow."""
-    low, high = 0, 2**62
+    low, high = -(2**62), 2**62
     if query.after_ms:
-        low = lsn_at(connection, query.after_ms)
+        low = lsn_at(connection, query.after_ms, query.organization_id)
     if query.before_ms:
-        high = lsn_at(connection, query.before_ms) - 1
+        high = lsn_at(connection, query.before_ms, query.organization_id) - 1
     if query.order_id or query.reservation_id:
         made_ms, ended_ms = _life(connection, query)
-        low = max(low, lsn_at(connection, made_ms))  # its own LSN is a later one where it was taken again
-        high = min(high, lsn_at(connection, ended_ms + 1) - 1) if ended_ms else high
+        made_lsn = lsn_at(connection, made_ms, query.organization_id)
+        low = max(low, made_lsn)  # its own LSN is a later one where it was taken again
+        high = min(high, lsn_at(connection, ended_ms + 1, query.organization_id) - 1) if ended_ms else high
     return low, high
 
 
@@ -273,24 +264,30 @@ def _from_place(statement: Select[Any], entry: Table, line: Table, query: ListMo
     return statement.order_by(entry.c.lsn, line.c.position)
 
 
-def lsn_at(connection: Connection, at_ms: int) -> int:
-    """The first LSN at that time or later; one more than the last if there is none. Times grow with LSNs."""
-    low, high = 1, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
+def lsn_at(connection: Connection, at_ms: int, organization_id: str = "") -> int:
+    """The first LSN at that time or later; one more than the last if there is none. Times grow with LSNs, but where an
+    organization came from elsewhere: then with those of its own.
+    """
+    floor_lsn = floor_lsn_of(connection, organization_id) if organization_id else 0
+    moved_id = organization_id if floor_lsn else ""
+    low, high = floor_lsn + 1, int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
     while low < high:
         middle = (low + high) // 2
-        found = _entry_from(connection, middle)
+        found = _entry_from(connection, middle, moved_id)
         if found is None or found[1] >= at_ms:
             high = middle
         else:
             low = found[0] + 1
-    found = _entry_from(connection, low)
+    found = _entry_from(connection, low, moved_id)
     return low if found is None else found[0]
 
 
-def _entry_from(connection: Connection, lsn: int) -> tuple[int, int] | None:
-    """The first transaction from this LSN on, and its time."""
+def _entry_from(connection: Connection, lsn: int, organization_id: str) -> tuple[int, int] | None:
+    """The first transaction from this LSN on, and its time; of an organization, or of all."""
     for entry in ENTRIES:
         statement = select(entry.c.lsn, entry.c.at).where(entry.c.lsn >= lsn).order_by(entry.c.lsn).limit(1)
+        if organization_id:
+            statement = statement.where(entry.c.organization_id == organization_id)
         if (row := connection.execute(statement).first()) is not None:
             return row.lsn, row.at
     return None
@@ -318,7 +315,7 @@ def stock_at_steps(query: GetStockAt) -> Generator[Step, Any, StockAt]:
 
     Each thing that is yielded is to be called with a connection, and its value sent back.
     """
-    end_lsn, begin_lsn, last_lsn, is_known = yield partial(_reach, at_ms=query.at_ms)
+    end_lsn, begin_lsn, last_lsn, is_known = yield partial(_reach, query=query)
     for high in range(end_lsn, begin_lsn, -LSNS_A_STEP):
         row = yield partial(_nearest, query=query, low=high - LSNS_A_STEP, high=high, newest_first=True)
         if row is not None:
@@ -332,13 +329,15 @@ def stock_at_steps(query: GetStockAt) -> Generator[Step, Any, StockAt]:
     return StockAt(None)
 
 
-def _reach(connection: Connection, at_ms: int) -> tuple[int, int, int, bool]:
+def _reach(connection: Connection, query: GetStockAt) -> tuple[int, int, int, bool]:
     """The first LSN behind that time, those of the first line and of the end, and whether what was before is kept."""
-    end_lsn = lsn_at(connection, at_ms + 1)
-    begins = [connection.execute(select(func.min(line.c.lsn))).scalar() for line in LINES]
+    organization_id = query.organization_id
+    end_lsn = lsn_at(connection, query.at_ms + 1, organization_id)
+    floor_lsn = floor_lsn_of(connection, organization_id)
+    begins = [connection.execute(select(func.min(line.c.lsn)).where(line.c.lsn > floor_lsn)).scalar() for line in LINES]
     last_lsn = int(connection.execute(select(ownership.c.last_lsn)).scalar_one())
     begin_lsn = min((lsn for lsn in begins if lsn is not None), default=end_lsn)
-    return end_lsn, begin_lsn, last_lsn, end_lsn > first_lsn(connection)
+    return end_lsn, begin_lsn, last_lsn, end_lsn > first_lsn_of(connection, organization_id)
 
 
 def _nearest(connection: Connection, query: GetStockAt, low: int, high: int, *, newest_first: bool) -> Any | None:

@@ -66,8 +66,8 @@ async def move_all(source: MoveSide, target: MoveSide) -> Moved:
         MoveRefused: the source does not agree with itself, the target is not empty, or what came is not what was there.
         SchemaTooOld, SchemaTooNew: the source is of another version.
     """
-    before = await source.run(_audited_source)
-    await target.run(_prepare)
+    before = await source.run(audited_source)
+    await target.run(prepare_target)
     epoch = (await source.run(lambda connection: raise_epoch(connection, OWNER))).epoch
     digests = {}
     for table in metadata.sorted_tables:
@@ -75,14 +75,15 @@ async def move_all(source: MoveSide, target: MoveSide) -> Moved:
     for table in metadata.sorted_tables:
         if (came := await _digest(target, table)) != digests[table.name]:
             raise MoveRefused(f"{table.name} is not the same in {target.name}: {came} for {digests[table.name]}")
-    after = await target.run(_audit_as_latest)
+    after = await target.run(checked_target)
     if after != before:
         raise MoveRefused(f"the audit finds {after.summary} in {target.name}, and {before.summary} in {source.name}")
     await target.run(lambda connection: restamp(connection, LATEST))
     return Moved(digests, after, epoch)
 
 
-def _audited_source(connection: Connection) -> Audit:
+def audited_source(connection: Connection) -> Audit:
+    """What the audit of a source finds. Raises `MoveRefused`: it does not agree with itself."""
     if is_empty(connection):
         raise MoveRefused("there is nothing to move: the source has no tables")
     found = audit(connection)
@@ -91,7 +92,7 @@ def _audited_source(connection: Connection) -> Audit:
     return found
 
 
-def _audit_as_latest(connection: Connection) -> Audit:
+def checked_target(connection: Connection) -> Audit:
     """The audit asks for the latest version, which the database gets only afterwards."""
     restamp(connection, LATEST)
     check_schema(connection)
@@ -100,7 +101,7 @@ def _audit_as_latest(connection: Connection) -> Audit:
     return found
 
 
-def _prepare(connection: Connection) -> None:
+def prepare_target(connection: Connection) -> None:
     """Make empty tables that no server takes for a database."""
     if is_empty(connection):
         names = {table.name for table in metadata.sorted_tables}

@@ -69,7 +69,7 @@ def orders_in_steps(keys: Sequence[OrderKey]) -> Steps:
 
 def _order_in_steps(key: OrderKey) -> Steps:
     reservations: list[ReservationRecord] = []
-    after_lsn, may_be_more = -1, True
+    after_lsn, may_be_more = -(2**62), True  # what came from elsewhere has LSNs below 0
     while may_be_more:
         found, after_lsn, may_be_more = yield partial(_step_of_order, key=key, after_lsn=after_lsn)
         reservations += found

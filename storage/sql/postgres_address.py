@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from sqlalchemy import URL
 
+from storage.sql.channel_binding import find_parameter, take_binding
 from storage.sql.database_url import show_url
 
 CONNECT_TIMEOUT_S = 10.0
@@ -29,12 +30,9 @@ DISPENSABLE = {
     "sslcertmode": ("allow",),
     "sslcompression": ("0",),
     "sslsni": ("1",),
-    "channel_binding": ("prefer", "disable"),
     "gssencmode": ("prefer", "disable"),
     "client_encoding": ("utf8", "auto"),
 }
-
-INSTEAD = {"channel_binding": "; sslmode=verify-full keeps others out of the middle too"}
 
 
 class PostgresAddress(Struct, frozen=True):
@@ -45,12 +43,16 @@ class PostgresAddress(Struct, frozen=True):
         dsn: for asyncpg, with them.
         connect_timeout_s: for all of connecting.
         settings: that the session has from its first moment.
+        is_bound: the login has to be bound to the TLS connection.
+        is_verified: the server's certificate has to be one for its name.
     """
 
     name: str
     dsn: str
     connect_timeout_s: float = CONNECT_TIMEOUT_S
     settings: Mapping[str, str] = field(default_factory=dict)
+    is_bound: bool = False
+    is_verified: bool = False
 
     def __repr__(self) -> str:
         return f"<PostgresAddress {self.name}>"
@@ -71,6 +73,7 @@ def read_address(url: URL) -> PostgresAddress:
     query = {name: value for name, value in query.items() if name not in NOT_NEEDED}
     settings = {name: query.pop(name) for name in SETTINGS & query.keys()}
     connect_timeout_s = _seconds(query.pop("connect_timeout", "0")) or CONNECT_TIMEOUT_S
+    is_bound = take_binding(query)
     for name in DISPENSABLE.keys() & query.keys():
         _dispense_with(name, query.pop(name))
     ports = query.get("port", "0").replace(",", "")
@@ -84,6 +87,8 @@ def read_address(url: URL) -> PostgresAddress:
         dsn=plain.set(query=query).render_as_string(hide_password=False),
         connect_timeout_s=connect_timeout_s,
         settings={"application_name": usual_name, **settings},
+        is_bound=is_bound,
+        is_verified=find_parameter(query, "sslmode", "PGSSLMODE", "prefer") == "verify-full",
     )
 
 
@@ -96,7 +101,4 @@ def _seconds(value: str) -> int:
 def _dispense_with(name: str, value: str) -> None:
     if value.lower().replace("-", "") not in DISPENSABLE[name]:
         allowed = " or ".join(DISPENSABLE[name])
-        instead = INSTEAD.get(name, "")
-        raise ValueError(
-            f"the database URL's parameter {name} must be {allowed}: its driver knows no other way{instead}"
-        )
+        raise ValueError(f"the database URL's parameter {name} must be {allowed}: its driver knows no other way")

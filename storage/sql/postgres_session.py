@@ -4,6 +4,10 @@ Settings go by SQL and not with the connection's start: a pooler in session mode
 needs no list of them in its configuration.
 """
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
 import asyncpg  # type: ignore[import-untyped]
 
 from storage.sql.postgres_address import PostgresAddress
@@ -51,7 +55,14 @@ async def connect(address: PostgresAddress) -> asyncpg.Connection:
         timeout=address.connect_timeout_s,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=dict(address.settings),
+        **(_bound() if address.is_bound else {}),
     )
+
+
+def _bound() -> Mapping[str, Any]:
+    from storage.sql.bound_connection import BoundConnection, LoginLoop
+
+    return {"loop": LoginLoop(asyncio.get_running_loop()), "connection_class": BoundConnection}
 
 
 async def set_up(connection: asyncpg.Connection) -> asyncpg.Connection:

@@ -5,6 +5,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, insert
 
 from storage.sql import cell_schema as cell_schema  # its tables are of the same metadata
+from storage.sql import move_schema as move_schema  # so are these
 from storage.sql import staging_schema as staging_schema  # and so are these
 from storage.sql.schema import metadata, ownership
 

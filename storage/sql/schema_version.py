@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
-LATEST = "0016"  # the newest of `migrations/versions`; a test compares the two
+LATEST = "0017"  # the newest of `migrations/versions`; a test compares the two
 MOVING = "half of a move"  # of no migration: no server serves what it does not know
 VERSION_TABLE = "stockkeeper_schema_version"
 OLD_VERSION_TABLE = "alembic_version"  # Alembic's default, which another program may use in the same database

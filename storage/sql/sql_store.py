@@ -36,6 +36,7 @@ from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import lost_to, read_epoch
+from storage.sql.organization_tables import OrganizationTables
 from storage.sql.postgres_address import read_address
 from storage.sql.row_counts_reads import count_rows
 from storage.sql.sifted_reads import list_page
@@ -81,7 +82,7 @@ class SqlStoreStatistics(Struct, frozen=True):
     failures: int
 
 
-class SqlStore(StagedTables, CellTables):
+class SqlStore(StagedTables, CellTables, OrganizationTables):
     """The Store port on the database at `url`.
 
     >>> import asyncio

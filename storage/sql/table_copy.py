@@ -26,8 +26,12 @@ def read_page(connection: Connection, table: Table, after: Mapping[str, Any] | N
     if after is not None:
         place = [literal(after[column.name], column.type) for column in key]
         statement = statement.where(tuple_(*key) > tuple_(*place))
-    rows = connection.execute(statement.limit(ROWS_A_PAGE)).mappings()
-    return [{name: _value(row, name) for name in table.c.keys()} for row in rows]  # noqa: SIM118 - no dict
+    return as_rows(connection.execute(statement.limit(ROWS_A_PAGE)).mappings().all(), table)
+
+
+def as_rows(found: Sequence[Mapping[Any, Any]], table: Table) -> Rows:
+    """What was found, with no instant where there is none, which a column "no NAME" says."""
+    return [{name: _value(row, name) for name in table.c.keys()} for row in found]  # noqa: SIM118 - no dict
 
 
 def _value(row: Mapping[Any, Any], name: str) -> Any:
@@ -63,6 +67,9 @@ class DigestMaker:
         return Digest(self._rows, self._hash.hexdigest())
 
     def add(self, rows: Rows) -> None:
+        self.add_values([list(row.values()) for row in rows])
+
+    def add_values(self, rows: Sequence[Sequence[Any]]) -> None:
         for row in rows:
-            self._hash.update(msgspec.msgpack.encode(list(row.values())))
+            self._hash.update(msgspec.msgpack.encode(row))
         self._rows += len(rows)

@@ -12,8 +12,9 @@ from actors.commands import CallersCommand, Line, Reserve
 from actors.queries import GetStock
 from actors.reply import Reply
 from actors.unavailable import Unavailable, cell_away, outcome_unknown, standing_by
+from cells.asking_again import Pauses
 from cells.cell_map import parse_map
-from cells.routed_inventory import RoutedInventory, _Pauses
+from cells.routed_inventory import RoutedInventory
 from cells.whereabouts import Whereabouts
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +87,7 @@ async def test_a_caller_that_has_no_time_left_is_asked_for_once() -> None:
 
 @pytest.mark.parametrize(("time_left_s", "margin_s"), [(0.1, 0.05), (1.0, 0.2), (60.0, 1.0), (inf, 1.0)])
 async def test_the_answer_has_time_to_arrive(time_left_s: float, margin_s: float) -> None:
-    gives_up_at_s = _Pauses(5.0, time_left_s).gives_up_at_s
+    gives_up_at_s = Pauses(5.0, time_left_s).gives_up_at_s
     assert gives_up_at_s == inf or gives_up_at_s <= anyio.current_time() + time_left_s - margin_s
 
 

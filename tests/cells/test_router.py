@@ -9,10 +9,9 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from actors.cell_records import HeldOrganization, WrongCell
-from actors.commands import CountedLine, Import, Line, Release, Reserve, StageLines
-from actors.outcomes import ImportRejected, Refused, StockImported, StockReserved
+from actors.commands import CountedLine, Import, Line, Release, Reserve
+from actors.outcomes import Refused, StockImported, StockReserved
 from actors.queries import GetActivity, GetStock, JoinCell
-from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
 from cells.cell_map import CellMap, parse_map
 from cells.routed_inventory import RoutedInventory
@@ -115,7 +114,8 @@ async def test_organizations_are_spread_over_the_cells_each_in_the_one_that_the_
         fleet.asked.clear()
         await reserve(router, "org_1", "o2")
         assert fleet.asked == [fleet.map.cell_of("org_1").name]  # no look is needed any more
-        assert router.statistics() == (0, router.statistics().asked_again, 0)
+        asked = router.statistics()
+        assert (asked.waiting, asked.uploads) == (0, 0)
 
 
 async def test_an_organization_stays_where_it_is_when_a_cell_is_added() -> None:
@@ -137,6 +137,7 @@ async def test_an_organization_stays_where_it_is_when_a_cell_is_added() -> None:
             await checkpoint()
         for one in moved:  # what there is, is served meanwhile
             assert (await reserve(new, one)).reservation.order_id == "o1"
+        assert new.statistics().wrong_cell >= len(moved)
         assert not waiting.is_done
         assert fleet.holders(fresh) == []
         await fleet.join("a", "b")
@@ -233,37 +234,6 @@ async def test_what_has_left_one_cell_is_not_taken_by_another_before_it_arrives(
             await reserve(router, "x")
         assert under_way.value.reason == "ORGANIZATION_MOVING"
         assert fleet.holders("x") == []
-
-
-async def test_an_import_is_of_one_cell_and_says_which_lines_are_not() -> None:
-    there = a_map(1, "a", "b", organizations='x = "a"\ny = "b"\nz = "a"')
-    async with a_fleet(there, "a", "b") as fleet:
-        router = fleet.router()
-        assert (await import_(router, "x", "z")).rows_created == 2
-        wrong = await refusal(import_(router, "x", "y"))
-        assert isinstance(wrong, ImportRejected)
-        assert [(one.line_number, one.reason) for one in wrong.errors] == [
-            (2, "organization y is in cell b, and others are in a: import them one by one")
-        ]
-        assert fleet.worlds["b"].disk.stock == {}
-
-
-async def test_a_large_import_goes_in_parts_to_the_cell_of_its_organization() -> None:
-    there = a_map(1, "a", "b", organizations='x = "a"\ny = "b"')
-    async with a_fleet(there, "a", "b") as fleet:
-        router = fleet.router()
-        upload = Upload("u1")
-        for part in (lines("y", count=3), tuple(CountedLine("y", "more", "w", "", 2, 0, 0, 0, 0, 4) for _ in "1")):
-            await router.submit(upload.part(part)).wait()
-        wrong = await refusal(router.submit(StageLines("u1", 4, lines("x"))).wait())
-        assert isinstance(wrong, ImportRejected)
-        fact = await router.ask(upload.whole("r1"))
-        assert isinstance(fact, StockImported)
-        assert fact.rows_created == 4
-        await router.submit(upload.dropped()).wait()
-        assert router.statistics().uploads == 0
-        await router.submit(upload.dropped()).wait()
-        assert fleet.holders("y") == ["b"]
 
 
 async def test_what_is_of_no_organization_is_asked_of_a_cell_itself() -> None:

@@ -128,7 +128,11 @@ def test_what_is_wrong_in_itself_says_where() -> None:
     assert [one.field for one in error.field_violations] == ["items[0].quantity"]
     bad = refused(Refused(outcomes.ImportRejected((outcomes.RefusedLine(3, "no"),), 1)))
     assert isinstance(bad, ImportRejected)
-    assert (bad.line_errors, bad.line_errors_total) == ((LineError(3, "no"),), 1)
+    assert (bad.line_errors, bad.line_errors_total, bad.imported_cells) == ((LineError(3, "no"),), 1, ())
+    partly = refused(Refused(outcomes.ImportRejected((outcomes.RefusedLine(3, "no"),), 1, ("north", "west"))))
+    assert isinstance(partly, ImportRejected)
+    assert partly.imported_cells == ("north", "west")
+    assert str(partly.details()).startswith("Only what is in north and west was imported: 1 line is bad")
     for one in (NotAuthenticated(), NotAllowed()):
         assert isinstance(refused(one), InventoryRefusal)
 

@@ -1,5 +1,7 @@
 """What a database URL may say, and that nothing shows its password."""
 
+from pathlib import Path
+
 import pytest
 
 from storage.sql import database_url
@@ -83,10 +85,8 @@ def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str
 @pytest.mark.parametrize(
     ("parameter", "sentence"),
     [
-        (
-            "channel_binding=require",
-            "parameter channel_binding must be prefer or disable: its driver knows no other way; sslmode=verify-full",
-        ),
+        ("channel_binding=required", r"parameter channel_binding \(PGCHANNELBINDING\) must be disable, prefer or"),
+        ("channel_binding=require&sslmode=disable", "parameters sslmode=disable and channel_binding=require exclude"),
         ("gssencmode=require", "parameter gssencmode must be prefer or disable"),
         ("load_balance_hosts=random", "parameter load_balance_hosts must be disable"),
         ("hostaddr=10.0.0.1", "parameter hostaddr is not supported"),
@@ -136,4 +136,59 @@ def test_a_password_and_a_schema_go_into_the_url(url: str, password: str, schema
 def test_what_contradicts_the_url_is_refused(url: str, password: str, schema: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as refusal:
         database_url.complete_url(url, password, schema)
+    assert "s3cret" not in str(refusal.value)
+
+
+# ---- channel_binding
+
+
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of services."""
+    (tmp_path / "services").write_text(
+        "[bound]\npassword=10%\nchannel_binding=require\n[verified]\nsslmode=verify-full\n[off]\nchannel_binding=disable\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "variables", "sslmode"),
+    [
+        ("channel_binding=require", {}, "require"),
+        ("channel_binding=require&sslmode=allow", {}, "require"),
+        ("channel_binding=require&ssl=prefer", {}, "require"),
+        ("channel_binding=require&sslmode=verify-ca", {}, "verify-ca"),
+        ("channel_binding=require", {"PGSSLMODE": "verify-full"}, "verify-full"),
+        ("channel_binding=require&service=verified", {}, "verify-full"),
+        ("", {"PGCHANNELBINDING": "require"}, "require"),
+        ("service=bound", {}, "require"),
+        ("", {"PGSERVICE": "bound"}, "require"),
+        ("service=bound", {"PGCHANNELBINDING": "disable"}, "require"),
+        ("channel_binding=prefer&service=bound", {"PGCHANNELBINDING": "require"}, ""),
+        ("service=off", {"PGCHANNELBINDING": "require"}, ""),
+        ("service=missing", {}, ""),
+        ("service=missing", {"PGSERVICEFILE": "/nowhere"}, ""),
+    ],
+)
+@pytest.mark.usefixtures("services")
+def test_a_login_is_bound_where_libpq_would_find_it(
+    monkeypatch: pytest.MonkeyPatch, parameters: str, variables: dict[str, str], sslmode: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    address = read_address(database_url.parse_url(f"{HOST}?{parameters}"))
+    assert address.is_bound == bool(sslmode)
+    assert f"sslmode={sslmode}" in address.dsn if sslmode else "sslmode" not in address.dsn
+    assert "channel_binding" not in address.dsn
+    assert address.is_verified == (sslmode == "verify-full")
+
+
+@pytest.mark.parametrize("content", [b"s3cret", b"[a]\npassword=s3cret\n\xff"])
+def test_a_file_of_services_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "services").write_bytes(content)
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    with pytest.raises(ValueError, match="the file of the database URL's service is not as libpq has it") as refusal:
+        SqlStore(f"{HOST}?service=a")
     assert "s3cret" not in str(refusal.value)

@@ -208,7 +208,7 @@ async def test_every_answer_is_as_before(before: Path, tmp_path: Path) -> None:
 
 
 async def test_before_a_start_of_the_server_it_is_named_too_old_and_can_be_backed_up(before: Path) -> None:
-    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0016, which a start of the server makes"):
+    with pytest.raises(SchemaTooOld, match=r"lacks the schema 0017, which a start of the server makes"):
         await read_snapshot(f"sqlite+aiosqlite:///{before}", audit)
     saved = back_up(before, before.with_name("saved.db"))
     assert (saved.audit, saved.last_lsn) == (None, 34)

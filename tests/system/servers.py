@@ -140,7 +140,7 @@ def audit(database: Path) -> None:
             assert min(row[3:7]) >= 0, row
             assert sum(row[3:7]) == row[7], row
         chain: dict[tuple[str, str, str], tuple[int, ...]] = {}
-        lsn = 0
+        lsn = -(2**62)  # what came from another database has LSNs below 0
         for movement in connection.execute(
             "SELECT lsn, organization_id, variant_id, warehouse_id, available_before, reserved_before, damaged_before,"
             " in_transit_before, available_after, reserved_after, damaged_after, in_transit_after"

@@ -4,7 +4,9 @@
 import asyncio
 import os
 import signal
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -15,7 +17,7 @@ from stockkeeper.cell_layout import known_map, layout_of, write_map
 from stockkeeper.command_line.cell_options import CellOptions
 from stockkeeper.config import ConfigurationError, ServeConfig, TreeConfig
 from stockkeeper.serving.serve_cells import serve_cells
-from tests.system.servers import audit, figures, line, start_server
+from tests.system.servers import audit, figures, line, run_cli, running_server, start_server
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +49,44 @@ async def test_one_tree_serves_all_cells_starts_again_what_died_and_ends_togethe
         audit(tmp_path / f"stock.{number}.db")
     there = read_map(str(tmp_path / "stock.cells.toml"))
     assert {there.cell_of(one).name for one in ORGANIZATIONS} == {"cell-0", "cell-1"}
+
+
+async def test_what_one_server_had_is_divided_and_its_watchers_go_on(tmp_path: Path) -> None:
+    database = tmp_path / "stock.db"
+    url = f"sqlite+aiosqlite:///{database}"
+    async with running_server(database) as server, server.client() as client:
+        watch = client.stock.watch_changes("shop-0")
+        await anext(watch)
+        for one in ORGANIZATIONS:
+            await client.stock.import_stock([line("a", 10, organization_id=one)])
+            await client.reserve_stock(one, "o1", ITEMS)
+        token = (await anext(watch)).token  # of the import, and the reservation is behind it
+        await watch.aclose()
+    assert (await run_cli("cells", "split", "--into", "2", "--database-url", url))[0] == 0
     server = await start_server(database, "--cells", "2")
+    async with server.client() as client:
+        for one in ORGANIZATIONS:
+            again = await client.reserve_stock(one, "o1", ITEMS)
+            assert (await figures(client, one))["a", "w1"] == (9, 1), again
+        await client.reserve_stock("shop-0", "o2", ITEMS)
+        watch = client.stock.watch_changes("shop-0", token=token)
+        kinds = [message.kind async for message in until(watch, "o2")]
+        assert kinds == ["reserve", "reserve"]
     assert await server.terminate() == 0
     assert not list(tmp_path.glob("*.sock"))
+    for number in range(2):
+        audit(tmp_path / f"stock.{number}.db")
+
+
+async def until(watch: AsyncGenerator[Any, None], order_id: str) -> AsyncGenerator[Any, None]:
+    """Changes up to the one of an order."""
+    async with asyncio.timeout(60):
+        async for message in watch:
+            if message.kind:
+                yield message
+            if message.reservation.order_id == order_id:
+                await watch.aclose()
+                return
 
 
 def children_of(pid: int) -> list[int]:

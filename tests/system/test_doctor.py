@@ -47,6 +47,10 @@ def with_settings(**changes: str) -> dict[str, str]:
     return {**POSTGRES, **changes}
 
 
+def encryption(ssl: bool, address: str, *, is_bound: bool = False, is_verified: bool = False) -> Finding:
+    return postgres_looks.look_at_encryption(ssl, address, is_bound, is_verified)
+
+
 LOOKS: list[tuple[Callable[[], Finding], str, str]] = [
     (lambda: machine_looks.look_at_python((3, 10, 1)), "problem", "too old"),
     (lambda: machine_looks.look_at_python((3, 14, 9)), "ok", "tried"),
@@ -101,9 +105,12 @@ LOOKS: list[tuple[Callable[[], Finding], str, str]] = [
         "idle_session_timeout is 5000 ms for this role; a server takes them from its own sessions",
     ),
     (lambda: postgres_looks.look_at_connections(POSTGRES, 90), "advice", "7 more"),
-    (lambda: postgres_looks.look_at_encryption(False, "10.0.0.1"), "advice", "10.0.0.1 is not encrypted"),
-    (lambda: postgres_looks.look_at_encryption(False, "127.0.0.1"), "ok", "this machine"),
-    (lambda: postgres_looks.look_at_encryption(True, "10.0.0.1"), "ok", "encrypted"),
+    (lambda: encryption(False, "10.0.0.1"), "advice", "10.0.0.1 is not encrypted"),
+    (lambda: encryption(False, "127.0.0.1"), "ok", "this machine"),
+    (lambda: encryption(True, "127.0.0.1"), "ok", "is encrypted"),
+    (lambda: encryption(True, "10.0.0.1"), "advice", "encrypted, perhaps to one in the middle"),
+    (lambda: encryption(True, "10.0.0.1", is_verified=True), "ok", "certificate is verified"),
+    (lambda: encryption(True, "10.0.0.1", is_bound=True), "ok", "login is bound"),
     (lambda: postgres_looks.look_at_commit(0.05), "advice", "50.00 ms"),
     (lambda: postgres_looks.look_at_commit(None), "ok", "not be measured"),
     (lambda: postgres_looks.look_at_contents("d", JournalEnd(-1)), "ok", "no tables yet"),

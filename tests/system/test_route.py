@@ -1,15 +1,18 @@
 """A router before two cells: programs, sockets and files, as an operator has them."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import sys
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from stockkeeper_client import Item, WrongCell
 from stockkeeper_client.v1 import inventory_pb2 as pb
 from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
@@ -84,7 +87,10 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
     elsewhere = ("--link-listen", south, "--link-name", "localhost", *tls)  # as if on another machine
     cells = {name: await a_cell(tmp_path, name, *(elsewhere if name == "south" else ())) for name in NAMES}
     try:
-        async with a_router(tmp_path, "--cell-wait-s", "60", *tls) as router, router.client(timeout_s=60) as client:
+        async with (
+            a_router(tmp_path, "--cell-wait-s", "60", "--metrics-port", "0", *tls) as router,
+            router.client(timeout_s=60) as client,
+        ):
             for one in ("o1", "o2"):
                 await client.stock.import_stock([line("a", 1_000, organization_id=one)])
             assert [held(tmp_path, name) for name in NAMES] == [{"o1"}, {"o2"}]
@@ -119,9 +125,17 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
             assert len(set(acknowledged)) == 64
             for organization_id, reservation_id in acknowledged:
                 await client.stock.get_reservation(organization_id, reservation_id)
-            with pytest.raises(grpc.aio.AioRpcError) as several:
-                await client.stock.import_stock([line("b", 1, organization_id=one) for one in ("o1", "o2")])
-            assert "is in cell south, and others are in north" in str(several.value.details())
+            assert await figures_of(router) >= {
+                ("stockkeeper_router_link_up", "north", 1.0),
+                ("stockkeeper_router_link_up", "south", 1.0),
+                ("stockkeeper_router_link_requests", "south", 0.0),
+                ("stockkeeper_router_map_version", "", 1.0),
+                ("stockkeeper_router_requests_waiting", "", 0.0),
+                ("stockkeeper_router_claims_total", "", 2.0),
+                ("rpc_server_call_duration_seconds_count", "OK", 64.0),
+            }
+            assert {value > 0 for name, _, value in await figures_of(router) if "retries_total" in name} == {True}
+            await imported_by_both(tmp_path, f"127.0.0.1:{router.port}")
             assert (await figures(client, "o1"))["a", "w1"] == (968, 32)
             await channel.close()
             assert await cells["south"].terminate() == 0  # though a router is connected
@@ -131,6 +145,32 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
                 await cell.terminate()
     for name in NAMES:
         audit(tmp_path / f"{name}.db")
+
+
+async def figures_of(router: ServerProcess) -> set[tuple[str, str, float]]:
+    """What its page says of cells and of reservations."""
+    [told] = [entry for entry in router.log.read_text().splitlines() if '"metrics_shown"' in entry]
+    address = f"http://{json.loads(told)['addresses'][0]}/metrics"
+    page = await asyncio.to_thread(lambda: urllib.request.urlopen(address, timeout=20).read().decode())
+    return {
+        (one.name, one.labels.get("cell") or one.labels.get("rpc_response_status_code", ""), one.value)
+        for family in text_string_to_metric_families(page)
+        for one in family.samples
+        if "router" in one.name or one.labels.get("rpc_method", "").endswith("InventoryService/ReserveStock")
+    }
+
+
+async def imported_by_both(folder: Path, target: str) -> None:
+    file, head = folder / "stock.csv", "organization_id,variant_id,warehouse_id,total_quantity\n"
+    file.write_text(f"{head}o1,b,w1,1\no2,b,w1,2\no2,c,w1,3\n")
+    said = "3 lines: 3 rows created, 0 changed, 0 unchanged.\n"
+    said += "Cell north: 1 line, 1 row created, 0 changed, 0 unchanged.\n"
+    said += "Cell south: 2 lines, 2 rows created, 0 changed, 0 unchanged.\n"
+    assert await run_cli("import", str(file), "--target", target) == (0, said, "")
+    file.write_text(f"{head}o1,b,w1,4\no2,a,w1,1\n".replace("o2,a,w1,1", "o2,a,w1,0"))
+    status, out, err = await run_cli("import", str(file), "--target", target)
+    assert (status, out) == (1, "")
+    assert err.splitlines()[-1] == "Only what is in north was imported: 1 bad line."
 
 
 async def test_a_router_that_cannot_work_says_why(tmp_path: Path) -> None:

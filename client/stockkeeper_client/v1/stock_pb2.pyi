@@ -88,20 +88,36 @@ class ImportLine(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., warehouse_name: _Optional[str] = ..., total_quantity: _Optional[int] = ..., damaged_quantity: _Optional[int] = ..., in_transit_quantity: _Optional[int] = ..., min_stock: _Optional[int] = ..., max_stock: _Optional[int] = ..., line_number: _Optional[int] = ..., reorder_point: _Optional[int] = ...) -> None: ...
 
 class ImportStockResponse(_message.Message):
-    __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message", "new_organizations")
+    __slots__ = ("lines", "rows_created", "rows_changed", "rows_unchanged", "message", "new_organizations", "cells")
     LINES_FIELD_NUMBER: _ClassVar[int]
     ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
     ROWS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     ROWS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     NEW_ORGANIZATIONS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
     lines: int
     rows_created: int
     rows_changed: int
     rows_unchanged: int
     message: str
     new_organizations: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ..., message: _Optional[str] = ..., new_organizations: _Optional[_Iterable[str]] = ...) -> None: ...
+    cells: _containers.RepeatedCompositeFieldContainer[CellImport]
+    def __init__(self, lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ..., message: _Optional[str] = ..., new_organizations: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[_Union[CellImport, _Mapping[str, object]]]] = ...) -> None: ...
+
+class CellImport(_message.Message):
+    __slots__ = ("cell", "lines", "rows_created", "rows_changed", "rows_unchanged")
+    CELL_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CREATED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    cell: str
+    lines: int
+    rows_created: int
+    rows_changed: int
+    rows_unchanged: int
+    def __init__(self, cell: _Optional[str] = ..., lines: _Optional[int] = ..., rows_created: _Optional[int] = ..., rows_changed: _Optional[int] = ..., rows_unchanged: _Optional[int] = ...) -> None: ...
 
 class ImportErrors(_message.Message):
     __slots__ = ("errors", "errors_total")

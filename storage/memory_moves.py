@@ -1,0 +1,45 @@
+"""The part of a store in memory that would move organizations: it has none to move, and none came. See
+`storage.organization_store`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from actors.cell_records import HeldOrganization
+from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_stays import Stay
+from storage.store import StorageError
+
+
+class NoMoves:
+    """`storage.organization_store.OrganizationStore`, of a store in which every organization stays."""
+
+    async def load_moves(self) -> Mapping[str, MoveRecord]:
+        return {}
+
+    async def load_stays(self) -> Mapping[str, Sequence[Stay]]:
+        return {}
+
+    async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
+        raise _unable()
+
+    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+        raise _unable()
+
+    async def settle(self, held: HeldOrganization) -> None:
+        raise _unable()
+
+    async def clear_rows(self, organization_id: str, *, is_gone: bool) -> Cleared:
+        raise _unable()
+
+    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
+        raise _unable()
+
+    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
+        raise _unable()
+
+    async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
+        raise _unable()
+
+
+def _unable() -> StorageError:
+    return StorageError("a store in memory moves no organization")

@@ -1,0 +1,142 @@
+"""The part of `SqlStore` that moves an organization between cells: see `storage.organization_store`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from actors.cell_records import HeldOrganization
+from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_stays import OPEN_END, Stay, moved_in
+from storage.sql.cell_tables import hold
+from storage.sql.history_begin import first_lsn, oldest_lsn_of, stays_of
+from storage.sql.move_schema import organization_move, organization_stay
+from storage.sql.organization_audit import audit_rows
+from storage.sql.organization_rows import clear_rows, read_rows, write_rows
+from storage.sql.schema import ownership
+
+T = TypeVar("T")
+
+ROWS_A_PAGE = 1_000
+
+
+class OrganizationTables:
+    """`OrganizationStore`, on what reads, and on what writes behind the fence."""
+
+    async def _read(self, function: Callable[[Connection], T]) -> T:
+        raise NotImplementedError
+
+    async def _change(self, function: Callable[[Connection], None]) -> None:
+        raise NotImplementedError
+
+    async def _changed(self, function: Callable[[Connection], Any]) -> Any:
+        raise NotImplementedError
+
+    async def load_moves(self) -> Mapping[str, MoveRecord]:
+        return await self._read(load_moves)
+
+    async def load_stays(self) -> Mapping[str, Sequence[Stay]]:
+        return await self._read(load_stays)
+
+    async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
+        stays: Sequence[Stay] = await self._changed(partial(freeze, held=held, move=move))
+        return stays
+
+    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+        shift: int = await self._changed(partial(receive, organization_id=organization_id, move=move, stays=stays))
+        return shift
+
+    async def settle(self, held: HeldOrganization) -> None:
+        await self._change(partial(settle, held=held))
+
+    async def clear_rows(self, organization_id: str, *, is_gone: bool) -> Cleared:
+        cleared: Cleared = await self._changed(partial(clear, organization_id=organization_id, is_gone=is_gone))
+        return cleared
+
+    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
+        page = partial(read_rows, organization_id=organization_id, name=table, after=after, rows_max=ROWS_A_PAGE)
+        return await self._read(page)
+
+    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
+        await self._change(partial(write_rows, name=table, rows=rows))
+
+    async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
+        return await self._read(partial(audit_rows, organization_id=organization_id, part=part))
+
+
+def load_moves(connection: Connection) -> dict[str, MoveRecord]:
+    """The moves under way."""
+    rows = connection.execute(select(organization_move))
+    return {row.organization_id: MoveRecord(row.move_id, row.way, row.cell) for row in rows}
+
+
+def load_stays(connection: Connection) -> dict[str, list[Stay]]:
+    """Where the histories of organizations have been."""
+    stays: dict[str, list[Stay]] = {}
+    for organization_id, *values in connection.execute(select(organization_stay)):
+        stays.setdefault(organization_id, []).append(Stay(*values))
+    return stays
+
+
+def freeze(connection: Connection, held: HeldOrganization, move: MoveRecord) -> list[Stay]:
+    """Keep both, and say where the organization's history has been, up to now."""
+    hold(connection, [held])
+    _note(connection, held.organization_id, move)
+    return stays_up_to_now(connection, held.organization_id)
+
+
+def stays_up_to_now(connection: Connection, organization_id: str) -> list[Stay]:
+    """Where the organization's history has been, with the stay that goes on here, ended."""
+    end = connection.execute(select(ownership.c.last_lsn, ownership.c.database_id)).one()
+    stays = stays_of(connection, organization_id)
+    if not stays:
+        oldest_lsn = oldest_lsn_of(connection, organization_id)
+        return [Stay(end.database_id, 0, end.last_lsn, 0, first_lsn(connection), oldest_lsn)]
+    ended = [stay for stay in stays if stay.upto_lsn != OPEN_END]
+    return [*ended, *(Stay(one.database_id, one.from_lsn, end.last_lsn) for one in stays if one.upto_lsn == OPEN_END)]
+
+
+def receive(connection: Connection, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+    """Keep that the organization arrives, in a block of LSNs of its own. Returns the shift of those that it has."""
+    database_id: str = connection.execute(select(ownership.c.database_id)).scalar_one()
+    table = organization_stay
+    ours = select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)
+    known = connection.execute(ours).scalar()
+    floors = [stay.from_lsn for stay in stays if stay.database_id == database_id]
+    # 0 is what a caller is told where there is no LSN.
+    came = moved_in(stays, database_id, min(-1, known or 0, *floors))
+    connection.execute(delete(table).where(table.c.organization_id == organization_id))
+    connection.execute(insert(table), [_row(organization_id, stay) for stay in came])
+    _note(connection, organization_id, move)
+    return came[0].shift - stays[0].shift
+
+
+def settle(connection: Connection, held: HeldOrganization) -> None:
+    """The organization is here, and its move is over. If it arrived, a stay begins."""
+    organization_id = held.organization_id
+    end = connection.execute(select(ownership.c.last_lsn, ownership.c.database_id)).one()
+    stays = stays_of(connection, organization_id)
+    if stays and not any(stay.upto_lsn == OPEN_END for stay in stays):
+        stay = Stay(end.database_id, end.last_lsn, OPEN_END)
+        connection.execute(insert(organization_stay), _row(organization_id, stay))
+    hold(connection, [held])
+    connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
+
+
+def clear(connection: Connection, organization_id: str, is_gone: bool) -> Cleared:
+    """Delete some rows of the organization."""
+    if is_gone:
+        connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
+    return clear_rows(connection, organization_id, ROWS_A_PAGE)
+
+
+def _note(connection: Connection, organization_id: str, move: MoveRecord) -> None:
+    table = organization_move
+    connection.execute(delete(table).where(table.c.organization_id == organization_id))
+    row = {"organization_id": organization_id, "move_id": move.move_id, "way": move.way, "cell": move.cell}
+    connection.execute(insert(table), row)
+
+
+def _row(organization_id: str, stay: Stay) -> dict[str, Any]:
+    return {"organization_id": organization_id, **{name: getattr(stay, name) for name in Stay.__struct_fields__}}
