@@ -109,7 +109,11 @@ class Store(StagingStore, CellStore, OrganizationStore, Protocol):
 
     @property
     def writes_aside(self) -> bool:
-        """Whether another process makes the batches now, so that this one can serve others while `write` goes on."""
+        """Whether another process makes the batches now, so that this one can serve others while `write` goes on.
+
+        >>> store.writes_aside
+        False
+        """
         ...
 
     async def open(self) -> Ownership:
