@@ -169,6 +169,10 @@ class WatchedCall:
         self._is_told = True
         return self._watch.log.problem_of(path, error, partial(self.told, context))
 
+    def refused(self, path: str, problem: Problem, context: Context) -> None:
+        """It is about to be refused."""
+        self._watch.log.refused(path, problem, partial(self.told, context))
+
     def ended(self, code: int, context: Context) -> None:
         """It has its answer or a status, or its caller is gone."""
         watch, method = self._watch, self._method

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, Self
 
 import anyio
-import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
@@ -29,14 +28,14 @@ from rpc.messages.descriptors import Message, find_service
 from rpc.messages.parsing import M, parse, parse_in_turns
 from rpc.messages.problems import StreamStalled
 from rpc.messages.rules import Invalid, Violation
-from rpc.messages.status import Problem, details_bytes_max, to_status
+from rpc.messages.status import details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
+from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
+from rpc.transport.crowd import address_of
 from rpc.transport.transport_port import Context
 
 CALLS_MAX = 10_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
-
-UNKNOWN_METHOD = Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here")
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +101,7 @@ class Frame:
         self._upload_stall_timeout_s = bounds.import_stall_s
         self._ttl_minutes = bounds.own_ttl_minutes
         self._methods: dict[str, Method] = {}
+        self._turned_away = 0
 
     def __repr__(self) -> str:
         return f"<Frame methods={len(self._methods)} {self.calls}>"
@@ -110,7 +110,7 @@ class Frame:
         counted = (self.calls, self._uploads)
         return FrameStatistics(
             sum(limit.under_way for limit in counted),
-            sum(limit.turned_away for limit in (*counted, self.streams, self._watches)),
+            sum((self._turned_away, *(limit.turned_away for limit in (*counted, self.streams, self._watches)))),
         )
 
     @property
@@ -138,7 +138,9 @@ class Frame:
                 behaviour = self._guard.method(path, method, behaviour)
             if self._deadlines is not None:
                 behaviour = self._deadlines.method(behaviour)
-            self._methods[path] = self._method(path, method, behaviour, limit)
+            serve = self._method(path, method, behaviour, limit)
+            is_open_watch = limit is self._watches and not is_counted
+            self._methods[path] = self._refused_early(path, serve) if is_open_watch else serve
             self.watch.add_method(path, is_stream=method.client_streaming or method.server_streaming)
 
     def serve(self, path: str, context: Context) -> None:
@@ -146,8 +148,7 @@ class Frame:
         watched = self.watch.begin(path, context)
         method = self._methods.get(path)
         if method is None:
-            self.watch.log.refused(path, UNKNOWN_METHOD, partial(watched.told, context))
-            context.abort(to_status(UNKNOWN_METHOD))
+            METHOD_UNKNOWN.say(path, context, watched)
         else:
             method(context)
 
@@ -171,9 +172,28 @@ class Frame:
             return self._uncounted if method.client_streaming else self._watches
         return self._uploads if method.client_streaming else self.calls
 
+    def _namer(self, path: str, limit: InFlightLimit) -> Callable[[Context], str] | None:
+        """Says who a call counts for, beside its organization."""
+        if path.partition("/")[2].partition("/")[0] not in OPEN:
+            return self._guard.name_of if self._guard is not None else None
+        return _address_of if limit is self._watches else None
+
+    def _refused_early(self, path: str, method: Method) -> Method:
+        """A watch, refused before its message is read, so that a flood of them costs half as much."""
+
+        def serve(context: Context) -> None:
+            if self._watches.has_room(_address_of(context)):
+                method(context)
+            else:
+                self._turned_away += 1
+                assert isinstance(context.watched, WatchedCall)
+                TOO_MANY_WATCHES.say(path, context, context.watched)
+
+        return serve
+
     def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
         kind = GetMessageClass(method.input_type)
-        guard = self._guard if path.partition("/")[2].partition("/")[0] not in OPEN else None
+        name_of = self._namer(path, limit)
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
         is_list = "page_size" in method.input_type.fields_by_name
@@ -199,7 +219,7 @@ class Frame:
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
-                caller = guard.name_of(context) if guard is not None else ""
+                caller = name_of(context) if name_of is not None else ""
                 limit.enter(organization_id, caller)
                 context.when_gone(partial(limit.leave, organization_id, caller))
                 outcome = behaviour(request, context)
@@ -221,10 +241,14 @@ class Frame:
             else:
                 stall_timeout_s = self._upload_stall_timeout_s
                 requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
-            caller = guard.name_of(context) if guard is not None else ""
+            caller = name_of(context) if name_of is not None else ""
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)), caller)
 
         return serve_many if method.client_streaming else serve_one
+
+
+def _address_of(context: Context) -> str:
+    return address_of(context.peer())
 
 
 def _one(kind: Any, raw: bytes | None) -> Any:

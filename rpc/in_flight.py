@@ -46,6 +46,13 @@ class InFlightLimit:
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
             self._turn_away()
 
+    def has_room(self, caller: str) -> bool:
+        """Whether one more of this caller may enter."""
+        under_way_max = self._under_way_max
+        if under_way_max is None:
+            return True
+        return may_have(1, self._by_caller.get(caller, 0), self.under_way, under_way_max, self._share)
+
     def enter(self, organization_id: str = "", caller: str = "") -> None:
         """Raises `Unavailable` at the limit, or where the organization or the caller has more than its share.
 

@@ -63,7 +63,7 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
     connections_an_address_max: Annotated[
         int,
         Meta(ge=1, le=1_000_000, description="How many of them come from one address, where the system is Linux."),
-    ] = 200  # with 100 calls each they do not fill what gRPC keeps, see `pending_calls_max`
+    ] = 100  # with 100 calls each, of 17 KB, they do not fill what gRPC keeps, see `pending_calls_max`
     calls_a_connection_max: Annotated[
         int, Meta(ge=1, le=100_000, description="How many calls a connection has at once; gRPC advises 100.")
     ] = 100

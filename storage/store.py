@@ -30,6 +30,7 @@ from actors.views import ReservationPage, TransferPage
 from storage.cell_store import CellStore
 from storage.found_stock import FoundStock
 from storage.organization_store import OrganizationStore
+from storage.resting_store import RestingStore
 from storage.staging import StagingStore
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
@@ -91,7 +92,7 @@ class MovedOut(Struct, frozen=True):
         return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
-class Store(StagingStore, CellStore, OrganizationStore, Protocol):
+class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
     """A database with one owner.
 
     >>> from storage.memory_store import Disk, MemoryStore

@@ -22,7 +22,7 @@ class ActiveCalls(Generic[C]):
     def __init__(self) -> None:
         self._calls: dict[C, None] = {}
         self._drains: list[_Drain] = []
-        self._begun = 0
+        self.begun = 0
 
     def __repr__(self) -> str:
         return f"<ActiveCalls {len(self._calls)}>"
@@ -31,13 +31,13 @@ class ActiveCalls(Generic[C]):
         return len(self._calls)
 
     def statistics(self) -> ListenerStatistics:
-        return ListenerStatistics(len(self._calls), self._begun)
+        return ListenerStatistics(len(self._calls), self.begun)
 
     def all(self) -> Iterable[C]:
         return self._calls
 
     def add(self, call: C) -> None:
-        self._begun += 1
+        self.begun += 1
         self._calls[call] = None
 
     def remove(self, call: C) -> None:

@@ -9,6 +9,9 @@ these threads, and no other caller was heard. So a few more threads wait, on a q
 not kept by a flood reads for all others. They wake five times a second, and take nothing from a call that was measured.
 And the loop looks by itself now and then, for when the thread that waits for its events is kept.
 
+When calls come faster than they are served, they are taken all the same, and have turns by address: see
+`rpc.transport.crowd`.
+
 grpc.Server does the same for its thread pool, by the same interface of the package's binding. That is not public. It
 has been the same for years; `rpc.transport.transport_choice` uses it only with versions of grpcio that were tried.
 """
@@ -23,6 +26,7 @@ from typing import Any
 
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
+from actors.unavailable import too_many
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
@@ -30,17 +34,23 @@ from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.certificates import Certificates
 from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.core_call import CoreCall
+from rpc.transport.crowd import Crowd, Reception
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
+from rpc.transport.surplus_connections import cut_off as cut_off_connections
 from rpc.transport.tls_files import TlsFiles
 from rpc.transport.transport_port import CallHandler, ListenerStatistics
 
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
 NOW = 0.0  # a deadline that has passed: poll and do not wait
-EVENTS_A_TURN = 256  # then the loop serves others
+EVENTS_A_TURN = 512
 TURN_S = 0.005  # likewise
 READERS = 8  # threads beside the two
 LOOK_EVERY_S = 0.02
+CROWD_CALLS = 256  # that came since all events were taken: from there on calls have turns by address
+UNAVAILABLE, TOO_MANY = 14, too_many("calls").message
+TURN_OF_A_CROWD_S = 0.002  # an answer takes several turns
+SERVED_A_TURN = 8  # of them at least
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +92,11 @@ class CoreListener:
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
         message_bytes_max = dict(options)["grpc.max_receive_message_length"]
         self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
+        self._crowd: Crowd[Any] = Crowd(bounds.pending_calls_max, bounds.connections_an_address_max)
+        self._surplus: dict[str, list[Any]] = {}  # calls by connections that are to be cut off
+        self._cutting: asyncio.Task[None] | None = None
+        self._is_crowded = False
+        self._begun_before = 0  # calls, when all events were taken the last time
         self._looking: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -139,6 +154,8 @@ class CoreListener:
         except TimeoutError:
             self._server.cancel_all_calls()
             await self._has_ended.wait()
+        if self._cutting is not None:
+            await self._cutting
         if self._looking is not None:
             self._looking.cancel()
         self._server.destroy()
@@ -199,9 +216,20 @@ class CoreListener:
             self._looking = asyncio.get_running_loop().call_later(pause_s, self._look, context=self._context)
 
     def _take_burst(self) -> bool:
-        """Take the events that are there, for a turn at most. Returns whether these were all of them."""
+        """Take the events that are there, for a turn at most. Returns whether these were all, and no call waits."""
+        ends_s = monotonic() + (TURN_OF_A_CROWD_S if self._is_crowded else TURN_S)
+        is_empty = self._take_events_until(ends_s)
+        if self._is_crowded:
+            self._serve_crowd(ends_s)
+        elif not is_empty:
+            self._is_crowded = self._calls.begun - self._begun_before > CROWD_CALLS
+        if not is_empty or self._crowd:
+            return False
+        self._is_crowded, self._begun_before = False, self._calls.begun
+        return True
+
+    def _take_events_until(self, ends_s: float) -> bool:
         first, self._first_event = self._first_event, None
-        ends_s = monotonic() + TURN_S
         for number in range(EVENTS_A_TURN):
             event = self._queue.poll(NOW) if first is None else first
             first = None
@@ -222,6 +250,41 @@ class CoreListener:
             return
         if self._closing is None:
             self._request_call()
+        if self._is_crowded:
+            self._give_place(event)
+        else:
+            self._serve(event)
+
+    def _give_place(self, event: Any) -> None:
+        peer = bytes(event.call.peer()).decode()
+        reception = self._crowd.add(peer, event)
+        if reception is Reception.NONE:
+            event.call.cancel(UNAVAILABLE, TOO_MANY)  # it costs a fifth of a status with details
+        elif reception is Reception.SURPLUS_CONNECTION:
+            self._surplus.setdefault(peer, []).append(event)  # to end it costs less when its connection is gone
+            if self._cutting is None:
+                self._cutting = self._loop.create_task(self._cut_off_surplus(), name="surplus-connections")
+
+    async def _cut_off_surplus(self) -> None:
+        while self._surplus:
+            surplus, self._surplus = self._surplus, {}
+            cut_off = await cut_off_connections(surplus)
+            log.info("connections_cut_off", extra={"connections": cut_off})
+            for calls in surplus.values():
+                calls.clear()
+                await asyncio.sleep(0)
+        self._cutting = None
+
+    def _serve_crowd(self, ends_s: float) -> None:
+        served = 0
+        while self._crowd and (served < SERVED_A_TURN or monotonic() < ends_s):
+            served += 1
+            try:
+                self._serve(self._crowd.take())
+            except Exception:
+                log.exception("grpc_event_failed")
+
+    def _serve(self, event: Any) -> None:
         call = CoreCall(
             event.call,
             event.invocation_metadata,
@@ -249,5 +312,5 @@ class CoreListener:
     def _end_if_quiet(self) -> None:
         """The core may say that it is shut before it tells of the last calls. They must have ended too: an operation
         on a call whose queue was shut down aborts the process."""
-        if self._is_shut and not self._requested and not self._calls:
+        if self._is_shut and not self._requested and not self._calls and not self._crowd:
             self._has_ended.set()

@@ -55,6 +55,10 @@ class Context(Protocol):
         """What the caller sent with it."""
         ...
 
+    def peer(self) -> str:
+        """The connection that it came on, as gRPC writes it."""
+        ...
+
     def time_left_s(self) -> float:
         """In how many seconds the caller gives up; infinitely many if never."""
         ...

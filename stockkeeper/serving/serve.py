@@ -113,7 +113,8 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
-                turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
+                turns = TurnWatch()  # only now: a start may take its time
+                _memory = MemoryReturn(let_go=lambda: _times_let_go(supervisor))
                 await watch.show(turns, server=_shown(network), supervisor=supervisor)
                 takeovers.note(supervisor.ownership)
                 _log_start(config, addresses)
@@ -194,6 +195,11 @@ def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
     if not config.rate_limit_per_minute:
         return inventory
     return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
+
+
+def _times_let_go(supervisor: Supervisor) -> int:
+    core = supervisor.statistics()
+    return 0 if core is None else core.sweeping.times
 
 
 def _log_start(config: ServeConfig, addresses: Sequence[Address]) -> None:

@@ -123,6 +123,9 @@ class _Context:
     def invocation_metadata(self) -> Metadata:
         return self._metadata
 
+    def peer(self) -> str:
+        return ""
+
     def time_left_s(self) -> float:
         return inf  # a client of the kit gives up by cancelling
 

@@ -160,6 +160,7 @@ class SqliteBackend:
         self._lock: LockFile | None = None
         self._writing = Lock(fast_acquire=True)
         self._crowded = 0  # batches
+        self._changes_let_go = 0  # of rows, when pages were last let go
         self._aside: BatchWriter | None = None
         self._starting: asyncio.Task[None] | None = None  # of that
 
@@ -255,6 +256,15 @@ class SqliteBackend:
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
 
+    async def let_go(self) -> bool:
+        before = self._changes_let_go
+        self._changes_let_go = await self._run(self._writer, lambda session: session.let_go(before))
+        async with self._writing:
+            aside, self._aside, self._crowded = self._aside, None, 0
+        if aside is not None:  # the next crowd gets another
+            await aside.close()
+        return self._changes_let_go != before or aside is not None
+
     async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files
         assert line is not None
@@ -282,7 +292,7 @@ class SqliteBackend:
             await asyncio.wait([starting])
         stack, self._opened = self._opened, None
         self._writer = self._reader = self._files = self._lock = self._aside = self._starting = None
-        self._crowded = 0
+        self._crowded = self._changes_let_go = 0
         if stack is not None:
             await stack.aclose()
 

@@ -13,9 +13,12 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.unavailable import Unavailable
+from rpc.frame import Frame
 from rpc.in_flight import InFlightLimit
 from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import RpcServer
+from rpc.service_names import HEALTH
+from rpc.services.health_service import HealthServicer
 from rpc.transport.transport_name import TransportName
 from tests.rpc.test_authorization import KEYS, key
 from tests.rpc.test_reservation_stream import Held, an_order, message, until
@@ -41,6 +44,55 @@ def test_a_caller_has_its_share_and_leaves_it_again() -> None:
     for number in range(CALLS_MAX // 2):
         limit.leave(f"organization-{number}", "operator")
     assert (limit.under_way, limit._by_caller, limit._by_organization) == (0, {}, {})
+
+
+def test_watches_for_which_no_key_is_asked_are_shared_by_the_addresses_that_they_come_from() -> None:
+    frame, open_calls = Frame(CALLS_MAX, bounds=BOUNDS), []
+    frame.add_service(HEALTH, HealthServicer(), is_counted=False)
+
+    def watch(peer: str) -> Any:
+        call: Any = FromAddress(peer)
+        open_calls.append(call)
+        frame.serve(f"/{HEALTH}/Watch", call)
+        return call
+
+    one = [watch(f"ipv4:127.0.0.2:{number}") for number in range(BOUNDS.watches_max)]
+    refused = [call for call in one if call.status is not None]
+    assert [call.status.details for call in refused] == ["Too many watches are under way, try again."] * 2
+    assert not any(call.is_asked for call in refused)  # for its message
+    assert watch("ipv4:127.0.0.1:1").status is None
+    one[0].gone()
+    assert watch("ipv4:127.0.0.2:99").status is None
+    assert frame.statistics().calls_turned_away == 2
+    for call in open_calls[1:]:
+        if call.status is None:
+            call.gone()
+
+
+class FromAddress:
+    """A call that comes with its message."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = lambda: peer
+        self.status: Any = None
+        self.is_over = False
+        self.is_asked = False
+        self.caller = ""
+        self.watched: Any = None
+        self.gone: Any = None
+
+    def receive(self, on_message: Any) -> None:
+        self.is_asked = True
+        on_message(b"")
+
+    def when_gone(self, listener: Any) -> None:
+        self.gone = listener
+
+    def run(self, coroutine: Any) -> None:
+        coroutine.close()
+
+    def abort(self, status: Any) -> None:
+        self.status = status
 
 
 @pytest.fixture
