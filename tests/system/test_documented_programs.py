@@ -10,7 +10,7 @@ import pytest
 
 from stockkeeper.command_line.cli import COMMANDS, app
 from stockkeeper.command_line.events_command import Action
-from stockkeeper.serving import consuming, relaying, serve
+from stockkeeper.serving import consuming, relaying, serve, serve_cells
 from tests.system.servers import ROOT
 from tests.system.test_documents import DOCUMENTS, blocks, commands
 from tests.system.test_options import VARIABLES
@@ -66,6 +66,7 @@ def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
         monkeypatch.setattr(module, name, told.append)
     every = [words[1:] for words in commands() if words[0] == "stockkeeper" and words[1] in GO_ON]
     assert len(every) > 12
+    monkeypatch.setattr(serve_cells, "serve_cells", told.append)
     monkeypatch.chdir(place)
     [cells, *_] = blocks(ROOT / "docs" / "cells.md", "toml")
     (place / "cells.toml").write_text(cells)
