@@ -25,8 +25,7 @@ from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
-postgres_lock = pytest.importorskip("storage.sql.postgres_lock")
-postgres_session = pytest.importorskip("storage.sql.postgres_session")
+postgres_lock, postgres_session = (pytest.importorskip(f"storage.sql.postgres_{it}") for it in ("lock", "session"))
 
 
 @pytest.fixture(scope="module")
