@@ -133,6 +133,10 @@ class MemoryStore(PastReads, StagedStore, CellsOnDisk, NoMoves):
         disk.cursors.pop(name, None)
         await self._after("drop_cursor")
 
+    async def let_go(self) -> bool:
+        await self._before("let_go")
+        return False
+
     async def check_ownership(self) -> None:
         await self._own("check_ownership")
 

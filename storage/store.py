@@ -30,6 +30,7 @@ from actors.views import ReservationPage, TransferPage
 from storage.cell_store import CellStore
 from storage.found_stock import FoundStock
 from storage.organization_store import OrganizationStore
+from storage.resting_store import RestingStore
 from storage.staging import StagingStore
 
 # An owner answers from memory only for so long after it last asked for a proof that it owns the database, in seconds.
@@ -41,21 +42,11 @@ class StorageError(Exception):
 
 
 class DatabaseGone(StorageError):
-    """The path names another database now, or none: what this store writes would be lost, and opening it again is no
-    cure.
-    """
+    """The path names another database now, or none: what this store writes would be lost, also if it opens it again."""
 
 
 class OwnershipLost(Exception):
     """Another server owns the database: this one must write nothing more."""
-
-
-class SchemaTooNew(Exception):
-    """The database was written by a newer program than this one."""
-
-
-class SchemaTooOld(Exception):
-    """No server of this version has opened the database yet."""
 
 
 class Ownership(Struct, frozen=True):
@@ -91,7 +82,7 @@ class MovedOut(Struct, frozen=True):
         return self.requests + self.reservations + self.items + self.movements + self.entries
 
 
-class Store(StagingStore, CellStore, OrganizationStore, Protocol):
+class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
     """A database with one owner.
 
     >>> from storage.memory_store import Disk, MemoryStore
@@ -109,7 +100,11 @@ class Store(StagingStore, CellStore, OrganizationStore, Protocol):
 
     @property
     def writes_aside(self) -> bool:
-        """Whether another process makes the batches now, so that this one can serve others while `write` goes on."""
+        """Whether another process makes the batches now, so that this one can serve others while `write` goes on.
+
+        >>> store.writes_aside
+        False
+        """
         ...
 
     async def open(self) -> Ownership:

@@ -8,6 +8,7 @@ from supervisor.background.expiry import ExpiryStatistics
 from supervisor.background.expiry_hints import ExpiryHintsStatistics
 from supervisor.background.housekeeping import HousekeepingStatistics
 from supervisor.background.learning import LearningStatistics
+from supervisor.background.sweeping import SweepingStatistics
 from supervisor.cursors import CursorStatistics
 from supervisor.held_organizations import HeldOrganizationsStatistics
 from supervisor.ownership.heartbeat import HeartbeatStatistics
@@ -42,3 +43,4 @@ class Statistics(Struct, frozen=True):
     uploads: UploadsStatistics
     folding: FoldingStatistics
     held: HeldOrganizationsStatistics
+    sweeping: SweepingStatistics

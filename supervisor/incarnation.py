@@ -7,11 +7,8 @@ it leaves gets UNAVAILABLE, and the supervisor starts a new one that reads what 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import TypeVar
 
-import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from actors.actor import Dispatcher
@@ -33,6 +30,7 @@ from supervisor.background.expiry import Expiry
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.background.housekeeping import Housekeeping, surely_kept_ms
 from supervisor.background.learning import Learning
+from supervisor.background.sweeping import Sweeping
 from supervisor.core_statistics import Statistics
 from supervisor.cursors import Cursors
 from supervisor.executor import Executor
@@ -202,6 +200,10 @@ class Incarnation:
         given = (self._clock, self._move_out, self._sources.report_crash, limits.keep_days, limits.heartbeat_s)
         self.housekeeping = Housekeeping(*given, self.cursors.holding_back)
         self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
+        others = self.stock, self.requests, self.transfers
+        self._sweeping = Sweeping(
+            self.orders, others, lambda: self.journal.last_lsn, store.let_go, limits.idle_timeout_s
+        )
 
     async def ask(self, command: Command) -> Fact:
         """Have a command carried out; returns when its outcome is durable.
@@ -281,7 +283,8 @@ class Incarnation:
             self.expiry.run,
             self.heartbeat.beat,
             self.heartbeat.watch,
-            self._sweep,
+            self._sweeping.run,
+            self._sweeping.watch,
             partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
             self.folding.run,
@@ -334,6 +337,7 @@ class Incarnation:
             self.uploads.statistics(),
             self.folding.statistics(),
             self.held.statistics(),
+            self._sweeping.statistics(),
         )
 
     def _admit(self, under_way: OpenCalls) -> None:
@@ -376,7 +380,7 @@ class Incarnation:
 
     async def _move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         """A step of housekeeping. The ledger's old part is a prefix only once all rows of an import are in it."""
-        if self.folding.is_under_way:
+        if self.folding.is_under_way or self.held.is_moving:
             return MovedOut(0, 0, 0, 0)
         return await self._store.move_out(before_ms, rows_max)
 
@@ -390,10 +394,3 @@ class Incarnation:
         """All that have a warehouse, as every row has, or a policy."""
         known = self.stock.warehouses
         return [*(organization_id for organization_id, _ in known.decided), *known.sourcing]
-
-    async def _sweep(self) -> None:
-        while True:
-            await anyio.sleep(self._limits.idle_timeout_s)
-            for kind in (self.stock, self.orders, self.requests, self.transfers):
-                for _ in islice(kind.passivate_idle(), 1, None):  # the first step alone needs no turn of its own
-                    await anyio.lowlevel.checkpoint()

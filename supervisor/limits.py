@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True):
     orders_max: Annotated[int, Meta(ge=1, le=INT32_MAX, description="How many orders are in memory.")] = 20_000
     order_lines_max: Annotated[
         int, Meta(ge=1, le=INT32_MAX, description="How many lines these orders have; a quarter of a KB each.")
-    ] = 400_000
+    ] = 100_000
     requests_max: Annotated[int, Meta(ge=1, le=INT32_MAX, description="How many idempotency keys are in memory.")] = (
         10_000
     )

@@ -25,6 +25,7 @@ from simulation.world.leftovers import expiries_left, leftovers
 from supervisor.activations.bloom_filter import BloomFilter
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.background.expiry_hints import ExpiryHints
+from supervisor.background.row_claims import what_of
 from supervisor.incarnation import Incarnation
 from supervisor.supervisor import Supervisor
 
@@ -126,7 +127,7 @@ def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
     claims = sorted(
         (
             (one.organization_id, item.variant_id, item.warehouse_id),
-            (one.expires_at_ms, one.reservation_id, item.quantity),
+            (one.expires_at_ms, what_of(one.reservation_id) | item.quantity),
         )
         for one in active
         for item in one.items

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-LOOK_EVERY_S = 10.0
-LOOKS_SKIPPED_MAX = 63  # after times that gave nothing back, one after another: ten minutes
+LOOK_EVERY_S = 5.0
+LOOKS_SKIPPED_MAX = 127  # after times that gave nothing back, one after another: ten minutes
 GROWN = 1.1  # times what was there after the last time
 GROWN_BYTES = 16 * 1024 * 1024  # and by this much
 
@@ -50,6 +50,7 @@ class MemoryReturn:
     Args:
         resident: what the process holds now, in bytes.
         give_back: does the work, in a thread.
+        let_go: how often what a crowd left was let go: then it is tried at once.
         look_every_s: in seconds.
     """
 
@@ -57,10 +58,13 @@ class MemoryReturn:
         self,
         resident: Callable[[], int] = resident_bytes,
         give_back: Callable[[], None] = trim,
+        let_go: Callable[[], int] = lambda: 0,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._resident = resident
         self._give_back = give_back
+        self._let_go = let_go
+        self._let_go_seen = let_go()
         self._look_every_s = look_every_s
         self._base_bytes = resident()
         self._low_bytes = self._base_bytes  # the least that there was after a time
@@ -82,8 +86,10 @@ class MemoryReturn:
         now_bytes = self._resident()
         self._base_bytes = min(self._base_bytes, now_bytes)
         self._low_bytes = min(self._low_bytes, now_bytes)
-        if _has_grown(now_bytes, self._base_bytes):
+        let_go = self._let_go()
+        if _has_grown(now_bytes, self._base_bytes) or let_go != self._let_go_seen:
             self._skip = 0
+        self._let_go_seen = let_go
         if _has_grown(now_bytes, self._low_bytes) and self._skipped >= self._skip:
             self._skipped = 0
             self._working = asyncio.create_task(self._work(now_bytes))

@@ -39,8 +39,9 @@ from stockkeeper.serving.programs_beside import ProgramsBeside
 from stockkeeper.serving.who_is_served import see_who_is_served
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.turn_watch import TurnWatch
+from storage.schema_errors import SchemaTooNew
 from storage.sql.database_url import show_url
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import OwnershipLost, StorageError
 from supervisor.supervisor import Supervisor
 
 log = structlog.get_logger("stockkeeper")
@@ -113,7 +114,8 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
             try:
                 addresses = await network.start()
                 loaded = await _load_sample(supervisor) if config.sample else False
-                turns, _memory = TurnWatch(), MemoryReturn()  # only now: a start may take its time
+                turns = TurnWatch()  # only now: a start may take its time
+                _memory = MemoryReturn(let_go=lambda: _times_let_go(supervisor))
                 await watch.show(turns, server=_shown(network), supervisor=supervisor)
                 takeovers.note(supervisor.ownership)
                 _log_start(config, addresses)
@@ -194,6 +196,11 @@ def _rate_limited(config: ServeConfig, inventory: Inventory) -> Inventory:
     if not config.rate_limit_per_minute:
         return inventory
     return RateLimits(inventory, config.rate_limit_per_minute, time.monotonic)
+
+
+def _times_let_go(supervisor: Supervisor) -> int:
+    core = supervisor.statistics()
+    return 0 if core is None else core.sweeping.times
 
 
 def _log_start(config: ServeConfig, addresses: Sequence[Address]) -> None:

@@ -58,6 +58,10 @@ class Backend(Protocol):
         """Run a function of `storage.sql.reads` where it may use the database."""
         ...
 
+    async def let_go(self) -> bool:
+        """Give up caches that are ours. Returns whether they were worth it."""
+        ...
+
     async def close(self) -> None:
         """Close what is open, in whatever state it is, and give up the lock last. May be called twice."""
         ...

@@ -148,6 +148,9 @@ class PostgresBackend:
         async with self._engine.connect() as connection:
             return await connection.run_sync(function)
 
+    async def let_go(self) -> bool:
+        return False  # its caches are its own
+
     async def _connect(self) -> tuple[asyncpg.Connection, asyncpg.Connection, int]:
         """The lock's connection, the writer's, and the number of the lock."""
         self._holder = holder = await connect(self._address)

@@ -192,6 +192,11 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
             moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
         return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
 
+    async def let_go(self) -> bool:
+        self._check_open()
+        with self._translated("cannot tidy"):
+            return await self._backend.let_go()
+
     async def check_ownership(self) -> None:
         epoch, generation, owner = await self._read(read_epoch)
         if (epoch, generation) != (self._epoch, self._seen.generation):

@@ -49,6 +49,7 @@ T = TypeVar("T")
 CROWDED_ENTRIES = 24  # of a batch that is a crowd's
 CROWDED_BATCHES = 20  # before a process is started for them
 ASIDE_ENTRIES = CROWDED_ENTRIES // 2  # the journal halves a crowd then; a batch of fewer is written as fast here
+ASIDE_ROWS_MAX = 1_000  # which it takes the loop 2 ms to hand over
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +160,7 @@ class SqliteBackend:
         self._lock: LockFile | None = None
         self._writing = Lock(fast_acquire=True)
         self._crowded = 0  # batches
+        self._changes_let_go = 0  # of rows, when pages were last let go
         self._aside: BatchWriter | None = None
         self._starting: asyncio.Task[None] | None = None  # of that
 
@@ -217,7 +219,7 @@ class SqliteBackend:
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         async with self._writing:
-            if self._aside is not None and len(transactions) >= ASIDE_ENTRIES:
+            if self._aside is not None and _is_worth_handing_over(transactions):
                 await self._aside.write(epoch, transactions)
                 return
             if len(transactions) >= CROWDED_ENTRIES:
@@ -254,6 +256,15 @@ class SqliteBackend:
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
 
+    async def let_go(self) -> bool:
+        before = self._changes_let_go
+        self._changes_let_go = await self._run(self._writer, lambda session: session.let_go(before))
+        async with self._writing:
+            aside, self._aside, self._crowded = self._aside, None, 0
+        if aside is not None:  # the next crowd gets another
+            await aside.close()
+        return self._changes_let_go != before or aside is not None
+
     async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files
         assert line is not None
@@ -281,9 +292,13 @@ class SqliteBackend:
             await asyncio.wait([starting])
         stack, self._opened = self._opened, None
         self._writer = self._reader = self._files = self._lock = self._aside = self._starting = None
-        self._crowded = 0
+        self._crowded = self._changes_let_go = 0
         if stack is not None:
             await stack.aclose()
+
+
+def _is_worth_handing_over(transactions: Sequence[Transaction]) -> bool:
+    return len(transactions) >= ASIDE_ENTRIES and sum(len(one.changes) for one in transactions) <= ASIDE_ROWS_MAX
 
 
 def _taken_over(session: SqliteSession, owner: str, suspect: str, is_unclean: bool) -> Ownership:

@@ -13,6 +13,7 @@ from actors.records import Transaction
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
+from storage.sql.instant_text import ms_to_text, text_to_ms
 from storage.sql.schema_check import check_and_mend
 from storage.sql.schema_upkeep import bring_up_to_date
 from storage.sql.sqlite_files import IN_USE, NOT_IN_USE
@@ -25,6 +26,8 @@ APPLICATION_ID = int.from_bytes(b"stkp")  # in the file's header, where `file` a
 
 READ_WHOLE_BYTES_MAX = 64 << 20  # 0.6 s
 TABLES_READ_SOON = ("ownership", "warehouse")
+
+MANY_CHANGES = 10_000  # rows: some megabytes of pages
 
 FREE_BYTES_MIN = 1 << 20  # less is full: a store that opens but cannot write would be opened again for ever
 
@@ -108,6 +111,25 @@ class SqliteSession:
     def check_in(self) -> None:
         """Copy what is in the WAL into the database, so that a WAL that is lost cannot make it look empty."""
         self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+
+    def let_go(self, changes_before: int) -> int:
+        """Free the pages that are in memory, up to 64 MB, if many have come.
+
+        The texts of instants go too: they lie between what came with them, whose memory could not be given back.
+
+        Args:
+            changes_before: of rows, when this was last done.
+
+        Returns:
+            The same for the next time.
+        """
+        changes = self.raw.total_changes
+        if changes - changes_before < MANY_CHANGES:
+            return changes_before
+        for kept in (ms_to_text, text_to_ms):
+            kept.cache_clear()
+        self.raw.execute("PRAGMA shrink_memory").close()
+        return changes
 
     def mark_unused(self) -> None:
         """Called at the end, when nothing more is written."""

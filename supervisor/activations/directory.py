@@ -10,7 +10,7 @@ The directory decides what goes; an actor never stops itself. Removal is "remove
 late wish to drop an activation cannot hit its successor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -91,14 +91,14 @@ class Directory(Generic[K, A]):
             if generation.get(key) is activation:
                 del generation[key]
 
-    def sweep(self) -> Iterator[list[A]]:
+    def sweep(self, looks_a_turn: Callable[[], int] = lambda: LOOKS_A_TURN) -> Iterator[list[A]]:
         """Passivate what was not used since the last sweep and is quiet, a millisecond of it at each step.
 
         Others may have their turn between the steps.
         """
         generation = self._old
         while self._old is generation:
-            yield self.passivate(LOOKS_A_TURN)
+            yield self.passivate(looks_a_turn())
 
     def passivate(self, looks_max: int) -> list[A]:
         """Passivate the quiet ones among the `looks_max` that were used least lately. Returns them."""
@@ -119,6 +119,10 @@ class Directory(Generic[K, A]):
             self._to_look_at = [*reversed(self._old)]
         self._passivated += len(passivated)
         return passivated
+
+    def compact(self) -> None:
+        """Give back the room of what is gone. A sweep that is under way ends."""
+        self._young, self._old = dict(self._young), dict(self._old)
 
     def activations(self) -> list[A]:
         """All of them, least recently used generation first."""

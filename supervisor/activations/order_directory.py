@@ -14,8 +14,11 @@ from actors.reply import Reply
 from actors.standing_by import OrderMessage
 from actors.turn import Doing, Turn, awaited
 from supervisor.activations.bloom_filter import BloomFilter
-from supervisor.activations.directory import LOOKS_AN_ADDITION, Directory, DirectoryStatistics
+from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
+
+LINES_A_TURN = 4_000  # a millisecond
+LOOKS_FOR_LINES = 100  # small ones may come first
 
 
 class OrderDirectory:
@@ -54,7 +57,7 @@ class OrderDirectory:
         self._directory: Directory[OrderKey, OrderActor] = Directory(activations_max)
         self._lines_max = lines_max
         self._lines_of: dict[OrderKey, int] = {}
-        self._lines = 0
+        self._lines = self._lines_forgotten = 0
         self._loading: dict[OrderKey, Reply[list[ReservationRecord]]] = {}
         self._order_of_reservation: dict[tuple[str, str], OrderKey] = {}
         self.loader = Loader(read, wait_durable, self._deliver)
@@ -76,7 +79,7 @@ class OrderDirectory:
                 key, self._services, load, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
             )
             if self._lines > self._lines_max:  # a reservation of 1,000 lines takes 246 KB: 20,000 orders may be 5 GB
-                self._forget(self._directory.passivate(LOOKS_AN_ADDITION))
+                self._forget(self._directory.passivate(LOOKS_FOR_LINES))
             self._forget(self._directory.add(key, actor))
         return actor
 
@@ -127,11 +130,36 @@ class OrderDirectory:
             key = yield Doing(lambda: self._find(organization_id, reservation_id))
         return key
 
+    @property
+    def came(self) -> tuple[int, int]:
+        """How many orders were added since the start, and how many lines."""
+        statistics = self._directory.statistics()
+        return statistics.activations + statistics.passivated, self._lines + self._lines_forgotten
+
     def passivate_idle(self) -> Iterator[None]:
         """Drop what was not used since the last time, in steps."""
-        for passivated in self._directory.sweep():
+        for passivated in self._directory.sweep(self._looks_a_turn):
             self._forget(passivated)
             yield
+
+    def passivate_beyond(self, orders: int, lines: int) -> Iterator[None]:
+        """Drop the least recent ones until there are no more than this, in steps; those in use stay."""
+        looks_left = before = len(self._directory)
+        self._directory.passivate(0)  # a generation may have to begin
+        while looks_left > 0 and (now := len(self._directory)) and (now > orders or self._lines > lines):
+            too_many = max(now - orders, -((lines - self._lines) * now // (self._lines or 1)))
+            looks = min(self._looks_a_turn(), looks_left, too_many)
+            looks_left -= looks
+            self._forget(self._directory.passivate(looks))
+            yield
+        if before > 2 * len(self._directory):  # a dict that was large keeps its size
+            self._directory.compact()
+            self._lines_of = dict(self._lines_of)
+            self._order_of_reservation = dict(self._order_of_reservation)
+
+    def _looks_a_turn(self) -> int:
+        """Orders of a thousand lines take as long to forget as a hundred of a few."""
+        return max(1, min(LOOKS_A_TURN, LINES_A_TURN * len(self._directory) // (self._lines + 1)))
 
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()
@@ -168,6 +196,8 @@ class OrderDirectory:
 
     def _forget(self, actors: Sequence[OrderActor]) -> None:
         for actor in actors:
-            self._lines -= self._lines_of.pop(actor.key, 0)
+            lines = self._lines_of.pop(actor.key, 0)
+            self._lines -= lines
+            self._lines_forgotten += lines
             for reservation_id in actor.reservations:
                 self._order_of_reservation.pop((actor.key.organization_id, reservation_id), None)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from actors.records import ReservationRecord
-from supervisor.background.row_claims import Claim, RowClaims
+from supervisor.background.row_claims import Claim, RowClaims, what_of
 
 CLAIMS_MAX = 200_000
 
@@ -99,10 +99,11 @@ class ExpiryHints:
 
 
 def _claims_of(reservation: ReservationRecord) -> list[tuple[Row, Claim]]:
+    what = what_of(reservation.reservation_id)
     return [
         (
             (reservation.organization_id, item.variant_id, item.warehouse_id),
-            (reservation.expires_at_ms, reservation.reservation_id, item.quantity),
+            (reservation.expires_at_ms, what | item.quantity),
         )
         for item in reservation.items
     ]

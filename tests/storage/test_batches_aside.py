@@ -14,11 +14,11 @@ from actors.records import Origin, StockKey, Transaction, VariantKey, WarehouseR
 from actors.sourcing import SourcingRecord
 from actors.staged_rows import StagedRows
 from actors.transfer_records import TransferLine, TransferRecord
-from storage.sql import batch_writer, sqlite
+from storage.sql import batch_writer, sqlite, sqlite_session
 from storage.sql.batch_process import Message
 from storage.sql.lock_file import is_in_use
 from storage.sql.sql_store import SqlStore
-from storage.sql.sqlite import CROWDED_BATCHES, CROWDED_ENTRIES, SqliteBackend
+from storage.sql.sqlite import ASIDE_ROWS_MAX, CROWDED_BATCHES, CROWDED_ENTRIES, SqliteBackend
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError
 from tests.storage.contract import Make, StoreContract
 from tests.storage.scribe import ORGANIZATION, Scribe
@@ -207,6 +207,15 @@ async def test_others_write_between_batches_and_never_beside_one(
     assert done[0] == "batch"
 
 
+async def test_what_the_loop_would_need_long_to_hand_over_is_written_by_the_thread(
+    store: SqlStore, backend: AsideBackend, scribe: Scribe
+) -> None:
+    backend.process.suspend()
+    await store.write([scribe.counted([(f"v{number}", "w", 1) for number in range(ASIDE_ROWS_MAX + 1)])])
+    backend.process.resume()
+    assert (await store.load_variants([VariantKey(ORGANIZATION, "v7")]))[0].available == 1
+
+
 async def test_the_lock_is_held_until_the_process_is_gone(path: Path) -> None:
     """As after a kill -9 of the server, whose own descriptor is closed first."""
     backend = AsideBackend(path)
@@ -247,3 +256,27 @@ def test_every_kind_of_transaction_arrives_as_it_is(scribe: Scribe) -> None:
     assert {name for one in history for name in one.__struct_fields__ if getattr(one, name)} == set(
         Transaction.__struct_fields__
     )
+
+
+async def test_it_ends_when_the_crowd_has_gone_and_the_next_crowd_gets_another(
+    path: Path, scribe: Scribe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "ASIDE_ENTRIES", 1)
+    monkeypatch.setattr(sqlite_session, "MANY_CHANGES", 100)
+    backend = AsideBackend(path)
+    store = SqlStore(backend=backend)
+    await store.open()
+    process = backend.process
+    await store.write([scribe.receive(quantity=1_000)])
+    assert await store.let_go()
+    assert not store.writes_aside
+    assert not process.is_running()
+    assert not await store.let_go()
+    await store.write([scribe.reserve(f"more-{n}") for n in range(50)])
+    assert await store.let_go()  # what this connection has read and written
+    assert not await store.let_go()
+    await backend._start_aside()
+    await store.write([scribe.reserve("o")])
+    assert backend.process.is_running()
+    assert await store.load_variants([VariantKey(ORGANIZATION, "v")]) == list(scribe.rows.values())
+    await store.close()

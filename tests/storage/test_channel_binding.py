@@ -101,6 +101,21 @@ async def test_sslmode_means_what_it_means_to_libpq(server: TlsPostgres, ours: A
         server.url("bound", parameters=f"sslmode=verify-full{other}"),
     ):
         assert "certificate verify failed" in await refusal(url)
+    missing = await refusal(server.url("bound", parameters="sslmode=verify-full&sslrootcert=/nowhere"))
+    assert missing.endswith("the file /nowhere of sslrootcert cannot be read")
+
+
+async def test_the_systems_authorities_are_trusted_where_the_url_says_so(
+    server: TlsPostgres, ours: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.url("bound", parameters="sslrootcert=system")
+    assert "certificate verify failed" in await refusal(url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ours.file))
+    assert await encryption(url) == "TLSv1.3"
+    assert await encryption(f"{url}&{REQUIRED}&sslmode=verify-full") == "TLSv1.3"
+    assert "certificate verify failed" in await refusal(url.replace("localhost", "127.0.0.1"))
+    monkeypatch.setenv("PGSSLROOTCERT", "system")
+    assert await encryption(server.url("bound")) == "TLSv1.3"
 
 
 # ---- channel_binding=require

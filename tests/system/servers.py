@@ -93,7 +93,9 @@ async def until_logged(server: ServerProcess, event: str) -> None:
             await asyncio.sleep(0.02)
 
 
-async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+async def run_cli(
+    *arguments: str, environment: Mapping[str, str] | None = None, patience_s: float = 60.0
+) -> tuple[int, str, str]:
     """Run the `stockkeeper` program to its end. Returns its exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "stockkeeper", *arguments),
@@ -102,7 +104,7 @@ async def run_cli(*arguments: str, environment: Mapping[str, str] | None = None)
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), patience_s)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

@@ -23,7 +23,8 @@ FIXED = {
         *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX"),
     },
     "a router and an owner begin with it, before either knows the other": {
-        *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S"),
+        *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S", "link_listener.GREETINGS_MAX"),
+        *("owner_link.PING_EVERY_S", "owner_link.PINGS_UNANSWERED_MAX", "owner_link.NOT_SERVING_MAX"),
     },
     "what is done before others have their turn": {
         *("link.MESSAGES_A_FRAME_MAX", "core_listener.TURN_S", "fair_turns.LARGE_BYTES", "fair_turns.PAGE_BYTES"),
@@ -45,7 +46,7 @@ FIXED = {
         *("aio_listener.LOOK_EVERY_S", "slow_callers.LOOK_EVERY_S", "core_listener.LOOK_EVERY_S", "uploads.IDLE_S"),
         *("supervisor.REOPEN_PAUSE_MIN_S", "supervisor.REOPEN_PAUSE_MAX_S", "supervisor.HEALTHY_AFTER_S"),
         *("housekeeping.RETRY_S", "housekeeping.MARGIN_MS", "expiry.RETRY_MS", "expiry.PAUSE_S", "journal.LULL_S"),
-        *("incarnation.TRIM_PAUSE_S", "losses.LOOKING_MS_MAX"),
+        *("incarnation.TRIM_PAUSE_S", "sweeping.LOOK_EVERY_S", "losses.LOOKING_MS_MAX"),
     },
     "how much the log and the metrics tell": {
         *("line_budget.NAMES_MAX", "call_ids.TOLD_CHARACTERS_MAX", "stock_directory.DAMAGED_TOLD_MAX"),

@@ -20,7 +20,7 @@ from tests.storage.scribe import Scribe
 from tests.system.servers import ROOT, ServerProcess, line, start_server
 from tests.torture.attack import ATTACKER, BASKET
 from tests.torture.scenario import Database, Finding, until
-from tests.torture.under_attack import BYSTANDER, GOODS, Held, Seen, meanwhile, stand_by, watch_memory
+from tests.torture.under_attack import BYSTANDER, GOODS, Held, Seen, meanwhile, resident_bytes, stand_by, watch_memory
 
 KEPT_A_SECOND = 1_000  # what README.md promises
 MANY = (2_000, 60_000, 200_000)
@@ -97,11 +97,11 @@ async def _under_load(server: ServerProcess, file: Path, rate: int, due_ms: int)
     load = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL)
     try:
         await asyncio.sleep(due_ms / 1_000 - time.time())
-        held.before = process.memory_info().rss
+        held.before = resident_bytes(process)
         async with meanwhile(stand_by(server.port, seen), watch_memory(process, held)):
             took_s = await until(lambda: _is_over(file, due_ms), "all have expired", patience_s=180)
             await asyncio.sleep(0.2)
-        held.after = process.memory_info().rss
+        held.after = resident_bytes(process)
     finally:
         load.kill()
         await load.wait()

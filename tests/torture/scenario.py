@@ -86,9 +86,9 @@ class Database:
         self.processes.append(process)
         return process
 
-    async def audit(self) -> list[str]:
+    async def audit(self, patience_s: float = 60.0) -> list[str]:
         """Run `stockkeeper check`. Returns what it finds wrong."""
-        status, _, err = await run_cli("check", "--database-url", self.url)
+        status, _, err = await run_cli("check", "--database-url", self.url, patience_s=patience_s)
         return [] if status == 0 else [f"stockkeeper check exits with {status}: {err.strip()}"]
 
 
