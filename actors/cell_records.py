@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from actors.organization_moves import MoveRecord
+
 HoldState = Literal["serving", "frozen", "gone"]
 
 
@@ -41,10 +43,13 @@ class HeldOrganization(Struct, frozen=True):
 
 
 class CellAnswer(Struct, frozen=True, tag=True):
-    """What a server is, and how it holds the organization that was asked about; None: it is no cell, or does not."""
+    """What a server is, how it holds the organization that was asked about, and how that moves now; None: it is no
+    cell, does not, and does not.
+    """
 
     cell: CellRecord | None
     held: HeldOrganization | None = None
+    move: MoveRecord | None = None
 
 
 class WrongCell(Struct, frozen=True, tag=True):

@@ -1,4 +1,4 @@
-"""What cells and the program that moves an organization between them say to each other."""
+"""What cells and the program that moves an organization between them say to each other: see `supervisor/moving.py`."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,6 +11,10 @@ Value = int | str | None
 Place = Sequence[Value]
 Cleared = Literal["some", "all", "needed"]
 """Some rows were deleted; there are none left; or a relay still needs them."""
+
+
+MoveStep = Literal["freeze", "receive", "clear", "leave", "serve", "drop", "thaw"]
+"""See `supervisor/moving.py`."""
 
 
 class MoveRecord(Struct, frozen=True):

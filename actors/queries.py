@@ -5,6 +5,7 @@ Each names the type of its view: `answer(query: Query[V])` gives a `V`. A new qu
 database is asked, also a method of the `Store` port and a function in `storage/sql/reads.py`.
 """
 
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
+from actors.organization_moves import MoveAnswer, MoveStep, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_stays import Stay
 from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.row_counts import Counted, CountKey, RowCounts
 from actors.stock_alerts import AlertLevel, StockStatus
@@ -314,7 +317,49 @@ class JoinCell(Query[CellAnswer], frozen=True, tag=True):
 CellQuery = FindOrganization | ClaimOrganization | JoinCell
 """What routers ask, and who starts the server: `supervisor/held_organizations.py`."""
 
-OutsideQuery = FeedQuery | GetActivity | CountRows | CellQuery
+
+class MoveOrganization(Query[MoveAnswer], frozen=True, tag=True):
+    """Carry out a step of the organization's move.
+
+    Args:
+        move_id: of the try.
+        cell: the other one.
+        seen: the id of the last try that was seen where the step is carried out.
+        stays: where the history that arrives has been; empty: it is told later.
+    """
+
+    step: MoveStep
+    move_id: str
+    cell: str = ""
+    seen: str = ""
+    stays: Sequence[Stay] = ()
+
+
+class ReadOrganization(Query[OrganizationRows], frozen=True, tag=True):
+    """Some rows that a table has of the organization, behind a place."""
+
+    table: str
+    after: Place | None = None
+
+
+class WriteOrganization(Query[MoveAnswer], frozen=True, tag=True):
+    """Add rows of an organization that arrives."""
+
+    move_id: str
+    table: str
+    rows: Sequence[Sequence[Value]]
+
+
+class AuditOrganization(Query[OrganizationAudit], frozen=True, tag=True):
+    """One part of the audit of the organization's rows; they count from 0."""
+
+    part: int
+
+
+MoveQuery = MoveOrganization | ReadOrganization | WriteOrganization | AuditOrganization
+"""What is asked by a program that moves an organization: `supervisor/moving.py`."""
+
+OutsideQuery = FeedQuery | GetActivity | CountRows | CellQuery | MoveQuery
 """What is no part of the inventory."""
 
 AnyQuery = StateQuery | HistoryQuery | OutsideQuery

@@ -8,6 +8,7 @@ from actors.activity import Activity
 from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
+from actors.organization_moves import MoveAnswer, OrganizationAudit, OrganizationRows
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 from actors.row_counts import RowCounts
 from actors.sourcing import SourcingPolicy
@@ -149,7 +150,9 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
-FeedView = FeedPage | CursorAnswer | CursorList | RowCounts | CellAnswer
+MoveView = MoveAnswer | OrganizationRows | OrganizationAudit
+
+FeedView = FeedPage | CursorAnswer | CursorList | RowCounts | CellAnswer | MoveView
 
 HistoryView = MovementPage | StockAt | ChangesPage
 

@@ -37,11 +37,26 @@ from msgspec import Struct
 from actors.cell_records import CellAnswer, CellRecord, HeldOrganization, WrongCell
 from actors.commands import Command
 from actors.named_organizations import named_organizations
+from actors.organization_moves import MoveRecord
 from actors.organization_stays import Stay
-from actors.queries import AnyQuery, ClaimOrganization, FindOrganization, JoinCell
+from actors.queries import (
+    AnyQuery,
+    AuditOrganization,
+    ClaimOrganization,
+    FindOrganization,
+    JoinCell,
+    MoveOrganization,
+    ReadOrganization,
+    WriteOrganization,
+)
 from actors.unavailable import moving, restarting
 from storage.store import Store
 from supervisor.open_call import OpenCalls
+
+NOT_OF_THE_INVENTORY = (
+    *(FindOrganization, ClaimOrganization),
+    *(MoveOrganization, ReadOrganization, WriteOrganization, AuditOrganization),
+)
 
 
 class HeldOrganizationsStatistics(Struct, frozen=True):
@@ -72,7 +87,8 @@ class HeldOrganizations:
         self._open_calls = open_calls
         self._held: dict[str, HeldOrganization] = {}
         self._stays: Mapping[str, Sequence[Stay]] = {}
-        self._lock = anyio.Lock()
+        self._moves: dict[str, MoveRecord] = {}
+        self.lock = anyio.Lock()
         self._is_joining = False
         self._refused = 0
         self.is_told = cell is not None
@@ -90,6 +106,7 @@ class HeldOrganizations:
         if self.is_told:
             self._held = {one.organization_id: one for one in await self._store.load_organizations()}
             self._stays = await self._store.load_stays()
+            self._moves = dict(await self._store.load_moves())
 
     def stays_of(self, organization_id: str) -> Sequence[Stay]:
         """Where the organization's history has been; empty: nowhere else."""
@@ -113,7 +130,7 @@ class HeldOrganizations:
 
     def refusal_of_query(self, query: AnyQuery) -> WrongCell | None:
         """The same of a query. What is frozen may be looked at: it is true until it is gone."""
-        if not query.organization_id or isinstance(query, FindOrganization | ClaimOrganization):
+        if not query.organization_id or isinstance(query, NOT_OF_THE_INVENTORY):
             return None
         held = self._held.get(query.organization_id)
         if (held is None and not self._is_joining) or (held is not None and held.state == "gone"):
@@ -133,17 +150,56 @@ class HeldOrganizations:
         moved_to = held.moved_to if held is not None else ""
         return WrongCell(organization_id, self._cell.name, self._cell.version, moved_to)
 
+    # ---- what moves -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether rows are compared now, which nothing else may change."""
+        return bool(self._moves)
+
+    @property
+    def version(self) -> int:
+        """Of the map that the cell has joined; 0: it is none."""
+        return 0 if self._cell is None else self._cell.version
+
+    def of(self, organization_id: str) -> HeldOrganization | None:
+        """How the organization is held; None: it is not."""
+        return self._held.get(organization_id)
+
+    def move_of(self, organization_id: str) -> MoveRecord | None:
+        """How it moves now; None: it does not."""
+        return self._moves.get(organization_id)
+
+    def put(self, held: HeldOrganization) -> None:
+        """The door is as this says from now on."""
+        self._held[held.organization_id] = held
+
+    def note_move(self, organization_id: str, move: MoveRecord | None) -> None:
+        """It moves so; None: it does not."""
+        if move is None:
+            self._moves.pop(organization_id, None)
+        else:
+            self._moves[organization_id] = move
+
+    async def calls_ended(self) -> None:
+        """Return when the commands that are under way have ended."""
+        for reply in list(self._open_calls):
+            with suppress(Exception):  # it is its caller's
+                await reply.wait()
+
     # ---- what is held -----------------------------------------------------------------------------------------------
 
     def find(self, query: FindOrganization) -> CellAnswer:
         """What is known of an organization."""
-        return CellAnswer(self._cell, self._held.get(query.organization_id))
+        organization_id = query.organization_id
+        return CellAnswer(self._cell, self._held.get(organization_id), self._moves.get(organization_id))
 
     async def claim(self, query: ClaimOrganization) -> CellAnswer:
         """Hold an organization that no cell holds. Raises `StorageError`."""
-        async with self._lock:
+        async with self.lock:
             cell, held = self._cell, self._held.get(query.organization_id)
-            if held is None and cell is not None and (cell.version, cell.digest) == (query.version, query.digest):
+            is_free = held is None and query.organization_id not in self._moves
+            if is_free and cell is not None and (cell.version, cell.digest) == (query.version, query.digest):
                 held = HeldOrganization(query.organization_id, "serving", cell.version)
                 await self._store.hold_organization(held)
                 self._held[query.organization_id] = held
@@ -152,7 +208,7 @@ class HeldOrganizations:
     async def join(self, query: JoinCell) -> CellAnswer:
         """Be this cell, under this map or a newer one; the answer says what it is. Raises `StorageError`."""
         joining = CellRecord(query.cell, query.version, query.digest)
-        async with self._lock:
+        async with self.lock:
             if self._cell is None:
                 await self._join_first(joining)
             elif _follows(self._cell, joining):
@@ -162,9 +218,7 @@ class HeldOrganizations:
 
     async def _join_first(self, joining: CellRecord) -> None:
         self.is_told = self._is_joining = True
-        for reply in list(self._open_calls):
-            with suppress(Exception):  # it is its caller's
-                await reply.wait()
+        await self.calls_ended()
         adopted = [HeldOrganization(one, "serving", joining.version) for one in sorted(set(self._known()))]
         await self._store.join_cell(joining, adopted)
         self._held = {one.organization_id: one for one in adopted}

@@ -380,7 +380,7 @@ class Incarnation:
 
     async def _move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         """A step of housekeeping. The ledger's old part is a prefix only once all rows of an import are in it."""
-        if self.folding.is_under_way:
+        if self.folding.is_under_way or self.held.is_moving:
             return MovedOut(0, 0, 0, 0)
         return await self._store.move_out(before_ms, rows_max)
 

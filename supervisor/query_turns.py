@@ -14,6 +14,7 @@ from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.queries import (
     AnyQuery,
+    AuditOrganization,
     CheckBasket,
     ClaimOrganization,
     CountRows,
@@ -35,9 +36,12 @@ from actors.queries import (
     ListTransfers,
     ListWarehouses,
     MoveCursor,
+    MoveOrganization,
     ReadChanges,
     ReadFeed,
+    ReadOrganization,
     TakeCursor,
+    WriteOrganization,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord
 from actors.reply import Reply
@@ -65,6 +69,7 @@ from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.clock import ServiceClock
 from supervisor.cursors import Cursors
 from supervisor.held_organizations import HeldOrganizations
+from supervisor.moving import MoveSteps
 from supervisor.ownership.lease import Lease
 from supervisor.refusal_counts import RefusalCounts
 from supervisor.store_reader import StoreReader
@@ -122,6 +127,7 @@ class QueryTurns:
         self._cursors = cursors
         self._held = held
         self._folding = folding
+        self._moving = MoveSteps(store, held, journal, folding, reader)
         self.refusals = RefusalCounts()
 
     def __repr__(self) -> str:
@@ -146,10 +152,7 @@ class QueryTurns:
             case GetReservation():
                 view = yield from self._reservation(query)
             case GetTransfer():
-                found = yield from self._published(
-                    lambda: self._store.find_transfer(query.organization_id, query.transfer_id)
-                )
-                view = TransferFound(found)
+                view = yield from self._transfer(query)
             case ListTransfers():
                 view = yield from self._published(lambda: self._store.list_transfers(query))
             case ListWarehouses():
@@ -182,6 +185,8 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._held.claim(query))
             case JoinCell():
                 view = yield from self._published(lambda: self._held.join(query))
+            case MoveOrganization() | ReadOrganization() | WriteOrganization() | AuditOrganization():
+                view = yield from self._published(lambda: self._moving.answer(query))
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:
@@ -279,6 +284,10 @@ class QueryTurns:
         if found is None:
             raise Refused(ReservationNotFound(query.reservation_id))
         return ReservationFound(found)
+
+    def _transfer(self, query: GetTransfer) -> Turn[TransferFound]:
+        asked = query.organization_id, query.transfer_id
+        return TransferFound((yield from self._published(lambda: self._store.find_transfer(*asked))))
 
     def _warehouse_page(self, query: ListWarehouses) -> WarehousePage:
         found = self._stock.warehouses.page(

@@ -43,6 +43,10 @@ class StoreReader:
     def __repr__(self) -> str:
         return f"<StoreReader {self._journal!r}>"
 
+    def end(self, cause: Exception) -> None:
+        """End the incarnation: what is in memory is not to be used any more."""
+        self._fail(cause)
+
     async def read(self, reading: Awaitable[T]) -> T:
         """A read in a caller's task or in an actor's turn: if storage fails there, it fails for all.
 

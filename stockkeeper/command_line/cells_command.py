@@ -12,7 +12,7 @@ from stockkeeper.command_line.parameters import Json, whole
 from stockkeeper.command_line.plain_table import show_table
 from stockkeeper.config import ConfigurationError
 
-Action = Literal["where", "split"]
+Action = Literal["where", "split", "move"]
 
 
 def cells(
@@ -20,23 +20,28 @@ def cells(
     map_: str = "",
     /,
     *organizations: str,
+    to: str = "",
     into: Annotated[int, whole(0, 64)] = 0,
     database: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> int:
-    """Look at the map of the cells, or divide a database among cells.
+    """Look at the map of the cells, divide a database among cells, or move an organization.
 
     where names the cell that each organization belongs to, or all cells.
     split divides what one database has among the cells of one machine, for `serve --cells`. No server may run on it.
+    move has one organization go to another cell, with all that it has, while the cells serve. What it did not finish is
+    finished, or undone, by moving it again.
 
     Parameters
     ----------
     action
-        where or split.
+        where, split or move.
     map_
         The file with the map; split makes it, on SQLite beside the database if none is named.
     organizations
         Ids of organizations.
+    to
+        The cell that the organization is moved to.
     into
         Into how many cells.
     """
@@ -45,15 +50,21 @@ def cells(
 
         return split(database.url, map_, into, json=json)
     if not map_:
-        raise ConfigurationError("Say which map: stockkeeper cells where cells.toml.")
-    return _where(map_, organizations, json=json)
-
-
-def _where(map_: str, organizations: Sequence[str], *, json: bool) -> int:
+        raise ConfigurationError(f"Say which map: stockkeeper cells {action} cells.toml.")
     try:
         found = read_map(map_)
     except CellMapError as error:
         raise ConfigurationError(str(error)) from None
+    if action == "move":
+        from stockkeeper.command_line.cells_move import move
+
+        if len(organizations) != 1:
+            raise ConfigurationError("Say which organization: stockkeeper cells move cells.toml shop --to north.")
+        return move(found, organizations[0], to, json=json)
+    return _where(found, organizations, json=json)
+
+
+def _where(found: CellMap, organizations: Sequence[str], *, json: bool) -> int:
     rows = list(_placed(found, organizations) if organizations else _every_cell(found))
     if json:
         for row in rows:

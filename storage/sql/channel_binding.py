@@ -1,18 +1,11 @@
-"""Whether a login to Postgres has to be bound to its TLS connection, as libpq's `channel_binding` says.
+"""Whether a login to Postgres has to be bound to its TLS connection, as libpq's `channel_binding` says."""
 
-libpq looks for a parameter in the URL, then in the section of a service's file, then in the environment. asyncpg does
-so too for those that it knows, and for this one nothing does but this module: to overlook it would be to log in where
-the operator has forbidden it.
-"""
+from collections.abc import MutableMapping
 
-import os
-from collections.abc import Mapping, MutableMapping
-from configparser import ConfigParser, Error
-from pathlib import Path
+from storage.sql.libpq_defaults import find_parameter
 
 VALUES = ("disable", "prefer", "require")
 WEAKER_THAN_REQUIRE = ("allow", "prefer")
-SERVICE_FILE = "~/.pg_service.conf"
 
 
 def take_binding(query: MutableMapping[str, str]) -> bool:
@@ -39,21 +32,3 @@ def take_binding(query: MutableMapping[str, str]) -> bool:
         )
     query["sslmode"] = "require" if mode in WEAKER_THAN_REQUIRE else mode
     return True
-
-
-def find_parameter(query: Mapping[str, str], name: str, variable: str, default: str) -> str:
-    """A parameter of libpq's: from the URL, its service, the environment, in this order."""
-    return query.get(name) or _service(query).get(name) or os.environ.get(variable) or default
-
-
-def _service(query: Mapping[str, str]) -> Mapping[str, str]:
-    """What the file of services says of the one that is asked for."""
-    name = query.get("service") or os.environ.get("PGSERVICE")
-    if not name:
-        return {}
-    services = ConfigParser(interpolation=None)
-    try:
-        services.read(os.environ.get("PGSERVICEFILE") or Path(SERVICE_FILE).expanduser())
-    except (Error, UnicodeDecodeError, RuntimeError):  # without a home; the others repeat lines of the file
-        raise ValueError("the file of the database URL's service is not as libpq has it") from None
-    return services[name] if services.has_section(name) else {}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from actors.cell_records import HeldOrganization
 from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
@@ -13,8 +13,8 @@ from storage.sql.cell_tables import hold
 from storage.sql.history_begin import first_lsn, oldest_lsn_of, stays_of
 from storage.sql.move_schema import organization_move, organization_stay
 from storage.sql.organization_audit import audit_rows
-from storage.sql.organization_rows import clear_rows, read_rows, write_rows
-from storage.sql.schema import ownership
+from storage.sql.organization_rows import SAID, clear_rows, read_rows, write_rows
+from storage.sql.schema import journal_entry, ownership
 
 T = TypeVar("T")
 
@@ -99,6 +99,9 @@ def stays_up_to_now(connection: Connection, organization_id: str) -> list[Stay]:
 
 def receive(connection: Connection, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
     """Keep that the organization arrives, in a block of LSNs of its own. Returns the shift of those that it has."""
+    _note(connection, organization_id, move)
+    if not stays:
+        return 0  # they are told later
     database_id: str = connection.execute(select(ownership.c.database_id)).scalar_one()
     table = organization_stay
     ours = select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)
@@ -108,7 +111,6 @@ def receive(connection: Connection, organization_id: str, move: MoveRecord, stay
     came = moved_in(stays, database_id, min(-1, known or 0, *floors))
     connection.execute(delete(table).where(table.c.organization_id == organization_id))
     connection.execute(insert(table), [_row(organization_id, stay) for stay in came])
-    _note(connection, organization_id, move)
     return came[0].shift - stays[0].shift
 
 
@@ -118,10 +120,22 @@ def settle(connection: Connection, held: HeldOrganization) -> None:
     end = connection.execute(select(ownership.c.last_lsn, ownership.c.database_id)).one()
     stays = stays_of(connection, organization_id)
     if stays and not any(stay.upto_lsn == OPEN_END for stay in stays):
-        stay = Stay(end.database_id, end.last_lsn, OPEN_END)
+        lsn = end.last_lsn
+        if any(stay.database_id == end.database_id and stay.upto_lsn >= lsn for stay in stays):
+            lsn = _next_lsn(connection)  # nothing has happened since it left: places of both stays must differ
+        stay = Stay(end.database_id, lsn, OPEN_END)
         connection.execute(insert(organization_stay), _row(organization_id, stay))
     hold(connection, [held])
     connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
+
+
+def _next_lsn(connection: Connection) -> int:
+    """Add an entry that says nothing. The incarnation's journal does not know of it, and so must end."""
+    end = connection.execute(select(ownership.c.last_lsn, ownership.c.last_at)).one()
+    entry = {"lsn": end.last_lsn + 1, "organization_id": "", "at": end.last_at or 0, "kind": "remember"}
+    connection.execute(insert(journal_entry), {**entry, **dict.fromkeys(SAID, "")})
+    connection.execute(update(ownership).values(last_lsn=end.last_lsn + 1))
+    return int(end.last_lsn + 1)
 
 
 def clear(connection: Connection, organization_id: str, is_gone: bool) -> Cleared:

@@ -11,17 +11,20 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from sqlalchemy import URL
 
-from storage.sql.channel_binding import find_parameter, take_binding
+from storage.sql.channel_binding import take_binding
 from storage.sql.database_url import show_url
+from storage.sql.libpq_defaults import find_parameter, with_service
+from storage.sql.postgres_authorities import files_of, take_system
 
 CONNECT_TIMEOUT_S = 10.0
 
 READ_BY_ASYNCPG = {
-    *("host", "port", "dbname", "user", "password", "passfile", "service", "target_session_attrs"),
+    *("host", "port", "dbname", "user", "password", "passfile", "target_session_attrs"),
     *("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"),
     *("ssl_min_protocol_version", "ssl_max_protocol_version", "krbsrvname", "gsslib"),
 }
 SETTINGS = {"application_name", "options"}
+SESSIONS = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 # They find a lost peer, and the heartbeat does so sooner.
 NOT_NEEDED = {*("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"), "tcp_user_timeout"}
 # What libpq would do and asyncpg cannot; these values allow going without.
@@ -45,6 +48,8 @@ class PostgresAddress(Struct, frozen=True):
         settings: that the session has from its first moment.
         is_bound: the login has to be bound to the TLS connection.
         is_verified: the server's certificate has to be one for its name.
+        trusts_system: it has to be of one of the system's authorities.
+        files: that have to be there, by their parameters.
     """
 
     name: str
@@ -53,6 +58,8 @@ class PostgresAddress(Struct, frozen=True):
     settings: Mapping[str, str] = field(default_factory=dict)
     is_bound: bool = False
     is_verified: bool = False
+    trusts_system: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<PostgresAddress {self.name}>"
@@ -67,15 +74,18 @@ def read_address(url: URL) -> PostgresAddress:
     query = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
     if "ssl" in query:  # SQLAlchemy's name for it
         query["sslmode"] = query.pop("ssl")
+    query = with_service(query)
     if "hostaddr" in query and url.host is None and "host" not in query:
         query["host"] = query.pop("hostaddr")  # saves libpq asking for a name, of which there is none
     usual_name = query.pop("fallback_application_name", "stockkeeper")
     query = {name: value for name, value in query.items() if name not in NOT_NEEDED}
     settings = {name: query.pop(name) for name in SETTINGS & query.keys()}
     connect_timeout_s = _seconds(query.pop("connect_timeout", "0")) or CONNECT_TIMEOUT_S
-    is_bound = take_binding(query)
+    trusts_system, is_bound = take_system(query), take_binding(query)
     for name in DISPENSABLE.keys() & query.keys():
         _dispense_with(name, query.pop(name))
+    if find_parameter(query, "target_session_attrs", "PGTARGETSESSIONATTRS", "any") not in SESSIONS:
+        raise ValueError(f"the database URL's parameter target_session_attrs must be one of {', '.join(SESSIONS)}")
     ports = query.get("port", "0").replace(",", "")
     if not (ports.isascii() and ports.isdecimal()):
         raise ValueError("the database URL's parameter port must be a number")
@@ -89,6 +99,8 @@ def read_address(url: URL) -> PostgresAddress:
         settings={"application_name": usual_name, **settings},
         is_bound=is_bound,
         is_verified=find_parameter(query, "sslmode", "PGSSLMODE", "prefer") == "verify-full",
+        trusts_system=trusts_system,
+        files=files_of(query),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 from storage.sql.postgres_address import PostgresAddress
+from storage.sql.postgres_authorities import check_files, system_context
 from storage.store import StorageError
 
 COMMAND_TIMEOUT_S = 60
@@ -50,11 +51,13 @@ async def connect(address: PostgresAddress) -> asyncpg.Connection:
         asyncpg.PostgresError, asyncpg.InterfaceError, OSError: it cannot be made.
         TimeoutError: it took longer than the address allows.
     """
+    check_files(address.files)
     return await asyncpg.connect(
         address.dsn,
         timeout=address.connect_timeout_s,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=dict(address.settings),
+        **({"ssl": system_context()} if address.trusts_system else {}),
         **(_bound() if address.is_bound else {}),
     )
 

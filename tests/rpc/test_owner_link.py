@@ -148,6 +148,18 @@ async def test_the_other_side_must_speak_the_same_protocol(
             connection.close()
 
 
+async def test_a_router_and_an_owner_of_different_releases_work_together(
+    tmp_path: Path, fake: FakeInventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = iter(("1.9.0", "1.8.3"))
+    monkeypatch.setattr(link_greeting, "version", lambda name: next(releases))
+    path = tmp_path / "north.sock"
+    async with a_listener(path, fake), a_link(path) as link:
+        await until(lambda: link.serving)
+        assert await link.ask(ORDER)
+    assert next(releases, None) is None
+
+
 async def test_an_owner_that_is_silent_is_let_go_and_its_requests_fail(
     tmp_path: Path, events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_login_that_is_over_leaves_nothing_between_the_two(size: int) -> None:
     assert login.transport.is_bound
     assert login.server.protocol is login.driver
     assert login.driver.heard == CLEARTEXT + notice + OK + READY * 2
+    assert login.transport.write == login.server.write  # at no cost from here on
     login.transport.write(b"a")
     login.transport.writelines([b"b", b"c"])
     assert login.server.heard[0] == b"the start"

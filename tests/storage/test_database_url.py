@@ -94,6 +94,9 @@ def test_libpqs_parameters_go_where_asyncpg_takes_them(parameters: str, dsn: str
         ("connect_timeout=soon", "parameter connect_timeout must be a number of seconds"),
         ("connect_timeout=-1", "parameter connect_timeout must be a number of seconds"),
         ("port=x", "parameter port must be a number"),
+        ("target_session_attrs=master", "parameter target_session_attrs must be one of any, read-write"),
+        ("sslrootcert=system&sslmode=require", "sslrootcert=system needs sslmode=verify-full"),
+        ("sslrootcert=system&sslcert=c", "parameter sslcert cannot go with sslrootcert=system"),
     ],
 )
 def test_a_parameter_that_cannot_be_kept_is_refused_by_name(parameter: str, sentence: str) -> None:
@@ -147,6 +150,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of services."""
     (tmp_path / "services").write_text(
         "[bound]\npassword=10%\nchannel_binding=require\n[verified]\nsslmode=verify-full\n[off]\nchannel_binding=disable\n"
+        "[whole]\nhost=elsewhere\noptions=-cx=1\nconnect_timeout=3\ntarget_session_attrs=primary\n[strict]\ngssencmode=require\n"
     )
     monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
 
@@ -166,8 +170,6 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("service=bound", {"PGCHANNELBINDING": "disable"}, "require"),
         ("channel_binding=prefer&service=bound", {"PGCHANNELBINDING": "require"}, ""),
         ("service=off", {"PGCHANNELBINDING": "require"}, ""),
-        ("service=missing", {}, ""),
-        ("service=missing", {"PGSERVICEFILE": "/nowhere"}, ""),
     ],
 )
 @pytest.mark.usefixtures("services")
@@ -181,6 +183,24 @@ def test_a_login_is_bound_where_libpq_would_find_it(
     assert f"sslmode={sslmode}" in address.dsn if sslmode else "sslmode" not in address.dsn
     assert "channel_binding" not in address.dsn
     assert address.is_verified == (sslmode == "verify-full")
+
+
+@pytest.mark.usefixtures("services")
+def test_a_services_parameters_are_as_those_of_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = read_address(database_url.parse_url(f"{HOST}?service=whole"))
+    assert address.dsn == f"{HOST}?host=elsewhere&target_session_attrs=primary"  # asyncpg takes the URL's host first
+    assert (address.settings["options"], address.connect_timeout_s) == ("-cx=1", 3)
+    bound = read_address(database_url.parse_url("postgresql:///d?service=bound&sslmode=verify-ca"))
+    assert bound.dsn == "postgresql:///d?password=10%25&sslmode=verify-ca"
+    assert "10" not in repr(bound)
+    with pytest.raises(ValueError, match="parameter gssencmode must be prefer or disable"):
+        SqlStore(f"{HOST}?service=strict")
+    for variables in ({}, {"PGSERVICEFILE": "/nowhere"}):
+        monkeypatch.setenv("PGSERVICE", "missing")
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ValueError, match="the database URL's service is not in"):
+            SqlStore(HOST)
 
 
 @pytest.mark.parametrize("content", [b"s3cret", b"[a]\npassword=s3cret\n\xff"])

@@ -72,20 +72,33 @@ async def test_what_one_server_had_is_divided_and_its_watchers_go_on(tmp_path: P
         watch = client.stock.watch_changes("shop-0", token=token)
         kinds = [message.kind async for message in until(watch, "o2")]
         assert kinds == ["reserve", "reserve"]
+        following = client.stock.watch_changes("shop-0", token=token)  # all the while
+        assert [message.kind async for message in until(following, "o2", closes=False)] == ["reserve", "reserve"]
+        map_file = str(tmp_path / "stock.cells.toml")
+        to = {"cell-0": "cell-1", "cell-1": "cell-0"}[read_map(map_file).cell_of("shop-0").name]
+        status, out, _ = await run_cli("cells", "move", map_file, "shop-0", "--to", to)
+        assert (status, out.startswith(f"shop-0 is in {to} now: ")) == (0, True)
+        await until_reserved(client, "shop-0", "o3")
+        assert (await figures(client, "shop-0"))["a", "w1"] == (7, 3)
+        assert [message.kind async for message in until(following, "o3")] == ["reserve"]
+        anew = client.stock.watch_changes("shop-0", token=token)
+        assert [message.kind async for message in until(anew, "o3")] == ["reserve"] * 3
     assert await server.terminate() == 0
     assert not list(tmp_path.glob("*.sock"))
     for number in range(2):
         audit(tmp_path / f"stock.{number}.db")
 
 
-async def until(watch: AsyncGenerator[Any, None], order_id: str) -> AsyncGenerator[Any, None]:
+async def until(watch: AsyncGenerator[Any, None], order_id: str, *, closes: bool = True) -> AsyncGenerator[Any, None]:
     """Changes up to the one of an order."""
     async with asyncio.timeout(60):
-        async for message in watch:
+        while True:
+            message = await anext(watch)
             if message.kind:
                 yield message
             if message.reservation.order_id == order_id:
-                await watch.aclose()
+                if closes:
+                    await watch.aclose()
                 return
 
 

@@ -170,6 +170,7 @@ OPTIONS = [
     ("keys k.toml shop", "--json", "", None, True),
     ("cells where cells.toml shop", "--json", "", None, True),
     ("cells split", "--into", "", "4", 4),
+    ("cells move cells.toml shop", "--to", "", "north", "north"),
     ("stock shop", "--prefix", "", "x", "x"),
     ("export shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
     ("export shop", "--prefix", "", "x", "x"),

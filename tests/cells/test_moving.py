@@ -1,0 +1,229 @@
+"""An organization moves between two real cores on real files, with all that it has, whenever the mover is killed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from actors.cell_records import WrongCell
+from actors.changes import Point
+from actors.commands import CountedLine, Import, Line, Release, Reserve
+from actors.outcomes import Refused, StockReserved
+from actors.queries import ClaimOrganization, FindOrganization, GetStock, JoinCell, ListMovements, ReadChanges
+from actors.unavailable import Unavailable
+from stockkeeper.bootstrap import build_supervisor
+from stockkeeper.config import ServeConfig
+from stockkeeper.organization_mover import MovedOrganization, NotMoved, OrganizationMover
+from storage.sql import organization_tables
+from storage.sql.audit import audit
+from storage.sql.snapshot import read_snapshot
+from supervisor.supervisor import Supervisor
+
+pytestmark = pytest.mark.anyio
+
+NAMES = ("north", "south")
+LINES = tuple(CountedLine("shop", f"v{n}", "w", "", 9, 0, 0, 0, 0, n) for n in range(1, 8))
+ORDERS = 6
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(organization_tables, "ROWS_A_PAGE", 5)
+    monkeypatch.setattr("storage.sql.organization_rows.TRANSACTIONS_A_PAGE", 3)
+
+
+def url_of(folder: Path, name: str) -> str:
+    return f"sqlite+aiosqlite:///{folder}/{name}.db"
+
+
+@asynccontextmanager
+async def two_cells(folder: Path) -> AsyncIterator[dict[str, Supervisor]]:
+    """North has a shop with orders, and another organization between them; so has south."""
+    cores = {name: build_supervisor(ServeConfig(database_url=url_of(folder, name)), lambda _: None) for name in NAMES}
+    async with anyio.create_task_group() as tasks:
+        for name, core in cores.items():
+            await tasks.start(core.run)
+            await core.answer(JoinCell("", name, 1, "d")).wait()
+            for one in ("shop", "other") if name == "north" else ("local",):
+                await core.answer(ClaimOrganization(one, 1, "d")).wait()
+        await cores["north"].ask(Import(LINES, "counted"))
+        for number in range(ORDERS):
+            await reserve(cores["north"], f"o{number}")
+            await cores["north"].ask(Import((CountedLine("other", "a", "w", "", number, 0, 0, 0, 0, 1),), f"i{number}"))
+            await cores["south"].ask(Import((CountedLine("local", "a", "w", "", number, 0, 0, 0, 0, 1),), f"i{number}"))
+        yield cores
+        for core in cores.values():
+            core.stop()
+    for name in NAMES:
+        found = await read_snapshot(url_of(folder, name), audit)
+        assert not found.disagreements, (name, found.disagreements)
+
+
+async def reserve(core: Supervisor, order_id: str) -> StockReserved:
+    fact = await core.ask(Reserve("shop", order_id, (Line("v1", "", 1), Line("v2", "", 1)), 15))
+    assert isinstance(fact, StockReserved)
+    return fact
+
+
+async def until_serving(core: Supervisor) -> None:
+    async with _within():
+        while not core.serving:  # noqa: ASYNC110 - it does not tell
+            await anyio.sleep(0.01)
+
+
+@asynccontextmanager
+async def _within() -> AsyncIterator[None]:
+    with anyio.fail_after(60):
+        yield
+
+
+async def told_after(core: Supervisor, place: Point, database_id: str) -> list[tuple[str, str]]:
+    """What a watcher is told behind its place, as `rpc/services/change_stream.py` asks."""
+    told = list[tuple[str, str]]()
+    while True:
+        page = await core.answer(ReadChanges("shop", place, 50, 0, database_id)).wait()
+        assert page.is_known
+        told += [(one.kind, one.reservation.order_id if one.reservation else "") for one in page.changes]
+        if (page.upto, page.database_id) == (place, database_id):
+            return told
+        place, database_id = page.upto, page.database_id
+
+
+async def shown(core: Supervisor) -> Any:
+    stock = await asked(core, GetStock("shop", "v1", ""))
+    movements = await asked(core, ListMovements("shop", limit=1_000))
+    return stock, [(one.at_ms, one.kind, one.before, one.after, one.order_id) for one in movements.movements]
+
+
+async def asked(core: Supervisor, query: Any) -> Any:
+    """The answer, once the core has one: it may be between two incarnations."""
+    async with _within():
+        while True:
+            try:
+                return await core.answer(query).wait()
+            except Unavailable:
+                await anyio.sleep(0.01)
+
+
+async def holders(cores: dict[str, Supervisor]) -> list[str]:
+    answers = {name: await asked(core, FindOrganization("shop")) for name, core in cores.items()}
+    return [name for name, answer in answers.items() if answer.held is not None and answer.held.state == "serving"]
+
+
+async def test_it_goes_with_its_history_and_its_answers_and_watchers_go_on_there_and_back(tmp_path: Path) -> None:
+    async with two_cells(tmp_path) as cores:
+        north, south = cores["north"], cores["south"]
+        first = await reserve(north, "o0")
+        before = await shown(north)
+        database_id = (await north.answer(ReadChanges("shop")).wait()).database_id
+        told = await told_after(north, Point(0), database_id)
+        assert len(told) == ORDERS + 1
+        tokens = [Point(lsn, position) for lsn in range(2 * ORDERS + 2) for position in (0, 2**31 - 1)]
+        expected = [await told_after(north, token, database_id) for token in tokens]
+        moved = await OrganizationMover(cores, "shop", "south").run()
+        assert (moved.source, moved.is_dropped, moved.rows > 40) == ("north", True, True)
+        assert moved.figures[0] == len(LINES)
+        await until_serving(south)
+        assert await shown(south) == before
+        assert await reserve(south, "o0") == first
+        assert await south.ask(Import(LINES, "counted")) is not None  # known by its request id: it changes nothing
+        assert await shown(south) == before
+        for asked in (reserve(north, "o9"), north.answer(GetStock("shop", "v1", "")).wait()):
+            with pytest.raises(Refused) as refused:
+                await asked
+            assert refused.value.refusal == WrongCell("shop", "north", 1, "south")
+        assert [await told_after(south, token, database_id) for token in tokens] == expected
+        there = await south.answer(ReadChanges("shop")).wait()
+        await reserve(south, "new")
+        await south.ask(Release("shop", first.reservation.reservation_id, "", ""))
+        later = [("reserve", "new"), ("release", "o0")]
+        assert await told_after(south, Point(2**40), database_id) == later  # north has gone on without it
+        assert await told_after(south, there.upto, there.database_id) == later
+        await OrganizationMover(cores, "shop", "north").run()
+        await until_serving(north)
+        assert await told_after(north, there.upto, there.database_id) == later
+        assert [await told_after(north, token, database_id) for token in tokens] == [one + later for one in expected]
+        await reserve(north, "home")
+        end = await north.answer(ReadChanges("shop")).wait()
+        assert await told_after(north, end.upto, end.database_id) == []
+        assert (await OrganizationMover(cores, "shop", "north").run()).source == ""
+        with pytest.raises(NotMoved, match="no cell holds it"):
+            await OrganizationMover(cores, "unknown", "north").run()
+
+
+class Killed(BaseException):
+    """As kill -9 of the mover."""
+
+
+class Dying:
+    """Owners to which the mover speaks until it is killed: before a message is heard, or before its answer is."""
+
+    def __init__(self, cores: dict[str, Supervisor], steps: int, *, is_heard: bool) -> None:
+        self.steps = steps
+        self.is_heard = is_heard
+        self.owners: Any = {name: _DyingOwner(self, core) for name, core in cores.items()}
+
+
+class _DyingOwner:
+    def __init__(self, dying: Dying, core: Supervisor) -> None:
+        self._dying = dying
+        self._core = core
+
+    def answer(self, query: Any) -> "_Last":
+        self._dying.steps -= 1
+        is_last = self._dying.steps == 0
+        if is_last and not self._dying.is_heard:
+            raise Killed
+        return _Last(self._core.answer(query), is_last=is_last)
+
+
+class _Last:
+    def __init__(self, reply: Any, *, is_last: bool) -> None:
+        self._reply = reply
+        self._is_last = is_last
+
+    async def wait(self) -> Any:
+        try:
+            return await self._reply.wait()
+        finally:
+            if self._is_last:
+                raise Killed
+
+
+async def test_killed_at_any_step_it_is_finished_or_undone_by_the_next_try(tmp_path: Path) -> None:
+    async with two_cells(tmp_path) as cores:
+        before = await shown(cores["north"])
+        rehearsal = Dying(cores, 0, is_heard=True)
+        await OrganizationMover(rehearsal.owners, "shop", "south").run()
+        steps, at = -rehearsal.steps, "south"
+        for number, step in enumerate((3, 5, steps // 2, steps - 20, steps - 14, *range(steps - 11, steps, 2))):
+            to = "north" if at == "south" else "south"
+            dying = Dying(cores, step, is_heard=number % 2 == 0)
+            with suppress(Killed):
+                await OrganizationMover(dying.owners, "shop", to).run()
+            for core in cores.values():
+                await until_serving(core)
+            assert len(await holders(cores)) <= 1
+            at = at if number % 3 == 0 else to  # it may be finished, or moved back
+            await moved_at_last(cores, at)
+            assert await holders(cores) == [at]
+            assert await shown(cores[at]) == before, step
+
+
+async def moved_at_last(cores: dict[str, Supervisor], to: str) -> MovedOrganization:
+    async with _within():
+        while True:
+            try:
+                moved = await OrganizationMover(cores, "shop", to).run()
+                await until_serving(cores[to])
+                return moved
+            except Unavailable:
+                await anyio.sleep(0.02)
