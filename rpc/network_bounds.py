@@ -70,7 +70,7 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
     pending_calls_max: Annotated[
         int,
         Meta(ge=1, le=1_000_000, description="How many calls gRPC keeps while the server is too busy to take them."),
-    ] = 20_000
+    ] = 50_000
     metadata_bytes_soft_max: Annotated[
         int, Meta(ge=1_024, le=MIB, description="From how many bytes of metadata on gRPC refuses some calls.")
     ] = 8 * 1024

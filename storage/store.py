@@ -42,21 +42,11 @@ class StorageError(Exception):
 
 
 class DatabaseGone(StorageError):
-    """The path names another database now, or none: what this store writes would be lost, and opening it again is no
-    cure.
-    """
+    """The path names another database now, or none: what this store writes would be lost, also if it opens it again."""
 
 
 class OwnershipLost(Exception):
     """Another server owns the database: this one must write nothing more."""
-
-
-class SchemaTooNew(Exception):
-    """The database was written by a newer program than this one."""
-
-
-class SchemaTooOld(Exception):
-    """No server of this version has opened the database yet."""
 
 
 class Ownership(Struct, frozen=True):
@@ -110,7 +100,11 @@ class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
 
     @property
     def writes_aside(self) -> bool:
-        """Whether another process makes the batches now, so that this one can serve others while `write` goes on."""
+        """Whether another process makes the batches now, so that this one can serve others while `write` goes on.
+
+        >>> store.writes_aside
+        False
+        """
         ...
 
     async def open(self) -> Ownership:

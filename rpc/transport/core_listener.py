@@ -47,6 +47,7 @@ EVENTS_A_TURN = 512
 TURN_S = 0.005  # likewise
 READERS = 8  # threads beside the two
 LOOK_EVERY_S = 0.02
+CROWD_MAX = 20_000  # calls, of 17 KB each
 CROWD_CALLS = 256  # that came since all events were taken: from there on calls have turns by address
 UNAVAILABLE, TOO_MANY = 14, too_many("calls").message
 TURN_OF_A_CROWD_S = 0.002  # an answer takes several turns
@@ -92,7 +93,7 @@ class CoreListener:
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
         message_bytes_max = dict(options)["grpc.max_receive_message_length"]
         self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
-        self._crowd: Crowd[Any] = Crowd(bounds.pending_calls_max, bounds.connections_an_address_max)
+        self._crowd: Crowd[Any] = Crowd(CROWD_MAX, bounds.connections_an_address_max)
         self._surplus: dict[str, list[Any]] = {}  # calls by connections that are to be cut off
         self._cutting: asyncio.Task[None] | None = None
         self._is_crowded = False

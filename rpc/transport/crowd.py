@@ -3,7 +3,8 @@
 gRPC's core hands over calls in the order in which they came, so that a call waits for all that came before it: 20,000
 that one address sends in a moment take the event loop for more than a second. To take a call from the core costs a
 tenth of what it costs to serve or to refuse it. So when the loop is behind, calls are taken at once and stand here, and
-each address has one of them served by turns. An address may have most of the places, and never all: see `rpc.shares`.
+each address has one of them served by turns, and of an address each connection. An address may have most of the places,
+and never all: see `rpc.shares`.
 
 A call keeps 17 KB of memory, and an address may have a bounded number of connections. The thread that watches
 connections finds out that there are more when it looks the next time. In a crowd that is too late, so that those whose
@@ -38,10 +39,10 @@ class CrowdStatistics(NamedTuple):
 
 
 class _Standing(Struct, Generic[C]):
-    """The calls of an address, and how many of them are of each of its connections."""
+    """The calls of an address by its connections, of which the first is next, and how many they are."""
 
-    calls: deque[tuple[str, C]] = field(default_factory=deque)
-    connections: dict[str, int] = field(default_factory=dict)
+    connections: dict[str, deque[C]] = field(default_factory=dict)
+    calls: int = 0
 
 
 class Crowd(Generic[C]):
@@ -78,30 +79,34 @@ class Crowd(Generic[C]):
         standing = self._by_address.get(address)
         if standing is None:
             standing = _Standing()
-        of_connection = standing.connections.get(peer, 0)
-        if not of_connection and len(standing.connections) >= self._connections_max:
+        of_connection = standing.connections.get(peer)
+        if of_connection is None and len(standing.connections) >= self._connections_max:
             self._turned_away += 1
             return Reception.SURPLUS_CONNECTION
-        if not may_have(1, len(standing.calls), self._waiting, self._calls_max):
+        if not may_have(1, standing.calls, self._waiting, self._calls_max):
             self._turned_away += 1
             return Reception.NONE
-        standing.calls.append((peer, call))
-        standing.connections[peer] = of_connection + 1
+        if of_connection is None:
+            of_connection = standing.connections[peer] = deque()
+        of_connection.append(call)
+        standing.calls += 1
         self._by_address[address] = standing
         self._waiting += 1
         return Reception.GIVEN
 
     def take(self) -> C:
-        """The oldest call of the address whose turn it is. There must be one."""
+        """The oldest call of the connection whose turn it is, of the address whose turn it is. There must be one."""
         address = next(iter(self._by_address))
         standing = self._by_address.pop(address)
-        peer, call = standing.calls.popleft()
-        standing.connections[peer] -= 1
-        if not standing.connections[peer]:
-            del standing.connections[peer]
-        if standing.calls:
-            self._by_address[address] = standing  # to the end
+        peer = next(iter(standing.connections))
+        of_connection = standing.connections.pop(peer)
+        call = of_connection.popleft()
+        standing.calls -= 1
         self._waiting -= 1
+        if of_connection:
+            standing.connections[peer] = of_connection  # to the end
+        if standing.calls:
+            self._by_address[address] = standing  # likewise
         return call
 
 

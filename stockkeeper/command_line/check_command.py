@@ -15,12 +15,12 @@ from stockkeeper.command_line.output import say
 from stockkeeper.command_line.parameters import ConfigFile, Json
 from stockkeeper.command_line.progress import working
 from stockkeeper.config import ConfigurationError
+from storage.schema_errors import SchemaTooNew, SchemaTooOld
 from storage.sql.audit import Audit, audit
 from storage.sql.database_url import parse_url
 from storage.sql.file_state import FileState, JournalEnd, journal_end, look_at_file
 from storage.sql.lock_file import last_owner
 from storage.sql.snapshot import read_snapshot
-from storage.store import SchemaTooNew, SchemaTooOld
 
 FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 

@@ -39,8 +39,9 @@ from stockkeeper.serving.programs_beside import ProgramsBeside
 from stockkeeper.serving.who_is_served import see_who_is_served
 from stockkeeper.stock_csv import SAMPLE_ORGANIZATION, read_counted_lines, sample_file
 from stockkeeper.turn_watch import TurnWatch
+from storage.schema_errors import SchemaTooNew
 from storage.sql.database_url import show_url
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import OwnershipLost, StorageError
 from supervisor.supervisor import Supervisor
 
 log = structlog.get_logger("stockkeeper")

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from storage.schema_errors import SchemaTooOld
 from storage.sql.audit import Audit, audit
 from storage.sql.snapshot import open_read_only, read_file
 from storage.sql.sqlite_files import NOT_IN_USE
-from storage.store import SchemaTooOld
 
 
 class BackupFailed(Exception):

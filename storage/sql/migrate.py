@@ -9,8 +9,9 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
+from storage.schema_errors import SchemaTooNew
 from storage.sql.schema_version import MOVING, OLD_VERSION_TABLE, VERSION_TABLE, revisions, version_table
-from storage.store import SchemaTooNew, StorageError
+from storage.store import StorageError
 
 log = logging.getLogger(__name__)
 

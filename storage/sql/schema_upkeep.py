@@ -6,9 +6,9 @@ should be, or a database without tables, which gets the latest schema at once.
 
 from sqlalchemy import Connection
 
+from storage.schema_errors import SchemaTooOld
 from storage.sql.schema_creation import create_schema
 from storage.sql.schema_version import LATEST, VERSION_TABLE, is_empty, revisions, stamp_latest, version_table
-from storage.store import SchemaTooOld
 
 
 def bring_up_to_date(connection: Connection) -> None:

@@ -49,6 +49,7 @@ T = TypeVar("T")
 CROWDED_ENTRIES = 24  # of a batch that is a crowd's
 CROWDED_BATCHES = 20  # before a process is started for them
 ASIDE_ENTRIES = CROWDED_ENTRIES // 2  # the journal halves a crowd then; a batch of fewer is written as fast here
+ASIDE_ROWS_MAX = 1_000  # which it takes the loop 2 ms to hand over
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class SqliteBackend:
 
     async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
         async with self._writing:
-            if self._aside is not None and len(transactions) >= ASIDE_ENTRIES:
+            if self._aside is not None and _is_worth_handing_over(transactions):
                 await self._aside.write(epoch, transactions)
                 return
             if len(transactions) >= CROWDED_ENTRIES:
@@ -294,6 +295,10 @@ class SqliteBackend:
         self._crowded = self._changes_let_go = 0
         if stack is not None:
             await stack.aclose()
+
+
+def _is_worth_handing_over(transactions: Sequence[Transaction]) -> bool:
+    return len(transactions) >= ASIDE_ENTRIES and sum(len(one.changes) for one in transactions) <= ASIDE_ROWS_MAX
 
 
 def _taken_over(session: SqliteSession, owner: str, suspect: str, is_unclean: bool) -> Ownership:

@@ -18,7 +18,7 @@ from storage.sql import batch_writer, sqlite, sqlite_session
 from storage.sql.batch_process import Message
 from storage.sql.lock_file import is_in_use
 from storage.sql.sql_store import SqlStore
-from storage.sql.sqlite import CROWDED_BATCHES, CROWDED_ENTRIES, SqliteBackend
+from storage.sql.sqlite import ASIDE_ROWS_MAX, CROWDED_BATCHES, CROWDED_ENTRIES, SqliteBackend
 from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError
 from tests.storage.contract import Make, StoreContract
 from tests.storage.scribe import ORGANIZATION, Scribe
@@ -205,6 +205,15 @@ async def test_others_write_between_batches_and_never_beside_one(
         backend.process.resume()
     assert sorted(done) == ["batch", "cursor", "tidied"]
     assert done[0] == "batch"
+
+
+async def test_what_the_loop_would_need_long_to_hand_over_is_written_by_the_thread(
+    store: SqlStore, backend: AsideBackend, scribe: Scribe
+) -> None:
+    backend.process.suspend()
+    await store.write([scribe.counted([(f"v{number}", "w", 1) for number in range(ASIDE_ROWS_MAX + 1)])])
+    backend.process.resume()
+    assert (await store.load_variants([VariantKey(ORGANIZATION, "v7")]))[0].available == 1
 
 
 async def test_the_lock_is_held_until_the_process_is_gone(path: Path) -> None:

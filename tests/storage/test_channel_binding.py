@@ -17,6 +17,7 @@ from storage.store import StorageError
 from tests.authority import Authority
 from tests.storage.middle import Middle
 from tests.storage.scribe import Scribe
+from tests.system.servers import line, run_cli, start_server
 from tests.tls_postgres import OTHER_PASSWORDS, PASSWORD, TlsPostgres, tls_postgres
 
 asyncpg = pytest.importorskip("asyncpg")
@@ -203,3 +204,24 @@ async def test_doctor_says_that_a_login_is_bound(server: TlsPostgres) -> None:
         "ok",
         "the connection is encrypted, and the login is bound to it",
     )
+
+
+@pytest.mark.long
+async def test_a_server_and_the_commands_log_in_so_where_the_environment_says_so(
+    server: TlsPostgres, theirs: Authority, tmp_path: Path
+) -> None:
+    server.renew()
+    required, url = {"PGCHANNELBINDING": "require"}, server.url("bound")
+    running = await start_server(tmp_path / "server", database_url=url, environment=required)
+    async with running.client() as client:
+        await client.stock.import_stock([line("v1", 5)])
+    status, out, err = await run_cli("doctor", "--database-url", url, environment=required)
+    assert "the connection is encrypted, and the login is bound to it" in out
+    assert await running.terminate() == 0
+    assert server.psql("SELECT available FROM stock").split()[2] == "5"
+    assert PASSWORD not in out + err + running.log.read_text()
+    middle = Middle(server.port, theirs.files())
+    async with middle.standing():
+        status, out, err = await run_cli("check", "--database-url", middle.url(url), environment=required)
+    assert (status, out) == (1, "")
+    assert err == "The database cannot be checked: SCRAM channel binding check failed.\n"

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from storage.schema_errors import SchemaTooOld
 from storage.sql.audit import audit
 from storage.sql.backup import back_up
 from storage.sql.migrate import alembic_config
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
-from storage.store import SchemaTooOld
 from tests.postgres import running_postgres
 from tests.storage.contract import contents
 

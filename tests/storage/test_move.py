@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table
 
 from stockkeeper.command_line import move_command
 from stockkeeper.config import ConfigurationError
+from storage.schema_errors import SchemaTooNew, SchemaTooOld
 from storage.sql import move as moving
 from storage.sql import table_copy
 from storage.sql.audit import audit
@@ -22,7 +23,7 @@ from storage.sql.schema import metadata
 from storage.sql.snapshot import read_snapshot
 from storage.sql.sql_store import SqlStore
 from storage.sql.table_copy import Rows
-from storage.store import OwnershipLost, SchemaTooNew, SchemaTooOld
+from storage.store import OwnershipLost
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.scribe import Scribe
 from tests.system.servers import run_cli

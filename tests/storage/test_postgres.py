@@ -11,11 +11,12 @@ from msgspec.structs import astuple, replace
 from sqlalchemy import Connection, event, text
 
 from actors.records import OrderKey, VariantKey
+from storage.schema_errors import SchemaTooNew
 from storage.sql import order_reads, reads
 from storage.sql.batch_postgres import FENCE_PARAMETERS, PART_COLUMNS, compose
 from storage.sql.migrate import migrate
 from storage.sql.sql_store import SqlStore, backend_for
-from storage.store import LEASE_S, DatabaseGone, OwnershipLost, SchemaTooNew, StorageError
+from storage.store import LEASE_S, DatabaseGone, OwnershipLost, StorageError
 from tests.postgres import PostgresServer, running_postgres
 from tests.storage.contract import Make, contents
 from tests.storage.contract_housekeeping import WholeStoreContract
@@ -24,8 +25,7 @@ from tests.storage.scribe import Scribe
 
 asyncpg = pytest.importorskip("asyncpg")
 postgres = pytest.importorskip("storage.sql.postgres")
-postgres_lock = pytest.importorskip("storage.sql.postgres_lock")
-postgres_session = pytest.importorskip("storage.sql.postgres_session")
+postgres_lock, postgres_session = (pytest.importorskip(f"storage.sql.postgres_{it}") for it in ("lock", "session"))
 
 
 @pytest.fixture(scope="module")

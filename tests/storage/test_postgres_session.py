@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from rpc.transport.tls_files import TlsFiles
+from storage.schema_errors import SchemaTooNew
 from storage.sql.database_url import complete_url
 from storage.sql.sql_store import SqlStore
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import OwnershipLost, StorageError
 from tests.authority import Authority
 from tests.ports import free_port
 from tests.postgres import EmbeddedPostgres, PostgresServer, embedded_postgres, running_postgres

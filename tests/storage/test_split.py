@@ -15,6 +15,7 @@ from actors.changes import Point
 from actors.feed_entries import FeedRows
 from actors.organization_stays import place_here
 from actors.queries import GetStockAt, ListMovements
+from storage.schema_errors import SchemaTooNew
 from storage.sql import organization_tables, split
 from storage.sql.audit import audit
 from storage.sql.move import MoveRefused, MoveSide
@@ -22,7 +23,7 @@ from storage.sql.move_sides import opened_side
 from storage.sql.snapshot import read_snapshot
 from storage.sql.split import Divided, Division, divide, finish
 from storage.sql.sql_store import SqlStore
-from storage.store import OwnershipLost, SchemaTooNew
+from storage.store import OwnershipLost
 from tests.storage.scribe import Scribe
 
 pytestmark = pytest.mark.anyio

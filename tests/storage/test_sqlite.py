@@ -12,11 +12,12 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from storage.schema_errors import SchemaTooNew
 from storage.sql import sqlite_session, sqlite_settings
 from storage.sql.sql_store import SqlStore, backend_for
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.sqlite_session import check_version, survives_many_connections
-from storage.store import OwnershipLost, SchemaTooNew, StorageError
+from storage.store import OwnershipLost, StorageError
 from tests.storage.contract import Make, contents
 from tests.storage.contract_housekeeping import WholeStoreContract
 from tests.storage.scribe import ORGANIZATION, Scribe

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import pytest
 
 from stockkeeper.command_line.cli import COMMANDS, app
 from stockkeeper.command_line.events_command import Action
-from stockkeeper.serving import consuming, relaying, serve
+from stockkeeper.serving import consuming, relaying, serve, serve_cells
 from tests.system.servers import ROOT
 from tests.system.test_documents import DOCUMENTS, blocks, commands
 from tests.system.test_options import VARIABLES
@@ -48,8 +49,15 @@ def test_commands_within_sentences_and_their_options_are_there() -> None:
             assert words[1] in get_args(Action), (document, words)
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """With a name short enough for the sockets of cells, which a test's own directory has not."""
+    with TemporaryDirectory(prefix="stockkeeper-") as name:
+        yield Path(name)
+
+
 def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
@@ -58,9 +66,10 @@ def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
         monkeypatch.setattr(module, name, told.append)
     every = [words[1:] for words in commands() if words[0] == "stockkeeper" and words[1] in GO_ON]
     assert len(every) > 12
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve_cells, "serve_cells", told.append)
+    monkeypatch.chdir(place)
     [cells, *_] = blocks(ROOT / "docs" / "cells.md", "toml")
-    (tmp_path / "cells.toml").write_text(cells)
+    (place / "cells.toml").write_text(cells)
     for words in every:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
     assert len(told) == len(every)

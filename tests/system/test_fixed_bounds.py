@@ -23,7 +23,8 @@ FIXED = {
         *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX"),
     },
     "a router and an owner begin with it, before either knows the other": {
-        *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S"),
+        *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S", "link_listener.GREETINGS_MAX"),
+        *("owner_link.PING_EVERY_S", "owner_link.PINGS_UNANSWERED_MAX", "owner_link.NOT_SERVING_MAX"),
     },
     "what is done before others have their turn": {
         *("link.MESSAGES_A_FRAME_MAX", "core_listener.TURN_S", "fair_turns.LARGE_BYTES", "fair_turns.PAGE_BYTES"),

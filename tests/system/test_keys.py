@@ -86,7 +86,14 @@ def test_no_option_takes_a_secret() -> None:
 
 # Of files, of what tells how tokens are checked, of places in the history, and of request ids.
 FILES_AND_NAMES = {
-    *("--tls-key", "--keys-file", "--database-password-file", "--from-password-file", "--to-password-file"),
+    *(
+        "--tls-key",
+        "--link-key",
+        "--keys-file",
+        "--database-password-file",
+        "--from-password-file",
+        "--to-password-file",
+    ),
     *("--token", "--no-token", "--token-jwks", "--token-issuer", "--token-audience", "--token-leeway-s"),
     *("--token-algorithms", "--token-organizations-claim", "--token-scopes-claim", "--idempotency-key"),
 }
