@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from actors.commands import Line
+from actors.packing import WAREHOUSES_A_TURN
 from actors.packing import Free as Free
 from actors.packing import Search as Search
 from actors.packing import one_warehouse_for_all as _one_warehouse_for_all
@@ -100,6 +101,8 @@ def _choose(
     wishes = {variant_id: [(lines[i].quantity, i) for i in indexes] for variant_id, indexes in open_lines.items()}
     if sourcing.policy == "priority":
         return (yield from by_priority(wishes, left, sourcing.priorities, search))
+    if sum(map(len, left.values())) > WAREHOUSES_A_TURN:
+        yield from search.others_first()
     single = _one_warehouse_for_all(wanted, left)
     chosen: dict[int, str] = {}
     if single is not None:

@@ -102,6 +102,15 @@ def test_a_basket_that_cannot_be_packed_costs_the_same_beside_many_warehouses(mo
     assert steps[0][0] == 1
 
 
+def test_a_basket_that_meets_very_many_rows_lets_others_have_their_turn_before_they_are_compared() -> None:
+    for rows, waits in ((5_000, False), (5_001, True)):
+        search = Search()
+        free = {"a": {f"w{number}": 1 for number in range(rows // 2)}}
+        free["b"] = {f"w{number}": 1 for number in range(rows - rows // 2)}
+        needs = list(placing([Line("a", "", 1), Line("b", "", 1)], free, search))
+        assert (needs == [OTHERS_FIRST], search.has_waited) == (waits, waits)
+
+
 def test_a_long_search_lets_others_have_their_turn_every_few_hundred_steps() -> None:
     free = {"a": {f"w{n}": 3 for n in range(999)}}
     search = Search()

@@ -87,6 +87,15 @@ async def test_a_steady_pace_keeps_what_came_in_its_time(world: World) -> None:
         assert store.asked == 0  # it is in use
 
 
+async def test_a_steady_pace_of_large_orders_keeps_them_as_long(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {(line.variant_id, "w1"): 1_000 for line in WIDE})
+        for begin in range(0, 20, 4):
+            await reserve(core, range(begin, begin + 4), WIDE)
+            await sweeping_of(core).look()
+        assert orders_of(core) == sorted(f"o{number}" for number in range(12, 20))
+
+
 async def test_large_orders_are_counted_by_their_lines(world: World) -> None:
     async with world.core() as core:
         await bring(core, {(line.variant_id, "w1"): 1_000 for line in WIDE})
