@@ -26,8 +26,15 @@ FIXED = {
         *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S", "link_listener.GREETINGS_MAX"),
         *("owner_link.PING_EVERY_S", "owner_link.PINGS_UNANSWERED_MAX", "owner_link.NOT_SERVING_MAX"),
     },
+    "what gRPC keeps of calls that come is bounded before, by an option": {"core_listener.CROWD_MAX"},
     "what is done before others have their turn": {
-        *("link.MESSAGES_A_FRAME_MAX", "core_listener.TURN_S", "fair_turns.LARGE_BYTES", "fair_turns.PAGE_BYTES"),
+        *(
+            "core_listener.TURN_OF_A_CROWD_S",
+            "link.MESSAGES_A_FRAME_MAX",
+            "core_listener.TURN_S",
+            "fair_turns.LARGE_BYTES",
+            "fair_turns.PAGE_BYTES",
+        ),
         *("fair_turns.TURN_BYTES", "fair_turns.BEGUN_BYTES_MAX", "slow_callers.LARGE_BYTES", "slow_callers.LOOK_BYTES"),
         *("reservation_stream.LINE_BYTES", "chunks.ROWS_MAX", "journal.BATCH_ENTRIES_MAX", "loader.KEYS_A_READ_MAX"),
         *("news.ROWS_LOOKED_AT_MAX", "expiry.BATCH_ORDERS_MAX", "expiry.LOOK_ORDERS_MAX", "folding.REST_S"),

@@ -170,6 +170,7 @@ OPTIONS = [
     ("keys k.toml shop", "--json", "", None, True),
     ("cells where cells.toml shop", "--json", "", None, True),
     ("cells split", "--into", "", "4", 4),
+    ("cells split --into 4", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),
     ("cells move cells.toml shop", "--to", "", "north", "north"),
     ("stock shop", "--prefix", "", "x", "x"),
     ("export shop", "--target", "STOCKKEEPER_TARGET", "a:1", "a:1"),
@@ -297,7 +298,7 @@ BOUNDS = [
 ]
 OPTIONS += [
     (command, option, variable, text, text)
-    for command in ("serve", "check", "doctor", "backup copy.db")
+    for command in ("serve", "check", "doctor", "backup copy.db", "cells split --into 4")
     for option, variable, text in (
         ("--database-password-file", "DATABASE_PASSWORD_FILE", "p"),
         ("--database-schema", "DATABASE_SCHEMA", "s"),
