@@ -205,20 +205,8 @@ class Incarnation:
             self.orders, others, lambda: self.journal.last_lsn, store.let_go, limits.idle_timeout_s
         )
 
-    async def ask(self, command: Command) -> Fact:
-        """Have a command carried out; returns when its outcome is durable.
-
-        Cancelling the caller does not stop the command: it happens or not as if the answer had been lost.
-
-        Raises:
-            Refused: nothing was changed.
-            Unavailable: overloaded, or storage failed.
-            ActorCrashed: a bug.
-        """
-        return await self.submit(command).wait()
-
     def submit(self, command: Command) -> Reply[Fact]:
-        """Have a command carried out. The reply is given when its outcome is durable, and fails as `ask` does.
+        """Have a command carried out: see `Supervisor.submit`.
 
         Raises:
             Unavailable: overloaded, or storage failed; nothing was begun.

@@ -29,6 +29,7 @@ from supervisor.open_call import OpenCall
 from supervisor.open_call import fail_all as open_calls_failed
 from supervisor.ownership.lease import Lease
 from supervisor.store_reader import StoreReader
+from supervisor.supervisor import Supervisor
 from supervisor.transactions import journal
 from supervisor.transactions.journal import Journal
 
@@ -88,6 +89,8 @@ def ambiguous_commit_taken_for_success() -> Patches:
         store = self._store
 
         class Optimist:
+            writes_aside = store.writes_aside
+
             async def write(self, batch: Any) -> None:
                 with suppress(StorageError):
                     await store.write(batch)
@@ -200,24 +203,25 @@ def items_left_behind() -> Patches:
 
 @bug("the work runs in the caller's task, and dies with it", "G2", "G10")
 def work_in_the_callers_scope() -> Patches:
-    right = Incarnation.ask
+    right = Supervisor.ask
 
-    async def ask(self: Incarnation, command: Command) -> Fact:
-        if self._is_ending or not isinstance(command, Reserve) or command.request_id:
+    async def ask(self: Supervisor, command: Command) -> Fact:
+        core = self._serving_core()
+        if core._is_ending or not isinstance(command, Reserve) or command.request_id:
             return await right(self, command)
         reply: Reply[Fact] = Reply()
-        self._open_calls[reply] = None
+        core._open_calls[reply] = None
         try:
-            actor = self.orders.activate(OrderKey(command.organization_id, command.order_id))
+            actor = core.orders.activate(OrderKey(command.organization_id, command.order_id))
             actor._post(command, reply)
             if not actor._has_turn:
                 actor._has_turn = True
                 await actor.drain()
             return await reply.wait()
         finally:
-            self._open_calls.pop(reply, None)
+            core._open_calls.pop(reply, None)
 
-    return [(Incarnation, "ask", ask)]
+    return [(Supervisor, "ask", ask)]
 
 
 @bug("callers whose answers waited for a failed batch are told nothing", "G10")
