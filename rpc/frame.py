@@ -30,8 +30,8 @@ from rpc.messages.problems import StreamStalled
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
+from rpc.peer_address import address_of
 from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
-from rpc.transport.crowd import address_of
 from rpc.transport.transport_port import Context
 
 CALLS_MAX = 10_000

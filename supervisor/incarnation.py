@@ -202,7 +202,7 @@ class Incarnation:
         self._learning = Learning(store, self.orders.known, self.requests.known, self._hints)
         others = self.stock, self.requests, self.transfers
         self._sweeping = Sweeping(
-            self.orders, others, lambda: self.journal.last_lsn, store.let_go, limits.idle_timeout_s
+            self.orders, others, lambda: self.journal.last_lsn, store.let_go, limits.idle_timeout_s, limits.heartbeat_s
         )
 
     def submit(self, command: Command) -> Reply[Fact]:

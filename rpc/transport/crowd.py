@@ -17,6 +17,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
+from rpc.peer_address import address_of
 from rpc.shares import may_have
 
 C = TypeVar("C")
@@ -108,12 +109,3 @@ class Crowd(Generic[C]):
         if standing.calls:
             self._by_address[address] = standing  # likewise
         return call
-
-
-def address_of(peer: str) -> str:
-    """Where a connection comes from, without its port.
-
-    >>> address_of("ipv4:127.0.0.1:50053"), address_of("ipv6:%5B::1%5D:50053")
-    ('ipv4:127.0.0.1', 'ipv6:%5B::1%5D')
-    """
-    return peer.rpartition(":")[0]

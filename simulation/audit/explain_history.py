@@ -113,6 +113,8 @@ def is_changes_page(replay: Replay, query: ReadChanges, answer: object, lsn: int
     assert isinstance(answer, ChangesPage)
     if query.after is None:
         return not answer.changes and answer.upto == Point(lsn)
+    if query.database_id and not query.rows_max:  # whether its place is one, and no more
+        return not answer.changes and answer.upto == query.after and answer.is_known
     if not query.after <= answer.upto or answer.upto.lsn > high_lsn:
         return False
     told = [_as_told(change) for change in answer.changes]

@@ -59,6 +59,7 @@ class Sweeping:
         last_lsn: the number of the last transaction.
         let_go: has the database give up its caches.
         idle_timeout_s: after this long without a use something is idle, in seconds.
+        heartbeat_s: it looks no more often than this, in seconds: months of simulated time are to pass quickly.
     """
 
     def __init__(
@@ -68,10 +69,12 @@ class Sweeping:
         last_lsn: Callable[[], int],
         let_go: Callable[[], Awaitable[bool]],
         idle_timeout_s: float,
+        heartbeat_s: float = LOOK_EVERY_S,
     ) -> None:
         self._orders, self._others = orders, others
         self._last_lsn, self._let_go = last_lsn, let_go
         self._idle_timeout_s = idle_timeout_s
+        self._pause_s = max(LOOK_EVERY_S, heartbeat_s)
         self._came = orders.came
         self._seen_lsn = self._let_go_lsn = last_lsn()
         self._times = 0
@@ -96,7 +99,7 @@ class Sweeping:
             StorageError: the database was asked, and failed.
         """
         while True:
-            await anyio.sleep(LOOK_EVERY_S)
+            await anyio.sleep(self._pause_s)
             await self.look()
 
     async def look(self) -> None:
