@@ -240,18 +240,19 @@ class SqliteBackend:
             self._starting = asyncio.create_task(self._start_aside())
 
     async def _start_aside(self) -> None:
-        stack, lock, files = self._opened, self._lock, self._files
-        assert stack is not None
+        lock, files = self._lock, self._files
         assert lock is not None
         assert files is not None
         try:
             aside = await BatchWriter.start(self._path, lock.descriptor)
-            stack.push_async_callback(aside.close)
-            files.check()  # so that what it has open is what we have open
         except (OSError, StorageError) as error:
             log.warning("batches_written_by_a_thread", extra={"reason": str(error)})
-        else:
-            self._aside = aside
+            return
+        self._aside = aside
+        try:
+            files.check()  # so that what it has open is what we have open
+        except StorageError:
+            await self._end_aside()
 
     async def read(self, function: Callable[[Connection], T]) -> T:
         return await self._run(self._reader, lambda session: session.read(function))
@@ -259,11 +260,16 @@ class SqliteBackend:
     async def let_go(self) -> bool:
         before = self._changes_let_go
         self._changes_let_go = await self._run(self._writer, lambda session: session.let_go(before))
+        has_ended = await self._end_aside()
+        return self._changes_let_go != before or has_ended
+
+    async def _end_aside(self) -> bool:
+        """The next crowd gets another. Returns whether there was one."""
         async with self._writing:
             aside, self._aside, self._crowded = self._aside, None, 0
-        if aside is not None:  # the next crowd gets another
+        if aside is not None:
             await aside.close()
-        return self._changes_let_go != before or aside is not None
+        return aside is not None
 
     async def _run(self, line: SqliteLine | None, function: Callable[[SqliteSession], T]) -> T:
         files = self._files
@@ -290,8 +296,9 @@ class SqliteBackend:
         if (starting := self._starting) is not None:
             starting.cancel()
             await asyncio.wait([starting])
+        await self._end_aside()
         stack, self._opened = self._opened, None
-        self._writer = self._reader = self._files = self._lock = self._aside = self._starting = None
+        self._writer = self._reader = self._files = self._lock = self._starting = None
         self._crowded = self._changes_let_go = 0
         if stack is not None:
             await stack.aclose()
