@@ -32,6 +32,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS, MIB, NetworkBounds
 from rpc.transport.address_filter import drop_from
 from rpc.transport.addresses import Address
 from rpc.transport.socket_facts import SocketFacts, SocketReader
+from rpc.transport.surplus_connections import peer_of
 
 LOOK_EVERY_S = 0.02  # every 50 ms, a flood of headers holds the event loop for 100 ms
 COUNT_EVERY_S = 1.0
@@ -50,6 +51,7 @@ HARMLESS_BYTES_A_SECOND = MIB
 CALM_S = 5.0
 BARRED_AFTER, BARRED_S = 3, 10.0  # cut off so often while suspect
 SUSPECT_ADDRESS_S = 30.0
+CROWDED_S = 1.0  # as long as that, an address that had too many connections opens none
 ADDRESSES_MAX = 10_000
 FDS = "/proc/self/fd"
 HAS_TCP_INFO = sys.platform == "linux"
@@ -131,6 +133,7 @@ class ConnectionWatch:
         self._compared: dict[str, WatchedConnection] = {}  # by peer
         self.is_comparing = False
         self._suspects: dict[str, Suspect] = {}  # by address
+        self._crowded: dict[str, float] = {}  # until when, by address
         self._barred: frozenset[str] = frozenset()
         self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
         self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
@@ -204,11 +207,13 @@ class ConnectionWatch:
             fd += 1
 
     def _bar(self, crowded: Sequence[str]) -> None:
-        """Have those barred that are to be, and no others: until one of an address' connections ends, for instance."""
+        """Have those barred that are to be, and no others."""
         now_s = monotonic()
+        until_s = {**self._crowded, **dict.fromkeys(crowded, now_s + CROWDED_S)}
+        self._crowded = {address: ends_s for address, ends_s in until_s.items() if ends_s > now_s}
         self._suspects = {address: one for address, one in self._suspects.items() if one.until_s > now_s}
         flooding = [address for address, one in self._suspects.items() if one.barred_until_s > now_s]
-        barred = frozenset([*crowded, *flooding])
+        barred = frozenset([*self._crowded, *flooding])
         if barred == self._barred:
             return
         for fd, cookie in self._listening.items():
@@ -253,10 +258,7 @@ class ConnectionWatch:
                 host, port = own.getpeername()[:2]
         except OSError:  # it is over
             return None
-        now_s = monotonic()
-        host = host.removeprefix("::ffff:")
-        peer = f"ipv6:%5B{host}%5D:{port}" if ":" in host else f"ipv4:{host}:{port}"
-        return WatchedConnection(facts.cookie, peer, host, now_s)
+        return WatchedConnection(facts.cookie, peer_of(host, port), host.removeprefix("::ffff:"), monotonic())
 
     def _is_still(self, fd: int, cookie: int) -> bool:
         facts = self._facts.of(fd)

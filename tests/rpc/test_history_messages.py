@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from stockkeeper_client.v1 import stock_pb2 as pb
 
 from actors.changes import Change, ChangedRow, ChangesPage, MovementPage, Pieces, Point, StockAt
@@ -140,6 +141,7 @@ class Pages:
 
     def __init__(self, *pages: ChangesPage) -> None:
         self._pages = list(pages)
+        self._last = pages[0]
         self.asked: list[ReadChanges] = []
 
     async def ask(self, command: Any) -> Any: ...
@@ -148,9 +150,19 @@ class Pages:
     def answer(self, query: Any) -> Any:
         self.asked.append(query)
         reply: Reply[Any] = Reply()
-        if self._pages:
-            reply.set(self._pages.pop(0))
+        if query.after is not None and not query.rows_max:
+            reply.set(known(query, self._last))
+        elif self._pages:
+            self._last = self._pages.pop(0)
+            reply.set(self._last)
         return reply
+
+
+def known(query: ReadChanges, page: ChangesPage) -> ChangesPage:
+    """What a server that is where the page ends says of the query's place."""
+    assert query.after is not None
+    is_known = query.database_id == page.database_id and query.after.lsn <= page.durable_lsn
+    return replace(page, changes=(), upto=query.after, is_known=is_known)
 
 
 def a_page(upto: int, *changes: Change, durable: int = 0, first: int = 1) -> ChangesPage:

@@ -42,6 +42,7 @@ FIXED = {
     "it tells a flood from calls, by what gRPC and calls may have on their way": {
         *("connection_watch.SUSPECT_BYTES", "connection_watch.ALLOWED_BYTES", "connection_watch.HEADERS_BYTES"),
         *("connection_watch.SUSPECT_ADDRESS_S", "connection_watch.CALM_S", "connection_watch.ADDRESSES_MAX"),
+        "connection_watch.CROWDED_S",
         "address_filter.ADDRESSES_MAX",
     },
     "how often it is looked at, or tried again": {
