@@ -306,11 +306,11 @@ class ConnectionWatch:
             own = os.dup(fd)
         except OSError:
             return
+        connection.is_cut = True
+        self._cut_off += 1  # before its caller can see it
         with socket.socket(fileno=own) as borrowed, suppress(OSError):
             if self._is_still(own, connection.cookie):
                 borrowed.shutdown(socket.SHUT_RDWR)
-        connection.is_cut = True
-        self._cut_off += 1
         told = {"address": connection.address, "received_bytes": connection.received_bytes}
         log.info("connection_cut_off", extra=told)
 
