@@ -124,7 +124,8 @@ async def test_where_it_does_not_start_a_thread_goes_on(
     store = SqlStore(backend=backend)
     await store.open()
     await backend._start_aside()
-    assert [record.message for record in caplog.records] == ["batches_written_by_a_thread"]
+    told = [(record.message, vars(record)["reason"]) for record in caplog.records]
+    assert told == [("batches_written_by_a_thread", "the process that writes batches has ended")]
     assert not store.writes_aside
     await store.write(scribe.reserve_after_receiving())
     await store.close()
