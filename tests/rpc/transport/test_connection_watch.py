@@ -24,7 +24,9 @@ pytestmark = [
 MESSAGE_BYTES_MAX = 4 * MIB
 FLOODER = "127.0.0.2"  # its address
 BOUNDED = {"grpc.max_receive_message_length": MESSAGE_BYTES_MAX}
-BUFFERED_BYTES = 32 * MIB  # in the kernel, and until the next look
+BUFFERED_BYTES = 64 * MIB  # in the kernel, and until the next look, which a busy machine delays
+IN_A_ROW = 4  # parts that the flood sends, then it pauses: a fast sender would measure the machine and not the watch
+PAUSE_S = 0.001
 
 FLOODS = {
     "unknown frames": (b"", h2_frame(0x42, 0, 0, b"12345678") * 500),
@@ -81,10 +83,11 @@ async def sent_until_cut_off(address: tuple[str, int], begin: bytes, more: bytes
         nonlocal sent
         writer.write(PREFACE + begin)
         while True:
-            writer.write(more)
-            await writer.drain()
-            sent += len(more)
-            await asyncio.sleep(0)  # the server shares the loop
+            for _ in range(IN_A_ROW):
+                writer.write(more)
+                await writer.drain()
+                sent += len(more)
+            await asyncio.sleep(PAUSE_S)
 
     writing = asyncio.create_task(write())
     with suppress(ConnectionError):
