@@ -41,6 +41,10 @@ class InFlightLimit:
     def is_full(self) -> bool:
         return self._under_way_max is not None and self.under_way >= self._under_way_max
 
+    def of(self, organization_id: str) -> int:
+        """How many of this organization are under way; none is counted where there is no limit."""
+        return self._by_organization.get(organization_id, 0)
+
     def check(self) -> None:
         """Raises `Unavailable` at the limit."""
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
