@@ -76,6 +76,7 @@ class Frame:
         guard: says who may call; None: everybody may.
         watch: times the calls.
         deadlines: is told of each call; None: nothing waits that would have to know.
+        company: knows whether several organizations call.
     """
 
     def __init__(
@@ -87,12 +88,13 @@ class Frame:
         guard: Guard | None = None,
         watch: CallWatch | None = None,
         deadlines: CallDeadlines | None = None,
+        company: Company | None = None,
     ) -> None:
         self._guard = guard
         self._deadlines = deadlines
         self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
-        company = Company()
+        company = company or Company()
         self.held = HeldCalls(self.calls, company)
         self.turns = turns or FairTurns(bounds.waiting_bytes_max, company)
         self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)

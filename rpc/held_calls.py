@@ -17,7 +17,7 @@ from rpc.company import Company
 from rpc.in_flight import InFlightLimit
 from rpc.transport.transport_port import Context
 
-BEGUN_MAX_OF_ONE = 24  # with more, a batch of the journal takes longer than others should wait for it
+BEGUN_OF_ONE_MAX = 24  # with more, a batch of the journal takes longer than others should wait for it
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class HeldCalls:
     def must_wait(self, organization_id: str) -> bool:
         """Whether a call that entered the limit just now is to be held. Every call asks."""
         self._company.note(organization_id)
-        if self._limit.of(organization_id) <= BEGUN_MAX_OF_ONE:
+        if self._limit.of(organization_id) <= BEGUN_OF_ONE_MAX:
             return False
         return organization_id in self._held or self._company.has_several
 
@@ -80,6 +80,6 @@ class HeldCalls:
 
     def _begin_next(self, organization_id: str) -> None:
         while (held := self._held.get(organization_id)) is not None:
-            if self._limit.of(organization_id) - len(held) >= BEGUN_MAX_OF_ONE:
+            if self._limit.of(organization_id) - len(held) >= BEGUN_OF_ONE_MAX:
                 return
             self._forget(organization_id, next(iter(held)))()
