@@ -15,7 +15,7 @@ class Company:
 
     def __init__(self, monotonic_s: Callable[[], float] = monotonic) -> None:
         self._monotonic_s = monotonic_s
-        self._latest = ""
+        self.latest = ""
         self._until_s = 0.0
 
     def __repr__(self) -> str:
@@ -31,7 +31,7 @@ class Company:
 
     def note(self, organization_id: str) -> None:
         """This organization calls."""
-        if organization_id != self._latest:
-            if self._latest and organization_id:
+        if organization_id != self.latest:
+            if self.latest and organization_id:
                 self._until_s = self._monotonic_s() + COMPANY_S
-            self._latest = organization_id or self._latest
+            self.latest = organization_id or self.latest

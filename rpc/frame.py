@@ -204,6 +204,7 @@ class Frame:
         is_list = "page_size" in method.input_type.fields_by_name
         is_held, held = limit is self.calls, self.held
         gone = held.leave if is_held else limit.leave
+        start = partial(_start, path, behaviour, respond)
         ttl_minutes = self._ttl_minutes if "ttl_minutes" in method.input_type.fields_by_name else 0
 
         def serve_one(context: Context) -> None:
@@ -227,31 +228,13 @@ class Frame:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
                 caller = name_of(context) if name_of is not None else ""
-                limit.enter(organization_id, caller)
+                under_way = limit.enter(organization_id, caller)
                 leave = partial(gone, organization_id, caller)
-                if ended is None and is_held and organization_id and held.must_wait(organization_id):
+                if under_way and ended is None and is_held and held.must_wait(organization_id, under_way):
                     held.hold(organization_id, caller, context, partial(start, context, request, leave))
                 else:
                     start(context, request, leave, ended)
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-                _abort(path, error, context)
-                if ended is not None:
-                    ended()
-
-        def start(
-            context: Context, request: Message, leave: Callable[[], None], ended: Callable[[], None] | None = None
-        ) -> None:
-            context.when_gone(leave)
-            try:
-                outcome = behaviour(request, context)
-                if ended is not None:
-                    if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
-                        outcome = Deferred(outcome.reply, outcome.response, ended)
-                    else:
-                        context.when_over(ended)
-                    ended = None
-                respond(path, context, outcome)
-            except Exception as error:  # noqa: BLE001 - as above
                 _abort(path, error, context)
                 if ended is not None:
                     ended()
@@ -285,6 +268,31 @@ def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
+
+
+def _start(
+    path: str,
+    behaviour: Behaviour,
+    respond: Callable[[str, Context, Any], None],
+    context: Context,
+    request: Message,
+    leave: Callable[[], None],
+    ended: Callable[[], None] | None = None,
+) -> None:
+    context.when_gone(leave)
+    try:
+        outcome = behaviour(request, context)
+        if ended is not None:
+            if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
+                outcome = Deferred(outcome.reply, outcome.response, ended)
+            else:
+                context.when_over(ended)
+            ended = None
+        respond(path, context, outcome)
+    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+        _abort(path, error, context)
+        if ended is not None:
+            ended()
 
 
 def _respond(path: str, context: Context, outcome: Any) -> None:

@@ -48,10 +48,11 @@ class HeldCalls:
     def statistics(self) -> HeldCallsStatistics:
         return HeldCallsStatistics(sum(map(len, self._held.values())), len(self._held))
 
-    def must_wait(self, organization_id: str) -> bool:
-        """Whether a call that entered the limit just now is to be held. Every call asks."""
-        self._company.note(organization_id)
-        if self._limit.of(organization_id) <= BEGUN_OF_ONE_MAX:
+    def must_wait(self, organization_id: str, under_way: int) -> bool:
+        """Whether a call that entered the limit just now, as that many of its organization, is to be held."""
+        if organization_id != self._company.latest:
+            self._company.note(organization_id)
+        if under_way <= BEGUN_OF_ONE_MAX:
             return False
         return organization_id in self._held or self._company.has_several
 

@@ -192,7 +192,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         with self._translated("cannot tidy"), CancelScope(shield=True):
             async with self._changing:
                 moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
-        return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
+        return moved
 
     async def let_go(self) -> bool:
         self._check_open()
