@@ -39,6 +39,7 @@ from actors.commands import Command
 from actors.named_organizations import named_organizations
 from actors.organization_moves import MoveRecord
 from actors.organization_stays import Stay
+from actors.outcomes import Fact
 from actors.queries import (
     AnyQuery,
     AuditOrganization,
@@ -49,6 +50,7 @@ from actors.queries import (
     ReadOrganization,
     WriteOrganization,
 )
+from actors.reply import Reply
 from actors.unavailable import moving, restarting
 from storage.store import Store
 from supervisor.open_call import OpenCalls
@@ -76,15 +78,22 @@ class HeldOrganizations:
         cell: what the database is already.
         known: the organizations that there are in it.
         open_calls: commands under way.
+        expiring: replies of what falls due, as far as that is under way: it has come through the door as well.
     """
 
     def __init__(
-        self, store: Store, cell: CellRecord | None, known: Callable[[], Iterable[str]], open_calls: OpenCalls
+        self,
+        store: Store,
+        cell: CellRecord | None,
+        known: Callable[[], Iterable[str]],
+        open_calls: OpenCalls,
+        expiring: Callable[[], Iterable[Reply[Fact]]],
     ) -> None:
         self._store = store
         self._cell = cell
         self._known = known
         self._open_calls = open_calls
+        self._expiring = expiring
         self._held: dict[str, HeldOrganization] = {}
         self._stays: Mapping[str, Sequence[Stay]] = {}
         self._moves: dict[str, MoveRecord] = {}
@@ -182,8 +191,8 @@ class HeldOrganizations:
             self._moves[organization_id] = move
 
     async def calls_ended(self) -> None:
-        """Return when the commands that are under way have ended."""
-        for reply in list(self._open_calls):
+        """Return when the commands that are under way have ended, and what was falling due."""
+        for reply in [*self._open_calls, *self._expiring()]:
             with suppress(Exception):  # it is its caller's
                 await reply.wait()
 

@@ -1,6 +1,7 @@
 """Copies an organization's rows from one place to another and compares what came, wherever the two are."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from actors.organization_moves import OrganizationRows, Place, Value
@@ -35,21 +36,23 @@ async def copy_rows(source: RowsEnd, target: RowsEnd, shift: int) -> dict[str, D
     wrote: dict[str, Digest] = {}
     for name in TABLES:
         made = DigestMaker()
-        async for rows in _pages(source, name):
-            moved = shifted(name, rows, shift)
-            made.add_values(moved)
-            await target.write(name, moved)
+        async with aclosing(_pages(source, name)) as pages:
+            async for rows in pages:
+                moved = shifted(name, rows, shift)
+                made.add_values(moved)
+                await target.write(name, moved)
         wrote[name] = made.statistics()
     for name, digest in wrote.items():
         made = DigestMaker()
-        async for rows in _pages(target, name):
-            made.add_values(rows)
+        async with aclosing(_pages(target, name)) as pages:
+            async for rows in pages:
+                made.add_values(rows)
         if made.statistics() != digest:
             raise NotTheSame(f"{name} is not the same: {made.statistics()} for {digest}")
     return wrote
 
 
-async def _pages(end: RowsEnd, table: str) -> AsyncIterator[Rows]:
+async def _pages(end: RowsEnd, table: str) -> AsyncGenerator[Rows, None]:
     after: Place | None = None
     while True:
         page = await end.read(table, after)

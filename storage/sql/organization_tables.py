@@ -10,7 +10,7 @@ from actors.cell_records import HeldOrganization
 from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
 from actors.organization_stays import OPEN_END, Stay, moved_in
 from storage.sql.cell_tables import hold
-from storage.sql.history_begin import first_lsn, oldest_lsn_of, stays_of
+from storage.sql.history_begin import first_lsn, newest_at_of, oldest_lsn_of, stays_of
 from storage.sql.move_schema import organization_move, organization_stay
 from storage.sql.organization_audit import audit_rows
 from storage.sql.organization_rows import SAID, clear_rows, read_rows, write_rows
@@ -107,8 +107,8 @@ def receive(connection: Connection, organization_id: str, move: MoveRecord, stay
     ours = select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)
     known = connection.execute(ours).scalar()
     floors = [stay.from_lsn for stay in stays if stay.database_id == database_id]
-    # 0 is what a caller is told where there is no LSN.
-    came = moved_in(stays, database_id, min(-1, known or 0, *floors))
+    # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
+    came = moved_in(stays, database_id, min(0, known or 0, *floors) - 1)
     connection.execute(delete(table).where(table.c.organization_id == organization_id))
     connection.execute(insert(table), [_row(organization_id, stay) for stay in came])
     return came[0].shift - stays[0].shift
@@ -125,8 +125,15 @@ def settle(connection: Connection, held: HeldOrganization) -> None:
             lsn = _next_lsn(connection)  # nothing has happened since it left: places of both stays must differ
         stay = Stay(end.database_id, lsn, OPEN_END)
         connection.execute(insert(organization_stay), _row(organization_id, stay))
+        _go_on_from(connection, newest_at_of(connection, organization_id))
     hold(connection, [held])
     connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
+
+
+def _go_on_from(connection: Connection, at: int) -> None:
+    """Count service time from there on, if it is not later: an organization's history never goes back in time."""
+    known = connection.execute(select(ownership.c.last_at)).scalar_one()
+    connection.execute(update(ownership).values(last_at=max(known or 0, at) or None))
 
 
 def _next_lsn(connection: Connection) -> int:
