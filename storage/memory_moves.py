@@ -5,7 +5,17 @@
 from collections.abc import Mapping, Sequence
 
 from actors.cell_records import HeldOrganization
-from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_moves import (
+    WHOLE,
+    Cleared,
+    MoveRecord,
+    OrganizationAudit,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
 from actors.organization_stays import Stay
 from storage.store import StorageError
 
@@ -19,6 +29,9 @@ class NoMoves:
     async def load_stays(self) -> Mapping[str, Sequence[Stay]]:
         return {}
 
+    async def stays_up_to_now(self, organization_id: str) -> Sequence[Stay]:
+        raise _unable()
+
     async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
         raise _unable()
 
@@ -31,10 +44,20 @@ class NoMoves:
     async def clear_rows(self, organization_id: str, *, is_gone: bool) -> Cleared:
         raise _unable()
 
-    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
+    async def read_rows(
+        self, organization_id: str, table: str, after: Place | None, span: Span = WHOLE
+    ) -> OrganizationRows:
         raise _unable()
 
-    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
+    async def changed_keys(self, organization_id: str, table: str, after: Place | None, span: Span) -> OrganizationRows:
+        raise _unable()
+
+    async def write_rows(
+        self, organization_id: str, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()
+    ) -> None:
+        raise _unable()
+
+    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
         raise _unable()
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
