@@ -76,9 +76,21 @@ class OrganizationAudit(Struct, frozen=True, tag=True):
 
 
 class OrganizationTally(Struct, frozen=True, tag=True):
-    """What a table has of an organization: how many rows, and the sum of each column."""
+    """What a table has of an organization, in a few figures.
 
-    figures: Sequence[int]
+    Args:
+        lsns: the sum of its rows' LSNs; None: they have none.
+        sums: of the other columns.
+    """
+
+    rows: int
+    lsns: int | None
+    sums: Sequence[int]
+
+    def shifted(self, shift: int) -> "OrganizationTally":
+        """The same of rows with other LSNs."""
+        lsns = None if self.lsns is None else self.lsns + shift * self.rows
+        return OrganizationTally(self.rows, lsns, self.sums)
 
 
 class MoveAnswer(Struct, frozen=True, tag=True):

@@ -18,6 +18,7 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
 
 from actors.unavailable import too_many
+from rpc.company import Company
 from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.shares import may_have
 
@@ -27,7 +28,7 @@ TURN_BYTES = 24 * 1024  # 500 lines or so
 # Two baskets of 1,000 lines or so, of one organization: a batch of the journal that has more takes longer to write than
 # others should wait. Lines may be as short as 10 bytes.
 BEGUN_BYTES_MAX = 48 * 1024
-BEGUN_BYTES_MAX_OF_ONE = 16 * 1024
+BEGUN_BYTES_MAX_OF_ONE = 16 * 1024  # alone; in company one request, so that what comes meanwhile is written next
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,9 @@ class _Queue(Struct):
     deficit: int = 0
     begun_bytes: int = 0
 
-    @property
-    def is_ready(self) -> bool:
+    def is_ready(self, begun_bytes_max: int) -> bool:
         """Whether one of them may be begun, as far as the others of the organization go."""
-        return bool(self.requests) and self.begun_bytes < BEGUN_BYTES_MAX_OF_ONE
+        return bool(self.requests) and self.begun_bytes < begun_bytes_max
 
 
 class FairTurns:
@@ -64,10 +64,14 @@ class FairTurns:
 
     Args:
         waiting_bytes_max: how much may wait; no organization gets all of it.
+        company: knows whether an organization is alone.
     """
 
-    def __init__(self, waiting_bytes_max: int = DEFAULT_BOUNDS.waiting_bytes_max) -> None:
+    def __init__(
+        self, waiting_bytes_max: int = DEFAULT_BOUNDS.waiting_bytes_max, company: Company | None = None
+    ) -> None:
         self._waiting_bytes_max = waiting_bytes_max
+        self._company = company or Company()
         self._queues: dict[str, _Queue] = {}  # the first is next; each has something that waits or was begun
         self._size_bytes = 0
         self._begun_bytes = 0
@@ -86,6 +90,7 @@ class FairTurns:
         Raises:
             Unavailable: too much waits.
         """
+        self._company.note(organization_id)
         queue = self._queues.get(organization_id)
         has = queue.size_bytes if queue is not None else 0
         if not may_have(size_bytes, has, self._size_bytes, self._waiting_bytes_max):
@@ -154,11 +159,12 @@ class FairTurns:
 
     def _next(self) -> tuple[str, _Queue] | None:
         """Whose turn it is; None if no organization may begin more."""
-        if not any(queue.is_ready for queue in self._queues.values()):
+        begun_bytes_max = 1 if self._company.has_several else BEGUN_BYTES_MAX_OF_ONE
+        if not any(queue.is_ready(begun_bytes_max) for queue in self._queues.values()):
             return None
         while True:
             organization_id, queue = next(iter(self._queues.items()))
-            if queue.is_ready:
+            if queue.is_ready(begun_bytes_max):
                 if queue.deficit >= queue.requests[0].size_bytes:
                     return organization_id, queue
                 queue.deficit += TURN_BYTES

@@ -6,12 +6,11 @@ async generator of responses, which runs in a task that is cancelled when the ca
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Generic, NamedTuple, Self
+from typing import Any, NamedTuple
 
-import anyio
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
@@ -21,16 +20,18 @@ from rpc.authorization.guard import Guard
 from rpc.authorization.scopes import OPEN
 from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, WatchedCall
+from rpc.company import Company
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
+from rpc.held_calls import HeldCalls
 from rpc.in_flight import InFlightLimit
 from rpc.messages.call_ids import ids_of
 from rpc.messages.descriptors import Message, find_service
-from rpc.messages.parsing import M, parse, parse_in_turns
-from rpc.messages.problems import StreamStalled
+from rpc.messages.parsing import parse
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.peer_address import address_of
+from rpc.request_stream import Requests
 from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
 from rpc.transport.transport_port import Context
 
@@ -75,6 +76,7 @@ class Frame:
         guard: says who may call; None: everybody may.
         watch: times the calls.
         deadlines: is told of each call; None: nothing waits that would have to know.
+        company: knows whether several organizations call.
     """
 
     def __init__(
@@ -86,12 +88,15 @@ class Frame:
         guard: Guard | None = None,
         watch: CallWatch | None = None,
         deadlines: CallDeadlines | None = None,
+        company: Company | None = None,
     ) -> None:
         self._guard = guard
         self._deadlines = deadlines
         self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
-        self.turns = turns or FairTurns(bounds.waiting_bytes_max)
+        company = company or Company()
+        self.held = HeldCalls(self.calls, company)
+        self.turns = turns or FairTurns(bounds.waiting_bytes_max, company)
         self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
         self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)
@@ -197,6 +202,9 @@ class Frame:
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
         is_list = "page_size" in method.input_type.fields_by_name
+        is_held, held = limit is self.calls, self.held
+        gone = held.leave if is_held else limit.leave
+        start = partial(_start, path, behaviour, respond)
         ttl_minutes = self._ttl_minutes if "ttl_minutes" in method.input_type.fields_by_name else 0
 
         def serve_one(context: Context) -> None:
@@ -220,16 +228,12 @@ class Frame:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
                 caller = name_of(context) if name_of is not None else ""
-                limit.enter(organization_id, caller)
-                context.when_gone(partial(limit.leave, organization_id, caller))
-                outcome = behaviour(request, context)
-                if ended is not None:
-                    if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
-                        outcome = Deferred(outcome.reply, outcome.response, ended)
-                    else:
-                        context.when_over(ended)
-                    ended = None
-                respond(path, context, outcome)
+                under_way = limit.enter(organization_id, caller)
+                leave = partial(gone, organization_id, caller)
+                if under_way and ended is None and is_held and held.must_wait(organization_id, under_way):
+                    held.hold(organization_id, caller, context, partial(start, context, request, leave))
+                else:
+                    start(context, request, leave, ended)
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
                 if ended is not None:
@@ -264,6 +268,31 @@ def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
+
+
+def _start(
+    path: str,
+    behaviour: Behaviour,
+    respond: Callable[[str, Context, Any], None],
+    context: Context,
+    request: Message,
+    leave: Callable[[], None],
+    ended: Callable[[], None] | None = None,
+) -> None:
+    context.when_gone(leave)
+    try:
+        outcome = behaviour(request, context)
+        if ended is not None:
+            if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
+                outcome = Deferred(outcome.reply, outcome.response, ended)
+            else:
+                context.when_over(ended)
+            ended = None
+        respond(path, context, outcome)
+    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+        _abort(path, error, context)
+        if ended is not None:
+            ended()
 
 
 def _respond(path: str, context: Context, outcome: Any) -> None:
@@ -308,72 +337,6 @@ async def _write_all(path: str, context: Context, outcome: Any) -> None:
         _abort(path, error, context)
     else:
         context.end()
-
-
-class Requests(AsyncIterator[M], Generic[M]):
-    """The messages of a client's stream.
-
-    Args:
-        turn: waits for the turn of a part of a large message.
-        whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
-        levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
-        stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
-            None: as long as the call may last.
-    """
-
-    def __init__(
-        self,
-        kind: type[M],
-        context: Context,
-        turn: Callable[[int], Awaitable[None]],
-        *,
-        whole: bool,
-        levels: int = 1,
-        stall_timeout_s: float | None = None,
-    ) -> None:
-        self._kind = kind
-        self._context = context
-        self._turn = turn
-        self._whole = whole
-        self._levels = levels
-        self._stall_timeout_s = stall_timeout_s
-        self._patience_s = stall_timeout_s or 0.0
-
-    def __repr__(self) -> str:
-        return f"<Requests {self._kind.DESCRIPTOR.name} whole={self._whole} of {self._context}>"
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> M:
-        """The next message. Where a whole stream broke off, it waits to be cancelled.
-
-        Raises:
-            Invalid: what came is no message of the kind.
-            StreamStalled: nothing came for too long.
-        """
-        raw = await self._read()
-        if raw is None:
-            if self._whole:
-                # The stream looks the same when the caller gave up, its deadline passed, the connection was lost or a
-                # message was too long; the cancellation comes only afterwards. Headers tell them apart: they can be
-                # sent to a caller that has ended its stream and waits for the answer, and to none of the others.
-                await self._context.confirm()
-            raise StopAsyncIteration
-        message = await parse_in_turns(self._kind, raw, self._levels, self._turn)
-        if message.ListFields():
-            self._patience_s = self._stall_timeout_s or 0.0
-        return message
-
-    async def _read(self) -> bytes | None:
-        if self._stall_timeout_s is None:
-            return await self._context.read()
-        began_s = anyio.current_time()
-        with anyio.move_on_after(self._patience_s):
-            raw = await self._context.read()
-            self._patience_s -= anyio.current_time() - began_s  # only the wait counts, and not what is done with it
-            return raw
-        raise StreamStalled(self._stall_timeout_s)
 
 
 def _abort(path: str, error: Exception, context: Context) -> None:

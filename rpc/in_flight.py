@@ -41,6 +41,10 @@ class InFlightLimit:
     def is_full(self) -> bool:
         return self._under_way_max is not None and self.under_way >= self._under_way_max
 
+    def of(self, organization_id: str) -> int:
+        """How many of this organization are under way; none is counted where there is no limit."""
+        return self._by_organization.get(organization_id, 0)
+
     def check(self) -> None:
         """Raises `Unavailable` at the limit."""
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
@@ -53,12 +57,16 @@ class InFlightLimit:
             return True
         return may_have(1, self._by_caller.get(caller, 0), self.under_way, under_way_max, self._share)
 
-    def enter(self, organization_id: str = "", caller: str = "") -> None:
-        """Raises `Unavailable` at the limit, or where the organization or the caller has more than its share.
+    def enter(self, organization_id: str = "", caller: str = "") -> int:
+        """Returns how many of the organization are under way now; 0 where they are not counted.
 
         Args:
             caller: by its key or token; empty where none is asked for.
+
+        Raises:
+            Unavailable: the limit is reached, or the organization or the caller has more than its share.
         """
+        has = 0
         under_way_max = self._under_way_max
         if under_way_max is None or not (organization_id or caller):
             self.check()
@@ -69,8 +77,9 @@ class InFlightLimit:
             if caller:
                 self._enter_caller(caller, under_way_max)
             if organization_id:
-                self._by_organization[organization_id] = has + 1
+                has = self._by_organization[organization_id] = has + 1
         self.under_way += 1
+        return has
 
     def leave(self, organization_id: str = "", caller: str = "") -> None:
         """It ended. `organization_id` and `caller` are what it entered with."""

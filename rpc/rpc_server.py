@@ -11,6 +11,7 @@ from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, CallWatchStatistics
 from rpc.fair_turns import FairTurnsStatistics
 from rpc.frame import CALLS_MAX, Frame
+from rpc.held_calls import HeldCallsStatistics
 from rpc.inventory_port import Inventory
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.service_names import (
@@ -48,6 +49,7 @@ class RpcServerStatistics(NamedTuple):
     calls_turned_away: int
     streams: OpenStreamsStatistics
     large_requests: FairTurnsStatistics
+    held: HeldCallsStatistics
     watched: CallWatchStatistics
 
 
@@ -123,6 +125,7 @@ class RpcServer:
             *self._frame.statistics(),
             self._streams.statistics(),
             self._frame.turns.statistics(),
+            self._frame.held.statistics(),
             self._frame.watch.statistics(),
         )
 

@@ -11,7 +11,16 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from actors.cell_records import CellAnswer
-from actors.organization_moves import WHOLE, MoveAnswer, MoveStep, OrganizationRows, Place, Span, Value
+from actors.organization_moves import (
+    WHOLE,
+    MoveAnswer,
+    MoveStep,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
 from actors.organization_stays import Stay
 from actors.queries import (
     AuditOrganization,
@@ -79,8 +88,8 @@ class _OwnerRows:
         if not (await self._mover.ask(self._cell, query)).is_done:
             raise NotMoved("another program moves it at the same time, or this one was silent for too long")
 
-    async def tally(self, table: str) -> Sequence[int]:
-        return (await self._mover.ask(self._cell, TallyOrganization(self._mover.organization_id, table))).figures
+    async def tally(self, table: str) -> OrganizationTally:
+        return await self._mover.ask(self._cell, TallyOrganization(self._mover.organization_id, table))
 
 
 class OrganizationMover:
@@ -178,14 +187,14 @@ class OrganizationMover:
     async def _copied_early(self, source: str) -> "_Early":
         """Copy while it is served; what has changed meanwhile is little in the end, unless very much does."""
         begun = await self._must(source, "begin", self._move_id)
-        early = _Early(await self._received(source, begun.stays), _end_of(begun.stays))
+        early = _Early(await self._received(source, begun.stays), _end_of(begun.stays), 0)
         await self._cleared()
         await copy_rows(*self._ends(source), early.shift, Span(None, early.upto_lsn))
-        await self._audited(is_early=True)
+        audited, _ = await self._audited(0, is_early=True)
         for _ in range(ROUNDS_MAX):
             marked = await self._must(source, "mark", self._move_id)
             span = Span(early.upto_lsn, _end_of(marked.stays))
-            early = _Early(early.shift, _end_of(marked.stays))
+            early = _Early(early.shift, _end_of(marked.stays), audited)
             if await copy_rows(*self._ends(source), early.shift, span) <= FEW_ROWS:
                 break
         return early
@@ -193,14 +202,15 @@ class OrganizationMover:
     async def _copied(self, source: str, stays: Sequence[Stay], early: "_Early | None") -> tuple[int, tuple[int, ...]]:
         """Copy what is left of what is frozen: how many rows there are, and what the audit counted."""
         shift = await self._received(source, stays)
+        if early is not None and shift != early.shift:
+            early = None  # its history has outgrown its place, and has got another one
         if early is None:
             await self._cleared()
-        elif shift != early.shift:
-            raise NotMoved("too much of it has changed while it was copied")
         span = WHOLE if early is None else Span(early.upto_lsn, _end_of(stays))
         await copy_rows(*self._ends(source), shift, span)
         rows = await compare_tallies(*self._ends(source), shift)
-        return rows, await self._audited(is_early=False, has_history=early is not None)
+        _, figures = await self._audited(0 if early is None else early.audited)
+        return rows, figures
 
     def _ends(self, source: str) -> tuple[_OwnerRows, _OwnerRows]:
         return _OwnerRows(self, source, self._move_id), _OwnerRows(self, self._cell, self._move_id)
@@ -218,17 +228,21 @@ class OrganizationMover:
         if cleared == "needed":
             raise NotMoved(f"a relay of {self._cell} has not passed on what happened there before")
 
-    async def _audited(self, *, is_early: bool, has_history: bool = False) -> tuple[int, ...]:
-        """See that what has come agrees with itself: early, what only grows; later, the rest."""
-        part, found = 0, await self.ask(self._cell, AuditOrganization(self.organization_id, 0))
-        end = found.of_history if is_early else found.parts
-        part = found.of_history if has_history else 0
-        while part < end:
+    async def _audited(self, begin: int, *, is_early: bool = False) -> tuple[int, tuple[int, ...]]:
+        """See that what has come agrees with itself: early, what only grows; later, the rest. Returns the part at which
+        the rest begins, and what was counted.
+        """
+        part = begin
+        while True:
             found = await self.ask(self._cell, AuditOrganization(self.organization_id, part))
+            end = found.of_history if is_early else found.parts
+            if part >= end:
+                return part, ()
             if found.disagreement:
                 raise NotMoved(f"in {self._cell} it does not agree with itself: {found.disagreement}")
             part += 1
-        return tuple(found.figures)
+            if part == end:
+                return part, tuple(found.figures)
 
     async def _serve(self, move_id: str) -> None:
         """The cell reads its memory anew, and its answer may be lost with it."""
@@ -264,10 +278,13 @@ class OrganizationMover:
 
 
 class _Early(NamedTuple):
-    """What was copied while it was served: by how much its LSNs are shifted, and up to where it is whole."""
+    """What was copied while it was served: by how much its LSNs are shifted, up to where it is whole, and how many
+    parts of the audit have seen it.
+    """
 
     shift: int
     upto_lsn: int
+    audited: int
 
 
 def _end_of(stays: Sequence[Stay]) -> int:

@@ -15,6 +15,8 @@ from msgspec import Struct
 from actors.cell_records import CellRecord, HeldOrganization
 from actors.changes import WHOLE
 from actors.history_feed import CursorRecord
+from actors.organization_moves import MoveRecord
+from actors.organization_stays import Stay
 from actors.queries import FindStock, ListStock
 from actors.records import (
     OrderKey,
@@ -64,6 +66,10 @@ class Disk:
         self.cursors: dict[str, CursorRecord] = {}
         self.cell: CellRecord | None = None
         self.held: dict[str, HeldOrganization] = {}  # by organization
+        self.database_id = "memory"
+        self.moving: dict[str, MoveRecord] = {}  # by organization
+        self.stays: dict[str, list[Stay]] = {}  # of organizations that were elsewhere
+        self.came: dict[str, list[Transaction]] = {}  # what happened there, with LSNs below 0
         self.staged = StagedDisk()
         self.rows: list[StockKey] = []  # sorted, as are the lists below
         self.rows_by_organization: dict[str, list[StockKey]] = {}
@@ -89,6 +95,11 @@ class Disk:
         """The first transaction that a cursor still needs; one more than the last if none does."""
         needed = [one.point.lsn + (one.point.position == WHOLE) for one in self.cursors.values()]
         return min([*needed, self.last_lsn + 1])
+
+    def history_of(self, organization_id: str) -> Sequence[Transaction]:
+        """All that happened, with what the organization brings from elsewhere; other organizations' too."""
+        came = self.came.get(organization_id)
+        return [*came, *self.transactions] if came else self.transactions
 
     def __repr__(self) -> str:
         return f"<Disk epoch={self.epoch} last_lsn={self.last_lsn} rows={len(self.rows)} active={len(self.active)}>"
@@ -212,6 +223,22 @@ class Disk:
         if not reservation.holds_stock:
             insort(self.ended, (reservation.ended_at_ms, *key))
         self.reservations[key] = reservation
+
+    def add_reservation(self, reservation: ReservationRecord) -> None:
+        """It comes from elsewhere, and is the latest of its order."""
+        key = reservation.organization_id, reservation.reservation_id
+        self._index_reservation(key, reservation)
+        self._keep_reservation(key, reservation)
+
+    def drop_reservation(self, reservation: ReservationRecord) -> None:
+        """It is not here any more."""
+        key = reservation.organization_id, reservation.reservation_id
+        for times, at_ms in ((self.active, reservation.expires_at_ms), (self.ended, reservation.ended_at_ms)):
+            place = bisect_left(times, (at_ms, *key))
+            if times[place : place + 1] == [(at_ms, *key)]:
+                del times[place]
+        self._forget_reservation(key)
+        del self.archived[key]
 
     def _forget_reservation(self, key: ReservationKey) -> None:
         reservation = self.archived[key] = self.reservations.pop(key)

@@ -30,7 +30,7 @@ from storage.memory_cells import CellsOnDisk
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
 from storage.memory_disk import ReservationKey as ReservationKey
-from storage.memory_moves import NoMoves
+from storage.memory_moves import MovesOnDisk
 from storage.memory_staging import StagedStore
 from storage.past import PastReads
 from storage.reservation_page import cut_page, sift
@@ -47,7 +47,7 @@ class MemoryStoreStatistics(Struct, frozen=True):
     transactions: int
 
 
-class MemoryStore(PastReads, StagedStore, CellsOnDisk, NoMoves):
+class MemoryStore(PastReads, StagedStore, CellsOnDisk, MovesOnDisk):
     """The Store port on a `Disk`, under any backend of anyio.
 
     A simulation subclasses it and overrides `_before` and `_after`, which surround every effect: an exception or a
@@ -92,7 +92,7 @@ class MemoryStore(PastReads, StagedStore, CellsOnDisk, NoMoves):
         disk.owner = self
         disk.epoch += 1
         self._epoch = disk.epoch
-        ownership = Ownership(disk.epoch, disk.last_lsn, disk.last_at_ms, database_id="memory", cell=disk.cell)
+        ownership = Ownership(disk.epoch, disk.last_lsn, disk.last_at_ms, database_id=disk.database_id, cell=disk.cell)
         await self._after("open")
         if disk.is_disputed:
             await sleep(LEASE_S)

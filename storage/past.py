@@ -16,9 +16,10 @@ CHANGES_MAX = 500
 
 
 def read_changes(journal: Sequence[Transaction], organization_id: str, after: Point, rows_max: int) -> Changes:
-    """What happened to an organization behind a place. The journal begins with LSN 1 and has no gap."""
-    begin = after.lsn if after.position == WHOLE else after.lsn - 1
-    found = list(islice(_changes(journal, organization_id, max(begin, 0)), CHANGES_MAX + 1))
+    """What happened to an organization behind a place."""
+    first_lsn = after.lsn + 1 if after.position == WHOLE else after.lsn
+    begin = bisect_left(journal, first_lsn, key=lambda one: one.lsn)
+    found = list(islice(_changes(journal, organization_id, begin), CHANGES_MAX + 1))
     return cut(found[:CHANGES_MAX], after, rows_max, is_end=len(found) <= CHANGES_MAX)
 
 
@@ -70,15 +71,17 @@ class PastReads:
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
         disk = await self._read("list_movements")
-        return list_movements(disk.transactions, query)
+        return list_movements(disk.history_of(query.organization_id), query)
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
         disk = await self._read("stock_at")
-        return stock_at(disk.transactions, query)
+        return stock_at(disk.history_of(query.organization_id), query)
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         disk = await self._read("read_changes")
-        return read_changes(disk.transactions, organization_id, after, rows_max), 1
+        begins = [one.first_lsn + one.shift for one in disk.stays.get(organization_id, ()) if one.first_lsn]
+        history = disk.history_of(organization_id)
+        return read_changes(history, organization_id, after, rows_max), min(begins, default=1)
 
     async def read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
         disk = await self._read("read_feed")

@@ -16,7 +16,7 @@ from rpc.messages.import_lines import ImportLines
 from rpc.messages.rules import Invalid, Violation
 
 STAGED_FROM = 5_000  # lines: fewer are decided within a tenth of a second, in one batch of the journal
-LINES_A_PART = 500  # a batch of the journal waits for one: others wait half as long as with 1,000, at the same price
+LINES_A_PART = 250  # a batch of the journal waits for one: others wait half as long as with 1,000, at the same price
 ORGANIZATIONS_MAX = 1_000  # of a large import: the decision, which is one step, writes a row for each …
 WAREHOUSES_MAX = 20_000  # … and these
 

@@ -28,3 +28,8 @@ def call_metrics(found: RpcServerStatistics) -> Iterable[Metric]:
         "Requests of more than 4 KB that wait for their turn.",
         found.large_requests.requests,
     )
+    yield gauge(
+        "stockkeeper_calls_held",
+        "Calls of an organization that has many under way, which wait for those while other organizations call.",
+        found.held.calls,
+    )

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from actors.organization_moves import WHOLE, OrganizationRows, Place, Span, Value
+from actors.organization_moves import WHOLE, OrganizationRows, OrganizationTally, Place, Span, Value
 from storage.sql.organization_rows import TABLES, shifted
-from storage.sql.organization_tally import TALLIED, shifted_tally
+from storage.sql.organization_tally import TALLIED
 from storage.sql.table_copy import Digest, DigestMaker
 
 Rows = Sequence[Sequence[Value]]
@@ -22,7 +22,7 @@ class RowsEnd(Protocol):
         """Delete what is under these keys, and add rows."""
         ...
 
-    async def tally(self, table: str) -> Sequence[int]:
+    async def tally(self, table: str) -> OrganizationTally:
         """What the table has, in a few figures."""
         ...
 
@@ -67,9 +67,9 @@ async def compare_tallies(source: RowsEnd, target: RowsEnd, shift: int) -> int:
     rows = 0
     for name in TALLIED:
         was, came = await source.tally(name), await target.tally(name)
-        if shifted_tally(name, was, shift) != list(came):
-            raise NotTheSame(f"{name} is not the same: it adds up to {list(came)} for {list(was)}, {shift} apart")
-        rows += came[0]
+        if was.shifted(shift) != came:
+            raise NotTheSame(f"{name} is not the same: {came} for {was}, {shift} apart")
+        rows += came.rows
     return rows
 
 

@@ -5,11 +5,11 @@ seen: each change of a row moves its version, its state, a time or a quantity. I
 for a table of 100,000 rows, where to compare the rows takes a second.
 """
 
-from collections.abc import Sequence
 from functools import cache
 
 from sqlalchemy import Column, Connection, Table
 
+from actors.organization_moves import OrganizationTally
 from storage.sql.instants import Instant
 from storage.sql.neutral_rows import columns_of, names_of
 from storage.sql.organization_audit import of_one
@@ -22,21 +22,14 @@ TALLIED = (
 )
 
 
-def tally(connection: Connection, organization_id: str, name: str) -> list[int]:
-    """The figures of a table: its rows, and then one for each column."""
+def tally(connection: Connection, organization_id: str, name: str) -> OrganizationTally:
+    """The figures of a table."""
     query = _query(metadata.tables[name], connection.dialect.name)
     found = connection.execute(of_one(query, connection.dialect.name), {"the_organization": organization_id}).one()
-    return [int(value) for value in found]
-
-
-def shifted_tally(name: str, figures: Sequence[int], shift: int) -> list[int]:
-    """The same figures of rows with other LSNs."""
+    rows, *sums = [int(value) for value in found]
     names = names_of(metadata.tables[name])
-    by_column = [
-        figure + shift * figures[0] if column == "lsn" else figure
-        for column, figure in zip(names, figures[1:], strict=True)
-    ]
-    return [figures[0], *by_column]
+    lsns = sums.pop(names.index("lsn")) if "lsn" in names else None
+    return OrganizationTally(rows, lsns, sums)
 
 
 @cache

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, select, union, update
 
 from actors.cell_records import CellRecord, HeldOrganization
-from actors.organization_moves import MoveRecord, OrganizationRows, Place, Span, Value
+from actors.organization_moves import MoveRecord, OrganizationRows, OrganizationTally, Place, Span, Value
 from storage.sql.audit import Audit
 from storage.sql.cell_schema import cell_organization
 from storage.sql.cell_tables import join
@@ -161,7 +161,7 @@ class SideRows:
         assert not keys, "as above"
         await self._side.run(partial(write_rows, name=table, rows=rows))
 
-    async def tally(self, table: str) -> Sequence[int]:
+    async def tally(self, table: str) -> OrganizationTally:
         return await self._side.run(partial(tally, organization_id=self._organization_id, name=table))
 
 

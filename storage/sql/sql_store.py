@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anyio import CancelScope
+from anyio import CancelScope, Lock
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import URL, Connection
@@ -111,6 +111,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         self._owner = owner
         self._epoch = 0  # 0: not open
         self._has_turn = False  # the lock is held for `open`
+        self._changing = Lock(fast_acquire=True)  # of what changes beside batches one waits: a batch is next
         self._seen = Ownership(epoch=0, last_lsn=0, last_at_ms=0)  # the newest that the database is known to have had
         self._batches = self._transactions = self._reads = self._failures = 0
 
@@ -189,8 +190,9 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         self._check_open()
         with self._translated("cannot tidy"), CancelScope(shield=True):
-            moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
-        return moved  # noqa: RET504 - a scope may swallow what is raised in it, as far as types know
+            async with self._changing:
+                moved = await self._backend.move_out(self._epoch, before_ms, rows_max)
+        return moved
 
     async def let_go(self) -> bool:
         self._check_open()
@@ -289,7 +291,8 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
     async def _change(self, function: Callable[[Connection], None]) -> None:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
-            await self._backend.change(self._epoch, function)
+            async with self._changing:
+                await self._backend.change(self._epoch, function)
 
     async def close(self) -> None:
         self._epoch, self._has_turn = 0, False

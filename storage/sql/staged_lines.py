@@ -4,6 +4,7 @@ What a line makes of its row is written once, as SQL, for the look that judges a
 database does both for a thousand lines in a few statements, and no line of a large import is a Python object twice.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import ARRAY, Connection, Integer, Text, TextClause, bindparam, 
 from actors.records import StockKey, StockRecord, VariantKey
 from actors.row_changes import Levels
 from actors.staged_rows import Repeat
+from storage.sql.many_rows import ManyRows
 from storage.sql.staging_schema import import_decided
 from storage.staging import Judged, StagedLine, Tally, line_of
 
@@ -52,7 +54,7 @@ def _typed(sql: str) -> TextClause:
 # ---- the upload -------------------------------------------------------------------------------------------------
 
 INSERT = f"INSERT INTO import_line ({', '.join(COLUMNS)})"
-STAGE_SQLITE = text(f"{INSERT} VALUES (:{', :'.join(COLUMNS)}) ON CONFLICT DO NOTHING")
+stage_sqlite = ManyRows(len(COLUMNS), INSERT, "ON CONFLICT DO NOTHING")
 _NUMBERS = {"line_number": "bigint", **dict.fromkeys(("place", *FIGURES), "int")}
 _RECORD = ", ".join(f"{name} {_NUMBERS.get(name, 'text')}" for name in COLUMNS)
 STAGE_POSTGRES = text(
@@ -67,12 +69,21 @@ FIND_LINE = text(
 
 def stage(connection: Connection, import_id: str, lines: Sequence[StagedLine]) -> list[Repeat]:
     """Keep lines, and tell those that repeat a row."""
-    values = [dict(zip(COLUMNS, (import_id, *_values(staged)), strict=True)) for staged in lines]
     if connection.dialect.name == "postgresql":
-        kept = connection.execute(STAGE_POSTGRES, {"lines": json.encode(values).decode()}).rowcount
+        told = [_told(import_id, staged) for staged in lines]
+        kept = connection.execute(STAGE_POSTGRES, {"lines": json.encode(told).decode()}).rowcount
     else:
-        kept = connection.execute(STAGE_SQLITE, values).rowcount
-    return [] if kept == len(lines) else [repeat for one in values if (repeat := _repeat(connection, one)) is not None]
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        kept = stage_sqlite(raw, [(import_id, *_values(staged)) for staged in lines])
+    if kept == len(lines):
+        return []
+    found = [_repeat(connection, _told(import_id, staged)) for staged in lines]
+    return [repeat for repeat in found if repeat is not None]
+
+
+def _told(import_id: str, staged: StagedLine) -> dict[str, Any]:
+    return dict(zip(COLUMNS, (import_id, *_values(staged)), strict=True))
 
 
 def _values(staged: StagedLine) -> tuple[Any, ...]:

@@ -61,12 +61,15 @@ class Cells:
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._over: dict[str, anyio.Event] = {}
         self._ids = count(1)
-        self.extra_s = 0.0
+        self.extra_s = 0.0  # of the service clock
+        self.silent_s = 0.0  # of the clock that leases go by
         self.cores: dict[str, Supervisor] = {}
 
     def now_s(self) -> float:
-        """Of all clocks, which a test may set forward."""
         return anyio.current_time() + self.extra_s
+
+    def lease_s(self) -> float:
+        return anyio.current_time() + self.silent_s
 
     async def start(self, name: str) -> Supervisor:
         sources = Sources(

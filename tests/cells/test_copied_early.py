@@ -15,6 +15,7 @@ from storage.sql.audit import audit
 from storage.sql.database_url import complete_url
 from storage.sql.organization_rows import TABLES, shifted
 from storage.sql.snapshot import read_snapshot
+from supervisor.move_leases import LEASE_S
 from tests.cells.changing_shop import (
     DAY_S,
     SHOP,
@@ -45,6 +46,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.sql.organization_rows.TRANSACTIONS_A_PAGE", 15)
     monkeypatch.setattr("stockkeeper.organization_mover.FEW_ROWS", 10)
     monkeypatch.setattr("stockkeeper.organization_mover.ROUNDS_MAX", 2)
+    monkeypatch.setattr("supervisor.move_leases.LOOK_S", 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,41 @@ async def test_each_kind_of_change_arrives_that_is_made_while_it_is_copied(urls:
     for name in NAMES:
         found = await read_snapshot(urls[name], audit)
         assert not found.disagreements, (name, found.disagreements)
+
+
+class Silent(BaseException):
+    """As kill -9 of the mover."""
+
+
+async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goes_no_further(tmp_path: Path) -> None:
+    async with two_cells({name: f"sqlite+aiosqlite:///{tmp_path}/{name}.db" for name in NAMES}) as cells:
+        north = cells.cores["north"]
+        await lay_in(north)
+        for core in cells.cores.values():
+            core._core.held.leases._monotonic_s = cells.lease_s  # type: ignore[union-attr]
+
+        async def die() -> None:
+            raise Silent
+
+        for step in ("mark", "freeze", "leave"):
+            with pytest.raises(Silent):
+                await OrganizationMover(Watched(cells, {step: die}).owners, SHOP, "south").run()
+            cells.silent_s += LEASE_S / 2
+            found = await cells.asked("north", FindOrganization(SHOP))
+            assert found.held.state == ("frozen" if step == "leave" else "serving")
+            cells.silent_s += LEASE_S
+            await cells.until(lambda: north._core.held.is_moving is False)  # type: ignore[union-attr]
+            await reserve(north, f"after-{step}")
+
+        async def sleep() -> None:
+            cells.silent_s += 2 * LEASE_S
+            for core in cells.cores.values():
+                await cells.until(lambda core=core: not core._core.held.is_moving)  # type: ignore[misc]
+
+        for step in ("mark", "freeze", "leave"):
+            with pytest.raises(NotMoved):
+                await OrganizationMover(Watched(cells, {step: sleep}).owners, SHOP, "south").run()
+            await reserve(north, f"late-{step}")
+            assert await cells.holders() == ["north"]
+        await OrganizationMover(Watched(cells, {}).owners, SHOP, "south").run()
+        assert await cells.holders() == ["south"]

@@ -118,10 +118,17 @@ async def test_few_of_an_organization_are_under_way_and_others_are_begun_meanwhi
     turns, begun = FairTurns(), list[str]()
     for number in range(9):
         turns.post("flood", BEGUN_BYTES_MAX_OF_ONE // 2, partial(begun.append, f"flood-{number}"))
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert begun == ["flood-0", "flood-1"]
     turns.post("other", TURN_BYTES, partial(begun.append, "other"))
     for _ in range(30):
         await asyncio.sleep(0)
-    assert sorted(begun) == ["flood-0", "flood-1", "other"]
+    assert begun[2:] == ["other"]
+    turns.end("flood", BEGUN_BYTES_MAX_OF_ONE // 2)
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert begun[3:] == [], "in company one is under way at a time"
     turns.end("flood", BEGUN_BYTES_MAX_OF_ONE // 2)
     for _ in range(30):
         await asyncio.sleep(0)

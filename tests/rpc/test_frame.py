@@ -9,7 +9,8 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 from actors.outcomes import Fact
 from actors.reply import Reply
 from rpc.fair_turns import NoTurns
-from rpc.frame import Deferred, Frame, Requests
+from rpc.frame import Deferred, Frame
+from rpc.request_stream import Requests
 from rpc.service_names import INVENTORY
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 from actors.outcomes import InsufficientStock, Refused, Shortage
 from actors.reply import Reply
 from actors.unavailable import shutting_down
-from rpc.frame import Requests
+from rpc.request_stream import Requests
 from rpc.rpc_server import RpcServer
 from rpc.services.reservation_stream import Answered, Stream
 from rpc.transport.aio_call import AioCall

@@ -77,6 +77,9 @@ class Load:
     """Every question to one database, through any number of servers, and its answer."""
 
     name: str = "load"
+    organization_id: str = ORGANIZATION
+    workers: int = WORKERS
+    pause_s: float = 0.0  # of a worker between two of its questions
     orders: list[Order] = field(default_factory=list)
     imports: list[Import] = field(default_factory=list)
     deliveries: dict[str, stock_pb2.ReceiveStockResponse | None] = field(default_factory=dict)
@@ -93,12 +96,15 @@ class Load:
 
     async def prepare(self, client: InventoryClient) -> None:
         """Put goods on the shelves: plenty of most, and too little of one."""
-        await client.stock.import_stock([line(name, 1_000_000) for name in GOODS] + [line(SCARCE, 40)])
+        await client.stock.import_stock([*(self._line(name, 1_000_000) for name in GOODS), self._line(SCARCE, 40)])
+
+    def _line(self, variant_id: str, total: int) -> StockLine:
+        return line(variant_id, total, organization_id=self.organization_id)
 
     async def run(self, client: InventoryClient, *, goes_on: bool = False) -> None:
         """Work until cancelled or, unless it `goes_on`, until the server is gone."""
         async with asyncio.TaskGroup() as tasks:
-            for worker in range(WORKERS):
+            for worker in range(self.workers):
                 tasks.create_task(self._work(client, worker, goes_on))
 
     async def _work(self, client: InventoryClient, worker: int, goes_on: bool) -> None:
@@ -107,6 +113,7 @@ class Load:
             number += 1
             try:
                 await self._ask(client, number)
+                await asyncio.sleep(self.pause_s)
             except grpc.aio.AioRpcError as error:
                 if not self._excuses(error):
                     return
@@ -121,7 +128,7 @@ class Load:
             await self._deliver(client, request_id)
         elif number % 64 == 1:
             request_id = f"{self.name}-import-{len(self.imports)}"
-            self.imports.append(Import(request_id, [line(f"{request_id}-{n}", 5 + n) for n in range(5)]))
+            self.imports.append(Import(request_id, [self._line(f"{request_id}-{n}", 5 + n) for n in range(5)]))
             await self._count(client, self.imports[-1])
         else:
             order = Order(
@@ -141,15 +148,17 @@ class Load:
         try:
             if order.reserved is None:
                 order.reserved = await client.reserve_stock(
-                    ORGANIZATION, order.order_id, order.items, order.ttl_minutes
+                    self.organization_id, order.order_id, order.items, order.ttl_minutes
                 )
             if order.wish != "active" and order.confirmed is None and not order.is_released:
                 order.has_asked = True
                 reservation_id = order.reserved.reservation_id
                 if order.wish == "confirmed":
-                    order.confirmed = await client.confirm_reservation(ORGANIZATION, reservation_id, order.order_id)
+                    order.confirmed = await client.confirm_reservation(
+                        self.organization_id, reservation_id, order.order_id
+                    )
                 else:
-                    released = await client.release_reservation(ORGANIZATION, reservation_id, "test")
+                    released = await client.release_reservation(self.organization_id, reservation_id, "test")
                     if released.items_released:
                         order.is_released = True
                     else:
@@ -163,7 +172,7 @@ class Load:
 
     async def _deliver(self, client: InventoryClient, request_id: str) -> None:
         self.deliveries[request_id] = await client.stock.receive_stock(
-            ORGANIZATION, DELIVERY_LINES, request_id=request_id
+            self.organization_id, DELIVERY_LINES, request_id=request_id
         )
 
     async def _count(self, client: InventoryClient, counted: Import) -> None:
@@ -199,7 +208,7 @@ class Load:
 
     async def has_expired(self, client: InventoryClient) -> bool:
         """Whether the time limit of a reservation has ended it."""
-        async for _ in client.stock.list_reservations(ORGANIZATION, state="expired"):
+        async for _ in client.stock.list_reservations(self.organization_id, state="expired"):
             return True
         return False
 
@@ -209,8 +218,8 @@ class Load:
         Returns:
             A sentence for each difference.
         """
-        found = [r async for r in client.stock.list_reservations(ORGANIZATION, page_size=1000)]
-        rows = {row.variant_id: row async for row in client.stock.list_stock(ORGANIZATION)}
+        found = [r async for r in client.stock.list_reservations(self.organization_id, page_size=1000)]
+        rows = {row.variant_id: row async for row in client.stock.list_stock(self.organization_id)}
         self.expired = sum(reservation.state == "expired" for reservation in found)
         delivered = rows[DELIVERED].total_quantity if DELIVERED in rows else 0
         return [
@@ -263,14 +272,16 @@ class Load:
         """Repeat some of the newest calls: each must be answered as it was."""
         for order in [o for o in self.orders if o.confirmed is not None][-REPEATED_MAX:]:
             assert order.reserved is not None
-            again = await client.confirm_reservation(ORGANIZATION, order.reserved.reservation_id, order.order_id)
+            again = await client.confirm_reservation(
+                self.organization_id, order.reserved.reservation_id, order.order_id
+            )
             if again != order.confirmed:
                 yield f"confirming {order.order_id} again is answered {again}, not {order.confirmed}"
-            repeated = await client.reserve_stock(ORGANIZATION, order.order_id, order.items, order.ttl_minutes)
+            repeated = await client.reserve_stock(self.organization_id, order.order_id, order.items, order.ttl_minutes)
             if repeated != order.reserved:
                 yield f"reserving {order.order_id} again is answered {repeated}, not {order.reserved}"
         for request_id, answer in list(self.deliveries.items())[-REPEATED_MAX:]:
-            delivered = await client.stock.receive_stock(ORGANIZATION, DELIVERY_LINES, request_id=request_id)
+            delivered = await client.stock.receive_stock(self.organization_id, DELIVERY_LINES, request_id=request_id)
             if delivered != answer:
                 yield f"delivery {request_id} again is answered {delivered}, not {answer}"
         for counted in self.imports[-REPEATED_MAX:]:

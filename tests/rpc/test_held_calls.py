@@ -1,0 +1,134 @@
+"""What one organization has under way while others call."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from stockkeeper_client.v1.inventory_pb2 import GetStockInfoRequest, GetStockInfoResponse
+
+from actors.reply import Reply
+from rpc.company import COMPANY_S, Company
+from rpc.frame import Deferred, Frame
+from rpc.held_calls import BEGUN_OF_ONE_MAX
+from rpc.service_names import INVENTORY
+from tests.rpc.test_frame import PATH, Said
+
+pytestmark = pytest.mark.anyio
+
+
+class Asked(Said):
+    """A call of an organization."""
+
+    def __init__(self, organization_id: str) -> None:
+        super().__init__()
+        self.organization_id = organization_id
+
+    def receive(self, on_message: Any) -> None:
+        on_message(GetStockInfoRequest(organization_id=self.organization_id).SerializeToString())
+
+
+class Served:
+    """A frame whose calls are begun and answered as the test says."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.frame = Frame(calls_max=1_000, company=Company(lambda: self.now_s))
+        self.frame.add_service(INVENTORY, self)
+        self.begun: list[tuple[str, Reply[Any]]] = []
+        self.calls: list[Asked] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def behave(request: GetStockInfoRequest, context: Any) -> Deferred:
+            reply: Reply[Any] = Reply()
+            self.begun.append((request.organization_id, reply))
+            return Deferred(reply, lambda fact: GetStockInfoResponse())
+
+        return behave
+
+    def call(self, organization_id: str, times: int = 1) -> None:
+        for _ in range(times):
+            self.calls.append(Asked(organization_id))
+            self.frame.serve(PATH, self.calls[-1])  # type: ignore[arg-type]
+
+    async def answer(self, number: int) -> None:
+        self.begun[number][1].set(None)
+        await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        number = 0
+        while number < len(self.begun):
+            if not self.begun[number][1].is_done:
+                await self.answer(number)
+            number += 1
+
+    @property
+    def held(self) -> int:
+        return self.frame.held.statistics().calls
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    one = Served()
+    yield one
+    await one.end()
+    assert one.held == 0
+
+
+async def test_alone_it_has_all_there_is(served: Served) -> None:
+    served.call("flood", BEGUN_OF_ONE_MAX + 10)
+    assert len(served.begun) == BEGUN_OF_ONE_MAX + 10
+    assert served.held == 0
+
+
+async def test_in_company_it_has_a_few_and_the_next_begins_when_one_is_answered(served: Served) -> None:
+    served.call("other")
+    served.call("flood", BEGUN_OF_ONE_MAX + 3)
+    assert len(served.begun) == 1 + BEGUN_OF_ONE_MAX
+    assert served.held == 3
+    served.call("other", 2)
+    assert [organization_id for organization_id, _ in served.begun[-2:]] == ["other"] * 2, "others go on at once"
+    await served.answer(1)
+    await served.answer(2)
+    assert [organization_id for organization_id, _ in served.begun[-2:]] == ["flood"] * 2
+    assert served.held == 1
+    for number in range(3, 1 + BEGUN_OF_ONE_MAX):
+        await served.answer(number)
+    assert served.held == 0
+    for number in (*range(1 + BEGUN_OF_ONE_MAX, len(served.begun)), 0):
+        await served.answer(number)
+    assert all(call.words == [b""] for call in served.calls)
+    assert served.frame.statistics().calls_under_way == 0
+
+
+async def test_one_that_gives_up_while_it_is_held_is_never_begun_and_takes_no_place(served: Served) -> None:
+    served.call("other")
+    served.call("flood", BEGUN_OF_ONE_MAX + 3)
+    for call in served.calls[-3:-1]:
+        call.over("gone")
+    assert served.held == 1
+    assert served.frame.statistics().calls_under_way == BEGUN_OF_ONE_MAX + 2
+    await served.answer(1)
+    assert len(served.begun) == 2 + BEGUN_OF_ONE_MAX
+    assert served.held == 0
+    served.call("flood")
+    assert served.held == 1, "as many as may be are under way"
+
+
+async def test_it_is_alone_again_after_a_while(served: Served) -> None:
+    served.call("other")
+    served.call("flood", BEGUN_OF_ONE_MAX)
+    served.now_s += COMPANY_S
+    served.call("flood", 5)
+    assert served.held == 0
+    served.call("other")
+    served.call("flood", 5)
+    assert served.held == 5
+
+
+async def test_what_is_held_keeps_its_order_when_its_organization_is_alone_again(served: Served) -> None:
+    served.call("other")
+    served.call("flood", BEGUN_OF_ONE_MAX + 1)
+    served.now_s += COMPANY_S
+    served.call("flood")
+    assert served.held == 2
