@@ -48,7 +48,7 @@ simulate: setup
 planted: setup  ## hunt every planted bug until it is caught; ARGS=--page=docs/planted-bugs.md measures them anew
 	$(BIN)/python -m simulation.planted.bugs $(or $(ARGS),--first)
 
-torture: setup  ## kill, stop, fill, cut and attack everything, about 90 minutes; writes docs/torture.md
+torture: setup  ## kill, stop, fill, cut and attack everything, about two hours; writes docs/torture.md
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.torture
 
 bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick

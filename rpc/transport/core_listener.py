@@ -22,7 +22,7 @@ import threading
 from collections.abc import Sequence
 from contextvars import copy_context
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # not in the stubs
 
@@ -35,11 +35,12 @@ from rpc.transport.certificates import Certificates
 from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.core_call import CoreCall
 from rpc.transport.crowd import Crowd, Reception
+from rpc.transport.kept_metadata import kept
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
 from rpc.transport.surplus_connections import cut_off as cut_off_connections
 from rpc.transport.tls_files import TlsFiles
-from rpc.transport.transport_port import CallHandler, ListenerStatistics
+from rpc.transport.transport_port import CallHandler, ListenerStatistics, Metadata
 
 REQUESTED_CALLS = 64  # that the core may hand over before it is asked for more
 NOW = 0.0  # a deadline that has passed: poll and do not wait
@@ -54,6 +55,14 @@ TURN_OF_A_CROWD_S = 0.002  # an answer takes several turns
 SERVED_A_TURN = 8  # of them at least
 
 log = logging.getLogger(__name__)
+
+
+class _Arrived(NamedTuple):
+    """A call that has come, as gRPC's core has it."""
+
+    core: Any
+    metadata: Metadata
+    details: Any
 
 
 class CoreListener:
@@ -93,7 +102,7 @@ class CoreListener:
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
         message_bytes_max = dict(options)["grpc.max_receive_message_length"]
         self._connections = ConnectionWatch(self._calls.all, addresses, message_bytes_max, bounds)
-        self._crowd: Crowd[Any] = Crowd(CROWD_MAX, bounds.connections_an_address_max)
+        self._crowd: Crowd[_Arrived] = Crowd(CROWD_MAX, bounds.connections_an_address_max)
         self._surplus: dict[str, list[Any]] = {}  # calls by connections that are to be cut off
         self._cutting: asyncio.Task[None] | None = None
         self._is_crowded = False
@@ -254,11 +263,12 @@ class CoreListener:
         if self._is_crowded:
             self._give_place(event)
         else:
-            self._serve(event)
+            self._serve(_Arrived(event.call, event.invocation_metadata, event.call_details))
 
     def _give_place(self, event: Any) -> None:
         peer = bytes(event.call.peer()).decode()
-        reception = self._crowd.add(peer, event)
+        # Not the event, which has all the fields that were sent.
+        reception = self._crowd.add(peer, _Arrived(event.call, kept(event.invocation_metadata), event.call_details))
         if reception is Reception.NONE:
             event.call.cancel(UNAVAILABLE, TOO_MANY)  # it costs a fifth of a status with details
         elif reception is Reception.SURPLUS_CONNECTION:
@@ -285,20 +295,14 @@ class CoreListener:
             except Exception:
                 log.exception("grpc_event_failed")
 
-    def _serve(self, event: Any) -> None:
-        call = CoreCall(
-            event.call,
-            event.invocation_metadata,
-            self._on_call_end,
-            self._slow,
-            self._connections,
-            event.call_details,
-        )
+    def _serve(self, arrived: "_Arrived") -> None:
+        core, metadata, details = arrived
+        call = CoreCall(core, metadata, self._on_call_end, self._slow, self._connections, details)
         self._calls.add(call)
         try:
-            self._handler.serve(event.call_details.method.decode(errors="replace"), call)
+            self._handler.serve(details.method.decode(errors="replace"), call)
         except BaseException:
-            event.call.cancel()  # or the caller would wait for ever
+            core.cancel()  # or the caller would wait for ever
             raise
 
     def _on_call_end(self, call: CoreCall) -> None:

@@ -29,6 +29,7 @@ from stockkeeper.serving.announcement import Announcement, TakeoverLog
 from stockkeeper.serving.cell_membership import CellMembership, CellRefused, open_map
 from stockkeeper.serving.frontend_processes import Frontends
 from stockkeeper.serving.garbage_collection import collect_seldom, schedule_full_collections
+from stockkeeper.serving.interpreter_lock import share_soon
 from stockkeeper.serving.link_settings import doors_of
 from stockkeeper.serving.linked_network import CallersNetwork, LinkedNetwork, NoCallers
 from stockkeeper.serving.memory_return import MemoryReturn
@@ -75,6 +76,7 @@ def serve(config: ServeConfig) -> NoReturn:
     watch = ProcessWatch(config.watch)
     raise_open_files_limit()
     collect_seldom()
+    share_soon()
     # uvloop: an eighth less CPU time a call
     anyio.run(_serve_and_end, config, watch, cells, backend_options={"use_uvloop": True})
     raise AssertionError("the process has ended")

@@ -6,7 +6,7 @@ a translation; any other is refused by name, before anything connects.
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 from sqlalchemy import URL
@@ -15,6 +15,7 @@ from storage.sql.channel_binding import take_binding
 from storage.sql.database_url import show_url
 from storage.sql.libpq_defaults import find_parameter, with_service
 from storage.sql.postgres_authorities import files_of, take_system
+from storage.sql.postgres_hosts import one_by_one
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -44,7 +45,8 @@ class PostgresAddress(Struct, frozen=True):
     Args:
         name: for messages, without passwords.
         dsn: for asyncpg, with them.
-        connect_timeout_s: for all of connecting.
+        hosts: the same for each of several hosts alone.
+        connect_timeout_s: for all of connecting to a host.
         settings: that the session has from its first moment.
         is_bound: the login has to be bound to the TLS connection.
         is_verified: the server's certificate has to be one for its name.
@@ -54,6 +56,7 @@ class PostgresAddress(Struct, frozen=True):
 
     name: str
     dsn: str
+    hosts: Sequence[str] = ()
     connect_timeout_s: float = CONNECT_TIMEOUT_S
     settings: Mapping[str, str] = field(default_factory=dict)
     is_bound: bool = False
@@ -84,7 +87,8 @@ def read_address(url: URL) -> PostgresAddress:
     trusts_system, is_bound = take_system(query), take_binding(query)
     for name in DISPENSABLE.keys() & query.keys():
         _dispense_with(name, query.pop(name))
-    if find_parameter(query, "target_session_attrs", "PGTARGETSESSIONATTRS", "any") not in SESSIONS:
+    session = find_parameter(query, "target_session_attrs", "PGTARGETSESSIONATTRS", "any")
+    if session not in SESSIONS:
         raise ValueError(f"the database URL's parameter target_session_attrs must be one of {', '.join(SESSIONS)}")
     ports = query.get("port", "0").replace(",", "")
     if not (ports.isascii() and ports.isdecimal()):
@@ -95,6 +99,7 @@ def read_address(url: URL) -> PostgresAddress:
     return PostgresAddress(
         name=show_url(plain.set(query=url.query).render_as_string(hide_password=False)),
         dsn=plain.set(query=query).render_as_string(hide_password=False),
+        hosts=one_by_one(plain, query, session),
         connect_timeout_s=connect_timeout_s,
         settings={"application_name": usual_name, **settings},
         is_bound=is_bound,

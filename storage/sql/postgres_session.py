@@ -6,10 +6,13 @@ needs no list of them in its configuration.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
+from storage.sql.dead_peers import notice_a_dead_peer
+from storage.sql.first_host import first_of
 from storage.sql.postgres_address import PostgresAddress
 from storage.sql.postgres_authorities import check_files, system_context
 from storage.store import StorageError
@@ -52,14 +55,21 @@ async def connect(address: PostgresAddress) -> asyncpg.Connection:
         TimeoutError: it took longer than the address allows.
     """
     check_files(address.files)
-    return await asyncpg.connect(
-        address.dsn,
+    if not address.hosts:
+        return await _connect_to(address, address.dsn)
+    return await first_of([partial(_connect_to, address, dsn) for dsn in address.hosts])
+
+
+async def _connect_to(address: PostgresAddress, dsn: str) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        dsn,
         timeout=address.connect_timeout_s,
         command_timeout=COMMAND_TIMEOUT_S,
         server_settings=dict(address.settings),
         **({"ssl": system_context()} if address.trusts_system else {}),
         **(_bound() if address.is_bound else {}),
     )
+    return notice_a_dead_peer(connection)
 
 
 def _bound() -> Mapping[str, Any]:

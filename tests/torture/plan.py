@@ -9,6 +9,7 @@ from tests.torture.bulk_expiry import expire_in_bulk
 from tests.torture.cells_killed import cells_survive_kills
 from tests.torture.endings import ended_by_a_signal, sleeps_for_long
 from tests.torture.event_kills import events_survive_kills_on_nats, events_survive_kills_on_rabbitmq
+from tests.torture.failovers import postgres_fails_over
 from tests.torture.kills import kill_the_server
 from tests.torture.lost_commits import commits_lose_their_answer
 from tests.torture.many_reservations import a_million_reservations
@@ -163,6 +164,17 @@ PLAN = (
         1,
         "SIGTERM of the owner and a new start, under load of a client that knows both servers",
         f"a call that fails after its retries is UNAVAILABLE; {KEPT}",
+    ),
+    Entry(
+        postgres_fails_over,
+        "Patroni",
+        20,
+        1,
+        "three nodes of Postgres that Patroni keeps by an etcd, synchronous and strict, in network namespaces, under"
+        " load of a client that knows two servers: kill -9 of the primary with its Patroni 10 times, its network cut 10"
+        " times, every second time from the other nodes alone, while a server still reaches it",
+        "another node is the primary, and a server serves on it; no call ends at its deadline; no server says that what"
+        f" is acknowledged may be lost; {KEPT}",
     ),
     Entry(
         cells_survive_kills,

@@ -38,6 +38,7 @@ class Database:
 
     directory: Path
     postgres: EmbeddedPostgres | None = None
+    given_url: str = ""  # of another one than the one of `postgres` or the file
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)  # all that were ever started
 
     @property
@@ -50,6 +51,8 @@ class Database:
 
     @property
     def url(self) -> str:
+        if self.given_url:
+            return self.given_url
         if self.postgres is None:
             return f"sqlite+aiosqlite:///{self.file}"
         return self.postgres.get_uri().replace("postgresql://", "postgresql+asyncpg://")

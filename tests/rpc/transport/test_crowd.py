@@ -12,6 +12,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.transport.core_listener import CoreListener
 from rpc.transport.crowd import Crowd, Reception
+from rpc.transport.transport_port import Metadata
 from tests.rpc.transport.answers import QUESTION, Answers, code_of, listening, until
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,7 @@ async def test_a_call_that_stands_in_a_crowd_is_served_after_one_of_each_address
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     served: list[str] = []
-    monkeypatch.setattr(CoreListener, "_serve", lambda self, event: served.append(event.name))
+    monkeypatch.setattr(CoreListener, "_serve", lambda self, arrived: served.append(arrived.details))
     async with listening(Answers(), "core") as one:
         listener = cast(CoreListener, one.listener)
         for number in range(1_000):
@@ -81,8 +82,17 @@ async def test_a_call_that_stands_in_a_crowd_is_served_after_one_of_each_address
         await until(lambda: not listener._is_crowded)
 
 
-def give_place(listener: CoreListener, peer: str, name: str) -> None:
-    listener._give_place(SimpleNamespace(name=name, call=SimpleNamespace(peer=peer.encode)))
+def give_place(listener: CoreListener, peer: str, name: str, metadata: Metadata = ()) -> None:
+    call = SimpleNamespace(peer=peer.encode)
+    listener._give_place(SimpleNamespace(call=call, invocation_metadata=metadata, call_details=name))
+
+
+async def test_a_call_stands_with_the_fields_alone_that_are_asked_for() -> None:
+    async with listening(Answers(), "core") as one:
+        listener = cast(CoreListener, one.listener)
+        fields = [("x-request-id", "r"), *((f"x-{number}", "m" * 100) for number in range(60))]
+        give_place(listener, f"{ONE}:1", "much metadata", fields)
+        assert listener._crowd.take().metadata == [("x-request-id", "r")]
 
 
 async def test_calls_of_a_crowd_are_answered_and_those_of_a_surplus_connection_cut_off(
