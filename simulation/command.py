@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simulation import report
-from simulation.faults import Backend, DiskKind, Options, options_of
+from simulation.faults import CELLS_FROM, Backend, DiskKind, Options, options_of
 from simulation.planted.bugs import BUGS
 from simulation.runner import Result, run_seed
 from simulation.schedule.trio_schedule import HooksBroken, check_hooks
@@ -88,7 +88,7 @@ def simulate(
         seeds: run a range such as `0..5000`; its end is not part of it.
         fresh: how many seeds to run from a random place, which is printed.
         regressions: run every seed that ever failed.
-        every_step: crash at every step of a small version of the seed.
+        every_step: crash at every step of a small version of the seed; or, of one with cells, interrupt a move there.
         shrink: make a failure small before it is printed.
         jobs: processes for a range.
         backend: what the core runs on.
@@ -107,7 +107,9 @@ def simulate(
     try:
         check_hooks()
         chosen = _chosen(seed, seeds, fresh, regressions, console)
-        plan.options_of(chosen[0] if chosen else 0)
+        first = plan.options_of(chosen[0] if chosen else 0)
+        if first.cells and disk != "memory":
+            raise ValueError("worlds with cells have disks in memory: leave --disk out")
         if bug and bug not in BUGS:
             raise ValueError(f"there is no bug named {bug!r}; there are {', '.join(BUGS)}")
     except (HooksBroken, ValueError, msgspec.MsgspecError) as error:
@@ -134,9 +136,9 @@ def _chosen(seed: int | None, seeds: str, fresh: int, regressions: bool, console
     if regressions:
         return read_regressions()
     if fresh:
-        begin = secrets.randbelow(10**9)
-        console.print(f"fresh seeds {begin}..{begin + fresh}")
-        return range(begin, begin + fresh)
+        begin = secrets.randbelow(CELLS_FROM - fresh)
+        console.print(f"fresh seeds {begin}..{begin + fresh}; every eighth, {CELLS_FROM} higher, has cells")
+        return [seed if seed % 8 else CELLS_FROM + seed for seed in range(begin, begin + fresh)]
     begin_text, dots, end_text = seeds.partition("..")
     if not dots or not all(text.isascii() and text.isdecimal() for text in (begin_text, end_text)):
         raise ValueError(f"a range of seeds looks like 0..5000, not {seeds!r}")
@@ -176,6 +178,8 @@ def _every_step(plan: Plan, seed: int, console: Console) -> int:
     small = replace(
         plan.options_of(seed), clients=plan.clients or 2, operations=plan.operations or 4, crash_steps=(), think_s=0.0
     )
+    if small.cells:
+        return _every_message(plan, seed, small, console)
     steps = plan.run(seed, small).chaos_steps
     failed = 0
     with _progress(console) as progress:
@@ -186,6 +190,21 @@ def _every_step(plan: Plan, seed: int, console: Console) -> int:
                 if failed <= FAILURES_TOLD:
                     progress.console.print(report.failure(result, bug=plan.bug, backend=plan.backend), markup=False)
     console.print(f"seed {seed}: killed at each of {steps} steps, {failed} failed")
+    return 1 if failed else 0
+
+
+def _every_message(plan: Plan, seed: int, small: Options, console: Console) -> int:
+    """Of a program that moves an organization: until one is not killed, since it has sent fewer."""
+    failed, messages, was_killed = 0, 0, True
+    while was_killed:
+        messages += 1
+        result = plan.run(seed, replace(small, moves_killed=(messages,)))
+        was_killed = any(note.what.endswith(f"is killed after {messages} messages") for note in result.history.notes)
+        if result.failed:
+            failed += 1
+            if failed <= FAILURES_TOLD:
+                console.print(report.failure(result, bug=plan.bug, backend=plan.backend), markup=False)
+    console.print(f"seed {seed}: a move was interrupted after each of {messages - 1} messages, {failed} failed")
     return 1 if failed else 0
 
 

@@ -287,3 +287,20 @@ CORNERS = (
     _two_owners,
     _two_owners,
 )
+
+
+def with_cells(random: Random, chosen: dict[str, Any]) -> dict[str, Any]:
+    """What suits a world with cells: a request is of one organization, answers name no LSN, and what is over stays."""
+    return {
+        "cells": True,
+        "keep_s": 0,
+        "staged_from": 0,
+        "history": 0.0,
+        "clients": min(chosen["clients"], 8),
+        "operations": min(chosen["operations"], 12),
+        "organizations": random.choice((1, 2, 2)),
+        "think_s": random.choice((0.1, 0.5, 1.0)),
+        "variants": min(chosen["variants"], 4),
+        "pieces": max(chosen["pieces"], 6),
+        "second_owners": random.choice((0, 0, 1, 3)),
+    }

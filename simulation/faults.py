@@ -11,7 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings, staging
+from simulation.corners import CORNERS, LATER_CORNERS, choosy, meetings, staging, with_cells
 from simulation.schedule.trio_schedule import Mode
 
 Dispatch = Literal["inline", "tasks", "mixed"]
@@ -19,6 +19,7 @@ Backend = Literal["trio", "asyncio"]
 DiskKind = Literal["memory", "sqlite", "power-cut"]
 
 CRASH_STEPS_MAX = 6_000
+CELLS_FROM = 1_000_000_000  # from this seed on, worlds have two cells
 LATE_S_MAX = 30  # from decision to disk: longer than any stall and slow disk
 RATES = (
     "request_lost",
@@ -81,6 +82,9 @@ class Options(Struct, frozen=True):
         crowd_min: how many callers the journal takes for a crowd.
         relayed: whether relays pass on what happens, to a broker that fails in its own ways.
         consumed: whether a consumer does what others say, by way of such a broker.
+        cells: whether there are two cells, between which organizations move.
+        moves_killed: after how many messages programs that move one are killed, one after another; empty: as the seed
+            says.
     """
 
     clients: int = 6
@@ -141,6 +145,8 @@ class Options(Struct, frozen=True):
     crowd_min: int = 3
     relayed: bool = False
     consumed: bool = False
+    cells: bool = False
+    moves_killed: tuple[int, ...] = ()
 
 
 STALLS = ("drain", "Journal.run", "Loader.run", "Expiry.run", "_finish_query", "handle", "Client.run")
@@ -209,17 +215,18 @@ def options_of(seed: int, **overrides: Any) -> Options:
     staged = Random(f"{seed}/staged")
     if staged.random() < 0.4:
         chosen.update(staging(staged))
-    chosen.update(_meeting(seed))
+    chosen.update(_meeting(seed, chosen))
     return Options(**chosen | {name: value for name, value in overrides.items() if value is not None})
 
 
-def _meeting(seed: int | str) -> dict[str, Any]:
+def _meeting(seed: int, usual: dict[str, Any]) -> dict[str, Any]:
     """What comes on top of what clients do, from streams of its own."""
     meeting, losses = Random(f"{seed}/meetings"), Random(f"{seed}/losses")
     chosen = meetings(meeting) if meeting.random() < 0.1 else {}
     if losses.random() < 0.4:
         chosen["losses"] = losses.choice((0.1, 0.3, 0.6))
-    return chosen | choosy(Random(f"{seed}/sourcing"))
+    chosen |= choosy(Random(f"{seed}/sourcing"))
+    return chosen | (with_cells(Random(f"{seed}/shops"), usual | chosen) if seed >= CELLS_FROM else {})
 
 
 def _rush(random: Random) -> dict[str, Any]:

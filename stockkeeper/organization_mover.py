@@ -295,16 +295,28 @@ def _end_of(stays: Sequence[Stay]) -> int:
 @asynccontextmanager
 async def beside(run: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Have something run for the length of a block, out of which what is raised comes as it is."""
-    failed: BaseException | None = None
+    failed = list[BaseException]()
+
+    async def run_on() -> None:
+        try:
+            await run()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - as below
+            failed.append(error)
+            tasks.cancel_scope.cancel()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
+        tasks.start_soon(run_on)
         try:
             yield
+        except anyio.get_cancelled_exc_class():
+            raise
         except BaseException as error:  # noqa: BLE001 - it is raised again, in no group
-            failed = error
+            failed.append(error)
         tasks.cancel_scope.cancel()
-    if failed is not None:
-        raise failed
+    if failed:
+        raise failed[0]
 
 
 def _state(answer: CellAnswer) -> str:

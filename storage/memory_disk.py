@@ -69,6 +69,7 @@ class Disk:
         self.database_id = "memory"
         self.moving: dict[str, MoveRecord] = {}  # by organization
         self.stays: dict[str, list[Stay]] = {}  # of organizations that were elsewhere
+        self.begin_ms = 0  # service time has come so far elsewhere
         self.came: dict[str, list[Transaction]] = {}  # what happened there, with LSNs below 0
         self.staged = StagedDisk()
         self.rows: list[StockKey] = []  # sorted, as are the lists below
@@ -88,7 +89,7 @@ class Disk:
 
     @property
     def last_at_ms(self) -> int:
-        return self.transactions[-1].at_ms if self.transactions else 0
+        return max(self.begin_ms, self.transactions[-1].at_ms if self.transactions else 0)
 
     @property
     def needed_lsn(self) -> int:

@@ -125,7 +125,8 @@ def _make_room(disk: Disk, organization_id: str, stays: Sequence[Stay], *, is_ag
 def _floor_lsn(disk: Disk, stays: Sequence[Stay]) -> int:
     known = [*stays, *(stay for of_one in disk.stays.values() for stay in of_one)]
     floors = [stay.from_lsn for stay in known if stay.database_id == disk.database_id]
-    return min(-1, *floors, 0)  # 0 is what a caller is told where there is no LSN
+    # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
+    return min([0, *floors]) - 1
 
 
 def _begin_stay(disk: Disk, organization_id: str) -> None:
@@ -137,3 +138,5 @@ def _begin_stay(disk: Disk, organization_id: str) -> None:
         # Nothing has happened since it left: places of both stays must differ.
         disk.transactions.append(Transaction(disk.last_lsn + 1, disk.last_at_ms, "remember"))
     stays.append(Stay(disk.database_id, disk.last_lsn, OPEN_END))
+    # An organization's history never goes back in time.
+    disk.begin_ms = max([disk.begin_ms, *(one.at_ms for one in disk.came.get(organization_id, ()))])

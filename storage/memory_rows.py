@@ -27,6 +27,7 @@ Row = Sequence[Value]
 Record = WarehouseRecord | SourcingRecord | StockRecord | ReservationRecord | TransferRecord
 
 ROWS_A_PAGE = 1_000
+UNKNOWN = Transaction(0, 0, "remember")  # of a request whose entry another try has deleted
 JOURNAL, REQUESTS = "journal_entry", "request"
 LSN_OF_REQUEST = 4  # its place in a row
 RESERVATIONS, ARCHIVED = "reservation_item", "reservation_item_archive"
@@ -186,7 +187,7 @@ def _requests(disk: Disk, organization_id: str) -> Iterator[Row]:
     for key in disk.request_keys[bisect_left(disk.request_keys, RequestKey(organization_id, "")) :]:
         if key.scope != organization_id:
             return
-        record, at = disk.requests[key], answered[key.request_id]
+        record, at = disk.requests[key], answered.get(key.request_id, UNKNOWN)
         yield *key, record.fingerprint, record.outcome.decode(), at.lsn, at.at_ms
 
 

@@ -39,6 +39,7 @@ from actors.commands import Command
 from actors.named_organizations import named_organizations
 from actors.organization_moves import MoveRecord
 from actors.organization_stays import Stay
+from actors.outcomes import Fact
 from actors.queries import (
     AnyQuery,
     AuditOrganization,
@@ -50,6 +51,7 @@ from actors.queries import (
     TallyOrganization,
     WriteOrganization,
 )
+from actors.reply import Reply
 from actors.unavailable import moving, restarting
 from storage.store import Store
 from supervisor.move_leases import MoveLeases
@@ -79,6 +81,7 @@ class HeldOrganizations:
         known: the organizations that there are in it.
         open_calls: commands under way.
         monotonic_s: a clock in seconds that goes on while the process is stopped.
+        expiring: replies of what falls due, as far as that is under way: it has come through the door as well.
     """
 
     def __init__(
@@ -88,11 +91,13 @@ class HeldOrganizations:
         known: Callable[[], Iterable[str]],
         open_calls: OpenCalls,
         monotonic_s: Callable[[], float],
+        expiring: Callable[[], Iterable[Reply[Fact]]],
     ) -> None:
         self._store = store
         self._cell = cell
         self._known = known
         self._open_calls = open_calls
+        self._expiring = expiring
         self._held: dict[str, HeldOrganization] = {}
         self._stays: Mapping[str, Sequence[Stay]] = {}
         self._moves: dict[str, MoveRecord] = {}
@@ -201,8 +206,8 @@ class HeldOrganizations:
             self._moves[organization_id] = move
 
     async def calls_ended(self) -> None:
-        """Return when the commands that are under way have ended."""
-        for reply in list(self._open_calls):
+        """Return when the commands that are under way have ended, and what was falling due."""
+        for reply in [*self._open_calls, *self._expiring()]:
             with suppress(Exception):  # it is its caller's
                 await reply.wait()
 

@@ -111,7 +111,8 @@ class Incarnation:
         )
         self.news = News()
         self.folding = Folding(store, self.journal)
-        self.held = HeldOrganizations(store, ownership.cell, self._organizations, self._open_calls, monotonic_s)
+        known, begun = self._organizations, self._open_calls
+        self.held = HeldOrganizations(store, ownership.cell, known, begun, monotonic_s, self._falling_due)
         self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id, self.held)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
@@ -379,6 +380,9 @@ class Incarnation:
         if self.held.is_told and not self.held.may_change(key.organization_id):
             raise moving()
         self.orders.ask(key, command, reply)
+
+    def _falling_due(self) -> Iterable[Reply[Fact]]:
+        return self.expiry.under_way
 
     def _organizations(self) -> Iterable[str]:
         """All that have a warehouse, as every row has, or a policy."""

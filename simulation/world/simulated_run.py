@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from actors.commands import Command, DeliveryLine, Line, Receive
 from actors.queries import CheckBasket, GetStock, ListStock
+from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
@@ -55,20 +56,28 @@ class SimulatedRun(SimulatedWorld):
         with anyio.move_on_after(RUN_S_MAX) as whole:
             self.schedule.at_step(STEPS_MAX, whole.cancel)
             async with self.open():
-                await self.network.call("importer", self.shop.opening_stock())
-                await self.chaos()
-                await self.heal()
-                if not self.violations:
-                    self.look("when all calls have ended")
-                    await self.kill_server()
-                    await self.start_server()
-                    await self.ask_again()
-                    self.look("after a restart")
-                    await self.stop()
+                await self.phases()
         if whole.cancelled_caught:
             stuck = [operation for operation in self.history.operations if operation.end < 0]
             if not self.violations:
                 self.fail("G10", f"the run does not end; {len(stuck)} calls are open: {stuck[:2]!r}")
+
+    def audited(self) -> list[GuaranteeViolation]:
+        """What its own audit finds, of a world that has one."""
+        raise NotImplementedError
+
+    async def phases(self) -> None:
+        """What happens, one after the other."""
+        await self.network.call("importer", self.shop.opening_stock())
+        await self.chaos()
+        await self.heal()
+        if not self.violations:
+            self.look("when all calls have ended")
+            await self.kill_server()
+            await self.start_server()
+            await self.ask_again()
+            self.look("after a restart")
+            await self.stop()
 
     async def chaos(self) -> None:
         """Let clients work while everything goes wrong that the seed wants."""

@@ -57,3 +57,13 @@ def oldest_lsn_of(connection: Connection, organization_id: str) -> int:
 def floor_lsn_of(connection: Connection, organization_id: str) -> int:
     """Nothing of the organization is at this LSN or below it."""
     return min((stay.from_lsn + stay.shift for stay in stays_of(connection, organization_id)), default=0)
+
+
+def newest_at_of(connection: Connection, organization_id: str) -> int:
+    """When the organization's newest transaction was, in milliseconds; 0: there is none."""
+    for entry in reversed(ENTRIES):
+        mine = select(entry.c.at).where(entry.c.organization_id == organization_id)
+        newest = connection.execute(mine.order_by(entry.c.lsn.desc()).limit(1)).scalar()
+        if newest is not None:
+            return int(newest)
+    return 0

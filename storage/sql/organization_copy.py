@@ -1,6 +1,7 @@
 """Copies an organization's rows from one place to another and compares what came, wherever the two are."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
 from actors.organization_moves import WHOLE, OrganizationRows, OrganizationTally, Place, Span, Value
@@ -41,18 +42,21 @@ async def copy_rows(source: RowsEnd, target: RowsEnd, shift: int, span: Span = W
     wrote: dict[str, Digest] = {}
     for name in TABLES:
         if span.after_lsn is not None:
-            async for keys in _pages(source, name, span, keys_only=True):
-                await target.write(name, (), keys)
+            async with aclosing(_pages(source, name, span, keys_only=True)) as pages:
+                async for keys in pages:
+                    await target.write(name, (), keys)
         made = DigestMaker()
-        async for rows in _pages(source, name, span):
-            moved = shifted(name, rows, shift)
-            made.add_values(moved)
-            await target.write(name, moved)
+        async with aclosing(_pages(source, name, span)) as pages:
+            async for rows in pages:
+                moved = shifted(name, rows, shift)
+                made.add_values(moved)
+                await target.write(name, moved)
         wrote[name] = made.statistics()
     for name, digest in wrote.items():
         made = DigestMaker()
-        async for rows in _pages(target, name, span.shifted(shift)):
-            made.add_values(rows)
+        async with aclosing(_pages(target, name, span.shifted(shift))) as pages:
+            async for rows in pages:
+                made.add_values(rows)
         if made.statistics() != digest:
             raise NotTheSame(f"{name} is not the same: {made.statistics()} for {digest}")
     return sum(digest.rows for digest in wrote.values())
@@ -73,7 +77,7 @@ async def compare_tallies(source: RowsEnd, target: RowsEnd, shift: int) -> int:
     return rows
 
 
-async def _pages(end: RowsEnd, table: str, span: Span, *, keys_only: bool = False) -> AsyncIterator[Rows]:
+async def _pages(end: RowsEnd, table: str, span: Span, *, keys_only: bool = False) -> AsyncGenerator[Rows, None]:
     after: Place | None = None
     while True:
         page = await end.read(table, after, span, keys_only=keys_only)

@@ -21,7 +21,7 @@ from actors.organization_moves import (
 from actors.organization_stays import OPEN_END, Stay, grown, moved_in
 from storage.sql.cell_tables import hold
 from storage.sql.changed_rows import changed_keys, drop_keys
-from storage.sql.history_begin import first_lsn, oldest_lsn_of, stays_of
+from storage.sql.history_begin import first_lsn, newest_at_of, oldest_lsn_of, stays_of
 from storage.sql.move_schema import organization_move, organization_stay
 from storage.sql.organization_audit import audit_rows
 from storage.sql.organization_rows import SAID, clear_rows, read_rows, write_rows
@@ -157,7 +157,8 @@ def _floor_lsn(connection: Connection, database_id: str, stays: Sequence[Stay]) 
     table = organization_stay
     known = connection.execute(select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)).scalar()
     floors = [stay.from_lsn for stay in stays if stay.database_id == database_id]
-    return min(-1, known or 0, *floors)  # 0 is what a caller is told where there is no LSN
+    # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
+    return min(0, known or 0, *floors) - 1
 
 
 def settle(connection: Connection, held: HeldOrganization) -> None:
@@ -171,8 +172,15 @@ def settle(connection: Connection, held: HeldOrganization) -> None:
             lsn = _next_lsn(connection)  # nothing has happened since it left: places of both stays must differ
         stay = Stay(end.database_id, lsn, OPEN_END)
         connection.execute(insert(organization_stay), _row(organization_id, stay))
+        _go_on_from(connection, newest_at_of(connection, organization_id))
     hold(connection, [held])
     connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
+
+
+def _go_on_from(connection: Connection, at: int) -> None:
+    """Count service time from there on, if it is not later: an organization's history never goes back in time."""
+    known = connection.execute(select(ownership.c.last_at)).scalar_one()
+    connection.execute(update(ownership).values(last_at=max(known or 0, at) or None))
 
 
 def _next_lsn(connection: Connection) -> int:

@@ -139,6 +139,11 @@ class Expiry:
                 await self._wake.wait()
                 self._wake = anyio.Event()
 
+    @property
+    def under_way(self) -> Sequence[Reply[Fact]]:
+        """Of what has fallen due, and is not over yet."""
+        return list(self._under_way.values())
+
     async def _expire(self, due: Sequence[Due]) -> Sequence[Reply[Fact]]:
         """Ask these orders. Returns their replies."""
         await self._bring([one.order for one in due])

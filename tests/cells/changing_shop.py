@@ -110,6 +110,15 @@ class Cells:
                 except Unavailable:
                     await anyio.sleep(0.005)
 
+    def is_served_by(self, name: str) -> bool:
+        core = self.cores[name]._core
+        held = core.held.of(SHOP) if core is not None else None
+        return held is not None and held.state == "serving"
+
+    @property
+    def is_moving(self) -> bool:
+        return any(core._core is None or core._core.held.is_moving for core in self.cores.values())
+
     async def holders(self) -> list[str]:
         found = {name: await self.asked(name, FindOrganization(SHOP)) for name in self.cores}
         return [name for name, one in found.items() if one.held is not None and one.held.state == "serving"]

@@ -145,13 +145,12 @@ async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goe
             found = await cells.asked("north", FindOrganization(SHOP))
             assert found.held.state == ("frozen" if step == "leave" else "serving")
             cells.silent_s += LEASE_S
-            await cells.until(lambda: north._core.held.is_moving is False)  # type: ignore[union-attr]
+            await cells.until(lambda: cells.is_served_by("north"))
             await reserve(north, f"after-{step}")
 
         async def sleep() -> None:
             cells.silent_s += 2 * LEASE_S
-            for core in cells.cores.values():
-                await cells.until(lambda core=core: not core._core.held.is_moving)  # type: ignore[misc]
+            await cells.until(lambda: cells.is_served_by("north") and not cells.is_moving)
 
         for step in ("mark", "freeze", "leave"):
             with pytest.raises(NotMoved):

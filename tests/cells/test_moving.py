@@ -1,5 +1,6 @@
 """An organization moves between two real cores with all that it has, on files and in memory; movers may be killed."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from actors.cell_records import WrongCell
 from actors.changes import Point
@@ -14,13 +16,14 @@ from actors.commands import CountedLine, Import, Line, Release, Reserve
 from actors.outcomes import Refused, StockReserved
 from actors.queries import ClaimOrganization, FindOrganization, GetStock, JoinCell, ListMovements, ReadChanges
 from actors.unavailable import Unavailable
-from stockkeeper.bootstrap import build_sources, build_supervisor
-from stockkeeper.config import ServeConfig
+from stockkeeper.bootstrap import build_sources, build_store
 from stockkeeper.organization_mover import MovedOrganization, NotMoved, OrganizationMover
 from storage.memory_store import Disk, MemoryStore
 from storage.sql import organization_tables
 from storage.sql.audit import audit
 from storage.sql.snapshot import read_snapshot
+from storage.store import Store
+from supervisor.clock import ServiceClock
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 
@@ -53,11 +56,18 @@ def disk_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def core_in_memory(folder: Path, name: str) -> Supervisor:
     disk = Disk()
     disk.database_id = name
-    return Supervisor(MemoryStore(disk), build_sources(), Limits(), report=lambda _: None)
+    return core_on(MemoryStore(disk), name)
 
 
 def core_of(folder: Path, name: str) -> Supervisor:
-    return build_supervisor(ServeConfig(database_url=url_of(folder, name)), lambda _: None)
+    return core_on(build_store(url_of(folder, name)), name)
+
+
+def core_on(store: Store, name: str) -> Supervisor:
+    """The clock of north is an hour ahead."""
+    ahead_ms = 3_600_000 if name == "north" else 0
+    clock = ServiceClock(lambda: time.time_ns() // 1_000_000 + ahead_ms, time.monotonic)
+    return Supervisor(store, replace(build_sources(), clock=clock), Limits(), report=lambda _: None)
 
 
 def url_of(folder: Path, name: str) -> str:
@@ -168,6 +178,8 @@ async def test_it_goes_with_its_history_and_its_answers_and_watchers_go_on_there
         later = [("reserve", "new"), ("release", "o0")]
         assert await told_after(south, Point(2**40), database_id) == later  # north has gone on without it
         assert await told_after(south, there.upto, there.database_id) == later
+        times = [at_ms for at_ms, *_ in (await shown(south))[1]]
+        assert times == sorted(times)
         await OrganizationMover(cores, "shop", "north").run()
         await until_serving(north)
         assert await told_after(north, there.upto, there.database_id) == later

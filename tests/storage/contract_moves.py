@@ -112,6 +112,21 @@ class MoveContract(StoreContract):
         for name, rows in copied.items():
             await store.write_rows(ORGANIZATION, name, shifted(name, rows, shift))
 
+    async def test_no_place_is_in_two_blocks_of_a_history_that_comes_again(self, make: Make) -> None:
+        store = make()
+        database_id = (await store.open()).database_id
+        stays = [
+            Stay("other", 0, 9, -7, 1, 1),
+            Stay(database_id, -7, -1),
+            Stay(database_id, 3, 6),
+            Stay("other", 12, 14),
+        ]
+        await store.receive(ORGANIZATION, ARRIVING, stays)
+        came = (await store.load_stays())[ORGANIZATION]
+        here = sorted((one.from_lsn, one.upto_lsn) for one in came if one.database_id == database_id)
+        assert (here[1:], here[0][1]) == ([(-7, -1), (3, 6)], -8)
+        await store.close()
+
     async def test_what_a_relay_has_not_passed_on_is_not_cleared(self, store: Store, scribe: Scribe) -> None:
         await store.write(history(scribe))
         await store.write_cursor(CursorRecord("relay", 1, Point(scribe.lsn - 1)))
