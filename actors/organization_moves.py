@@ -13,7 +13,7 @@ Cleared = Literal["some", "all", "needed"]
 """Some rows were deleted; there are none left; or a relay still needs them."""
 
 
-MoveStep = Literal["freeze", "receive", "clear", "leave", "serve", "drop", "thaw"]
+MoveStep = Literal["begin", "mark", "freeze", "receive", "clear", "leave", "serve", "drop", "thaw", "renew"]
 """See `supervisor/moving.py`."""
 
 
@@ -31,6 +31,25 @@ class MoveRecord(Struct, frozen=True):
     cell: str
 
 
+class Span(Struct, frozen=True):
+    """A part of a history, and with it the rows that may have changed in it.
+
+    Args:
+        after_lsn: where it begins; None: at the beginning, and all rows are meant.
+        upto_lsn: where it ends, for what only grows; None: at the end.
+    """
+
+    after_lsn: int | None = None
+    upto_lsn: int | None = None
+
+    def shifted(self, shift: int) -> "Span":
+        """The same part where LSNs are others."""
+        return Span(*[None if lsn is None else lsn + shift for lsn in (self.after_lsn, self.upto_lsn)])
+
+
+WHOLE = Span()
+
+
 class OrganizationRows(Struct, frozen=True, tag=True):
     """Rows of a table, their values in the order of its columns, and the place where the next ones begin; None: these
     were the last.
@@ -45,13 +64,33 @@ class OrganizationAudit(Struct, frozen=True, tag=True):
 
     Args:
         parts: of the whole audit.
+        of_history: how many of them, the first ones, see what only grows.
         disagreement: one sentence; empty: there is none.
         figures: that were counted; of the last part alone.
     """
 
     parts: int
+    of_history: int = 0
     disagreement: str = ""
     figures: Sequence[int] = ()
+
+
+class OrganizationTally(Struct, frozen=True, tag=True):
+    """What a table has of an organization, in a few figures.
+
+    Args:
+        lsns: the sum of its rows' LSNs; None: they have none.
+        sums: of the other columns.
+    """
+
+    rows: int
+    lsns: int | None
+    sums: Sequence[int]
+
+    def shifted(self, shift: int) -> "OrganizationTally":
+        """The same of rows with other LSNs."""
+        lsns = None if self.lsns is None else self.lsns + shift * self.rows
+        return OrganizationTally(self.rows, lsns, self.sums)
 
 
 class MoveAnswer(Struct, frozen=True, tag=True):
@@ -59,7 +98,7 @@ class MoveAnswer(Struct, frozen=True, tag=True):
 
     Args:
         is_done: whether the step was carried out, or had been.
-        stays: of an organization that is frozen now.
+        stays: of an organization that is frozen, or copied, now: up to its newest transaction.
         shift: of the LSNs of one that arrives now.
         cleared: how far rows were deleted.
     """

@@ -11,7 +11,7 @@ the LSNs here. So a place that a reader was given anywhere, at any time, is foun
 two transactions of the organization.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -59,8 +59,11 @@ def place_here(stays: Iterable[Stay], database_id: str, place: Point) -> Point |
     return Point(place.lsn + stay.shift, place.position)
 
 
-def moved_in(stays: Iterable[Stay], database_id: str, floor_lsn: int) -> list[Stay]:
+def moved_in(stays: Iterable[Stay], database_id: str, floor_lsn: int, room: int = 0) -> list[Stay]:
     """The stays of a history that comes to a database, all of whose blocks lie above `floor_lsn`.
+
+    Args:
+        room: how many LSNs it may grow by.
 
     >>> for stay in moved_in([Stay("a", 0, 10, 0, 1, 3)], "b", -5):
     ...     print(stay)
@@ -68,10 +71,35 @@ def moved_in(stays: Iterable[Stay], database_id: str, floor_lsn: int) -> list[St
     Stay(database_id='b', from_lsn=-15, upto_lsn=-5, shift=0, first_lsn=0, oldest_lsn=0)
     """
     came = list(stays)
-    shift = floor_lsn - max(stay.upto_lsn + stay.shift for stay in came)
+    shift = floor_lsn - room - max(stay.upto_lsn + stay.shift for stay in came)
     bottom_lsn = shift + min(stay.from_lsn + stay.shift for stay in came)
-    shifted = [
+    return [*_shifted(came, shift), Stay(database_id, bottom_lsn, floor_lsn)]
+
+
+def grown(known: Iterable[Stay], stays: Sequence[Stay], database_id: str) -> list[Stay] | None:
+    """The same once the history has grown: in the place that it was given. None: there is not enough room.
+
+    >>> known = moved_in([Stay("a", 0, 10)], "b", -5, room=7)
+    >>> grown(known, [Stay("a", 0, 17)], "b")[0].shift, grown(known, [Stay("a", 0, 18)], "b")
+    (-22, None)
+    """
+    had = list(known)
+    first = stays[0]
+    shifts = [one.shift - first.shift for one in had if _begin(one) == _begin(first)]
+    blocks = [one for one in had if one.database_id == database_id and one.shift == 0]
+    if len(shifts) != 1 or len(blocks) != 1:
+        return None
+    came = _shifted(stays, shifts[0])
+    is_enough = max(one.upto_lsn + one.shift for one in came) <= blocks[0].upto_lsn
+    return [*came, blocks[0]] if is_enough else None
+
+
+def _begin(stay: Stay) -> tuple[str, int]:
+    return stay.database_id, stay.from_lsn
+
+
+def _shifted(stays: Iterable[Stay], shift: int) -> list[Stay]:
+    return [
         Stay(one.database_id, one.from_lsn, one.upto_lsn, one.shift + shift, one.first_lsn, one.oldest_lsn)
-        for one in came
+        for one in stays
     ]
-    return [*shifted, Stay(database_id, bottom_lsn, floor_lsn)]

@@ -16,7 +16,17 @@ from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
-from actors.organization_moves import MoveAnswer, MoveStep, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_moves import (
+    WHOLE,
+    MoveAnswer,
+    MoveStep,
+    OrganizationAudit,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
 from actors.organization_stays import Stay
 from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.row_counts import Counted, CountKey, RowCounts
@@ -336,18 +346,32 @@ class MoveOrganization(Query[MoveAnswer], frozen=True, tag=True):
 
 
 class ReadOrganization(Query[OrganizationRows], frozen=True, tag=True):
-    """Some rows that a table has of the organization, behind a place."""
+    """Some rows that a table has of the organization, behind a place.
+
+    Args:
+        span: which rows are meant.
+        keys_only: instead, keys under which there may be other rows than before the span.
+    """
 
     table: str
     after: Place | None = None
+    span: Span = WHOLE
+    keys_only: bool = False
 
 
 class WriteOrganization(Query[MoveAnswer], frozen=True, tag=True):
-    """Add rows of an organization that arrives."""
+    """Add rows of an organization that arrives, after what it has under some keys was deleted."""
 
     move_id: str
     table: str
     rows: Sequence[Sequence[Value]]
+    keys: Sequence[Place] = ()
+
+
+class TallyOrganization(Query[OrganizationTally], frozen=True, tag=True):
+    """What a table has of the organization, in a few figures."""
+
+    table: str
 
 
 class AuditOrganization(Query[OrganizationAudit], frozen=True, tag=True):
@@ -356,7 +380,7 @@ class AuditOrganization(Query[OrganizationAudit], frozen=True, tag=True):
     part: int
 
 
-MoveQuery = MoveOrganization | ReadOrganization | WriteOrganization | AuditOrganization
+MoveQuery = MoveOrganization | ReadOrganization | WriteOrganization | TallyOrganization | AuditOrganization
 """What is asked by a program that moves an organization: `supervisor/moving.py`."""
 
 OutsideQuery = FeedQuery | GetActivity | CountRows | CellQuery | MoveQuery

@@ -8,7 +8,7 @@ from actors.activity import Activity
 from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, StockAt
 from actors.history_feed import CursorAnswer, CursorList, FeedPage
-from actors.organization_moves import MoveAnswer, OrganizationAudit, OrganizationRows
+from actors.organization_moves import MoveAnswer, OrganizationAudit, OrganizationRows, OrganizationTally
 from actors.records import ReservationRecord, StockKey, StockRecord, WarehouseRecord
 from actors.row_counts import RowCounts
 from actors.sourcing import SourcingPolicy
@@ -150,7 +150,7 @@ class Explanation(Struct, frozen=True, tag=True):
     lines: tuple[ExplainedLine, ...]
 
 
-MoveView = MoveAnswer | OrganizationRows | OrganizationAudit
+MoveView = MoveAnswer | OrganizationRows | OrganizationTally | OrganizationAudit
 
 FeedView = FeedPage | CursorAnswer | CursorList | RowCounts | CellAnswer | MoveView
 

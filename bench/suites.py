@@ -196,7 +196,10 @@ def many_rows(bench: Bench) -> Result:
 def slow_disk(bench: Bench) -> Result:
     """Four hot rows on a disk whose sync takes 2 ms more."""
     environment = slow_sync.environment(bench.directory)
-    with bench.running([*OURS, *bench.rivals], rows(SPREAD_ROWS), environment) as systems:
+    with (
+        bench.running([*OURS, *bench.rivals], rows(SPREAD_ROWS), environment) as systems,
+        bench.running(["sqlite"], rows(SPREAD_ROWS)) as usual,
+    ):
         alone = {
             name: reserving(running, SPREAD, callers=1, connections=1)
             for name, running in systems.items()
@@ -206,6 +209,7 @@ def slow_disk(bench: Bench) -> Result:
             contestant.round(bench.pace.warm_up_s)
             assert contestant.medians()["p50_ms"] > slow_sync.ADDED_MS, name
         contestants = {name: reserving(running, HOT, callers=CALLERS) for name, running in systems.items()}
+        contestants["sqlite, usual sync"] = reserving(usual["sqlite"], HOT, callers=CALLERS)
         result = take_turns(contestants, bench.pace)
     for name, contestant in alone.items():
         result[name]["one_caller_p50_ms"] = contestant.medians()["p50_ms"]

@@ -99,8 +99,9 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=3_600, description="How many seconds must lie between two pings of a client without calls.")
     ] = 10
     ping_strikes_max: Annotated[
-        int, Meta(ge=1, le=1_000, description="How many pings too early a client may send before it is sent away.")
-    ] = 2
+        int,
+        Meta(ge=0, le=1_000, description="How many pings too early a client may send before it is sent away; 0: any."),
+    ] = 0
     reservation_ttl_minutes: Annotated[
         int, Meta(ge=1, le=TTL_MINUTES_MAX, description="How many minutes a reservation holds that says 0.")
     ] = TTL_MINUTES_DEFAULT

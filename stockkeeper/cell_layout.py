@@ -1,16 +1,18 @@
 """Where the cells of one machine are: their map, their databases and their sockets, as `serve --cells` has them.
 
 Files lie beside the one database that they take the place of: stockkeeper.0.db, stockkeeper.1.db and so on, with
-the map in stockkeeper.cells.toml. On Postgres each cell has a schema. How many there are is what the map says: a
-cell that is added moves nothing by itself.
+the map in stockkeeper.cells.toml, and sockets beside the map. On Postgres each cell has a schema. How many there are is
+what the map says: a cell that is added moves nothing by itself.
 """
 
+import os
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 from msgspec import Struct
 
-from cells.cell_map import Cell, CellMap, CellMapError
+from cells.cell_map import SOCKET_PATH_BYTES_MAX, Cell, CellMap, CellMapError
 from cells.map_file import read_map
 from cells.map_writing import text_of
 from stockkeeper.config import ConfigurationError
@@ -42,9 +44,16 @@ class CellLayout(Struct, frozen=True):
     @property
     def map(self) -> CellMap:
         """The first one. Raises `ConfigurationError`: a socket's path is too long."""
-        folder = self.map_file.parent
-        cells = {name: Cell(name, f"unix:{folder / self.map_file.stem}.{name}.sock") for name in self.cells}
-        return CellMap(1, cells, {})
+        return CellMap(1, {name: Cell(name, f"unix:{self._socket_of(name)}") for name in self.cells}, {})
+
+    def _socket_of(self, name: str) -> Path:
+        """Beside the map, or where the user's sockets are if a path from there would be too long."""
+        beside = self.map_file.with_name(f"{self.map_file.stem}.{name}.sock")
+        users = os.environ.get("XDG_RUNTIME_DIR")
+        if users is None or len(os.fsencode(beside)) <= SOCKET_PATH_BYTES_MAX:
+            return beside
+        this_map = blake2b(os.fsencode(self.map_file), digest_size=8).hexdigest()
+        return Path(users) / f"stockkeeper-{this_map}.{name}.sock"
 
 
 def layout_of(database_url: str, map_file: str, count: int) -> CellLayout:

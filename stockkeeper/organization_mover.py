@@ -1,7 +1,9 @@
 """Moves an organization from one cell to another, while both serve: see `supervisor/moving.py` for why that is safe."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 import anyio
@@ -9,7 +11,16 @@ import anyio.lowlevel
 from msgspec import Struct
 
 from actors.cell_records import CellAnswer
-from actors.organization_moves import MoveAnswer, MoveStep, OrganizationRows, Place, Value
+from actors.organization_moves import (
+    WHOLE,
+    MoveAnswer,
+    MoveStep,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
 from actors.organization_stays import Stay
 from actors.queries import (
     AuditOrganization,
@@ -17,16 +28,20 @@ from actors.queries import (
     MoveOrganization,
     Query,
     ReadOrganization,
+    TallyOrganization,
     WriteOrganization,
 )
 from actors.unavailable import Unavailable
 from cells.owner_port import Owner
-from storage.sql.organization_copy import NotTheSame, copy_rows
+from storage.sql.organization_copy import NotTheSame, compare_tallies, copy_rows
 
 V = TypeVar("V")
 
 SERVES_WITHIN_S = 60.0
 PAUSE_S = 0.05
+RENEW_EVERY_S = 2.0
+FEW_ROWS = 2_000  # that have changed meanwhile: they wait for no other round
+ROUNDS_MAX = 5
 
 
 class NotMoved(Exception):
@@ -42,6 +57,7 @@ class MovedOrganization(Struct, frozen=True):
         figures: that the audit counted.
         frozen_s: how long its changes waited, in seconds.
         is_dropped: whether the old cell has deleted its rows.
+        seconds: in all.
     """
 
     source: str
@@ -49,6 +65,7 @@ class MovedOrganization(Struct, frozen=True):
     figures: Sequence[int]
     frozen_s: float
     is_dropped: bool
+    seconds: float = 0.0
 
 
 class _OwnerRows:
@@ -62,13 +79,17 @@ class _OwnerRows:
     def __repr__(self) -> str:
         return f"<_OwnerRows in {self._cell}>"
 
-    async def read(self, table: str, after: Place | None) -> OrganizationRows:
-        return await self._mover.ask(self._cell, ReadOrganization(self._mover.organization_id, table, after))
+    async def read(self, table: str, after: Place | None, span: Span, *, keys_only: bool = False) -> OrganizationRows:
+        query = ReadOrganization(self._mover.organization_id, table, after, span, keys_only)
+        return await self._mover.ask(self._cell, query)
 
-    async def write(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
-        query = WriteOrganization(self._mover.organization_id, self._move_id, table, rows)
+    async def write(self, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()) -> None:
+        query = WriteOrganization(self._mover.organization_id, self._move_id, table, rows, keys)
         if not (await self._mover.ask(self._cell, query)).is_done:
-            raise NotMoved("another program moves it at the same time")
+            raise NotMoved("another program moves it at the same time, or this one was silent for too long")
+
+    async def tally(self, table: str) -> OrganizationTally:
+        return await self._mover.ask(self._cell, TallyOrganization(self._mover.organization_id, table))
 
 
 class OrganizationMover:
@@ -85,6 +106,7 @@ class OrganizationMover:
         self.organization_id = organization_id
         self._cell = cell
         self._move_id = uuid4().hex
+        self._frozen_at_s: float | None = None
 
     def __repr__(self) -> str:
         return f"<OrganizationMover of {self.organization_id} to {self._cell}>"
@@ -100,29 +122,27 @@ class OrganizationMover:
             NotMoved: it cannot be, or not now.
             Unavailable: a cell is away. Run it again.
         """
+        began_s = anyio.current_time()
         there = {name: await self.ask(name, FindOrganization(self.organization_id)) for name in self._owners}
         if _state(there[self._cell]) == "serving":
             return MovedOrganization("", 0, (), 0.0, await self._dropped())
         source = self._source(there)
-        began_s, copied = anyio.current_time(), MovedOrganization(source, 0, (), 0.0, False)
-        move = there[self._cell].move
-        came = there[source].move
+        move, came = there[self._cell].move, there[source].move
         if _state(there[source]) == "gone" and came is not None and came.cell != self._cell:
             await OrganizationMover(self._owners, self.organization_id, came.cell).run()  # first what was begun
             return await self.run()
         if source == self._cell:
             await self._must(source, "thaw", came.move_id if came is not None else "")
             return MovedOrganization("", 0, (), 0.0, await self._dropped())
+        rows, figures = 0, tuple[int, ...]()
         if _state(there[source]) == "gone" and move is not None and came is not None and move.move_id == came.move_id:
             await self._serve(move.move_id)  # an earlier try came as far as that
         else:
-            if _state(there[source]) == "gone":
-                await self._must(self._cell, "receive", self._move_id)  # from here on no earlier try can end
-            copied = await self._copy(source, came.move_id if came is not None else "")
-            await self._must(source, "leave", self._move_id)
-            await self._serve(self._move_id)
-        frozen_s = anyio.current_time() - began_s
-        return MovedOrganization(source, copied.rows, copied.figures, frozen_s, await self._dropped())
+            async with beside(partial(self._renew, source)):
+                rows, figures = await self._brought(source, there[source])
+        frozen_s = anyio.current_time() - (self._frozen_at_s or began_s)
+        is_dropped = await self._dropped()
+        return MovedOrganization(source, rows, figures, frozen_s, is_dropped, anyio.current_time() - began_s)
 
     async def ask(self, cell: str, query: Query[V]) -> V:
         """What the owner of a cell answers. Raises `Unavailable`."""
@@ -137,39 +157,92 @@ class OrganizationMover:
                 return name
         raise NotMoved("no cell holds it")
 
-    async def _copy(self, source: str, seen: str) -> MovedOrganization:
-        """Copy and prove it. What fails leaves the organization where it was."""
-        frozen = await self._must(source, "freeze", self._move_id, self._cell, seen)
+    async def _renew(self, source: str) -> None:
+        """Give signs of life. What comes of them, the next step says."""
+        while True:
+            await anyio.sleep(RENEW_EVERY_S)
+            for name in (source, self._cell):
+                with suppress(Unavailable):
+                    await self.ask(name, MoveOrganization(self.organization_id, "renew", self._move_id))
+
+    async def _brought(self, source: str, there: CellAnswer) -> tuple[int, tuple[int, ...]]:
+        """Copy and prove it, and have the new cell serve it. What fails before leaves the organization where it was."""
         try:
-            return await self._copied(source, frozen.stays)
+            early = await self._copied_early(source) if _state(there) == "serving" else None
+            if _state(there) == "gone":
+                await self._must(self._cell, "receive", self._move_id)  # from here on no earlier try can end
+            self._frozen_at_s = anyio.current_time()
+            seen = there.move.move_id if there.move is not None else ""
+            frozen = await self._must(source, "freeze", self._move_id, self._cell, seen)
+            found = await self._copied(source, frozen.stays, early)
         except (NotMoved, NotTheSame, Unavailable) as error:
-            await self._must(source, "thaw", self._move_id)
+            thawed = await self.ask(source, MoveOrganization(self.organization_id, "thaw", self._move_id))
             if isinstance(error, Unavailable):
                 raise
-            raise NotMoved(f"{error}; it is served by {source} as before") from None
+            raise NotMoved(f"{error}; it is served by {source} as before" if thawed.is_done else str(error)) from None
+        await self._must(source, "leave", self._move_id)
+        await self._serve(self._move_id)
+        return found
 
-    async def _copied(self, source: str, stays: Sequence[Stay]) -> MovedOrganization:
+    async def _copied_early(self, source: str) -> "_Early":
+        """Copy while it is served; what has changed meanwhile is little in the end, unless very much does."""
+        begun = await self._must(source, "begin", self._move_id)
+        early = _Early(await self._received(source, begun.stays), _end_of(begun.stays), 0)
+        await self._cleared()
+        await copy_rows(*self._ends(source), early.shift, Span(None, early.upto_lsn))
+        audited, _ = await self._audited(0, is_early=True)
+        for _ in range(ROUNDS_MAX):
+            marked = await self._must(source, "mark", self._move_id)
+            span = Span(early.upto_lsn, _end_of(marked.stays))
+            early = _Early(early.shift, _end_of(marked.stays), audited)
+            if await copy_rows(*self._ends(source), early.shift, span) <= FEW_ROWS:
+                break
+        return early
+
+    async def _copied(self, source: str, stays: Sequence[Stay], early: "_Early | None") -> tuple[int, tuple[int, ...]]:
+        """Copy what is left of what is frozen: how many rows there are, and what the audit counted."""
+        shift = await self._received(source, stays)
+        if early is not None and shift != early.shift:
+            early = None  # its history has outgrown its place, and has got another one
+        if early is None:
+            await self._cleared()
+        span = WHOLE if early is None else Span(early.upto_lsn, _end_of(stays))
+        await copy_rows(*self._ends(source), shift, span)
+        rows = await compare_tallies(*self._ends(source), shift)
+        _, figures = await self._audited(0 if early is None else early.audited)
+        return rows, figures
+
+    def _ends(self, source: str) -> tuple[_OwnerRows, _OwnerRows]:
+        return _OwnerRows(self, source, self._move_id), _OwnerRows(self, self._cell, self._move_id)
+
+    async def _received(self, source: str, stays: Sequence[Stay]) -> int:
         query = MoveOrganization(self.organization_id, "receive", self._move_id, source, "", stays)
         received = await self.ask(self._cell, query)
         if not received.is_done:
             raise NotMoved(f"{self._cell} does not take it")
+        return received.shift
+
+    async def _cleared(self) -> None:
         while (cleared := (await self._must(self._cell, "clear", self._move_id)).cleared) == "some":
             pass
         if cleared == "needed":
             raise NotMoved(f"a relay of {self._cell} has not passed on what happened there before")
-        ends = [_OwnerRows(self, name, self._move_id) for name in (source, self._cell)]
-        digests = await copy_rows(ends[0], ends[1], received.shift)
-        figures = await self._audited()
-        return MovedOrganization(source, sum(digest.rows for digest in digests.values()), figures, 0.0, False)
 
-    async def _audited(self) -> Sequence[int]:
-        part, parts, figures = 0, 1, list[int]()
-        while part < parts:
+    async def _audited(self, begin: int, *, is_early: bool = False) -> tuple[int, tuple[int, ...]]:
+        """See that what has come agrees with itself: early, what only grows; later, the rest. Returns the part at which
+        the rest begins, and what was counted.
+        """
+        part = begin
+        while True:
             found = await self.ask(self._cell, AuditOrganization(self.organization_id, part))
+            end = found.of_history if is_early else found.parts
+            if part >= end:
+                return part, ()
             if found.disagreement:
                 raise NotMoved(f"in {self._cell} it does not agree with itself: {found.disagreement}")
-            part, parts, figures = part + 1, found.parts, list(found.figures)
-        return figures
+            part += 1
+            if part == end:
+                return part, tuple(found.figures)
 
     async def _serve(self, move_id: str) -> None:
         """The cell reads its memory anew, and its answer may be lost with it."""
@@ -202,6 +275,48 @@ class OrganizationMover:
         if not answer.is_done:
             raise NotMoved(f"{cell} does not {step} it: another program moves it at the same time")
         return answer
+
+
+class _Early(NamedTuple):
+    """What was copied while it was served: by how much its LSNs are shifted, up to where it is whole, and how many
+    parts of the audit have seen it.
+    """
+
+    shift: int
+    upto_lsn: int
+    audited: int
+
+
+def _end_of(stays: Sequence[Stay]) -> int:
+    """The newest LSN of the database where it is; that stay is the last."""
+    return stays[-1].upto_lsn
+
+
+@asynccontextmanager
+async def beside(run: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Have something run for the length of a block, out of which what is raised comes as it is."""
+    failed = list[BaseException]()
+
+    async def run_on() -> None:
+        try:
+            await run()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - as below
+            failed.append(error)
+            tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_on)
+        try:
+            yield
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again, in no group
+            failed.append(error)
+        tasks.cancel_scope.cancel()
+    if failed:
+        raise failed[0]
 
 
 def _state(answer: CellAnswer) -> str:

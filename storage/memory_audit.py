@@ -19,7 +19,7 @@ def audit_rows(disk: Disk, organization_id: str) -> OrganizationAudit:
     history = [one for one in parts if one is not None]
     found = [*_of_rows(history, rows), *_of_reservations(history, kept), *_of_reserved(rows, reservations)]
     figures = (len(rows), sum(len(one.changes) for one in history), len(reservations))
-    return OrganizationAudit(1, found[0] if found else "", figures)
+    return OrganizationAudit(1, 0, found[0] if found else "", figures)
 
 
 def _of_rows(history: Sequence[Transaction], rows: dict[StockKey, StockRecord]) -> Iterator[str]:

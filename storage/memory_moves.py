@@ -4,13 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actors.cell_records import HeldOrganization
-from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
-from actors.organization_stays import OPEN_END, Stay, moved_in
+from actors.organization_moves import (
+    WHOLE,
+    Cleared,
+    MoveRecord,
+    OrganizationAudit,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
+from actors.organization_stays import OPEN_END, Stay, grown, moved_in
 from actors.records import Transaction
 from storage.memory_audit import audit_rows
 from storage.memory_disk import Disk
-from storage.memory_rows import clear_rows, read_rows, write_rows
+from storage.memory_rows import changed_keys, clear_rows, read_rows, tally, write_rows
 from storage.organization_parts import part_of
+
+ROOM = 1_000_000
 
 
 class MovesOnDisk:
@@ -33,6 +45,9 @@ class MovesOnDisk:
         disk = await self._read("load_stays")
         return {organization_id: list(stays) for organization_id, stays in disk.stays.items()}
 
+    async def stays_up_to_now(self, organization_id: str) -> Sequence[Stay]:
+        return stays_up_to_now(await self._read("stays_up_to_now"), organization_id)
+
     async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
         disk = await self._own("freeze")
         disk.held[held.organization_id] = held
@@ -43,8 +58,9 @@ class MovesOnDisk:
 
     async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
         disk = await self._own("receive")
+        is_again = disk.moving.get(organization_id) == move
         disk.moving[organization_id] = move
-        shift = _make_room(disk, organization_id, stays) if stays else 0
+        shift = _make_room(disk, organization_id, stays, is_again=is_again) if stays else 0
         await self._after("receive")
         return shift
 
@@ -63,13 +79,23 @@ class MovesOnDisk:
         await self._after("clear_rows")
         return cleared
 
-    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
-        return read_rows(await self._read("read_rows"), organization_id, table, after)
+    async def read_rows(
+        self, organization_id: str, table: str, after: Place | None, span: Span = WHOLE
+    ) -> OrganizationRows:
+        return read_rows(await self._read("read_rows"), organization_id, table, after, span)
 
-    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
+    async def changed_keys(self, organization_id: str, table: str, after: Place | None, span: Span) -> OrganizationRows:
+        return changed_keys(await self._read("changed_keys"), organization_id, table, span)
+
+    async def write_rows(
+        self, organization_id: str, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()
+    ) -> None:
         disk = await self._own("write_rows")
-        write_rows(disk, table, rows)
+        write_rows(disk, organization_id, table, rows, keys)
         await self._after("write_rows")
+
+    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
+        return tally(await self._read("tally_rows"), organization_id, table)
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
         return audit_rows(await self._read("audit_rows"), organization_id)
@@ -86,14 +112,21 @@ def stays_up_to_now(disk: Disk, organization_id: str) -> list[Stay]:
     return [*ended, *(Stay(one.database_id, one.from_lsn, disk.last_lsn) for one in going_on)]
 
 
-def _make_room(disk: Disk, organization_id: str, stays: Sequence[Stay]) -> int:
+def _make_room(disk: Disk, organization_id: str, stays: Sequence[Stay], *, is_again: bool) -> int:
     """A block of LSNs below all that were ever given away here. Returns the shift of those that it has."""
+    known = disk.stays.get(organization_id, []) if is_again else []
+    came = grown(known, stays, disk.database_id)
+    if came is None:
+        came = moved_in(stays, disk.database_id, _floor_lsn(disk, stays), ROOM)
+    disk.stays[organization_id] = came
+    return came[0].shift - stays[0].shift
+
+
+def _floor_lsn(disk: Disk, stays: Sequence[Stay]) -> int:
     known = [*stays, *(stay for of_one in disk.stays.values() for stay in of_one)]
     floors = [stay.from_lsn for stay in known if stay.database_id == disk.database_id]
     # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
-    came = moved_in(stays, disk.database_id, min([0, *floors]) - 1)
-    disk.stays[organization_id] = came
-    return came[0].shift - stays[0].shift
+    return min([0, *floors]) - 1
 
 
 def _begin_stay(disk: Disk, organization_id: str) -> None:

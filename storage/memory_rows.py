@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar
+from zlib import crc32
 
 import msgspec
 from msgspec.structs import replace
 
-from actors.organization_moves import Cleared, OrganizationRows, Place, Value
+from actors.organization_moves import WHOLE, Cleared, OrganizationRows, OrganizationTally, Place, Span, Value
 from actors.records import RequestKey, RequestRecord, ReservationRecord, StockRecord, Transaction, WarehouseRecord
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
@@ -28,6 +29,7 @@ Record = WarehouseRecord | SourcingRecord | StockRecord | ReservationRecord | Tr
 ROWS_A_PAGE = 1_000
 UNKNOWN = Transaction(0, 0, "remember")  # of a request whose entry another try has deleted
 JOURNAL, REQUESTS = "journal_entry", "request"
+LSN_OF_REQUEST = 4  # its place in a row
 RESERVATIONS, ARCHIVED = "reservation_item", "reservation_item_archive"
 TYPES: dict[str, type[Any]] = {
     "warehouse": WarehouseRecord,
@@ -39,24 +41,55 @@ TYPES: dict[str, type[Any]] = {
 }
 
 
-def read_rows(disk: Disk, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
+def read_rows(
+    disk: Disk, organization_id: str, table: str, after: Place | None, span: Span = WHOLE
+) -> OrganizationRows:
     """Some rows of a table, behind a place, and where the next ones begin."""
     if table == JOURNAL:
-        return _entries(disk, organization_id, after)
-    if table == REQUESTS:
-        found = list(_requests(disk, organization_id))
-    else:
-        found = [(_text(one),) for one in _records(disk, organization_id, table)]
-    begin = 0 if after is None else int(after[0] or 0)
-    end = begin + ROWS_A_PAGE
-    return OrganizationRows(found[begin:end], (end,) if end < len(found) else None)
+        return _entries(disk, organization_id, after, span)
+    found = list(_keyed(disk, organization_id, table, span))
+    page = list[Row]()
+    last: tuple[Value, ...] | None = None if after is None else tuple(after)
+    begin = 0 if last is None else bisect_right(found, last, key=_key_of)
+    for key, row in found[begin:]:
+        if len(page) >= ROWS_A_PAGE and key != last:  # those of an order come together
+            return OrganizationRows(page, last)
+        page.append(row)
+        last = key
+    return OrganizationRows(page)
 
 
-def write_rows(disk: Disk, table: str, rows: Sequence[Row]) -> None:
-    """Add rows, all or none. Raises `StorageError`: one of them is there."""
+def changed_keys(disk: Disk, organization_id: str, table: str, span: Span) -> OrganizationRows:
+    """The keys of rows that may be there in another state than before the span."""
+    if table in ("warehouse", "sourcing"):
+        return OrganizationRows([()])
+    return OrganizationRows(sorted(_changed(disk, organization_id, table, span)))
+
+
+def write_rows(disk: Disk, organization_id: str, table: str, rows: Sequence[Row], keys: Sequence[Place] = ()) -> None:
+    """Delete what is under these keys, and add rows, all or none. Raises `StorageError`: one of them is there."""
+    wanted = {tuple(key) for key in keys}
+    for record in _records(disk, organization_id, table) if wanted else ():
+        if () in wanted or _changed_key(record) in wanted:
+            _drop(disk, table, record)
     adding = [_adding(disk, table, row) for row in rows]
     for add in adding:
         add()
+
+
+def tally(disk: Disk, organization_id: str, table: str) -> OrganizationTally:
+    """What a table has, in a few figures."""
+    if table == JOURNAL:
+        history = _history(disk, organization_id)
+        texts = [_text(replace(one, lsn=0)) for one in history]
+        return OrganizationTally(len(texts), sum(one.lsn for one in history), [sum(map(_sum_of, texts))])
+    rows = [row for _, row in _keyed(disk, organization_id, table, WHOLE)]
+    lsns = sum(int(row[LSN_OF_REQUEST] or 0) for row in rows) if table == REQUESTS else None
+    return OrganizationTally(len(rows), lsns, [sum(_sum_of(str(row[0])) for row in rows)])
+
+
+def _sum_of(text: str) -> int:
+    return crc32(text.encode())
 
 
 def clear_rows(disk: Disk, organization_id: str) -> Cleared:
@@ -76,12 +109,70 @@ def _history(disk: Disk, organization_id: str) -> list[Transaction]:
     return [one for one in parts if one is not None]
 
 
-def _entries(disk: Disk, organization_id: str, after: Place | None) -> OrganizationRows:
-    history = _history(disk, organization_id)
+def _entries(disk: Disk, organization_id: str, after: Place | None, span: Span) -> OrganizationRows:
+    history = _within(_history(disk, organization_id), span)
     begin = 0 if after is None else bisect_right(history, int(after[0] or 0), key=_lsn_of)
     page = history[begin : begin + ROWS_A_PAGE]
     rows = [(one.lsn, organization_id, _text(replace(one, lsn=0))) for one in page]
     return OrganizationRows(rows, (page[-1].lsn,) if begin + len(page) < len(history) else None)
+
+
+def _within(history: list[Transaction], span: Span) -> list[Transaction]:
+    begin = 0 if span.after_lsn is None else bisect_right(history, span.after_lsn, key=_lsn_of)
+    end = len(history) if span.upto_lsn is None else bisect_right(history, span.upto_lsn, key=_lsn_of)
+    return history[begin:end]
+
+
+def _changed(disk: Disk, organization_id: str, table: str, span: Span) -> set[tuple[str, ...]]:
+    """The keys of a table that the history names in a span."""
+    history = _within(_history(disk, organization_id), span)
+    match table:
+        case "stock":
+            return {(it.after.variant_id, it.after.warehouse_id) for one in history for it in one.changes}
+        case "reservation_item":
+            return {(one.reservation.reservation_id,) for one in history if one.reservation is not None}
+        case "transfer_line":
+            return {(one.transfer.transfer_id,) for one in history if one.transfer is not None}
+    return set()
+
+
+def _keyed(disk: Disk, organization_id: str, table: str, span: Span) -> Iterator[tuple[tuple[Value, ...], Row]]:
+    """The rows that a span means, each with its place."""
+    if table == REQUESTS:
+        lsns = {one.lsn for one in _within(_history(disk, organization_id), span)}
+        found = _requests(disk, organization_id)
+        yield from (((row[1],), row) for row in found if row[LSN_OF_REQUEST] in lsns)
+        return
+    is_all = span.after_lsn is None or table in ("warehouse", "sourcing")
+    changed = set() if is_all else _changed(disk, organization_id, table, span)
+    for record in _records(disk, organization_id, table):
+        if is_all or _changed_key(record) in changed:
+            yield _place_of(table, record), (_text(record),)
+
+
+def _key_of(one: tuple[tuple[Value, ...], Row]) -> tuple[Value, ...]:
+    return one[0]
+
+
+def _place_of(table: str, record: Record) -> tuple[Value, ...]:
+    """Reservations of an order are in the order in which they were made, and so come together."""
+    if isinstance(record, ReservationRecord) and table == RESERVATIONS:
+        return (record.order_id,)
+    return _changed_key(record)
+
+
+def _changed_key(record: Record) -> tuple[str, ...]:
+    match record:
+        case WarehouseRecord():
+            return (record.warehouse_id,)
+        case SourcingRecord():
+            return ("",)
+        case StockRecord():
+            return (record.variant_id, record.warehouse_id)
+        case ReservationRecord():
+            return (record.reservation_id,)
+        case TransferRecord():
+            return (record.transfer_id,)
 
 
 def _lsn_of(one: Transaction) -> int:
@@ -144,7 +235,8 @@ def _adding(disk: Disk, table: str, row: Row) -> Callable[[], None]:
         _refuse(request.key in disk.requests, request)
         return partial(_add_request, disk, request, int(at_ms or 0))
     record = msgspec.json.decode(str(row[0]), type=TYPES[table])
-    _refuse(record in _records(disk, record.organization_id, table), record)
+    there = {_changed_key(one) for one in _records(disk, record.organization_id, table)}
+    _refuse(_changed_key(record) in there, record)
     return partial(_add_record, disk, table, record)
 
 
@@ -206,20 +298,24 @@ def _clear_history(disk: Disk, organization_id: str) -> bool:
 def _clear_table(disk: Disk, organization_id: str, table: str) -> bool:
     found = _records(disk, organization_id, table)[:ROWS_A_PAGE]
     for record in found:
-        match record:
-            case WarehouseRecord():
-                del disk.warehouses[record.organization_id, record.warehouse_id]
-            case SourcingRecord():
-                del disk.sourcing[record.organization_id]
-            case StockRecord():
-                disk.keep_rows([replace(record, is_deleted=True)])
-            case ReservationRecord() if table == RESERVATIONS:
-                disk.drop_reservation(record)
-            case ReservationRecord():
-                del disk.archived[record.organization_id, record.reservation_id]
-            case TransferRecord():
-                del disk.transfers[record.key]
+        _drop(disk, table, record)
     return bool(found)
+
+
+def _drop(disk: Disk, table: str, record: Record) -> None:
+    match record:
+        case WarehouseRecord():
+            del disk.warehouses[record.organization_id, record.warehouse_id]
+        case SourcingRecord():
+            del disk.sourcing[record.organization_id]
+        case StockRecord():
+            disk.keep_rows([replace(record, is_deleted=True)])
+        case ReservationRecord() if table == RESERVATIONS:
+            disk.drop_reservation(record)
+        case ReservationRecord():
+            del disk.archived[record.organization_id, record.reservation_id]
+        case TransferRecord():
+            del disk.transfers[record.key]
 
 
 def _clear_requests(disk: Disk, organization_id: str) -> bool:

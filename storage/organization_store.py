@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from actors.cell_records import HeldOrganization
-from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
+from actors.organization_moves import (
+    WHOLE,
+    Cleared,
+    MoveRecord,
+    OrganizationAudit,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
 from actors.organization_stays import Stay
 
 
@@ -22,12 +32,18 @@ class OrganizationStore(Protocol):
         """Where the histories of organizations have been, of those that were elsewhere."""
         ...
 
+    async def stays_up_to_now(self, organization_id: str) -> Sequence[Stay]:
+        """Where the organization's history has been, with the stay that goes on here ended at the newest LSN."""
+        ...
+
     async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
         """Keep both, and say where the organization's history has been, up to now."""
         ...
 
     async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
-        """Keep that the organization arrives, and make room for its history. Returns the shift of its LSNs."""
+        """Keep that the organization arrives, and make room for its history, which may grow. Returns the shift of its
+        LSNs: the same as before, for a try that has received it before.
+        """
         ...
 
     async def settle(self, held: HeldOrganization) -> None:
@@ -38,12 +54,24 @@ class OrganizationStore(Protocol):
         """Delete some rows of the organization. One that is gone cannot come back by its move from then on."""
         ...
 
-    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
-        """Some rows of a table, behind a place."""
+    async def read_rows(
+        self, organization_id: str, table: str, after: Place | None, span: Span = WHOLE
+    ) -> OrganizationRows:
+        """Some rows of a table, behind a place; those that the span means."""
         ...
 
-    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
-        """Add rows."""
+    async def changed_keys(self, organization_id: str, table: str, after: Place | None, span: Span) -> OrganizationRows:
+        """Some keys, behind a place, under which there may be other rows now than before the span."""
+        ...
+
+    async def write_rows(
+        self, organization_id: str, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()
+    ) -> None:
+        """Delete what the organization has under these keys, and add rows."""
+        ...
+
+    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
+        """What the table has of the organization, in a few figures."""
         ...
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:

@@ -48,16 +48,18 @@ from actors.queries import (
     JoinCell,
     MoveOrganization,
     ReadOrganization,
+    TallyOrganization,
     WriteOrganization,
 )
 from actors.reply import Reply
 from actors.unavailable import moving, restarting
 from storage.store import Store
+from supervisor.move_leases import MoveLeases
 from supervisor.open_call import OpenCalls
 
 NOT_OF_THE_INVENTORY = (
     *(FindOrganization, ClaimOrganization),
-    *(MoveOrganization, ReadOrganization, WriteOrganization, AuditOrganization),
+    *(MoveOrganization, ReadOrganization, WriteOrganization, TallyOrganization, AuditOrganization),
 )
 
 
@@ -78,6 +80,7 @@ class HeldOrganizations:
         cell: what the database is already.
         known: the organizations that there are in it.
         open_calls: commands under way.
+        monotonic_s: a clock in seconds that goes on while the process is stopped.
         expiring: replies of what falls due, as far as that is under way: it has come through the door as well.
     """
 
@@ -87,6 +90,7 @@ class HeldOrganizations:
         cell: CellRecord | None,
         known: Callable[[], Iterable[str]],
         open_calls: OpenCalls,
+        monotonic_s: Callable[[], float],
         expiring: Callable[[], Iterable[Reply[Fact]]],
     ) -> None:
         self._store = store
@@ -97,7 +101,9 @@ class HeldOrganizations:
         self._held: dict[str, HeldOrganization] = {}
         self._stays: Mapping[str, Sequence[Stay]] = {}
         self._moves: dict[str, MoveRecord] = {}
+        self.leases = MoveLeases(monotonic_s)
         self.lock = anyio.Lock()
+        self.tidying = anyio.Lock()  # while a step of housekeeping is under way
         self._is_joining = False
         self._refused = 0
         self.is_told = cell is not None
@@ -116,6 +122,10 @@ class HeldOrganizations:
             self._held = {one.organization_id: one for one in await self._store.load_organizations()}
             self._stays = await self._store.load_stays()
             self._moves = dict(await self._store.load_moves())
+            for organization_id, move in self._moves.items():
+                held = self._held.get(organization_id)
+                if move.way == "arriving" or (held is not None and held.state == "frozen"):
+                    self.leases.begin(organization_id, move.move_id)
 
     def stays_of(self, organization_id: str) -> Sequence[Stay]:
         """Where the organization's history has been; empty: nowhere else."""
@@ -163,8 +173,13 @@ class HeldOrganizations:
 
     @property
     def is_moving(self) -> bool:
-        """Whether rows are compared now, which nothing else may change."""
-        return bool(self._moves)
+        """Whether rows are copied or compared now, which nothing but commands may change."""
+        return len(self.leases) > 0
+
+    async def tidied(self) -> None:
+        """Return when no step of housekeeping is under way that began before something moved."""
+        async with self.tidying:
+            pass
 
     @property
     def version(self) -> int:

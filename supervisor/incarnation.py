@@ -112,7 +112,7 @@ class Incarnation:
         self.news = News()
         self.folding = Folding(store, self.journal)
         known, begun = self._organizations, self._open_calls
-        self.held = HeldOrganizations(store, ownership.cell, known, begun, self._falling_due)
+        self.held = HeldOrganizations(store, ownership.cell, known, begun, monotonic_s, self._falling_due)
         self._watching = Watching(store, self.journal, self.news, self.folding, ownership.database_id, self.held)
         self.cursors = Cursors(store, self.journal, self._clock.now_ms, monotonic_s, ownership.database_id)
         self._coordinator = Coordinator(self.journal, self._on_decided, self._break, monotonic_s, stages)
@@ -278,6 +278,7 @@ class Incarnation:
             self._learning.run,
             self.folding.run,
             self.uploads.clear,
+            self._queries.moving.watch,
         ):
             self._tasks.start_soon(run)
         if self._limits.keep_days:
@@ -369,9 +370,10 @@ class Incarnation:
 
     async def _move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         """A step of housekeeping. The ledger's old part is a prefix only once all rows of an import are in it."""
-        if self.folding.is_under_way or self.held.is_moving:
-            return MovedOut(0, 0, 0, 0)
-        return await self._store.move_out(before_ms, rows_max)
+        async with self.held.tidying:
+            if self.folding.is_under_way or self.held.is_moving:
+                return MovedOut(0, 0, 0, 0)
+            return await self._store.move_out(before_ms, rows_max)
 
     def _ask_to_expire(self, key: OrderKey, command: Expire, reply: Reply[Fact]) -> None:
         """What no caller asked for goes through the door as well."""

@@ -41,6 +41,7 @@ from actors.queries import (
     ReadFeed,
     ReadOrganization,
     TakeCursor,
+    TallyOrganization,
     WriteOrganization,
 )
 from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord
@@ -127,7 +128,7 @@ class QueryTurns:
         self._cursors = cursors
         self._held = held
         self._folding = folding
-        self._moving = MoveSteps(store, held, journal, folding, reader)
+        self.moving = MoveSteps(store, held, journal, folding, reader)
         self.refusals = RefusalCounts()
 
     def __repr__(self) -> str:
@@ -185,8 +186,10 @@ class QueryTurns:
                 view = yield from self._published(lambda: self._held.claim(query))
             case JoinCell():
                 view = yield from self._published(lambda: self._held.join(query))
-            case MoveOrganization() | ReadOrganization() | WriteOrganization() | AuditOrganization():
-                view = yield from self._published(lambda: self._moving.answer(query))
+            case MoveOrganization() | ReadOrganization() | WriteOrganization():
+                view = yield from self._published(lambda: self.moving.answer(query))
+            case TallyOrganization() | AuditOrganization():
+                view = yield from self._published(lambda: self.moving.answer(query))
             case _ as never:
                 assert_never(never)
         if not self._lease.holds:

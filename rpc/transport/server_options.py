@@ -50,7 +50,10 @@ def server_options(
         # A client that vanished without closing is found out within 80 s, not after the 2 hours of TCP.
         ("grpc.keepalive_time_ms", bounds.keepalive_s * 1_000),
         ("grpc.keepalive_timeout_ms", bounds.keepalive_timeout_s * 1_000),
-        # Clients may ping as often as every 10 s, also between calls; by default gRPC closes on them below 5 minutes.
+        # Clients may ping as often as they like, also between calls; by default gRPC closes on them below 5 minutes. A
+        # bound would do harm: the core notes every ping beyond it in a list that it copies each time, and closes only
+        # when it has written, so that a single connection that goes on takes a core for as long as it likes. Without
+        # one a ping costs next to nothing, and a flood is cut off by its bytes (`connection_watch.py`).
         ("grpc.http2.min_ping_interval_without_data_ms", bounds.ping_interval_min_s * 1_000),
         ("grpc.http2.max_ping_strikes", bounds.ping_strikes_max),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -57,7 +57,8 @@ async def _moved(there: CellMap, organization_id: str, cell: str) -> MovedOrgani
 def _say(there: CellMap, organization_id: str, cell: str, moved: MovedOrganization) -> None:
     if moved.source:
         came = f"{moved.rows} rows came from {moved.source}, and all agrees"
-        say(f"{organization_id} is in {cell} now: {came}. Its changes waited for {moved.frozen_s:.1f} s.")
+        took = f"It took {moved.seconds:.1f} s, of which its changes waited for {moved.frozen_s:.1f} s."
+        say(f"{organization_id} is in {cell} now: {came}. {took}")
     else:
         say(f"{organization_id} is in {cell}.")
     if not moved.is_dropped:

@@ -32,6 +32,17 @@ def first_lsn(connection: Connection) -> int:
     return from_lsn
 
 
+def time_of(connection: Connection, lsn: int) -> int | None:
+    """When a transaction of the database's own happened; None: that was never written, or is not kept.
+
+    No move of an organization changes it, and two histories that a failover has parted hardly have the same.
+    """
+    for entry in ENTRIES:
+        if (at_ms := connection.execute(select(entry.c.at).where(entry.c.lsn == lsn).limit(1)).scalar()) is not None:
+            return int(at_ms)
+    return None
+
+
 def first_lsn_of(connection: Connection, organization_id: str) -> int:
     """The same of what is here of an organization."""
     begins = [stay for stay in stays_of(connection, organization_id) if stay.first_lsn]

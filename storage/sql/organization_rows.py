@@ -8,31 +8,17 @@ Where an organization's rows are deleted, each LSN of the database's own keeps a
 has no gap.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Connection, Table, and_, delete, exists, func, literal, or_, select, tuple_, update
 
-from actors.organization_moves import Cleared, OrganizationRows, Place, Value
+from actors.organization_moves import WHOLE, Cleared, OrganizationRows, Place, Span, Value
+from storage.sql.changed_rows import is_within
 from storage.sql.history_begin import ENTRIES, floor_lsn_of
-from storage.sql.instants import Instant
+from storage.sql.neutral_rows import delete_keys, insert_rows, names_of, rows_of, selected
 from storage.sql.schema import event_cursor, metadata, ownership
 from storage.sql.staging_schema import import_low
-from storage.sql.table_copy import as_rows, write_page
 
 LEDGER = ("stock_movement", "stock_movement_archive")
 JOURNAL = ("journal_entry", "journal_entry_archive")
@@ -71,32 +57,38 @@ SAID = (
 
 
 def read_rows(
-    connection: Connection, organization_id: str, name: str, after: Place | None, rows_max: int
+    connection: Connection,
+    organization_id: str,
+    name: str,
+    after: Place | None,
+    rows_max: int,
+    span: Span = WHOLE,
 ) -> OrganizationRows:
     """Some rows of a table, behind a place, and where the next ones begin."""
     table = metadata.tables[name]
     if name in LEDGER or table is import_low:
-        return _ledger_page(connection, organization_id, table, after, rows_max)
+        return _ledger_page(connection, organization_id, table, after, rows_max, span)
     key = [column for column in table.primary_key.columns if column.name not in ("organization_id", "scope")]
-    statement = _columns(table).where(_is_of(table, organization_id)).order_by(*key)
+    statement = selected(connection, table).where(
+        _is_of(table, organization_id), *is_within(table, organization_id, span)
+    )
     if key and after is not None:
         statement = statement.where(tuple_(*key) > _place(key, after))
-    rows = _values(connection, statement.limit(rows_max), table)
+    rows = rows_of(connection, statement.order_by(*key).limit(rows_max))
     if len(rows) < rows_max or not key:
         return OrganizationRows(rows)
-    names = list(table.c.keys())
+    names = names_of(table)
     return OrganizationRows(rows, tuple(rows[-1][names.index(column.name)] for column in key))
 
 
 def write_rows(connection: Connection, name: str, rows: Sequence[Sequence[Value]]) -> None:
     """Add rows."""
-    table = metadata.tables[name]
-    write_page(connection, table, [dict(zip(table.c.keys(), row, strict=True)) for row in rows])
+    insert_rows(connection, metadata.tables[name], rows)
 
 
 def shifted(name: str, rows: Sequence[Sequence[Value]], shift: int) -> Sequence[Sequence[Value]]:
     """The same rows with other LSNs."""
-    names = list(metadata.tables[name].c.keys())
+    names = names_of(metadata.tables[name])
     if "lsn" not in names:
         return rows
     at = names.index("lsn")
@@ -135,11 +127,10 @@ def _clear_transactions(connection: Connection, organization_id: str, rows_max: 
         table = metadata.tables[name]
         page = _lines(connection, organization_id, table, table.c.lsn.in_(lsns), FIRST, rows_max)
         if page.rows:
-            names = list(table.c.keys())
+            names = names_of(table)
             at = names.index("lsn"), names.index("position")
-            these = and_(import_low.c.lsn == bindparam("this_lsn"), import_low.c.position == bindparam("this_position"))
-            places = [{"this_lsn": row[at[0]], "this_position": row[at[1]]} for row in page.rows]
-            connection.execute(delete(import_low).where(these), places)
+            places = [(row[at[0]], row[at[1]]) for row in page.rows]
+            delete_keys(connection, import_low, ("lsn", "position"), places)
             _delete(connection, table, page.rows)
         if page.next is not None:
             return True
@@ -149,10 +140,9 @@ def _clear_transactions(connection: Connection, organization_id: str, rows_max: 
 
 
 def _delete(connection: Connection, table: Table, rows: Sequence[Sequence[Value]]) -> None:
-    names, key = list(table.c.keys()), list(table.primary_key.columns)
-    this = and_(*[column == bindparam(f"key_{column.name}", type_=column.type) for column in key])
-    values = [{f"key_{one.name}": row[names.index(one.name)] for one in key} for row in rows]
-    connection.execute(delete(table).where(this), values)
+    key = tuple(column.name for column in table.primary_key.columns)
+    at = [names_of(table).index(name) for name in key]
+    delete_keys(connection, table, key, [[row[place] for place in at] for row in rows])
 
 
 def _clear_entries(connection: Connection, table: Table, organization_id: str, lsns: Sequence[int]) -> None:
@@ -169,10 +159,10 @@ def _clear_entries(connection: Connection, table: Table, organization_id: str, l
 
 
 def _ledger_page(
-    connection: Connection, organization_id: str, table: Table, after: Place | None, rows_max: int
+    connection: Connection, organization_id: str, table: Table, after: Place | None, rows_max: int, span: Span
 ) -> OrganizationRows:
     """A place is the part, an LSN and a position in it."""
-    part, lsn, position = after or (BEFORE_ENTRIES, 0, BEHIND)
+    part, lsn, position = after or _first_place(span)
     if part == BEFORE_ENTRIES:
         from_lsn = connection.execute(select(ownership.c.entries_from_lsn)).scalar_one()
         older = and_(table.c.lsn >= 1, table.c.lsn < from_lsn)
@@ -181,7 +171,8 @@ def _ledger_page(
             return OrganizationRows(page.rows, (BEFORE_ENTRIES, *page.next))
         floor = floor_lsn_of(connection, organization_id)
         return OrganizationRows(page.rows, (BY_ENTRIES, floor, BEHIND))
-    lsns = _transactions(connection, organization_id, lsn if position != BEHIND else lsn + 1)  # type: ignore[operator]
+    begin_lsn = lsn if position != BEHIND else lsn + 1  # type: ignore[operator]
+    lsns = _transactions(connection, organization_id, begin_lsn, span.upto_lsn)
     if not lsns:
         return OrganizationRows([])
     these = and_(table.c.lsn.in_(lsns), ~_is_before_entries(table))
@@ -189,17 +180,24 @@ def _ledger_page(
     return OrganizationRows(page.rows, (BY_ENTRIES, *(page.next or (lsns[-1], BEHIND))))
 
 
+def _first_place(span: Span) -> Place:
+    return (BEFORE_ENTRIES, 0, BEHIND) if span.after_lsn is None else (BY_ENTRIES, span.after_lsn, BEHIND)
+
+
 def _is_before_entries(table: Table) -> Any:
     from_lsn = select(ownership.c.entries_from_lsn).scalar_subquery()
     return and_(table.c.lsn >= 1, table.c.lsn < from_lsn)
 
 
-def _transactions(connection: Connection, organization_id: str, begin_lsn: Any) -> list[int]:
+def _transactions(
+    connection: Connection, organization_id: str, begin_lsn: Any, upto_lsn: int | None = None
+) -> list[int]:
     """The organization's next ones."""
     found: list[int] = []
     for entry in ENTRIES:
         left = TRANSACTIONS_A_PAGE - len(found)
         mine = select(entry.c.lsn).where(entry.c.organization_id == organization_id, entry.c.lsn >= begin_lsn)
+        mine = mine if upto_lsn is None else mine.where(entry.c.lsn <= upto_lsn)
         found += connection.execute(mine.order_by(entry.c.lsn).limit(left)).scalars() if left else ()
     return found
 
@@ -208,9 +206,9 @@ def _lines(
     connection: Connection, organization_id: str, table: Table, condition: Any, after: Place, rows_max: int
 ) -> OrganizationRows:
     key = [table.c.lsn, table.c.position]
-    statement = _columns(table).where(condition, tuple_(*key) > _place(key, after))
+    statement = selected(connection, table).where(condition, tuple_(*key) > _place(key, after))
     statement = statement.where(_is_of(table, organization_id)).order_by(*key).limit(rows_max)
-    rows, names = _values(connection, statement, table), list(table.c.keys())
+    rows, names = rows_of(connection, statement), names_of(table)
     last = tuple(rows[-1][names.index(column.name)] for column in key) if len(rows) == rows_max else None
     return OrganizationRows(rows, last)
 
@@ -225,16 +223,6 @@ def _is_of(table: Table, organization_id: str) -> Any:
         mine = [line.c.organization_id == organization_id for line in lines]
         return or_(*[exists().where(a, b) for a, b in zip(same, mine, strict=True)])
     return (table.c.scope if table.name == "request" else table.c.organization_id) == organization_id
-
-
-def _columns(table: Table) -> Select[Any]:
-    maybe = [column for column in table.c if column.nullable and isinstance(column.type, Instant)]
-    return select(*table.c, *(column.is_(None).label(f"no {column.name}") for column in maybe))
-
-
-def _values(connection: Connection, statement: Select[Any], table: Table) -> list[tuple[Value, ...]]:
-    found: Sequence[Mapping[Any, Any]] = connection.execute(statement).mappings().all()
-    return [tuple(row.values()) for row in as_rows(found, table)]
 
 
 def _place(key: Sequence[Any], place: Place) -> Any:

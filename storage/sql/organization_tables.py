@@ -7,18 +7,31 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from actors.cell_records import HeldOrganization
-from actors.organization_moves import Cleared, MoveRecord, OrganizationAudit, OrganizationRows, Place, Value
-from actors.organization_stays import OPEN_END, Stay, moved_in
+from actors.organization_moves import (
+    WHOLE,
+    Cleared,
+    MoveRecord,
+    OrganizationAudit,
+    OrganizationRows,
+    OrganizationTally,
+    Place,
+    Span,
+    Value,
+)
+from actors.organization_stays import OPEN_END, Stay, grown, moved_in
 from storage.sql.cell_tables import hold
+from storage.sql.changed_rows import changed_keys, drop_keys
 from storage.sql.history_begin import first_lsn, newest_at_of, oldest_lsn_of, stays_of
 from storage.sql.move_schema import organization_move, organization_stay
 from storage.sql.organization_audit import audit_rows
 from storage.sql.organization_rows import SAID, clear_rows, read_rows, write_rows
+from storage.sql.organization_tally import tally
 from storage.sql.schema import journal_entry, ownership
 
 T = TypeVar("T")
 
 ROWS_A_PAGE = 1_000
+ROOM = 2_000_000  # of LSNs: five minutes at 7,000 transactions a second; what looks into the past steps over them
 
 
 class OrganizationTables:
@@ -39,12 +52,16 @@ class OrganizationTables:
     async def load_stays(self) -> Mapping[str, Sequence[Stay]]:
         return await self._read(load_stays)
 
+    async def stays_up_to_now(self, organization_id: str) -> Sequence[Stay]:
+        return await self._read(partial(stays_up_to_now, organization_id=organization_id))
+
     async def freeze(self, held: HeldOrganization, move: MoveRecord) -> Sequence[Stay]:
         stays: Sequence[Stay] = await self._changed(partial(freeze, held=held, move=move))
         return stays
 
     async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
-        shift: int = await self._changed(partial(receive, organization_id=organization_id, move=move, stays=stays))
+        received = partial(receive, organization_id=organization_id, move=move, stays=stays, room=ROOM)
+        shift: int = await self._changed(received)
         return shift
 
     async def settle(self, held: HeldOrganization) -> None:
@@ -54,12 +71,27 @@ class OrganizationTables:
         cleared: Cleared = await self._changed(partial(clear, organization_id=organization_id, is_gone=is_gone))
         return cleared
 
-    async def read_rows(self, organization_id: str, table: str, after: Place | None) -> OrganizationRows:
+    async def read_rows(
+        self, organization_id: str, table: str, after: Place | None, span: Span = WHOLE
+    ) -> OrganizationRows:
         page = partial(read_rows, organization_id=organization_id, name=table, after=after, rows_max=ROWS_A_PAGE)
-        return await self._read(page)
+        return await self._read(partial(page, span=span))
 
-    async def write_rows(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
-        await self._change(partial(write_rows, name=table, rows=rows))
+    async def changed_keys(self, organization_id: str, table: str, after: Place | None, span: Span) -> OrganizationRows:
+        page = partial(changed_keys, organization_id=organization_id, name=table, after=after, keys_max=ROWS_A_PAGE)
+        return await self._read(partial(page, span=span))
+
+    async def write_rows(
+        self, organization_id: str, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()
+    ) -> None:
+        def write(connection: Connection) -> None:
+            drop_keys(connection, organization_id, table, keys)
+            write_rows(connection, table, rows)
+
+        await self._change(write)
+
+    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
+        return await self._read(partial(tally, organization_id=organization_id, name=table))
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
         return await self._read(partial(audit_rows, organization_id=organization_id, part=part))
@@ -97,21 +129,36 @@ def stays_up_to_now(connection: Connection, organization_id: str) -> list[Stay]:
     return [*ended, *(Stay(one.database_id, one.from_lsn, end.last_lsn) for one in stays if one.upto_lsn == OPEN_END)]
 
 
-def receive(connection: Connection, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
-    """Keep that the organization arrives, in a block of LSNs of its own. Returns the shift of those that it has."""
+def receive(
+    connection: Connection, organization_id: str, move: MoveRecord, stays: Sequence[Stay], room: int = 0
+) -> int:
+    """Keep that the organization arrives, in a block of LSNs of its own. Returns the shift of those that it has.
+
+    Args:
+        stays: empty: they are told later.
+        room: how many more there may be when the same try receives it again.
+    """
+    before = load_moves(connection).get(organization_id)
     _note(connection, organization_id, move)
     if not stays:
-        return 0  # they are told later
+        return 0
     database_id: str = connection.execute(select(ownership.c.database_id)).scalar_one()
+    came = grown(stays_of(connection, organization_id), stays, database_id) if before == move else None
+    if came is None:
+        came = moved_in(stays, database_id, _floor_lsn(connection, database_id, stays), room)
     table = organization_stay
-    ours = select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)
-    known = connection.execute(ours).scalar()
-    floors = [stay.from_lsn for stay in stays if stay.database_id == database_id]
-    # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
-    came = moved_in(stays, database_id, min(0, known or 0, *floors) - 1)
     connection.execute(delete(table).where(table.c.organization_id == organization_id))
     connection.execute(insert(table), [_row(organization_id, stay) for stay in came])
     return came[0].shift - stays[0].shift
+
+
+def _floor_lsn(connection: Connection, database_id: str, stays: Sequence[Stay]) -> int:
+    """Below it there is nothing, and never was."""
+    table = organization_stay
+    known = connection.execute(select(func.min(table.c.from_lsn)).where(table.c.database_id == database_id)).scalar()
+    floors = [stay.from_lsn for stay in stays if stay.database_id == database_id]
+    # 0 is what a caller is told where there is no LSN, and where one block begins no other ends: places must differ.
+    return min(0, known or 0, *floors) - 1
 
 
 def settle(connection: Connection, held: HeldOrganization) -> None:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, func, select, union, update
 
 from actors.cell_records import CellRecord, HeldOrganization
-from actors.organization_moves import MoveRecord, OrganizationRows, Place, Value
+from actors.organization_moves import MoveRecord, OrganizationRows, OrganizationTally, Place, Span, Value
 from storage.sql.audit import Audit
 from storage.sql.cell_schema import cell_organization
 from storage.sql.cell_tables import join
@@ -27,6 +27,7 @@ from storage.sql.move import MoveRefused, MoveSide, audited_source, checked_targ
 from storage.sql.organization_copy import NotTheSame, copy_rows
 from storage.sql.organization_rows import TABLES, read_rows, write_rows
 from storage.sql.organization_tables import ROWS_A_PAGE, receive, settle, stays_up_to_now
+from storage.sql.organization_tally import tally
 from storage.sql.schema import event_cursor, metadata, ownership
 from storage.sql.schema_version import LATEST, restamp
 
@@ -151,12 +152,17 @@ class SideRows:
     def __repr__(self) -> str:
         return f"<SideRows of {self._organization_id} in {self._side.name}>"
 
-    async def read(self, table: str, after: Place | None) -> OrganizationRows:
+    async def read(self, table: str, after: Place | None, span: Span, *, keys_only: bool = False) -> OrganizationRows:
+        assert not keys_only, "nothing changes here meanwhile"
         whose = partial(read_rows, organization_id=self._organization_id, rows_max=ROWS_A_PAGE)
-        return await self._side.run(partial(whose, name=table, after=after))
+        return await self._side.run(partial(whose, name=table, after=after, span=span))
 
-    async def write(self, table: str, rows: Sequence[Sequence[Value]]) -> None:
+    async def write(self, table: str, rows: Sequence[Sequence[Value]], keys: Sequence[Place] = ()) -> None:
+        assert not keys, "as above"
         await self._side.run(partial(write_rows, name=table, rows=rows))
+
+    async def tally(self, table: str) -> OrganizationTally:
+        return await self._side.run(partial(tally, organization_id=self._organization_id, name=table))
 
 
 async def _copy(source: MoveSide, target: MoveSide, organization_id: str, cell: CellRecord) -> None:

@@ -36,6 +36,7 @@ from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
 from storage.sql.epoch import lost_to, read_epoch
+from storage.sql.history_begin import time_of
 from storage.sql.organization_tables import OrganizationTables
 from storage.sql.postgres_address import read_address
 from storage.sql.row_counts_reads import count_rows
@@ -159,7 +160,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
             try:
                 with self._translated("cannot open"):
                     ownership = await self._backend.open(self._owner)
-                self._recognize(ownership)
+                    await self._recognize(ownership)
             except BaseException:
                 await self._close_backend()
                 raise
@@ -167,23 +168,34 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         self._seen = ownership
         return ownership
 
-    def _recognize(self, found: Ownership) -> None:
+    async def _recognize(self, found: Ownership) -> None:
         """See that the database is not an older one, or another one, than this store has had open before.
 
-        Its epoch says nothing: a failover may have lost our takeover, and nothing that was acknowledged.
+        Its epoch says nothing: a failover may have lost our takeover, and nothing that was acknowledged. Nor does its
+        end, if another server has written since: the newest transaction that we know has to be there, with its time.
         """
         seen = self._seen
-        if seen.epoch and (found.database_id != seen.database_id or found.last_lsn < seen.last_lsn):
+        if not seen.epoch:
+            return
+        if found.database_id != seen.database_id or found.last_lsn < seen.last_lsn:
             raise DatabaseGone(
                 f"the database {self._backend.name} was replaced while the server ran: it ends at LSN {found.last_lsn},"
                 f" and LSN {seen.last_lsn} was acknowledged"
             )
+        if seen.generation and seen.last_lsn:
+            at_ms = await self._backend.read(partial(time_of, lsn=seen.last_lsn))
+            if at_ms not in (None, seen.last_at_ms):
+                raise DatabaseGone(
+                    f"the database {self._backend.name} was replaced while another server had it: LSN {seen.last_lsn}"
+                    " is another transaction there than the one that was acknowledged"
+                )
 
     async def write(self, transactions: Sequence[Transaction]) -> None:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
             await self._backend.write(self._epoch, transactions)
-            self._seen = replace(self._seen, last_lsn=transactions[-1].lsn)
+            newest = transactions[-1]
+            self._seen = replace(self._seen, last_lsn=newest.lsn, last_at_ms=newest.at_ms)
             self._batches += 1
             self._transactions += len(transactions)
 

@@ -41,8 +41,15 @@ async def copy_of(store: Store) -> Copy:
 
 async def told(store: Store) -> list[Any]:
     """What a reader of the whole history is told, but for the places."""
-    page, _ = await store.read_changes(ORGANIZATION, Point(-(2**40), ALL), 10_000)
-    return [(one.at_ms, one.kind, one.rows, one.reservation, one.request_id, one.warehouses) for one in page.changes]
+    found, after = list[Any](), Point(-(2**40), ALL)
+    while True:
+        page, _ = await store.read_changes(ORGANIZATION, after, 10_000)
+        found += [
+            (one.at_ms, one.kind, one.rows, one.reservation, one.request_id, one.warehouses) for one in page.changes
+        ]
+        if not page.changes or page.upto is None:
+            return found
+        after = page.upto
 
 
 async def cleared(store: Store, *, is_gone: bool) -> None:
@@ -86,7 +93,7 @@ class MoveContract(StoreContract):
         await self._write(store, copied, shift)
         assert await copy_of(store) == {name: shifted(name, rows, shift) for name, rows in copied.items()}
         with pytest.raises((StorageError, AssertionError)):  # a row that is there
-            await store.write_rows("stock", [copied["stock"][0]])
+            await store.write_rows(ORGANIZATION, "stock", [copied["stock"][0]])
         found = await store.audit_rows(ORGANIZATION, 0)
         assert not found.disagreement
         await store.settle(SERVED)
@@ -103,7 +110,7 @@ class MoveContract(StoreContract):
 
     async def _write(self, store: Store, copied: Copy, shift: int) -> None:
         for name, rows in copied.items():
-            await store.write_rows(name, shifted(name, rows, shift))
+            await store.write_rows(ORGANIZATION, name, shifted(name, rows, shift))
 
     async def test_no_place_is_in_two_blocks_of_a_history_that_comes_again(self, make: Make) -> None:
         store = make()
@@ -144,7 +151,7 @@ class MoveContract(StoreContract):
             lambda: store.freeze(FROZEN, LEAVING),
             lambda: store.receive(ORGANIZATION, ARRIVING, stays),
             lambda: store.clear_rows(ORGANIZATION, is_gone=True),
-            lambda: store.write_rows("stock", stock),
+            lambda: store.write_rows(ORGANIZATION, "stock", stock),
             lambda: store.settle(SERVED),
         ):
             with pytest.raises(OwnershipLost):

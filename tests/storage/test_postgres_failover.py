@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from copy import deepcopy
 
 import pytest
 
@@ -21,6 +22,8 @@ pytest.importorskip("asyncpg")
 replication_risk = pytest.importorskip("storage.sql.replication_risk")
 
 pytestmark = pytest.mark.anyio
+
+FAILOVER_MS = 5_000  # it takes some time until another primary serves
 
 
 @pytest.fixture
@@ -128,6 +131,32 @@ async def test_a_server_that_finds_what_it_acknowledged_lost_does_not_go_on(
         await old.write([scribe.receive()])  # on the old primary, which has no follower any more
         with pytest.raises(DatabaseGone, match="it ends at LSN 1, and LSN 2 was acknowledged"):
             await old.open()
+
+
+async def test_a_server_whose_tail_is_lost_sees_it_after_another_one_went_past_it(
+    primary: EmbeddedPostgres, scribe: Scribe
+) -> None:
+    async with failed_over(primary, scribe) as (old, follower):
+        another = deepcopy(scribe)
+        another.at_ms += FAILOVER_MS
+        await old.write([scribe.receive()])  # on the old primary, which has no follower any more
+        for _ in range(2):  # as far as the lost transaction, and past it
+            async with opened(follower.get_uri(), "the new owner") as new:
+                await new.write([another.receive()])
+            with pytest.raises(DatabaseGone, match="LSN 2 is another transaction there than the one that was ackn"):
+                await old.open()
+
+
+async def test_a_server_follows_another_one_that_went_past_what_it_acknowledged(
+    primary: EmbeddedPostgres, scribe: Scribe
+) -> None:
+    primary.psql("DROP SCHEMA public CASCADE; CREATE SCHEMA public;")
+    async with opened(primary.get_uri(), "the first") as first:
+        await first.write([scribe.receive()])
+        await first.close()
+        async with opened(primary.get_uri(), "the second") as second:
+            await second.write([scribe.receive()])
+        assert (await first.open()).last_lsn == 2
 
 
 @pytest.mark.parametrize(

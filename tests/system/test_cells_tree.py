@@ -168,9 +168,21 @@ def test_each_cell_of_a_postgres_has_a_schema(tmp_path: Path) -> None:
         layout_of("postgresql://h/d?options=-cwork_mem%3D1", file, 1)
 
 
-def test_a_socket_whose_path_is_too_long_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_a_socket_whose_path_is_too_long_is_where_the_users_are_or_is_said_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
+    url = f"sqlite+aiosqlite:///{folder}/s.db"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/0")
+    addresses = [cell.address for cell in layout_of(url, "", 2).map.cells.values()]
+    assert [one.partition(".")[0][:29] for one in addresses] == ["unix:/run/user/0/stockkeeper-"] * 2
+    assert addresses[0].endswith(".cell-0.sock")
+    beside = layout_of(f"sqlite+aiosqlite:///{folder}/other.db", "", 1).map.cells["cell-0"].address
+    assert beside != addresses[0]  # of another map
+    short = layout_of("sqlite+aiosqlite:////d/s.db", "", 1).map.cells["cell-0"].address
+    assert short == "unix:/d/s.cells.cell-0.sock"
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
     with pytest.raises(ConfigurationError, match="a socket whose path has over 100 bytes"):
-        serve_cells(ServeConfig(port=0, database_url=f"sqlite+aiosqlite:///{folder}/s.db", tree=TreeConfig(1)))
+        serve_cells(ServeConfig(port=0, database_url=url, tree=TreeConfig(1)))
     assert not list(folder.iterdir())

@@ -56,6 +56,7 @@ FIXED = {
         *("supervisor.REOPEN_PAUSE_MIN_S", "supervisor.REOPEN_PAUSE_MAX_S", "supervisor.HEALTHY_AFTER_S"),
         *("housekeeping.RETRY_S", "housekeeping.MARGIN_MS", "expiry.RETRY_MS", "expiry.PAUSE_S", "journal.LULL_S"),
         *("incarnation.TRIM_PAUSE_S", "sweeping.LOOK_EVERY_S", "losses.LOOKING_MS_MAX"),
+        *("move_leases.LEASE_S", "move_leases.LOOK_S"),
     },
     "how much the log and the metrics tell": {
         *("line_budget.NAMES_MAX", "call_ids.TOLD_CHARACTERS_MAX", "stock_directory.DAMAGED_TOLD_MAX"),

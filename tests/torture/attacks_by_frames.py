@@ -121,19 +121,19 @@ async def fuzzed_frames(port: int) -> None:
 
 @attack
 async def priorities(port: int) -> None:
-    """PRIORITY and nothing else."""
+    """PRIORITY and nothing else, on twelve connections."""
     await flood(port, h2_frame(PRIORITY, 0, 3, b"\0\0\0\0\x10") * 500)
 
 
 @attack
 async def empty_data(port: int) -> None:
-    """A call with empty frames of DATA without an end."""
+    """Calls with empty frames of DATA without an end, on twelve connections."""
     await flood(port, h2_frame(DATA, 0, 1, b"") * 500, begun(1, RESERVE))
 
 
 @attack
 async def unknown_frames(port: int) -> None:
-    """Frames of a kind that does not exist."""
+    """Frames of a kind that does not exist, on twelve connections."""
     await flood(port, h2_frame(UNKNOWN, 0, 0, b"12345678") * 500)
 
 

@@ -12,6 +12,7 @@ from tests.torture.attack import ATTACKER, HOST, RESERVE, STOCK, attack
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 3, 4, 6, 8
 END_HEADERS, END_STREAM = 4, 1
+PINGS_EVERY_S = 0.01
 OWN_HOST = "127.0.0.2"  # the bystander comes from another
 
 
@@ -132,18 +133,38 @@ async def flood(port: int, frames: bytes, begin: bytes = b"") -> None:
 
             await both(swallow(reader), write())
 
-    await many(4, work)
+    await many(12, work)
 
 
 @attack
 async def pings(port: int) -> None:
-    """PINGs and nothing else."""
+    """PINGs and nothing else, on twelve connections."""
     await flood(port, h2_frame(PING, 0, 0, b"12345678") * 500)
 
 
 @attack
+async def slow_pings(port: int) -> None:
+    """25,000 PINGs a second on each of twelve connections: no flood by their bytes."""
+    frames = h2_frame(PING, 0, 0, b"12345678") * 250
+
+    async def work() -> None:
+        async with connected(port) as (reader, writer):
+
+            async def write() -> None:
+                writer.write(PREFACE)
+                while True:
+                    writer.write(frames)
+                    await writer.drain()
+                    await asyncio.sleep(PINGS_EVERY_S)
+
+            await both(swallow(reader), write())
+
+    await many(12, work)
+
+
+@attack
 async def settings(port: int) -> None:
-    """SETTINGS and nothing else."""
+    """SETTINGS and nothing else, on twelve connections."""
     await flood(port, h2_frame(SETTINGS, 0, 0, b"") * 500)
 
 

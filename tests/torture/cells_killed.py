@@ -1,7 +1,6 @@
 """Three cells on one Postgres and two routers, under load, while parts of it are killed and organizations are moved."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from random import Random
@@ -10,6 +9,7 @@ from tests.torture.cell_tree import CellTree
 from tests.torture.load import Load
 from tests.torture.postgres_away import FALLS, log_problems
 from tests.torture.scenario import Database, Finding, until
+from tests.torture.stillness import Stillness
 
 ORGANIZATIONS = [f"shop-{number}" for number in range(6)]  # some in each cell
 WORKERS, PAUSE_S = 2, 0.2
@@ -26,29 +26,29 @@ async def cells_survive_kills(database: Database, rounds: int, finding: Finding)
     """
     tree = await CellTree.start(database)
     loads = [Load(one, one, WORKERS, PAUSE_S) for one in ORGANIZATIONS]
-    took_s, began_s = dict.fromkeys(KILLS, 0.0), time.monotonic()
-    async with _under_loads(tree, loads):
+    took_s, stillness = dict.fromkeys(KILLS, 0.0), Stillness()
+    async with stillness.watched(), _under_loads(tree, loads):
         while finding.rounds < rounds:
             killed = KILLS[finding.rounds % len(KILLS)]
             organization_id = ORGANIZATIONS[finding.rounds % len(ORGANIZATIONS)]
             moving = await tree.begin_move(organization_id)
             await asyncio.sleep(Random(finding.rounds).uniform(0, MOVE_S))
-            killed_s = time.monotonic()
+            killed_s = stillness.awake_s
             await _kill(killed, finding.rounds, tree, moving, database)
             await _answered([one for one in loads if one.name != organization_id])  # that one waits for its move
-            took_s[killed] = max(took_s[killed], time.monotonic() - killed_s)
+            took_s[killed] = max(took_s[killed], stillness.awake_s - killed_s)
             await tree.end_move(organization_id, moving)
             await tree.settle()
             await _answered(loads)
             finding.rounds += 1
-        under_load_s = time.monotonic() - began_s
+        under_load_s = stillness.awake_s
     await _take_stock(tree, loads, finding)
     served = ", ".join(f"{seconds:.1f} s after {killed}" for killed, seconds in took_s.items() if seconds)
     failed = sum(load.statuses.total() for load in loads)
     finding.notes.append(
         f"{under_load_s:.0f} s under load; {sum(load.acknowledged for load in loads):,} answers acknowledged,"
         f" {failed} calls UNAVAILABLE after all retries, {sum(load.settled for load in loads)} asked again;"
-        f" {finding.rounds} moves in {tree.tries} tries; the others were served again within {served}"
+        f" {finding.rounds} moves in {tree.tries} tries; the others were served again within {served}{stillness.note}"
     )
 
 

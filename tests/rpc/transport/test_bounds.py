@@ -28,6 +28,7 @@ from tests.rpc.transport.answers import (
     until,
 )
 
+STRIKES_MAX = 2
 pytestmark = pytest.mark.anyio
 
 StatusCode = grpc.StatusCode
@@ -104,8 +105,9 @@ async def test_a_crowd_on_one_connection_is_answered_one_and_all(transport: Tran
         await asyncio.gather(*(ask(30) for _ in range(64)))
 
 
-async def test_a_client_that_pings_too_often_is_sent_away(transport: TransportName) -> None:
-    async with listening(Answers(), transport) as served, connected(served) as (reader, writer):
+async def test_a_client_that_pings_too_often_is_sent_away_where_there_is_a_bound(transport: TransportName) -> None:
+    bounded = {"grpc.http2.max_ping_strikes": STRIKES_MAX}
+    async with listening(Answers(), transport, bounded) as served, connected(served) as (reader, writer):
         writer.write(PREFACE)
         pings, kind, payload = 0, PING, b""
         while kind == PING:
@@ -113,7 +115,16 @@ async def test_a_client_that_pings_too_often_is_sent_away(transport: TransportNa
             writer.write(h2_frame(PING, 0, 0, b"12345678"))
             kind, payload = await frame_of(reader, PING, GOAWAY)
         assert payload[8:] == b"too_many_pings"
-        assert DEFAULT_BOUNDS.ping_strikes_max < pings <= DEFAULT_BOUNDS.ping_strikes_max + 3
+        assert STRIKES_MAX < pings <= STRIKES_MAX + 3
+
+
+async def test_a_client_may_ping_as_often_as_it_likes(transport: TransportName) -> None:
+    async with listening(Answers(), transport) as served, connected(served) as (reader, writer):
+        writer.write(PREFACE)
+        for _ in range(1_000):
+            writer.write(h2_frame(PING, 0, 0, b"12345678"))
+            kind, _ = await frame_of(reader, PING, GOAWAY)
+            assert kind == PING
 
 
 async def test_a_client_that_pings_seldom_stays(transport: TransportName) -> None:

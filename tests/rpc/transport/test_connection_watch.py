@@ -29,6 +29,7 @@ IN_A_ROW = 4  # parts that the flood sends, then it pauses: a fast sender would 
 PAUSE_S = 0.001
 
 FLOODS = {
+    "pings": (b"", h2_frame(6, 0, 0, b"12345678") * 500),
     "unknown frames": (b"", h2_frame(0x42, 0, 0, b"12345678") * 500),
     "headers without an end": (
         h2_frame(1, 0, 1, headers_by_hand(PATH)),
