@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-import storage.memory_moves
 import storage.memory_rows
 import storage.memory_store
 import supervisor.watching
@@ -13,7 +12,6 @@ from actors.cell_records import CellAnswer, HeldOrganization, WrongCell
 from actors.changes import Point
 from actors.commands import Command
 from actors.organization_moves import MoveAnswer
-from actors.organization_stays import moved_in
 from actors.queries import AnyQuery, ClaimOrganization, MoveOrganization
 from cells.cell_map import CellMap
 from cells.whereabouts import Whereabouts
@@ -181,14 +179,6 @@ def places_not_translated() -> Patches:
         return place
 
     return [(supervisor.watching, "place_here", place_here)]
-
-
-@bug("one block of a history ends where another one begins", WATCHED, cells=True)
-def blocks_share_a_place() -> Patches:
-    def higher(stays: Any, database_id: str, floor_lsn: int, *room: int) -> Any:
-        return moved_in(stays, database_id, min(floor_lsn + 1, -1), *room)
-
-    return [(storage.memory_moves, "moved_in", higher)]
 
 
 @bug("service time goes back where an organization arrives from a cell whose clock is ahead", "G7", cells=True)
