@@ -1,7 +1,7 @@
 """When the caller gives up that asks now: for an inventory that may wait, and must have answered before.
 
-Only a router has that: a core answers as soon as it can. So what works for a call learns of the call by a variable of
-its context, and no server pays for it.
+Only a router and a cell have that: a core answers as soon as it can. So what works for a call learns of the call by a
+variable of its context, and no other server pays for it.
 """
 
 from collections.abc import Callable

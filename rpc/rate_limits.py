@@ -1,8 +1,9 @@
 """How often an organization may ask: a token bucket for each, before the core, so that front-ends share it.
 
 A bucket holds what a minute allows, and fills evenly: after a pause an organization may ask as often as it likes, and
-then as often as the rate. What follows changes (`ReadChanges`) asks by itself, as routers do, and what belongs to no
-organization is the operator's; they pass. Without a limit there is no such object, and a call pays nothing.
+then as often as the rate. What follows changes (`ReadChanges`) asks by itself, as routers and moves do, and what
+belongs to no organization is the operator's; they pass. Without a limit there is no such object, and a call pays
+nothing.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from actors.commands import Command
 from actors.named_organizations import named_organizations
 from actors.outcomes import Fact
-from actors.queries import CellQuery, Query, ReadChanges
+from actors.queries import CellQuery, MoveQuery, Query, ReadChanges
 from actors.reply import Reply
 from actors.unavailable import too_often
 from rpc.inventory_port import Inventory
@@ -65,7 +66,7 @@ class RateLimits:
         return self._inventory.submit(command)
 
     def answer(self, query: Query[V]) -> Reply[V]:
-        if not isinstance(query, ReadChanges | CellQuery):
+        if not isinstance(query, ReadChanges | CellQuery | MoveQuery):
             self._count(query.organization_id)
         return self._inventory.answer(query)
 

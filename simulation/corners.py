@@ -291,7 +291,7 @@ CORNERS = (
 
 def with_cells(random: Random, chosen: dict[str, Any]) -> dict[str, Any]:
     """What suits a world with cells: a request is of one organization, answers name no LSN, and what is over stays."""
-    return {
+    suited: dict[str, Any] = {
         "cells": True,
         "keep_s": 0,
         "staged_from": 0,
@@ -304,3 +304,10 @@ def with_cells(random: Random, chosen: dict[str, Any]) -> dict[str, Any]:
         "pieces": max(chosen["pieces"], 6),
         "second_owners": random.choice((0, 0, 1, 3)),
     }
+    kind = random.random()
+    if kind < 0.2:  # those who are driven out have many readers
+        suited |= _two_owners(random) | {"think_s": 0.1, "sites": 0.0, "meets": 0.0, "losses": 0.0, "sourcing": 0.0}
+    elif kind < 0.4:  # reservations run out while organizations move
+        suited |= {"slow_turns": 0.5, "slow_turn_s": 1.0, "aims_at_expiry": 0.6, "think_s": 1.0, "dispatch": "tasks"}
+        suited |= {"wishes": (16, 8, 4, 1, 2, 0, 1, 8, 1, 1, 1, 1), "inline_orders": 0.2, "inline_rows": 0.2}
+    return suited

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from simulation.faults import CELLS_FROM
 from simulation.planted import (
     bugs_of_baskets,
+    bugs_of_cells,
     bugs_of_consumers,
     bugs_of_events,
     bugs_of_goods,
@@ -58,6 +60,7 @@ _CATALOGUES = (
     bugs_of_events,
     bugs_of_consumers,
     bugs_of_imports,
+    bugs_of_cells,
 )  # importing them fills BUGS
 
 
@@ -91,7 +94,8 @@ def hunt(bug: Bug, seeds: Sequence[int], *, at_least: int = 1) -> Catch:
     for seed in seeds:
         try:
             with bug.planted(watch):
-                result = run_seed(seed, disk=bug.disk, relayed=bug.relayed, consumed=bug.consumed)
+                which = CELLS_FROM + seed if bug.cells else seed
+                result = run_seed(which, disk=bug.disk, relayed=bug.relayed, consumed=bug.consumed)
         except Exception as error:  # noqa: BLE001 - a world never fails: what is planted lies, and does not crash
             watch.broken.append(f"seed {seed} does not end: {error.__cause__ or error!r}")
         if watch.broken:
@@ -116,6 +120,7 @@ def row(catch: Catch) -> str:
     what = bug.what if bug.disk == "memory" else f"{bug.what} (`--disk {bug.disk}`)"
     what += " (worlds with relays)" if bug.relayed else ""
     what += " (worlds with a consumer)" if bug.consumed else ""
+    what += " (worlds with cells)" if bug.cells else ""
     return f"| {catch.bug} | {what} | {needed} | {catch.caught} of {catch.tried} | {by} |"
 
 
@@ -162,8 +167,9 @@ PAGE = """# Planted bugs
 
 A check that cannot fail is a defect. So every way in which the design could have gone wrong is planted into the
 real code while the simulation runs (the modules `bugs_of_…` in `simulation/planted/`; the service has none of it), and
-has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from seed 0; *caught* says
-how many of the seeds that were run find it. Where a disk is named, the bug shows on that one only.
+has to be caught within {seeds} seeds by a guarantee that it breaks. *Seeds needed* counts from seed 0, in worlds with
+cells from 1,000,000,000; *caught* says how many of the seeds that were run find it. Where a disk is named, the bug
+shows on that one only.
 
 | bug | what is wrong | seeds needed | caught | by |
 |---|---|---|---|---|

@@ -24,6 +24,7 @@ class Bug(Struct, frozen=True):
         disk: the disk that it shows on.
         relayed: whether it shows in worlds with relays alone.
         consumed: likewise, with a consumer.
+        cells: likewise, with cells.
         raises: failures in the patches that are the bug itself; any other is a mistake of the bug's.
     """
 
@@ -34,6 +35,7 @@ class Bug(Struct, frozen=True):
     disk: DiskKind = "memory"
     relayed: bool = False
     consumed: bool = False
+    cells: bool = False
     raises: tuple[type[Exception], ...] = ()
 
     @contextmanager
@@ -56,11 +58,12 @@ def bug(
     disk: DiskKind = "memory",
     relayed: bool = False,
     consumed: bool = False,
+    cells: bool = False,
     raises: tuple[type[Exception], ...] = (),
 ) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def register(patches: Callable[[], Patches]) -> Callable[[], Patches]:
         name = patches.__name__
-        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed, consumed, raises)
+        BUGS[name] = Bug(name, breaks, what, patches, disk, relayed, consumed, cells, raises)
         return patches
 
     return register

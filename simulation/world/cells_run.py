@@ -49,6 +49,7 @@ from simulation.world.workload import Client
 ROUTERS = 2
 ROWS_A_PAGE = 4
 LAST_PAUSE_S = 0.3
+WATCH_PAUSE_S = 0.1
 
 
 class CellsRun(SimulatedRun):
@@ -219,7 +220,18 @@ class CellsRun(SimulatedRun):
         for _ in range(self.faults.moves):
             await anyio.sleep(random.random() * self.faults.move_pause_s)
             dies_after = random.randrange(1, STEPS_OF_A_MOVE) if random.random() < self.faults.killed else 0
-            await self._move(random.choice(self.shop.organizations), random.choice(NAMES), dies_after)
+            organization_id = random.choice(self.shop.organizations)
+            if random.random() < self.options.aims_at_expiry:
+                await self._wait_for_expiry(organization_id, random)
+            await self._move(organization_id, random.choice(NAMES), dies_after)
+
+    async def _wait_for_expiry(self, organization_id: str, random: Random) -> None:
+        """So that it is frozen while reservations run out, if some do."""
+        times = [
+            at_ms for cell in self.cells.values() for at_ms, owner, _ in cell.disk.active if owner == organization_id
+        ]
+        if times:
+            await self._sleep_until_ms(min(times) - int(random.random() * 200))
 
     async def _move_and_die(self) -> None:
         """Move an organization to where it is not, killed as the options say; what fails otherwise is tried again."""
@@ -304,7 +316,7 @@ class CellsRun(SimulatedRun):
         random = Random(f"{self.seed}/pauses/{watcher.organization_id}")
         while True:
             await watcher.hear(is_calm=self.is_calm)
-            await anyio.sleep(random.random() * self.options.think_s)
+            await anyio.sleep(random.random() * (self.options.think_s or WATCH_PAUSE_S))
 
     async def _hear_all(self) -> None:
         for watcher in self.watchers:

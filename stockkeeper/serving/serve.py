@@ -3,19 +3,22 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
+from actors.actor import StartSoon
 from actors.commands import Import
 from actors.exceptions import leaves
 from actors.queries import ListStock
 from cells.map_file import MapFile
+from cells.waiting_inventory import WaitingInventory
+from rpc.call_deadlines import CallDeadlines
 from rpc.frontends.link_listener import LinkListener
 from rpc.inventory_port import Inventory
 from rpc.messages.import_lines import counted_line
@@ -98,7 +101,11 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFil
 async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
     announcement, takeovers = Announcement(), TakeoverLog()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
-    network = announcement.network = _build_network(config, supervisor, watch, cells)
+
+    def start_soon(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        tasks.start_soon(run)
+
+    network = announcement.network = _build_network(config, supervisor, watch, cells, start_soon)
     core_ended = anyio.Event()
     beside = ProgramsBeside(config)
 
@@ -163,20 +170,26 @@ def _shown(network: CallersNetwork) -> RpcServer | None:
 
 
 def _build_network(
-    config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch, cells: MapFile | None
+    config: ServeConfig, supervisor: Supervisor, watch: ProcessWatch, cells: MapFile | None, start_soon: StartSoon
 ) -> CallersNetwork:
     inventory = _rate_limited(config, supervisor)
     is_linked = config.cells is not None and config.cells.links_only
-    callers = NoCallers() if is_linked else _build_callers(config, inventory, watch)
+    callers = NoCallers() if is_linked else _build_callers(config, inventory, watch, start_soon)
     if config.cells is None or cells is None:
         return callers
     links = [LinkListener(door, inventory) for door in doors_of(config.cells, cells.current)]
     return LinkedNetwork(callers, links, stands_by=config.stands_by)
 
 
-def _build_callers(config: ServeConfig, inventory: Inventory, watch: ProcessWatch) -> CallersNetwork:
+def _build_callers(
+    config: ServeConfig, inventory: Inventory, watch: ProcessWatch, start_soon: StartSoon
+) -> CallersNetwork:
     if config.frontends:
         build: Callable[..., CallersNetwork] = partial(Frontends, processes=config.frontends, watch=config.watch)
+    elif config.cells is not None:
+        deadlines = CallDeadlines()
+        inventory = WaitingInventory(inventory, start_soon, deadlines.of_this_call)
+        build = partial(RpcServer, watch=watch.calls(), deadlines=deadlines)
     else:
         build = partial(RpcServer, watch=watch.calls())
     return build(

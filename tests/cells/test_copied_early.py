@@ -1,14 +1,18 @@
 """An organization is copied while it is served: whatever happens meanwhile arrives, and nothing twice."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from actors.commands import Line, Reserve
 from actors.organization_moves import OrganizationRows
-from actors.queries import FindOrganization, ReadOrganization
+from actors.queries import FindOrganization, ListReservations, ListStock, ReadOrganization
+from actors.unavailable import Unavailable
 from stockkeeper.organization_mover import NotMoved, OrganizationMover
 from storage.sql import organization_tables
 from storage.sql.audit import audit
@@ -19,6 +23,7 @@ from supervisor.move_leases import LEASE_S
 from tests.cells.changing_shop import (
     DAY_S,
     SHOP,
+    WITHIN_S,
     Cells,
     Watched,
     change_everything,
@@ -157,5 +162,68 @@ async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goe
                 await OrganizationMover(Watched(cells, {step: sleep}).owners, SHOP, "south").run()
             await reserve(north, f"late-{step}")
             assert await cells.holders() == ["north"]
+        store: Any = north._store
+        look = store.stays_up_to_now
+
+        async def look_for_long(organization_id: str) -> Any:
+            """As where a large import is folded: the program waits, and is not silent."""
+            cells.silent_s += 2 * LEASE_S
+            return await look(organization_id)
+
+        store.stays_up_to_now = look_for_long
         await OrganizationMover(Watched(cells, {}).owners, SHOP, "south").run()
         assert await cells.holders() == ["south"]
+
+
+STEPS = {
+    "mark": "old",
+    "clear": "new",
+    "freeze": "old",
+    "leave": "old",
+    "serve": "new",
+    "drop": "old",
+}
+"""Which cell is killed before it."""
+
+
+async def shown(cells: Cells, name: str) -> list[Any]:
+    stock = await cells.asked(name, ListStock(SHOP, limit=1_000))
+    orders = await cells.asked(name, ListReservations(SHOP, state=None, limit=1_000))
+    return [stock.stock, sorted(orders.reservations, key=lambda one: one.reservation_id)]
+
+
+@pytest.mark.parametrize("urls", ["sqlite", "postgres"], indirect=True)
+async def test_owners_that_are_killed_at_any_step_leave_a_move_that_the_next_try_ends(
+    urls: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organization_tables, "ROWS_A_PAGE", 500)
+    is_sqlite = "sqlite" in urls["north"]
+    async with two_cells(urls) as cells:
+        await lay_in(cells.cores["north"])
+        before, at = await shown(cells, "north"), "north"
+        for step, dies in STEPS.items() if is_sqlite else (("freeze", "old"),):
+            old, new = (at, "south" if at == "north" else "north")
+            watched = Watched(cells, {step: partial(cells.kill, old if dies == "old" else new)})
+            with suppress(NotMoved, Unavailable):
+                await OrganizationMover(watched.owners, SHOP, new).run()
+            assert not watched.before, step
+            assert len(await cells.holders()) <= 1
+            await moved_at_last(cells, new)
+            at = new
+            assert await cells.holders() == [at]
+            assert await shown(cells, at) == before, step
+        await cells.cores[at].ask(Reserve(SHOP, "later", (Line("v1", "", 1),), 15))
+    for name in NAMES:
+        found = await read_snapshot(urls[name], audit)
+        assert not found.disagreements, (name, found.disagreements)
+
+
+async def moved_at_last(cells: Cells, to: str) -> None:
+    with anyio.fail_after(WITHIN_S):
+        while True:
+            try:
+                await OrganizationMover(Watched(cells, {}).owners, SHOP, to).run()
+                await cells.until(lambda: cells.is_served_by(to))
+                return
+            except Unavailable:
+                await anyio.sleep(0.005)

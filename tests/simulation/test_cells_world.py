@@ -5,7 +5,10 @@ from msgspec.structs import replace
 
 from simulation.command import simulate
 from simulation.faults import CELLS_FROM, Backend, options_of
+from simulation.planted.bugs import BUGS, SEEDS_MAX, hunt
 from simulation.runner import Result, run_seed
+
+QUICK = ("old_router_writes", "gone_is_still_shown", "gone_is_not_written_down", "flip_before_the_copy")
 
 
 def notes(result: Result) -> list[str]:
@@ -43,3 +46,10 @@ def test_a_move_may_be_interrupted_anywhere() -> None:
 
 def test_worlds_with_cells_have_disks_in_memory() -> None:
     assert simulate(seed=CELLS_FROM, disk="sqlite") == 2
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_of_cells_is_caught(name: str) -> None:
+    found = hunt(BUGS[name], range(SEEDS_MAX))
+    assert found.seeds, found
+    assert not found.broken
