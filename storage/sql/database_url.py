@@ -1,10 +1,15 @@
 """Reads a database URL, and shows it without its passwords. No error here repeats a part of the URL that may be one."""
 
 import re
+from urllib.parse import quote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+POSTGRES_PORT = "5432"
+SEVERAL_HOSTS = re.compile(
+    r"(?P<begin>postgres[a-z0-9+]*://(?:[^@/?]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<path>(?:/[^?]*)?)(?P<query>(?:\?.*)?)"
+)
 SECRETS = ("password", "sslpassword")  # as parameters, which libpq allows
 
 
@@ -25,9 +30,26 @@ def parse_url(text: str) -> URL:
             "the database URL has more than one @: within a user, a password or a parameter write it as %40"
         )
     try:
-        return make_url(text)
+        return make_url(_with_hosts_as_parameters(text))
     except (ArgumentError, ValueError):
         raise ValueError("the database URL cannot be read; sqlite+aiosqlite:///stockkeeper.db is one") from None
+
+
+def _with_hosts_as_parameters(text: str) -> str:
+    """Several hosts with ports of their own, which libpq takes between `//` and `/`, where SQLAlchemy takes them."""
+    found = SEVERAL_HOSTS.fullmatch(text)
+    if found is None or ":" not in re.sub(r"\[[^\]]*\]", "", found["hosts"]):
+        return text
+    hosts, ports = zip(*(_host_and_port(one) for one in found["hosts"].split(",")), strict=True)
+    parameters = f"host={quote(','.join(hosts))}&port={','.join(ports)}"
+    return f"{found['begin']}{found['path']}?{parameters}{found['query'].replace('?', '&', 1)}"
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, POSTGRES_PORT
+    return host.removeprefix("[").removesuffix("]"), port
 
 
 def complete_url(text: str, password: str, schema: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from storage.sql import database_url
-from storage.sql.database_url import show_url
+from storage.sql.database_url import parse_url, show_url
 from storage.sql.postgres_address import read_address
 from storage.sql.sql_store import SqlStore, backend_for
 
@@ -24,6 +24,7 @@ HOST = "postgresql://u:s3cret@db.example:5433/stock"
         "postgresql://u:s3cret%40with%2Fall%3A@h/d",
         "postgresql://u:%73%33cret@h/d",
         "postgresql://u:s3cret?s3cret#s3cret/s3cret:s3cret@h/d",
+        "postgresql://u:s3cret@h:5432,i:5433/d?sslmode=require",
     ],
 )
 def test_what_is_shown_of_a_url_has_no_password(url: str) -> None:
@@ -39,6 +40,7 @@ def test_what_is_shown_of_a_url_has_no_password(url: str) -> None:
         "postgresql://u:@s3cret@h/d",
         "postgresql://u:s3cret/d",
         "postgresql://u:s3cret@h:s3cret/d",
+        "postgresql://u:s3cret@h:s3cret,i/d",
         "postgresql://u:s3@cret?s3=cret@h/d",
         "s3cret",
         "s3cret://u:s3cret@h/d",
@@ -52,6 +54,20 @@ def test_a_url_that_is_refused_is_not_repeated(url: str) -> None:
         SqlStore(url)
     assert "cret" not in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "host", "port"),
+    [
+        ("h:5432,i:5433", "h,i", "5432,5433"),
+        ("h:6000,i", "h,i", "6000,5432"),
+        ("[::1]:6000,[::2]", "::1,::2", "6000,5432"),
+    ],
+)
+def test_several_hosts_have_ports_of_their_own(written: str, host: str, port: str) -> None:
+    url = parse_url(f"postgresql://u:s3cret@{written}/d?sslmode=require")
+    assert url.query == {"host": host, "port": port, "sslmode": "require"}
+    assert (url.username, url.password, url.database) == ("u", "s3cret", "d")
 
 
 @pytest.mark.parametrize(

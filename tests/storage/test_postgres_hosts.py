@@ -65,6 +65,8 @@ async def test_a_host_that_says_nothing_costs_the_others_no_time(port: str, sile
     assert await is_connected(url_of(silent, port))
     assert await is_connected(url_of(silent, silent, port, session="read-write"))
     assert await is_connected(url_of(port, silent, session="primary"))
+    hosts = f"127.0.0.1:{silent},127.0.0.1:{port}"
+    assert await is_connected(f"postgresql://postgres@{hosts}/postgres?sslmode=disable")
 
 
 async def test_hosts_of_which_none_will_do_say_why(port: str) -> None:
