@@ -115,10 +115,11 @@ async def test_each_kind_of_change_arrives_that_is_made_while_it_is_copied(urls:
             await compare(cells)
 
         watched = Watched(
-            cells, {"mark": partial(happen, "a", 300.0), "freeze": partial(happen, "b", DAY_S), "leave": at_the_end}
+            cells, {"mark": partial(happen, "a", 300.0), "freeze": partial(happen, "b", 3 * DAY_S), "leave": at_the_end}
         )
         moved = await OrganizationMover(watched.owners, SHOP, "south").run()
         assert not watched.before
+        assert watched.steps.count("clear") < 3  # nothing had to be copied anew while it was frozen
         assert moved.rows > 300
         assert await cells.holders() == ["south"]
         south = cells.cores["south"]
