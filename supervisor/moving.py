@@ -61,11 +61,9 @@ second path for all changes, where reading the journal once more is enough).
 """
 
 import logging
-from collections.abc import Sequence
 
 from actors.cell_records import HeldOrganization
 from actors.organization_moves import MoveAnswer, MoveRecord
-from actors.organization_stays import Stay
 from actors.queries import (
     AuditOrganization,
     MoveOrganization,
@@ -185,19 +183,20 @@ class MoveSteps:
             return NOT_DONE
         self._held.leases.begin(query.organization_id, query.move_id)
         await self._held.tidied()
-        return MoveAnswer(True, await self._end_of_history(query.organization_id))
+        return await self._marked(query)
 
     async def _mark(self, query: MoveOrganization) -> MoveAnswer:
         if not self._held.leases.renew(query.organization_id, query.move_id):
             return NOT_DONE
-        return MoveAnswer(True, await self._end_of_history(query.organization_id))
+        return await self._marked(query)
 
-    async def _end_of_history(self, organization_id: str) -> Sequence[Stay]:
-        """Up to which all that has happened is in the tables."""
-        stays = await self._store.stays_up_to_now(organization_id)
-        for fold in self._folding.over(organization_id):
+    async def _marked(self, query: MoveOrganization) -> MoveAnswer:
+        """Up to where all that has happened is in the tables."""
+        stays = await self._store.stays_up_to_now(query.organization_id)
+        for fold in self._folding.over(query.organization_id):
             await fold.wait()
-        return stays
+        self._held.leases.begin(query.organization_id, query.move_id)  # however long that took
+        return MoveAnswer(True, stays)
 
     async def _freeze(self, query: MoveOrganization) -> MoveAnswer:
         organization_id = query.organization_id

@@ -162,6 +162,15 @@ async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goe
                 await OrganizationMover(Watched(cells, {step: sleep}).owners, SHOP, "south").run()
             await reserve(north, f"late-{step}")
             assert await cells.holders() == ["north"]
+        store: Any = north._store
+        look = store.stays_up_to_now
+
+        async def look_for_long(organization_id: str) -> Any:
+            """As where a large import is folded: the program waits, and is not silent."""
+            cells.silent_s += 2 * LEASE_S
+            return await look(organization_id)
+
+        store.stays_up_to_now = look_for_long
         await OrganizationMover(Watched(cells, {}).owners, SHOP, "south").run()
         assert await cells.holders() == ["south"]
 
