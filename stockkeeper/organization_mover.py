@@ -262,8 +262,8 @@ class OrganizationMover:
         is_dropped = True
         for name in self._owners:
             there = await self.ask(name, FindOrganization(self.organization_id))
-            if name == self._cell or (there.held is None and there.move is None):
-                continue
+            if name == self._cell:
+                continue  # any other cell may have rows of a try that was given up, and know nothing more of it
             seen = there.move.move_id if there.move is not None else ""
             while (cleared := (await self._must(name, "drop", "", "", seen)).cleared) == "some":
                 await anyio.lowlevel.checkpoint()  # others' batches are next

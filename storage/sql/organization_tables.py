@@ -164,32 +164,27 @@ def _floor_lsn(connection: Connection, database_id: str, stays: Sequence[Stay]) 
 def settle(connection: Connection, held: HeldOrganization) -> None:
     """The organization is here, and its move is over. If it arrived, a stay begins."""
     organization_id = held.organization_id
-    end = connection.execute(select(ownership.c.last_lsn, ownership.c.database_id)).one()
+    end = connection.execute(select(ownership.c.last_lsn, ownership.c.last_at, ownership.c.database_id)).one()
     stays = stays_of(connection, organization_id)
     if stays and not any(stay.upto_lsn == OPEN_END for stay in stays):
-        lsn = end.last_lsn
-        if any(stay.database_id == end.database_id and stay.upto_lsn >= lsn for stay in stays):
-            lsn = _next_lsn(connection)  # nothing has happened since it left: places of both stays must differ
+        lsn, at = end.last_lsn, max(end.last_at or 0, newest_at_of(connection, organization_id))
+        is_left_just_so = any(stay.database_id == end.database_id and stay.upto_lsn >= lsn for stay in stays)
+        if is_left_just_so or at > (end.last_at or 0):
+            # Places of both stays must differ, and an organization's history never goes back in time.
+            lsn = _next_lsn(connection, at)
         stay = Stay(end.database_id, lsn, OPEN_END)
         connection.execute(insert(organization_stay), _row(organization_id, stay))
-        _go_on_from(connection, newest_at_of(connection, organization_id))
     hold(connection, [held])
     connection.execute(delete(organization_move).where(organization_move.c.organization_id == organization_id))
 
 
-def _go_on_from(connection: Connection, at: int) -> None:
-    """Count service time from there on, if it is not later: an organization's history never goes back in time."""
-    known = connection.execute(select(ownership.c.last_at)).scalar_one()
-    connection.execute(update(ownership).values(last_at=max(known or 0, at) or None))
-
-
-def _next_lsn(connection: Connection) -> int:
-    """Add an entry that says nothing. The incarnation's journal does not know of it, and so must end."""
-    end = connection.execute(select(ownership.c.last_lsn, ownership.c.last_at)).one()
-    entry = {"lsn": end.last_lsn + 1, "organization_id": "", "at": end.last_at or 0, "kind": "remember"}
+def _next_lsn(connection: Connection, at: int) -> int:
+    """Add an entry of that time that says nothing. The incarnation's journal does not know of it, and so must end."""
+    lsn = int(connection.execute(select(ownership.c.last_lsn)).scalar_one()) + 1
+    entry = {"lsn": lsn, "organization_id": "", "at": at, "kind": "remember"}
     connection.execute(insert(journal_entry), {**entry, **dict.fromkeys(SAID, "")})
-    connection.execute(update(ownership).values(last_lsn=end.last_lsn + 1))
-    return int(end.last_lsn + 1)
+    connection.execute(update(ownership).values(last_lsn=lsn, last_at=at or None))
+    return lsn
 
 
 def clear(connection: Connection, organization_id: str, is_gone: bool) -> Cleared:
