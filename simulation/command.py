@@ -1,5 +1,6 @@
 """`stockkeeper simulate`: run seeds, report what came of them, and make failures small."""
 
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,6 +104,7 @@ def simulate(
         0: every guarantee held; 1: one was broken; 2: the arguments make no sense.
     """
     console = console or Console(highlight=False, soft_wrap=True)
+    logging.getLogger().addHandler(logging.NullHandler())  # what the core warns of is part of a world
     plan = Plan(backend, disk, clients, operations, options, salt, bug)
     try:
         check_hooks()

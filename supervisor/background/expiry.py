@@ -20,7 +20,7 @@ from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
-from actors.unavailable import ROW_DAMAGED, Unavailable
+from actors.unavailable import MOVING, ROW_DAMAGED, Unavailable
 from storage.store import Due
 from supervisor.clock import ServiceClock
 
@@ -152,8 +152,8 @@ class Expiry:
             reply: Reply[Fact] = Reply()
             try:
                 self._ask(one.order, Expire(one.order.organization_id, one.order.order_id), reply)
-            except Unavailable:
-                self._failed[one.order] = 0  # a full mailbox; it is still due at the next look
+            except Unavailable as error:
+                self._failed[one.order] = self._again_at_ms(error)
                 continue
             self._under_way[one.order] = reply
             reply.when_done(partial(self._settle, one.order, reply))
@@ -167,14 +167,18 @@ class Expiry:
         try:
             fact = reply.result()
         except Unavailable as error:
-            is_damaged = error.reason == ROW_DAMAGED
-            self._failed[order] = self._clock.now_ms() + error.retry_after_ms if is_damaged else 0
+            self._failed[order] = self._again_at_ms(error)
         except ActorCrashed:
             self._failed[order] = self._clock.now_ms() + RETRY_MS
         else:
             self._failed.pop(order, None)
             assert isinstance(fact, ExpiryHandled)
             self._expired += fact.expired
+
+    def _again_at_ms(self, error: Unavailable) -> int:
+        """When to try again: at the next look, but where what is in the way lasts."""
+        lasts = error.reason in (ROW_DAMAGED, MOVING)
+        return self._clock.now_ms() + error.retry_after_ms if lasts else 0
 
 
 async def _settled(replies: Sequence[Reply[Fact]]) -> None:

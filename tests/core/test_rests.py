@@ -11,7 +11,7 @@ from actors.commands import Expire
 from actors.outcomes import ActorCrashed, ExpiryHandled, Fact
 from actors.records import OrderKey
 from actors.reply import Reply
-from actors.unavailable import RETRY_RESTART_MS, row_damaged
+from actors.unavailable import RETRY_RESTART_MS, RETRY_SOON_MS, moving, row_damaged
 from storage.store import Due, MovedOut, StorageError
 from supervisor.background.expiry import BATCH_ORDERS_MAX, RETRY_MS, Expiry
 from supervisor.background.housekeeping import REST_MAX_S, REST_MIN_S, RETRY_S, Housekeeping
@@ -53,9 +53,14 @@ async def test_housekeeping_rests_after_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "rest_ms"), [(ActorCrashed(), RETRY_MS), (row_damaged("shop", "mug", "w1"), RETRY_RESTART_MS)]
+    ("error", "rest_ms"),
+    [
+        (ActorCrashed(), RETRY_MS),
+        (row_damaged("shop", "mug", "w1"), RETRY_RESTART_MS),
+        (moving(), RETRY_SOON_MS),
+    ],
 )
-async def test_an_order_that_met_a_bug_or_damage_is_asked_again_after_a_rest_and_not_before(
+async def test_an_order_that_met_a_bug_damage_or_a_move_is_asked_again_after_a_rest_and_not_before(
     error: Exception, rest_ms: int
 ) -> None:
     time, order = FakeTime(), OrderKey("shop", "order-1")
