@@ -148,6 +148,9 @@ class ApswSession:
         result.rowcount = rowcount
         return result
 
+    def exec_driver_sql(self, sql: str, parameters: Sequence[Any]) -> ApswResult:
+        return self._connection.execute(sql, parameters)
+
 
 class PowerCutDatabase:
     """The server's database on a `PowerCutDisk`, for the simulation: every process begins after a power cut.
@@ -262,7 +265,7 @@ class PowerCutDatabase:
 
     @property
     def _rows_left(self) -> int:
-        tables = ("request", "reservation", "reservation_item", "stock_movement")
+        tables = ("request", "reservation", "reservation_item", "stock_movement", "journal_entry")
         return sum(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
 
     def read(self, function: Callable[[Connection], T]) -> T:

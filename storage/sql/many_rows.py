@@ -4,13 +4,36 @@ sqlite3 gives the interpreter's lock away and takes it back for every execution.
 wrote row by row took four times as long as its SQL.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
 
 from storage.sql.rows import Row
 
 ROWS_AT_ONCE = 32  # more gains nothing more
+
+
+class Executes(Protocol):
+    """As much of a connection of the driver's own."""
+
+    def execute(self, sql: str, parameters: Sequence[Any], /) -> Any:
+        """The result knows how many rows were written."""
+        ...
+
+
+class DriverStatements:
+    """The driver's own statements, on a connection of SQLAlchemy."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __repr__(self) -> str:
+        return f"<DriverStatements {self._connection!r}>"
+
+    def execute(self, sql: str, parameters: Sequence[Any], /) -> Any:
+        return self._connection.exec_driver_sql(sql, tuple(parameters))
 
 
 class ManyRows:
@@ -31,7 +54,7 @@ class ManyRows:
     def __repr__(self) -> str:
         return f"<ManyRows {self._sizes[-1][1].strip()}>"
 
-    def __call__(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    def __call__(self, connection: Executes, rows: Sequence[Row]) -> int:
         """Returns how many rows of the table were written."""
         begin = written = 0
         for size, sql in self._sizes:

@@ -4,7 +4,6 @@ What a line makes of its row is written once, as SQL, for the look that judges a
 database does both for a thousand lines in a few statements, and no line of a large import is a Python object twice.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from sqlalchemy import ARRAY, Connection, Integer, Text, TextClause, bindparam, 
 from actors.records import StockKey, StockRecord, VariantKey
 from actors.row_changes import Levels
 from actors.staged_rows import Repeat
-from storage.sql.many_rows import ManyRows
+from storage.sql.many_rows import DriverStatements, ManyRows
 from storage.sql.staging_schema import import_decided
 from storage.staging import Judged, StagedLine, Tally, line_of
 
@@ -73,9 +72,7 @@ def stage(connection: Connection, import_id: str, lines: Sequence[StagedLine]) -
         told = [_told(import_id, staged) for staged in lines]
         kept = connection.execute(STAGE_POSTGRES, {"lines": json.encode(told).decode()}).rowcount
     else:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        kept = stage_sqlite(raw, [(import_id, *_values(staged)) for staged in lines])
+        kept = stage_sqlite(DriverStatements(connection), [(import_id, *_values(staged)) for staged in lines])
     if kept == len(lines):
         return []
     found = [_repeat(connection, _told(import_id, staged)) for staged in lines]
