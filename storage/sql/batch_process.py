@@ -18,7 +18,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from ctypes import PyDLL
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def main() -> None:
         signal.signal(name, signal.SIG_IGN)  # its server decides when it ends
     if sys.platform == "linux":
         PyDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    with socket.socket(fileno=STDIN) as server:
+    with socket.socket(fileno=STDIN) as server, suppress(ConnectionError):  # its server is gone, and hears nothing
         serve(server, Path(sys.argv[1]))
 
 

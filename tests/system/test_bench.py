@@ -111,7 +111,7 @@ def test_the_page_has_a_line_for_every_target_and_a_picture_for_every_suite(tmp_
         "reserve": [f"{name} {workload.name}" for name in SYSTEMS for workload in (HOT, SPREAD, DAY)],
         "one caller": ["noop", "sqlite", "one commit of SQLite"],
         "checks": ["noop checks", "sqlite checks"],
-        "slow disk": ["sqlite", "plpgsql"],
+        "slow disk": ["sqlite", "sqlite, usual sync", "plpgsql"],
     }
     suites = {suite: {name: dict(figures) for name in each} for suite, each in names.items()}
     suites["reserve"]["orm hot"]["calls_per_s"] = 20.0
