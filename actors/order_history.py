@@ -11,7 +11,7 @@ from actors.commands import Expire, Line, Noted, OrderCommand
 from actors.idempotency import remember
 from actors.order_services import OrderServices
 from actors.outcomes import Fact, InsufficientStock, OrderStandsBy, Outcome, Refused, ReservationNotFound
-from actors.records import OrderKey, ReservationItem, ReservationRecord, TransactionKind
+from actors.records import OrderKey, ReservationItem, ReservationRecord, Transaction, TransactionKind
 from actors.reply import Reply
 from actors.standing_by import OrderMessage, StandBy
 from actors.turn import Turn, awaited
@@ -101,11 +101,15 @@ class OrderHistory(Actor[OrderMessage, Fact]):
 
     def _stand_by(self, message: StandBy, reply: Reply[Fact]) -> Turn[None]:
         """Say what the reservation is, and do nothing before another change has decided about it."""
+        # Kept in the step that decides it: a reader who sees the rows without the goods must see the order so too.
+        message.decided.when_done(lambda: self._keep_decided(message.decided.result()))
         reply.set(OrderStandsBy(self._reservation(message.reservation_id)))
-        transaction = yield from awaited(message.decided)
+        yield from awaited(message.decided)
+
+    def _keep_decided(self, transaction: Transaction | None) -> None:
         if transaction is not None and transaction.reservation is not None:
             self._last_lsn = transaction.lsn
-            self.reservations[message.reservation_id] = transaction.reservation
+            self.reservations[transaction.reservation.reservation_id] = transaction.reservation
 
     def _remember(self, command: OrderCommand, outcome: Outcome) -> None:
         """Keep an answer that changed nothing, if the caller gave an idempotency key."""

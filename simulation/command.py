@@ -104,7 +104,7 @@ def simulate(
         0: every guarantee held; 1: one was broken; 2: the arguments make no sense.
     """
     console = console or Console(highlight=False, soft_wrap=True)
-    logging.getLogger().addHandler(logging.NullHandler())  # what the core warns of is part of a world
+    _be_quiet()
     plan = Plan(backend, disk, clients, operations, options, salt, bug)
     try:
         check_hooks()
@@ -122,6 +122,10 @@ def simulate(
     if seed is not None:
         return _one(plan, seed, console, shrink=shrink)
     return _many(plan, chosen, jobs, console, shrink=shrink)
+
+
+def _be_quiet() -> None:
+    logging.getLogger().addHandler(logging.NullHandler())  # what the core warns of is part of a world
 
 
 def read_regressions() -> list[int]:
@@ -236,7 +240,7 @@ def _run_all(plan: Plan, seeds: Sequence[int], jobs: int) -> Iterator[Told]:
         for seed in seeds:
             yield _tell(plan, seed)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_be_quiet) as pool:
         yield from pool.map(_tell, [plan] * len(seeds), seeds, chunksize=10)
 
 

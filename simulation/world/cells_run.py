@@ -60,6 +60,7 @@ class CellsRun(SimulatedRun):
         disk: its journal is that of all cells together.
     """
 
+    steps_max = 1_000_000  # watchers, routers and cells ask all the time, while clients may wait for an expiry
     news: MapNews
     cells: dict[str, SimulatedCell]
     routers: list[SimulatedRouter]

@@ -24,7 +24,6 @@ from simulation.world.simulated_world import SimulatedWorld
 from simulation.world.workload import Client
 
 RUN_S_MAX = 20_000.0  # of virtual time
-STEPS_MAX = 200_000
 REPLAYED_MAX = 12
 
 
@@ -38,6 +37,8 @@ class SimulatedRun(SimulatedWorld):
         disk: what outlives the processes.
         store_kind: how they reach it.
     """
+
+    steps_max = 200_000
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class SimulatedRun(SimulatedWorld):
     async def run(self) -> None:
         """Go through all phases."""
         with anyio.move_on_after(RUN_S_MAX) as whole:
-            self.schedule.at_step(STEPS_MAX, whole.cancel)
+            self.schedule.at_step(self.steps_max, whole.cancel)
             async with self.open():
                 await self.phases()
         if whole.cancelled_caught:

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from actors.commands import Amend, Confirm, Fulfill, Line, Release
+from actors.commands import Adjustment, Amend, Confirm, Fulfill, Line, Release
 from actors.outcomes import ReservationAmended
 from actors.queries import ExplainBasket
 from actors.views import ExplainedPart, Explanation
 from supervisor.supervisor import Supervisor
+from supervisor.transactions.standing_orders import StandingOrders
 from tests.core.conftest import ORGANIZATION, World, bring, reserve
+from tests.core.test_losses import lose
 from tests.core.test_warehouses import close
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,26 @@ async def test_what_the_order_holds_is_found_there_also_after_a_restart(world: W
         assert told(await explain(core, ("a", "", 3), order="")) == [("", "short", 3)]
         await core.ask(Release(ORGANIZATION, held.reservation_id, "over"))
         assert told(await explain(core, ("a", "", 3))) == [("w1", "has_most", 0)]
+
+
+async def test_goods_that_a_loss_has_taken_from_the_order_are_not_counted_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide, asked = StandingOrders.decided, []
+
+    async with world.core() as core:
+
+        def decide_and_ask(self: StandingOrders, transactions: Any) -> None:
+            decide(self, transactions)
+            asked.append(core.answer(ExplainBasket(ORGANIZATION, (Line("a", "", 5),), "o1")))
+
+        monkeypatch.setattr(StandingOrders, "decided", decide_and_ask)
+        await bring(core, {("a", "w1"): 4, ("a", "w2"): 1})
+        await reserve(core, "o1", ("a", "w1", 4))
+        await core.ask(lose(Adjustment("a", "w1", "delta", -2)))
+        [found] = [await reply.wait() for reply in asked]
+        assert found == await explain(core, ("a", "", 5))
+        assert told(found) == [("", "short", 3)]
 
 
 async def test_it_says_what_an_amendment_would_do(world: World) -> None:
