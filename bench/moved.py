@@ -1,8 +1,10 @@
-"""What it takes to move an organization of 100,000 rows between two cells: `python -m bench.moved [--postgres]`.
+"""What it takes to move an organization of 100,000 rows: `python -m bench.moved [--postgres] [--busy]`.
 
 Of the whole move and of the part in which the organization is frozen: seconds, and CPU of the owners with Postgres,
 where it is used, and of the mover. The organization has 10,000 stock rows and orders of two lines each. It goes there
-and back, and medians are reported. Writes `bench/results/moved.json`.
+and back between two cells, and medians are reported. With `--busy` eight callers go on reserving through a router, all
+of them in that organization; then the longest call and the calls that failed are reported too. Writes
+`bench/results/moved.json`.
 """
 
 import asyncio
@@ -13,7 +15,9 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,8 @@ from stockkeeper.organization_mover import OrganizationMover
 RESULTS = Path(__file__).parent / "results"
 CELLS = ("a", "b")
 ROWS, ROWS_AN_ORDER, CALLERS, MOVES = 100_000, 6, 64, 2
+BUSY_CALLERS, BUSY_S, BUSY_ORDERS = 8, 12.0, 100_000
+BEGIN_AFTER_S = 2.0
 
 Figures = dict[str, float]
 
@@ -58,8 +64,8 @@ class Watched:
 
 
 @contextmanager
-def two_cells(folder: Path, urls: Mapping[str, str]) -> Iterator[dict[str, Program]]:
-    """Two cells, of which the first has the organization."""
+def two_cells(folder: Path, urls: Mapping[str, str]) -> Iterator[tuple[dict[str, Program], Program]]:
+    """Two cells, of which the first has the organization, and a router."""
     tables = "".join(f'[cells.{name}]\naddress = "unix:{folder}/{name}.sock"\n' for name in CELLS)
     (folder / "cells.toml").write_text(f'version = 1\n{tables}[organizations]\n{ORGANIZATION} = "a"\n')
     a_map = ("--port", "0", "--cells-map", str(folder / "cells.toml"))
@@ -70,12 +76,12 @@ def two_cells(folder: Path, urls: Mapping[str, str]) -> Iterator[dict[str, Progr
             programs[name] = Program(command, folder / f"{name}.log")
             stack.callback(programs[name].stop)
         router = Program(python("stockkeeper", "route", *a_map), folder / "router.log")
+        stack.callback(router.stop)
         asyncio.run(lay_in(router.port))
-        router.stop()
         orders = (ROWS - 2 * SPREAD_ROWS) // ROWS_AN_ORDER
         outcome = drive(programs["a"].port, spread(SPREAD_ROWS).calls(range(orders)), callers=CALLERS)
         assert set(outcome.statuses) == {0}, outcome.statuses
-        yield programs
+        yield programs, router
 
 
 async def lay_in(port: int) -> None:
@@ -123,18 +129,39 @@ async def moved(folder: Path, cell: str, pids: list[int]) -> Figures:
     }
 
 
-def measured(folder: Path, urls: Mapping[str, str], others: list[int]) -> Figures:
+def reserve_for_a_while(port: int, first: int) -> Figures:
+    """In another process: eight callers, and what became of their calls."""
+    outcome = drive(
+        port, spread(SPREAD_ROWS).calls(range(first, first + BUSY_ORDERS)), callers=BUSY_CALLERS, duration_s=BUSY_S
+    )
+    return {
+        "calls": outcome.calls,
+        "failed": outcome.calls - outcome.statuses[0],
+        "longest_call_s": max(outcome.latencies_s),
+    }
+
+
+def measured(folder: Path, urls: Mapping[str, str], others: list[int], *, is_busy: bool) -> Figures:
     """The medians of some moves there and back."""
-    with two_cells(folder, urls) as programs:
+    moves: list[Figures] = []
+    with ExitStack() as stack:
+        programs, router = stack.enter_context(two_cells(folder, urls))
+        pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
         pids = [*(program.pid for program in programs.values()), *others]
-        moves = [asyncio.run(moved(folder, ("b", "a")[number % 2], pids)) for number in range(MOVES)]
+        for number in range(MOVES):
+            busy = pool.submit(reserve_for_a_while, router.port, ROWS + number * BUSY_ORDERS) if is_busy else None
+            time.sleep(BEGIN_AFTER_S if is_busy else 0)
+            figures = asyncio.run(moved(folder, ("b", "a")[number % 2], pids))
+            moves.append(figures if busy is None else {**figures, **busy.result()})
     return {name: round(statistics.median(one[name] for one in moves), 3) for name in moves[0]}
 
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
-    is_postgres = parser.parse_args().postgres
+    parser.add_argument("--busy", action="store_true", help="while callers go on reserving")
+    options = parser.parse_args()
+    is_postgres = options.postgres
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         urls = {name: f"sqlite+aiosqlite:///{folder}/{name}.db" for name in CELLS}
@@ -143,8 +170,8 @@ def main() -> None:
             databases = [stack.enter_context(running_postgres({})) for _ in CELLS]
             urls = {name: database.url for name, database in zip(CELLS, databases, strict=True)}
             others = [database.pid for database in databases if database.pid is not None]
-        found = measured(folder, urls, others)
-    key = "postgres" if is_postgres else "sqlite"
+        found = measured(folder, urls, others, is_busy=options.busy)
+    key = ("postgres" if is_postgres else "sqlite") + ("_busy" if options.busy else "")
     path = RESULTS / "moved.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
     text = json.dumps({**kept, "machine": describe(), key: found}, indent=2)

@@ -184,14 +184,14 @@ def _build_network(
 def _build_callers(
     config: ServeConfig, inventory: Inventory, watch: ProcessWatch, start_soon: StartSoon
 ) -> CallersNetwork:
+    deadlines = None
+    if config.cells is not None:
+        deadlines = CallDeadlines()  # of the server's own callers; a front-end's are known to it alone
+        inventory = WaitingInventory(inventory, start_soon, deadlines.of_this_call)
     if config.frontends:
         build: Callable[..., CallersNetwork] = partial(Frontends, processes=config.frontends, watch=config.watch)
-    elif config.cells is not None:
-        deadlines = CallDeadlines()
-        inventory = WaitingInventory(inventory, start_soon, deadlines.of_this_call)
-        build = partial(RpcServer, watch=watch.calls(), deadlines=deadlines)
     else:
-        build = partial(RpcServer, watch=watch.calls())
+        build = partial(RpcServer, watch=watch.calls(), deadlines=deadlines)
     return build(
         inventory,
         host=config.host,

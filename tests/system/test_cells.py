@@ -2,10 +2,18 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import grpc.aio
 import pytest
 from stockkeeper_client import Item, WrongCell
+from stockkeeper_client.v1 import inventory_pb2 as pb
+from stockkeeper_client.v1 import inventory_pb2_grpc
 
+from actors.organization_moves import MoveStep
+from actors.queries import MoveOrganization
+from cells.cell_map import parse_map
+from rpc.frontends.owner_links import OwnerLinks
 from tests.system.servers import line, run_cli, running_server, until_logged
 
 pytestmark = pytest.mark.anyio
@@ -62,3 +70,38 @@ async def test_the_map_may_say_where_a_cell_keeps_its_stock(tmp_path: Path) -> N
         await asyncio.sleep(0)
         assert server.process.returncode is None
     assert (await run_cli("check", "--database-url", url))[0] == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--frontends", "1")], ids=["one process", "front-ends"])
+async def test_a_change_of_an_organization_that_is_frozen_waits_until_it_is_thawed(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    map_file = tmp_path / "cells.toml"
+    map_file.write_text(MAP.format(1, "", tmp_path))
+    cell = ("--cells-map", str(map_file), "--cell", "north", *options)
+    database = tmp_path / "stock.db"
+    async with running_server(database) as server, server.client() as client:
+        await client.stock.import_stock([line("a", 5, organization_id="shop")])
+    async with running_server(database, *cell) as server:
+        links = OwnerLinks(100, lambda: None)
+        links.follow(parse_map(map_file.read_text()))
+        owner = links.owner_of("north")
+        while not owner.serving:  # noqa: ASYNC110 - links do not tell
+            await asyncio.sleep(0.01)
+
+        async def move(step: MoveStep) -> None:
+            assert (await owner.answer(MoveOrganization("shop", step, "m1", "south")).wait()).is_done
+
+        once = [("grpc.enable_retries", 0)]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options=once) as channel:
+            await move("begin")
+            await move("freeze")
+            items = [pb.ReservationItem(variant_id="a", quantity=1)]
+            request = pb.ReserveStockRequest(organization_id="shop", order_id="o1", items=items)
+            stub: Any = inventory_pb2_grpc.InventoryServiceStub(channel)
+            waiting = asyncio.ensure_future(stub.ReserveStock(request, timeout=10))
+            await asyncio.sleep(0.3)  # it would be refused long before
+            assert not waiting.done()
+            await move("thaw")
+            assert (await waiting).reservation_id
+        links.close()
