@@ -96,7 +96,8 @@ class CoreListener:
         self._loop = asyncio.get_running_loop()
         self._context = copy_context()  # tells code that runs outside of a task which event loop this is
         self._first_event: Any = None
-        self._has_taken_all = threading.Semaphore(0)
+        self._takes = threading.Lock()  # a semaphore is of Python, and took a tenth of a lone call
+        self._takes.acquire()
         self._requested = 0
         self._calls: ActiveCalls[CoreCall] = ActiveCalls()
         self._slow: SlowCallers[CoreCall] = SlowCallers(self._calls.all, bounds)
@@ -204,7 +205,7 @@ class CoreListener:
                 self._loop.call_soon_threadsafe(self._take_events, context=self._context)
             except RuntimeError:
                 return  # the loop was closed, and all is over
-            self._has_taken_all.acquire()
+            self._takes.acquire()
 
     def _take_events(self) -> None:
         try:
@@ -213,7 +214,7 @@ class CoreListener:
             self._loop.call_soon(self._take_events, context=self._context)
             raise
         if is_empty:
-            self._has_taken_all.release()
+            self._takes.release()
         else:
             self._loop.call_soon(self._take_events, context=self._context)
 
