@@ -2,7 +2,7 @@
 
 Of the whole move and of the part in which the organization is frozen: seconds, and CPU of the owners with Postgres,
 where it is used, and of the mover. The organization has 10,000 stock rows and orders of two lines each. It goes there
-and back between two cells, and medians are reported. With `--busy` eight callers go on reserving through a router, all
+and back between two cells, and medians are reported. With `--busy` two callers go on reserving through a router, all
 of them in that organization; then the longest call and the calls that failed are reported too. Writes
 `bench/results/moved.json`.
 """
@@ -17,8 +17,9 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
+from multiprocessing import Manager, get_context
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from stockkeeper_client import InventoryClient, StockLine
@@ -36,7 +37,7 @@ from stockkeeper.organization_mover import OrganizationMover
 RESULTS = Path(__file__).parent / "results"
 CELLS = ("a", "b")
 ROWS, ROWS_AN_ORDER, CALLERS, MOVES = 100_000, 6, 64, 2
-BUSY_CALLERS, BUSY_S, BUSY_ORDERS = 8, 12.0, 100_000
+BUSY_CALLERS, ORDERS_A_PART = 2, 500
 BEGIN_AFTER_S = 2.0
 
 Figures = dict[str, float]
@@ -129,16 +130,17 @@ async def moved(folder: Path, cell: str, pids: list[int]) -> Figures:
     }
 
 
-def reserve_for_a_while(port: int, first: int) -> Figures:
-    """In another process: eight callers, and what became of their calls."""
-    outcome = drive(
-        port, spread(SPREAD_ROWS).calls(range(first, first + BUSY_ORDERS)), callers=BUSY_CALLERS, duration_s=BUSY_S
-    )
-    return {
-        "calls": outcome.calls,
-        "failed": outcome.calls - outcome.statuses[0],
-        "longest_call_s": max(outcome.latencies_s),
-    }
+def reserve_until(port: int, first: int, is_over: Event) -> Figures:
+    """In another process: callers, and what became of their calls."""
+    done = failed = 0
+    longest_s = 0.0
+    while not is_over.is_set():
+        begin = first + done
+        outcome = drive(port, spread(SPREAD_ROWS).calls(range(begin, begin + ORDERS_A_PART)), callers=BUSY_CALLERS)
+        done += outcome.calls
+        failed += outcome.calls - outcome.statuses[0]
+        longest_s = max(longest_s, *outcome.latencies_s)
+    return {"calls": done, "failed": failed, "longest_call_s": longest_s}
 
 
 def measured(folder: Path, urls: Mapping[str, str], others: list[int], *, is_busy: bool) -> Figures:
@@ -147,11 +149,14 @@ def measured(folder: Path, urls: Mapping[str, str], others: list[int], *, is_bus
     with ExitStack() as stack:
         programs, router = stack.enter_context(two_cells(folder, urls))
         pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
+        is_over = stack.enter_context(Manager()).Event()
         pids = [*(program.pid for program in programs.values()), *others]
         for number in range(MOVES):
-            busy = pool.submit(reserve_for_a_while, router.port, ROWS + number * BUSY_ORDERS) if is_busy else None
+            is_over.clear()
+            busy = pool.submit(reserve_until, router.port, ROWS * (1 + number), is_over) if is_busy else None
             time.sleep(BEGIN_AFTER_S if is_busy else 0)
             figures = asyncio.run(moved(folder, ("b", "a")[number % 2], pids))
+            is_over.set()
             moves.append(figures if busy is None else {**figures, **busy.result()})
     return {name: round(statistics.median(one[name] for one in moves), 3) for name in moves[0]}
 
