@@ -8,10 +8,18 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from actors.commands import Line, Reserve
+from actors.commands import ImportStaged, Line, Reserve, StageLines
 from actors.organization_moves import OrganizationRows
-from actors.queries import FindOrganization, ListReservations, ListStock, ReadOrganization
+from actors.queries import (
+    FindOrganization,
+    ListReservations,
+    ListStock,
+    MoveOrganization,
+    ReadOrganization,
+    WriteOrganization,
+)
 from actors.unavailable import Unavailable
 from stockkeeper.organization_mover import NotMoved, OrganizationMover
 from storage.sql import organization_tables
@@ -27,6 +35,7 @@ from tests.cells.changing_shop import (
     Cells,
     Watched,
     change_everything,
+    counted,
     lay_in,
     let_time_pass,
     reserve,
@@ -174,6 +183,56 @@ async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goe
         store.stays_up_to_now = look_for_long
         await OrganizationMover(Watched(cells, {}).owners, SHOP, "south").run()
         assert await cells.holders() == ["south"]
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_history_has_an_end_only_when_the_imports_until_then_are_folded(urls: Mapping[str, str]) -> None:
+    async with two_cells(urls) as cells:
+        north = cells.cores["north"]
+        await lay_in(north)
+        store: Any = north._store
+        fold, is_folding, gate, happened = store.fold, anyio.Event(), anyio.Event(), list[str]()
+
+        async def fold_late(import_id: str, lines: int) -> bool:
+            is_folding.set()
+            await gate.wait()
+            return bool(await fold(import_id, lines))
+
+        async def mark() -> None:
+            assert (await cells.asked("north", MoveOrganization(SHOP, "mark", "m1"))).is_done
+            happened.append("marked")
+
+        assert (await cells.asked("north", MoveOrganization(SHOP, "begin", "m1"))).is_done
+        store.fold = fold_late
+        await north.ask(StageLines("big", 0, (counted("big", 7, 1),)))
+        decide = ImportStaged("big", "big", SHOP, "digest", 1, (SHOP,), ((SHOP, "w", ""),))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(north.ask, decide)  # which is answered when all is folded
+            await is_folding.wait()
+            tasks.start_soon(mark)
+            await anyio.sleep(0.2)  # it would be marked long before
+            happened.append("folded")
+            gate.set()
+        assert happened == ["folded", "marked"]
+
+
+@pytest.mark.parametrize("urls", ["sqlite"], indirect=True)
+async def test_what_a_try_writes_late_is_refused_once_the_new_cell_gave_it_up(urls: Mapping[str, str]) -> None:
+    async with two_cells(urls) as cells:
+        await lay_in(cells.cores["north"])
+        south = cells.cores["south"]
+        south._core.held.leases._monotonic_s = cells.lease_s  # type: ignore[union-attr]
+        begun = await cells.asked("north", MoveOrganization(SHOP, "begin", "m1"))
+        receive = MoveOrganization(SHOP, "receive", "m1", "north", "", begun.stays)
+        assert (await cells.asked("south", receive)).is_done
+        page: OrganizationRows = await cells.asked("north", ReadOrganization(SHOP, "stock"))
+        write = WriteOrganization(SHOP, "m1", "stock", page.rows[:1])
+        assert (await cells.asked("south", write)).is_done
+        cells.silent_s += 2 * LEASE_S
+        await cells.until(lambda: not south._core.held.is_moving)  # type: ignore[union-attr]
+        assert not (await cells.asked("south", replace(write, rows=page.rows[1:2]))).is_done
+        there: OrganizationRows = await cells.asked("south", ReadOrganization(SHOP, "stock"))
+        assert len(there.rows) == 1
 
 
 STEPS = {
