@@ -13,6 +13,11 @@ pytestmark = pytest.mark.anyio
 
 ENDED = "grpc_aio_server_ended"  # what only grpc.aio says of a path that is not UTF-8
 STARTED_AGAIN = "grpc_aio_server_started_again"
+ANOTHER_GRPCIO = """
+import sys, types
+
+sys.modules["grpc._grpcio_metadata"] = types.SimpleNamespace(__version__="1.99.0")
+"""
 
 
 @pytest.fixture
@@ -50,6 +55,21 @@ async def test_the_program_serves_on_the_transport_that_is_chosen(
             assert again.reservation_id == reserved.reservation_id
         assert await server.terminate() == 0
         assert (ENDED in server.log.read_text()) == is_grpc_aio
+    finally:
+        if server.process.returncode is None:
+            await server.kill()
+
+
+async def test_a_grpcio_that_was_not_tried_has_the_program_serve_on_its_public_api(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ANOTHER_GRPCIO)
+    server = await start_server(tmp_path / "stock.db", environment={"PYTHONPATH": str(tmp_path)})
+    try:
+        async with server.client() as client:
+            await client.stock.import_stock([line("mug", 5)], request_id="first")
+        assert await server.terminate() == 0
+        [told] = [one for one in server.log.read_text().splitlines() if "transport_chosen" in one]
+        assert "grpc-aio" in told
+        assert "grpcio 1.99.0 was not tried with core" in told
     finally:
         if server.process.returncode is None:
             await server.kill()
