@@ -37,6 +37,7 @@ TELL_BY_THEIR_REPR = {
     # last as long as a command, or a run of the kit
     *(
         "CountedLinesFile",
+        "Engine",
         "TopScreen",
         "Wire",
         "Work",
