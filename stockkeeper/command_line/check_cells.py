@@ -74,7 +74,11 @@ def check_cells(map_file: str, database_url: str, *, json: bool) -> int:
         _say(found, json=json)
         for one in held:
             holders[one].append(name)
-    twice = _still_twice({one: cells for one, cells in holders.items() if len(cells) > 1}, databases)
+    try:
+        twice = _still_twice({one: cells for one, cells in holders.items() if len(cells) > 1}, databases)
+    except FAILURES as error:
+        sys.stderr.write(f"Which cell holds what cannot be looked at again: {cause_of(error)}.\n")
+        return EXIT_FAILURE
     for one, cells in twice.items():
         told = {"organization": one, "cells": cells}
         say(msgspec.json.encode(told).decode() if json else f"{one} is held by {' and by '.join(cells)}.")
