@@ -31,6 +31,9 @@ class Authority:
     def spoil_key(self) -> None:
         self._write("key", b"nothing")
 
+    def spoil_ca(self) -> None:
+        self._write("ca", b"nothing")
+
     def _write(self, what: str, content: bytes) -> Path:
         path = self._place / f"{self._name}-{what}.pem"
         path.write_bytes(content)

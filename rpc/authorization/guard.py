@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from actors.unavailable import Unavailable
 from rpc.authorization.callers import BadCredential, Caller
+from rpc.authorization.held_requests import HeldRequests
 from rpc.authorization.key_ring import KeyRing
 from rpc.authorization.organizations import organizations_in
 from rpc.authorization.scopes import scope_of
@@ -73,7 +75,8 @@ class Guard:
 
             def stream(requests: AsyncIterator[Message], context: Context) -> Any:
                 self._admit(path, context, None)
-                return behaviour(self._each(path, requests, context), context)
+                admit = partial(self._admit, path, context)
+                return behaviour(HeldRequests(requests, context, admit, look_every_s=LOOK_EVERY_S), context)
 
             return stream
 
@@ -90,13 +93,6 @@ class Guard:
             return self._caller_of(context).name
         except (BadCredential, Unavailable):
             return ""
-
-    async def _each(
-        self, path: str, requests: AsyncIterator[Message], context: Context
-    ) -> AsyncGenerator[Message, None]:
-        async for request in requests:
-            self._admit(path, context, request)
-            yield request
 
     async def _while_valid(
         self, path: str, responses: AsyncGenerator[Message, None], request: Message, context: Context

@@ -11,7 +11,7 @@ import grpc
 from rpc.transport.transport_choice import GRPCIO_TRIED, is_tried
 from stockkeeper.doctor.finding import Finding, advise, ok, problem
 
-PYTHON_TRIED = ((3, 11), (3, 14))  # both are among them
+PYTHON_TRIED = ((3, 11), (3, 13))  # both are among them; 3.14 is only in the matrix of CI
 MEMORY_BYTES_WANTED = 512 * 1024 * 1024
 DESCRIPTORS_BESIDE = 100  # files of the database, of logs, of front-ends
 TIME_ERROR = 5  # adjtimex(2): the clock is not synchronized

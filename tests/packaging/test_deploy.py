@@ -193,12 +193,14 @@ def test_the_workflows_run_targets_of_the_makefile_and_every_action_is_pinned_by
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in steps("uses"))
 
 
-def test_the_workflow_has_the_programs_without_which_tests_skip() -> None:
+@pytest.mark.parametrize(("workflow", "job"), [("check", "test"), ("release", "build")])
+def test_the_workflows_have_the_programs_without_which_tests_skip(workflow: str, job: str) -> None:
     wanted = re.findall(r"packages\+=\((\S+)\)", (ROOT / ".ci/run").read_text())
     assert {"rabbitmq-server", "prometheus"} <= {*wanted}
-    job = yaml.safe_load((ROOT / ".github/workflows/check.yaml").read_text())["jobs"]["test"]
-    [installed] = [step["run"] for step in job["steps"] if "apt-get install" in step.get("run", "")]
+    steps = yaml.safe_load((ROOT / f".github/workflows/{workflow}.yaml").read_text())["jobs"][job]["steps"]
+    [installed] = [step["run"] for step in steps if "apt-get install" in step.get("run", "")]
     assert {*wanted} <= {*installed.split()}
+    assert "make test" in {step.get("run") for step in steps}
 
 
 def test_every_version_of_python_that_is_promised_is_tried() -> None:

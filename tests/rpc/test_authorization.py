@@ -116,6 +116,16 @@ async def ended(call: Any) -> StatusCode:
     return StatusCode.OK
 
 
+async def ended_reading(call: Any) -> StatusCode:
+    """How a stream ends of which all replies are read."""
+    try:
+        while await call.read() is not grpc.aio.EOF:
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return StatusCode(await call.code())
+
+
 async def ended_sending(call: Any, message: Any) -> StatusCode:
     """How a call ends to which this client sends a stream, as the service ends it.
 
@@ -159,6 +169,40 @@ async def test_no_method_answers_without_a_key_or_with_one_that_lacks_its_scope(
             lacking = {"inventory.stock.read": "nobody", "inventory.stock.reserve": "reader"}.get(scopes[0], "seller")
             code = StatusCode.UNAUTHENTICATED if lacking == "nobody" else StatusCode.PERMISSION_DENIED
             assert await end(with_credential(lacking)) is code, path
+
+
+def naming(kind: Any, organization_id: str, depth: int = 4) -> Any:
+    """A message of the kind with this id wherever one may stand; None if there is no place for any."""
+    message, has_place = GetMessageClass(kind)(), False
+    for field in kind.fields:
+        if field.name == "organization_id":
+            setattr(message, field.name, organization_id)
+            has_place = True
+        elif depth and field.message_type is not None:
+            within = naming(field.message_type, organization_id, depth - 1)
+            if within is not None:
+                has_place = True
+                place = getattr(message, field.name)
+                place.append(within) if field.is_repeated else place.CopyFrom(within)
+    return message if has_place else None
+
+
+async def test_no_method_answers_for_an_organization_that_is_not_the_keys(channel: grpc.aio.Channel) -> None:
+    """All methods that are described. What names no organization is of all, and asks for a key of all."""
+    named = 0
+    for service in REFLECTED.keys() - OPEN:
+        for method in find_service(service).methods:
+            request = naming(method.input_type, "other")
+            named += request is not None
+            sent = (GetMessageClass(method.input_type)() if request is None else request).SerializeToString()
+            ways = ("stream" if streams else "unary" for streams in (method.client_streaming, method.server_streaming))
+            called = getattr(channel, "_".join(ways))(f"/{service}/{method.name}")
+            if method.client_streaming:
+                code = await ended_sending(called(timeout=10, metadata=bearing("manager")), sent)
+            else:
+                code = await ended(called(sent, timeout=10, metadata=bearing("manager")))
+            assert code is StatusCode.PERMISSION_DENIED, method.full_name
+    assert named > 30
 
 
 @by_key_and_token
@@ -294,6 +338,37 @@ async def test_a_watch_ends_when_its_key_is_taken_out(
     await fake.arrived.wait()
     await asyncio.to_thread(key_file.write_text, key("other", ["shop"], ["read"]))
     assert await asyncio.wait_for(watching, 20) is StatusCode.UNAUTHENTICATED
+
+
+async def test_a_stream_that_sends_nothing_ends_when_its_key_is_taken_out(
+    channel: grpc.aio.Channel, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its first request, so that the next one would be refused, and there is none."""
+    admitted, admit = asyncio.Event(), guards.Guard._admit
+
+    def admit_and_tell(guard: guards.Guard, path: str, context: Any, request: Any) -> None:
+        admit(guard, path, context, request)
+        if request is not None:
+            admitted.set()
+
+    monkeypatch.setattr(guards.Guard, "_admit", admit_and_tell)
+    stock, stream = StockServiceStub(channel), ReservationStreamStub(channel)
+    upload = stock_pb2.ImportStockRequest(request_id="r", lines=[stock_pb2.ImportLine(organization_id="shop")])
+    order = stream_pb2.StreamedRequest(sequence=1, request=pb.ReserveStockRequest(organization_id="shop", order_id="o"))
+    streams: Sequence[tuple[Any, Any]] = (
+        (stock.ImportStock, upload),
+        (stream.ReserveStock, stream_pb2.ReserveStockRequests(requests=[order])),
+    )
+    for open_stream, first in streams:
+        admitted.clear()
+        await asyncio.to_thread(key_file.write_text, KEYS)
+        await asyncio.sleep(0.2)  # the guard looks at the file no more often than so
+        call = open_stream(metadata=bearing("manager"), timeout=20)  # it would end as DEADLINE_EXCEEDED
+        await call.write(first)
+        await asyncio.wait_for(admitted.wait(), 20)
+        await asyncio.to_thread(key_file.write_text, key("other", ["shop"], ["read"]))
+        code = await (ended(call) if open_stream is stock.ImportStock else ended_reading(call))
+        assert code is StatusCode.UNAUTHENTICATED, open_stream
 
 
 @pytest.mark.parametrize(

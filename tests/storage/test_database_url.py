@@ -1,12 +1,13 @@
 """What a database URL may say, and that nothing shows its password."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from storage.sql import database_url
 from storage.sql.database_url import parse_url, show_url
-from storage.sql.postgres_address import read_address
+from storage.sql.postgres_address import DISPENSABLE, read_address
 from storage.sql.sql_store import SqlStore, backend_for
 
 pytest.importorskip("asyncpg")
@@ -228,3 +229,13 @@ def test_a_file_of_services_that_cannot_be_read_is_refused(
     with pytest.raises(ValueError, match="the file of the database URL's service is not as libpq has it") as refusal:
         SqlStore(f"{HOST}?service=a")
     assert "s3cret" not in str(refusal.value)
+
+
+def test_what_libpq_would_do_and_the_driver_cannot_stands_in_the_manual() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    [told] = re.findall(r"is refused by name: (.+?)\. A service's", text, re.DOTALL)
+    names = {*re.findall(r"`(\w+)", told)}
+    assert names >= DISPENSABLE.keys()
+    for name in names - DISPENSABLE.keys() - {"host"}:
+        with pytest.raises(ValueError, match=f"the database URL's parameter {name} is not supported"):
+            SqlStore(f"{HOST}?{name}=x")

@@ -331,6 +331,27 @@ async def test_a_pooler_in_session_mode_serves(pooler: Callable[[str], str]) -> 
     await store.close()
 
 
+async def test_doctor_names_the_pooler_and_says_what_to_do(pooler: Callable[[str], str]) -> None:
+    looks = pytest.importorskip("stockkeeper.doctor.postgres_looks")
+    for mode, level, found, advice in (
+        ("transaction", "problem", "a pooler in transaction mode", "onnect to Postgres itself"),
+        ("session", "ok", "a pooler in session mode stands before the database", ""),
+    ):
+        first, *others = await asyncio.wait_for(looked(looks, pooler(mode)), 20)
+        assert (first.name, first.level) == ("pooler", level)
+        assert found in first.found
+        assert advice in first.advice
+        assert bool(first.advice) is bool(advice)
+        assert "database" in {one.name for one in others}
+
+
+async def looked(looks: Any, url: str) -> Any:
+    """What doctor says, once the pooler listens."""
+    while "Connect call failed" in (findings := await looks.look_at_postgres(url))[0].found:
+        pass
+    return findings
+
+
 async def test_sslmode_means_what_it_means_to_libpq(pooler: Callable[..., str], tmp_path: Path) -> None:
     """To a pooler, since the Postgres of the tests has no TLS."""
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")

@@ -18,6 +18,7 @@ from stockkeeper.config import ConfigurationError, ServeConfig
 from stockkeeper.serving import serve as serving
 from supervisor.limits import Limits
 from tests.rpc.fake_inventory import FakeInventory
+from tests.system.servers import ROOT
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +149,13 @@ async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
     found = {"request_arrival_s": slow._request_looks, "answer_untaken_s": slow._answer_looks}
     assert found == {name: round(numbers[name] / LOOK_EVERY_S) for name in OF_LOOKS}
     await server.stop(0)
+
+
+def test_the_documents_name_the_defaults_that_hold() -> None:
+    """Of what one address and one connection may have, for which an operator looks there."""
+    pages = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("security", "operations")}
+    address, connection = DEFAULT_BOUNDS.connections_an_address_max, DEFAULT_BOUNDS.calls_a_connection_max
+    assert f" {address} connections an address (`--connections-an-address-max`)" in pages["security"]
+    assert f"\n| connections from one address | {address} (`--connections-an-address-max`)" in pages["operations"]
+    assert f"\n| concurrent streams on a connection | {connection};" in pages["operations"]
+    assert f"\n| connections | {DEFAULT_BOUNDS.connections_max:,} in all;" in pages["operations"]

@@ -176,6 +176,7 @@ def test_the_schema_takes_what_the_programs_take_and_refuses_what_they_refuse() 
 
 
 def test_each_name_of_the_contract_is_a_variable_of_a_program() -> None:
+    """The contract of events stands outside of this repository: these are copied from it, by hand."""
     table = (DOCS / settings_schema.PAGE_NAME).read_text()
     names = (
         *("GRPC_HOST", "GRPC_PORT", "DATABASE_URL", "RABBITMQ_URL", "RABBITMQ_HEARTBEAT"),

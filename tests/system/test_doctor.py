@@ -53,8 +53,8 @@ def encryption(ssl: bool, address: str, *, is_bound: bool = False, is_verified: 
 
 LOOKS: list[tuple[Callable[[], Finding], str, str]] = [
     (lambda: machine_looks.look_at_python((3, 10, 1)), "problem", "too old"),
-    (lambda: machine_looks.look_at_python((3, 14, 9)), "ok", "tried"),
-    (lambda: machine_looks.look_at_python((3, 15, 0)), "advice", "not tried"),
+    (lambda: machine_looks.look_at_python((3, 13, 9)), "ok", "tried"),
+    (lambda: machine_looks.look_at_python((3, 14, 0)), "advice", "not tried"),
     (lambda: machine_looks.look_at_grpcio("1.85.3"), "ok", "tried"),
     (lambda: machine_looks.look_at_grpcio("1.86.0"), "advice", "grpc-aio"),
     (lambda: machine_looks.look_at_synchronization(0), "ok", "synchronized"),

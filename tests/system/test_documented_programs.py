@@ -7,16 +7,20 @@ from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import pytest
+from stockkeeper_client import InventoryClient
 
 from stockkeeper.command_line.cli import COMMANDS, app
 from stockkeeper.command_line.events_command import Action
-from stockkeeper.serving import consuming, relaying, serve, serve_cells
+from stockkeeper.serving import consuming, relaying, route, serve, serve_cells
 from tests.system.servers import ROOT
 from tests.system.test_documents import DOCUMENTS, blocks, commands
 from tests.system.test_options import VARIABLES
 
-GO_ON = ("serve", "relay", "consume")
+pytestmark = pytest.mark.anyio
+
+GO_ON = ("serve", "route", "relay", "consume")
 OF_ALL = {"help", "version"}
+PROGRAMS = ((serve, "serve"), (route, "route"), (relaying, "run_relay"), (consuming, "run_consumer"))
 
 
 def named() -> Iterator[tuple[str, list[str]]]:
@@ -62,9 +66,10 @@ def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     told: list[Any] = []
-    for module, name in ((serve, "serve"), (relaying, "run_relay"), (consuming, "run_consumer")):
+    for module, name in PROGRAMS:
         monkeypatch.setattr(module, name, told.append)
     every = [words[1:] for words in commands() if words[0] == "stockkeeper" and words[1] in GO_ON]
+    assert {words[0] for words in every} == {*GO_ON}
     assert len(every) > 12
     monkeypatch.setattr(serve_cells, "serve_cells", told.append)
     monkeypatch.chdir(place)
@@ -73,3 +78,12 @@ def test_each_program_that_goes_on_takes_its_options_as_the_documents_give_them(
     for words in every:
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
     assert len(told) == len(every)
+
+
+async def test_the_client_of_two_servers_asks_both_addresses_that_the_manual_names() -> None:
+    [text] = [block for block in blocks(ROOT / "docs" / "operations.md", "python") if "InventoryClient" in block]
+    client = eval(text, {"InventoryClient": InventoryClient})  # the line as it stands
+    try:
+        assert "ipv4:10.0.0.1:50053,10.0.0.2:50053" in repr(client)
+    finally:
+        await client.close()

@@ -100,6 +100,29 @@ async def test_files_that_change_are_read_again_and_the_last_good_pair_stays(
         assert [one.message for one in caplog.records if one.message.startswith("tls")] == ["tls_reloaded"]
 
 
+async def test_the_callers_authority_is_read_again_and_the_last_good_one_stays(
+    transport: TransportName, ours: Authority, theirs: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def caller(authority: Authority) -> grpc.ChannelCredentials:
+        own = authority.files()
+        return tls_credentials(ours.file, certificate=own.certificate, key=own.key)
+
+    async with listening_with_tls(ours.files(client_ca=theirs.file), transport) as target:
+        old = caller(theirs)
+        assert await asked(target, old) is StatusCode.OK
+        new = caller(Authority(tmp_path, "theirs"))  # under the same names
+        assert await asked(target, old) is StatusCode.UNAVAILABLE
+        assert await asked(target, new) is StatusCode.OK
+        theirs.spoil_ca()
+        assert await asked(target, new) is StatusCode.OK
+        assert await asked(target, old) is StatusCode.UNAVAILABLE
+        assert await asked(target, tls_credentials(ours.file)) is StatusCode.UNAVAILABLE
+    said = [one.message for one in caplog.records if one.message.startswith("tls")]
+    assert said == ["tls_reloaded", "tls_not_reloaded"]
+
+
 def test_files_that_cannot_be_used_are_named_in_a_sentence(ours: Authority, theirs: Authority, tmp_path: Path) -> None:
     good, other = ours.files(), theirs.files()
     missing, empty = tmp_path / "missing.pem", tmp_path / "empty.pem"
