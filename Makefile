@@ -54,6 +54,7 @@ torture: setup  ## kill, stop, fill, cut and attack everything, about two hours;
 bench: setup  ## the service, its ceiling and its rivals, into bench/results and docs/benchmarks.md; ARGS=--quick
 	$(BIN)/python -m bench $(ARGS)
 	$(if $(ARGS),,$(BIN)/python -m bench.startup)
+	$(if $(ARGS),,$(BIN)/python -m bench.routed)
 
 .venv/.ship: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ./client -e '.[dev,ship]'

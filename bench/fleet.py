@@ -2,8 +2,9 @@
 
     python -m bench.fleet --rate 1000000 --organizations 100000
 
-One cell's figures were measured (`bench/results/service.json`: Postgres, orders of two lines on 10,000 rows). All else
-is computed from them, and docs/scale.md says what it means. With the default numbers it takes some minutes: each
+One cell's figures were measured (`bench/results/service.json`: Postgres, orders of two lines on 10,000 rows), and so
+was what owners and routers of one machine need (`bench/results/routed.json`). All else is computed from them, and
+docs/scale.md says what it means. With the default numbers it takes some minutes: each
 organization's weight is computed for each cell, by the program's own rendezvous hashing.
 
 An organization's share falls with its rank to the power of `--skew` (Zipf): 0 makes all alike, and with 1 the largest
@@ -24,8 +25,10 @@ from msgspec import Struct
 from cells.rendezvous import highest, weight
 
 MEASURED = Path(__file__).parent / "results" / "service.json"
+ROUTED = Path(__file__).parent / "results" / "routed.json"
 SYSTEM = "postgres spread"
 DAYS = 365
+CORES = (2, 4, 8, 16)
 
 
 class CellFigures(Struct, frozen=True):
@@ -81,6 +84,38 @@ def measured() -> CellFigures:
     found = json.loads(MEASURED.read_text(encoding="utf-8"))["suites"]["reserve"][SYSTEM]
     owner, every = found["server_cpu_s_per_1000"], found["cpu_s_per_1000"]
     return CellFigures(found["calls_per_s"], owner, every - owner)
+
+
+class Machine(Struct, frozen=True):
+    """What `serve --cells` does on one machine, with callers elsewhere and organizations enough for all cells.
+
+    Args:
+        routers: cores' worth of routers: the kernel deals them out.
+    """
+
+    cores: int
+    cells: int
+    routers: int
+    reservations_s: float
+
+
+def machine(cores: int, owner_cpu_s: float, router_cpu_s: float) -> Machine:
+    """The division of its cores that makes most of them.
+
+    Args:
+        owner_cpu_s, router_cpu_s: of an owner's and a router's core, for 1,000 reservations.
+    """
+    made = [
+        Machine(cores, cells, cores - cells, 1_000 * min(cells / owner_cpu_s, (cores - cells) / router_cpu_s))
+        for cells in range(1, cores)
+    ]
+    return max(made, key=lambda one: one.reservations_s)
+
+
+def measured_routed() -> tuple[float, float]:
+    """CPU seconds of owners and of routers for 1,000 reservations, where each cell has a crowd of its own."""
+    found = json.loads(ROUTED.read_text(encoding="utf-8"))["medians"]["two_cells_two_routers_128"]
+    return found["owners_cpu_s_per_1000"], found["routers_cpu_s_per_1000"]
 
 
 def rates(organizations: int, rate: float, skew: float) -> dict[str, float]:
@@ -203,6 +238,11 @@ def report(options: Namespace) -> Iterator[str]:
         f" {options.takeover_s:g} s: {found.failures:,} failures, {found.down_at_most} cells down at once at most,"
         f" {found.late_share:.5%} of reservations late, {found.worst_s:g} s for the unluckiest organizations"
     )
+    for one in (machine(cores, *measured_routed()) for cores in CORES):
+        yield (
+            f"one machine of {one.cores} cores: {one.cells} cells, routers on {one.routers}:"
+            f" {one.reservations_s:,.0f} a second"
+        )
 
 
 def _placed(how: str, fleet: Fleet) -> Iterator[str]:

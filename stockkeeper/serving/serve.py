@@ -3,10 +3,10 @@
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import anyio
 import structlog
@@ -101,11 +101,8 @@ async def _serve_and_end(config: ServeConfig, watch: ProcessWatch, cells: MapFil
 async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None, started: anyio.Event) -> None:
     announcement, takeovers = Announcement(), TakeoverLog()
     supervisor = build_supervisor(config, announcement.set_serving, watch.stages)
-
-    def start_soon(run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        tasks.start_soon(run)
-
-    network = announcement.network = _build_network(config, supervisor, watch, cells, start_soon)
+    tasks = anyio.create_task_group()
+    network = announcement.network = _build_network(config, supervisor, watch, cells, tasks.start_soon)
     core_ended = anyio.Event()
     beside = ProgramsBeside(config)
 
@@ -115,7 +112,7 @@ async def _serve(config: ServeConfig, watch: ProcessWatch, cells: MapFile | None
         finally:
             core_ended.set()
 
-    async with anyio.create_task_group() as tasks:
+    async with tasks:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
             await tasks.start(run_core)
             if cells is not None:

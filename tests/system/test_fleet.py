@@ -1,16 +1,20 @@
 """`python -m bench.fleet`: the fleet on paper adds up."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from bench.fleet import (
+    CORES,
     Fleet,
     after_failure,
     arguments,
     hashed,
+    machine,
     machines_of,
     measured,
+    measured_routed,
     moved_to,
     rates,
     relieved,
@@ -44,6 +48,15 @@ def test_naming_organizations_empties_full_cells_and_fills_none() -> None:
     assert 0 < len(found.named) < 20
     assert all(found.cell_of[one] == FLEET.cell_of[one] for one in SIZES.keys() - found.named)
     assert all(found.cell_of[one] != FLEET.cell_of[one] for one in found.named)
+
+
+def test_a_machine_has_as_many_owners_as_its_other_cores_can_feed() -> None:
+    found = machine(8, 0.2, 0.1)
+    assert (found.cells, found.routers) == (5, 3)
+    assert math.isclose(found.reservations_s, 25_000)
+    routers_are_dear = machine(8, 0.1, 0.3)
+    assert (routers_are_dear.cells, routers_are_dear.routers) == (2, 6)
+    assert math.isclose(machine(2, 0.2, 0.1).reservations_s, 5_000)
 
 
 def test_an_organization_that_is_more_than_a_cell_is_said_and_not_placed() -> None:
@@ -92,6 +105,14 @@ def test_the_page_begins_with_what_was_measured() -> None:
     assert lines[0].startswith(f"measured: a cell does {measured().reservations_s:,.0f} ")
     assert [line.split(":")[0].split(" ")[0] for line in lines[1:5]] == ["planned", "busy", "by", "with"]
     assert lines[4].endswith("; cells with more than is planned: 0")
+
+
+def test_the_page_has_the_figures_of_the_last_measurement() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert f"| {measured().reservations_s:,.0f};" in page
+    for cores in CORES:
+        found = machine(cores, *measured_routed())
+        assert f"| {cores} | {found.cells} | {found.routers} | {found.reservations_s:,.0f} |" in page
 
 
 @pytest.mark.parametrize("skew", [0.0, 0.5])

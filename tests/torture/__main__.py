@@ -118,7 +118,7 @@ def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
 
 
 def _rounds(rounds: int, finding: Finding) -> str:
-    return str(rounds) if finding.rounds == rounds else f"{finding.rounds} of {rounds}"
+    return str(finding.rounds) if finding.rounds >= rounds else f"{finding.rounds} of {rounds}"
 
 
 def _found(finding: Finding) -> str:

@@ -16,6 +16,7 @@ WORKERS, PAUSE_S = 2, 0.2
 KILLS = ("an owner, a router and Postgres", "an owner", "a router", "Postgres", "the move")
 ANSWERS = 3  # of each organization, until a kill is over
 MOVE_S = 2.0  # a move takes about as long
+FULL_ROUNDS, UNDER_LOAD_S = 90, 600.0  # as many take at least that long
 DEADLINE_S = 150.0  # of a call: what ends there had no answer
 
 
@@ -28,7 +29,8 @@ async def cells_survive_kills(database: Database, rounds: int, finding: Finding)
     loads = [Load(one, one, WORKERS, PAUSE_S) for one in ORGANIZATIONS]
     took_s, stillness = dict.fromkeys(KILLS, 0.0), Stillness()
     async with stillness.watched(), _under_loads(tree, loads):
-        while finding.rounds < rounds:
+        begun_s, least_s = stillness.awake_s, UNDER_LOAD_S if rounds >= FULL_ROUNDS else 0.0
+        while finding.rounds < rounds or stillness.awake_s - begun_s < least_s:
             killed = KILLS[finding.rounds % len(KILLS)]
             organization_id = ORGANIZATIONS[finding.rounds % len(ORGANIZATIONS)]
             moving = await tree.begin_move(organization_id)
@@ -41,7 +43,7 @@ async def cells_survive_kills(database: Database, rounds: int, finding: Finding)
             await tree.settle()
             await _answered(loads)
             finding.rounds += 1
-        under_load_s = stillness.awake_s
+        under_load_s = stillness.awake_s - begun_s
     await _take_stock(tree, loads, finding)
     served = ", ".join(f"{seconds:.1f} s after {killed}" for killed, seconds in took_s.items() if seconds)
     failed = sum(load.statuses.total() for load in loads)

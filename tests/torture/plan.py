@@ -6,7 +6,7 @@ from tests.torture.attack import ATTACKS
 from tests.torture.bad_disks import disk_fills_up, file_is_locked
 from tests.torture.bad_files import bad_files_are_refused
 from tests.torture.bulk_expiry import expire_in_bulk
-from tests.torture.cells_killed import cells_survive_kills
+from tests.torture.cells_killed import FULL_ROUNDS, cells_survive_kills
 from tests.torture.endings import ended_by_a_signal, sleeps_for_long
 from tests.torture.event_kills import events_survive_kills_on_nats, events_survive_kills_on_rabbitmq
 from tests.torture.failovers import postgres_fails_over
@@ -179,7 +179,7 @@ PLAN = (
     Entry(
         cells_survive_kills,
         "Postgres",
-        90,
+        FULL_ROUNDS,
         1,
         "three cells on one Postgres and two routers, under load for ten minutes: kill -9 of an owner, of a router, of"
         " all of Postgres, of all three at once, and of the program that moves, in turn, while it moves an organization"

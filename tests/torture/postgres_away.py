@@ -100,4 +100,11 @@ async def refusal_problems(server: ServerProcess) -> list[str]:
 
 
 def log_problems(server: ServerProcess) -> list[str]:
-    return ["there is a traceback in the log"] if "Traceback" in server.log.read_text() else []
+    """The first traceback in the server's log: what it was logged as, its last frame, and its error."""
+    text = server.log.read_text()
+    at = text.find("Traceback")
+    if at < 0:
+        return []
+    head, *lines = text[text.rfind("\n", 0, at) + 1 :].replace("\\n", "\n").splitlines()
+    last = next((place for place, line in enumerate(lines) if not line.startswith((" ", "|"))), len(lines) - 1)
+    return [f"there is a traceback in the log: {head[:150]} … {' '.join(lines[max(0, last - 2) : last + 1])[:400]}"]
