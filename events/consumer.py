@@ -28,7 +28,7 @@ REASON_CHARACTERS_MAX = 500
 
 
 def pause_s(tries: int) -> float:
-    """How long to wait after so many tries before this one: of the inventory, and of the broker."""
+    """How long to wait after a try, by the number of those before it: of the inventory, and of the broker."""
     return PAUSES_S[min(tries, len(PAUSES_S) - 1)]
 
 
