@@ -1,4 +1,9 @@
-"""From an order's lines to changes of rows, and from rows that moved to a reservation's items."""
+"""From an order's lines to changes of rows, and from rows that moved to a reservation's items.
+
+A plan counts first on what no rival holds, and then on what is free if all rivals abort; it refuses only what fits
+neither (G5). To refuse by the first alone would turn callers away for the sake of a rival that then aborts; to plan by
+the second alone would have baskets wait that fit elsewhere at once.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 

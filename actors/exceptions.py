@@ -15,3 +15,14 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             yield from leaves(inner)
     else:
         yield error
+
+
+def only_cause(error: BaseException) -> BaseException:
+    """What is in a group of one, and in a group of one in it; else the error itself.
+
+    >>> only_cause(ExceptionGroup("one", [ExceptionGroup("one", [KeyError("b")])]))
+    KeyError('b')
+    """
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

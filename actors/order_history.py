@@ -1,4 +1,8 @@
-"""What an order's actor knows of its reservations, and how it keeps and remembers what becomes of them."""
+"""What an order's actor knows of its reservations, and how it keeps and remembers what becomes of them.
+
+The history is part of the actor, and not read for each message: a retry must find the reservation that was decided a
+moment ago, and the database does not have it yet. So an order stays in memory until all that it decided is durable.
+"""
 
 from collections.abc import Callable, Sequence
 

@@ -15,13 +15,23 @@ class CellStore(Protocol):
     async def join_cell(self, cell: CellRecord, held: Sequence[HeldOrganization]) -> None:
         """The database is this cell from now on, and holds these organizations beside those that it has: all or
         nothing.
+
+        >>> await store.join_cell(CellRecord("north", version=1, digest="d"), [HeldOrganization("shop", "serving", 1)])
         """
         ...
 
     async def hold_organization(self, held: HeldOrganization) -> None:
-        """Keep this in place of what was known of the organization."""
+        """Keep this in place of what was known of the organization.
+
+        >>> await store.hold_organization(HeldOrganization("shop", "gone", version=2, moved_to="south"))
+        """
         ...
 
     async def load_organizations(self) -> Sequence[HeldOrganization]:
-        """All that the cell holds or held, by id."""
+        """All that the cell holds or held, by id.
+
+        >>> await store.hold_organization(HeldOrganization("shop", "serving", version=1))
+        >>> [held.state for held in await store.load_organizations()]
+        ['serving']
+        """
         ...

@@ -1,4 +1,9 @@
-"""The Store port on a simulated disk (`storage/memory_disk.py`)."""
+"""The Store port on a simulated disk (`storage/memory_disk.py`).
+
+It is no mock: it passes the contract that the databases pass, so what the simulation finds on it is the core's. Each
+effect is one synchronous step between `_before` and `_after`. So a fault can strike on either side of it and never
+inside, as with a database's transaction, and no adapter has to be written again to be made to fail.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence

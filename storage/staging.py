@@ -125,37 +125,75 @@ class StagingStore(Protocol):
     async def stage(self, import_id: str, lines: Sequence[StagedLine]) -> Sequence[Repeat]:
         """Keep lines of an import that is not decided, all or nothing. Returns those that repeat a row, which are not
         kept.
+
+        >>> line = CountedLine("shop", "cup", "madrid", "", 5, 0, 0, 0, 0, line_number=1)
+        >>> await store.stage("import-1", [StagedLine(0, "new-0", line), StagedLine(1, "new-1", line)])
+        [Repeat(line_number=1, earlier_line_number=1)]
         """
         ...
 
     async def judge_staged(self, import_id: str, after: StockKey | None, lines_max: int, levels: Levels) -> Judged:
-        """What the next lines behind a row, in the order of rows, would do to the rows as they are."""
+        """What the next lines behind a row, in the order of rows, would do to the rows as they are.
+
+        >>> line = CountedLine("shop", "cup", "madrid", "", 5, 0, 0, 0, 0, line_number=1)
+        >>> repeats = await store.stage("import-1", [StagedLine(0, "new-0", line)])
+        >>> (await store.judge_staged("import-1", None, 100, Levels())).tallies
+        {'shop': Tally(created=1, changed=0, unchanged=0)}
+        """
         ...
 
     async def staged_lines(self, import_id: str, keys: Sequence[VariantKey]) -> Sequence[StagedLine]:
-        """The lines of these variants, at most 500 variants a call."""
+        """The lines of these variants, at most 500 variants a call.
+
+        >>> await store.staged_lines("import-1", [VariantKey("shop", "cup")])
+        []
+        """
         ...
 
     async def withdraw(self, import_id: str, keys: Sequence[VariantKey]) -> None:
-        """Forget the lines of these variants."""
+        """Forget the lines of these variants.
+
+        >>> await store.withdraw("import-1", [VariantKey("shop", "cup")])
+        """
         ...
 
     async def drop_staged(self, import_id: str, lines_max: int) -> bool:
-        """Forget lines of an import that is not decided. Returns whether some may be left."""
+        """Forget lines of an import that is not decided. Returns whether some may be left.
+
+        >>> await store.drop_staged("import-1", lines_max=100)
+        False
+        """
         ...
 
     async def fold(self, import_id: str, lines_max: int) -> bool:
-        """Carry out the next lines of a decided import. Returns whether some are left; if none is, it is over."""
+        """Carry out the next lines of a decided import. Returns whether some are left; if none is, it is over.
+
+        >>> await store.fold("import-1", lines_max=100)
+        False
+        """
         ...
 
     async def fold_variants(self, keys: Sequence[VariantKey]) -> None:
-        """Carry out the lines of these variants, of whatever import that is decided."""
+        """Carry out the lines of these variants, of whatever import that is decided.
+
+        >>> await store.fold_variants([VariantKey("shop", "cup")])
+        """
         ...
 
     async def decided_imports(self) -> Sequence[str]:
-        """The imports that are decided and not over, in the order of their ids."""
+        """The imports that are decided and not over, in the order of their ids.
+
+        >>> await store.decided_imports()
+        []
+        """
         ...
 
     async def staged_imports(self) -> Sequence[str]:
-        """The imports of which there are lines that no decision mentions, in the order of their ids."""
+        """The imports of which there are lines that no decision mentions, in the order of their ids.
+
+        >>> line = CountedLine("shop", "cup", "madrid", "", 5, 0, 0, 0, 0, line_number=1)
+        >>> repeats = await store.stage("import-1", [StagedLine(0, "new-0", line)])
+        >>> await store.staged_imports()
+        ['import-1']
+        """
         ...

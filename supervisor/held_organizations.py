@@ -2,7 +2,7 @@
 
 A cell *holds* an organization if its own database says so. That is written behind the fence of the epoch, as every
 batch is, and stands there before anything is done for the organization. The map says only where an organization is
-looked for: who asks by an old map is refused here, and has changed nothing.
+looked for: a caller that asks by an old map is refused here, and has changed nothing.
 
 Why no two cells hold one organization: a cell comes to hold one that was in its database when it became a cell, or by a
 *claim*. A claim names a version of the map. It is refused unless the cell has joined that very version; and it is made

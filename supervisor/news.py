@@ -1,4 +1,4 @@
-"""Wakes those who wait for something to happen in an organization.
+"""Wakes the readers that wait for something to happen in an organization.
 
 It carries nothing: a reader that is woken reads the ledger. So one that is slow, or has gone, costs nothing and
 holds nothing, and what is told live and what is told from the database cannot differ.
@@ -26,7 +26,7 @@ class NewsStatistics(Struct, frozen=True):
 
 
 class News:
-    """Who waits for which organization."""
+    """The readers that wait, by organization."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, dict[anyio.Event, None]] = {}

@@ -1,4 +1,9 @@
-"""How queries are answered: from rows in memory, or by a read of the database, and always from durable state."""
+"""How queries are answered: from rows in memory, or by a read of the database, and always from durable state.
+
+A query is no message to an actor. There it would queue behind changes that wait for rivals, only to be told what is
+durable, and that can be seen without the actor's turn: so no change, however slow, holds a reader up. What memory or
+the database says may be overtaken by another owner. So there is one end for all queries, and it asks the lease.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, assert_never

@@ -1,4 +1,8 @@
-"""Reads for callers and for activations, and what becomes of them when storage fails."""
+"""Reads for callers and for activations, and what becomes of them when storage fails.
+
+A read that fails ends the incarnation, as a batch that fails does. To answer this one caller with an error and go on
+was turned down: whether the database is still ours is unknown then, and one place that decides it is enough.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar

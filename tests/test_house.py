@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -247,6 +248,32 @@ def _said() -> dict[Path, str]:
     python = [ROOT / source.path for source in sources(*ROOMS, "bench", "tests", "examples", "proto")]
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
     return {**{path: _prose(path.read_text()) for path in python}, **{path: path.read_text() for path in pages}}
+
+
+def test_the_map_names_each_file_of_the_rooms_that_have_many() -> None:
+    said = (ROOT / "docs/ARCHITECTURE.md").read_text()
+    loose = [one for room in ("supervisor", "rpc") for one in (ROOT / room).iterdir() if one.name[0] != "_"]
+    lines = [line for line in said.splitlines() if line.startswith("| `")]
+    wanted = {f"`{one.name}/`" if one.is_dir() else f"`{one.name}`" for one in loose}
+    assert {name for name in wanted if not any(name in line for line in lines)} == set()
+
+
+def test_the_core_that_knows_no_database_is_all_of_the_storage_but_sql() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [core] = [one for one in contracts if one["name"].startswith("The core knows neither")]
+    there = {f"storage.{path.stem}" for path in (ROOT / "storage").glob("*.py") if path.stem != "__init__"}
+    assert {name for name in core["source_modules"] if name.startswith("storage")} == there
+
+
+def test_docstrings_have_one_dialect() -> None:
+    """Google's; commands have numpy's, since cyclopts reads them."""
+    foreign = re.compile(
+        r"^ *(?::(?:param|returns?|raises|r?type)\b|(?:Parameters|Returns|Raises)\n *---)", re.MULTILINE
+    )
+    prose = {path: text for path, text in _said().items() if path.suffix == ".py"}
+    named = {path.relative_to(ROOT).as_posix() for path, text in prose.items() if foreign.search(text)}
+    assert {path for path in named if not path.startswith("stockkeeper/command_line/")} == set()
+    assert named
 
 
 def test_the_binding_of_grpc_is_named_by_the_transport_alone() -> None:

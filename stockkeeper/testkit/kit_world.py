@@ -14,6 +14,7 @@ from stockkeeper_client.connection import Metadata
 from stockkeeper_client.v1.inventory_pb2 import ReserveStockResponse
 from stockkeeper_client.v1.stock_pb2 import Reservation
 
+from actors.exceptions import only_cause
 from actors.records import ReservationRecord
 from simulation.audit.auditor import audit
 from simulation.audit.guarantee_violation import GuaranteeViolation
@@ -287,10 +288,3 @@ class World:
 
 def _random_of(seed: str, name: str) -> Random:
     return Random(f"{seed}/{name}")
-
-
-def only_cause(error: BaseException) -> BaseException:
-    """What is in a group of one, and in a group of one in it; else the error itself."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

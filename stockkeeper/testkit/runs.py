@@ -8,7 +8,7 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-from actors.exceptions import leaves
+from actors.exceptions import leaves, only_cause
 from simulation import report
 from simulation.faults import Backend
 from simulation.runner import no_collector, run_seed, run_virtually
@@ -16,7 +16,7 @@ from simulation.schedule.asyncio_loop import LoopSchedule
 from simulation.schedule.trio_schedule import Schedule, check_hooks
 from simulation.world.inspection import small_scale
 from stockkeeper.testkit.engine import Engine
-from stockkeeper.testkit.kit_world import World, only_cause
+from stockkeeper.testkit.kit_world import World
 from stockkeeper.testkit.requested_faults import (
     Faults,
     Rates,

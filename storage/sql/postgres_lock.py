@@ -31,7 +31,7 @@ BEAT = f"{OF_A_SERVER} SELECT 1"
 BEAT_S = 0.4
 STOP_S = 1.0  # a Postgres that does not answer must not keep us
 
-# All sessions that have the lock or wait for it. Who may not see a session's doings finds NULL for them.
+# All sessions that have the lock or wait for it. A role that may not see a session's doings finds NULL for them.
 LOCK_SESSIONS = f"""
     SELECT pid, granted, backend_start, query_start, query LIKE '{OF_A_SERVER}%' AS is_server, usename AS role,
         application_name || ' on ' || coalesce(host(client_addr), 'this machine') || ', Postgres process ' || pid

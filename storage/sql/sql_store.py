@@ -1,4 +1,9 @@
-"""The Store port on a SQL database. What depends on the database is its backend's; errors become the port's here."""
+"""The Store port on a SQL database. What depends on the database is its backend's; errors become the port's here.
+
+SQL is plain functions of a SQLAlchemy `Connection`, handed to the backend, which alone knows where they run: on a
+thread, in the caller's, or over asyncpg. An async API all the way down was turned down: each function would be needed
+twice, for the simulation runs SQLite inline on any backend of anyio, where a driver of asyncio's cannot.
+"""
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence

@@ -1,4 +1,8 @@
-"""Stock rows in memory. All rows of a variant come and go together, since the planner needs them together."""
+"""Stock rows in memory. All rows of a variant come and go together, since the planner needs them together.
+
+Rows that came one by one would have a plan see half a variant, and call goods short that stand in a warehouse which is
+not in memory yet. So a variant is the unit of everything: a load, a pin, an eviction, and the crash of one row's actor.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence

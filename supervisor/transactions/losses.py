@@ -133,7 +133,7 @@ class Losses:
                 raise Refused(AdjustmentsRefused(refusal.rows, tuple(loss.shortfall), loss.is_cut))
             return (yield from self._release_and_adjust(command, rows, records, loss, orders))
 
-    # ---- who is not covered -----------------------------------------------------------------------------------------
+    # ---- what is not covered ----------------------------------------------------------------------------------------
 
     def _look(self, organization_id: str, lacks: dict[StockKey, int]) -> Turn[Loss]:
         yield Doing(self._journal.wait_durable)

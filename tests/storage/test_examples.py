@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ from supervisor.transactions.journal import Journal
 from tests.docstrings import public_functions_of, run_examples
 
 MODULES = ["storage.sql.sql_store", "storage.sql.database_url", "storage.sql.instant_text"]
-STORE = sorted(public_functions_of(Store))
+STORE = sorted({name for kind in Store.__mro__ if kind is not object for name in public_functions_of(kind)})
 JOURNAL = sorted(public_functions_of(Journal))
 
 
@@ -58,6 +59,11 @@ def names_of(module: Any) -> dict[str, Any]:
     return dict(vars(module))
 
 
+def home_of(method: str) -> type:
+    """The part of the port that a method of it is written in."""
+    return next((kind for kind in Store.__mro__ if method in vars(kind)), Store)
+
+
 @pytest.mark.anyio
 @pytest.mark.long_turns("an inline store makes all of its tables in one turn")
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -68,7 +74,8 @@ async def test_the_examples_of_the_port_are_true_of_a_store(kind: str, method: s
     await fill(store)
     await store.open()
     try:
-        await run_examples(getattr(Store, method) if method else Store, **names_of(store_module), store=store)
+        names = {**names_of(store_module), **names_of(sys.modules[home_of(method).__module__]), "store": store}
+        await run_examples(getattr(Store, method) if method else Store, **names)
     finally:
         await store.close()
 

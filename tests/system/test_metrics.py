@@ -24,6 +24,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from stockkeeper_client.v1 import events_pb2
 from stockkeeper_client.v1.events_pb2_grpc import EventsServiceStub
 
+from stockkeeper.metrics.router_figures import CellFigures, RouterFigures
+from stockkeeper.metrics.router_metrics import router_metrics
 from tests.system.manual import commands
 from tests.system.servers import ORGANIZATION, ROOT, ServerProcess, line, running_server
 
@@ -235,16 +237,24 @@ def complaints_of(expression: str, page: Page) -> Iterator[str]:
         yield f"no label {sorted(grouped - known)}"
 
 
-def test_the_dashboard_and_the_alerts_ask_for_what_there_is(page: Page) -> None:
+@pytest.fixture(scope="module")
+def pages(page: Page) -> Page:
+    """With what a router shows beside; tests/system/test_route.py reads that of one that runs."""
+    found = RouterFigures(1, (CellFigures("north", is_served=True, under_way=0),), 0, 0, 0, 0, 0, 0)
+    samples = [sample for metric in router_metrics(found) for sample in metric.samples]
+    return Page(page.samples | {(one.name, frozenset(one.labels.items())): one.value for one in samples})
+
+
+def test_the_dashboard_and_the_alerts_ask_for_what_there_is(pages: Page) -> None:
     every = list(asked())
-    assert len(every) > 60
-    assert {who: wrong for who, expression in every if (wrong := list(complaints_of(expression, page)))} == {}
+    assert len(every) > 70
+    assert {who: wrong for who, expression in every if (wrong := list(complaints_of(expression, pages)))} == {}
 
 
-def test_the_dashboard_shows_each_of_our_metrics_or_an_alert_asks_for_it(page: Page) -> None:
+def test_the_dashboard_shows_each_of_our_metrics_or_an_alert_asks_for_it(pages: Page) -> None:
     named = {re.sub(r"_(bucket|sum|count)$", "", name) for _, text in asked() for name, _ in SELECTOR.findall(text)}
     ours = {
-        re.sub(r"_(bucket|sum|count)$", "", name) for name, _ in page.samples if name.startswith(("stockk", "rpc_"))
+        re.sub(r"_(bucket|sum|count)$", "", name) for name, _ in pages.samples if name.startswith(("stockk", "rpc_"))
     }
     assert ours - named == {
         "stockkeeper_census_age_seconds",
