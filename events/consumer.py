@@ -24,8 +24,12 @@ from events.wire_forms import outgoing
 log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 2.0, 4.0)
-PAUSE_MIN_S, PAUSE_MAX_S = 0.1, 5.0
 REASON_CHARACTERS_MAX = 500
+
+
+def pause_s(tries: int) -> float:
+    """How long to wait after a try, by the number of those before it: of the inventory, and of the broker."""
+    return PAUSES_S[min(tries, len(PAUSES_S) - 1)]
 
 
 class ConsumerStatistics(Struct, frozen=True):
@@ -62,15 +66,16 @@ class Consumer:
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        pause_s = PAUSE_MIN_S
+        tries = 0
         try:
             while True:
                 done = self._done
                 await self._listen()
                 self._losses += 1
                 await self._inbox.close()
-                pause_s = PAUSE_MIN_S if self._done > done else min(2 * pause_s, PAUSE_MAX_S)
-                await anyio.sleep(pause_s)
+                tries = 0 if self._done > done else tries
+                await anyio.sleep(pause_s(tries))
+                tries += 1
         finally:
             with anyio.CancelScope(shield=True):
                 await self._inbox.close()
@@ -99,7 +104,7 @@ class Consumer:
         """Have it dealt with behind what came earlier of the same subject."""
         heard: Heard | Rejected | None
         try:
-            heard = read_event(delivery.body, delivery.routing_key)
+            heard = read_event(delivery.body, delivery.routing_key, delivery.came_ms)
         except Rejected as rejected:
             heard = rejected
         subject = (heard.organization_id, heard.subject) if isinstance(heard, Heard) else ("", "")
@@ -157,6 +162,7 @@ class Consumer:
         """Try again for as long as there is hope. Raises `Rejected`."""
         failures = tries = 0
         while True:
+            again_s = 0.0
             try:
                 return await self._deeds.do(heard)
             except StockRefuses as error:
@@ -167,7 +173,8 @@ class Consumer:
                 failures += 1
                 log.info("event_tried_again", extra={"event_name": heard.name, "why": str(error)})
             except StockAway as error:
+                again_s = error.again_s
                 log.info("event_tried_again", extra={"event_name": heard.name, "why": str(error)})
             self._failures += 1
-            await anyio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+            await anyio.sleep(max(again_s, pause_s(tries)))
             tries += 1

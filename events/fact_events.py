@@ -20,6 +20,7 @@ Data = dict[str, Any]
 
 TIMEOUT = "timeout"  # a service cancels an unpaid order on this word alone
 CLOSED = "closed"
+RESERVED = (TIMEOUT, CLOSED)
 
 CHANGE_TYPES: Mapping[TransactionKind, str] = {
     "reserve": "reserve",
@@ -98,7 +99,7 @@ def _of_reservation(entry: FeedEntry, it: ChangedReservation) -> Iterator[tuple[
         case "extend":
             yield "inventory.reservation.extended", {**who, "expires_at": moment(it.expires_at_ms)}
         case "release":
-            yield "inventory.stock.released", {**who, "reason": change.reason, **_released(change.rows)}
+            yield "inventory.stock.released", {**who, "reason": _reason(change.reason), **_released(change.rows)}
         case "expire":
             yield "inventory.stock.released", {**who, "reason": TIMEOUT, **_released(change.rows)}
         case "fulfill":
@@ -106,6 +107,11 @@ def _of_reservation(entry: FeedEntry, it: ChangedReservation) -> Iterator[tuple[
             rest = _released(change.rows)
             if rest["total_quantity_released"]:
                 yield "inventory.stock.released", {**who, "reason": CLOSED, **rest}
+
+
+def _reason(given: str) -> str:
+    """Why a caller gave it back. The words that mean more than that are not a caller's to say."""
+    return f"released: {given}" if given in RESERVED else given
 
 
 def _who(it: ChangedReservation) -> Data:

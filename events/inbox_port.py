@@ -36,12 +36,14 @@ class Delivery(Struct, frozen=True):
 
     Args:
         token: what the broker knows it by.
+        came_ms: when it was sent, as far as the broker says so; else when it was received.
     """
 
     body: bytes
     routing_key: str
     exchange: str
     token: Any
+    came_ms: int
 
 
 class Inbox(Protocol):

@@ -5,7 +5,7 @@ may be there. An event that is not listened to is None: it is for another servic
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -16,6 +16,8 @@ ID_CHARACTERS_MAX = 128
 KEY_CHARACTERS_MAX = 100  # beyond that there is no room for what is put behind it
 BODY_BYTES_MAX = 1_000_000
 LINES_MAX = 1_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TOO_LATE_MS = 253_402_300_800_000  # the year 10000 has no place in RFC 3339
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Pieces = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -189,8 +191,11 @@ class Heard(Struct, frozen=True):
 _envelope = msgspec.json.Decoder(HeardEnvelope)
 
 
-def read_event(body: bytes, routing_key: str) -> Heard | None:
+def read_event(body: bytes, routing_key: str, came_ms: int) -> Heard | None:
     """What a message says; None if it is no event that is listened to.
+
+    Args:
+        came_ms: when it came: this stands for its time where it does not say one.
 
     Raises:
         Rejected: it is none at all, or not as it must be.
@@ -217,7 +222,7 @@ def read_event(body: bytes, routing_key: str) -> Heard | None:
         key_of(envelope.event_id),
         envelope.organization_id,
         correlation_id,
-        _at_ms(envelope.timestamp),
+        _at_ms(envelope.timestamp) or came_ms,
         subject,
         said,
     )
@@ -233,9 +238,18 @@ def key_of(event_id: str) -> str:
 def _at_ms(timestamp: str) -> int:
     """When it happened; 0 if it does not say so."""
     try:
-        return max(0, int(datetime.fromisoformat(timestamp).timestamp() * 1_000))
-    except (ValueError, OverflowError):
+        return possible_ms(datetime.fromisoformat(timestamp))
+    except ValueError:
         return 0
+
+
+def possible_ms(moment: datetime | None) -> int:
+    """In milliseconds, and without a zone in UTC; 0 if there is none, or it can be no time of an event."""
+    if moment is None:
+        return 0
+    since = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) - EPOCH
+    found = since // timedelta(milliseconds=1)
+    return found if 0 < found < TOO_LATE_MS else 0
 
 
 def _first_line(error: Exception) -> str:

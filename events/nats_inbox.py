@@ -140,7 +140,8 @@ class NatsInbox:
         message = await self._came.get()
         if message is None:
             raise BrokerLost(f"{self.name}: the connection is lost")
-        return Delivery(message.data, message.subject, message.metadata.stream, message)
+        told = message.metadata
+        return Delivery(message.data, message.subject, told.stream, message, int(told.timestamp.timestamp() * 1_000))
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
         for one in messages:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
@@ -13,6 +14,7 @@ from yarl import URL
 from events.broker_port import BrokerLost, lost
 from events.envelope import Outgoing
 from events.inbox_port import CATALOG, GRAVE, GRAVE_AGE_S, GRAVES, GRAVES_MAX, ORDERS, Delivery, Source
+from events.incoming import possible_ms
 from events.rabbit_broker import (
     CLOSE_TIMEOUT_S,
     CONFIRM_TIMEOUT_S,
@@ -91,7 +93,8 @@ class RabbitInbox:
         message = await self._came.get()
         if message is None:
             raise BrokerLost(f"{self.name}: the connection is lost")
-        return Delivery(message.body, message.routing_key or "", message.exchange or "", message)
+        came_ms = possible_ms(message.timestamp) or possible_ms(datetime.now(UTC))
+        return Delivery(message.body, message.routing_key or "", message.exchange or "", message, came_ms)
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:
         for one in messages:
@@ -136,6 +139,7 @@ def copied(message: AbstractIncomingMessage, headers: Mapping[str, Any]) -> aio_
         message.body,
         content_type=message.content_type,
         message_id=message.message_id,
+        timestamp=message.timestamp,
         delivery_mode=DeliveryMode.PERSISTENT,
         headers=merged,
     )

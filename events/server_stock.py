@@ -14,13 +14,16 @@ from stockkeeper_client.v1.stock_pb2 import ImportLine
 
 from events.stock_port import Asked, CameBack, Lacking, OwnReservation, RowThere, StockAway, StockFailed, StockRefuses
 
-# A key that is wrong, or no longer known, is the operator's affair, and no fault of the events that come meanwhile.
+# A key that is wrong, no longer known, or allows too little is the operator's affair, and no fault of the events that
+# come meanwhile.
 AWAY = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
 )
+RATE_LIMITED = "RATE_LIMITED"  # what is asked too often now is not later
 FAILED = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
@@ -156,8 +159,8 @@ def _translated(variant_ids: Collection[str] = ()) -> Iterator[None]:
     except grpc.aio.AioRpcError as error:
         details, code = error_details(error), error.code()
         reason, sentence = details.reason or code.name, error.details() or "no more is said"
-        if code in AWAY:
-            raise StockAway(f"{reason}: {sentence}") from error
+        if code in AWAY or reason == RATE_LIMITED:
+            raise StockAway(f"{reason}: {sentence}", details.retry_delay_s or 0.0) from error
         if code in FAILED:
             raise StockFailed(f"{reason}: {sentence}") from error
         lacking = [_lacking(it, variant_ids) for it in details.precondition_violations]

@@ -11,7 +11,15 @@ from msgspec import Struct
 
 
 class StockAway(Exception):
-    """The inventory does not answer now. What was asked may have been done. Its text is one sentence."""
+    """The inventory does not answer now. What was asked may have been done. Its text is one sentence.
+
+    Args:
+        again_s: in how many seconds it may, if it says so.
+    """
+
+    def __init__(self, sentence: str, again_s: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.again_s = again_s
 
 
 class StockFailed(Exception):

@@ -67,6 +67,11 @@ class OwnerLink:
     def serving(self) -> bool:
         return self._inventory is not None and self._inventory.serving
 
+    @property
+    def why_away(self) -> str:
+        """What was wrong last; empty: nothing is known to be."""
+        return self._said
+
     async def ask(self, command: Command) -> Fact:
         return await self._there().ask(command)
 

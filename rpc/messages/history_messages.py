@@ -15,6 +15,7 @@ from actors.queries import GetStockAt, ListMovements
 from actors.records import ReservationRecord, TransactionKind
 from actors.views import StockView
 from rpc.messages.field_checks import check_id, check_optional_id, page_size, raise_if_any
+from rpc.messages.page_texts import page_text
 from rpc.messages.page_tokens import TOKEN_RULE, decode_token, encode_token
 from rpc.messages.problems import HistoryNotKept
 from rpc.messages.responses import timestamp
@@ -117,9 +118,11 @@ def _place(faults: list[Violation], token: str, organization_id: str) -> Point |
 
 
 def movement_page(organization_id: str, page: MovementPage) -> stock_pb2.ListMovementsResponse:
+    token = "" if page.next is None else encode_token(MovementMark(organization_id, *page.next))
     return stock_pb2.ListMovementsResponse(
         movements=[_movement(one) for one in page.movements],
-        next_page_token="" if page.next is None else encode_token(MovementMark(organization_id, *page.next)),
+        next_page_token=token,
+        message=page_text(len(page.movements), "movement", token),
     )
 
 

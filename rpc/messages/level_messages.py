@@ -17,6 +17,7 @@ from rpc.messages.field_checks import check_id as _check_id
 from rpc.messages.field_checks import check_optional_id as _check_optional_id
 from rpc.messages.field_checks import page_size as _page_size
 from rpc.messages.field_checks import raise_if_any as _raise_if_any
+from rpc.messages.page_texts import page_text
 from rpc.messages.page_tokens import TOKEN_RULE, read_stock_token, stock_token
 from rpc.messages.responses import stock_info
 from rpc.messages.rules import FIGURE_RULE, Violation
@@ -103,8 +104,12 @@ def levels_set(fact: LevelsSet) -> stock_pb2.SetStockLevelsResponse:
 
 
 def stock_page(page: StockPage) -> stock_pb2.ListStockResponse:
+    token = stock_token(page.next_key)
     return stock_pb2.ListStockResponse(
-        stock_info=stock_info(page.stock), next_page_token=stock_token(page.next_key), levels=levels_of(page.stock)
+        stock_info=stock_info(page.stock),
+        next_page_token=token,
+        levels=levels_of(page.stock),
+        message=page_text(len(page.stock), "row", token),
     )
 
 

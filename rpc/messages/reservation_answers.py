@@ -49,4 +49,5 @@ def reacquired(fact: ReservationReacquired) -> stock_pb2.ReacquireReservationRes
 
 
 def found(view: ReservationFound) -> stock_pb2.GetReservationResponse:
-    return stock_pb2.GetReservationResponse(reservation=reservation(view.reservation))
+    record = view.reservation
+    return stock_pb2.GetReservationResponse(message=f"Reservation is {record.state}", reservation=reservation(record))

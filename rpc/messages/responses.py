@@ -21,6 +21,7 @@ from actors.outcomes import (
 from actors.records import ReservationRecord
 from actors.stock_alerts import status_of
 from actors.views import Availability, BasketCheck, ReservationPage, StockRows, StockView
+from rpc.messages.page_texts import page_text
 from rpc.messages.page_tokens import reservation_token
 
 NEW_ROWS_NAMED = 5  # in the message of an answer
@@ -214,9 +215,11 @@ def stock_rows(view: StockRows) -> inventory_pb2.GetStockInfoResponse:
 
 
 def reservation_page(organization_id: str, page: ReservationPage) -> stock_pb2.ListReservationsResponse:
+    token = reservation_token(organization_id, page.next_before)
     return stock_pb2.ListReservationsResponse(
         reservations=[reservation(record) for record in page.reservations],
-        next_page_token=reservation_token(organization_id, page.next_before),
+        next_page_token=token,
+        message=page_text(len(page.reservations), "reservation", token),
     )
 
 

@@ -21,6 +21,7 @@ from rpc.messages.field_checks import check_sum as _check_sum
 from rpc.messages.field_checks import page_size as _page_size
 from rpc.messages.field_checks import raise_if_any as _raise_if_any
 from rpc.messages.level_messages import _named
+from rpc.messages.page_texts import page_text
 from rpc.messages.page_tokens import TOKEN_RULE, read_transfer_token, transfer_token
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import FIGURE_RULE, QUANTITY_RULE, Violation
@@ -131,7 +132,8 @@ def found(transfer_id: str) -> "partial[stock_pb2.GetTransferResponse]":
 def _found(transfer_id: str, view: TransferFound) -> stock_pb2.GetTransferResponse:
     if view.transfer is None:
         raise Refused(TransferNotFound(transfer_id))
-    return stock_pb2.GetTransferResponse(transfer=transfer_message(view.transfer))
+    message = f"Transfer is {view.transfer.state.replace('_', ' ')}"
+    return stock_pb2.GetTransferResponse(message=message, transfer=transfer_message(view.transfer))
 
 
 def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
@@ -140,9 +142,11 @@ def page(organization_id: str) -> "partial[stock_pb2.ListTransfersResponse]":
 
 
 def _page(organization_id: str, view: TransferPage) -> stock_pb2.ListTransfersResponse:
+    token = transfer_token(organization_id, view.next_mark)
     return stock_pb2.ListTransfersResponse(
         transfers=[transfer_message(record) for record in view.transfers],
-        next_page_token=transfer_token(organization_id, view.next_mark),
+        next_page_token=token,
+        message=page_text(len(view.transfers), "transfer", token),
     )
 
 

@@ -16,6 +16,7 @@ from rpc.messages.field_checks import check_new_id as _check_new_id
 from rpc.messages.field_checks import check_note as _check_note
 from rpc.messages.field_checks import page_size as _page_size
 from rpc.messages.field_checks import raise_if_any as _raise_if_any
+from rpc.messages.page_texts import page_text
 from rpc.messages.page_tokens import TOKEN_RULE, read_warehouse_token, warehouse_token
 from rpc.messages.rules import FIGURE_RULE, Violation
 
@@ -86,9 +87,11 @@ def warehouse_message(record: WarehouseRecord) -> stock_pb2.Warehouse:
 
 
 def _page(organization_id: str, page: WarehousePage) -> stock_pb2.ListWarehousesResponse:
+    token = warehouse_token(organization_id, page.next_after)
     return stock_pb2.ListWarehousesResponse(
         warehouses=[warehouse_message(record) for record in page.warehouses],
-        next_page_token=warehouse_token(organization_id, page.next_after),
+        next_page_token=token,
+        message=page_text(len(page.warehouses), "warehouse", token),
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from events.envelope import moment
 from simulation.audit.done_once import SaidEvent
 from simulation.world.shop import Shop
+from simulation.world.simulated_post import START_MS
 
 ORDERS_MAX, OTHERS_MAX = 8, 10
 AGAIN = 0.2  # of what is said, that it is said a second time
@@ -114,6 +116,7 @@ class PostWishes:
         told = f"post-reference-{self._count}" if reference else ""
         data = {**data, **({"order_id": order_id} if order_id else {}), **({reference: told} if reference else {})}
         envelope = {"event_id": event_id, "event": name, "organization_id": organization_id, "data": data}
+        envelope["timestamp"] = moment(START_MS + self._count)
         event = SaidEvent(event_id, name, organization_id, order_id, told, placements, json.dumps(envelope).encode())
         self.said.append(event)
         return event

@@ -14,6 +14,7 @@ from events.envelope import Outgoing
 from events.inbox_port import Delivery
 
 PREFETCH = 5
+START_MS = 1_790_000_000_000
 
 
 class Posted(Struct, frozen=True):
@@ -22,6 +23,7 @@ class Posted(Struct, frozen=True):
     number: int
     body: bytes
     routing_key: str
+    at_ms: int
 
 
 class Buried(Struct, frozen=True):
@@ -75,7 +77,7 @@ class SimulatedPost:
     def post(self, body: bytes, routing_key: str) -> None:
         """As another service does."""
         self._number += 1
-        self.put(Posted(self._number, body, routing_key))
+        self.put(Posted(self._number, body, routing_key, START_MS + round(anyio.current_time() * 1_000)))
 
     def put(self, posted: Posted) -> None:
         self.queue[posted.number] = posted
@@ -147,7 +149,7 @@ class SimulatedInbox:
             posted = self._post.next_for(connection)
             if posted is not None:
                 await anyio.sleep(self._random.random() * 0.002)
-                return Delivery(posted.body, posted.routing_key, "post", (connection, posted))
+                return Delivery(posted.body, posted.routing_key, "post", (connection, posted), posted.at_ms)
             await self._post.changed.wait()
 
     async def publish(self, messages: Sequence[Outgoing]) -> int:

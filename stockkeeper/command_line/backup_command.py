@@ -7,8 +7,9 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from stockkeeper.command_line.check_command import FAILURES, cause_of, report, require_database
+from stockkeeper.command_line.check_command import report
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.given_database import FAILURES, cause_of, require_database
 from stockkeeper.command_line.output import say
 from stockkeeper.command_line.parameters import ConfigFile, Json
 from stockkeeper.command_line.progress import working

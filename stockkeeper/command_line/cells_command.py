@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cells.cell_map import Cell, CellMap, CellMapError
 from cells.map_file import read_map
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.link_options import LINK_IN_THE_CLEAR, LinkTls
 from stockkeeper.command_line.output import Column, say
 from stockkeeper.command_line.parameters import Json, whole
 from stockkeeper.command_line.plain_table import show_table
@@ -23,6 +24,7 @@ def cells(
     to: str = "",
     into: Annotated[int, whole(0, 64)] = 0,
     database: Database = DEFAULT_DATABASE,
+    links: LinkTls = LINK_IN_THE_CLEAR,
     json: Json = False,
 ) -> int:
     """Look at the map of the cells, divide a database among cells, or move an organization.
@@ -60,7 +62,7 @@ def cells(
 
         if len(organizations) != 1:
             raise ConfigurationError("Say which organization: stockkeeper cells move cells.toml shop --to north.")
-        return move(found, organizations[0], to, json=json)
+        return move(found, organizations[0], to, links.files, json=json)
     return _where(found, organizations, json=json)
 
 

@@ -11,8 +11,8 @@ from actors.cell_records import CellRecord
 from cells.cell_map import CellMap
 from stockkeeper.bootstrap import build_store
 from stockkeeper.cell_layout import CellLayout, known_map, layout_of, write_map
-from stockkeeper.command_line.check_command import FAILURES, cause_of
 from stockkeeper.command_line.exit_status import EXIT_FAILURE, EXIT_OWNERSHIP
+from stockkeeper.command_line.given_database import FAILURES, cause_of
 from stockkeeper.command_line.output import say
 from stockkeeper.command_line.progress import working
 from stockkeeper.config import ConfigurationError

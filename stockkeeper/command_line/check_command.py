@@ -1,32 +1,44 @@
 """`stockkeeper check`: an audit of a database, whether or not a server uses it."""
 
-import sqlite3
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import anyio
 import msgspec
+from cyclopts import Parameter
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from stockkeeper.bootstrap import build_store
 from stockkeeper.command_line.database_options import DEFAULT_DATABASE, Database
+from stockkeeper.command_line.given_database import FAILURES, cause_of, require_database
 from stockkeeper.command_line.output import say
 from stockkeeper.command_line.parameters import ConfigFile, Json
 from stockkeeper.command_line.progress import working
-from stockkeeper.config import ConfigurationError
-from storage.schema_errors import SchemaTooNew, SchemaTooOld
 from storage.sql.audit import Audit, audit
 from storage.sql.database_url import parse_url
 from storage.sql.file_state import FileState, JournalEnd, journal_end, look_at_file
-from storage.sql.lock_file import last_owner
 from storage.sql.snapshot import read_snapshot
 
-FAILURES = (SQLAlchemyError, sqlite3.Error, OSError, SchemaTooNew, SchemaTooOld)
 
+def check(
+    *,
+    database: Database = DEFAULT_DATABASE,
+    cells_map: Annotated[str, Parameter(env_var="STOCKKEEPER_CELLS_MAP")] = "",
+    config: ConfigFile = "",
+    json: Json = False,
+) -> int:
+    """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile.
 
-def check(*, database: Database = DEFAULT_DATABASE, config: ConfigFile = "", json: Json = False) -> int:
-    """Audit a database: do stock, ledger and reservations agree? A server may be using it meanwhile."""
+    Parameters
+    ----------
+    cells_map
+        Audit all cells of this map, one after another, and whether one organization is in two of them. Where the map
+        does not say their databases, they are those that `serve --cells` makes of the one that is named.
+    """
+    if cells_map:
+        from stockkeeper.command_line.check_cells import check_cells
+
+        return check_cells(cells_map, database.url, json=json)
     require_database(database.url)
     try:
         state = _state_of(database.url)
@@ -65,24 +77,8 @@ def _state_of(database_url: str) -> FileState | None:
     return look_at_file(Path(str(url.database)).resolve()) if url.get_backend_name() == "sqlite" else None
 
 
-def require_database(database_url: str) -> None:
-    """Raise ConfigurationError where the URL names no database that is supported, or no file that exists."""
-    build_store(database_url)  # says what is wrong with the URL
-    url = parse_url(database_url)
-    if url.get_backend_name() == "sqlite" and not (path := Path(str(url.database)).resolve()).exists():
-        last = last_owner(path)
-        lost = f", though a server had it in epoch {last.epoch}: put it back, or restore a backup" if last.epoch else ""
-        raise ConfigurationError(f"{path} does not exist{lost}.")
-
-
 def report(found: Audit) -> None:
     """Say on stderr what does not agree."""
     for disagreement in found.disagreements:
         sys.stderr.write(f"{disagreement.check}: {disagreement.sentence}\n")
     sys.stderr.write(f"{len(found.disagreements)} checks failed on {found.summary}.\n")
-
-
-def cause_of(error: Exception) -> str:
-    """The first line of what the database said, without the statement that met it."""
-    cause = getattr(error, "orig", None) or error
-    return (str(cause).splitlines() or [type(cause).__name__])[0].rstrip(".")

@@ -53,8 +53,8 @@ def events(
 ) -> int:
     """Look after the events that go out and come in.
 
-    status shows how far relays have come, tail shows events as they happen, drop forgets a relay's cursor, and redrive
-    sends what the consumer could not do to where it came from.
+    status shows how far relays have come and what is wrong now, tail shows events as they happen, drop forgets a
+    relay's cursor, and redrive sends what the consumer could not do to where it came from.
 
     Parameters
     ----------

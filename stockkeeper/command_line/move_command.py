@@ -8,9 +8,9 @@ import msgspec
 from cyclopts import Parameter
 
 from stockkeeper.bootstrap import build_store
-from stockkeeper.command_line.check_command import FAILURES, cause_of
 from stockkeeper.command_line.database_options import DatabaseOptions
 from stockkeeper.command_line.exit_status import EXIT_FAILURE, EXIT_OWNERSHIP
+from stockkeeper.command_line.given_database import FAILURES, cause_of
 from stockkeeper.command_line.output import say
 from stockkeeper.command_line.parameters import Json
 from stockkeeper.command_line.progress import working

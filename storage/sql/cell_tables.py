@@ -31,7 +31,7 @@ class CellTables:
         await self._change(partial(hold, held=[held]))
 
     async def load_organizations(self) -> Sequence[HeldOrganization]:
-        return await self._read(_load)
+        return await self._read(load_organizations)
 
 
 def join(connection: Connection, cell: CellRecord, held: Sequence[HeldOrganization]) -> None:
@@ -59,7 +59,8 @@ def _row(held: HeldOrganization) -> dict[str, Any]:
     }
 
 
-def _load(connection: Connection) -> list[HeldOrganization]:
+def load_organizations(connection: Connection) -> list[HeldOrganization]:
+    """What a cell holds, and what it has given up."""
     table = cell_organization
     rows = connection.execute(select(table).order_by(table.c.organization_id))
     return [HeldOrganization(row.organization_id, row.state, row.map_version, row.moved_to) for row in rows]

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -141,19 +143,39 @@ def test_neither_a_cell_nor_a_map_shows_a_password() -> None:
     assert "secret" not in f"{there!r} {there.cells['a']!r} {there} {there.cells}"
 
 
+def as_an_editor(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.rename(path)
+
+
+def as_a_config_map(path: Path, text: str) -> None:
+    """The file is a link to ..data/, which is a link to a folder of this version; the one before is deleted."""
+    data, new = path.with_name("..data"), path.with_name("..new")
+    before = data.resolve()
+    folder = path.with_name(f"..v{len(list(path.parent.glob('..v*'))) and int(before.name[3:]) + 1}")
+    folder.mkdir()
+    (folder / path.name).write_text(text)
+    new.symlink_to(folder.name)
+    new.rename(data)
+    if before != data:
+        shutil.rmtree(before)
+    if not path.is_symlink():
+        path.symlink_to(Path("..data", path.name))
+
+
+@pytest.mark.parametrize("write", [as_an_editor, as_a_config_map])
 def test_the_file_is_read_again_when_it_changes_and_the_last_good_map_stays(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, write: Callable[[Path, str], None]
 ) -> None:
     path = tmp_path / "cells.toml"
 
     def replaced(text: str) -> bool:
-        """As an editor and a ConfigMap do it. Returns whether there is another map."""
-        new = path.with_suffix(".new")
-        new.write_text(text)
-        new.rename(path)
+        """Returns whether there is another map."""
+        write(path, text)
         return file.look()
 
-    path.write_text(f"version = 3\n{CELLS}")
+    write(path, f"version = 3\n{CELLS}")
     file = MapFile(str(path), look_at)
     first = file.current
     caplog.set_level(logging.INFO)

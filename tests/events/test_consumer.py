@@ -125,13 +125,22 @@ async def test_orders_returns_and_tills_do_what_they_say_once(
         await until_there_are(others, ORDERS.queue, 0)
         [damaged] = (await client.get_stock_info(ORGANIZATION, "cup", "w2")).stock_info
         assert damaged.damaged_quantity == 1
+        [third] = [one async for one in client.stock.list_reservations(ORGANIZATION, order_id="o3")]
+        await others.say("order.confirmed", {"order_id": "o3", "reservation_id": third.reservation_id}, "c3")
+        await others.say("order.confirmed", {"order_id": "o2", "reservation_id": third.reservation_id}, "of another")
+        await others.say("order.cancelled", {"order_id": "o3", "reservation_id": "of-none"}, "of none")
+        await until_there_are(others, GRAVES, 2)
+        [third] = [one async for one in client.stock.list_reservations(ORGANIZATION, order_id="o3")]
+        assert third.state == "confirmed"
         facts = [fact for fact in await facts_of(server) if "order_id" in fact.data]
         told = {(fact.name, fact.data["order_id"]): fact.correlation_id for fact in facts}
         assert told["inventory.stock.reserved", "o1"] == "because-of-p1"
         assert told["inventory.reservation.confirmed", "o1"] == "because-of-c1"
         assert told["inventory.stock.deducted", "o1"] == "because-of-s1"
         assert told["inventory.stock.reserved", "o3"].startswith("p4/")
-    assert await others.buried() == []
+        assert told["inventory.reservation.confirmed", "o3"] == "because-of-c3"
+    buried = {event_id: reason.partition(":")[0] for event_id, reason in await others.buried()}
+    assert buried == {"of another": "RESERVATION_OF_OTHER_ORDER", "of none": "RESERVATION_NOT_FOUND"}
     assert await program.terminate() == 0
     assert "Traceback" not in program.log.read_text()
 
@@ -167,6 +176,7 @@ async def test_an_order_that_cannot_be_served_is_answered_also_where_the_consume
     assert await program.terminate() == 0
 
 
+@on_both
 async def test_the_catalog_makes_rows_and_takes_them_away(
     kind: str, others: Others, server: ServerProcess, broker: BrokerProcess, tmp_path: Path
 ) -> None:
@@ -175,7 +185,7 @@ async def test_the_catalog_makes_rows_and_takes_them_away(
     async with server.client() as client:
         await client.stock.import_stock([line("mug", 2), line("cup", 1, "w2")])
         await client.stock.upsert_warehouse(ORGANIZATION, "w3", active=False)
-        created = {"variant_id": "jug", "default_min_stock": 3}
+        created = {"variant_id": "jug", "default_min_stock": 3, "default_max_stock": 40}
         await others.say("catalog.variant.created", created, "n1")
         await others.say("catalog.variant.created", {"variant_id": "pin", "track_inventory": False}, "n2")
         await others.say("catalog.variant.updated", {"variant_id": "mug", "changes": {}}, "n3")
@@ -186,7 +196,7 @@ async def test_the_catalog_makes_rows_and_takes_them_away(
         everywhere = {("mug", "w1"): (2, 0), ("cup", "w2"): (1, 0), ("jug", "w1"): (0, 0), ("jug", "w2"): (0, 0)}
         assert await figures(client) == everywhere
         [row] = (await client.get_stock_info(ORGANIZATION, "jug", "w1")).stock_info
-        assert row.min_stock == 3
+        assert (row.min_stock, row.max_stock) == (3, 40)
         await others.say("catalog.product.deleted", {"variant_ids": ["jug", "cup"]}, "d1")
         await until_heard(kind, broker.url, heard, 3)
         assert await figures(client) == everywhere  # one of them is not empty
@@ -194,9 +204,19 @@ async def test_the_catalog_makes_rows_and_takes_them_away(
         await until_heard(kind, broker.url, heard, 4)
         await others.say("catalog.variant.deleted", {"variant_id": "jug"}, "d2")
         await until_stock_is(client, {("mug", "w1"): (2, 0), ("cup", "w2"): (1, 0)})
-    [made] = answers(heard, "inventory.stock.initialized")
-    assert [one["warehouse_id"] for one in made["warehouses"]] == ["w1", "w2"]
-    assert answers(heard, "inventory.stock.archived") == [{"variant_id": "jug", "records_archived": 2}]
+        tracked = {"track_inventory": {"old": False, "new": True}}
+        await others.say("catalog.variant.updated", {"variant_id": "tap", "changes": tracked}, "n5")
+        await others.say("catalog.variant.updated", {"variant_id": "tap", "changes": flipped}, "n6")  # and none is left
+        await others.say("catalog.variant.deleted", {"variant_id": "tap"}, "d3")
+        await until_heard(kind, broker.url, heard, 6)
+        returned = [{"variant_id": "jug", "quantity": 1, "condition": "good"}]
+        await others.say("return.received", {"warehouse_id": "w2", "return_id": "R1", "returned_items": returned}, "r1")
+        await until_stock_is(client, {("mug", "w1"): (2, 0), ("cup", "w2"): (1, 0), ("jug", "w2"): (1, 0)})
+    made = answers(heard, "inventory.stock.initialized")
+    assert [one["variant_id"] for one in made] == ["jug", "tap"]
+    assert [[row["warehouse_id"] for row in one["warehouses"]] for one in made] == [["w1", "w2"]] * 2
+    gone = [{"variant_id": one, "records_archived": 2} for one in ("jug", "tap")]
+    assert answers(heard, "inventory.stock.archived") == gone
     failed = answers(heard, "inventory.stock.validation_failed")
     assert [one["variant_id"] for one in failed] == ["mug", "cup"]
     assert failed[0]["details"] == {"total_stock": 2, "warehouses_affected": [{"warehouse_id": "w1", "quantity": 2}]}

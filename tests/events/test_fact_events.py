@@ -10,18 +10,21 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from actors.changes import Point
+from actors.records import Delta, StockKey, Transaction
 from events.cloud_format import cloudevent
 from events.envelope import OutEvent, erp
 from events.event_schemas import DATA, schema_of, write
-from events.fact_events import events_of
+from events.fact_events import CHANGE_TYPES, events_of
 from simulation.runner import run_seed
 from storage.feed_told import behind, entries_of, read_feed
-from tests.events.told_history import DATABASE, GOLDEN, all_events, golden_texts, history
+from tests.events.told_history import DATABASE, GOLDEN, all_events, golden_texts, history, latest
+from tests.storage.scribe import ORGANIZATION as SHOP
 from tests.storage.scribe import Scribe
 from tests.system.servers import ROOT
 
 ANSWERS = {"inventory.reservation.failed", "inventory.stock.initialized", "inventory.stock.archived"}
 ANSWERS |= {"inventory.stock.validation_failed"}
+UPDATED = "inventory.stock.updated"
 FACTS = sorted(set(DATA) - ANSWERS)
 
 
@@ -77,6 +80,79 @@ def test_every_event_of_the_simulations_workload_keeps_its_schema() -> None:
 def test_what_runs_out_is_released_with_the_one_word_that_cancels_an_order() -> None:
     reasons = {event.data["reason"] for event in all_events() if event.name == "inventory.stock.released"}
     assert reasons == {"payment failed", "timeout", "closed"}
+
+
+def test_a_callers_reason_is_none_of_the_words_that_mean_more() -> None:
+    scribe = Scribe()
+    scribe.receive()
+    told = []
+    for given in ("timeout", "closed", "Timeout", "not paid"):
+        scribe.reserve(given)
+        release = scribe.release(latest(scribe, given), given)
+        told += [event for entry in entries_of(release) for event in events_of(entry, DATABASE)]
+    reasons = [event.data["reason"] for event in told if event.name == "inventory.stock.released"]
+    assert reasons == ["released: timeout", "released: closed", "Timeout", "not paid"]
+    for event in told:
+        check(event)
+
+
+def test_each_change_of_a_row_has_its_word() -> None:
+    words: dict[str, set[str]] = {}
+    transactions = [*history(), *others()]
+    for one in transactions:
+        for entry in entries_of(one):
+            told = {event.data["change_type"] for event in events_of(entry, DATABASE) if event.name == UPDATED}
+            words.setdefault(one.kind, set()).update(told)
+    assert words == {
+        "receive": {"in"},
+        "announce": {"in"},
+        "import": {"count"},
+        "reserve": {"reserve"},
+        "reacquire": {"reserve"},
+        "amend": {"reserve", "release"},
+        "release": {"release"},
+        "expire": {"release"},
+        "fulfill": {"out"},
+        "deduct": {"out"},
+        "adjust": {"adjustment"},
+        "levels": {"adjustment"},
+        "delete": {"adjustment"},
+        "ship_transfer": {"transfer"},
+        "receive_transfer": {"transfer"},
+        "cancel_transfer": {"transfer"},
+        "confirm": set(),  # it changes no row
+        "extend": set(),
+        "warehouse": set(),
+    }
+    assert set(CHANGE_TYPES) == {kind for kind, told in words.items() if told}
+
+
+def others() -> list[Transaction]:
+    """What the history has not, each with a row of its own."""
+    scribe = Scribe()
+    announced = scribe.receive("v", "w", 1)
+    told = [replace(announced, kind="announce"), replace(scribe.receive("v", "w", 1), kind="levels")]
+    smaller = scribe._change(StockKey(SHOP, "v", "w"), Delta(1, -1))
+    scribe.reserve()
+    amended = scribe._transaction("amend", changes=(smaller,), reservation=scribe.only_reservation())
+    scribe.counted([("empty", "w", 0)])
+    return [*told, amended, scribe.delete("empty", "w")]
+
+
+def test_the_level_is_a_warning_down_to_the_minimum_and_critical_from_there_on() -> None:
+    scribe, key = Scribe(), StockKey(SHOP, "v", "w")
+    scribe.receive("v", "w", 12)
+    sold = [
+        scribe._transaction("deduct", changes=(scribe._change(key, Delta(-1), min_stock=5, reorder_point=10),))
+        for _ in range(8)
+    ]
+    told = [event for one in sold for entry in entries_of(one) for event in events_of(entry, DATABASE)]
+    levels = [
+        (event.data["available_quantity"], event.data["alert_level"], event.data["shortage"])
+        for event in told
+        if event.name == "inventory.stock.low_level"
+    ]
+    assert levels == [(10, "warning", 0), (5, "critical", 5)]
 
 
 def test_the_same_change_told_in_parts_has_the_same_events() -> None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from events.envelope import moment
 from events.incoming import BODY_BYTES_MAX, Heard, OrderPlaced, Rejected, TillSale, key_of, read_event
+
+CAME_MS = 1_790_000_000_123
 
 
 def message(event: str, data: object, **others: object) -> bytes:
@@ -14,7 +17,7 @@ def message(event: str, data: object, **others: object) -> bytes:
 
 
 def heard(event: str, data: object, **others: object) -> Heard:
-    found = read_event(message(event, data, **others), event)
+    found = read_event(message(event, data, **others), event, CAME_MS)
     assert found is not None
     return found
 
@@ -29,16 +32,36 @@ def test_an_order_is_read_with_what_it_says_and_the_rest_is_left() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "at_ms"),
+    [
+        ("2026-01-31T12:00:00.5+01:00", 1_769_857_200_500),
+        ("2026-01-31T12:00:00", 1_769_860_800_000),  # without a zone it is UTC
+        ("2026-01-31T12:00:00Zulu", CAME_MS),
+        ("", CAME_MS),
+        ("yesterday", CAME_MS),
+        ("1969-12-31T23:59:59Z", CAME_MS),
+        ("1970-01-01T00:00:00Z", CAME_MS),
+        ("9999-12-31T23:59:59-23:00", CAME_MS),  # no answer could be written with it
+    ],
+)
+def test_an_event_without_a_time_that_can_be_has_that_at_which_it_came(said: str, at_ms: int) -> None:
+    data = {"order_id": "o", "items": [{"variant_id": "mug", "quantity": 2}]}
+    found = heard("order.placed", data, timestamp=said)
+    assert found.at_ms == at_ms
+    assert moment(found.at_ms)[:4] == "2026"
+
+
 def test_the_routing_key_says_what_it_is_where_the_message_does_not() -> None:
     body = json.dumps({"event_id": "e", "organization_id": "shop", "data": {"variant_id": "mug"}}).encode()
-    found = read_event(body, "catalog.variant.deleted")
+    found = read_event(body, "catalog.variant.deleted", CAME_MS)
     assert found is not None
     assert found.name == "catalog.variant.deleted"
 
 
 def test_what_is_not_listened_to_is_left_to_others() -> None:
-    assert read_event(message("order.invoiced", {}), "order.invoiced") is None
-    assert read_event(message("", {}), "catalog.price.changed") is None
+    assert read_event(message("order.invoiced", {}), "order.invoiced", CAME_MS) is None
+    assert read_event(message("", {}), "catalog.price.changed", CAME_MS) is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +87,7 @@ def test_what_is_not_listened_to_is_left_to_others() -> None:
 )
 def test_what_is_not_as_it_must_be_is_rejected_with_a_reason(body: bytes, reason: str) -> None:
     with pytest.raises(Rejected, match=reason):
-        read_event(body, "order.placed")
+        read_event(body, "order.placed", CAME_MS)
 
 
 def test_a_tills_shop_has_one_of_two_names() -> None:

@@ -96,10 +96,15 @@ async def test_events_are_sent_again_from_a_time_and_from_a_token(server: Server
         token, before = (await cursor_of(server, "new"))["token"], len(heard.events)
         async with server.client() as client:
             await orders(client, 3, 2)
-        program = await relay(tmp_path, server, broker.url, "--name", "later", "--from", token)
+        assert {one.get("specversion") for one in heard.events.values()} == {
+            "1.0"
+        }  # CloudEvents, if not said otherwise
+        other = ("--events-format", "erp")
+        program = await relay(tmp_path, server, broker.url, "--name", "later", "--from", token, *other)
         await assert_all_is_heard("nats", broker, server, heard)
         await program.terminate()
         assert int((await cursor_of(server, "later"))["published"]) == len(heard.events) - before > 0
+        assert {one.get("version") for one in list(heard.events.values())[before:]} == {"1.0"}
 
 
 async def cursor_of(server: ServerProcess, name: str) -> dict[str, str]:
@@ -158,9 +163,9 @@ async def test_a_relay_waits_for_a_server_and_a_broker_that_are_not_there(tmp_pa
     assert await program.terminate() == 0
 
 
-async def test_a_relay_beside_the_server_ends_with_it_however_that_ends(tmp_path: Path) -> None:
-    with running_broker("nats", tmp_path / "broker") as broker:
-        for end in ("terminate", "kill"):
+async def test_a_relay_beside_the_server_ends_with_it_however_that_ends(tmp_path: Path, rabbit: BrokerProcess) -> None:
+    with running_broker("nats", tmp_path / "broker") as nats_server:
+        for end, broker in (("terminate", nats_server), ("kill", rabbit)):
             server = await start_server(tmp_path / f"{end}.db", "--events-to", broker.url)
             await until(server, held=True)
             async with server.client() as client:

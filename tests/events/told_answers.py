@@ -26,6 +26,9 @@ SAID = (
 )
 
 
+CAME_MS = 1_790_000_000_123
+
+
 class FixedStock:
     """An inventory of three rows, that refuses every reservation."""
 
@@ -63,7 +66,7 @@ def answers() -> list[OutEvent]:
         for number, (name, data) in enumerate(SAID, 1):
             envelope = {"event_id": f"event-{number}", "event": name, "organization_id": "shop", "data": data}
             envelope |= {"timestamp": f"2026-01-31T12:00:0{number}Z", "correlation_id": f"because-{number}"}
-            heard = read_event(json.dumps(envelope).encode(), name)
+            heard = read_event(json.dumps(envelope).encode(), name, CAME_MS)
             assert heard is not None
             found += await deeds.do(heard)
         return found

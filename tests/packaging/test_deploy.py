@@ -34,12 +34,38 @@ POD = manifest("statefulset")["spec"]["template"]["spec"]
 [SERVER] = POD["containers"]
 COMPOSE = loaded("compose.yaml")["services"]
 UNIT = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "systemd/stockkeeper.service").read_text(), re.MULTILINE))
+CELLS_PLACE = DEPLOY / "kubernetes-cells"
+CELLS = {
+    (one["kind"], one["metadata"]["name"]): one
+    for path in sorted(CELLS_PLACE.glob("*.yaml"))
+    for one in yaml.safe_load_all(path.read_text())
+    if path.name != "kustomization.yaml"
+}
+NORTH = CELLS["StatefulSet", "stockkeeper-north"]["spec"]["template"]["spec"]
+ROUTERS = CELLS["Deployment", "stockkeeper-routers"]["spec"]["template"]["spec"]
+CELL_UNIT, ROUTE_UNIT = [(DEPLOY / f"systemd/stockkeeper-{name}.service").read_text() for name in ("cell@", "route")]
+
+
+def started(unit: str) -> list[str]:
+    """The command of a unit, for the instance north."""
+    [command] = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    return shlex.split(command.replace("%i", "north"))[1:]
+
+
 COMMANDS = {
+    "cell": NORTH["containers"][0]["args"],
+    "routers": ROUTERS["containers"][0]["args"],
+    "cell's unit": started(CELL_UNIT),
+    "router's unit": started(ROUTE_UNIT),
     "kubernetes": SERVER["args"],
     "compose": COMPOSE["stockkeeper"]["command"],
     "systemd": shlex.split(UNIT["ExecStart"])[1:],
 }
 SECONDS_TO_STOP = {
+    "cell": NORTH["terminationGracePeriodSeconds"],
+    "routers": ROUTERS["terminationGracePeriodSeconds"],
+    "cell's unit": int(re.findall(r"^TimeoutStopSec=(.*)$", CELL_UNIT, re.MULTILINE)[0]),
+    "router's unit": int(re.findall(r"^TimeoutStopSec=(.*)$", ROUTE_UNIT, re.MULTILINE)[0]),
     "kubernetes": POD["terminationGracePeriodSeconds"],
     "compose": int(COMPOSE["stockkeeper"]["stop_grace_period"].removesuffix("s")),
     "systemd": int(UNIT["TimeoutStopSec"]),
@@ -49,16 +75,18 @@ SECONDS_TO_STOP = {
 @pytest.mark.parametrize("place", COMMANDS)
 def test_the_server_is_given_options_that_it_knows_and_time_to_stop(place: str) -> None:
     function, given, _ = app.parse_args(COMMANDS[place], exit_on_error=False, print_error=False)
-    assert getattr(function, "__name__", "") == "serve"
+    assert getattr(function, "__name__", "") == ("route" if "router" in place else "serve")
     assert 0 < given.arguments["grace_s"] <= SECONDS_TO_STOP[place] - 5
 
 
 def test_the_variables_that_are_set_are_read() -> None:
     names = {one["name"] for one in SERVER["env"]} | COMPOSE["stockkeeper"]["environment"].keys()
+    names |= {one["name"] for pod in (NORTH, ROUTERS) for one in pod["containers"][0]["env"]}
+    names |= {*re.findall(r"^Environment=(\w+)=", CELL_UNIT + ROUTE_UNIT, re.MULTILINE)}
     names |= {UNIT["Environment"].partition("=")[0], *re.findall(r"^(?:ENV|   ) (\w+)=", CONTAINERFILE, re.MULTILINE)}
     assert names - OTHERS_VARIABLES <= {*VARIABLES}
     comments = "\n".join(path.read_text() for path in DEPLOY.rglob("*") if path.is_file())
-    assert {*re.findall(r"GRPC_[A-Z_]+", comments)} <= {*VARIABLES}
+    assert {*re.findall(r"(?:GRPC|STOCKKEEPER)_[A-Z_]+", comments)} <= {*VARIABLES}
 
 
 def test_every_place_names_the_same_port() -> None:

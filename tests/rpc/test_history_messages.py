@@ -9,7 +9,9 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 from actors.changes import Change, ChangedRow, ChangesPage, MovementPage, Pieces, Point, StockAt
 from actors.outcomes import Refused, StockNotFound
 from actors.queries import GetStockAt, ListMovements, ReadChanges
+from actors.records import WarehouseRecord
 from actors.reply import Reply
+from actors.transfer_records import TransferLine, TransferRecord
 from rpc.messages import history_messages as history
 from rpc.messages.history_messages import change_message, milliseconds, watch_changes
 from rpc.messages.problems import HistoryNotKept, describe
@@ -69,6 +71,7 @@ def test_a_page_token_leads_to_the_next_page_of_the_same_list_only() -> None:
     first = history.list_movements(pb.ListMovementsRequest(organization_id="org", after="1970-01-01T00:00:01Z"))
     assert first == ListMovements("org", after_ms=1_000)
     page = history.movement_page("org", MovementPage((), Point(5, 2)))
+    assert page.message == "0 movements; more may follow"
     request = pb.ListMovementsRequest(organization_id="org", page_token=page.next_page_token)
     assert history.list_movements(request).after_place == Point(5, 2)
     request.organization_id = "other"
@@ -104,6 +107,36 @@ def a_change(lsn: int, before: int = 5, after: int = 0, **fields: Any) -> Change
     given: dict[str, Any] = {"kind": "deduct", "rows": (row,), "reservation": None, "warehouses": (), **fields}
     texts: dict[str, Any] = dict.fromkeys(("reference", "reason", "request_id", "actor", "correlation_id"), "")
     return Change(lsn=lsn, at_ms=1_000, **texts, **given)
+
+
+def test_a_change_tells_of_a_transfer_of_warehouses_and_of_a_policy() -> None:
+    filtered = watch_changes(pb.WatchChangesRequest(organization_id="org", variant_ids=["other"]))
+    shipped = TransferRecord("t1", "org", "madrid", "lisbon", "in_transit", (TransferLine("mug", 6, 4, 1),), 1_000)
+    message = change_message(a_change(1, transfer=shipped), filtered)
+    assert message is not None
+    assert (list(message.rows), message.transfer) == (
+        [],
+        pb.Transfer(
+            transfer_id="t1",
+            from_warehouse_id="madrid",
+            to_warehouse_id="lisbon",
+            state=pb.TRANSFER_STATE_IN_TRANSIT,
+            lines=[pb.TransferLine(variant_id="mug", sent=6, received=4, damaged=1)],
+            shipped_at="1970-01-01T00:00:01.000Z",
+        ),
+    )
+    named = (WarehouseRecord("org", "w1", "Main", "W-1", 7, True), WarehouseRecord("org", "w2", "Old", "", 0, False))
+    message = change_message(a_change(2, kind="warehouse", rows=(), warehouses=named), filtered)
+    assert message is not None
+    assert list(message.warehouses) == [
+        pb.Warehouse(warehouse_id="w1", name="Main", code="W-1", priority=7, active=True),
+        pb.Warehouse(warehouse_id="w2", name="Old", code="", priority=0, active=False),
+    ]
+    message = change_message(a_change(3, kind="sourcing", rows=(), sourcing="fewest_parcels"), filtered)
+    assert message is not None
+    assert message.sourcing_policy == pb.SOURCING_POLICY_FEWEST_PARCELS
+    assert not message.HasField("transfer")
+    assert change_message(a_change(4, kind="sourcing", rows=()), filtered) is None
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ async def test_get_reservation(stock: StockServiceStub, fake: FakeInventory) -> 
     fake.found = ReservationFound(shipped(a_reservation("fulfilled"), 2, 1))
     answer = await stock.GetReservation(request)
     assert (answer.reservation.state, [item.quantity for item in answer.reservation.fulfilled]) == ("fulfilled", [2, 1])
+    assert answer.message == "Reservation is fulfilled"
     assert fake.asked == [GetReservation("org_123", "res_1")]
     fake.found = Refused(ReservationNotFound("res_1"))
     with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -163,9 +163,11 @@ async def test_lists_are_paged_to_their_end(stock: StockServiceStub, fake: FakeI
     key = StockKey("org_123", "var_789", "wh_101")
     fake.page = StockPage((a_view(),), key)
     request = stock_pb2.ListStockRequest(**ORG, page_size=1)
-    request.page_token = (await stock.ListStock(request)).next_page_token
+    first = await stock.ListStock(request)
+    request.page_token = first.next_page_token
     fake.page = StockPage((), None)
-    assert (await stock.ListStock(request)).next_page_token == ""
+    last = await stock.ListStock(request)
+    assert (first.message, last.message, last.next_page_token) == ("1 row; more may follow", "0 rows", "")
     assert fake.asked == [ListStock("org_123", limit=1), ListStock("org_123", after=key, limit=1)]
 
 
@@ -174,6 +176,7 @@ async def test_reservations_are_paged_to_their_end(stock: StockServiceStub, fake
     request = stock_pb2.ListReservationsRequest(**ORG, state="active", order_id="order_456")
     response = await stock.ListReservations(request)
     assert [reservation.reservation_id for reservation in response.reservations] == ["res_1"]
+    assert response.message == "1 reservation; more may follow"
     request.page_token = response.next_page_token
     fake.reservations = ReservationPage((), "")
     assert (await stock.ListReservations(request)).next_page_token == ""

@@ -67,7 +67,8 @@ async def test_ship_receive_and_cancel(stock: StockServiceStub, fake: FakeInvent
 async def test_get_and_list(stock: StockServiceStub, fake: FakeInventory) -> None:
     fake.view = TransferFound(RECORD)
     get = stock_pb2.GetTransferRequest(**ORG, transfer_id="t1")
-    assert (await stock.GetTransfer(get)).transfer == MESSAGE
+    answer = await stock.GetTransfer(get)
+    assert (answer.message, answer.transfer) == ("Transfer is received", MESSAGE)
     fake.view = TransferFound(None)
     with pytest.raises(grpc.aio.AioRpcError) as missing:
         await stock.GetTransfer(get)
@@ -77,7 +78,7 @@ async def test_get_and_list(stock: StockServiceStub, fake: FakeInventory) -> Non
     state = stock_pb2.TRANSFER_STATE_CANCELLED
     listing = stock_pb2.ListTransfersRequest(**ORG, state=state, warehouse_id="w1", page_size=1)
     page = await stock.ListTransfers(listing)
-    assert list(page.transfers) == [MESSAGE]
+    assert (page.message, list(page.transfers)) == ("1 transfer; more may follow", [MESSAGE])
     await stock.ListTransfers(stock_pb2.ListTransfersRequest(**ORG, page_token=page.next_page_token))
     assert fake.asked[2:] == [
         ListTransfers("org_123", "cancelled", "w1", None, 1),

@@ -39,6 +39,7 @@ async def test_upsert_and_list(stock: StockServiceStub, fake: FakeInventory) -> 
     fake.warehouses = WarehousePage((RECORD,), "w1")
     page = await stock.ListWarehouses(stock_pb2.ListWarehousesRequest(**ORG, active_only=True, page_size=1))
     assert (list(page.warehouses), page.next_page_token) == ([MESSAGE], warehouse_token("org_123", "w1"))
+    assert page.message == "1 warehouse; more may follow"
     await stock.ListWarehouses(stock_pb2.ListWarehousesRequest(**ORG, page_token=page.next_page_token))
     assert fake.asked == [
         UpsertWarehouse("org_123", "w1", "Main", None, None, False, "req_1", "why"),

@@ -179,7 +179,8 @@ DAMAGES += [
 ]
 
 EMPTY_THE_ARCHIVE = (
-    "DELETE FROM stock_movement_archive; DELETE FROM reservation_archive; DELETE FROM reservation_item_archive"
+    "DELETE FROM stock_movement_archive; DELETE FROM journal_entry_archive; DELETE FROM reservation_archive;"
+    " DELETE FROM reservation_item_archive"
 )
 
 

@@ -124,6 +124,20 @@ async def test_an_owner_follows_a_failover_that_lost_its_takeover_and_nothing_th
         assert follower.value("SELECT last_lsn FROM ownership") == "2"
 
 
+async def test_a_server_warns_at_its_start_where_a_standby_follows_and_no_commit_waits_for_it(
+    primary: EmbeddedPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="storage")
+    with following(primary):
+        async with asyncio.timeout(30):
+            while " 1\n" not in primary.psql("SELECT count(*) FROM pg_stat_replication"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        async with opened(primary.get_uri(), "the owner"):
+            [said] = [one for one in caplog.records if one.name == replication_risk.__name__]
+    assert (said.message, said.levelname) == ("acknowledged_may_be_lost", "WARNING")
+    assert "a failover loses what was acknowledged and had not got there" in said.__dict__["reason"]
+
+
 async def test_a_server_that_finds_what_it_acknowledged_lost_does_not_go_on(
     primary: EmbeddedPostgres, scribe: Scribe
 ) -> None:

@@ -7,6 +7,9 @@ ROUTE_OPTIONS: list[tuple[str, str, str, str | None, object]] = [
     ("route", "--link-cert", "STOCKKEEPER_LINK_CERT", "c.pem", "c.pem"),
     ("route", "--link-key", "STOCKKEEPER_LINK_KEY", "k.pem", "k.pem"),
     ("route", "--link-ca", "STOCKKEEPER_LINK_CA", "a.pem", "a.pem"),
+    ("cells move cells.toml shop", "--link-cert", "STOCKKEEPER_LINK_CERT", "c.pem", "c.pem"),
+    ("cells move cells.toml shop", "--link-key", "STOCKKEEPER_LINK_KEY", "k.pem", "k.pem"),
+    ("cells move cells.toml shop", "--link-ca", "STOCKKEEPER_LINK_CA", "a.pem", "a.pem"),
     *(
         ("serve", f"--link-{option}", f"STOCKKEEPER_LINK_{option.upper()}", value, value)
         for option, value in (

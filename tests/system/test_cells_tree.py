@@ -2,9 +2,13 @@
 # ruff: noqa: ASYNC240 - what is looked at in files is looked at between two awaits, on purpose
 
 import asyncio
+import json
 import os
+import re
 import signal
+import sqlite3
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +87,45 @@ async def test_what_one_server_had_is_divided_and_its_watchers_go_on(tmp_path: P
         assert [message.kind async for message in until(following, "o3")] == ["reserve"]
         anew = client.stock.watch_changes("shop-0", token=token)
         assert [message.kind async for message in until(anew, "o3")] == ["reserve"] * 3
+    await all_cells_are_checked(map_file, url, tmp_path / "stock.0.db")
     assert await server.terminate() == 0
     assert not list(tmp_path.glob("*.sock"))
     for number in range(2):
         audit(tmp_path / f"stock.{number}.db")
+
+
+async def all_cells_are_checked(map_file: str, url: str, first: Path) -> None:
+    """While they serve, after a move; and on a copy of one that has an organization of the other and a wrong figure."""
+    checking = ("check", "--cells-map", map_file, "--database-url")
+    status, out, err = await run_cli(*checking, url)
+    assert (status, err) == (0, "")
+    agree = re.findall(r"^cell-(\d): all agrees: (\d) organizations, \d stock rows, .*\.$", out, re.MULTILINE)
+    assert [number for number, _ in agree] == ["0", "1"]
+    assert sum(int(held) for _, held in agree) == len(ORGANIZATIONS)
+    for number in range(2):
+        with (
+            closing(sqlite3.connect(first.with_name(f"stock.{number}.db"))) as live,
+            closing(sqlite3.connect(first.with_name(f"copy.{number}.db"))) as copy,
+        ):
+            live.backup(copy)
+            copy.execute("DELETE FROM cell_organization WHERE state = 'gone' AND organization_id = 'shop-0'")
+            copy.execute("INSERT OR IGNORE INTO cell_organization VALUES ('shop-0', 'frozen', 1, '')")
+            if number:
+                copy.execute("UPDATE stock SET available = available - 1, total = total - 1")
+            copy.commit()
+    copies = f"sqlite+aiosqlite:///{first.with_name('copy.db')}"
+    status, out, err = await run_cli(*checking, copies)
+    assert status == 1
+    right, wrong, twice = out.splitlines()
+    assert right.startswith("cell-0: all agrees: ")
+    assert wrong.startswith("cell-1: 1 checks failed on ")
+    assert twice == "shop-0 is held by cell-0 and by cell-1."
+    assert err.startswith("cell-1: ledger_end: ") or err.startswith("cell-1: "), err
+    first.with_name("copy.1.db").unlink()
+    status, out, _ = await run_cli(*checking, copies, "--json")
+    found = [json.loads(one) for one in out.splitlines()]
+    assert (status, [one["cell"] for one in found]) == (1, ["cell-0", "cell-1"])
+    assert found[1]["problem"].startswith("it cannot be checked: ")
 
 
 async def until(watch: AsyncGenerator[Any, None], order_id: str, *, closes: bool = True) -> AsyncGenerator[Any, None]:

@@ -20,6 +20,12 @@ HEADER = (
     "organization_id,variant_id,warehouse_id,warehouse_name,total_quantity,damaged_quantity,in_transit_quantity,"
     "min_stock,max_stock\n"
 )
+DEAD_PROXY = {
+    "https_proxy": "http://127.0.0.1:9",
+    "grpc_proxy": "http://127.0.0.1:9",
+    "no_proxy": "",
+    "no_grpc_proxy": "",
+}
 NEW_ORGANIZATION = "This is a new organization: org_1 had no stock.\n"
 GOOD = """org_1,a,w1,North,10,1,2,3,40
 org_1,"b, with a comma",w2,South,5,,,,
@@ -381,7 +387,7 @@ async def test_the_environment_sets_the_port_and_both_addresses_of_localhost_ans
     try:
         assert server.port == port
         for host in ("127.0.0.1", "[::1]", "localhost"):
-            answer = await run_cli("stock", "org_1", "--target", f"{host}:{port}")
+            answer = await run_cli("stock", "org_1", "--target", f"{host}:{port}", environment=DEAD_PROXY)
             assert answer == (1, "", "org_1 has no such stock.\n")
     finally:
         assert await server.terminate() == 0

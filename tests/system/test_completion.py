@@ -12,7 +12,7 @@ import pytest
 
 from stockkeeper.command_line.cli import COMMANDS
 from tests.system.servers import ROOT, line, run_cli, running_server
-from tests.system.test_output import _read_all
+from tests.system.test_output import read_all
 
 pytestmark = pytest.mark.anyio
 
@@ -68,7 +68,7 @@ async def raw_on_a_terminal(*arguments: str, program: tuple[str, ...] = ("-m", "
         env={**usual, "TERM": "xterm", "COLUMNS": "100", **env},
     )
     os.close(theirs)
-    shown = await asyncio.to_thread(_read_all, ours)
+    shown = await asyncio.to_thread(read_all, ours)
     await process.wait()
     return shown
 

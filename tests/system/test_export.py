@@ -1,8 +1,11 @@
 """`stockkeeper export` against a real server: what it writes is what `stockkeeper import` reads."""
 
+import asyncio
 import csv
 import json
 import os
+import pty
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,8 @@ from stockkeeper_client.v1 import stock_pb2 as pb
 
 from stockkeeper.stock_csv import read_counted_lines
 from stockkeeper.stock_csv_writing import CountedLinesFile
-from tests.system.servers import line, run_cli, running_server
-from tests.system.test_output import in_a_shell, on_a_terminal
+from tests.system.servers import ROOT, line, run_cli, running_server
+from tests.system.test_output import in_a_shell, on_a_terminal, read_all
 
 pytestmark = pytest.mark.anyio
 
@@ -113,6 +116,25 @@ async def test_many_rows_and_some_of_them_are_exported(tmp_path: Path) -> None:
         shown = await on_a_terminal(server, "export", "shop", "--prefix", "v0007")
         assert shown.startswith(HEADER)
         assert shown.count("\n") == 3
+        ended, shown = await progress_of("export", "shop", str(tmp_path / "stock.csv"), *target)
+        assert (ended, "2,000 rows" in shown, "has 2400 rows" in shown) == (0, True, True)
+        assert await progress_of("export", "shop", "--prefix", "v00", *target) == (0, "")  # fewer than one step
+
+
+async def progress_of(*arguments: str) -> tuple[int | None, str]:
+    """The status of the program, and what it shows on a terminal while it works if a moment is long enough for it."""
+    at_once = "from stockkeeper import __main__; from stockkeeper.command_line import progress"
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{at_once}; progress.SHOWN_AFTER_S = 0.0; __main__.main()", *arguments),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=theirs,
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(read_all, ours)
+    return await process.wait(), shown
 
 
 async def test_an_export_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:

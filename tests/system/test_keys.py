@@ -26,8 +26,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def make_key(file: Path, *options: str) -> str:
-    status, out, err = await run_cli("keys", str(file), "till", *options)
+async def make_key(file: Path, *options: str, name: str = "till") -> str:
+    status, out, err = await run_cli("keys", str(file), name, *options)
     assert (status, err) == (0, "")
     return out.strip()
 
@@ -103,8 +103,10 @@ async def test_a_token_that_was_made_opens_what_it_says_and_the_ledger_has_whose
     """In a front-end, beside keys."""
     file, key_file = tmp_path / "jwks.json", tmp_path / "keys.toml"
     both = ("--organization", ORGANIZATION, "--scope", "manage", "--scope", "read")
-    token = await make_key(file, *both, "--token")
-    reader = await make_key(file, "--organization", ORGANIZATION, "--scope", "read", "--token", "--minutes", "5")
+    token = await make_key(file, *both, "--token", name="ana")
+    reader = await make_key(
+        file, "--organization", ORGANIZATION, "--scope", "read", "--token", "--minutes", "5", name="ben"
+    )
     key = await make_key(key_file, *both)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     trusted = ("--token-issuer", "stockkeeper-development", "--token-audience", "stockkeeper")
@@ -123,7 +125,7 @@ async def test_a_token_that_was_made_opens_what_it_says_and_the_ledger_has_whose
         (tmp_path / "token").write_text(f"{reader}\n")
         from_file = {"STOCKKEEPER_TOKEN_FILE": str(tmp_path / "token")}
         _, out, _ = await run_cli("movements", ORGANIZATION, "--json", *target, environment=from_file)
-        assert [json.loads(line)["actor"] for line in out.splitlines()] == ["till", "till"]
+        assert [json.loads(line)["actor"] for line in out.splitlines()] == ["ana", "till"]
         assert await server.terminate() == 0
         log = server.log.read_text()
         assert "signature is not good" in log

@@ -168,6 +168,7 @@ OPTIONS = [
     ("keys k.toml shop", "--scope", "", "read", ("read",)),
     ("keys k.toml shop", "--token", "", None, True),
     ("keys k.toml shop", "--json", "", None, True),
+    ("check", "--cells-map", "STOCKKEEPER_CELLS_MAP", "m.toml", "m.toml"),
     ("cells where cells.toml shop", "--json", "", None, True),
     ("cells split", "--into", "", "4", 4),
     ("cells split --into 4", "--database-url", "DATABASE_URL", "sqlite:///a.db", "sqlite:///a.db"),

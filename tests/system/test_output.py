@@ -32,12 +32,12 @@ async def on_a_terminal(server: ServerProcess, *arguments: str, columns: int = 8
         env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns)},
     )
     os.close(theirs)
-    shown = await asyncio.to_thread(_read_all, ours)
+    shown = await asyncio.to_thread(read_all, ours)
     await process.wait()
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).replace("\r", "")
 
 
-def _read_all(descriptor: int) -> str:
+def read_all(descriptor: int) -> str:
     parts: list[bytes] = []
     while True:
         try:

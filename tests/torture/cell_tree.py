@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from cells.map_file import read_map
 from stockkeeper.cell_layout import layout_of
 from storage.sql.audit import Audit, audit
+from storage.sql.cell_tables import load_organizations
 from storage.sql.schema import reservation
 from storage.sql.snapshot import read_snapshot
 from tests.system.servers import ROOT, ServerProcess
@@ -101,8 +102,10 @@ class CellTree:
 
 
 def _look(connection: Connection) -> tuple[Audit, list[str]]:
-    organizations = connection.execute(select(reservation.c.organization_id).distinct()).scalars()
-    return audit(connection), list(organizations)
+    """The audit, and the organizations of which this cell has reservations or which it holds."""
+    found = set(connection.execute(select(reservation.c.organization_id).distinct()).scalars())
+    found |= {one.organization_id for one in load_organizations(connection) if one.state != "gone"}
+    return audit(connection), sorted(found)
 
 
 def _listens(process: psutil.Process) -> bool:

@@ -530,10 +530,12 @@ class GetTransferRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., transfer_id: _Optional[str] = ...) -> None: ...
 
 class GetTransferResponse(_message.Message):
-    __slots__ = ("transfer",)
+    __slots__ = ("transfer", "message")
     TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     transfer: Transfer
-    def __init__(self, transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ...) -> None: ...
+    message: str
+    def __init__(self, transfer: _Optional[_Union[Transfer, _Mapping[str, object]]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ListTransfersRequest(_message.Message):
     __slots__ = ("organization_id", "state", "warehouse_id", "page_size", "page_token")
@@ -550,12 +552,14 @@ class ListTransfersRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[_Union[TransferState, str]] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListTransfersResponse(_message.Message):
-    __slots__ = ("transfers", "next_page_token")
+    __slots__ = ("transfers", "next_page_token", "message")
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
     next_page_token: str
-    def __init__(self, transfers: _Optional[_Iterable[_Union[Transfer, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    message: str
+    def __init__(self, transfers: _Optional[_Iterable[_Union[Transfer, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class StockLevels(_message.Message):
     __slots__ = ("variant_id", "warehouse_id", "min_stock", "max_stock", "reorder_point")
@@ -646,12 +650,14 @@ class ListWarehousesRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., active_only: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListWarehousesResponse(_message.Message):
-    __slots__ = ("warehouses", "next_page_token")
+    __slots__ = ("warehouses", "next_page_token", "message")
     WAREHOUSES_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     warehouses: _containers.RepeatedCompositeFieldContainer[Warehouse]
     next_page_token: str
-    def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    message: str
+    def __init__(self, warehouses: _Optional[_Iterable[_Union[Warehouse, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class SetSourcingPolicyRequest(_message.Message):
     __slots__ = ("organization_id", "request_id", "policy", "reason", "reference")
@@ -868,14 +874,16 @@ class ListStockRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., variant_prefix: _Optional[str] = ..., status: _Optional[_Union[StockStatus, str]] = ..., alert_level: _Optional[_Union[AlertLevel, str]] = ...) -> None: ...
 
 class ListStockResponse(_message.Message):
-    __slots__ = ("stock_info", "next_page_token", "levels")
+    __slots__ = ("stock_info", "next_page_token", "levels", "message")
     STOCK_INFO_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     LEVELS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     stock_info: _containers.RepeatedCompositeFieldContainer[_inventory_pb2.StockInfo]
     next_page_token: str
     levels: _containers.RepeatedCompositeFieldContainer[StockLevels]
-    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ...) -> None: ...
+    message: str
+    def __init__(self, stock_info: _Optional[_Iterable[_Union[_inventory_pb2.StockInfo, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., levels: _Optional[_Iterable[_Union[StockLevels, _Mapping[str, object]]]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class ListReservationsRequest(_message.Message):
     __slots__ = ("organization_id", "state", "order_id", "page_size", "page_token", "variant_id", "warehouse_id", "created_after", "created_before")
@@ -900,12 +908,14 @@ class ListReservationsRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., state: _Optional[str] = ..., order_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., created_after: _Optional[str] = ..., created_before: _Optional[str] = ...) -> None: ...
 
 class ListReservationsResponse(_message.Message):
-    __slots__ = ("reservations", "next_page_token")
+    __slots__ = ("reservations", "next_page_token", "message")
     RESERVATIONS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     reservations: _containers.RepeatedCompositeFieldContainer[Reservation]
     next_page_token: str
-    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    message: str
+    def __init__(self, reservations: _Optional[_Iterable[_Union[Reservation, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class GetReservationRequest(_message.Message):
     __slots__ = ("organization_id", "reservation_id")
@@ -916,10 +926,12 @@ class GetReservationRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., reservation_id: _Optional[str] = ...) -> None: ...
 
 class GetReservationResponse(_message.Message):
-    __slots__ = ("reservation",)
+    __slots__ = ("reservation", "message")
     RESERVATION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     reservation: Reservation
-    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ...) -> None: ...
+    message: str
+    def __init__(self, reservation: _Optional[_Union[Reservation, _Mapping[str, object]]] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Reservation(_message.Message):
     __slots__ = ("reservation_id", "organization_id", "order_id", "state", "created_at", "expires_at", "confirmed_at", "ended_at", "reason", "items", "fulfilled")
@@ -1000,12 +1012,14 @@ class ListMovementsRequest(_message.Message):
     def __init__(self, organization_id: _Optional[str] = ..., variant_id: _Optional[str] = ..., warehouse_id: _Optional[str] = ..., reservation_id: _Optional[str] = ..., order_id: _Optional[str] = ..., reference: _Optional[str] = ..., kinds: _Optional[_Iterable[str]] = ..., after: _Optional[str] = ..., before: _Optional[str] = ..., newest_first: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListMovementsResponse(_message.Message):
-    __slots__ = ("movements", "next_page_token")
+    __slots__ = ("movements", "next_page_token", "message")
     MOVEMENTS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
     movements: _containers.RepeatedCompositeFieldContainer[Movement]
     next_page_token: str
-    def __init__(self, movements: _Optional[_Iterable[_Union[Movement, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    message: str
+    def __init__(self, movements: _Optional[_Iterable[_Union[Movement, _Mapping[str, object]]]] = ..., next_page_token: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class Movement(_message.Message):
     __slots__ = ("movement_id", "lsn", "at", "kind", "variant_id", "warehouse_id", "before", "after", "reason", "reference", "reservation_id", "order_id", "actor", "correlation_id")

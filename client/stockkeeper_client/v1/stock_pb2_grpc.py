@@ -191,7 +191,8 @@ class StockServiceServicer:
     """
 
     def ImportStock(self, request_iterator, context):
-        """Sets counted totals, all of the stream or nothing. Importing the same lines again changes nothing.
+        """Sets counted totals, all of the stream or nothing. Importing the same lines again changes nothing. Unlike other
+        changes it has no `reason` and no `reference`: the ledger has its lines under the kind `import`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
