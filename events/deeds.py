@@ -122,10 +122,12 @@ class Deeds:
         """Do it with the reservation that is named, or with the order's own: the newest in one of these states, or the
         newest of all. If the event's key belongs to another one of them, that one was meant when it came first.
         """
+        found = await self._stock.reservations(heard.organization_id, said.order_id)
         if said.reservation_id:
+            if said.reservation_id not in [one.reservation_id for one in found]:
+                raise Rejected(f"order {said.order_id} has no reservation {said.reservation_id}")
             await do(said.reservation_id)
             return []
-        found = await self._stock.reservations(heard.organization_id, said.order_id)
         if not found:
             raise Rejected(f"order {said.order_id} has no reservation")
         candidates = sorted(found, key=lambda one: one.state not in states)  # else the newest first, as they come
