@@ -4,6 +4,7 @@ What changed is heard from the stream of changes; the rest is asked for. A quest
 the screen says so and asks again.
 """
 
+from asyncio import sleep
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -22,19 +23,17 @@ from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Static
 
 from stockkeeper.command_line.row_heat import RowHeat
+from stockkeeper.command_line.running_out import KEPT_MAX, RunningOut
 
 PERIOD_S = 1.0
 PERIODS_A_LIST = 5  # what is low and what runs out is asked for less often: the server reads its database for it
 ROWS_SHOWN = 12
-LOOKED_AT_MAX = 1_000  # active reservations, the newest: no list is sorted by when they run out
+LOOKED_AT_MAX = 1_000  # active reservations, of one page
 
 TABLES: dict[str, tuple[str, Sequence[str]]] = {
     "hot": ("Rows that change most (a minute)", ("Variant", "Warehouse", "Changes", "Available", "Reserved")),
     "low": ("Low stock", ("Variant", "Warehouse", "Available", "Minimum")),
-    "ending": (
-        f"About to run out, of the {LOOKED_AT_MAX:,} newest active",
-        ("In", "Order", "Pieces", "Reservation"),
-    ),
+    "ending": ("About to run out", ("In", "Order", "Pieces", "Reservation")),
     "refusals": ("Refused since the start, whole server", ("Reason", "Times")),
     "journal": ("Journal, whole server", ("What", "Figure")),
 }
@@ -59,6 +58,7 @@ class TopScreen(App[None]):
         self._client = client
         self._operations = OperationsServiceStub(client.channel)
         self._heat = RowHeat()
+        self._running_out = RunningOut()
 
     def __repr__(self) -> str:
         return f"<TopScreen {self._organization_id} looks={self._looks}>"
@@ -87,7 +87,7 @@ class TopScreen(App[None]):
             await self._show_server()
             if self._looks % PERIODS_A_LIST == 0:
                 await self._show_low()
-                await self._show_ending()
+                self._show_ending()
             self._looks += 1
         except grpc.aio.AioRpcError as error:
             self._say(f"{datetime.now(UTC):%H:%M:%S} {error.details() or error.code().name}")
@@ -98,10 +98,30 @@ class TopScreen(App[None]):
         self._say(f"{datetime.now(UTC):%H:%M:%S} UTC  {self._organization_id}")
 
     async def _listen(self) -> None:
+        is_heard = False
         changes = self._client.stock.watch_changes(self._organization_id)
         async with aclosing(changes) as messages:
             async for message in messages:
+                if not is_heard:  # from here on nothing that becomes of a reservation is missed
+                    is_heard = True
+                    self.run_worker(self._list_active(), exit_on_error=False)
                 self._heat.hear(message, monotonic())
+                self._running_out.hear(message)
+
+    async def _list_active(self) -> None:
+        """List all reservations that are active, from the beginning again if the server fails meanwhile."""
+        while True:
+            try:
+                every = self._client.stock.list_reservations(
+                    self._organization_id, state="active", page_size=LOOKED_AT_MAX
+                )
+                async with aclosing(every) as reservations:  # type: ignore[type-var]
+                    async for one in reservations:
+                        self._running_out.note(one)
+                self._running_out.listed()
+                return
+            except grpc.aio.AioRpcError:
+                await sleep(PERIOD_S)
 
     async def _show_server(self) -> None:
         told: operations_pb2.GetActivityResponse = await self._operations.GetActivity(
@@ -123,28 +143,13 @@ class TopScreen(App[None]):
                         break
         self._show("low", list(islice(dict.fromkeys(rows), ROWS_SHOWN)))
 
-    async def _show_ending(self) -> None:
-        active = []
-        every = self._client.stock.list_reservations(self._organization_id, state="active", page_size=LOOKED_AT_MAX)
-        async with aclosing(every) as reservations:  # type: ignore[type-var]
-            async for one in reservations:
-                active.append(one)
-                if len(active) == LOOKED_AT_MAX:
-                    break
-        soonest = sorted(active, key=lambda one: one.expires_at)[:ROWS_SHOWN]
+    def _show_ending(self) -> None:
+        if self._running_out.is_full:
+            self.query_one("#ending").border_title = f"About to run out, of {KEPT_MAX:,} active"
         now = datetime.now(UTC)
-        self._show(
-            "ending",
-            [
-                (
-                    left(one.expires_at, now),
-                    one.order_id,
-                    str(sum(item.quantity for item in one.items)),
-                    one.reservation_id,
-                )
-                for one in soonest
-            ],
-        )
+        soonest = self._running_out.soonest(ROWS_SHOWN)
+        rows = [(left(one.expires_at, now), one.order_id, str(one.pieces), one.reservation_id) for one in soonest]
+        self._show("ending", rows)
 
     def _show(self, name: str, rows: Iterable[Sequence[str]]) -> None:
         table: DataTable[str] = self.query_one(f"#{name}", DataTable)

@@ -30,7 +30,7 @@ from actors.commands import (
     Reserve,
 )
 from actors.idempotency import fingerprint, recall, request_key
-from actors.outcomes import Outcome, Refused, RequestIdReused, ReservationConfirmed, ReservationExtended
+from actors.outcomes import Outcome, Refused, RequestIdReused, ReservationConfirmed, ReservationExtended, StockImported
 from actors.queries import GetStockAt, ListMovements
 from actors.transfer_commands import ShippedLine, ShipTransfer
 from actors.warehouse_commands import UpsertWarehouse
@@ -156,6 +156,29 @@ async def test_what_stood_then_goes_on_with_all_that_there_is_now(url: str, worl
         assert kinds[:3] == ["import", "import", "import"]
         assert kinds[-3:] == ["fulfill", "ship_transfer", "ship_transfer"]
     assert (await read_snapshot(url, audit)).disagreements == ()
+
+
+async def test_request_ids_of_the_schema_before_are_told_apart_and_not_carried_out(
+    tmp_path: Path, world: World
+) -> None:
+    """Its fingerprints were others (CHANGELOG): a retry is refused. An import's id had no organization."""
+    path = tmp_path / "older.db"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.executescript((DATABASES / "schema_0002.sql").read_text())
+    async with world.core(SqlStore(f"sqlite+aiosqlite:///{path}")) as core:
+        assert core._core is not None
+        journal = core._core.journal
+        last_lsn = journal.last_lsn
+        for command in (
+            Receive("shop", (DeliveryLine("mug", "madrid", 7),), "delivery-2", "purchase", "PO-2"),
+            Fulfill("shop", "id-0011", "ship-2", "SHIP-2"),
+            Reserve("shop", "b2", (Line("mug", "madrid", 3),), 15, "key-2"),
+        ):
+            assert await outcome_of(core, command) == RequestIdReused(command.request_id)
+        assert journal.last_lsn == last_lsn
+        again = Import((_count(1, "shop", "mug", "madrid", 60, 1, 2, 0, 0),), "import-2")
+        assert await outcome_of(core, again) == StockImported(1, 0, 1, 0)
+        assert journal.last_lsn == last_lsn + 1
 
 
 @pytest.fixture

@@ -5,14 +5,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from stockkeeper_client import Item
+from stockkeeper_client.v1.inventory_pb2 import ReservedItem
 from stockkeeper_client.v1.operations_pb2 import GetActivityRequest, GetActivityResponse, WrittenBatch
 from stockkeeper_client.v1.operations_pb2_grpc import OperationsServiceStub
-from stockkeeper_client.v1.stock_pb2 import ChangedRow, Quantities, WatchChangesResponse
+from stockkeeper_client.v1.stock_pb2 import (
+    ChangedReservation,
+    ChangedRow,
+    GoodsLine,
+    Quantities,
+    Reservation,
+    WatchChangesResponse,
+)
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Static
 
-from stockkeeper.command_line import top_command
+from stockkeeper.command_line import running_out, top_command, top_screen
 from stockkeeper.command_line.row_heat import HotRow, RowHeat
+from stockkeeper.command_line.running_out import RunningOut, RunningOutStatistics
 from stockkeeper.command_line.top_screen import TopScreen, journal_rows, left
 from stockkeeper.config import ConfigurationError
 from tests.system.servers import run_cli, running_server
@@ -89,6 +99,65 @@ def test_the_hottest_rows_are_those_of_the_last_minute() -> None:
     assert heat.hottest(9, 60.0)[1] == HotRow("a", "w", 1, 4, 1)
     assert heat.hottest(9, 99.0) == []
     assert repr(heat) == "<RowHeat changes=0 rows=0>"
+
+
+async def test_what_runs_out_first_is_shown_whenever_it_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first made runs out second, and one in the middle first; a page of the list has two."""
+    monkeypatch.setattr(top_screen, "LOOKED_AT_MAX", 2)
+    monkeypatch.setattr(top_screen, "PERIODS_A_LIST", 1)
+    async with running_server(tmp_path / "stock.db") as server, server.client() as client:
+        await client.stock.receive_stock("shop", [{"variant_id": "mug", "warehouse_id": "w1", "quantity": 99}])
+
+        async def reserved(order: str, minutes: int) -> str:
+            item: Item = {"variant_id": "mug", "quantity": 1}
+            return (await client.reserve_stock("shop", order, [item], ttl_minutes=minutes)).reservation_id
+
+        minutes = {"a": 20, "b": 60, "c": 10, "d": 60, "e": 60, "f": 60, "g": 60}
+        made = {order: await reserved(order, of_it) for order, of_it in minutes.items()}
+        screen = TopScreen(client, "shop")
+        async with screen.run_test(size=(120, 48)) as pilot:
+            shown = await until_shown(pilot, screen, "ending", "b")
+            assert [row[:3] for row in shown[:2]] == [["9 min", "c", "1"], ["19 min", "a", "1"]]
+            await client.release_reservation("shop", made["c"], "changed their mind")
+            await reserved("late", 1)
+            await client.stock.extend_reservation("shop", made["a"], 600)
+            await until_shown(pilot, screen, "ending", "late")
+            while (shown := rows_of(screen, "ending"))[-1][1] != "a":
+                await screen.look()
+                await pilot.pause(0.05)
+        assert shown[0][1:3] == ["late", "1"]
+        assert shown[-1][1:3] == ["a", "1"]
+        assert "c" not in [row[1] for row in shown]
+
+
+def test_what_was_heard_is_newer_than_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def heard(name: str, state: str, expires_at: str = "", pieces: int = 0) -> WatchChangesResponse:
+        items = [GoodsLine(variant_id="mug", quantity=pieces)] if pieces else []
+        one = ChangedReservation(reservation_id=name, state=state, expires_at=expires_at, items=items)
+        return WatchChangesResponse(reservation=one)
+
+    def listed(name: str, expires_at: str) -> Reservation:
+        return Reservation(reservation_id=name, expires_at=expires_at, items=[ReservedItem(quantity=4)])
+
+    monkeypatch.setattr(running_out, "KEPT_MAX", 3)
+    known = RunningOut()
+    known.hear(WatchChangesResponse())
+    for message in (heard("over", "released"), heard("longer", "active", "9"), heard("again", "expired")):
+        known.hear(message)
+    known.hear(heard("again", "active", "5", 2))
+    for name in ("over", "longer", "again", "other"):
+        known.note(listed(name, "1"))
+    assert [(one.reservation_id, one.expires_at, one.pieces) for one in known.soonest(9)] == [
+        *(("other", "1", 4), ("again", "5", 2), ("longer", "9", 4)),
+    ]
+    assert (repr(known), known.is_full) == ("<RunningOut reservations=3 whole=False>", False)
+    known.listed()
+    known.hear(heard("fourth", "active", "0"))
+    assert (known.statistics(), known.is_full) == (RunningOutStatistics(3, True), True)
+    known.hear(heard("other", "confirmed"))
+    assert [one.reservation_id for one in known.soonest(1)] == ["again"]
 
 
 def test_what_the_journals_table_says() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.anyio
 
 Row = tuple[str, str]
 CUTS = 20
+SHELF = [f"w{number:03}" for number in range(700)]  # behind what the load moves, and more than a page of a snapshot
+SOLD = SHELF[:350]
 
 
 @dataclass
@@ -54,6 +56,11 @@ class Picture:
             self.lsns.append(message.lsn)
         self.is_whole |= message.snapshot_done
         self.token, self.last_lsn = message.token, message.lsn
+
+
+def held_in(states: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Those that hold stock: a snapshot tells of no others."""
+    return {one for one in states.items() if one[1] in ("active", "confirmed")}
 
 
 def figures_of(pieces: Quantities) -> tuple[int, ...]:
@@ -119,6 +126,28 @@ async def _first(client: InventoryClient) -> AsyncIterator[WatchChangesResponse]
             return
 
 
+async def begin_amid_sales(server: ServerProcess, picture: Picture) -> None:
+    """A snapshot of what is there, cut once before it is whole, while rows of it change that never change again.
+
+    A change that came between the look at a row and where the stream goes on is seen in the end: nothing covers it.
+    """
+    async with server.client() as client:
+        selling = asyncio.gather(*(_sell(client, SOLD[part::2]) for part in range(2)))
+        async with aclosing(client.stock.watch_changes(ORGANIZATION, snapshot=True, resume=False)) as changes:
+            async for message in changes:
+                picture.hear(message)
+                if message.rows:
+                    break
+        assert (len(picture.rows) >= 500, picture.is_whole) == (True, False)
+        await listen(server, picture, 1)
+        await selling
+
+
+async def _sell(client: InventoryClient, variants: Sequence[str]) -> None:
+    for variant in variants:
+        await client.stock.deduct_stock(ORGANIZATION, [{"variant_id": variant, "quantity": 1}])
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     with running_postgres() as server:
@@ -142,15 +171,19 @@ async def loaded(server: ServerProcess) -> AsyncIterator[Load]:
 
 @pytest.mark.long
 async def test_a_watcher_that_is_cut_20_times_rebuilds_all_of_it(tmp_path: Path, url: str) -> None:
-    picture = Picture()
+    picture, late = Picture(), Picture()
     server = await start_server(tmp_path / "server", database_url=url)
     try:
-        await listen(server, picture, 1)  # the snapshot of nothing: all that comes is told
+        async with server.client() as client:
+            await client.stock.import_stock([line(variant, 9) for variant in SHELF])
+        await listen(server, picture, 1)  # of what nothing has happened to yet: all that comes is told
         for number in range(4):
             async with loaded(server) as load:
                 await load.wait_for_more(5)
                 for _ in range(CUTS // 4):
                     await listen(server, picture, 40)
+                if number == 1:
+                    await begin_amid_sales(server, late)
                 if number < 3:
                     listening = asyncio.create_task(listen(server, picture, 1_000_000))
                     await load.wait_for_more(20)
@@ -162,6 +195,10 @@ async def test_a_watcher_that_is_cut_20_times_rebuilds_all_of_it(tmp_path: Path,
         assert picture.rows == rows
         assert picture.states == states
         assert len(picture.lsns) > 500
+        await listen_to_the_end(server, late)
+        assert late.is_whole
+        assert late.rows == rows
+        assert held_in(late.states) == held_in(states)
     finally:
         await server.terminate()
 
