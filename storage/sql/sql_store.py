@@ -319,8 +319,9 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
     async def _close_backend(self) -> None:
         try:
             await self._backend.close()
-        except Exception:  # the caller could do nothing about it
-            log.warning("closing %s failed", self._backend.name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the caller could do nothing about it
+            told = {"database": self._backend.name, "reason": _first_line(error)}
+            log.warning("storage_not_closed", extra=told)
 
     async def _read(self, function: Callable[[Connection], T]) -> T:
         self._check_open()

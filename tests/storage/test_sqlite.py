@@ -345,6 +345,23 @@ class TestFailures:
 
 
 @pytest.mark.anyio
+async def test_a_close_that_fails_is_one_line_of_the_log(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await store.open()
+    close = store._backend.close
+
+    async def close_and_fail() -> None:
+        await close()
+        raise ConnectionResetError("the peer is gone")
+
+    monkeypatch.setattr(store._backend, "close", close_and_fail)
+    await store.close()
+    [record] = [one for one in caplog.records if one.message == "storage_not_closed"]
+    assert (record.exc_info, vars(record)["reason"]) == (None, "the peer is gone")
+
+
+@pytest.mark.anyio
 async def test_a_store_tells_its_state_and_counts(store: SqlStore, path: Path, scribe: Scribe) -> None:
     assert repr(store) == f"<SqlStore {path} epoch=0>"
     await store.open()
