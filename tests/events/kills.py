@@ -184,6 +184,7 @@ async def run(kind: str, folder: Path, broker: BrokerProcess, kills: Kills, paus
 async def see_what_was_heard(stage: Stage, heard: Heard, speaker: Speaker) -> None:
     async with others_on(stage.kind, stage.broker, is_new=False) as others, stage.server.client() as client:
         await until_done(others)
+        await speaker.until_done(client)
         await until_expired(client)
         facts = await facts_of(stage.server)
         answers = 3 + speaker.orders // 5
@@ -193,7 +194,7 @@ async def see_what_was_heard(stage: Stage, heard: Heard, speaker: Speaker) -> No
         assert set(heard.names) == set(DATA)
         assert {"specversion" in one for one in heard.events.values()} == {stage.kind == "nats"}
         failed = [one for one in heard.events.values() if heard.name_of(one) == FAILED]
-        await speaker.assert_done(client, others, failed)
+        await speaker.assert_answered(others, failed)
         await assert_rebuilt(list(heard.events.values()), client, ORGANIZATION)
     released = [one["data"] for one in heard.events.values() if heard.name_of(one) == "inventory.stock.released"]
     assert {one["order_id"] for one in released if one["reason"] == "timeout"} >= {"glue-2", "said-2"}
