@@ -113,8 +113,14 @@ class NatsOthers:
 
 
 @asynccontextmanager
-async def others_on(kind: str, broker: BrokerProcess, *, is_new: bool = True) -> AsyncIterator[Others]:
-    """The others, on a broker where nothing has been said yet, if it `is_new` to them."""
+async def others_on(
+    kind: str, broker: BrokerProcess, *, is_new: bool = True, is_heard: bool = False
+) -> AsyncIterator[Others]:
+    """The others, on a broker where nothing has been said yet, if it `is_new` to them.
+
+    What `is_heard` must not be dropped: a RabbitMQ that is killed may forget what was declared in its last seconds, and
+    confirms what then has no queue.
+    """
     if kind == "rabbit":
         async with await aio_pika.connect(broker.url) as connection:
             channel = await connection.channel(publisher_confirms=True)
@@ -122,7 +128,7 @@ async def others_on(kind: str, broker: BrokerProcess, *, is_new: bool = True) ->
                 for queue in (CATALOG.queue, ORDERS.queue, GRAVES, "a_listener"):
                     await channel.queue_delete(queue)
                 await bind_rabbit(broker.url)
-            yield RabbitOthers(await connection.channel(publisher_confirms=True))
+            yield RabbitOthers(await connection.channel(publisher_confirms=True, on_return_raises=is_heard))
         return
     client = await nats.connect(broker.url, allow_reconnect=False)
     try:

@@ -69,9 +69,10 @@ class Speaker:
             await asyncio.sleep(pause_s)
 
     async def _say(self, left: list[SaidEvent]) -> None:
+        where = self._kind, self._broker
         while left:
             with suppress(Exception):
-                async with asyncio.timeout(10), others_on(self._kind, self._broker, is_new=False) as others:
+                async with asyncio.timeout(10), others_on(*where, is_new=False, is_heard=True) as others:
                     while left:
                         await others.say(left[0].name, left[0].data, left[0].event_id)
                         left.pop(0)
