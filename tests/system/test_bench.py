@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
-from bench import page, startup
+from bench import fill, page, startup
 from bench.generator import Call, drive
 from bench.measure import Pace, reserving, take_turns
 from bench.mixes import checking, mixed
@@ -43,6 +43,12 @@ def test_the_service_holds_what_was_counted_and_the_ceiling_is_measured_with_it(
             checking(running, FEW.rows, callers=8).round(0.1)
             mixed(running, FEW, callers=8).round(0.1)
         assert running.peak_memory_mib > 10
+
+
+def test_rows_that_are_too_many_to_import_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fill, "IMPORT_ROWS_MAX", len(VARIANTS) - 1)
+    with SYSTEMS["sqlite"](Setting(tmp_path, VARIANTS)) as running:
+        measure(running)
 
 
 def test_an_acknowledged_order_that_is_not_in_the_database_is_noticed(tmp_path: Path) -> None:
