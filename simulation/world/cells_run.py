@@ -156,6 +156,7 @@ class CellsRun(SimulatedRun):
         lines = self.shop.opening_stock().lines
         for organization_id in self.shop.organizations:
             its = tuple([line for line in lines if line.organization_id == organization_id])
+            its = its or (replace(lines[0], organization_id=organization_id),)  # no cell claims one of nothing
             watcher = CellWatcher(
                 organization_id,
                 self._ask_router,
