@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from actors.organization_stays import Stay
+from actors.organization_stays import NO_SHIFT, Shift, Stay
 
 Value = int | str | None
 Place = Sequence[Value]
@@ -42,9 +42,9 @@ class Span(Struct, frozen=True):
     after_lsn: int | None = None
     upto_lsn: int | None = None
 
-    def shifted(self, shift: int) -> "Span":
+    def shifted(self, shift: Shift) -> "Span":
         """The same part where LSNs are others."""
-        return Span(*[None if lsn is None else lsn + shift for lsn in (self.after_lsn, self.upto_lsn)])
+        return Span(*[None if lsn is None else shift.of(lsn) for lsn in (self.after_lsn, self.upto_lsn)])
 
 
 WHOLE = Span()
@@ -87,11 +87,6 @@ class OrganizationTally(Struct, frozen=True, tag=True):
     lsns: int | None
     sums: Sequence[int]
 
-    def shifted(self, shift: int) -> "OrganizationTally":
-        """The same of rows with other LSNs."""
-        lsns = None if self.lsns is None else self.lsns + shift * self.rows
-        return OrganizationTally(self.rows, lsns, self.sums)
-
 
 class MoveAnswer(Struct, frozen=True, tag=True):
     """What came of a step.
@@ -105,5 +100,5 @@ class MoveAnswer(Struct, frozen=True, tag=True):
 
     is_done: bool
     stays: Sequence[Stay] = ()
-    shift: int = 0
+    shift: Shift = NO_SHIFT
     cleared: Cleared = "some"

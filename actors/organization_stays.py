@@ -1,10 +1,15 @@
 """Where an organization's history has been: its LSNs in each database that had it, and where they are here.
 
 Each database counts its own transactions, so an LSN means something only beside the database that gave it. When an
-organization is moved, the history that it brings keeps its order and its distances: every LSN of it is shifted by one
-number, into a block below all that the database has (so LSNs below 0 are of transactions that were carried out
-elsewhere). What the database itself numbers goes on as before: no block is ever where another one is or was, and no
-relay, which passes on what follows its cursor, meets history that another one has passed on.
+organization is moved, the history that it brings keeps its order: its LSNs are shifted into a block below all that the
+database has (so LSNs below 0 are of transactions that were carried out elsewhere). What the database itself numbers
+goes on as before: no block is ever where another one is or was, and no relay, which passes on what follows its cursor,
+meets history that another one has passed on.
+
+What an organization brings are two parts: the block that it came with to the database that it leaves, and what it did
+there. Each is shifted by a number of its own, so that nothing is left between them. Otherwise a block would be as large
+as all the blocks of the other database, and the next block as large as all of these: after a hundred moves there would
+be no numbers left.
 
 A *stay* is a range of LSNs of one database in which the organization was there, and the shift that leads from them to
 the LSNs here. So a place that a reader was given anywhere, at any time, is found again here, exactly: between the same
@@ -40,6 +45,30 @@ class Stay(Struct, frozen=True):
     oldest_lsn: int = 0
 
 
+class Shift(Struct, frozen=True):
+    """By how much the LSNs of a history change.
+
+    Args:
+        from_lsn: where its last stay began.
+        older: what is added to LSNs before it.
+        newer: what is added to the others.
+
+    >>> Shift(100, -10, -90).of(5), Shift(100, -10, -90).of(101)
+    (-5, 11)
+    """
+
+    from_lsn: int = 0
+    older: int = 0
+    newer: int = 0
+
+    def of(self, lsn: int) -> int:
+        """The LSN that takes its place."""
+        return lsn + (self.newer if lsn >= self.from_lsn else self.older)
+
+
+NO_SHIFT = Shift()
+
+
 def place_here(stays: Iterable[Stay], database_id: str, place: Point) -> Point | None:
     """The place here that is between the same transactions as one of that database; None: it is not known.
 
@@ -59,10 +88,11 @@ def place_here(stays: Iterable[Stay], database_id: str, place: Point) -> Point |
     return Point(place.lsn + stay.shift, place.position)
 
 
-def moved_in(stays: Iterable[Stay], database_id: str, floor_lsn: int, room: int = 0) -> list[Stay]:
+def moved_in(stays: Sequence[Stay], database_id: str, floor_lsn: int, room: int = 0) -> list[Stay]:
     """The stays of a history that comes to a database, all of whose blocks lie above `floor_lsn`.
 
     Args:
+        stays: the last of them is in the database that it leaves, under that one's own LSNs.
         room: how many LSNs it may grow by.
 
     >>> for stay in moved_in([Stay("a", 0, 10, 0, 1, 3)], "b", -5):
@@ -70,10 +100,24 @@ def moved_in(stays: Iterable[Stay], database_id: str, floor_lsn: int, room: int 
     Stay(database_id='a', from_lsn=0, upto_lsn=10, shift=-15, first_lsn=1, oldest_lsn=3)
     Stay(database_id='b', from_lsn=-15, upto_lsn=-5, shift=0, first_lsn=0, oldest_lsn=0)
     """
-    came = list(stays)
-    shift = floor_lsn - room - max(stay.upto_lsn + stay.shift for stay in came)
-    bottom_lsn = shift + min(stay.from_lsn + stay.shift for stay in came)
-    return [*_shifted(came, shift), Stay(database_id, bottom_lsn, floor_lsn)]
+    *older, last = stays
+    newer = floor_lsn - room - last.upto_lsn
+    top_lsn = max((stay.upto_lsn + stay.shift for stay in older), default=0)
+    # The end of one part and the beginning of the other are different places.
+    came = _shifted(stays, Shift(last.from_lsn, last.from_lsn + newer - 1 - top_lsn if older else newer, newer))
+    bottom_lsn = min(stay.from_lsn + stay.shift for stay in came)
+    return [*came, Stay(database_id, bottom_lsn, floor_lsn)]
+
+
+def shift_of(stays: Sequence[Stay], came: Sequence[Stay]) -> Shift:
+    """By how much LSNs change from where these stays are to where they came to, in the same order.
+
+    >>> there = [Stay("a", 0, 10, -20), Stay("b", -21, -10), Stay("b", 500, 510)]
+    >>> shift_of(there, moved_in(there, "c", -1))
+    Shift(from_lsn=500, older=-2, newer=-511)
+    """
+    last = len(stays) - 1
+    return Shift(stays[last].from_lsn, came[0].shift - stays[0].shift, came[last].shift - stays[last].shift)
 
 
 def grown(known: Iterable[Stay], stays: Sequence[Stay], database_id: str) -> list[Stay] | None:
@@ -84,22 +128,28 @@ def grown(known: Iterable[Stay], stays: Sequence[Stay], database_id: str) -> lis
     (-22, None)
     """
     had = list(known)
-    first = stays[0]
-    shifts = [one.shift - first.shift for one in had if _begin(one) == _begin(first)]
+    first, last = stays[0], stays[-1]
+    older, newer = _shifts(first, had), _shifts(last, had)
     blocks = [one for one in had if one.database_id == database_id and one.shift == 0]
-    if len(shifts) != 1 or len(blocks) != 1:
+    if len(older) != 1 or len(newer) != 1 or len(blocks) != 1:
         return None
-    came = _shifted(stays, shifts[0])
+    came = _shifted(stays, Shift(last.from_lsn, older[0], newer[0]))
     is_enough = max(one.upto_lsn + one.shift for one in came) <= blocks[0].upto_lsn
     return [*came, blocks[0]] if is_enough else None
+
+
+def _shifts(stay: Stay, came: Iterable[Stay]) -> list[int]:
+    return [one.shift - stay.shift for one in came if _begin(one) == _begin(stay)]
 
 
 def _begin(stay: Stay) -> tuple[str, int]:
     return stay.database_id, stay.from_lsn
 
 
-def _shifted(stays: Iterable[Stay], shift: int) -> list[Stay]:
-    return [
-        Stay(one.database_id, one.from_lsn, one.upto_lsn, one.shift + shift, one.first_lsn, one.oldest_lsn)
-        for one in stays
-    ]
+def _shifted(stays: Sequence[Stay], shift: Shift) -> list[Stay]:
+    *older, last = stays
+    return [*(_by(shift.older, one) for one in older), _by(shift.newer, last)]
+
+
+def _by(shift: int, stay: Stay) -> Stay:
+    return Stay(stay.database_id, stay.from_lsn, stay.upto_lsn, stay.shift + shift, stay.first_lsn, stay.oldest_lsn)

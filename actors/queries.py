@@ -27,7 +27,7 @@ from actors.organization_moves import (
     Span,
     Value,
 )
-from actors.organization_stays import Stay
+from actors.organization_stays import NO_SHIFT, Shift, Stay
 from actors.records import ReservationRecord, ReservationState, StockKey, TransactionKind
 from actors.row_counts import Counted, CountKey, RowCounts
 from actors.stock_alerts import AlertLevel, StockStatus
@@ -369,9 +369,10 @@ class WriteOrganization(Query[MoveAnswer], frozen=True, tag=True):
 
 
 class TallyOrganization(Query[OrganizationTally], frozen=True, tag=True):
-    """What a table has of the organization, in a few figures."""
+    """What a table has of the organization, in a few figures, with its LSNs as they are after a shift."""
 
     table: str
+    shift: Shift = NO_SHIFT
 
 
 class AuditOrganization(Query[OrganizationAudit], frozen=True, tag=True):

@@ -21,7 +21,7 @@ from actors.organization_moves import (
     Span,
     Value,
 )
-from actors.organization_stays import Stay
+from actors.organization_stays import NO_SHIFT, Shift, Stay
 from actors.queries import (
     AuditOrganization,
     FindOrganization,
@@ -88,8 +88,8 @@ class _OwnerRows:
         if not (await self._mover.ask(self._cell, query)).is_done:
             raise NotMoved("another program moves it at the same time, or this one was silent for too long")
 
-    async def tally(self, table: str) -> OrganizationTally:
-        return await self._mover.ask(self._cell, TallyOrganization(self._mover.organization_id, table))
+    async def tally(self, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        return await self._mover.ask(self._cell, TallyOrganization(self._mover.organization_id, table, shift))
 
 
 class OrganizationMover:
@@ -215,7 +215,7 @@ class OrganizationMover:
     def _ends(self, source: str) -> tuple[_OwnerRows, _OwnerRows]:
         return _OwnerRows(self, source, self._move_id), _OwnerRows(self, self._cell, self._move_id)
 
-    async def _received(self, source: str, stays: Sequence[Stay]) -> int:
+    async def _received(self, source: str, stays: Sequence[Stay]) -> Shift:
         query = MoveOrganization(self.organization_id, "receive", self._move_id, source, "", stays)
         received = await self.ask(self._cell, query)
         if not received.is_done:
@@ -282,7 +282,7 @@ class _Early(NamedTuple):
     parts of the audit have seen it.
     """
 
-    shift: int
+    shift: Shift
     upto_lsn: int
     audited: int
 

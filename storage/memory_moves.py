@@ -15,7 +15,7 @@ from actors.organization_moves import (
     Span,
     Value,
 )
-from actors.organization_stays import OPEN_END, Stay, grown, moved_in
+from actors.organization_stays import NO_SHIFT, OPEN_END, Shift, Stay, grown, moved_in, shift_of
 from actors.records import Transaction
 from storage.memory_audit import audit_rows
 from storage.memory_disk import Disk
@@ -56,11 +56,11 @@ class MovesOnDisk:
         await self._after("freeze")
         return stays
 
-    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> Shift:
         disk = await self._own("receive")
         is_again = disk.moving.get(organization_id) == move
         disk.moving[organization_id] = move
-        shift = _make_room(disk, organization_id, stays, is_again=is_again) if stays else 0
+        shift = _make_room(disk, organization_id, stays, is_again=is_again) if stays else NO_SHIFT
         await self._after("receive")
         return shift
 
@@ -94,8 +94,8 @@ class MovesOnDisk:
         write_rows(disk, organization_id, table, rows, keys)
         await self._after("write_rows")
 
-    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
-        return tally(await self._read("tally_rows"), organization_id, table)
+    async def tally_rows(self, organization_id: str, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        return tally(await self._read("tally_rows"), organization_id, table, shift)
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
         return audit_rows(await self._read("audit_rows"), organization_id)
@@ -112,14 +112,14 @@ def stays_up_to_now(disk: Disk, organization_id: str) -> list[Stay]:
     return [*ended, *(Stay(one.database_id, one.from_lsn, disk.last_lsn) for one in going_on)]
 
 
-def _make_room(disk: Disk, organization_id: str, stays: Sequence[Stay], *, is_again: bool) -> int:
+def _make_room(disk: Disk, organization_id: str, stays: Sequence[Stay], *, is_again: bool) -> Shift:
     """A block of LSNs below all that were ever given away here. Returns the shift of those that it has."""
     known = disk.stays.get(organization_id, []) if is_again else []
     came = grown(known, stays, disk.database_id)
     if came is None:
         came = moved_in(stays, disk.database_id, _floor_lsn(disk, stays), ROOM)
     disk.stays[organization_id] = came
-    return came[0].shift - stays[0].shift
+    return shift_of(stays, came)
 
 
 def _floor_lsn(disk: Disk, stays: Sequence[Stay]) -> int:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from actors.organization_moves import WHOLE, Cleared, OrganizationRows, OrganizationTally, Place, Span, Value
+from actors.organization_stays import Shift
 from actors.records import RequestKey, RequestRecord, ReservationRecord, StockRecord, Transaction, WarehouseRecord
 from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
@@ -77,14 +78,14 @@ def write_rows(disk: Disk, organization_id: str, table: str, rows: Sequence[Row]
         add()
 
 
-def tally(disk: Disk, organization_id: str, table: str) -> OrganizationTally:
-    """What a table has, in a few figures."""
+def tally(disk: Disk, organization_id: str, table: str, shift: Shift) -> OrganizationTally:
+    """What a table has, in a few figures, with its LSNs as they are after a shift."""
     if table == JOURNAL:
         history = _history(disk, organization_id)
         texts = [_text(replace(one, lsn=0)) for one in history]
-        return OrganizationTally(len(texts), sum(one.lsn for one in history), [sum(map(_sum_of, texts))])
+        return OrganizationTally(len(texts), sum(shift.of(one.lsn) for one in history), [sum(map(_sum_of, texts))])
     rows = [row for _, row in _keyed(disk, organization_id, table, WHOLE)]
-    lsns = sum(int(row[LSN_OF_REQUEST] or 0) for row in rows) if table == REQUESTS else None
+    lsns = sum(shift.of(int(row[LSN_OF_REQUEST] or 0)) for row in rows) if table == REQUESTS else None
     return OrganizationTally(len(rows), lsns, [sum(_sum_of(str(row[0])) for row in rows)])
 
 

@@ -18,7 +18,7 @@ from actors.organization_moves import (
     Span,
     Value,
 )
-from actors.organization_stays import Stay
+from actors.organization_stays import NO_SHIFT, Shift, Stay
 
 
 class OrganizationStore(Protocol):
@@ -57,12 +57,12 @@ class OrganizationStore(Protocol):
         """
         ...
 
-    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> Shift:
         """Keep that the organization arrives, and make room for its history, which may grow. Returns the shift of its
         LSNs: the same as before, for a try that has received it before.
 
         >>> arriving = MoveRecord("try-1", "arriving", cell="north")
-        >>> await store.receive("toys", arriving, [Stay("its old database", from_lsn=0, upto_lsn=9)]) < -9
+        >>> (await store.receive("toys", arriving, [Stay("its old database", from_lsn=0, upto_lsn=9)])).of(9) < 0
         True
         """
         ...
@@ -111,8 +111,8 @@ class OrganizationStore(Protocol):
         """
         ...
 
-    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
-        """What the table has of the organization, in a few figures.
+    async def tally_rows(self, organization_id: str, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        """What the table has of the organization, in a few figures, with its LSNs as they are after a shift.
 
         >>> (await store.tally_rows("shop", "stock")).rows
         1

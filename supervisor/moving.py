@@ -128,7 +128,7 @@ class MoveSteps:
             case WriteOrganization():
                 return await self._write(query)
             case TallyOrganization():
-                return await self._store.tally_rows(query.organization_id, query.table)
+                return await self._store.tally_rows(query.organization_id, query.table, query.shift)
             case AuditOrganization():
                 return await self._store.audit_rows(query.organization_id, query.part)
 

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from actors.organization_moves import WHOLE, OrganizationRows, OrganizationTally, Place, Span, Value
+from actors.organization_stays import NO_SHIFT, Shift
 from storage.sql.organization_rows import TABLES, shifted
 from storage.sql.organization_tally import TALLIED
 from storage.sql.table_copy import Digest, DigestMaker
@@ -23,8 +24,8 @@ class RowsEnd(Protocol):
         """Delete what is under these keys, and add rows."""
         ...
 
-    async def tally(self, table: str) -> OrganizationTally:
-        """What the table has, in a few figures."""
+    async def tally(self, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        """What the table has, in a few figures, with its LSNs as they are after a shift."""
         ...
 
 
@@ -32,8 +33,8 @@ class NotTheSame(Exception):
     """What came is not what was there; the sentence names the table."""
 
 
-async def copy_rows(source: RowsEnd, target: RowsEnd, shift: int, span: Span = WHOLE) -> int:
-    """Copy what the span means of all tables, each transaction shifted by a number, and read it again. Returns how many
+async def copy_rows(source: RowsEnd, target: RowsEnd, shift: Shift, span: Span = WHOLE) -> int:
+    """Copy what the span means of all tables, each transaction shifted, and read it again. Returns how many
     rows came.
 
     Raises:
@@ -62,7 +63,7 @@ async def copy_rows(source: RowsEnd, target: RowsEnd, shift: int, span: Span = W
     return sum(digest.rows for digest in wrote.values())
 
 
-async def compare_tallies(source: RowsEnd, target: RowsEnd, shift: int) -> int:
+async def compare_tallies(source: RowsEnd, target: RowsEnd, shift: Shift) -> int:
     """See that all tables have the same rows as far as a few figures tell. Returns how many rows there are.
 
     Raises:
@@ -70,9 +71,9 @@ async def compare_tallies(source: RowsEnd, target: RowsEnd, shift: int) -> int:
     """
     rows = 0
     for name in TALLIED:
-        was, came = await source.tally(name), await target.tally(name)
-        if was.shifted(shift) != came:
-            raise NotTheSame(f"{name} is not the same: {came} for {was}, {shift} apart")
+        was, came = await source.tally(name, shift), await target.tally(name)
+        if was != came:
+            raise NotTheSame(f"{name} is not the same: {came} for {was}")
         rows += came.rows
     return rows
 

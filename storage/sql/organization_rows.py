@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, delete, exists, func, literal, or_, select, tuple_, update
 
 from actors.organization_moves import WHOLE, Cleared, OrganizationRows, Place, Span, Value
+from actors.organization_stays import Shift
 from storage.sql.changed_rows import is_within
 from storage.sql.history_begin import ENTRIES, floor_lsn_of
 from storage.sql.neutral_rows import delete_keys, insert_rows, names_of, rows_of, selected
@@ -86,13 +87,13 @@ def write_rows(connection: Connection, name: str, rows: Sequence[Sequence[Value]
     insert_rows(connection, metadata.tables[name], rows)
 
 
-def shifted(name: str, rows: Sequence[Sequence[Value]], shift: int) -> Sequence[Sequence[Value]]:
+def shifted(name: str, rows: Sequence[Sequence[Value]], shift: Shift) -> Sequence[Sequence[Value]]:
     """The same rows with other LSNs."""
     names = names_of(metadata.tables[name])
     if "lsn" not in names:
         return rows
     at = names.index("lsn")
-    return [(*row[:at], row[at] + shift, *row[at + 1 :]) for row in rows]  # type: ignore[operator]
+    return [(*row[:at], shift.of(row[at]), *row[at + 1 :]) for row in rows]  # type: ignore[arg-type]
 
 
 def clear_rows(connection: Connection, organization_id: str, rows_max: int) -> Cleared:

@@ -18,7 +18,7 @@ from actors.organization_moves import (
     Span,
     Value,
 )
-from actors.organization_stays import OPEN_END, Stay, grown, moved_in
+from actors.organization_stays import NO_SHIFT, OPEN_END, Shift, Stay, grown, moved_in, shift_of
 from storage.sql.cell_tables import hold
 from storage.sql.changed_rows import changed_keys, drop_keys
 from storage.sql.history_begin import first_lsn, newest_at_of, oldest_lsn_of, stays_of
@@ -59,9 +59,9 @@ class OrganizationTables:
         stays: Sequence[Stay] = await self._changed(partial(freeze, held=held, move=move))
         return stays
 
-    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> int:
+    async def receive(self, organization_id: str, move: MoveRecord, stays: Sequence[Stay]) -> Shift:
         received = partial(receive, organization_id=organization_id, move=move, stays=stays, room=ROOM)
-        shift: int = await self._changed(received)
+        shift: Shift = await self._changed(received)
         return shift
 
     async def settle(self, held: HeldOrganization) -> None:
@@ -90,8 +90,8 @@ class OrganizationTables:
 
         await self._change(write)
 
-    async def tally_rows(self, organization_id: str, table: str) -> OrganizationTally:
-        return await self._read(partial(tally, organization_id=organization_id, name=table))
+    async def tally_rows(self, organization_id: str, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        return await self._read(partial(tally, organization_id=organization_id, name=table, shift=shift))
 
     async def audit_rows(self, organization_id: str, part: int) -> OrganizationAudit:
         return await self._read(partial(audit_rows, organization_id=organization_id, part=part))
@@ -131,7 +131,7 @@ def stays_up_to_now(connection: Connection, organization_id: str) -> list[Stay]:
 
 def receive(
     connection: Connection, organization_id: str, move: MoveRecord, stays: Sequence[Stay], room: int = 0
-) -> int:
+) -> Shift:
     """Keep that the organization arrives, in a block of LSNs of its own. Returns the shift of those that it has.
 
     Args:
@@ -141,7 +141,7 @@ def receive(
     before = load_moves(connection).get(organization_id)
     _note(connection, organization_id, move)
     if not stays:
-        return 0
+        return NO_SHIFT
     database_id: str = connection.execute(select(ownership.c.database_id)).scalar_one()
     came = grown(stays_of(connection, organization_id), stays, database_id) if before == move else None
     if came is None:
@@ -149,7 +149,7 @@ def receive(
     table = organization_stay
     connection.execute(delete(table).where(table.c.organization_id == organization_id))
     connection.execute(insert(table), [_row(organization_id, stay) for stay in came])
-    return came[0].shift - stays[0].shift
+    return shift_of(stays, came)
 
 
 def _floor_lsn(connection: Connection, database_id: str, stays: Sequence[Stay]) -> int:

@@ -7,9 +7,11 @@ for a table of 100,000 rows, where to compare the rows takes a second.
 
 from functools import cache
 
+from msgspec.structs import asdict
 from sqlalchemy import Column, Connection, Table
 
 from actors.organization_moves import OrganizationTally
+from actors.organization_stays import NO_SHIFT, Shift
 from storage.sql.instants import Instant
 from storage.sql.neutral_rows import columns_of, names_of
 from storage.sql.organization_audit import of_one
@@ -22,12 +24,12 @@ TALLIED = (
 )
 
 
-def tally(connection: Connection, organization_id: str, name: str) -> OrganizationTally:
-    """The figures of a table."""
-    query = _query(metadata.tables[name], connection.dialect.name)
-    found = connection.execute(of_one(query, connection.dialect.name), {"the_organization": organization_id}).one()
+def tally(connection: Connection, organization_id: str, name: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+    """The figures of a table, with its LSNs as they are after a shift."""
+    query, names = _query(metadata.tables[name], connection.dialect.name), names_of(metadata.tables[name])
+    values = {"the_organization": organization_id, **(asdict(shift) if "lsn" in names else {})}
+    found = connection.execute(of_one(query, connection.dialect.name), values).one()
     rows, *sums = [int(value) for value in found]
-    names = names_of(metadata.tables[name])
     lsns = sums.pop(names.index("lsn")) if "lsn" in names else None
     return OrganizationTally(rows, lsns, sums)
 
@@ -43,4 +45,7 @@ def _figure(column: Column[str | int], dialect: str) -> str:
         if dialect == "postgresql":
             return f"floor(extract(epoch FROM {column.name}))"
         return f"CAST(strftime('%s', {column.name}) AS INTEGER)"
+    if column.name == "lsn":
+        from_lsn, older, newer = [f"CAST(:{name} AS BIGINT)" for name in Shift.__struct_fields__]
+        return f"lsn + CASE WHEN lsn >= {from_lsn} THEN {newer} ELSE {older} END"
     return f"length({column.name})" if column.type.python_type is str else column.name

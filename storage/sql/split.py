@@ -20,6 +20,7 @@ from sqlalchemy import Connection, func, select, union, update
 
 from actors.cell_records import CellRecord, HeldOrganization
 from actors.organization_moves import MoveRecord, OrganizationRows, OrganizationTally, Place, Span, Value
+from actors.organization_stays import NO_SHIFT, Shift
 from storage.sql.audit import Audit
 from storage.sql.cell_schema import cell_organization
 from storage.sql.cell_tables import join
@@ -161,8 +162,9 @@ class SideRows:
         assert not keys, "as above"
         await self._side.run(partial(write_rows, name=table, rows=rows))
 
-    async def tally(self, table: str) -> OrganizationTally:
-        return await self._side.run(partial(tally, organization_id=self._organization_id, name=table))
+    async def tally(self, table: str, shift: Shift = NO_SHIFT) -> OrganizationTally:
+        whose = partial(tally, organization_id=self._organization_id)
+        return await self._side.run(partial(whose, name=table, shift=shift))
 
 
 async def _copy(source: MoveSide, target: MoveSide, organization_id: str, cell: CellRecord) -> None:

@@ -33,6 +33,7 @@ NAMES = ("north", "south")
 LINES = tuple(CountedLine("shop", f"v{n}", "w", "", 9, 0, 0, 0, 0, n) for n in range(1, 8))
 COUNTED = Import(LINES, "counted")
 ORDERS = 6
+MANY_MOVES = 10
 
 
 @pytest.fixture
@@ -190,6 +191,24 @@ async def test_it_goes_with_its_history_and_its_answers_and_watchers_go_on_there
         assert (await OrganizationMover(cores, "shop", "north").run()).source == ""
         with pytest.raises(NotMoved, match="no cell holds it"):
             await OrganizationMover(cores, "unknown", "north").run()
+
+
+async def test_it_may_move_again_and_again_without_running_out_of_numbers(tmp_path: Path) -> None:
+    async with two_cells(tmp_path) as cores:
+        database_id = (await cores["north"].answer(ReadChanges("shop")).wait()).database_id
+        token = Point(3)
+        expected = await told_after(cores["north"], token, database_id)
+        for number in range(MANY_MOVES):
+            name = NAMES[1 - number % 2]
+            await OrganizationMover(cores, "shop", name).run()
+            await until_serving(cores[name])
+            assert await told_after(cores[name], token, database_id) == expected
+            again = (await reserve(cores[name], f"again-{number}")).reservation
+            await cores[name].ask(Release("shop", again.reservation_id, "", ""))
+            expected += [("reserve", again.order_id), ("release", again.order_id)]
+        movements = (await asked(cores[name], ListMovements("shop", limit=1_000))).movements
+        rooms = MANY_MOVES * (MANY_MOVES + 1) // 2  # each block has room that was not needed, and so have those in it
+        assert min(one.lsn for one in movements) > -rooms * organization_tables.ROOM - 1_000
 
 
 class Killed(BaseException):

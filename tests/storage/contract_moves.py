@@ -9,7 +9,7 @@ from actors.cell_records import CellRecord, HeldOrganization
 from actors.changes import Point
 from actors.history_feed import CursorRecord
 from actors.organization_moves import MoveRecord, Place
-from actors.organization_stays import OPEN_END, Stay
+from actors.organization_stays import OPEN_END, Shift, Stay
 from actors.records import ReservationRecord
 from storage.sql.organization_rows import TABLES, shifted
 from storage.store import OwnershipLost, StorageError, Store
@@ -89,7 +89,7 @@ class MoveContract(StoreContract):
         assert await copy_of(store) == {name: [] for name in TABLES}
         assert await newest(store, "org_2") == others
         shift = await store.receive(ORGANIZATION, ARRIVING, stays)
-        assert shift <= -scribe.lsn
+        assert shift.newer <= -scribe.lsn
         await self._write(store, copied, shift)
         assert await copy_of(store) == {name: shifted(name, rows, shift) for name, rows in copied.items()}
         with pytest.raises((StorageError, AssertionError)):  # a row that is there
@@ -108,7 +108,7 @@ class MoveContract(StoreContract):
         assert [one[1] for one in (await told(again))[len(changes) :]] == ["release", "reserve"]
         await again.close()
 
-    async def _write(self, store: Store, copied: Copy, shift: int) -> None:
+    async def _write(self, store: Store, copied: Copy, shift: Shift) -> None:
         for name, rows in copied.items():
             await store.write_rows(ORGANIZATION, name, shifted(name, rows, shift))
 

@@ -5,10 +5,12 @@ import asyncio
 import math
 import os
 import platform
+import shutil
 import sqlite3
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from actors.exceptions import leaves
 from tests.postgres import embedded_postgres
 from tests.system.servers import ROOT
 from tests.torture.plan import PLAN, Entry
@@ -66,12 +69,16 @@ async def _run(entry: Entry, rounds: int, progress: Progress) -> Finding:
     finding = Finding()
     task = progress.add_task(str(entry), total=rounds)
     start_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="torture-") as directory:
-        running = asyncio.create_task(_attempt(entry, rounds, finding, Path(directory)))
-        while not running.done():
-            progress.update(task, completed=finding.rounds)
-            await asyncio.wait([running], timeout=LOOK_S)
-        await running
+    directory = Path(tempfile.mkdtemp(prefix="torture-"))
+    running = asyncio.create_task(_attempt(entry, rounds, finding, directory))
+    while not running.done():
+        progress.update(task, completed=finding.rounds)
+        await asyncio.wait([running], timeout=LOOK_S)
+    await running
+    if finding.problems:
+        progress.console.print(f"{entry}: databases and logs stay in {directory}")
+    else:
+        shutil.rmtree(directory)
     progress.update(task, completed=finding.rounds)
     finding.seconds = time.monotonic() - start_s
     return finding
@@ -84,7 +91,9 @@ async def _attempt(entry: Entry, rounds: int, finding: Finding, directory: Path)
     except pytest.skip.Exception as skipped:
         finding.notes.append(f"skipped: {skipped}")
     except Exception as error:  # noqa: BLE001 - it is what was found, and the others are still to be done
-        finding.problems.append(f"after {finding.rounds} rounds: {type(error).__name__}: {error}")
+        traceback.print_exception(error)
+        told = "; ".join(f"{type(one).__name__}: {one}" for one in leaves(error))
+        finding.problems.append(f"after {finding.rounds} rounds: {told}")
 
 
 def _progress(console: Console) -> Progress:
