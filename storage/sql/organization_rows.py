@@ -23,11 +23,12 @@ from storage.sql.staging_schema import import_low
 
 LEDGER = ("stock_movement", "stock_movement_archive")
 JOURNAL = ("journal_entry", "journal_entry_archive")
-# The ledger is found by the journal.
+# In the order in which they are written. The ledger is found by the journal, and what fell low by the ledger: otherwise
+# what a copy had written that was killed half-way could not be found any more, and would stay.
 TABLES = (
-    "import_low",
-    *LEDGER,
     *JOURNAL,
+    *LEDGER,
+    "import_low",
     "warehouse",
     "sourcing",
     "stock",
