@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from actors.unavailable import too_many
 from rpc.company import Company
 from rpc.network_bounds import DEFAULT_BOUNDS
+from rpc.pace import CORE_PACE, Pace
 from rpc.shares import may_have
 
 LARGE_BYTES = 4 * 1024  # from here on a request queues
@@ -65,11 +66,17 @@ class FairTurns:
     Args:
         waiting_bytes_max: how much may wait; no organization gets all of it.
         company: knows whether an organization is alone.
+        pace: how long the event loop is left to others in between.
     """
 
     def __init__(
-        self, waiting_bytes_max: int = DEFAULT_BOUNDS.waiting_bytes_max, company: Company | None = None
+        self,
+        waiting_bytes_max: int = DEFAULT_BOUNDS.waiting_bytes_max,
+        company: Company | None = None,
+        pace: Pace = CORE_PACE,
     ) -> None:
+        self._pause_s = pace.pause_s
+        self._paused_until_s = 0.0
         self._waiting_bytes_max = waiting_bytes_max
         self._company = company or Company()
         self._queues: dict[str, _Queue] = {}  # the first is next; each has something that waits or was begun
@@ -108,7 +115,8 @@ class FairTurns:
         queue.begun_bytes -= size_bytes
         self._begun_bytes -= size_bytes
         self._forget(organization_id, queue)
-        self._schedule()
+        # Not here: this may run on the journal's stack, which has more to do before it writes the next batch.
+        asyncio.get_running_loop().call_soon(self._go_on)
 
     async def turn(self, organization_id: str, size_bytes: int) -> None:
         """Wait for a turn. Then `end` must be called; not if it is cancelled.
@@ -141,7 +149,15 @@ class FairTurns:
     def _schedule(self) -> None:
         if not self._has_turn and self._size_bytes and self._begun_bytes < BEGUN_BYTES_MAX:
             self._has_turn = True
-            asyncio.get_running_loop().call_soon(self._take_turn)
+            loop = asyncio.get_running_loop()
+            if self._paused_until_s > loop.time() and self._company.has_several:
+                loop.call_at(self._paused_until_s, self._take_turn)
+            else:
+                loop.call_soon(self._take_turn)
+
+    def _go_on(self) -> None:
+        self._paused_until_s = asyncio.get_running_loop().time() + self._pause_s
+        self._schedule()
 
     def _take_turn(self) -> None:
         self._has_turn = False
@@ -155,7 +171,7 @@ class FairTurns:
         except Exception:
             log.exception("turn_failed")
         if size_bytes:  # otherwise all that waits waits for an `end`
-            self._schedule()
+            self._go_on()
 
     def _next(self) -> tuple[str, _Queue] | None:
         """Whose turn it is; None if no organization may begin more."""

@@ -30,6 +30,7 @@ from rpc.messages.parsing import parse
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
+from rpc.pace import CORE_PACE, Pace
 from rpc.peer_address import address_of
 from rpc.request_stream import Requests
 from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
@@ -77,6 +78,7 @@ class Frame:
         watch: times the calls.
         deadlines: is told of each call; None: nothing waits that would have to know.
         company: knows whether several organizations call.
+        pace: of the transport.
     """
 
     def __init__(
@@ -89,14 +91,15 @@ class Frame:
         watch: CallWatch | None = None,
         deadlines: CallDeadlines | None = None,
         company: Company | None = None,
+        pace: Pace = CORE_PACE,
     ) -> None:
         self._guard = guard
         self._deadlines = deadlines
         self.watch = watch or CallWatch()
         self.calls = InFlightLimit(calls_max, "calls")
         company = company or Company()
-        self.held = HeldCalls(self.calls, company)
-        self.turns = turns or FairTurns(bounds.waiting_bytes_max, company)
+        self.held = HeldCalls(self.calls, company, pace)
+        self.turns = turns or FairTurns(bounds.waiting_bytes_max, company, pace)
         self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
         self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)

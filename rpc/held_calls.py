@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from rpc.company import Company
 from rpc.in_flight import InFlightLimit
+from rpc.pace import CORE_PACE, Pace
 from rpc.transport.transport_port import Context
-
-BEGUN_OF_ONE_MAX = 24  # with more, a batch of the journal takes longer than others should wait for it
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +34,11 @@ class HeldCalls:
     Args:
         limit: counts the calls under way, those that are held with them.
         company: knows whether an organization is alone.
+        pace: how many calls of one are begun at a time.
     """
 
-    def __init__(self, limit: InFlightLimit, company: Company) -> None:
+    def __init__(self, limit: InFlightLimit, company: Company, pace: Pace = CORE_PACE) -> None:
+        self._begun_of_one_max = pace.begun_of_one_max
         self._limit = limit
         self._company = company
         self._held: dict[str, dict[Context, Callable[[], None]]] = {}  # the first is next
@@ -52,7 +53,7 @@ class HeldCalls:
         """Whether a call that entered the limit just now, as that many of its organization, is to be held."""
         if organization_id != self._company.latest:
             self._company.note(organization_id)
-        if under_way <= BEGUN_OF_ONE_MAX:
+        if under_way <= self._begun_of_one_max:
             return False
         return organization_id in self._held or self._company.has_several
 
@@ -81,6 +82,6 @@ class HeldCalls:
 
     def _begin_next(self, organization_id: str) -> None:
         while (held := self._held.get(organization_id)) is not None:
-            if self._limit.of(organization_id) - len(held) >= BEGUN_OF_ONE_MAX:
+            if self._limit.of(organization_id) - len(held) >= self._begun_of_one_max:
                 return
             self._forget(organization_id, next(iter(held)))()

@@ -14,6 +14,7 @@ from rpc.frame import CALLS_MAX, Frame
 from rpc.held_calls import HeldCallsStatistics
 from rpc.inventory_port import Inventory
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
+from rpc.pace import pace_of
 from rpc.service_names import (
     EVENTS,
     HEALTH,
@@ -103,7 +104,9 @@ class RpcServer:
         self._health = HealthServicer()
         self._bounds = bounds
         guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
-        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines)
+        self._frame = Frame(
+            calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines, pace=pace_of(self._transport)
+        )
         streams = OpenStreams(
             self._frame.streams,
             idle_s=bounds.stream_idle_s,

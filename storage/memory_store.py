@@ -142,6 +142,9 @@ class MemoryStore(PastReads, StagedStore, CellsOnDisk, MovesOnDisk):
         await self._before("let_go")
         return False
 
+    async def catch_up(self) -> None:
+        pass  # there is nothing that it would have to do
+
     async def check_ownership(self) -> None:
         await self._own("check_ownership")
 

@@ -1,4 +1,4 @@
-"""The part of the Store port that is asked for when a crowd has gone."""
+"""The part of the Store port that is asked when nothing is to be written: for a moment, or since a crowd has gone."""
 
 from typing import Protocol
 
@@ -11,5 +11,12 @@ class RestingStore(Protocol):
 
         >>> await store.let_go()
         False
+        """
+        ...
+
+    async def catch_up(self) -> None:
+        """Do what the next batches would have to do otherwise, if that is little. None waits, but the next may come.
+
+        >>> await store.catch_up()
         """
         ...

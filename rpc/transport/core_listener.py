@@ -31,6 +31,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.active_calls import ActiveCalls
 from rpc.transport.addresses import Address, ListenError
 from rpc.transport.binding_log import shorten_binding_log
+from rpc.transport.binding_metadata import lighten_metadata
 from rpc.transport.certificates import Certificates
 from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.core_call import CoreCall
@@ -130,6 +131,7 @@ class CoreListener:
                 self._release()
                 raise ListenError(f"Cannot listen on {address}: the address is in use.")
         shorten_binding_log()
+        lighten_metadata()
         self._server.start()
         for _ in range(REQUESTED_CALLS):
             self._request_call()

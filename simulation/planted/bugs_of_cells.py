@@ -12,6 +12,7 @@ from actors.cell_records import CellAnswer, HeldOrganization, WrongCell
 from actors.changes import Point
 from actors.commands import Command
 from actors.organization_moves import MoveAnswer
+from actors.organization_stays import Shift
 from actors.queries import AnyQuery, ClaimOrganization, MoveOrganization
 from cells.cell_map import CellMap
 from cells.whereabouts import Whereabouts
@@ -179,6 +180,11 @@ def places_not_translated() -> Patches:
         return place
 
     return [(supervisor.watching, "place_here", place_here)]
+
+
+@bug("what a history came with is shifted by as much as what came after it", WATCHED, MOVES_END, BOOKS, cells=True)
+def one_shift_for_all() -> Patches:
+    return [(Shift, "of", lambda self, lsn: lsn + self.newer)]
 
 
 @bug("service time goes back where an organization arrives from a cell whose clock is ahead", "G7", cells=True)

@@ -62,6 +62,10 @@ class Backend(Protocol):
         """Give up caches that are ours. Returns whether they were worth it."""
         ...
 
+    async def catch_up(self) -> None:
+        """See `Store.catch_up`."""
+        ...
+
     async def close(self) -> None:
         """Close what is open, in whatever state it is, and give up the lock last. May be called twice."""
         ...

@@ -151,6 +151,9 @@ class PostgresBackend:
     async def let_go(self) -> bool:
         return False  # its caches are its own
 
+    async def catch_up(self) -> None:
+        pass  # it has processes of its own for it
+
     async def _connect(self) -> tuple[asyncpg.Connection, asyncpg.Connection, int]:
         """The lock's connection, the writer's, and the number of the lock."""
         self._holder = holder = await connect(self._address)

@@ -216,6 +216,11 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         with self._translated("cannot tidy"):
             return await self._backend.let_go()
 
+    async def catch_up(self) -> None:
+        self._check_open()
+        with self._translated("cannot write to"), CancelScope(shield=True):
+            await self._backend.catch_up()
+
     async def check_ownership(self) -> None:
         epoch, generation, owner = await self._read(read_epoch)
         if (epoch, generation) != (self._epoch, self._seen.generation):

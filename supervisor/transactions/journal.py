@@ -217,6 +217,8 @@ class Journal:
         """
         while True:
             if not self._entries:
+                await self._store.catch_up()
+            if not self._entries:
                 self._has_entries = anyio.Event()
                 await self._has_entries.wait()
                 continue

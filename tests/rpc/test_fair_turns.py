@@ -20,8 +20,11 @@ from rpc.fair_turns import (
 )
 from rpc.in_flight import InFlightLimit
 from rpc.messages import parsing
+from rpc.pace import Pace
 
 pytestmark = pytest.mark.anyio
+
+WITHOUT_PAUSE = Pace(24, 0.0)
 
 
 def post(turns: FairTurns, organization: str, size: int, begin: Callable[[], object]) -> None:
@@ -115,7 +118,7 @@ async def test_a_waiter_that_gave_up_costs_a_turn_and_no_more() -> None:
 
 
 async def test_few_of_an_organization_are_under_way_and_others_are_begun_meanwhile() -> None:
-    turns, begun = FairTurns(), list[str]()
+    turns, begun = FairTurns(pace=WITHOUT_PAUSE), list[str]()
     for number in range(9):
         turns.post("flood", BEGUN_BYTES_MAX_OF_ONE // 2, partial(begun.append, f"flood-{number}"))
     for _ in range(30):
@@ -136,7 +139,7 @@ async def test_few_of_an_organization_are_under_way_and_others_are_begun_meanwhi
 
 
 async def test_few_are_under_way_whosever_they_are() -> None:
-    turns, begun = FairTurns(), list[int]()
+    turns, begun = FairTurns(pace=WITHOUT_PAUSE), list[int]()
     for number in range(99):
         turns.post(f"organization-{number}", TURN_BYTES, partial(begun.append, number))
     for _ in range(200):
@@ -148,6 +151,25 @@ async def test_few_are_under_way_whosever_they_are() -> None:
             await asyncio.sleep(0)
     assert begun == list(range(99))
     assert turns._queues == {}
+
+
+@pytest.mark.parametrize("company", [True, False])
+async def test_after_a_large_request_others_have_the_loop_for_a_moment_if_there_are_others(company: bool) -> None:
+    loop, begun = asyncio.get_running_loop(), list[float]()
+    turns = FairTurns(pace=Pace(24, 0.2))
+    if company:
+        post(turns, "other", TURN_BYTES, partial(begun.append, 0.0))
+        await all_of(turns)
+    turns.post("flood", TURN_BYTES, lambda: begun.append(loop.time()))
+    turns.post("flood", TURN_BYTES, lambda: begun.append(loop.time()))
+    async with asyncio.timeout(10):
+        while len(begun) < 1 + company:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0)
+        ended_s = loop.time()
+        turns.end("flood", TURN_BYTES)
+        while len(begun) < 2 + company:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+    assert (begun[-1] - ended_s >= 0.2) is company
 
 
 async def test_a_waiter_that_is_cancelled_as_its_turn_comes_leaves_nothing_begun() -> None:

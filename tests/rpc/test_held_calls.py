@@ -10,7 +10,7 @@ from stockkeeper_client.v1.inventory_pb2 import GetStockInfoRequest, GetStockInf
 from actors.reply import Reply
 from rpc.company import COMPANY_S, Company
 from rpc.frame import Deferred, Frame
-from rpc.held_calls import BEGUN_OF_ONE_MAX
+from rpc.pace import CORE_PACE
 from rpc.service_names import INVENTORY
 from tests.rpc.test_frame import PATH, Said
 
@@ -76,15 +76,15 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def test_alone_it_has_all_there_is(served: Served) -> None:
-    served.call("flood", BEGUN_OF_ONE_MAX + 10)
-    assert len(served.begun) == BEGUN_OF_ONE_MAX + 10
+    served.call("flood", CORE_PACE.begun_of_one_max + 10)
+    assert len(served.begun) == CORE_PACE.begun_of_one_max + 10
     assert served.held == 0
 
 
 async def test_in_company_it_has_a_few_and_the_next_begins_when_one_is_answered(served: Served) -> None:
     served.call("other")
-    served.call("flood", BEGUN_OF_ONE_MAX + 3)
-    assert len(served.begun) == 1 + BEGUN_OF_ONE_MAX
+    served.call("flood", CORE_PACE.begun_of_one_max + 3)
+    assert len(served.begun) == 1 + CORE_PACE.begun_of_one_max
     assert served.held == 3
     served.call("other", 2)
     assert [organization_id for organization_id, _ in served.begun[-2:]] == ["other"] * 2, "others go on at once"
@@ -92,10 +92,10 @@ async def test_in_company_it_has_a_few_and_the_next_begins_when_one_is_answered(
     await served.answer(2)
     assert [organization_id for organization_id, _ in served.begun[-2:]] == ["flood"] * 2
     assert served.held == 1
-    for number in range(3, 1 + BEGUN_OF_ONE_MAX):
+    for number in range(3, 1 + CORE_PACE.begun_of_one_max):
         await served.answer(number)
     assert served.held == 0
-    for number in (*range(1 + BEGUN_OF_ONE_MAX, len(served.begun)), 0):
+    for number in (*range(1 + CORE_PACE.begun_of_one_max, len(served.begun)), 0):
         await served.answer(number)
     assert all(call.words == [b""] for call in served.calls)
     assert served.frame.statistics().calls_under_way == 0
@@ -103,13 +103,13 @@ async def test_in_company_it_has_a_few_and_the_next_begins_when_one_is_answered(
 
 async def test_one_that_gives_up_while_it_is_held_is_never_begun_and_takes_no_place(served: Served) -> None:
     served.call("other")
-    served.call("flood", BEGUN_OF_ONE_MAX + 3)
+    served.call("flood", CORE_PACE.begun_of_one_max + 3)
     for call in served.calls[-3:-1]:
         call.over("gone")
     assert served.held == 1
-    assert served.frame.statistics().calls_under_way == BEGUN_OF_ONE_MAX + 2
+    assert served.frame.statistics().calls_under_way == CORE_PACE.begun_of_one_max + 2
     await served.answer(1)
-    assert len(served.begun) == 2 + BEGUN_OF_ONE_MAX
+    assert len(served.begun) == 2 + CORE_PACE.begun_of_one_max
     assert served.held == 0
     served.call("flood")
     assert served.held == 1, "as many as may be are under way"
@@ -117,7 +117,7 @@ async def test_one_that_gives_up_while_it_is_held_is_never_begun_and_takes_no_pl
 
 async def test_it_is_alone_again_after_a_while(served: Served) -> None:
     served.call("other")
-    served.call("flood", BEGUN_OF_ONE_MAX)
+    served.call("flood", CORE_PACE.begun_of_one_max)
     served.now_s += COMPANY_S
     served.call("flood", 5)
     assert served.held == 0
@@ -128,7 +128,7 @@ async def test_it_is_alone_again_after_a_while(served: Served) -> None:
 
 async def test_what_is_held_keeps_its_order_when_its_organization_is_alone_again(served: Served) -> None:
     served.call("other")
-    served.call("flood", BEGUN_OF_ONE_MAX + 1)
+    served.call("flood", CORE_PACE.begun_of_one_max + 1)
     served.now_s += COMPANY_S
     served.call("flood")
     assert served.held == 2

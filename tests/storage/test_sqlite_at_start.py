@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.records import VariantKey
+from storage.sql import sqlite
 from storage.sql.backup import back_up
 from storage.sql.sql_store import SqlStore
 from storage.sql.sqlite import SqliteBackend
@@ -102,6 +103,22 @@ async def test_the_file_itself_is_a_database_though_its_wal_is_lost(
     assert (ownership.epoch, ownership.last_lsn) == (2, 0)
     await store.close()
     assert "x.db-wal is missing, though the last server was killed" in caplog.records[0].reason  # type: ignore[attr-defined]
+
+
+async def test_when_nothing_is_to_be_written_what_is_in_the_wal_is_copied_before_it_is_much(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHANGES_CHECKED_IN", 400)
+    store, scribe = made(path), Scribe()
+    await store.open()
+    begun_bytes = path.stat().st_size
+    for number, grows in enumerate((False, True, False, True)):  # 150 rows and as many lines of the ledger each
+        await store.write([scribe.counted([(f"v{number}-{line}", "w", 1) for line in range(150)])])
+        assert path.stat().st_size == begun_bytes
+        await store.catch_up()
+        assert (path.stat().st_size > begun_bytes) is grows
+        begun_bytes = path.stat().st_size
+    await store.close()
 
 
 async def test_a_file_that_another_wal_would_ruin_is_refused(path: Path) -> None:

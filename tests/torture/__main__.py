@@ -5,6 +5,7 @@ import asyncio
 import math
 import os
 import platform
+import re
 import shutil
 import sqlite3
 import sys
@@ -38,7 +39,9 @@ is back when it is within a fifth of what it was. Where the attack is a flood of
 well (hot rows, large baskets, imports), the bystander's p99 is measured on the same server for 12 s before, and during
 the flood it may be twice that or 10 ms more, whichever is more.
 
-{machine}
+The machines:
+
+{machines}
 
 | done | on | rounds | checked | found | measured | took |
 |---|---|---|---|---|---|---|
@@ -111,19 +114,23 @@ def _print_table(console: Console, findings: list[tuple[Entry, int, Finding]]) -
 
 
 def _write_page(machine: str, findings: Mapping[Entry, Finding]) -> None:
-    """Keep the rows of scenarios that did not run now, if they ran on the same machine with the same software."""
+    """Keep the rows of scenarios that did not run now; each says on which machine it did."""
     old = DOCUMENT.read_text(encoding="utf-8").splitlines() if DOCUMENT.exists() else []
+    machines = [found[1] for line in old if (found := re.fullmatch(r"\d+\. (.*)", line))]
+    if machine not in machines:
+        machines.append(machine)
     rows = []
     for entry in PLAN:
         head = f"| {entry.done} | {entry.kind} |"
         if (finding := findings.get(entry)) is not None:
-            took = f"{finding.seconds:.0f} s, {datetime.now(UTC):%Y-%m-%d}"
+            took = f"{finding.seconds:.0f} s, {datetime.now(UTC):%Y-%m-%d}, machine {machines.index(machine) + 1}"
             cells = (_rounds(entry.rounds, finding), entry.checked, _found(finding), "; ".join(finding.notes), took)
             rows.append(f"{head} {' | '.join(cells)} |")
         else:
-            kept = [line for line in old if line.startswith(head)] if machine in old else []
+            kept = [line for line in old if line.startswith(head)]
             rows += kept or [f"{head} not done | {entry.checked} | – | | |"]
-    DOCUMENT.write_text(PAGE.format(machine=machine, rows="\n".join(rows)), encoding="utf-8")
+    numbered = "\n".join(f"{number}. {one}" for number, one in enumerate(machines, 1))
+    DOCUMENT.write_text(PAGE.format(machines=numbered, rows="\n".join(rows)), encoding="utf-8")
 
 
 def _rounds(rounds: int, finding: Finding) -> str:
