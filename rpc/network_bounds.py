@@ -62,10 +62,19 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
     ] = 10_000
     connections_an_address_max: Annotated[
         int,
-        Meta(ge=1, le=1_000_000, description="How many of them come from one address, where the system is Linux."),
-    ] = 100  # with 100 calls each, of 17 KB, they do not fill what gRPC keeps, see `pending_calls_max`
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="How many of them come from one address, where the system is Linux; half of it on grpc-aio.",
+        ),
+    ] = 32  # 3,200 calls with 8 KB of metadata that come at one moment hold others up for 0.1 s
     calls_a_connection_max: Annotated[
-        int, Meta(ge=1, le=100_000, description="How many calls a connection has at once; gRPC advises 100.")
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="How many calls a connection has at once; gRPC advises 100. A third of it on grpc-aio.",
+        ),
     ] = 100
     pending_calls_max: Annotated[
         int,

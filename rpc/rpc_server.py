@@ -102,11 +102,10 @@ class RpcServer:
         self._port = port
         self._inventory = inventory
         self._health = HealthServicer()
-        self._bounds = bounds
+        pace = pace_of(self._transport)
+        self._bounds = bounds = pace.bounds(bounds)
         guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
-        self._frame = Frame(
-            calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines, pace=pace_of(self._transport)
-        )
+        self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines, pace=pace)
         streams = OpenStreams(
             self._frame.streams,
             idle_s=bounds.stream_idle_s,

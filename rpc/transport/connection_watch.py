@@ -135,6 +135,7 @@ class ConnectionWatch:
         self._suspects: dict[str, Suspect] = {}  # by address
         self._crowded: dict[str, float] = {}  # until when, by address
         self._barred: frozenset[str] = frozenset()
+        self._wary_until_s = 0.0
         self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
         self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
         self._facts = SocketReader()
@@ -162,12 +163,17 @@ class ConnectionWatch:
             connection.brought_bytes += size_bytes + HEADERS_BYTES
 
     def _watch(self) -> None:
-        while not self._rest(LOOK_AT_SUSPECTS_EVERY_S if self._suspects else LOOK_EVERY_S):
+        while not self._rest(LOOK_AT_SUSPECTS_EVERY_S if self._is_wary else LOOK_EVERY_S):
             try:
                 self._look_at_all()
             except Exception:
                 log.exception("connections_not_watched")
                 self._rest(CALM_S)
+
+    @property
+    def _is_wary(self) -> bool:
+        """Whether more of what came lately may come at any moment: those that were not heard try again together."""
+        return bool(self._suspects) or monotonic() < self._wary_until_s
 
     def _rest(self, pause_s: float) -> bool:
         return self._stopping.wait(pause_s)
@@ -180,7 +186,7 @@ class ConnectionWatch:
             if (facts := self._facts.of(fd)) is not None:
                 self._look_at(fd, facts, seen, of_address)
             if number % LOOKED_AT_ONCE == 0:
-                if self._rest((PART_FOR_SUSPECTS if self._suspects else PART) * (thread_time() - began_s)):
+                if self._rest((PART_FOR_SUSPECTS if self._is_wary else PART) * (thread_time() - began_s)):
                     return
                 began_s = thread_time()
         cookies = {connection.cookie for connection in seen.values()}
@@ -209,6 +215,8 @@ class ConnectionWatch:
     def _bar(self, crowded: Sequence[str]) -> None:
         """Have those barred that are to be, and no others."""
         now_s = monotonic()
+        if crowded:
+            self._wary_until_s = now_s + SUSPECT_ADDRESS_S
         until_s = {**self._crowded, **dict.fromkeys(crowded, now_s + CROWDED_S)}
         self._crowded = {address: ends_s for address, ends_s in until_s.items() if ends_s > now_s}
         self._suspects = {address: one for address, one in self._suspects.items() if one.until_s > now_s}
@@ -239,6 +247,8 @@ class ConnectionWatch:
             return
         if of_address[known.address] > self._of_address_max:
             self._cut(fd, known)
+            if known.address not in self._barred:
+                self._bar([known.address])  # at once: hundreds more may come until the end of this look
         elif self._is_too_much(known):
             self._cut(fd, known)
             self._suspect(known.address)
