@@ -11,7 +11,8 @@ hundred requests gets as much as one with a single.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
@@ -24,12 +25,15 @@ from rpc.pace import CORE_PACE, Pace
 from rpc.shares import may_have
 
 LARGE_BYTES = 4 * 1024  # from here on a request queues
+STEP_BYTES = 12 * 1024  # what a step of an import counts as
 PAGE_BYTES = 12 * 1024  # what a call for a list counts as, since its answer is large
 TURN_BYTES = 24 * 1024  # 500 lines or so
 # Two baskets of 1,000 lines or so, of one organization: a batch of the journal that has more takes longer to write than
 # others should wait. Lines may be as short as 10 bytes.
 BEGUN_BYTES_MAX = 48 * 1024
 BEGUN_BYTES_MAX_OF_ONE = 16 * 1024  # alone; in company one request, so that what comes meanwhile is written next
+
+UNNAMED = "\n"  # for those that do not say theirs: it is no id, and has turns as any other
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +149,19 @@ class FairTurns:
         assert size_bytes > 0  # or `end` could not know whether something is begun
         await self.turn("", size_bytes)
         self.end("", size_bytes)
+
+    @asynccontextmanager
+    async def step(self) -> AsyncIterator[None]:
+        """A turn for a step of something large, as long as the block.
+
+        Raises:
+            Unavailable: too much waits.
+        """
+        await self.turn("", STEP_BYTES)
+        try:
+            yield
+        finally:
+            self.end("", STEP_BYTES)
 
     def _schedule(self) -> None:
         if not self._has_turn and self._size_bytes and self._begun_bytes < BEGUN_BYTES_MAX:

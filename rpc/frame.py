@@ -21,7 +21,7 @@ from rpc.authorization.scopes import OPEN
 from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, WatchedCall
 from rpc.company import Company
-from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, FairTurns, organization_of
+from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, UNNAMED, FairTurns, organization_of
 from rpc.held_calls import HeldCalls
 from rpc.in_flight import InFlightLimit
 from rpc.messages.call_ids import ids_of
@@ -161,7 +161,7 @@ class Frame:
             method(context)
 
     def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
-        organization_id = organization_of(raw)
+        organization_id = organization_of(raw) or UNNAMED
 
         def begin_or_end() -> None:
             ended = partial(self.turns.end, organization_id, size_bytes)

@@ -38,10 +38,10 @@ class Limits(Struct, frozen=True):
     variants_max: Annotated[
         int, Meta(ge=1, le=INT32_MAX, description="How many variants are in memory, with all their rows.")
     ] = 100_000
-    orders_max: Annotated[int, Meta(ge=1, le=INT32_MAX, description="How many orders are in memory.")] = 20_000
+    orders_max: Annotated[int, Meta(ge=1, le=INT32_MAX, description="How many orders are in memory.")] = 10_000
     order_lines_max: Annotated[
         int, Meta(ge=1, le=INT32_MAX, description="How many lines these orders have; a quarter of a KB each.")
-    ] = 100_000
+    ] = 50_000
     requests_max: Annotated[int, Meta(ge=1, le=INT32_MAX, description="How many idempotency keys are in memory.")] = (
         10_000
     )

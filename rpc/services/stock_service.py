@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
 from anyio import current_time
-from anyio.lowlevel import checkpoint
 from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
 
@@ -34,6 +33,7 @@ from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
 
+END = object()
 ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
 
@@ -69,10 +69,11 @@ class StockServicer:
                 if organization_id is None and request.lines:
                     self._imports.enter(organization := request.lines[0].organization_id[:ID_CHARACTERS_MAX])
                     organization_id = organization
-                for _ in lines.add(request):
-                    await checkpoint()  # a message may hold 200,000 lines, and others want to be served
-                    await upload.take(lines)
-                await upload.take(lines)
+                steps, has_more = lines.add(request), True
+                while has_more:  # a message may hold 200,000 lines, and others want to be served
+                    async with self._turns.step():
+                        has_more = next(steps, END) is not END
+                        await upload.take(lines)
             fact = await self._import(lines, upload, context)
         finally:
             upload.end()

@@ -78,7 +78,7 @@ class OrderDirectory:
             actor = OrderActor(
                 key, self._services, load, self._dispatcher, self._drop_crashed, self._mailbox_messages_max
             )
-            if self._lines > self._lines_max:  # a reservation of 1,000 lines takes 246 KB: 20,000 orders may be 5 GB
+            if self._lines > self._lines_max:  # a reservation of 1,000 lines takes 246 KB: 10,000 orders may be 2.5 GB
                 self._forget(self._directory.passivate(LOOKS_FOR_LINES))
             self._forget(self._directory.add(key, actor))
         return actor

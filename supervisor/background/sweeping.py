@@ -1,6 +1,6 @@
 """What leaves the memory: what is idle, and what a crowd has left behind.
 
-An order comes back within minutes, to be confirmed, so the last 20,000 stay. After a crowd that is tens of megabytes
+An order comes back within minutes, to be confirmed, so the last 10,000 stay. After a crowd that is tens of megabytes
 of orders of which most never come back, beside what the database has cached of them. So what stays is what came in
 five minutes at the pace of the last seconds: all that a steady shop comes back to, and little when a crowd has gone.
 The last thousand stay in any case, so that a shop of three orders a second has all of its own of five minutes.

@@ -226,6 +226,26 @@ def test_what_is_of_no_organization_may_have_all() -> None:
         limit.leave()
 
 
+async def test_in_company_one_step_of_an_import_is_carried_out_at_a_time() -> None:
+    turns, under_way, most = FairTurns(pace=WITHOUT_PAUSE), 0, list[int]()
+
+    async def steps() -> None:
+        nonlocal under_way
+        for _ in range(5):
+            async with turns.step():
+                under_way += 1
+                most.append(under_way)
+                await asyncio.sleep(0)
+                under_way -= 1
+
+    for organization in ("one", "other"):  # so that there are several
+        post(turns, organization, TURN_BYTES, lambda: None)
+    await all_of(turns)
+    await asyncio.gather(*(steps() for _ in range(4)))
+    assert (max(most), len(most)) == (1, 20)
+    assert turns._queues == {}
+
+
 def test_without_turns_a_request_begins_at_once_and_needs_no_loop() -> None:
     turns, begun = NoTurns(), list[str]()
     turns.post("one", BEGUN_BYTES_MAX, partial(begun.append, "begun"))
