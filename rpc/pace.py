@@ -21,32 +21,25 @@ class Pace(Struct, frozen=True):
     Args:
         begun_of_one_max: calls of one organization that are begun at a time while others call too.
         pause_s: after a large request, while others call too, in seconds.
-        connections, calls: the part of the bounds on an address's connections, and on a connection's calls, that the
-            transport can serve.
+        calls: the part of the bound on a connection's calls that the transport can serve.
     """
 
     begun_of_one_max: int
     pause_s: float
-    connections: float = 1.0
     calls: float = 1.0
 
     def bounds(self, bounds: NetworkBounds) -> NetworkBounds:
         """The bounds that hold with this transport.
 
         >>> from rpc.network_bounds import DEFAULT_BOUNDS
-        >>> there = AIO_PACE.bounds(DEFAULT_BOUNDS)
-        >>> there.connections_an_address_max, there.calls_a_connection_max
-        (16, 33)
+        >>> AIO_PACE.bounds(DEFAULT_BOUNDS).calls_a_connection_max
+        33
         """
-        return replace(
-            bounds,
-            connections_an_address_max=max(1, int(bounds.connections_an_address_max * self.connections)),
-            calls_a_connection_max=max(1, int(bounds.calls_a_connection_max * self.calls)),
-        )
+        return replace(bounds, calls_a_connection_max=max(1, int(bounds.calls_a_connection_max * self.calls)))
 
 
 CORE_PACE = Pace(24, 0.003)  # with more than 24, a batch of the journal takes longer than others should wait for it
-AIO_PACE = Pace(8, 0.005, connections=1 / 2, calls=1 / 3)
+AIO_PACE = Pace(8, 0.005, calls=1 / 3)
 
 
 def pace_of(transport: TransportName) -> Pace:

@@ -29,6 +29,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from rpc.network_bounds import DEFAULT_BOUNDS, MIB, NetworkBounds
+from rpc.peer_address import address_of
 from rpc.transport.address_filter import drop_from
 from rpc.transport.addresses import Address
 from rpc.transport.socket_facts import SocketFacts, SocketReader
@@ -136,6 +137,7 @@ class ConnectionWatch:
         self._crowded: dict[str, float] = {}  # until when, by address
         self._barred: frozenset[str] = frozenset()
         self._wary_until_s = 0.0
+        self._surplus: dict[str, float] = {}  # of the connections of an address, in this look so far
         self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
         self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
         self._facts = SocketReader()
@@ -181,6 +183,7 @@ class ConnectionWatch:
     def _look_at_all(self) -> None:
         seen: dict[int, WatchedConnection] = {}
         of_address: dict[str, int] = {}
+        self._surplus = {}
         began_s = thread_time()
         for number, fd in enumerate(self._descriptors(seen), 1):
             if (facts := self._facts.of(fd)) is not None:
@@ -249,7 +252,10 @@ class ConnectionWatch:
             self._cut(fd, known)
             if known.address not in self._barred:
                 self._bar([known.address])  # at once: hundreds more may come until the end of this look
-        elif self._is_too_much(known):
+            return
+        if known.surplus_bytes is not None and known.surplus_bytes > 0:
+            self._surplus[known.address] = self._surplus.get(known.address, 0.0) + known.surplus_bytes
+        if self._is_too_much(known):
             self._cut(fd, known)
             self._suspect(known.address)
 
@@ -301,14 +307,25 @@ class ConnectionWatch:
                 self._compared.pop(connection.peer, None)
 
     def _is_too_much(self, connection: WatchedConnection) -> bool:
-        surplus_bytes = connection.surplus_bytes or 0.0
+        """Whether it has brought too much, or its address has on all its connections: a dozen that share what gRPC
+        reads would otherwise have a dozen times as long.
+        """
+        if connection.surplus_bytes is None or connection.surplus_bytes <= 0:
+            return False
         is_suspect = connection.address in self._suspects
         allowance_bytes = ALLOWED_BYTES_OF_SUSPECTS if is_suspect else ALLOWED_BYTES
-        if surplus_bytes <= allowance_bytes:
+        of_address_bytes = self._surplus[connection.address]
+        if of_address_bytes <= allowance_bytes:
             return False
-        calls = sum(call.peer() == connection.peer for call in list(self._calls()))
-        allowance_bytes += UNREAD_BYTES_OF_A_CALL * calls + self._message_bytes_max * min(calls, self._messages_max)
-        return surplus_bytes > allowance_bytes
+        peers = [call.peer() for call in list(self._calls())]
+        if connection.surplus_bytes > allowance_bytes + self._on_their_way(peers.count(connection.peer)):
+            return True
+        of_address = sum(address_of(peer) == address_of(connection.peer) for peer in peers)
+        return of_address_bytes > allowance_bytes + self._on_their_way(of_address)
+
+    def _on_their_way(self, calls: int) -> int:
+        """How many bytes of these calls may have come and not be read."""
+        return UNREAD_BYTES_OF_A_CALL * calls + self._message_bytes_max * min(calls, self._messages_max)
 
     def _cut(self, fd: int, connection: WatchedConnection) -> None:
         """End it, unless the descriptor is another's by now."""

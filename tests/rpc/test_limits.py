@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from stockkeeper_client.v1.stock_pb2_grpc import StockServiceStub
 from stockkeeper_client.v1.stream_pb2_grpc import ReservationStreamStub
 
 from actors.outcomes import StockImported
+from rpc.fair_turns import LARGE_BYTES, UNNAMED
 from rpc.network_bounds import NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.transport.transport_name import TransportName
@@ -67,6 +69,30 @@ async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, t
         assert server.statistics().calls_turned_away == 0
         for call in (*watches, *reflections, *imports, *streams):
             call.cancel()
+    await server.stop(0)
+
+
+async def test_large_requests_that_do_not_say_whose_they_are_have_turns_as_one_organization(
+    fake: FakeInventory, transport: TransportName
+) -> None:
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
+    [address] = await server.start()
+    turns, posted = server._frame.turns, list[str]()
+    post = turns.post
+
+    def noted(organization_id: str, size_bytes: int, begin: Callable[[], None]) -> None:
+        posted.append(organization_id)
+        post(organization_id, size_bytes, begin)
+
+    turns.post = noted  # type: ignore[method-assign]
+    async with grpc.aio.insecure_channel(str(address)) as channel:
+        large = inventory_pb2.ReserveStockRequest(order_id="o" * LARGE_BYTES)
+        for _ in range(2):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await InventoryServiceStub(channel).ReserveStock(large)
+    assert posted == [UNNAMED, UNNAMED]
+    turns._company.note("another")
+    assert turns._company.has_several, "so that they are paced"
     await server.stop(0)
 
 

@@ -13,6 +13,7 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from actors.reply import Reply
 from rpc.messages.rules import Invalid, Violation
+from rpc.network_bounds import DEFAULT_BOUNDS
 from rpc.rpc_server import RpcServer
 from rpc.service_names import HEALTH, INVENTORY, STOCK
 from rpc.transport.server_options import MESSAGE_BYTES_MAX
@@ -28,6 +29,8 @@ from tests.rpc.transport.answers import (
     listening,
     until,
 )
+
+CHANNELS = DEFAULT_BOUNDS.connections_an_address_max - 1
 
 pytestmark = pytest.mark.anyio
 
@@ -112,10 +115,12 @@ async def test_a_burst_over_several_connections_is_answered_one_and_all(transpor
     """The core by itself drops calls when more than 1,000 wait for the loop."""
     async with listening(Answers(), transport) as served:
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
-        channels = [grpc.aio.insecure_channel(str(served.address), options=options) for _ in range(30)]
+        channels = [grpc.aio.insecure_channel(str(served.address), options=options) for _ in range(CHANNELS)]
         stubs = [InventoryServiceStub(channel) for channel in channels]
         names = [f"var_{number}" for number in range(3_000)]
-        calls = [stubs[place % 30].GetStockInfo(pb.GetStockInfoRequest(variant_id=n)) for place, n in enumerate(names)]
+        calls = [
+            stubs[place % CHANNELS].GetStockInfo(pb.GetStockInfoRequest(variant_id=n)) for place, n in enumerate(names)
+        ]
         assert [(await call).stock_info[0].variant_id for call in calls] == names
         await until(lambda: not served.calls())
         assert served.frame.calls.under_way == 0
