@@ -12,7 +12,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rpc.network_bounds import NetworkBounds
-from rpc.transport.transport_name import TransportName
 
 
 class Pace(Struct, frozen=True):
@@ -40,8 +39,4 @@ class Pace(Struct, frozen=True):
 
 CORE_PACE = Pace(24, 0.003)  # with more than 24, a batch of the journal takes longer than others should wait for it
 AIO_PACE = Pace(8, 0.005, calls=1 / 3)
-
-
-def pace_of(transport: TransportName) -> Pace:
-    """The pace of a transport."""
-    return CORE_PACE if transport == "core" else AIO_PACE
+PACES = {"core": CORE_PACE, "grpc-aio": AIO_PACE}  # by transport

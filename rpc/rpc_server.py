@@ -14,7 +14,7 @@ from rpc.frame import CALLS_MAX, Frame
 from rpc.held_calls import HeldCallsStatistics
 from rpc.inventory_port import Inventory
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
-from rpc.pace import pace_of
+from rpc.pace import PACES
 from rpc.service_names import (
     EVENTS,
     HEALTH,
@@ -102,7 +102,7 @@ class RpcServer:
         self._port = port
         self._inventory = inventory
         self._health = HealthServicer()
-        pace = pace_of(self._transport)
+        pace = PACES[self._transport]
         self._bounds = bounds = pace.bounds(bounds)
         guard = Guard(keys_file, tokens) if keys_file or tokens is not None else None
         self._frame = Frame(calls_max, bounds=bounds, guard=guard, watch=watch, deadlines=deadlines, pace=pace)

@@ -177,12 +177,16 @@ async def test_a_mover_that_dies_leaves_nothing_frozen_and_one_that_was_slow_goe
         store: Any = north._store
         look = store.stays_up_to_now
 
+        waited_s = 0.0
+
         async def look_for_long(organization_id: str) -> Any:
-            """As where a large import is folded: the program waits, and is not silent."""
-            cells.silent_s += 2 * LEASE_S
+            """As where a large import is folded: the program waits, and gives the other cell signs of life."""
+            nonlocal waited_s
+            waited_s += 2 * LEASE_S
             return await look(organization_id)
 
         store.stays_up_to_now = look_for_long
+        north._core.held.leases._monotonic_s = lambda: cells.lease_s() + waited_s  # type: ignore[union-attr]
         await OrganizationMover(Watched(cells, {}).owners, SHOP, "south").run()
         assert await cells.holders() == ["south"]
 
