@@ -62,6 +62,8 @@ async def test_a_broker_that_goes_is_lost_and_can_be_opened_again(real: tuple[st
         await broker.open()
     server.start()
     await broker.open()
+    if kind == "rabbit":
+        await bind_rabbit(server.url)
     await broker.publish(messages(5, first=1_000))
     await broker.close()
     await broker.close()
