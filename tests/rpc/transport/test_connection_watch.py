@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import suppress
+from time import monotonic
 
 import grpc.aio
 import pytest
@@ -11,7 +12,8 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from rpc.network_bounds import MIB
 from rpc.transport import connection_watch
-from rpc.transport.connection_watch import ConnectionWatch
+from rpc.transport.connection_watch import ConnectionWatch, WatchedConnection
+from rpc.transport.socket_facts import SocketFacts
 from rpc.transport.transport_name import TransportName
 from tests.rpc.transport.answers import PREFACE, QUESTION, Answers, h2_frame, headers_by_hand, listening, until
 from tests.rpc.transport.test_bounds import PATH, connected
@@ -148,3 +150,30 @@ async def test_a_connection_beyond_many_free_numbers_is_met_all_the_same(transpo
         await until(lambda: watch.statistics().connections == 1)
         writer.transport.abort()
         await until(lambda: watch.statistics().connections == 0)
+
+
+@pytest.mark.parametrize("addresses", [1, 3])
+def test_connections_that_flood_side_by_side_are_judged_together_where_they_are_of_one_address(addresses: int) -> None:
+    watch, facts = ConnectionWatch(tuple, (), 0), SocketFacts(cookie=7, received_bytes=0, is_listening=False)
+    of_address: dict[str, int] = {}
+    for number in range(3):
+        host, fd = f"127.0.0.{2 + number % addresses}", 1_000_000 + number  # no descriptor
+        surplus_bytes = 0.45 * connection_watch.ALLOWED_BYTES
+        now_s = monotonic()
+        known = WatchedConnection(
+            7, f"ipv4:{host}:{number}", host, now_s, calm_since_s=now_s, surplus_bytes=surplus_bytes
+        )
+        watch._connections[fd] = known
+        watch._look_at(fd, facts, {}, of_address)
+        assert bool(watch._suspects) is (addresses == 1 and number == 2)
+
+
+def test_an_address_is_barred_when_the_first_connection_too_many_is_seen_and_not_after_the_look() -> None:
+    watch, facts = ConnectionWatch(tuple, (), 0), SocketFacts(cookie=7, received_bytes=0, is_listening=False)
+    watch._of_address_max = 1
+    of_address: dict[str, int] = {}
+    for number in range(2):
+        watch._connections[1_000_000 + number] = WatchedConnection(7, f"ipv4:{FLOODER}:{number}", FLOODER, monotonic())
+        watch._look_at(1_000_000 + number, facts, {}, of_address)
+        assert watch._barred == ({FLOODER} if number else set())
+    assert watch._is_wary, "those that were not heard try again together"
