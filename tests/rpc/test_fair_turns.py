@@ -246,6 +246,25 @@ async def test_in_company_one_step_of_an_import_is_carried_out_at_a_time() -> No
     assert turns._queues == {}
 
 
+async def test_a_step_that_fails_or_is_given_up_leaves_its_turn_to_the_next() -> None:
+    turns = FairTurns()
+    with pytest.raises(ValueError, match="wrong line"):
+        async with turns.step():
+            raise ValueError("wrong line")
+
+    async def for_ever() -> None:
+        async with turns.step():
+            await asyncio.Event().wait()
+
+    given_up = asyncio.create_task(for_ever())
+    async with asyncio.timeout(10):
+        while not turns.statistics().begun_bytes:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    assert (turns.statistics(), turns._queues) == ((0, 0, 0), {})
+
+
 def test_without_turns_a_request_begins_at_once_and_needs_no_loop() -> None:
     turns, begun = NoTurns(), list[str]()
     turns.post("one", BEGUN_BYTES_MAX, partial(begun.append, "begun"))

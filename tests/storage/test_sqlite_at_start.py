@@ -14,6 +14,7 @@ from storage.sql import sqlite
 from storage.sql.backup import back_up
 from storage.sql.sql_store import SqlStore
 from storage.sql.sqlite import SqliteBackend
+from storage.sql.sqlite_session import SqliteSession
 from storage.store import StorageError
 from tests.storage.scribe import ORGANIZATION, Scribe
 
@@ -118,6 +119,20 @@ async def test_when_nothing_is_to_be_written_what_is_in_the_wal_is_copied_before
         await store.catch_up()
         assert (path.stat().st_size > begun_bytes) is grows
         begun_bytes = path.stat().st_size
+    await store.close()
+
+
+async def test_a_wal_that_cannot_be_copied_now_ends_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_is_full(session: SqliteSession) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(sqlite, "CHANGES_CHECKED_IN", 1)
+    store, scribe = made(path), Scribe()
+    await store.open()
+    monkeypatch.setattr(SqliteSession, "check_in", disk_is_full)
+    for number in range(2):
+        await store.write([scribe.counted([(f"v{number}", "w", 1)])])
+        await store.catch_up()
     await store.close()
 
 

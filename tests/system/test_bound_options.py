@@ -12,6 +12,7 @@ from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.rpc_server import RpcServer
 from rpc.transport.server_options import server_options
 from rpc.transport.slow_callers import LOOK_EVERY_S
+from rpc.transport.transport_name import TransportName
 from stockkeeper.command_line.cli import app
 from stockkeeper.command_line.settings_file import options_of_file
 from stockkeeper.config import ConfigurationError, ServeConfig
@@ -148,6 +149,19 @@ async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
     } == {name: number for name, number in numbers.items() if name not in (*OF_GRPC, *OF_LOOKS)}
     found = {"request_arrival_s": slow._request_looks, "answer_untaken_s": slow._answer_looks}
     assert found == {name: round(numbers[name] / LOOK_EVERY_S) for name in OF_LOOKS}
+    await server.stop(0)
+
+
+@pytest.mark.parametrize(("transport", "most"), [("core", 90), ("grpc-aio", 30)])
+async def test_a_connection_has_a_third_of_the_calls_on_the_slower_transport(
+    transport: TransportName, most: int
+) -> None:
+    bounds = NetworkBounds(calls_a_connection_max=90)
+    server = RpcServer(FakeInventory(), host="127.0.0.1", port=0, bounds=bounds, transport=transport)
+    await server.start()
+    options = server._listener._options if transport == "grpc-aio" else ()  # type: ignore[union-attr]
+    assert server._bounds.calls_a_connection_max == most
+    assert dict(options).get("grpc.max_concurrent_streams", most) == most
     await server.stop(0)
 
 
