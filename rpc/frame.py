@@ -21,7 +21,7 @@ from rpc.authorization.scopes import OPEN
 from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, WatchedCall
 from rpc.company import Company
-from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, UNNAMED, FairTurns, organization_of
+from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, UNNAMED, FairTurns, LargeTurn, organization_of
 from rpc.held_calls import HeldCalls
 from rpc.in_flight import InFlightLimit
 from rpc.messages.call_ids import ids_of
@@ -45,12 +45,12 @@ log = logging.getLogger(__name__)
 class Deferred(Struct, frozen=True):
     """A response that is made of the core's reply as soon as the core gives it.
 
-    `on_reply` is called then, whether or not the caller is still there.
+    The turn of a large request ends then, whether or not the caller is still there.
     """
 
     reply: Reply[Any]
     response: Callable[[Any], Message]
-    on_reply: Callable[[], None] | None = None
+    turn: LargeTurn | None = None
 
 
 Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
@@ -164,11 +164,11 @@ class Frame:
         organization_id = organization_of(raw) or UNNAMED
 
         def begin_or_end() -> None:
-            ended = partial(self.turns.end, organization_id, size_bytes)
+            turn = LargeTurn(self.turns, organization_id, size_bytes)
             if context.is_over:
-                ended()
+                turn.end()
             else:
-                begin(context, raw, ended)
+                begin(context, raw, turn)
 
         try:
             self.turns.post(organization_id, size_bytes, begin_or_end)
@@ -221,26 +221,26 @@ class Frame:
             else:
                 begin(context, raw)
 
-        def begin(context: Context, raw: bytes | None, ended: Callable[[], None] | None = None) -> None:
+        def begin(context: Context, raw: bytes | None, turn: LargeTurn | None = None) -> None:
             try:
                 limit.check()  # before anything is done for the call
                 request = _one(kind, raw)
                 if context.watched is not None:  # a large one is not kept for the sake of its ids
-                    context.watched.asked = request if ended is None else ids_of(request)
+                    context.watched.asked = request if turn is None else ids_of(request)
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
                 caller = name_of(context) if name_of is not None else ""
                 under_way = limit.enter(organization_id, caller)
                 leave = partial(gone, organization_id, caller)
-                if under_way and ended is None and is_held and held.must_wait(organization_id, under_way):
+                if under_way and turn is None and is_held and held.must_wait(organization_id, under_way):
                     held.hold(organization_id, caller, context, partial(start, context, request, leave))
                 else:
-                    start(context, request, leave, ended)
+                    start(context, request, leave, turn)
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
                 _abort(path, error, context)
-                if ended is not None:
-                    ended()
+                if turn is not None:
+                    turn.end()
 
         def serve_many(context: Context) -> None:
             if method.server_streaming:
@@ -280,22 +280,22 @@ def _start(
     context: Context,
     request: Message,
     leave: Callable[[], None],
-    ended: Callable[[], None] | None = None,
+    turn: LargeTurn | None = None,
 ) -> None:
     context.when_gone(leave)
     try:
         outcome = behaviour(request, context)
-        if ended is not None:
+        if turn is not None:
             if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
-                outcome = Deferred(outcome.reply, outcome.response, ended)
+                outcome = Deferred(outcome.reply, outcome.response, turn)
             else:
-                context.when_over(ended)
-            ended = None
+                context.when_over(turn.end)
+            turn = None
         respond(path, context, outcome)
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
         _abort(path, error, context)
-        if ended is not None:
-            ended()
+        if turn is not None:
+            turn.end()
 
 
 def _respond(path: str, context: Context, outcome: Any) -> None:
@@ -310,8 +310,14 @@ def _respond(path: str, context: Context, outcome: Any) -> None:
 
 
 def _respond_to_reply(path: str, context: Context, outcome: Deferred) -> None:
-    if outcome.on_reply is not None:
-        outcome.on_reply()
+    if outcome.turn is not None:
+        outcome.turn.end()
+        outcome.turn.answer(partial(_answer, path, context, outcome))
+    else:
+        _answer(path, context, outcome)
+
+
+def _answer(path: str, context: Context, outcome: Deferred) -> None:
     if context.is_over:
         return  # the caller is gone, and what was done for it stays done
     try:

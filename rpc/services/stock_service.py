@@ -71,7 +71,7 @@ class StockServicer:
                     organization_id = organization
                 steps, has_more = lines.add(request), True
                 while has_more:  # a message may hold 200,000 lines, and others want to be served
-                    async with self._turns.step():
+                    async with self._turns.step(organization_id or ""):
                         has_more = next(steps, END) is not END
                         await upload.take(lines)
             fact = await self._import(lines, upload, context)

@@ -232,7 +232,7 @@ async def test_in_company_one_step_of_an_import_is_carried_out_at_a_time() -> No
     async def steps() -> None:
         nonlocal under_way
         for _ in range(5):
-            async with turns.step():
+            async with turns.step("o"):
                 under_way += 1
                 most.append(under_way)
                 await asyncio.sleep(0)
@@ -249,11 +249,11 @@ async def test_in_company_one_step_of_an_import_is_carried_out_at_a_time() -> No
 async def test_a_step_that_fails_or_is_given_up_leaves_its_turn_to_the_next() -> None:
     turns = FairTurns()
     with pytest.raises(ValueError, match="wrong line"):
-        async with turns.step():
+        async with turns.step("o"):
             raise ValueError("wrong line")
 
     async def for_ever() -> None:
-        async with turns.step():
+        async with turns.step("o"):
             await asyncio.Event().wait()
 
     given_up = asyncio.create_task(for_ever())
@@ -285,3 +285,26 @@ async def test_messages_that_come_together_are_parsed_in_turns_also_where_a_part
     parsed = [parsing.parse_in_turns(kind, raw, 2, turns.part) for _ in range(6)]
     assert await asyncio.gather(*parsed) == [message] * 6
     assert turns.statistics() == (0, 0, 0)
+
+
+async def test_in_company_a_large_answer_is_made_after_the_small_ones() -> None:
+    turns, given = FairTurns(pace=Pace(24, 0.002)), list[str]()
+    turns.answer(partial(given.append, "alone"))
+    assert given == ["alone"]
+    for organization in ("one", "other"):
+        post(turns, organization, TURN_BYTES, lambda: None)
+    turns.answer(partial(given.append, "large"))
+    given.append("small")
+    async with asyncio.timeout(10):
+        while len(given) < 3:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0)
+    assert given == ["alone", "small", "large"]
+
+
+async def test_an_import_is_company() -> None:
+    turns = FairTurns()
+    for organization in ("one", "", "one"):
+        async with turns.step(organization):
+            assert not turns._company.has_several
+    async with turns.step("other"):
+        assert turns._company.has_several

@@ -8,8 +8,10 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.fair_turns import NoTurns
+from rpc.company import Company
+from rpc.fair_turns import LARGE_BYTES, NoTurns
 from rpc.frame import Deferred, Frame
+from rpc.pace import Pace
 from rpc.request_stream import Requests
 from rpc.service_names import INVENTORY
 
@@ -194,3 +196,38 @@ async def test_a_broken_stream_waits_for_its_cancellation() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+class LargeSaid(Said):
+    """A call whose request waits for its turn."""
+
+    def receive(self, on_message: Any) -> None:
+        on_message(GetStockInfoRequest(organization_id="o", variant_id="v" * LARGE_BYTES).SerializeToString())
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_in_company_a_large_answer_is_made_later_and_for_a_caller_that_is_there(is_gone: bool) -> None:
+    company, reply, made = Company(), Reply[Fact](), list[Fact]()
+    for organization in ("one", "other"):
+        company.note(organization)
+
+    def response(fact: Fact) -> GetStockInfoResponse:
+        made.append(fact)
+        return GetStockInfoResponse()
+
+    frame, call = Frame(calls_max=10, company=company, pace=Pace(24, 0.0)), LargeSaid()
+    frame.add_service(INVENTORY, Answering(lambda: Deferred(reply, response)))
+    frame.serve(PATH, call)  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while not frame.turns.statistics().begun_bytes:  # noqa: ASYNC110 - it does not tell
+            await asyncio.sleep(0)
+    reply.set(None)  # type: ignore[arg-type]
+    assert (call.words, made, frame.turns.statistics().begun_bytes) == ([], [], 0)
+    if is_gone:
+        call.over("gone")
+    async with asyncio.timeout(10):
+        while not call.words:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    assert [*call.words, *made] == (["gone"] if is_gone else [b"", None])
+    assert frame.statistics().calls_under_way == 0
