@@ -37,6 +37,7 @@ from bench.systems import Running, Setting
 from rpc.messages import responses, validation
 from rpc.rpc_server import RpcServer
 from stockkeeper.bootstrap import build_sources, build_store
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import Disk, MemoryStore
 from storage.sql import sqlite_session
 from storage.store import Store
@@ -56,11 +57,14 @@ ID = "0199c3c1-1956-77cc-bc2a-b4530d51db33"
 class NothingWritten(MemoryStore):
     """A store that keeps imports, and ends any other batch at the next turn of the event loop."""
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         if transactions[0].kind == "import":
             await super().write(transactions)
         else:
             await asyncio.sleep(0)
+        return transactions
 
     async def check_ownership(self) -> None:
         pass

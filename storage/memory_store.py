@@ -31,6 +31,7 @@ from actors.transfer_records import TransferKey, TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.counted_rows import counted_in
 from storage.found_stock import FoundStock, cut_found
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_cells import CellsOnDisk
 from storage.memory_disk import Disk as Disk
 from storage.memory_disk import DiskStatistics as DiskStatistics
@@ -104,10 +105,14 @@ class MemoryStore(PastReads, StagedStore, CellsOnDisk, MovesOnDisk):
             disk.is_disputed = False
         return ownership
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         await self._before("write")
-        self.land(transactions)
+        written = (*transactions, *latecomers())
+        self.land(written)
         await self._after("write")
+        return written
 
     def land(self, transactions: Sequence[Transaction]) -> None:
         """The effect of `write` alone, fence included: what a commit does that lands late."""

@@ -29,6 +29,7 @@ from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.cell_store import CellStore
 from storage.found_stock import FoundStock
+from storage.latecomers import Latecomers, no_latecomers
 from storage.organization_store import OrganizationStore
 from storage.resting_store import RestingStore
 from storage.staging import StagingStore
@@ -88,7 +89,7 @@ class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
     >>> from storage.memory_store import Disk, MemoryStore
     >>> store = MemoryStore(Disk())
     >>> ownership = await store.open()
-    >>> await store.write([Transaction(ownership.last_lsn + 1, at_ms=0, kind="remember")])
+    >>> written = await store.write([Transaction(ownership.last_lsn + 1, at_ms=0, kind="remember")])
     >>> await store.close()
 
     In the examples of the methods, `store` is open, a `shop` has mugs in madrid, and two of them are reserved for
@@ -123,14 +124,19 @@ class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
         """
         ...
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
-        """Make a batch durable, all or nothing, before returning. Its LSNs follow the last batch's without a gap.
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
+        """Make a batch durable, all or nothing, before returning it. Its LSNs follow the last batch's without a gap.
+
+        `latecomers` is asked once at most, for what belongs to it too, when the rest is written and not durable yet.
 
         Raises:
             OwnershipLost: the epoch is not ours any more; nothing was written.
-            StorageError: anything else; the batch may or may not have been written.
+            StorageError: anything else; all of it may or may not have been written.
 
-        >>> await store.write([Transaction(3, at_ms=0, kind="remember"), Transaction(4, at_ms=0, kind="remember")])
+        >>> len(await store.write([Transaction(3, 0, "remember")], lambda: [Transaction(4, 0, "remember")]))
+        2
         """
         ...
 

@@ -11,6 +11,7 @@ from anyio import lowlevel
 from actors.records import Transaction
 from simulation.disks.watched_disk import WatchedDisk
 from simulation.faults import Options
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import MemoryStore, MemoryStoreStatistics
 from storage.store import MovedOut, Ownership, OwnershipLost, StorageError
 
@@ -103,12 +104,15 @@ class FaultyStore(MemoryStore):
             if self._in_flight is not None and self._stream("cut").random() < 0.5:
                 self._in_flight()
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         batch, epoch = list(transactions), self._epoch
         self._in_flight = lambda: self._land_late(batch, epoch)
         self._in_flight_batch = batch, epoch
         try:
             await self._before("write")
+            batch += latecomers()
             options, random = self._options, self._stream("write")
             if not self._is_calm() and random.random() < options.lands_late:
                 self._note("commit fails and lands late")
@@ -118,6 +122,7 @@ class FaultyStore(MemoryStore):
             self._in_flight = None
         self.land(batch)
         await self._after("write")
+        return batch
 
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         self._moving = before_ms, rows_max

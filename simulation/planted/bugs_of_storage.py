@@ -10,13 +10,15 @@ from sqlalchemy import Integer, bindparam, text
 
 from actors.commands import Command, Reserve
 from actors.outcomes import Fact
-from actors.records import OrderKey, ReservationRecord, StockRecord
+from actors.records import OrderKey, ReservationRecord, StockRecord, Transaction
 from actors.reply import Reply
 from actors.stock_state import StockState
 from actors.unavailable import outcome_unknown
 from actors.variant_stock import VariantStock
+from simulation.disks.faulty_store import FaultyStore
 from simulation.planted.planting import Patches, bug
 from storage import memory_store
+from storage.latecomers import no_latecomers
 from storage.memory_store import Disk, MemoryStore
 from storage.sql import archive
 from storage.sql.instants import Instant
@@ -81,6 +83,24 @@ def failed_batch_dropped() -> Patches:
     return [(Journal, "_write_batch", write_batch)]
 
 
+@bug("who came late to a batch is told that it was written, and was not", "G3", "G8", "G10")
+def latecomers_not_written() -> Patches:
+    right = FaultyStore.write
+
+    async def write(self: FaultyStore, transactions: Any, latecomers: Any = no_latecomers) -> Any:
+        return (*await right(self, transactions), *latecomers())
+
+    return [(FaultyStore, "write", write)]
+
+
+@bug("what belongs together is torn where it comes late to a batch", "G4")
+def group_torn_where_it_comes_late() -> Patches:
+    def take_late(self: Journal, entries_max: int) -> list[Transaction]:
+        return [self._entries.popleft()] if self._entries else []
+
+    return [(Journal, "_take_late", take_late)]
+
+
 @bug("a COMMIT without an answer is taken for a success", "G3", "G8")
 def ambiguous_commit_taken_for_success() -> Patches:
     right = Journal._write_batch
@@ -91,9 +111,10 @@ def ambiguous_commit_taken_for_success() -> Patches:
         class Optimist:
             writes_aside = store.writes_aside
 
-            async def write(self, batch: Any) -> None:
+            async def write(self, batch: Any, latecomers: Any) -> Any:
                 with suppress(StorageError):
-                    await store.write(batch)
+                    return await store.write(batch, latecomers)
+                return batch
 
         self._store = Optimist()  # type: ignore[assignment]
         try:

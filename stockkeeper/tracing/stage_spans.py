@@ -94,7 +94,8 @@ class StageSpans:
         for transaction in batch:
             way = self._decided.pop(transaction.lsn, None)
             if way is not None:
-                self._pass("journal", way, began_s, {"stockkeeper.lsn": transaction.lsn})
+                # One that was decided while the batch was being written has not waited for it to begin.
+                self._pass("journal", way, max(began_s, way.since_s), {"stockkeeper.lsn": transaction.lsn})
                 self._pass("commit", way, ended_s, {"stockkeeper.batch_transactions": len(batch)})
 
     def _pass(self, name: str, way: Way, ended_s: float, attributes: dict[str, Any] | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from actors.records import Transaction
+from storage.latecomers import Latecomers
 from storage.store import MovedOut, Ownership
 
 T = TypeVar("T")
@@ -42,8 +43,10 @@ class Backend(Protocol):
         """Lock out other servers, connect, migrate, raise the epoch. After a failure `close` must follow."""
         ...
 
-    async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
-        """Write a batch, all or nothing, if the epoch is still this one."""
+    async def write(
+        self, epoch: int, transactions: Sequence[Transaction], latecomers: Latecomers
+    ) -> Sequence[Transaction]:
+        """Write a batch, all or nothing, if the epoch is still this one. Returns it, with those that came late."""
         ...
 
     async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:

@@ -16,11 +16,12 @@ from anyio import to_thread
 
 from actors.records import Transaction
 from storage.batch import Batch, fold
+from storage.latecomers import Latecomers, no_latecomers
 from storage.sql import rows
 from storage.sql.epoch import lost_to
 from storage.sql.instants import ms_to_datetime
 from storage.sql.journal_rows import journal_entries
-from storage.sql.rows import COLUMNS, Row
+from storage.sql.rows import COLUMNS, STOCK_RECORD, Row
 from storage.store import StorageError
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ PARTS = {
         RETURNING 1""",
     "stock": INSERT,
     "stock_changed": """
-        UPDATE stock SET total = new.total, available = new.available, reserved = new.reserved, damaged = new.damaged,
+        UPDATE stock SET total = new.available + new.reserved + new.damaged + new.in_transit,
+            available = new.available, reserved = new.reserved, damaged = new.damaged,
             in_transit = new.in_transit, min_stock = new.min_stock, max_stock = new.max_stock,
             reorder_point = new.reorder_point, version = new.version
         FROM {new}
@@ -99,7 +101,7 @@ PARTS = {
 PART_COLUMNS = {
     **COLUMNS,
     "stock_deleted": "organization_id variant_id warehouse_id stock_id version_before",
-    "stock_changed": f"{COLUMNS['stock']} version_before",
+    "stock_changed": f"{STOCK_RECORD} version_before",
     "reservation_moved": "state expires_at confirmed_at ended_at reason organization_id reservation_id",
     "item_shipped": "fulfilled organization_id reservation_id line",
     "reservation_again": "organization_id reservation_id",
@@ -162,9 +164,21 @@ def compose(parts: tuple[str, ...]) -> str:
 
 
 async def write_batch(
-    connection: "asyncpg.Connection", epoch: int, generation: str, transactions: Sequence[Transaction]
-) -> None:
+    connection: "asyncpg.Connection",
+    owned: tuple[int, str],
+    transactions: Sequence[Transaction],
+    latecomers: Latecomers = no_latecomers,
+) -> Sequence[Transaction]:
     """Write a batch, all or nothing, on a connection outside a transaction, as it is left.
+
+    Args:
+        connection: the driver's own.
+        owned: the epoch and the generation that the database must be of.
+        transactions: the batch.
+        latecomers: see `Store.write`.
+
+    Returns:
+        What was written: the batch, and those that came late.
 
     Raises:
         OwnershipLost: the database's epoch is not `epoch`, or not of this generation; nothing was written.
@@ -175,13 +189,20 @@ async def write_batch(
     is_large = sum(len(transaction.changes) for transaction in transactions) > ROWS_A_STATEMENT
     batch, written = await to_thread.run_sync(_folded, transactions) if is_large else _folded(transactions)
     async with connection.transaction():
-        last_lsn = batch.first_lsn - 1
-        for parts in _sliced(written):
-            await _write(connection, (epoch, generation), batch, last_lsn, parts)
-            last_lsn = batch.last_lsn
+        await _write(connection, owned, batch, written)
+        if late := latecomers():
+            await _write(connection, owned, *_folded(late))
+    return (*transactions, *late) if late else transactions
 
 
-async def _write(
+async def _write(connection: "asyncpg.Connection", owned: tuple[int, str], batch: Batch, written: Parts) -> None:
+    last_lsn = batch.first_lsn - 1
+    for parts in _sliced(written):
+        await _write_slice(connection, owned, batch, last_lsn, parts)
+        last_lsn = batch.last_lsn
+
+
+async def _write_slice(
     connection: "asyncpg.Connection", owned: tuple[int, str], batch: Batch, last_lsn: int, parts: Parts
 ) -> None:
     epoch, generation = owned

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from actors.records import Transaction
 from storage.batch import Batch, fold
+from storage.latecomers import Latecomers, no_latecomers
 from storage.sql import rows
 from storage.sql.instant_text import ms_to_text
 from storage.sql.journal_rows import journal_entries
@@ -60,31 +61,40 @@ SHIP_ITEM = """
     UPDATE reservation_item SET fulfilled = ? WHERE organization_id = ? AND reservation_id = ? AND line = ?"""
 
 
-def _insert(table: str) -> ManyRows:
+def _insert(table: str, shared: str = "") -> ManyRows:
     columns = rows.COLUMNS[table].split()
-    return ManyRows(len(columns), f"INSERT INTO {table} ({', '.join(columns)})")
+    places = [columns.index(name) for name in shared.split()]
+    return ManyRows(len(columns), f"INSERT INTO {table} ({', '.join(columns)})", shared=places)
 
 
 insert_stock = _insert("stock")
 insert_reservations = _insert("reservation")
-insert_items = _insert("reservation_item")
-insert_movements = _insert("stock_movement")
+insert_items = _insert("reservation_item", shared="organization_id reservation_id")
+insert_movements = _insert("stock_movement", shared="lsn at kind reference reason reservation_id order_id")
 insert_journal_entries = _insert("journal_entry")
 insert_requests = _insert("request")
-# The columns of a list of values are named by SQLite; they are those of `rows.COLUMNS` and the version of before.
+# The columns of a list of values are named by SQLite; they are those of `rows.STOCK_RECORD` and the version of before.
 update_stock = ManyRows(
-    14,
-    """UPDATE stock SET total = new.column1, available = new.column2, reserved = new.column3, damaged = new.column4,
-        in_transit = new.column5, min_stock = new.column6, max_stock = new.column7, reorder_point = new.column8,
-        version = new.column9
+    13,
+    """UPDATE stock SET total = new.column5 + new.column6 + new.column7 + new.column8,
+        available = new.column5, reserved = new.column6, damaged = new.column7, in_transit = new.column8,
+        min_stock = new.column9, max_stock = new.column10, reorder_point = new.column11, version = new.column12
     FROM (""",
-    """) AS new WHERE stock.organization_id = new.column11 AND stock.variant_id = new.column12
-        AND stock.warehouse_id = new.column13 AND stock.stock_id = new.column10 AND stock.version = new.column14""",
+    """) AS new WHERE stock.organization_id = new.column1 AND stock.variant_id = new.column2
+        AND stock.warehouse_id = new.column3 AND stock.stock_id = new.column4 AND stock.version = new.column13""",
 )
 
 
-def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequence[Transaction]) -> None:
+def write_batch(
+    connection: sqlite3.Connection,
+    epoch: int,
+    transactions: Sequence[Transaction],
+    latecomers: Latecomers = no_latecomers,
+) -> Sequence[Transaction]:
     """Write a batch, all or nothing, on a connection in autocommit mode and outside a transaction, as it is left.
+
+    Returns:
+        What was written: the batch, and those that came late.
 
     Raises:
         OwnershipLost: the database's epoch is not `epoch`; nothing was written.
@@ -94,13 +104,15 @@ def write_batch(connection: sqlite3.Connection, epoch: int, transactions: Sequen
     batch = fold(transactions)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _pass_fence(connection, epoch, batch)
-        _write(connection, batch)
+        _write(connection, epoch, batch)
+        if late := latecomers():
+            _write(connection, epoch, fold(late))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    return (*transactions, *late) if late else transactions
 
 
 def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> None:
@@ -115,7 +127,8 @@ def _pass_fence(connection: sqlite3.Connection, epoch: int, batch: Batch) -> Non
     raise StorageError(f"the database ends at LSN {last_lsn}, and the batch begins at {batch.first_lsn}")
 
 
-def _write(connection: sqlite3.Connection, batch: Batch) -> None:
+def _write(connection: sqlite3.Connection, epoch: int, batch: Batch) -> None:
+    _pass_fence(connection, epoch, batch)
     if batch.warehouses:
         connection.executemany(WRITE_WAREHOUSE, rows.warehouses(batch))
     if batch.sourcing:

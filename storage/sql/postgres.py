@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from actors.records import Transaction
+from storage.latecomers import Latecomers
 from storage.sql.archive import move_out
 from storage.sql.batch_postgres import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
@@ -105,14 +106,17 @@ class PostgresBackend:
             await sleep(LEASE_S)
         return ownership
 
-    async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, epoch: int, transactions: Sequence[Transaction], latecomers: Latecomers
+    ) -> Sequence[Transaction]:
         assert self._writer is not None
-        await write_batch(self._writer, epoch, self._generation, transactions)
+        written = await write_batch(self._writer, (epoch, self._generation), transactions, latecomers)
         self._batches += 1
         if self._batches & (self._batches - 1) == 0:
             # Planning a batch anew costs as much as writing a small one, so plans are kept; but not those that were
             # made when the tables were half as large.
             await self._writer.execute("DISCARD PLANS")
+        return written
 
     async def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
         def step(connection: Connection) -> MovedOut:

@@ -6,6 +6,8 @@ Instants go through a function that the database gives, since SQLite keeps them 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from msgspec.structs import astuple
+
 from storage.batch import Batch
 from storage.sql.journal_rows import JOURNAL_COLUMNS
 from storage.told import low_lines
@@ -13,11 +15,15 @@ from storage.told import low_lines
 Row = tuple[Any, ...]
 Instant = Callable[[int], Any]
 
+# In the order of a record, which becomes a tuple at once then: a large basket has a thousand of them.
+STOCK_RECORD = (
+    "organization_id variant_id warehouse_id stock_id available reserved damaged in_transit min_stock max_stock"
+    " reorder_point version"
+)
 COLUMNS = {
     "warehouse": "organization_id warehouse_id name code priority active",
     "sourcing": "organization_id policy",
-    "stock": "total available reserved damaged in_transit min_stock max_stock reorder_point version stock_id"
-    " organization_id variant_id warehouse_id",
+    "stock": f"{STOCK_RECORD} total",
     "reservation": "organization_id reservation_id order_id state created_at expires_at confirmed_at ended_at reason"
     " lsn asked",
     "reservation_item": "organization_id reservation_id line variant_id warehouse_id requested_warehouse_id stock_id"
@@ -48,7 +54,7 @@ def sourcing(batch: Batch) -> Iterator[Row]:
 
 
 class StockChanges(NamedTuple):
-    """Rows of the stock table. A changed one has one more value: the version that the database has of it.
+    """Rows of the stock table. A changed one has, in place of its total, the version that the database has of it.
 
     Of a deleted one there are its key, its stock id and that version. A row that was deleted and made again within one
     batch is among the deleted and among the new ones: it has to be deleted first.
@@ -64,28 +70,13 @@ def stock(batch: Batch) -> StockChanges:
     rows = StockChanges([], [], [])
     for key, change in batch.stock.items():
         before, row = change.before, change.after
-        is_same = before.exists and row.exists and before.stock_id == row.stock_id
-        if before.exists and not is_same:
-            rows.deleted.append((*key, before.stock_id, before.version))
-        if not row.exists:
+        if before.exists and row.exists and before.stock_id == row.stock_id:
+            rows.changed.append((*astuple(row)[:-1], before.version))
             continue
-        values = (
-            row.total,
-            row.available,
-            row.reserved,
-            row.damaged,
-            row.in_transit,
-            row.min_stock,
-            row.max_stock,
-            row.reorder_point,
-            row.version,
-            row.stock_id,
-            *key,
-        )
-        if is_same:
-            rows.changed.append((*values, before.version))
-        else:
-            rows.new.append(values)
+        if before.exists:
+            rows.deleted.append((*key, before.stock_id, before.version))
+        if row.exists:
+            rows.new.append((*astuple(row)[:-1], row.total))
     return rows
 
 

@@ -36,6 +36,7 @@ from actors.sourcing import SourcingRecord
 from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
+from storage.latecomers import Latecomers, no_latecomers
 from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads
 from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
@@ -195,14 +196,17 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
                     " is another transaction there than the one that was acknowledged"
                 )
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         self._check_open()
         with self._translated("cannot write to"), CancelScope(shield=True):
-            await self._backend.write(self._epoch, transactions)
-            newest = transactions[-1]
+            written = await self._backend.write(self._epoch, transactions, latecomers)
+            newest = written[-1]
             self._seen = replace(self._seen, last_lsn=newest.lsn, last_at_ms=newest.at_ms)
             self._batches += 1
-            self._transactions += len(transactions)
+            self._transactions += len(written)
+        return written
 
     async def move_out(self, before_ms: int, rows_max: int) -> MovedOut:
         self._check_open()

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from actors.records import Transaction
+from storage.latecomers import Latecomers
 from storage.sql.batch_writer import BatchWriter, is_worth_it
 from storage.sql.lock_file import LockFile
 from storage.sql.sqlite_files import (
@@ -220,14 +221,16 @@ class SqliteBackend:
         stack.push_async_callback(line.close)
         return line
 
-    async def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, epoch: int, transactions: Sequence[Transaction], latecomers: Latecomers
+    ) -> Sequence[Transaction]:
         async with self._writing:
             if self._aside is not None and _is_worth_handing_over(transactions):
                 await self._aside.write(epoch, transactions)
-                return
+                return transactions  # who comes late is half of a crowd, and a batch of its own
             if len(transactions) >= CROWDED_ENTRIES:
                 self._meet_a_crowd()
-            await self._run(self._writer, lambda session: session.write(epoch, transactions))
+            return await self._run(self._writer, lambda session: session.write(epoch, transactions, latecomers))
 
     async def catch_up(self) -> None:
         """Copy what is in the WAL, if it is a good part of what SQLite would copy in the middle of a commit.

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from actors.records import Transaction
+from storage.latecomers import Latecomers, no_latecomers
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.epoch import pass_fence, raise_epoch
@@ -144,9 +145,11 @@ class SqliteSession:
     def _get(self, pragma: str) -> Any:
         return self.raw.execute(f"PRAGMA {pragma}").fetchone()[0]
 
-    def write(self, epoch: int, transactions: Sequence[Transaction]) -> None:
+    def write(
+        self, epoch: int, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         """Write a batch of the journal: see `write_batch`."""
-        write_batch(self.raw, epoch, transactions)
+        return write_batch(self.raw, epoch, transactions, latecomers)
 
     def move_out(self, epoch: int, before_ms: int, rows_max: int) -> MovedOut:
         """One step of housekeeping: see `Store.move_out`."""

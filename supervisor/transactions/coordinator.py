@@ -19,6 +19,7 @@ deadlocks (the order of keys needs neither).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from heapq import merge
 from itertools import count
 
@@ -35,12 +36,15 @@ from actors.stages import Stages
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
-from actors.turn import OTHERS_FIRST, Turn
+from actors.turn import OTHERS_FIRST, Doing, Need, Turn
 from actors.two_phase import Prepared, TurnedDown
 from actors.unavailable import restarting
 from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
+MOMENT_S = 0.002
+# Before very many rows move: who has called meanwhile goes before, and need not wait until all that is written.
+A_MOMENT_FOR_OTHERS: Need = Doing(partial(anyio.sleep, MOMENT_S))
 WAITS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -102,7 +106,8 @@ class Coordinator:
         Raises:
             Unavailable: a mailbox is full or an activation is gone; all holds are gone.
 
-        Waits only for rows that have to, and lets others have their turn in between where the rows are very many.
+        Waits only for rows that have to. Where the rows are very many it lets others have their turn in between, and
+        the event loop for a moment at the end.
         Closed before its end, it lets all holds go.
         """
         is_small = len(changes) <= chunks.ROWS_MAX
@@ -121,6 +126,8 @@ class Coordinator:
                             return _turned_down(prepared, verdict, row)
                 if not is_small:
                     yield OTHERS_FIRST
+            if not is_small:
+                yield A_MOMENT_FOR_OTHERS
         except BaseException:  # also where the turn is closed
             prepared.abort()
             raise
@@ -210,9 +217,7 @@ class Coordinator:
                 staged,
                 positions,
             )
-            self._journal.append(transaction)
-            if joins_next:
-                self._journal.join_next()
+            self._journal.append(transaction, joins_next=joins_next)
             self._on_decided(transaction)
             if self._stages is not None:
                 self._stages.decided(prepared.transaction_id, transaction)

@@ -4,7 +4,8 @@
 it. One task writes. It takes all that was appended while the last batch was being written and writes it in one
 database transaction (group commit), so that all that wait for a sync to disk share it. The database
 therefore always holds a prefix of the journal; a batch that fails takes all later entries with it, since they
-were judged against it.
+were judged against it. Before that transaction ends it takes what has come meanwhile, if it is little: an order that
+comes while a basket of 1,000 lines is written need not wait for another batch (`storage.latecomers`).
 
 An answer, be it a success, a repeated answer or a refusal, may rest on anything appended so far. `answer` gives
 it when all of that is durable: one rule for every answer, and no caller is refused for the sake of something that
@@ -22,6 +23,7 @@ for a hot row would wait for the disk); a write-ahead file of our own beside the
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -144,8 +146,12 @@ class Journal:
         """
         return self.last_lsn - self.durable_lsn
 
-    def append(self, transaction: Transaction) -> None:
+    def append(self, transaction: Transaction, *, joins_next: bool = False) -> None:
         """Give a transaction its place. From here on it happens unless storage fails.
+
+        Args:
+            transaction: with the next LSN.
+            joins_next: what is appended next is written in one batch with it: the database has both or neither.
 
         >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
         >>> journal.last_lsn - journal.durable_lsn
@@ -153,19 +159,12 @@ class Journal:
         """
         assert transaction.lsn == self.last_lsn + 1, (transaction.lsn, self.last_lsn)
         self.last_lsn = transaction.lsn
+        if joins_next:
+            self._joined.add(transaction.lsn)  # before a writer on another thread can see it
         entries = self._entries
         entries.append(transaction)
         if len(entries) == self._wakes_at:
             self._has_entries.set()
-
-    def join_next(self) -> None:
-        """What is appended next is written in one batch with the last entry: the database has both or neither.
-
-        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
-        >>> journal.join_next()
-        >>> journal.append(Transaction(journal.last_lsn + 1, at_ms=0, kind="remember"))
-        """
-        self._joined.add(self.last_lsn)
 
     def answer(self, reply: Reply[Any], value: Any = None, error: Exception | None = None) -> None:
         """Answer with a value or an error as soon as everything appended so far is durable.
@@ -283,14 +282,10 @@ class Journal:
         return BATCH_ENTRIES_MAX
 
     async def _write_batch(self) -> None:
-        entries = self._entries
-        batch = [entries.popleft() for _ in range(min(len(entries), self._entries_max))]
-        while self._joined and batch[-1].lsn in self._joined:
-            batch.append(entries.popleft())
-        if self._joined:
-            self._joined = {lsn for lsn in self._joined if lsn > batch[-1].lsn}
+        entries, entries_max = self._entries, self._entries_max
+        begun = self._take(entries_max)
         self.batch_began_s = self._monotonic_s()
-        await self._store.write(batch)
+        batch = await self._store.write(begun, partial(self._take_late, entries_max - len(begun)))
         ended_s = self._monotonic_s()
         took_us = int((ended_s - self.batch_began_s) * 1e6)
         if self._stages is not None:
@@ -309,6 +304,37 @@ class Journal:
                 await checkpoint()
             self._show(part)
         self.batch_began_s = None
+
+    def _take(self, entries_max: int) -> list[Transaction]:
+        """Take a batch: whole groups, and what is little before a large basket, which it would wait for."""
+        entries, joined = self._entries, self._joined
+        batch = [entries.popleft()]
+        is_little = len(batch[0].changes) <= chunks.LITTLE_ROWS
+        while entries:
+            is_full = len(batch) >= entries_max or (is_little and len(entries[0].changes) > chunks.LITTLE_ROWS)
+            if is_full and batch[-1].lsn not in joined:
+                break
+            batch.append(entries.popleft())
+        if joined:
+            self._joined = {lsn for lsn in joined if lsn > batch[-1].lsn}
+        return batch
+
+    def _take_late(self, entries_max: int) -> list[Transaction]:
+        """Take what has come since the batch was begun: whole groups, as long as they are little.
+
+        The database calls it, perhaps on a thread of its own. Meanwhile nothing else takes entries, and the event loop
+        may append some: it finds them by their places, since a deque that grows cannot be walked through.
+        """
+        entries, joined = self._entries, self._joined
+        rows = taken = 0
+        for place in range(min(len(entries), entries_max)):
+            entry = entries[place]
+            rows += 1 + len(entry.changes)
+            if rows > chunks.LITTLE_ROWS:
+                break
+            if entry.lsn not in joined:
+                taken = place + 1
+        return [entries.popleft() for _ in range(taken)]
 
     def _show(self, transactions: Sequence[Transaction]) -> None:
         """These are durable: readers may see them, and the answers that rest on them are given."""

@@ -15,7 +15,7 @@ the turn of such an adjustment looks first, and takes nothing before it knows wh
    while it waited, it looks again, for ten seconds at most: goods that move all the time would have it look for ever.
 5. In one synchronous step it divides the holds, decides a release for each reservation and then the adjustment. Each is
    a transaction of the usual kind, with its own place in the journal and its own line in the ledger. The journal writes
-   them in one batch (`Journal.join_next`), so the database has all of them or none.
+   them in one batch (`joins_next` of `Journal.append`), so the database has all of them or none.
 
 It cannot deadlock: it waits for orders while it holds no row, and for rows as every transaction does, by the order of
 their keys; no transaction that holds a row waits for an order. Two losses wait for orders by the order of their keys.

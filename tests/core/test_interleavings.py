@@ -12,6 +12,7 @@ from actors.row_changes import Count
 from actors.stock_state import StockState
 from actors.two_phase import Prepared
 from actors.unavailable import Unavailable
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import Disk, MemoryStore
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.limits import Limits
@@ -29,12 +30,14 @@ class SteppedStore(MemoryStore):
         self.steps_left: int | None = None
         self.moved = anyio.Event()
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         while self.steps_left == 0:
             await self.moved.wait()
         if self.steps_left is not None:
             self.steps_left -= 1
-        await super().write(transactions)
+        return await super().write(transactions, latecomers)
 
     def hold(self) -> None:
         self.steps_left = 0

@@ -1,16 +1,21 @@
-"""Which callers the journal's writer waits for."""
+"""Which callers the journal's writer waits for, and who may come late."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import anyio
+import anyio.to_thread
 import pytest
+from msgspec.structs import astuple, replace
 
 import supervisor.transactions.journal
-from actors.records import Transaction
-from storage.memory_store import MemoryStore
+from actors.records import RowChange, StockRecord, Transaction
+from storage.latecomers import Latecomers, no_latecomers
+from storage.memory_store import Disk, MemoryStore
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
-from supervisor.transactions.journal import CROWD_MIN
+from supervisor.transactions import chunks
+from supervisor.transactions.journal import CROWD_MIN, Journal
 from tests.core.conftest import World, available, bring, reserve
 
 pytestmark = pytest.mark.anyio
@@ -26,9 +31,12 @@ class Recorder(MemoryStore):
         super().__init__(world.disk)
         self.sizes: list[int] = []
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
-        self.sizes.append(len(transactions))
-        await super().write(transactions)
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
+        written = await super().write(transactions, latecomers)
+        self.sizes.append(len(written))
+        return written
 
 
 async def test_few_callers_are_answered_without_a_wait_for_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,6 +59,143 @@ async def test_a_crowd_is_written_together(world: World, monkeypatch: pytest.Mon
             for caller in range(CROWD_MIN):
                 tasks.start_soon(_call, core, f"crowd-{caller}")
     assert store.sizes == [1, *[CROWD_MIN] * CALLS]
+
+
+class Gated(Recorder):
+    """Waits at a gate with each batch, before it asks who came late. Remembers the LSNs of each."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
+        self.gate = anyio.Event()
+        self.gate.set()
+        self.begun: list[list[int]] = []
+        self.written: list[list[int]] = []
+
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
+        self.begun.append([one.lsn for one in transactions])
+        await self.gate.wait()
+        written = await super().write(transactions, latecomers)
+        self.written.append([one.lsn for one in written])
+        return written
+
+
+@asynccontextmanager
+async def gated(world: World) -> AsyncIterator[tuple[Gated, Journal]]:
+    """A journal whose first batch, of one entry, is at the gate."""
+    store = Gated(world)
+    journal = Journal(store, await store.open(), publish=lambda transactions: None)
+    store.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        append(journal)
+        with anyio.fail_after(10):
+            while not store.begun:
+                await anyio.lowlevel.checkpoint()
+        yield store, journal
+        tasks.cancel_scope.cancel()
+    await store.close()
+
+
+def append(journal: Journal, rows: int = 0, *, joins_next: bool = False) -> None:
+    changes = tuple(
+        RowChange(before := StockRecord("o", f"{journal.last_lsn}-{row}", "w", "id"), replace(before, version=1))
+        for row in range(rows)
+    )
+    journal.append(Transaction(journal.last_lsn + 1, 0, "receive", changes), joins_next=joins_next)
+
+
+async def through(store: Gated, journal: Journal) -> list[list[int]]:
+    store.gate.set()
+    with anyio.fail_after(10):
+        await journal.wait_durable()
+    return store.written
+
+
+async def test_what_comes_while_a_batch_is_written_becomes_durable_with_it(world: World) -> None:
+    async with gated(world) as (store, journal):
+        append(journal)
+        append(journal)
+        late = journal.answered("late")
+        store.gate.set()
+        with anyio.fail_after(10):
+            assert await late.wait() == "late"
+        assert store.written == [[1, 2, 3]]
+        assert astuple(journal.statistics()) == (3, 3, 1, 3, 3, 0)
+        append(journal)
+        assert await through(store, journal) == [[1, 2, 3], [4]]
+
+
+async def test_a_batch_waits_for_little_that_comes_late(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "LITTLE_ROWS", 10)
+    async with gated(world) as (store, journal):
+        for rows in (4, 3, 1, 0):  # each counts as one more
+            append(journal, rows)
+        assert await through(store, journal) == [[1, 2, 3], [4, 5]]
+
+
+async def test_what_belongs_together_comes_late_as_a_whole_or_not_at_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "LITTLE_ROWS", 4)
+    async with gated(world) as (_, journal):
+        append(journal)
+        append(journal, joins_next=True)
+        append(journal, joins_next=True)
+        assert [one.lsn for one in journal._take_late(99)] == [2]  # the last of three is not there yet
+        append(journal)
+        assert [one.lsn for one in journal._take_late(2)] == []
+        assert [one.lsn for one in journal._take_late(99)] == [3, 4, 5]
+        append(journal)
+        for _ in range(4):
+            append(journal, joins_next=True)
+        append(journal)
+        assert [one.lsn for one in journal._take_late(99)] == [6]  # all five are too much
+
+
+async def test_what_is_little_is_written_before_a_large_basket_that_came_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "LITTLE_ROWS", 10)
+    async with gated(world) as (store, journal):
+        append(journal, 11)
+        append(journal, 12)
+        append(journal, 1)
+        append(journal, 11)
+        assert await through(store, journal) == [[1], [2, 3, 4, 5]]
+        for rows in (3, 3, 11, 3):
+            append(journal, rows)
+        assert (await through(store, journal))[2:] == [[6, 7], [8, 9]]
+
+
+async def test_a_large_basket_is_written_with_what_it_belongs_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "LITTLE_ROWS", 10)
+    async with gated(world) as (store, journal):
+        await through(store, journal)
+        append(journal, 1, joins_next=True)
+        append(journal, 11)
+        assert await through(store, journal) == [[1], [2, 3]]
+
+
+async def test_entries_may_come_while_a_thread_takes_some() -> None:
+    store = MemoryStore(Disk())
+    journal = Journal(store, await store.open(), publish=lambda transactions: None)
+    taken: list[Transaction] = []
+
+    def take() -> None:
+        while len(taken) < 20_000:
+            late = journal._take_late(99)
+            assert not late or late[-1].lsn % 3  # never between the second and the third of three
+            taken.extend(late)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, take)
+        for number in range(20_001):
+            append(journal, joins_next=(number + 1) % 3 == 0)
+            if number % 50 == 0:
+                await anyio.lowlevel.checkpoint()
+    assert [one.lsn for one in taken] == list(range(1, len(taken) + 1))
 
 
 class RecorderAside(Recorder):

@@ -9,6 +9,7 @@ from actors.commands import Confirm, Line, Reserve
 from actors.queries import ListReservations
 from actors.records import Transaction
 from actors.unavailable import Unavailable
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import Disk, MemoryStore
 from storage.store import LEASE_S, OwnershipLost
 from supervisor.limits import Limits
@@ -88,9 +89,12 @@ class SlowDisk(WatchedStore):
         await super().check_ownership()
         self.clock.now_s += self.answers_after_s
 
-    async def write(self, batch: Sequence[Transaction]) -> None:
-        await super().write(batch)
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
+        written = await super().write(transactions, latecomers)
         self.clock.now_s += self.answers_after_s
+        return written
 
 
 @pytest.mark.parametrize("proof", ["look", "batch"])

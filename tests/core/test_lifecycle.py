@@ -10,6 +10,7 @@ from actors.outcomes import ActorCrashed, ImportRejected, Refused, RefusedLine, 
 from actors.records import OrderKey, ReservationRecord, Transaction
 from actors.stock_state import StockState
 from actors.unavailable import Unavailable
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import Disk, MemoryStore
 from storage.store import OwnershipLost, StorageError
 from supervisor.limits import Limits
@@ -29,7 +30,9 @@ class GatedStore(MemoryStore):
         self.lands_first = False
         self.waiting = anyio.Event()
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         self.waiting.set()
         await self.gate.wait()
         if self.error is not None:
@@ -37,7 +40,7 @@ class GatedStore(MemoryStore):
             if self.lands_first:
                 self.land(transactions)
             raise error
-        await super().write(transactions)
+        return await super().write(transactions, latecomers)
 
 
 async def test_an_answer_waits_for_the_disk_and_readers_see_only_what_is_durable(world: World) -> None:

@@ -232,9 +232,10 @@ async def test_a_loss_of_many_orders_is_one_batch(world: World, monkeypatch: pyt
         assert core._core is not None
         right = core._core.journal._store.write
 
-        async def write(batch: Any) -> None:
-            batches.append([one.kind for one in batch])
-            await right(batch)
+        async def write(batch: Any, latecomers: Any) -> Any:
+            written = await right(batch, latecomers)
+            batches.append([one.kind for one in written])
+            return written
 
         monkeypatch.setattr(core._core.journal._store, "write", write)
         await bring(core, {("a", "w1"): 5})

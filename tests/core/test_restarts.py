@@ -8,6 +8,7 @@ import trio.testing
 
 from actors.records import Transaction
 from actors.unavailable import Unavailable
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import MemoryStore
 from storage.store import StorageError
 from supervisor.limits import Limits
@@ -19,10 +20,12 @@ class UnwritableStore(MemoryStore):
 
     is_broken = False
 
-    async def write(self, transactions: Sequence[Transaction]) -> None:
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
         if self.is_broken:
             raise StorageError("disk I/O error")
-        await super().write(transactions)
+        return await super().write(transactions, latecomers)
 
 
 def test_a_store_that_fails_at_every_write_is_opened_about_once_a_second(world: World) -> None:

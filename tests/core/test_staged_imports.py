@@ -16,6 +16,7 @@ from actors.records import Transaction
 from actors.staged_rows import LinesStaged, Repeat
 from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
+from storage.latecomers import Latecomers, no_latecomers
 from storage.memory_store import MemoryStore
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
@@ -250,11 +251,13 @@ async def test_an_upload_that_ends_before_its_decision_is_durable_takes_nothing_
     decision, may_write = anyio.Event(), anyio.Event()
 
     class SlowStore(MemoryStore):
-        async def write(self, transactions: Sequence[Transaction]) -> None:
+        async def write(
+            self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+        ) -> Sequence[Transaction]:
             if any(one.staged is not None for one in transactions):
                 decision.set()
                 await may_write.wait()
-            await super().write(transactions)
+            return await super().write(transactions, latecomers)
 
     async with world.core(SlowStore(world.disk)) as core:
         upload = await staged(core, lines_of(9), "large")

@@ -9,6 +9,7 @@ from storage.store import OwnershipLost, StorageError, Store
 from tests.storage.contract import Make, contents, steps_of
 from tests.storage.contract_cells import CellContract
 from tests.storage.contract_feed import FeedContract
+from tests.storage.contract_late import LateContract
 from tests.storage.contract_moves import MoveContract
 from tests.storage.contract_reading import ReadingContract
 from tests.storage.contract_sifting import SiftingContract
@@ -31,6 +32,7 @@ class WholeStoreContract(
     StagingContract,
     CellContract,
     MoveContract,
+    LateContract,
 ):
     @pytest.mark.parametrize("rows_max", [1, 7, 500])
     async def test_what_is_long_over_is_moved_out_and_nothing_else(

@@ -19,7 +19,7 @@ from storage.sql.batch_process import Message
 from storage.sql.lock_file import is_in_use
 from storage.sql.sql_store import SqlStore
 from storage.sql.sqlite import ASIDE_ROWS_MAX, CROWDED_BATCHES, CROWDED_ENTRIES, SqliteBackend
-from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError
+from storage.store import DatabaseGone, Ownership, OwnershipLost, StorageError, Store
 from tests.storage.contract import Make, StoreContract
 from tests.storage.scribe import ORGANIZATION, Scribe
 from tests.storage.test_sqlite import execute
@@ -80,6 +80,10 @@ class TestSqliteStoreWithBatchesAside(StoreContract):
     def make(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.setattr(sqlite, "ASIDE_ENTRIES", 1)
         return lambda: SqlStore(backend=AsideBackend(path), owner="a test")
+
+    async def test_those_that_come_late_are_the_other_half_of_a_crowd(self, store: Store, scribe: Scribe) -> None:
+        batch = [scribe.receive(), scribe.reserve()]
+        assert await store.write(batch, lambda: pytest.fail("they are a batch of their own")) == batch
 
 
 async def test_it_is_started_when_a_crowd_stays(path: Path, scribe: Scribe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,7 +216,7 @@ async def test_a_statement_that_is_not_answered_fails(url: str, monkeypatch: pyt
     await store.close()
 
 
-async def attempt(doing: Callable[[], Awaitable[None]]) -> None:
+async def attempt(doing: Callable[[], Awaitable[object]]) -> None:
     await doing()
 
 

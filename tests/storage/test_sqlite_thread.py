@@ -137,10 +137,10 @@ class Held:
         self.begun = threading.Event()
         self.let_go = threading.Event()
 
-    def write_batch(self, *args: Any) -> None:
+    def write_batch(self, *args: Any) -> Any:
         self.begun.set()
         assert self.let_go.wait(timeout=10)
-        write_batch(*args)
+        return write_batch(*args)
 
     async def wait_until_begun(self) -> None:
         assert await asyncio.to_thread(self.begun.wait, 10)

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,7 +16,7 @@ import anyio
 import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, ParentBasedTraceIdRatio, Sampler
@@ -32,6 +33,7 @@ from rpc.transport.transport_name import TransportName
 from stockkeeper.bootstrap import build_sources
 from stockkeeper.config import ConfigurationError, WatchConfig
 from stockkeeper.serving.process_watch import ProcessWatch
+from stockkeeper.tracing.stage_spans import StageSpans
 from stockkeeper.tracing.tracing_setup import Traces
 from storage.memory_store import Disk, MemoryStore
 from supervisor.limits import Limits
@@ -136,13 +138,14 @@ async def test_the_wait_for_a_rival_is_a_span_of_its_own() -> None:
     stages.waited(7, 1.0, 1.5)
     stages.waited(8, 1.0, 9.0)  # another's
     stages.decided(7, Transaction(1, 0, "reserve", origin=origin))
-    stages.written([Transaction(1, 0, "reserve", origin=origin)], 2.0, 2.5)
+    now_s = time.monotonic()
+    stages.written([Transaction(1, 0, "reserve", origin=origin)], now_s, now_s + 0.5)
     every = by_name(spans)
     assert set(every) == {"mailbox", "wait for rivals", "hold", "journal", "commit"}
     waited = every["wait for rivals"]
     assert (waited.end_time or 0) - (waited.start_time or 0) == 500_000_000
     commit = every["commit"]
-    assert (commit.end_time or 0) - (commit.start_time or 0) == 500_000_000
+    assert (commit.end_time or 0) - (commit.start_time or 0) == pytest.approx(500_000_000, abs=1_000)
     assert stages.statistics() == (0, 0)
 
 
@@ -230,3 +233,18 @@ def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:
     program = f"{imports}; {watch}; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "False\n"
+
+
+async def test_one_that_came_late_to_a_batch_has_not_waited_for_its_beginning() -> None:
+    spans, now = InMemorySpanExporter(), [10.0]
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    stages = StageSpans(provider.get_tracer("a test"), clock_s=lambda: now[0], now_ns=lambda: 0)
+    origin = Origin("", traceparent=SAMPLED)
+    late = Transaction(7, at_ms=0, kind="remember", origin=origin)
+    stages.submitted(Reserve("o", "order", (), 15, "", origin=origin))
+    now[0] = 12.0  # the batch began at 11
+    stages.decided(1, late)
+    stages.written([late], began_s=11.0, ended_s=13.0)
+    times = {one.name: (one.end_time or 0) - (one.start_time or 0) for one in spans.get_finished_spans()}
+    assert times == {"hold": 2_000_000_000, "journal": 0, "commit": 1_000_000_000}
