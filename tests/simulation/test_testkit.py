@@ -41,7 +41,8 @@ def test_the_trace_is_the_same_in_another_process_with_other_hashes() -> None:
 
 def test_every_fault_has_an_effect() -> None:
     def traces(faults: Iterable[str]) -> set[str]:
-        return {run.trace for run in Simulation().run(busy, seeds=range(8), clients=3, faults=faults)}
+        # A commit lands late once in twenty batches, and what comes while one is written makes no batch of its own.
+        return {run.trace for run in Simulation().run(busy, seeds=range(16), clients=3, faults=faults)}
 
     undisturbed = traces([])
     for fault in Fault:
