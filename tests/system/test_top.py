@@ -118,7 +118,7 @@ async def test_what_runs_out_first_is_shown_whenever_it_was_made(
         made = {order: await reserved(order, of_it) for order, of_it in minutes.items()}
         screen = TopScreen(client, "shop")
         async with screen.run_test(size=(120, 48)) as pilot:
-            shown = await until_shown(pilot, screen, "ending", "b")
+            shown = await until_shown(pilot, screen, "ending", "a")  # the list, newest first, ends with it
             assert [row[:3] for row in shown[:2]] == [["9 min", "c", "1"], ["19 min", "a", "1"]]
             await client.release_reservation("shop", made["c"], "changed their mind")
             await reserved("late", 1)
