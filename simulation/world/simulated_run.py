@@ -116,6 +116,8 @@ class SimulatedRun(SimulatedWorld):
             for variant in self.shop.variants:
                 await self.network.call("again", GetStock(organization, variant, ""))
                 await self.network.call("again", CheckBasket(organization, (Line(variant, "", 1),)))
+        # An order that stood by hears of the decision with the caller of the change, and its step may come later.
+        await anyio.sleep(0.001)
 
     async def stop(self) -> None:
         """Stop the server while calls are under way: each of them must get an answer."""

@@ -18,7 +18,8 @@ the turn of such an adjustment looks first, and takes nothing before it knows wh
    them in one batch (`joins_next` of `Journal.append`), so the database has all of them or none.
 
 It cannot deadlock: it waits for orders while it holds no row, and for rows as every transaction does, by the order of
-their keys; no transaction that holds a row waits for an order. Two losses wait for orders by the order of their keys.
+their keys; no transaction that holds a row waits for an order. Two losses wait for orders by the order of their keys,
+and one loss asks an order once (`StandingOrders.stand_by`).
 Nothing slips in between the releases and the adjustment: what is given back is held for the loss before the first row
 moves, so that no rival is granted it.
 

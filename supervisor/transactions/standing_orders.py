@@ -42,9 +42,16 @@ class StandingOrders:
                 decided.set(None)
 
     def stand_by(self, reservations: Iterable[ReservationRecord]) -> Turn[bool]:
-        """Have their orders stand by, one after another. Whether all reservations are as they were read."""
+        """Have their orders stand by, one after another. Whether all reservations are as they were read.
+
+        An order is asked once: it would hear the second question after the decision, which waits for all answers. Only
+        its latest reservation can hold goods, so two of one order were read at two moments, and one has changed since.
+        """
+        wanted = sorted(reservations, key=lambda one: one.order)
+        if len({one.order for one in wanted}) < len(wanted):
+            return False
         are_same = True
-        for one in sorted(reservations, key=lambda one: one.order):
+        for one in wanted:
             decided: Reply[Transaction | None] = Reply()
             self._decided[one.reservation_id] = decided
             answer: Reply[Fact] = Reply()

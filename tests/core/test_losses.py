@@ -316,6 +316,33 @@ async def test_what_happens_after_the_look_is_looked_at_again(world: World, what
         assert await figures(core, "a") == [(1, 2, 0, 0)]
 
 
+async def test_an_order_that_has_another_reservation_by_the_second_row_is_looked_at_again(world: World) -> None:
+    store, facts = GatedList(world.disk), []
+
+    async def book(core: Supervisor) -> None:
+        lines = (Adjustment("a", "w1", "delta", -3), Adjustment("b", "w1", "delta", -3))
+        facts.append(await core.ask(lose(*lines)))
+
+    async with world.core(store) as core:
+        await bring(core, {("a", "w1"): 4, ("b", "w1"): 4})
+        first = await reserve(core, "o1", ("a", "w1", 2))
+        other = await reserve(core, "o2", ("a", "w1", 2))
+        held = await reserve(core, "o3", ("b", "w1", 2))
+        gate = store.gate = anyio.Event()
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(book, core)
+                await anyio.wait_all_tasks_blocked()
+                await core.ask(Release(ORGANIZATION, first.reservation_id, "cancelled"))
+                second = await reserve(core, "o1", ("b", "w1", 2))
+                gate.set()
+        [fact] = facts
+        assert isinstance(fact, StockAdjusted)
+        assert fact.released == (other.reservation_id, second.reservation_id, held.reservation_id)
+        assert await figures(core, "a") == await figures(core, "b") == [(1, 0, 0, 0)]
+        await core.ask(Release(ORGANIZATION, first.reservation_id, "cancelled"))
+
+
 async def test_a_loss_that_is_outrun_each_time_ends_after_a_while(world: World) -> None:
     class Outrun(MemoryStore):
         looks = 0
