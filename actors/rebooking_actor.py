@@ -14,7 +14,7 @@ from actors.order_services import may_refuse
 from actors.outcomes import Fact, Refused, ReservationAmended, ReservationExists, ReservationReacquired
 from actors.records import ReservationRecord, TransactionKind
 from actors.reservation import asks_for_the_same, check_amendable, is_to_be_taken_again
-from actors.stock_actor import StockActor
+from actors.stock_actor import StockActor, check_alive
 from actors.turn import Turn
 from actors.two_phase import Prepared
 from actors.variant_stock import Pinned, VariantStock
@@ -103,6 +103,7 @@ class RebookingActor(OrderHistory):
     ) -> Fact:
         services = self._services
         with prepared:
+            check_alive(rows)  # it holds nothing of a row that keeps what it gave
             now_ms = services.clock.now_ms()
             after = make(rows, now_ms)
             fact = ReservationAmended(after) if isinstance(command, Amend) else ReservationReacquired(after)

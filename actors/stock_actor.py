@@ -5,7 +5,7 @@ so they can only turn a wait into an answer, and that makes deciding many rows o
 suffices is argued in `actors/stock_state.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actors.actor import Actor, Dispatcher, Envelope
 from actors.records import RowChange
@@ -13,7 +13,7 @@ from actors.reply import Reply
 from actors.row_changes import Change, Prepare
 from actors.stock_state import StockState, Verdict
 from actors.turn import Turn
-from actors.unavailable import mailbox_full
+from actors.unavailable import mailbox_full, restarting
 
 
 class StockActor(Actor[Prepare, Verdict]):
@@ -104,3 +104,13 @@ class StockActor(Actor[Prepare, Verdict]):
             else:
                 envelope.reply.set(verdict)
         self._waiting = still_waiting
+
+
+def check_alive(rows: Sequence[StockActor]) -> None:
+    """See that no crash took away what is judged by. The rows that a transaction holds are seen to when it is decided.
+
+    Raises:
+        Unavailable: one of the rows is gone.
+    """
+    if any(row.is_retired for row in rows):
+        raise restarting()

@@ -24,10 +24,9 @@ from actors.records import StockRecord
 from actors.reply import Reply
 from actors.row_changes import Change, Count, counted, figures_of
 from actors.staged_upload import note_warehouses
-from actors.stock_actor import StockActor
+from actors.stock_actor import StockActor, check_alive
 from actors.turn import OTHERS_FIRST, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
-from actors.unavailable import restarting
 from actors.variant_stock import Pinned
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.clock import ServiceClock
@@ -161,16 +160,6 @@ class Importing:
         request = remember(command, refusal)
         self._coordinator.decide(NOTHING_PREPARED, "remember", self._clock.now_ms(), request=request)
         return self._journal.answered(error=Refused(refusal))
-
-
-def check_alive(rows: Sequence[StockActor]) -> None:
-    """See that no crash took away what is judged by.
-
-    Raises:
-        Unavailable: one of the rows is gone.
-    """
-    if any(row.is_retired for row in rows):
-        raise restarting()
 
 
 def divided(

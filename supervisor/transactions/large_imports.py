@@ -34,7 +34,7 @@ from actors.outcomes import Fact, ImportRejected, Refusal, RefusedLine, StockImp
 from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.reply import Reply
 from actors.staged_rows import StagedRows
-from actors.stock_actor import StockActor
+from actors.stock_actor import StockActor, check_alive
 from actors.turn import OTHERS_FIRST, Doing, Turn, awaited
 from actors.two_phase import Prepared
 from actors.unavailable import restarting
@@ -45,7 +45,7 @@ from supervisor.clock import ServiceClock
 from supervisor.transactions.chunks import chunked
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.folding import Folding
-from supervisor.transactions.importing import Importing, check_alive, divided, why_not
+from supervisor.transactions.importing import Importing, divided, why_not
 from supervisor.transactions.journal import Journal
 from supervisor.transactions.uploads import Read, Uploads
 

@@ -47,10 +47,9 @@ from actors.queries import ListReservations
 from actors.records import Delta, ReservationRecord, ReservationState, StockKey, sum_of
 from actors.reservation import release
 from actors.shortfall import Uncovered
-from actors.stock_actor import StockActor
+from actors.stock_actor import StockActor, check_alive
 from actors.turn import Doing, Turn
 from actors.two_phase import Prepared
-from actors.unavailable import restarting
 from actors.uncovered import lacking, pieces_in, uncovered
 from actors.variant_stock import Pinned
 from actors.views import ReservationPage
@@ -260,8 +259,7 @@ def _stand(rows: Sequence[StockActor], records: Sequence[object]) -> bool:
     Raises:
         Unavailable: the activation of one is gone, so that it says nothing of what is.
     """
-    if any(row.is_retired for row in rows):
-        raise restarting()
+    check_alive(rows)
     return all(row.state.record is record for row, record in zip(rows, records, strict=True))
 
 

@@ -9,7 +9,7 @@ from actors.commands import Amend, Command, Deduct, Line, Reacquire, Reserve
 from actors.records import ReservationRecord
 from actors.unavailable import Unavailable
 from actors.variant_stock import VariantStock
-from tests.core.conftest import ORGANIZATION, World, bring, reserve
+from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 from tests.core.test_reacquiring import expired
 
 pytestmark = pytest.mark.anyio
@@ -42,3 +42,26 @@ async def test_a_refusal_never_rests_on_rows_that_a_crash_has_dropped(
         with pytest.raises(Unavailable) as refused:
             await core.ask(PLANNED[what](held, past))
         assert refused.value.reason == "ACTOR_RESTARTED"
+
+
+async def test_an_amendment_tells_no_figures_of_a_row_that_a_crash_has_dropped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what it keeps there it holds nothing in the transaction, which would notice otherwise."""
+
+    def crash_and_be_looked_at(variant: VariantStock) -> dict[str, int]:
+        if variant.key.variant_id == "a":
+            for row in variant.rows.values():
+                row.retire()
+        return look(variant)
+
+    look = VariantStock.free
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 4, ("b", "w1"): 4})
+        held = await reserve(core, "o1", ("a", "w1", 2), ("b", "w1", 2))
+        monkeypatch.setattr(VariantStock, "free", crash_and_be_looked_at)
+        fewer = Amend(ORGANIZATION, held.reservation_id, (Line("a", "w1", 2), Line("b", "w1", 1)), "key")
+        with pytest.raises(Unavailable) as refused:
+            await core.ask(fewer)
+        assert refused.value.reason == "ACTOR_RESTARTED"
+        assert await available(core) == {("a", "w1"): 2, ("b", "w1"): 2}
