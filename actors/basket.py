@@ -5,7 +5,7 @@ neither (G5). To refuse by the first alone would turn callers away for the sake 
 the second alone would have baskets wait that fit elsewhere at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 
 from actors.bounds import ALTERNATIVES_MAX
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
@@ -16,12 +16,20 @@ from actors.records import Delta, ReservationItem, ReservationRecord, StockKey
 from actors.row_changes import Change
 from actors.sourcing import Closed, Sourcing
 from actors.stock_actor import StockActor
-from actors.turn import Turn
+from actors.turn import OTHERS_FIRST, Turn
 from actors.variant_stock import VariantStock
 from actors.warehouse_commands import LevelsLine
 
+LINES_A_TURN = 500  # to check and read them takes 1 ms, and to plan them another
+
 FreedAt = Callable[[StockKey, int], int | None]
 """When expiries will have given at least this many pieces back to a row, in service milliseconds."""
+
+
+def before_a_look(lines: Sized) -> Turn[None]:
+    """Let others have their turn before a look at the stock that takes one of its own."""
+    if len(lines) > LINES_A_TURN:
+        yield OTHERS_FIRST
 
 
 def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: Sourcing) -> Turn[list[StockActor]]:
@@ -36,6 +44,7 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: 
     Raises:
         Refused: the basket does not fit, not even if every rival aborts (G5), or names a warehouse that is closed.
     """
+    yield from before_a_look(lines)
     if sourcing.closed:
         refuse_closed(lines, sourcing.closed)
     rows = _rows_as_named(lines, variants)
@@ -72,6 +81,7 @@ def plan_first(
     Raises:
         Refused: the last does not fit either, or takes more than its own from a warehouse that is closed.
     """
+    yield from before_a_look(wishes[-1])
     closed = sourcing.closed
     _refuse_more_of_closed(wishes[-1], own, closed)
     known = [variant_id for variant_id, variant in variants.items() if variant.free_if_rivals_abort()]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from actors.basket import alternatives_to, refusal_of
+from actors.basket import alternatives_to, before_a_look, refusal_of
 from actors.basket_commands import ReserveBasket
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Line
@@ -45,6 +45,7 @@ def plan_basket(
         Refused: the basket cannot be served as it allows, not even if every rival aborts (G5), or names a warehouse
             that is closed.
     """
+    yield from before_a_look(command.wishes)
     if sourcing.closed:
         named = [Line(wish.variant_id, one, wish.quantity) for wish in command.wishes for one in wish.warehouse_ids]
         refuse_closed(named, sourcing.closed)

@@ -44,15 +44,21 @@ class Search:
 
 def one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
     """The warehouse that can serve everything wanted and has the most of it."""
-    variants = list(wanted)
-    if any(max(left[v].values(), default=-1) < wanted[v] for v in variants):
-        return None  # as a look at ten thousand warehouses one by one would say
+    for variant_id, pieces in wanted.items():
+        rows = left[variant_id]
+        if not rows or max(rows.values()) < pieces:
+            return None  # as a look at ten thousand warehouses one by one would say
     best, best_left = None, -1
-    for warehouse_id in sorted(left[variants[0]]):
-        if all(left[v].get(warehouse_id, -1) >= wanted[v] for v in variants):
-            pieces = sum(left[v][warehouse_id] for v in variants)
-            if pieces > best_left:
-                best, best_left = warehouse_id, pieces
+    for warehouse_id in sorted(left[next(iter(wanted))]):
+        all_left = 0
+        for variant_id, pieces in wanted.items():
+            there = left[variant_id].get(warehouse_id, -1)
+            if there < pieces:
+                break
+            all_left += there
+        else:
+            if all_left > best_left:
+                best, best_left = warehouse_id, all_left
     return best
 
 

@@ -11,11 +11,12 @@ Everything here works on one look at the stock, so a basket that does not fit di
 lets others have their turn, and by its end the stock may have moved: it says so, in `Search.has_waited`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from actors.commands import Line
-from actors.packing import WAREHOUSES_A_TURN
+from actors.packing import WAREHOUSES_A_TURN, Wish
 from actors.packing import Free as Free
 from actors.packing import Search as Search
 from actors.packing import one_warehouse_for_all as _one_warehouse_for_all
@@ -90,30 +91,46 @@ def _choose(
     sourcing: Sourcing,
 ) -> Turn[dict[int, str]]:
     """A warehouse for each line that names none; lines of a variant that cannot be served are left out."""
-    left = {
+    left = _left(open_lines, named, free)
+    if sourcing.policy == "priority":
+        return (yield from by_priority(_wishes(lines, open_lines), left, sourcing.priorities, search))
+    if sum(map(len, left.values())) > WAREHOUSES_A_TURN:
+        yield from search.others_first()
+    single = _one_warehouse_for_all(_wanted(lines, open_lines), left)
+    chosen: dict[int, str] = {}
+    if single is not None:
+        chosen = dict.fromkeys(chain.from_iterable(open_lines.values()), single)
+    else:
+        for variant_id, of_variant in _wishes(lines, open_lines).items():
+            chosen.update((yield from _pack(of_variant, left[variant_id], search)))
+    if sourcing.policy == "fewest_parcels" and len(chosen) == sum(map(len, open_lines.values())):
+        sent = frozenset(warehouse_id for _, warehouse_id in named)
+        return (yield from in_fewest_parcels(_wishes(lines, open_lines), left, chosen, sent, search))
+    return chosen
+
+
+def _left(variant_ids: Iterable[str], named: Mapping[tuple[str, str], int], free: Free) -> Free:
+    """What lines that name their warehouse leave to the others."""
+    if not named:
+        return {variant_id: free.get(variant_id, {}) for variant_id in variant_ids}
+    return {
         variant_id: {
             warehouse_id: available - named.get((variant_id, warehouse_id), 0)
             for warehouse_id, available in free.get(variant_id, {}).items()
         }
-        for variant_id in open_lines
+        for variant_id in variant_ids
     }
-    wanted = {variant_id: sum(lines[i].quantity for i in indexes) for variant_id, indexes in open_lines.items()}
-    wishes = {variant_id: [(lines[i].quantity, i) for i in indexes] for variant_id, indexes in open_lines.items()}
-    if sourcing.policy == "priority":
-        return (yield from by_priority(wishes, left, sourcing.priorities, search))
-    if sum(map(len, left.values())) > WAREHOUSES_A_TURN:
-        yield from search.others_first()
-    single = _one_warehouse_for_all(wanted, left)
-    chosen: dict[int, str] = {}
-    if single is not None:
-        chosen = {index: single for indexes in open_lines.values() for index in indexes}
-    else:
-        for variant_id, of_variant in wishes.items():
-            chosen.update((yield from _pack(of_variant, left[variant_id], search)))
-    if sourcing.policy == "fewest_parcels" and len(chosen) == sum(map(len, wishes.values())):
-        sent = frozenset(warehouse_id for _, warehouse_id in named)
-        return (yield from in_fewest_parcels(wishes, left, chosen, sent, search))
-    return chosen
+
+
+def _wanted(lines: Sequence[Line], open_lines: Mapping[str, list[int]]) -> dict[str, int]:
+    return {
+        variant_id: lines[indexes[0]].quantity if len(indexes) == 1 else sum([lines[i].quantity for i in indexes])
+        for variant_id, indexes in open_lines.items()
+    }
+
+
+def _wishes(lines: Sequence[Line], open_lines: Mapping[str, list[int]]) -> dict[str, list[Wish]]:
+    return {variant_id: [(lines[i].quantity, i) for i in indexes] for variant_id, indexes in open_lines.items()}
 
 
 def _fullest(rows: Mapping[str, int]) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from hashlib import blake2b
 from unittest import mock
 
+import actors.basket
 import actors.bounds
 import actors.packing
 import supervisor.activations.order_directory
@@ -52,6 +53,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.transactions.uploads, "LINES_A_DROP", 2),
         mock.patch.object(supervisor.transactions.uploads, "IDLE_S", 4.0),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
+        mock.patch.object(actors.basket, "LINES_A_TURN", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),

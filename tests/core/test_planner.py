@@ -8,10 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actors.planner
+from actors.basket import LINES_A_TURN, before_a_look, plan, plan_first
+from actors.basket_commands import ReserveBasket, Wish
+from actors.basket_plan import plan_basket
 from actors.commands import Line
 from actors.packing import Search, Space
 from actors.planner import place, placing
-from actors.turn import OTHERS_FIRST
+from actors.sourcing import USUAL
+from actors.turn import OTHERS_FIRST, Turn
 
 
 def warehouses(lines: list[Line], free: dict[str, dict[str, int]]) -> list[str] | None:
@@ -124,3 +128,18 @@ def test_a_short_search_has_no_turn_but_its_own() -> None:
     search = Search()
     assert list(placing([Line("a", "", 2)] * 99, {"a": {"w": 300}}, search)) == []
     assert not search.has_waited
+
+
+@pytest.mark.parametrize("what", ["reserve", "amend", "basket"])
+def test_a_long_plan_lets_others_have_their_turn_before_it_looks_at_the_stock(what: str) -> None:
+    def planning(count: int) -> Turn[object]:
+        lines = [Line(f"v{number}", "", 1) for number in range(count)]
+        if what == "reserve":
+            return plan(lines, {}, USUAL)
+        if what == "amend":
+            return plan_first([lines, lines], {}, {}, USUAL)
+        wishes = tuple([Wish(line.variant_id, (), 1) for line in lines])
+        return plan_basket(ReserveBasket("org", "order", wishes, 15, False, False, ""), {}, USUAL)
+
+    assert next(planning(LINES_A_TURN + 1)) is OTHERS_FIRST
+    assert list(before_a_look(range(LINES_A_TURN))) == []
