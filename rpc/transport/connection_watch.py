@@ -17,7 +17,6 @@ Turned down: a proxy of our own before gRPC, which would read and write everythi
 """
 
 import logging
-import os
 import socket
 import sys
 import threading
@@ -32,13 +31,13 @@ from rpc.network_bounds import DEFAULT_BOUNDS, MIB, NetworkBounds
 from rpc.peer_address import address_of
 from rpc.transport.address_filter import drop_from
 from rpc.transport.addresses import Address
-from rpc.transport.socket_facts import SocketFacts, SocketReader
+from rpc.transport.socket_facts import SocketCalls, SocketFacts
 from rpc.transport.surplus_connections import peer_of
 
 LOOK_EVERY_S = 0.02  # every 50 ms, a flood of headers holds the event loop for 100 ms
 COUNT_EVERY_S = 1.0
 FREE_IN_A_ROW = 64  # what is opened gets the lowest number that is free
-LOOKED_AT_ONCE = 50  # then others have Python's lock
+LOOKED_AT_ONCE, GAP_S = 50, 0.001  # then others have Python's lock
 PART = 50  # the thread takes a fiftieth of the time at most
 LOOK_AT_SUSPECTS_EVERY_S = 0.004  # while there are any
 PART_FOR_SUSPECTS = 10
@@ -54,7 +53,6 @@ BARRED_AFTER, BARRED_S = 3, 10.0  # cut off so often while suspect
 SUSPECT_ADDRESS_S = 30.0
 CROWDED_S = 1.0  # as long as that, an address that had too many connections opens none
 ADDRESSES_MAX = 10_000
-FDS = "/proc/self/fd"
 HAS_TCP_INFO = sys.platform == "linux"
 
 log = logging.getLogger(__name__)
@@ -140,7 +138,8 @@ class ConnectionWatch:
         self._surplus: dict[str, float] = {}  # of the connections of an address, in this look so far
         self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
         self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
-        self._facts = SocketReader()
+        self._sockets = SocketCalls()
+        self._told: list[tuple[int, str, dict[str, object]]] = []
         self._counted_s = -COUNT_EVERY_S
         self._cut_off = 0
         self._stopping = threading.Event()
@@ -165,12 +164,22 @@ class ConnectionWatch:
             connection.brought_bytes += size_bytes + HEADERS_BYTES
 
     def _watch(self) -> None:
-        while not self._rest(LOOK_AT_SUSPECTS_EVERY_S if self._is_wary else LOOK_EVERY_S):
+        took_s = 0.0
+        while not self._rest(self._pause_s(took_s)):
+            began_s = thread_time()
             try:
                 self._look_at_all()
+                self._tell()
             except Exception:
                 log.exception("connections_not_watched")
                 self._rest(CALM_S)
+            took_s = thread_time() - began_s
+
+    def _pause_s(self, took_s: float) -> float:
+        """How long to rest after a look that took as much of a processor."""
+        if self._is_wary:
+            return max(LOOK_AT_SUSPECTS_EVERY_S, PART_FOR_SUSPECTS * took_s)
+        return max(LOOK_EVERY_S, PART * took_s)
 
     @property
     def _is_wary(self) -> bool:
@@ -184,14 +193,11 @@ class ConnectionWatch:
         seen: dict[int, WatchedConnection] = {}
         of_address: dict[str, int] = {}
         self._surplus = {}
-        began_s = thread_time()
         for number, fd in enumerate(self._descriptors(seen), 1):
-            if (facts := self._facts.of(fd)) is not None:
+            if (facts := self._sockets.of(fd)) is not None:
                 self._look_at(fd, facts, seen, of_address)
-            if number % LOOKED_AT_ONCE == 0:
-                if self._rest((PART_FOR_SUSPECTS if self._is_wary else PART) * (thread_time() - began_s)):
-                    return
-                began_s = thread_time()
+            if number % LOOKED_AT_ONCE == 0 and self._rest(GAP_S):
+                return
         cookies = {connection.cookie for connection in seen.values()}
         self._compared = {peer: one for peer, one in self._compared.items() if one.cookie in cookies}
         self._connections = seen
@@ -204,7 +210,7 @@ class ConnectionWatch:
         """Those of connections that are known, and those that new ones may have; once a second all that there are."""
         if (now_s := monotonic()) - self._counted_s >= COUNT_EVERY_S:
             self._counted_s = now_s
-            yield from map(int, os.listdir(FDS))  # noqa: PTH208 - no objects for ten thousand
+            yield from self._sockets.descriptors()
             return
         known = self._connections
         yield from known
@@ -228,12 +234,18 @@ class ConnectionWatch:
         if barred == self._barred:
             return
         for fd, cookie in self._listening.items():
-            with suppress(OSError), socket.socket(fileno=os.dup(fd)) as own:
-                if self._is_still(own.fileno(), cookie):
-                    drop_from(own, sorted(barred))
+            with self._sockets.held(fd, cookie) as own:
+                if own is not None:
+                    _drop_from(own, sorted(barred))
         if more := barred - self._barred:
-            log.warning("addresses_not_heard", extra={"addresses": sorted(more)})
+            self._told.append((logging.WARNING, "addresses_not_heard", {"addresses": sorted(more)}))
         self._barred = barred
+
+    def _tell(self) -> None:
+        """Write down what was done. Not while it is done: each line gives up Python's lock, and a flood goes on."""
+        told, self._told = self._told, []
+        for level, event, what in told:
+            log.log(level, event, extra=what)
 
     def _look_at(
         self, fd: int, facts: SocketFacts, seen: dict[int, WatchedConnection], of_address: dict[str, int]
@@ -261,24 +273,19 @@ class ConnectionWatch:
 
     def _met(self, fd: int, facts: SocketFacts) -> WatchedConnection | None:
         """A socket that was not there at the last look; None if no caller is behind it."""
-        try:
-            with socket.socket(fileno=os.dup(fd)) as own:
-                if not self._is_still(own.fileno(), facts.cookie):
-                    return None
-                is_ours = own.getsockname()[1] in self._ports
-                if is_ours and facts.is_listening:
-                    self._listening[fd] = facts.cookie
-                if not is_ours or facts.is_listening:
-                    self._others[fd] = facts.cookie
-                    return None
-                host, port = own.getpeername()[:2]
-        except OSError:  # it is over
+        with self._sockets.held(fd, facts.cookie) as own:
+            if own is None or (ends := self._sockets.ends_of(own)) is None:
+                return None
+        is_ours = ends.own_port in self._ports
+        if is_ours and facts.is_listening:
+            self._listening[fd] = facts.cookie
+        if not is_ours or facts.is_listening:
+            self._others[fd] = facts.cookie
             return None
-        return WatchedConnection(facts.cookie, peer_of(host, port), host.removeprefix("::ffff:"), monotonic())
-
-    def _is_still(self, fd: int, cookie: int) -> bool:
-        facts = self._facts.of(fd)
-        return facts is not None and facts.cookie == cookie
+        if not ends.host:  # it is over
+            return None
+        peer = peer_of(ends.host, ends.port)
+        return WatchedConnection(facts.cookie, peer, ends.host.removeprefix("::ffff:"), monotonic())
 
     def _compare(self, received_bytes: int, connection: WatchedConnection) -> None:
         """Look at what has come since the last look."""
@@ -329,17 +336,13 @@ class ConnectionWatch:
 
     def _cut(self, fd: int, connection: WatchedConnection) -> None:
         """End it, unless the descriptor is another's by now."""
-        try:
-            own = os.dup(fd)
-        except OSError:
-            return
         connection.is_cut = True
         self._cut_off += 1  # before its caller can see it
-        with socket.socket(fileno=own) as borrowed, suppress(OSError):
-            if self._is_still(own, connection.cookie):
-                borrowed.shutdown(socket.SHUT_RDWR)
+        with self._sockets.held(fd, connection.cookie) as own:
+            if own is not None:
+                self._sockets.end(own)
         told = {"address": connection.address, "received_bytes": connection.received_bytes}
-        log.info("connection_cut_off", extra=told)
+        self._told.append((logging.INFO, "connection_cut_off", told))
 
     def _suspect(self, address: str) -> None:
         if len(self._suspects) >= ADDRESSES_MAX:
@@ -350,3 +353,13 @@ class ConnectionWatch:
         suspect.cut_off += 1
         if suspect.cut_off >= BARRED_AFTER:
             suspect.cut_off, suspect.barred_until_s = 0, now_s + BARRED_S
+            self._bar(())  # at once: it would open others until the end of this look
+
+
+def _drop_from(own: int, addresses: Sequence[str]) -> None:
+    listening = socket.socket(fileno=own)
+    try:
+        with suppress(OSError):
+            drop_from(listening, addresses)
+    finally:
+        listening.detach()

@@ -66,7 +66,7 @@ FIXED = {
     "it only saves work": {
         *("tokens.KEPT_MAX", "tokens.KEPT_S_MAX", "row_claims.BLOCK_CLAIMS_MAX", "expiry_hints.CLAIMS_MAX"),
     },
-    "the kernel says so": {"socket_facts.COOKIE_BYTES"},
+    "the kernel says so": {"socket_facts.COOKIE_BYTES", "socket_facts.ADDRESS_BYTES"},
     "it is a unit": {"network_bounds.DAY_S", "limits.DAY_S", "housekeeping.DAY_MS", "rate_limits.MINUTE_S"},
     "it is the default of an option": {
         *("frame.CALLS_MAX", "server_options.MESSAGE_BYTES_MAX", "call_watch.SLOW_CALL_S", "journal.GATHER_S"),

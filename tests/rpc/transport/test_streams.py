@@ -9,6 +9,7 @@ import grpc.aio
 import pytest
 
 from rpc.messages.status import Problem, to_status
+from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.transport.addresses import free_addresses
 from rpc.transport.server_options import server_options
 from rpc.transport.transport_choice import build_listener
@@ -45,9 +46,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(handler: Any, transport: TransportName) -> AsyncIterator[Any]:
+async def serving(handler: Any, transport: TransportName, bounds: NetworkBounds = DEFAULT_BOUNDS) -> AsyncIterator[Any]:
     [address] = free_addresses("127.0.0.1", 0)
-    listener = build_listener(transport, handler, [address], server_options())
+    listener = build_listener(transport, handler, [address], server_options(bounds=bounds), bounds=bounds)
     await listener.open()
     async with grpc.aio.insecure_channel(str(address)) as channel:
         try:
@@ -221,7 +222,7 @@ async def test_a_stream_that_broke_off_is_not_taken_for_one_that_ended(transport
 
 async def test_callers_that_vanish_in_a_crowd_leave_nothing(transport: TransportName) -> None:
     handler = Served(echo)
-    async with serving(handler, transport) as (_, listener, address):
+    async with serving(handler, transport, NetworkBounds(connections_an_address_max=100)) as (_, listener, address):
         writers = []
         for _ in range(50):
             _, writer = await asyncio.open_connection(*address)
