@@ -39,6 +39,7 @@ def configure_logging(level: str = "info", log_format: LogFormat = "auto") -> No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = BoundedHandler(log_format)
+    handler.addFilter(_is_news)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*both, structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
@@ -75,6 +76,12 @@ def _rendering(log_format: LogFormat) -> list[structlog.typing.Processor]:
         plain = structlog.dev.plain_traceback  # shows no locals
         return [structlog.dev.ConsoleRenderer(colors=has_colors, exception_formatter=plain)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that the pool cannot close a connection which is lost: that is told where the connection was needed."""
+    is_lost = record.exc_info and isinstance(record.exc_info[1], OSError)
+    return not (is_lost and record.name.startswith("sqlalchemy.pool"))
 
 
 class BoundedHandler(logging.StreamHandler[TextIO]):

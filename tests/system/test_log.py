@@ -38,6 +38,18 @@ async def test_every_line_is_json_at_debug_too_and_no_library_chatters(tmp_path:
     assert all({"event", "level", "timestamp"} <= entry.keys() for entry in entries(server))
 
 
+@pytest.mark.parametrize(("error", "is_told"), [("BrokenPipeError(32)", False), ("ValueError(1)", True)])
+def test_that_a_lost_connection_cannot_be_closed_is_no_news(error: str, is_told: bool) -> None:
+    program = (
+        "import logging; from stockkeeper.logs import configure_logging\n"
+        "configure_logging()\n"
+        f"try: raise {error}\n"
+        "except Exception: logging.getLogger('sqlalchemy.pool.impl.NullPool').exception('cannot close')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert ("cannot close" in done.stderr) is is_told
+
+
 def test_lines_of_libraries_are_json_too_from_warning_on() -> None:
     program = (
         "import logging, structlog; from stockkeeper.logs import configure_logging, configured_level\n"
