@@ -56,8 +56,9 @@ async def test_a_flood_of_what_is_no_message_is_cut_off(flood: str, transport: T
 
 
 async def test_an_address_that_floods_again_and_again_is_not_heard_for_a_while(
-    transport: TransportName, monkeypatch: pytest.MonkeyPatch
+    transport: TransportName, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "rpc")
     monkeypatch.setattr(connection_watch, "BARRED_S", 1.0)
     begin, more = FLOODS["unknown frames"]
     async with listening(Answers(), transport, BOUNDED) as served:
@@ -66,6 +67,8 @@ async def test_an_address_that_floods_again_and_again_is_not_heard_for_a_while(
             await sent_until_cut_off(served.address, begin, more)
         watch: ConnectionWatch = served.listener._connections  # type: ignore[attr-defined]
         await until(lambda: watch.statistics().barred == 1)
+        await until(lambda: "addresses_not_heard" in caplog.messages)
+        assert caplog.messages.count("connection_cut_off") == connection_watch.BARRED_AFTER
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await asyncio.open_connection(*served.address, local_addr=(FLOODER, 0))
