@@ -27,7 +27,7 @@ test: setup
 	$(COMPILED) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-grpcio: setup  ## the contract of the transports, and the client, with both ends of grpcio's range
-	.ci/test_grpcio 1.82.1 1.85.3
+	.ci/test_grpcio 1.82.2 1.85.3
 
 check: setup  ## format, lint, types, layers, house rules, contract
 	$(BIN)/ruff format --check .

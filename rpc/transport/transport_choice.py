@@ -15,7 +15,7 @@ from rpc.transport.transport_port import CallHandler, Listener
 
 # The versions of grpcio that the transport on gRPC's core was tried with: from the first, below the second.
 # `make test-grpcio` runs the contract suite at both ends.
-GRPCIO_TRIED = ((1, 82, 1), (1, 86))
+GRPCIO_TRIED = ((1, 82, 2), (1, 86))
 
 log = logging.getLogger(__name__)
 

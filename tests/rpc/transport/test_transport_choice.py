@@ -13,13 +13,13 @@ from rpc.transport.transport_name import TransportName
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.parametrize("version", ["1.82.1", "1.82.3", "1.84.0", "1.85.3", "1.85.99"])
+@pytest.mark.parametrize("version", ["1.82.2", "1.82.3", "1.84.0", "1.85.3", "1.85.99"])
 def test_the_core_is_taken_with_a_grpcio_that_was_tried(version: str, events: list[Any]) -> None:
     assert choose_transport(None, version) == "core"
     assert not events
 
 
-@pytest.mark.parametrize("version", ["1.82.0", "1.81.2", "1.86.0", "1.86.0rc1", "1.86.0.dev0", "2.0.0", "1.100.0"])
+@pytest.mark.parametrize("version", ["1.82.1", "1.81.2", "1.86.0", "1.86.0rc1", "1.86.0.dev0", "2.0.0", "1.100.0"])
 def test_grpc_aio_is_taken_with_any_other_and_the_log_says_so(version: str, events: list[Any]) -> None:
     assert choose_transport(None, version) == "grpc-aio"
     [event] = events
