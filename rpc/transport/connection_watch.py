@@ -34,13 +34,14 @@ from rpc.transport.addresses import Address
 from rpc.transport.socket_facts import SocketCalls, SocketFacts
 from rpc.transport.surplus_connections import peer_of
 
-LOOK_EVERY_S = 0.02  # every 50 ms, a flood of headers holds the event loop for 100 ms
+LOOK_EVERY_S = 0.03  # every 50 ms, a flood of headers holds the event loop for 100 ms
 COUNT_EVERY_S = 1.0
 FREE_IN_A_ROW = 64  # what is opened gets the lowest number that is free
 LOOKED_AT_ONCE, GAP_S = 50, 0.001  # then others have Python's lock
 PART = 50  # the thread takes a fiftieth of the time at most
 LOOK_AT_SUSPECTS_EVERY_S = 0.004  # while there are any
 PART_FOR_SUSPECTS = 10
+KEEN_S = 0.1  # looks are as frequent since one is compared: a flood brings 0.5 MB a ms
 SUSPECT_BYTES = 256 * 1024
 SUSPECT_BYTES_A_SECOND = 4 * MIB
 ALLOWED_BYTES = MIB  # beside what its calls may have on their way
@@ -302,6 +303,7 @@ class ConnectionWatch:
                 connection.forgiven_bytes = connection.brought_bytes
                 self._compared[connection.peer] = connection
                 self.is_comparing = True
+                self._wary_until_s = max(self._wary_until_s, now_s + KEEN_S)
                 return
         if connection.surplus_bytes is not None:
             brought_bytes = connection.brought_bytes

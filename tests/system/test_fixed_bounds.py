@@ -49,7 +49,7 @@ FIXED = {
     },
     "how often it is looked at, or tried again": {
         *("connection_watch.LOOK_EVERY_S", "connection_watch.LOOK_AT_SUSPECTS_EVERY_S"),
-        "connection_watch.COUNT_EVERY_S",
+        *("connection_watch.COUNT_EVERY_S", "connection_watch.KEEN_S"),
         *("change_stream.HEARTBEAT_MS", "open_streams.MAKES_ROOM_AFTER_S", "open_streams.SWEEP_EVERY_S"),
         *("rpc_server.LINGER_S", "key_ring.LOOK_EVERY_S", "guard.LOOK_EVERY_S", "jwks.FETCH_TIMEOUT_S"),
         *("token_keys.REFRESH_S", "token_keys.RETRY_S", "token_keys.LOOK_EVERY_S", "aio_listener.ENDING_S"),

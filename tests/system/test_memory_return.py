@@ -1,5 +1,8 @@
 """Memory that was let go is given back some time after the process has grown, and not again and again."""
 
+import gc
+import weakref
+
 import pytest
 
 from stockkeeper.serving.memory_return import GROWN_BYTES, MemoryReturn, resident_bytes, trim
@@ -56,6 +59,27 @@ async def test_what_is_still_in_use_is_asked_for_again_and_less_and_less_often()
     again = [await looked(memory) for _ in range(20)]
     assert again.count(True) == 1
     assert process.size == 100
+
+
+class _InACycle:
+    """As grpc.aio leaves its calls."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+async def test_young_garbage_is_freed_before() -> None:
+    process = Process(100, 100)
+    left: list[_InACycle | None] = []
+    gc.disable()
+    try:
+        garbage = weakref.ref(_InACycle())
+        memory = MemoryReturn(process.resident, lambda: left.append(garbage()), look_every_s=3_600)
+        process.size = 130
+        assert await looked(memory)
+    finally:
+        gc.enable()
+    assert left == [None]
 
 
 def test_this_machine_can_be_asked_and_told() -> None:

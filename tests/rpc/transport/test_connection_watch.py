@@ -180,3 +180,11 @@ def test_an_address_is_barred_when_the_first_connection_too_many_is_seen_and_not
         watch._look_at(1_000_000 + number, facts, {}, of_address)
         assert watch._barred == ({FLOODER} if number else set())
     assert watch._is_wary, "those that were not heard try again together"
+
+
+def test_what_begins_to_bring_much_is_looked_at_again_soon() -> None:
+    watch, fd = ConnectionWatch(tuple, (), 0), 1_000_000
+    watch._connections[fd] = WatchedConnection(7, f"ipv4:{FLOODER}:1", FLOODER, monotonic())
+    for received_bytes, is_soon in ((1_000, False), (10 * MIB, True)):
+        watch._look_at(fd, SocketFacts(cookie=7, received_bytes=received_bytes, is_listening=False), {}, {})
+        assert (watch._pause_s(0.0) < connection_watch.LOOK_EVERY_S) is is_soon
