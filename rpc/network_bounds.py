@@ -73,7 +73,7 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=100_000,
-            description="How many calls a connection has at once; gRPC advises 100. A third of it on grpc-aio.",
+            description="How many calls a connection has at once; gRPC advises 100. A fifth of it on grpc-aio.",
         ),
     ] = 100
     pending_calls_max: Annotated[

@@ -32,11 +32,11 @@ class Pace(Struct, frozen=True):
 
         >>> from rpc.network_bounds import DEFAULT_BOUNDS
         >>> AIO_PACE.bounds(DEFAULT_BOUNDS).calls_a_connection_max
-        33
+        20
         """
         return replace(bounds, calls_a_connection_max=max(1, int(bounds.calls_a_connection_max * self.calls)))
 
 
 CORE_PACE = Pace(24, 0.003)  # with more than 24, a batch of the journal takes longer than others should wait for it
-AIO_PACE = Pace(8, 0.005, calls=1 / 3)
+AIO_PACE = Pace(8, 0.005, calls=1 / 5)
 PACES = {"core": CORE_PACE, "grpc-aio": AIO_PACE}  # by transport
