@@ -140,6 +140,7 @@ class ConnectionWatch:
         self._listening: dict[int, int] = {}  # the cookies of sockets that listen, by descriptor
         self._others: dict[int, int] = {}  # likewise, of those behind which there is no caller
         self._sockets = SocketCalls()
+        self._tell_from_s = 0.0
         self._told: list[tuple[int, str, dict[str, object]]] = []
         self._counted_s = -COUNT_EVERY_S
         self._cut_off = 0
@@ -169,12 +170,17 @@ class ConnectionWatch:
         while not self._rest(self._pause_s(took_s)):
             began_s = thread_time()
             try:
-                self._look_at_all()
-                self._tell()
+                cut_off = -1
+                while cut_off != self._cut_off:  # its address is suspect now, and the others of it are judged by that
+                    cut_off = self._cut_off
+                    self._look_at_all()
+                if monotonic() >= self._tell_from_s:
+                    self._tell()
             except Exception:
                 log.exception("connections_not_watched")
                 self._rest(CALM_S)
             took_s = thread_time() - began_s
+        self._tell()
 
     def _pause_s(self, took_s: float) -> float:
         """How long to rest after a look that took as much of a processor."""
@@ -239,11 +245,17 @@ class ConnectionWatch:
                 if own is not None:
                     _drop_from(own, sorted(barred))
         if more := barred - self._barred:
-            self._told.append((logging.WARNING, "addresses_not_heard", {"addresses": sorted(more)}))
+            self._tell_later(logging.WARNING, "addresses_not_heard", {"addresses": sorted(more)})
         self._barred = barred
 
+    def _tell_later(self, level: int, event: str, what: dict[str, object]) -> None:
+        if not self._told:
+            self._tell_from_s = monotonic() + KEEN_S
+        self._told.append((level, event, what))
+
     def _tell(self) -> None:
-        """Write down what was done. Not while it is done: each line gives up Python's lock, and a flood goes on."""
+        """Write down what was done. Not while more is to be done: beside a busy loop each line takes 5 ms, in which
+        what is left of a flood goes on."""
         told, self._told = self._told, []
         for level, event, what in told:
             log.log(level, event, extra=what)
@@ -257,10 +269,10 @@ class ConnectionWatch:
         if known is None:
             return
         seen[fd] = known
+        if known.is_cut:  # gRPC is about to close it
+            return
         of_address[known.address] = of_address.get(known.address, 0) + 1
         self._compare(facts.received_bytes, known)
-        if known.is_cut:
-            return
         if of_address[known.address] > self._of_address_max:
             self._cut(fd, known)
             if known.address not in self._barred:
@@ -344,7 +356,7 @@ class ConnectionWatch:
             if own is not None:
                 self._sockets.end(own)
         told = {"address": connection.address, "received_bytes": connection.received_bytes}
-        self._told.append((logging.INFO, "connection_cut_off", told))
+        self._tell_later(logging.INFO, "connection_cut_off", told)
 
     def _suspect(self, address: str) -> None:
         if len(self._suspects) >= ADDRESSES_MAX:

@@ -182,6 +182,17 @@ def test_an_address_is_barred_when_the_first_connection_too_many_is_seen_and_not
     assert watch._is_wary, "those that were not heard try again together"
 
 
+def test_one_that_was_cut_off_is_not_counted_any_more() -> None:
+    watch, facts = ConnectionWatch(tuple, (), 0), SocketFacts(cookie=7, received_bytes=0, is_listening=False)
+    watch._of_address_max = 1
+    of_address: dict[str, int] = {}
+    for number, is_cut in enumerate((True, False)):
+        known = WatchedConnection(7, f"ipv4:{FLOODER}:{number}", FLOODER, monotonic(), is_cut=is_cut)
+        watch._connections[1_000_000 + number] = known
+        watch._look_at(1_000_000 + number, facts, {}, of_address)
+        assert known.is_cut is is_cut
+
+
 def test_what_begins_to_bring_much_is_looked_at_again_soon() -> None:
     watch, fd = ConnectionWatch(tuple, (), 0), 1_000_000
     watch._connections[fd] = WatchedConnection(7, f"ipv4:{FLOODER}:1", FLOODER, monotonic())
