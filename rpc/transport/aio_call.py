@@ -15,6 +15,7 @@ import grpc.aio
 
 from rpc.transport.connection_watch import ConnectionWatch
 from rpc.transport.kept_metadata import kept
+from rpc.transport.read_turns import ReadTurns
 from rpc.transport.slow_callers import LARGE_BYTES, SlowCallers
 from rpc.transport.transport_port import CallEnd, Metadata
 
@@ -40,6 +41,7 @@ class AioCall:
         metadata: what the caller sent with it.
         slow: counts large responses until they are written.
         connections: is told of messages that came.
+        reads: says when a request is read.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class AioCall:
             "_on_gone",
             "_on_message",
             "_on_over",
+            "_reads",
             "_served",
             "_slow",
         ),
@@ -59,12 +62,18 @@ class AioCall:
     )
 
     def __init__(
-        self, context: Any, metadata: Metadata, slow: SlowCallers["AioCall"], connections: ConnectionWatch
+        self,
+        context: Any,
+        metadata: Metadata,
+        slow: SlowCallers["AioCall"],
+        connections: ConnectionWatch,
+        reads: ReadTurns,
     ) -> None:
         self._context = context
         self._metadata = kept(metadata)
         self._slow = slow
         self._connections = connections
+        self._reads = reads
         self._on_gone: Callable[[], None] | None = None
         self._task: asyncio.Task[Any] | None = None
         self.awaits_request = False
@@ -170,8 +179,10 @@ class AioCall:
     async def _receive(self) -> None:
         on_message, self._on_message = self._on_message, None  # or they would keep each other
         if on_message is not None:
+            await self._reads.turn(self.peer)
             self.awaits_request = True
             message = await self.read()
+            self._reads.was_read(self.peer, len(message or b""))
             self.awaits_request = False
             on_message(message)
 

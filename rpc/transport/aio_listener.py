@@ -24,6 +24,7 @@ from rpc.transport.aio_call import AioCall
 from rpc.transport.binding_log import shorten_binding_log
 from rpc.transport.certificates import Certificates
 from rpc.transport.connection_watch import ConnectionWatch
+from rpc.transport.read_turns import ReadTurns
 from rpc.transport.server_options import Options
 from rpc.transport.slow_callers import SlowCallers
 from rpc.transport.tls_files import TlsFiles
@@ -159,6 +160,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         self._connections = connections
         self._calls = calls
         self._slow = slow
+        self._reads = ReadTurns()
 
     def __repr__(self) -> str:
         return f"<_AnyMethod {self._handler} {self._calls}>"
@@ -168,7 +170,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(partial(self._serve, path, metadata))
 
     async def _serve(self, path: str, metadata: Metadata, _: object, context: Any) -> None:
-        call = AioCall(context, metadata, self._slow, self._connections)
+        call = AioCall(context, metadata, self._slow, self._connections, self._reads)
         self._calls.add(call)
         task = asyncio.current_task()  # of grpc.aio; it ends when the status is written
         assert task is not None

@@ -11,6 +11,7 @@ from rpc.transport.addresses import Address
 from rpc.transport.aio_call import AioCall
 from rpc.transport.aio_listener import AioListener
 from rpc.transport.connection_watch import ConnectionWatch
+from rpc.transport.read_turns import ReadTurns
 from rpc.transport.slow_callers import SlowCallers
 from tests.rpc.transport.answers import QUESTION, RESERVATION, Answers, code_of, listening, until
 
@@ -73,7 +74,7 @@ class Gone:
 
 
 async def test_a_call_whose_caller_is_gone_waits_to_be_cancelled() -> None:
-    call = AioCall(Gone(), (), SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
+    call = AioCall(Gone(), (), SlowCallers(tuple), ConnectionWatch(tuple, (), 0), ReadTurns())
     for waiting in (call.confirm(), call.write(b"")):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(waiting, 0.001)
@@ -81,7 +82,7 @@ async def test_a_call_whose_caller_is_gone_waits_to_be_cancelled() -> None:
 
 
 async def test_the_last_word_for_a_caller_that_is_gone_waits_to_be_cancelled() -> None:
-    call = AioCall(Gone(), (), SlowCallers(tuple), ConnectionWatch(tuple, (), 0))
+    call = AioCall(Gone(), (), SlowCallers(tuple), ConnectionWatch(tuple, (), 0), ReadTurns())
     living = asyncio.ensure_future(call.live(lambda call: call.answer(b"")))
     done, _ = await asyncio.wait([living], timeout=0.01)
     assert not done
