@@ -31,9 +31,8 @@ class ReadTurns:
     """Belongs to the running asyncio loop once something large was read."""
 
     def __init__(self) -> None:
-        self._waiting: dict[
-            str, deque[asyncio.Future[None]]
-        ] = {}  # by address that sends large ones; the first is next
+        # By address that has sent a large one; the first is next.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._paused_until_s = 0.0
 
     def __repr__(self) -> str:

@@ -199,3 +199,16 @@ def test_what_begins_to_bring_much_is_looked_at_again_soon() -> None:
     for received_bytes, is_soon in ((1_000, False), (10 * MIB, True)):
         watch._look_at(fd, SocketFacts(cookie=7, received_bytes=received_bytes, is_listening=False), {}, {})
         assert (watch._pause_s(0.0) < connection_watch.LOOK_EVERY_S) is is_soon
+
+
+def test_what_was_cut_off_is_written_down_with_its_address_and_bytes(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rpc")
+    watch = ConnectionWatch(tuple, (), 0)
+    known = WatchedConnection(7, f"ipv4:{FLOODER}:1", FLOODER, monotonic(), received_bytes=5 * MIB)
+    watch._cut(1_000_000, known)
+    assert not caplog.messages, "not while there may be more to cut off"
+    watch._rest = lambda pause_s: True  # type: ignore[method-assign]  # it is stopped
+    watch._watch()
+    [record] = caplog.records
+    assert (record.message, vars(record)["address"]) == ("connection_cut_off", FLOODER)
+    assert vars(record)["received_bytes"] == 5 * MIB
