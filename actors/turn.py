@@ -16,9 +16,10 @@ starting over with the slow way if something is missing (everything was written,
 """
 
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from anyio import Lock
+from anyio import Lock, sleep
 from anyio.lowlevel import RunVar
 
 from actors.reply import Reply
@@ -85,6 +86,12 @@ async def _others_first() -> None:
 
 OTHERS_FIRST: Need = Doing(_others_first)
 """The need of a long turn to let others have theirs."""
+
+MOMENT_S = 0.002
+
+A_MOMENT_FOR_OTHERS: Need = Doing(partial(sleep, MOMENT_S))
+"""The need to leave the event loop to others for a moment, before very many rows move or after that: who has called
+meanwhile goes before, and need not wait until all that is written."""
 
 
 def awaited(reply: Reply[T]) -> Turn[T]:

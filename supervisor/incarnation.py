@@ -145,7 +145,8 @@ class Incarnation:
         )
         shared = self._clock, self._coordinator, journal, self.stock
         goods = Goods(*shared, self._hints, reader.list_reservations, self.orders.ask)
-        self.uploads = Uploads(self._store, reader.read, sources.new_id, self._tasks.start_soon)
+        little_first = self.journal.wait_for_little
+        self.uploads = Uploads(self._store, reader.read, sources.new_id, self._tasks.start_soon, little_first)
         self.transfers = self._build_transfers(reader, dispatcher)
         executor = self._build_executor(goods, reader)
         self.requests = RequestDirectory(

@@ -21,7 +21,7 @@ from rpc.messages.rules import (
     is_note,
 )
 
-LINES_A_TURN = 500  # about 2 ms of work
+LINES_A_TURN = 125  # about 0.5 ms of work
 
 
 class ImportLines:

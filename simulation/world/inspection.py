@@ -54,6 +54,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.transactions.uploads, "IDLE_S", 4.0),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
         mock.patch.object(actors.basket, "LINES_A_TURN", 2),
+        mock.patch.object(supervisor.background.expiry_hints, "AT_ONCE_MAX", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),
         mock.patch.object(supervisor.transactions.journal, "CROWD_MIN", crowd_min),
         mock.patch.object(supervisor.background.housekeeping, "DAY_MS", 1_000),
@@ -124,6 +125,7 @@ def _unlike(core: Incarnation, disk: WatchedDisk) -> Iterator[str]:
 
 def _claims(hints: ExpiryHints, disk: WatchedDisk) -> Iterator[str]:
     """Only active reservations have claims, and once they were learned all of them do."""
+    hints.catch_up()
     known = sorted((key, claim) for key, claims in hints._claims.items() for claim in claims)
     active = [disk.reservations[entry[1:]] for entry in disk.active]
     claims = sorted(

@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from actors.commands import Command, DeliveryLine, Line, Receive
 from actors.queries import CheckBasket, GetStock, ListStock
+from actors.turn import MOMENT_S
 from simulation.audit.guarantee_violation import GuaranteeViolation
 from simulation.disks.faulty_store import FaultyStore
 from simulation.disks.watched_disk import WatchedDisk
@@ -116,8 +117,9 @@ class SimulatedRun(SimulatedWorld):
             for variant in self.shop.variants:
                 await self.network.call("again", GetStock(organization, variant, ""))
                 await self.network.call("again", CheckBasket(organization, (Line(variant, "", 1),)))
-        # An order that stood by hears of the decision with the caller of the change, and its step may come later.
-        await anyio.sleep(0.001)
+        # An order that stood by hears of the decision with the caller of the change, and its step may come later. What
+        # a large one takes of many rows is noted a moment after its answer.
+        await anyio.sleep(2 * MOMENT_S)
 
     async def stop(self) -> None:
         """Stop the server while calls are under way: each of them must get an answer."""

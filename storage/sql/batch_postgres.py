@@ -21,7 +21,7 @@ from storage.sql import rows
 from storage.sql.epoch import lost_to
 from storage.sql.instants import ms_to_datetime
 from storage.sql.journal_rows import journal_entries
-from storage.sql.rows import COLUMNS, STOCK_RECORD, Row
+from storage.sql.rows import COLUMNS, STOCK_RECORD, STOCK_SOLD, Row
 from storage.store import StorageError
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ PARTS = {
             AND stock.version = new.version_before
         RETURNING 1""",
     "stock": INSERT,
+    "stock_sold": """
+        UPDATE stock SET total = new.available + new.reserved + stock.damaged + stock.in_transit,
+            available = new.available, reserved = new.reserved, version = new.version
+        FROM {new}
+        WHERE stock.organization_id = new.organization_id AND stock.variant_id = new.variant_id
+            AND stock.warehouse_id = new.warehouse_id AND stock.stock_id = new.stock_id
+            AND stock.version = new.version_before
+        RETURNING 1""",
     "stock_changed": """
         UPDATE stock SET total = new.available + new.reserved + new.damaged + new.in_transit,
             available = new.available, reserved = new.reserved, damaged = new.damaged,
@@ -101,6 +109,7 @@ PARTS = {
 PART_COLUMNS = {
     **COLUMNS,
     "stock_deleted": "organization_id variant_id warehouse_id stock_id version_before",
+    "stock_sold": STOCK_SOLD,
     "stock_changed": f"{STOCK_RECORD} version_before",
     "reservation_moved": "state expires_at confirmed_at ended_at reason organization_id reservation_id",
     "item_shipped": "fulfilled organization_id reservation_id line",
@@ -110,6 +119,7 @@ PART_COLUMNS = {
 }
 # The parts that must find all of their rows, and what those are.
 FOUND = {
+    "stock_sold": "stock rows",
     "stock_changed": "stock rows",
     "stock_deleted": "stock rows",
     "reservation_moved": "reservations",
@@ -238,7 +248,7 @@ def _sliced(parts: Parts) -> Iterator[Parts]:
 
 def _rows(batch: Batch) -> Parts:
     """The parts that have rows."""
-    new, changed, deleted = rows.stock(batch)
+    new, sold, changed, deleted = rows.stock(batch)
     parts = {
         "warehouse": list(rows.warehouses(batch)),
         "sourcing": list(rows.sourcing(batch)),
@@ -246,6 +256,7 @@ def _rows(batch: Batch) -> Parts:
         "transfer_line": list(rows.transfer_lines(batch)) if batch.transfers else [],
         "stock_deleted": deleted,
         "stock": new,
+        "stock_sold": sold,
         "stock_changed": changed,
         "reservation": list(rows.reservations(batch, ms_to_datetime)),
         "reservation_item": list(rows.items(batch)),

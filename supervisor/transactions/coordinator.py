@@ -8,7 +8,8 @@ last durable entry is as if it had never been.
 
 Why it cannot deadlock: a transaction waits on a row only for one that holds that row, and holds only rows with
 smaller keys than the one it waits on. So along any chain of waiting the rows grow, and a chain cannot close. A
-transaction that is refused somewhere lets everything go before it looks again.
+transaction that is refused somewhere lets everything go before it looks again. One of very many rows also waits for
+the journal's writer, for some milliseconds at most; the writer waits for no transaction.
 
 Why nothing slips in between: granted holds stay valid whatever others do (`actors/stock_state.py`), so the time
 between the phases does not matter, and within `decide` nothing else runs.
@@ -19,7 +20,6 @@ deadlocks (the order of keys needs neither).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from heapq import merge
 from itertools import count
 
@@ -36,15 +36,12 @@ from actors.stages import Stages
 from actors.stock_actor import StockActor
 from actors.stock_state import Verdict
 from actors.transfer_records import TransferRecord
-from actors.turn import OTHERS_FIRST, Doing, Need, Turn
+from actors.turn import A_MOMENT_FOR_OTHERS, OTHERS_FIRST, Doing, Need, Turn
 from actors.two_phase import Prepared, TurnedDown
 from actors.unavailable import restarting
 from supervisor.transactions import chunks
 from supervisor.transactions.journal import Journal
 
-MOMENT_S = 0.002
-# Before very many rows move: who has called meanwhile goes before, and need not wait until all that is written.
-A_MOMENT_FOR_OTHERS: Need = Doing(partial(anyio.sleep, MOMENT_S))
 WAITS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -90,6 +87,8 @@ class Coordinator:
         self._stages = stages
         self._waits_s = Buckets(WAITS_S)
         self._holds = self._turned_down = self._waiting = 0
+        self.little_first: Need = Doing(self._let_little_go_first)
+        """The need of a long turn to let others have theirs, and what little they have changed become durable."""
 
     def __repr__(self) -> str:
         return f"<Coordinator {self._journal!r}>"
@@ -112,7 +111,7 @@ class Coordinator:
         """
         is_small = len(changes) <= chunks.ROWS_MAX
         if len(changes) > 1:
-            changes = sorted(changes, key=_key_of) if is_small else (yield from _sorted_in_chunks(changes))
+            changes = sorted(changes, key=_key_of) if is_small else (yield from self._sorted_in_chunks(changes))
         prepared = Prepared(next(self._transaction_ids), [row for row, _ in changes])
         try:
             for part in (changes,) if is_small else chunks.chunked(changes):
@@ -125,14 +124,30 @@ class Coordinator:
                             self._turned_down += 1
                             return _turned_down(prepared, verdict, row)
                 if not is_small:
-                    yield OTHERS_FIRST
+                    yield self.little_first
             if not is_small:
                 yield A_MOMENT_FOR_OTHERS
+                yield self.little_first
         except BaseException:  # also where the turn is closed
             prepared.abort()
             raise
         self._holds += len(changes)
         return prepared
+
+    async def _let_little_go_first(self) -> None:
+        await OTHERS_FIRST.wait()
+        await self._journal.wait_for_little()
+
+    def _sorted_in_chunks(self, changes: Sequence[tuple[StockActor, Change]]) -> Turn[list[tuple[StockActor, Change]]]:
+        parts = []
+        for part in chunks.chunked(changes):
+            parts.append(sorted(part, key=_key_of))
+            yield self.little_first
+        ordered: list[tuple[StockActor, Change]] = []
+        for part in chunks.chunked(merge(*parts, key=_key_of)):
+            ordered += part
+            yield self.little_first
+        return ordered
 
     def _decision_of_rivals(self, verdict: Reply[Verdict], transaction_id: int) -> Turn[Verdict]:
         began_s = self._monotonic_s()
@@ -232,18 +247,6 @@ def _turned_down(prepared: Prepared, verdict: Verdict, row: StockActor) -> Turne
         raise restarting()  # another look would be at what a crash took away meanwhile
     prepared.abort()
     return TurnedDown(verdict, row)
-
-
-def _sorted_in_chunks(changes: Sequence[tuple[StockActor, Change]]) -> Turn[list[tuple[StockActor, Change]]]:
-    parts = []
-    for part in chunks.chunked(changes):
-        parts.append(sorted(part, key=_key_of))
-        yield OTHERS_FIRST
-    ordered: list[tuple[StockActor, Change]] = []
-    for part in chunks.chunked(merge(*parts, key=_key_of)):
-        ordered += part
-        yield OTHERS_FIRST
-    return ordered
 
 
 def _key_of(change: tuple[StockActor, Change]) -> tuple[str, str, str]:

@@ -122,6 +122,7 @@ class Folding:
             self._open.pop(import_id).over.set(None)
 
     async def _step(self, import_id: str) -> bool:
+        await self._journal.wait_for_little()
         async with self._one_at_a_time:
             is_more = await self._store.fold(import_id, LINES_A_STEP)
         await anyio.sleep(REST_S)

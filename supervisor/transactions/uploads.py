@@ -4,7 +4,7 @@ An upload belongs to one incarnation: it begins with its first line, each part f
 decided in the end must be all of it. So nothing that a broken upload left can ever become part of another.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import count
 from typing import Any
@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.actor import StartSoon
 from actors.commands import DropStaged, StageLines
 from actors.reply import Reply
-from actors.staged_rows import LinesStaged, StagedDropped, StagingFact
+from actors.staged_rows import LinesStaged, Repeat, StagedDropped, StagingFact
 from actors.unavailable import restarting
 from storage.staging import StagedLine, StagingStore
 
@@ -40,13 +40,23 @@ class Uploads:
         store, read: what keeps them, and what sees to its failures.
         new_stock_id: a fresh id for a row that is to be made.
         start_soon: starts a task of the incarnation.
+        little_first: waits until what is little is written (`Journal.wait_for_little`).
     """
 
-    def __init__(self, store: StagingStore, read: Read, new_stock_id: Callable[[], str], start_soon: StartSoon) -> None:
+    def __init__(
+        self,
+        store: StagingStore,
+        read: Read,
+        new_stock_id: Callable[[], str],
+        start_soon: StartSoon,
+        little_first: Callable[[], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._read = read
         self._new_stock_id = new_stock_id
         self._start_soon = start_soon
+        self._little_first = little_first
+        self._one_at_a_time = anyio.Lock()  # a small order waits for one part at most, and not for those of all imports
         self._open: dict[str, int] = {}  # how many lines
         self._writing: dict[str, Reply[None]] = {}  # those of which a part is on its way to the database
         self._taken: dict[str, bool] = {}  # whether the upload is to be dropped afterwards
@@ -75,10 +85,15 @@ class Uploads:
         staged = [StagedLine(next(places), self._new_stock_id(), line) for line in command.lines]
         written = self._writing[command.import_id] = Reply[None]()
         try:
-            return LinesStaged(tuple(await self._read(self._store.stage(command.import_id, staged))))
+            return LinesStaged(tuple(await self._read(self._stage(command.import_id, staged))))
         finally:
             del self._writing[command.import_id]
             written.set(None)
+
+    async def _stage(self, import_id: str, staged: Sequence[StagedLine]) -> Sequence[Repeat]:
+        async with self._one_at_a_time:
+            await self._little_first()
+            return await self._store.stage(import_id, staged)
 
     def take(self, import_id: str, lines: int) -> None:
         """They are about to be decided. Nothing is added or dropped until `let_go`.

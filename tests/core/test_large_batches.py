@@ -5,9 +5,11 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from actors.commands import Line, Reserve
+from actors.outcomes import InsufficientStock, Refused
 from actors.turn import Doing
 from supervisor.transactions import chunks, coordinator
 from tests.core.conftest import ORGANIZATION, World, bring, reserve
+from tests.core.test_interleavings import SteppedStore
 
 pytestmark = pytest.mark.anyio
 
@@ -70,3 +72,60 @@ async def test_a_call_while_a_very_large_basket_is_prepared_goes_before_it(
             await large.wait()
         assert small.items[0].stock_before == 100
         assert large.result().reservation.items[0].stock_before == 99  # type: ignore[union-attr]
+
+
+async def test_a_long_turn_waits_until_little_is_written_and_not_for_much(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {(f"v{number:03}", "w1"): 100 for number in range(chunks.LITTLE_ROWS)})
+        assert core._core is not None
+        journal = core._core.journal
+        await journal.wait_for_little()  # nothing is under way
+        for number in range(2):
+            core.submit(Reserve(ORGANIZATION, f"little-{number}", (Line("v000", "w1", 1),), 15, ""))
+        assert journal.undurable_entries == 2
+        await journal.wait_for_little()
+        assert journal.undurable_entries == 0
+        lines = tuple(Line(f"v{number:03}", "w1", 1) for number in range(chunks.LITTLE_ROWS))
+        much = core.submit(Reserve(ORGANIZATION, "much", lines, 15, ""))
+        await journal.wait_for_little()
+        assert (journal.undurable_entries, much.is_done) == (1, False)
+        await much.wait()
+
+
+async def test_a_long_turn_does_not_wait_for_ever_for_what_comes_one_after_the_other(world: World) -> None:
+    store = SteppedStore(world.disk)
+    async with world.core(store) as core:
+        await bring(core, {("v0", "w1"): 100})
+        assert core._core is not None
+        store.hold()
+        little = core.submit(Reserve(ORGANIZATION, "little", (Line("v0", "w1", 1),), 15, ""))
+        with anyio.fail_after(5):
+            await core._core.journal.wait_for_little()
+        assert core._core.journal.undurable_entries == 1
+        store.step(free=True)
+        await little.wait()
+
+
+async def test_what_a_large_basket_takes_of_many_rows_is_noted_after_its_answer(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {(variant, "w1"): 1 for variant in VARIANTS})
+        assert core._core is not None
+        hints = core._core._hints
+        with anyio.fail_after(10):
+            await core.submit(Reserve(ORGANIZATION, "large", BASKET, 15, "")).wait()
+            assert (hints.is_behind, len(hints)) == (True, 0)
+            while hints.is_behind:
+                await checkpoint()
+        assert len(hints) == len(BASKET)
+
+
+async def test_a_refusal_before_that_says_when_it_expires_too(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {(variant, "w1"): 1 for variant in VARIANTS})
+        await core.submit(Reserve(ORGANIZATION, "large", BASKET, 15, "")).wait()
+        assert core._core is not None
+        assert core._core._hints.is_behind
+        with pytest.raises(Refused) as caught:
+            await reserve(core, "late", (VARIANTS[7], "w1", 1))
+        assert isinstance(caught.value.refusal, InsufficientStock)
+        assert caught.value.refusal.retry_after_ms == 15 * 60_000

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.changes import Point
-from actors.commands import CountedLine, Delete, Import, Line, StageLines
+from actors.commands import CountedLine, Delete, DropStaged, Import, Line, Reserve, StageLines
 from actors.outcomes import Fact, ImportRejected, Refused, RequestIdReused, StockImported
 from actors.queries import ListStock, ReadChanges
 from actors.records import Transaction
@@ -17,7 +17,8 @@ from actors.staged_rows import LinesStaged, Repeat
 from actors.staged_upload import Upload
 from actors.unavailable import Unavailable
 from storage.latecomers import Latecomers, no_latecomers
-from storage.memory_store import MemoryStore
+from storage.memory_store import Disk, MemoryStore
+from storage.staging import StagedLine
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
 from supervisor.transactions import folding, large_imports
@@ -307,3 +308,46 @@ async def test_an_upload_to_which_nothing_is_added_any_more_is_forgotten(world: 
             await core.ask(left.whole("left"))
         assert isinstance(await core.ask(slow.whole("slow")), StockImported)
         assert uploads.statistics().open == 0
+
+
+class PartsNoted(MemoryStore):
+    """Notes what is written, in its order, and how many parts of imports at a time."""
+
+    def __init__(self, disk: Disk) -> None:
+        super().__init__(disk)
+        self.written: list[str] = []
+        self.parts = self.parts_max = 0
+        self.may_stage = anyio.Event()
+
+    async def stage(self, import_id: str, lines: Sequence[StagedLine]) -> Sequence[Repeat]:
+        self.parts += 1
+        self.parts_max = max(self.parts_max, self.parts)
+        await self.may_stage.wait()
+        self.parts -= 1
+        self.written.append(import_id)
+        return await super().stage(import_id, lines)
+
+    async def write(
+        self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+    ) -> Sequence[Transaction]:
+        written = await super().write(transactions, latecomers)
+        self.written += [one.kind for one in written]
+        return written
+
+
+async def test_a_small_order_waits_for_one_part_of_one_import_at_most(world: World) -> None:
+    store = PartsNoted(world.disk)
+    async with world.core(store) as core, anyio.create_task_group() as tasks:
+        await bring(core, {("v0", "w1"): 100})
+        for number in range(3):
+            tasks.start_soon(core.ask, StageLines(f"import-{number}", 0, tuple(lines_of(5, 1))))
+        await anyio.wait_all_tasks_blocked()
+        store.written.clear()
+        core.submit(Reserve(ORGANIZATION, "little", (Line("v0", "w1", 1),), 15, ""))
+        store.may_stage.set()
+        await anyio.wait_all_tasks_blocked()
+        assert store.parts_max == 1
+        assert "reserve" in store.written[:2]
+        assert sorted(store.written) == ["import-0", "import-1", "import-2", "reserve"]
+        for number in range(3):
+            await core.ask(DropStaged(f"import-{number}"))

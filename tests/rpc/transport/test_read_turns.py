@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from rpc.transport.read_turns import LARGE_BYTES, ReadTurns
+from rpc.transport.read_turns import LARGE_BYTES, VERY_LARGE_BYTES, ReadTurns
 from tests.rpc.transport.answers import (
     END_STREAM,
     PREFACE,
@@ -20,7 +20,7 @@ from tests.rpc.transport.test_bounds import PATH
 
 pytestmark = pytest.mark.anyio
 
-LARGE = LARGE_BYTES + 1
+LARGE, VERY_LARGE = LARGE_BYTES + 1, VERY_LARGE_BYTES + 1
 CALLS = 40
 
 
@@ -62,7 +62,7 @@ async def test_nothing_waits_before_something_large_was_read() -> None:
 async def test_the_address_of_a_large_one_waits_and_others_pass_by() -> None:
     turns, order = ReadTurns(), list[str]()
     one, other = Caller(turns, "127.0.0.2", order), Caller(turns, "127.0.0.3", order)
-    await one.asks("large", LARGE)
+    await one.asks("large", VERY_LARGE)
     waiting = one.asks("small")
     await other.asks("other")
     assert turns.statistics() == (1, 1)
@@ -77,11 +77,24 @@ async def test_the_address_of_a_large_one_waits_and_others_pass_by() -> None:
     assert turns.statistics() == (0, 0)
 
 
-async def test_there_is_a_pause_after_each_large_one_and_none_after_a_small_one() -> None:
+async def test_large_ones_are_read_one_in_a_turn_of_the_loop() -> None:
+    turns, order = ReadTurns(), list[str]()
+    one, other = Caller(turns, "127.0.0.2", order), Caller(turns, "127.0.0.3", order)
+    for name in "abc":
+        one.asks(name, LARGE)
+    await turns_of_the_loop(1)
+    assert order == ["a"], "they came in one turn"
+    other.asks("other")
+    await turns_of_the_loop(10)
+    assert order == ["a", "other", "b", "c"]
+    assert turns.statistics() == (0, 0)
+
+
+async def test_there_is_a_pause_after_each_very_large_one_and_none_after_a_small_one() -> None:
     turns, order = ReadTurns(), list[str]()
     one = Caller(turns, "127.0.0.2", order)
-    await one.asks("large", LARGE)
-    asked = [one.asks("a"), one.asks("b"), one.asks("large again", LARGE), one.asks("c"), one.asks("d")]
+    await one.asks("large", VERY_LARGE)
+    asked = [one.asks("a"), one.asks("b"), one.asks("large again", VERY_LARGE), one.asks("c"), one.asks("d")]
     await asked[2]
     await turns_of_the_loop(10)
     assert order == ["large", "a", "b", "large again"]
@@ -91,7 +104,7 @@ async def test_there_is_a_pause_after_each_large_one_and_none_after_a_small_one(
 async def test_addresses_that_wait_have_turns() -> None:
     turns, order = ReadTurns(), list[str]()
     one, other = Caller(turns, "127.0.0.2", order), Caller(turns, "127.0.0.3", order)
-    await asyncio.gather(one.asks("large", LARGE), other.asks("large", LARGE))
+    await asyncio.gather(one.asks("large", VERY_LARGE), other.asks("large", VERY_LARGE))
     await asyncio.gather(*(one.asks(name) for name in "abc"), other.asks("x"), other.asks("y"))
     assert order[2:] == ["a", "x", "b", "y", "c"]
 
@@ -99,7 +112,7 @@ async def test_addresses_that_wait_have_turns() -> None:
 async def test_a_caller_that_gives_up_while_it_waits_leaves_its_turn_to_the_next() -> None:
     turns, order = ReadTurns(), list[str]()
     one = Caller(turns, "127.0.0.2", order)
-    await one.asks("large", LARGE)
+    await one.asks("large", VERY_LARGE)
     gone, next_one = one.asks("gone"), one.asks("next")
     await turns_of_the_loop(1)
     gone.cancel()
@@ -108,7 +121,7 @@ async def test_a_caller_that_gives_up_while_it_waits_leaves_its_turn_to_the_next
 
 
 async def test_a_call_is_not_behind_large_ones_that_came_before_it_from_another_address() -> None:
-    body = gzip.compress(b"\xf8\x07\x00" * LARGE_BYTES)
+    body = gzip.compress(b"\xf8\x07\x00" * VERY_LARGE_BYTES)
     headers = headers_by_hand(PATH, {b"grpc-encoding": b"gzip"})
     data = b"\x01" + len(body).to_bytes(4, "big") + body
     calls = (
