@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from functools import partial
 
-from anyio import current_time, sleep
+from anyio import current_time
 from anyio.lowlevel import checkpoint
 from msgspec.structs import asdict
 from stockkeeper_client.v1 import stock_pb2 as pb
@@ -13,7 +13,6 @@ from actors.bounds import ID_CHARACTERS_MAX
 from actors.commands import CallersCommand
 from actors.outcomes import Fact, StockImported
 from actors.reply import Reply
-from actors.unavailable import Unavailable
 from rpc.fair_turns import FairTurns, NoTurns
 from rpc.frame import Deferred
 from rpc.in_flight import InFlightLimit
@@ -36,8 +35,6 @@ from rpc.transport.transport_port import Context
 log = logging.getLogger(__name__)
 
 END = object()
-# Two callers that try again at once sent 400 first messages of an import a second, each of 1,000 lines.
-TURNED_AWAY_AFTER_S = 0.1
 TURNS_A_STEP = 4  # of the event loop: a step of an import is 500 lines
 ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
@@ -72,8 +69,7 @@ class StockServicer:
         try:
             async for request in request_iterator:
                 if organization_id is None and request.lines:
-                    organization = request.lines[0].organization_id[:ID_CHARACTERS_MAX]
-                    await self._enter(organization)
+                    self._imports.enter(organization := request.lines[0].organization_id[:ID_CHARACTERS_MAX])
                     organization_id = organization
                 steps, has_more = lines.add(request), True
                 while has_more:  # a message may hold 200,000 lines, and others want to be served
@@ -91,13 +87,6 @@ class StockServicer:
         assert isinstance(fact, StockImported), fact
         log.info("stock_imported", extra={**asdict(fact), "took_s": round(current_time() - began_s, 3)})
         return responses.imported(fact)
-
-    async def _enter(self, organization_id: str) -> None:
-        try:
-            self._imports.enter(organization_id)
-        except Unavailable:
-            await sleep(TURNED_AWAY_AFTER_S)
-            raise
 
     async def _import(self, lines: ImportLines, upload: ImportUpload, context: Context) -> Fact:
         try:
