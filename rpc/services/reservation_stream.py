@@ -271,6 +271,7 @@ class Stream:
         self._streams.lines -= self._lines
         self._lines = 0
         self.reading = self.writing = self._error = None  # or they would keep each other, by their tracebacks
+        self._answered = []
 
     async def next_replies(self) -> pb.ReserveStockReplies | None:
         """The replies to write, all that there are; None when the stream is over and all was answered.
@@ -329,7 +330,8 @@ class Stream:
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
-            reply.fail(error)
+            # One that is not read would keep this step by its traceback, and so the message; and the step keeps it.
+            reply.fail(error.with_traceback(None) if isinstance(error, Invalid | Unavailable) else error)
             self._end_turn(turn)
             self._note(Answered.to(streamed, reply))
             if isinstance(error, Unavailable) and error.reason == shutting_down().reason:
