@@ -21,7 +21,7 @@ from storage.memory_store import Disk, MemoryStore
 from storage.staging import StagedLine
 from supervisor.limits import Limits
 from supervisor.supervisor import Supervisor
-from supervisor.transactions import folding, large_imports
+from supervisor.transactions import folding, journal, large_imports
 from tests.core.conftest import ORGANIZATION, World, available, bring, check, reserve, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -351,3 +351,32 @@ async def test_a_small_order_waits_for_one_part_of_one_import_at_most(world: Wor
         assert sorted(store.written) == ["import-0", "import-1", "import-2", "reserve"]
         for number in range(3):
             await core.ask(DropStaged(f"import-{number}"))
+
+
+async def test_a_part_of_an_import_waits_until_what_is_little_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Held(PartsNoted):
+        may_write = anyio.Event()
+
+        async def write(
+            self, transactions: Sequence[Transaction], latecomers: Latecomers = no_latecomers
+        ) -> Sequence[Transaction]:
+            await self.may_write.wait()
+            return await super().write(transactions, latecomers)
+
+    monkeypatch.setattr(journal, "LITTLE_S", 60.0)
+    store = Held(world.disk)
+    store.may_stage.set()
+    async with world.core(store) as core, anyio.create_task_group() as tasks:
+        store.may_write.set()
+        await bring(core, {("v0", "w1"): 100})
+        store.may_write, store.written = anyio.Event(), []
+        core.submit(Reserve(ORGANIZATION, "little", (Line("v0", "w1", 1),), 15, ""))
+        tasks.start_soon(core.ask, StageLines("import", 0, tuple(lines_of(5, 1))))
+        await anyio.wait_all_tasks_blocked()
+        assert store.written == []
+        store.may_write.set()
+        await anyio.wait_all_tasks_blocked()
+        assert store.written == ["reserve", "import"]
+        await core.ask(DropStaged("import"))
