@@ -134,7 +134,7 @@ async def test_what_a_broker_refuses_is_not_confirmed(real: tuple[str, BrokerPro
             await queue.delete(if_empty=False)
     else:
         with pytest.raises(BrokerLost, match="no response from stream"):
-            await broker.publish([*messages(2, first=5_000), *messages(1, "catalog.variant.created"), *messages(2)])
+            await broker.publish([*messages(2, first=5_000), *messages(1, "heard.by.no.stream"), *messages(2)])
         client = await nats.connect(server.url)
         stream = client.jetstream()
         await stream.update_stream(name="inventory_events", subjects=["inventory.>"], max_msg_size=40)
