@@ -7,10 +7,10 @@ the second alone would have baskets wait that fit elsewhere at once.
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 
-from actors.bounds import ALTERNATIVES_MAX
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Adjustment, Line
-from actors.outcomes import Alternative, InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
+from actors.elsewhere import Elsewhere
+from actors.outcomes import InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
 from actors.planner import Free, Placement, Search, placing
 from actors.records import Delta, ReservationItem, ReservationRecord, StockKey
 from actors.row_changes import Change
@@ -239,14 +239,15 @@ def refusal_of(lines: Sequence[Line], placements: Sequence[Placement], free: Fre
     )
     if not missing:
         return InsufficientStock(shortages)
-    first, *others = [MissingStock(*row, alternatives_to(free, *row)) for row in missing]
+    elsewhere = Elsewhere(free)
+    first, *others = [MissingStock(*row, elsewhere.alternatives_to(*row)) for row in missing]
     return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others), shortages)
 
 
 def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse_id: str) -> StockNotFound:
     """The refusal of a row that does not exist, and where else its variant is."""
     free = {variant_id: variants[variant_id].free_if_rivals_abort()}
-    return StockNotFound(variant_id, warehouse_id, alternatives_to(free, variant_id, warehouse_id))
+    return StockNotFound(variant_id, warehouse_id, Elsewhere(free).alternatives_to(variant_id, warehouse_id))
 
 
 def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[str, VariantStock]) -> list[StockActor]:
@@ -259,9 +260,9 @@ def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[st
     found = [row for row in rows if row is not None and row.state.record.exists]
     if len(found) == len(named):
         return found
-    free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
+    elsewhere = Elsewhere({variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()})
     first, *others = [
-        MissingStock(one.variant_id, one.warehouse_id, alternatives_to(free, one.variant_id, one.warehouse_id))
+        MissingStock(one.variant_id, one.warehouse_id, elsewhere.alternatives_to(one.variant_id, one.warehouse_id))
         for one, row in zip(named, rows, strict=True)
         if row is None or not row.state.record.exists
     ]
@@ -279,15 +280,7 @@ def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Fre
         for line, placement in zip(lines, placements, strict=True)
         if placement.found and not placement.fits
     }
+    elsewhere = Elsewhere(free)
     return tuple(
-        [Shortage(*row, asked[row], available, alternatives_to(free, *row)) for row, available in short.items()]
+        [Shortage(*row, asked[row], available, elsewhere.alternatives_to(*row)) for row, available in short.items()]
     )
-
-
-def alternatives_to(free: Free, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
-    others = [
-        Alternative(other_id, available)
-        for other_id, available in free.get(variant_id, {}).items()
-        if available > 0 and other_id != warehouse_id
-    ]
-    return tuple(sorted(others, key=lambda other: (-other.available, other.warehouse_id))[:ALTERNATIVES_MAX])

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from actors.basket import alternatives_to, before_a_look, refusal_of
+from actors.basket import before_a_look, refusal_of
 from actors.basket_commands import ReserveBasket
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Line
+from actors.elsewhere import Elsewhere
 from actors.outcomes import InsufficientStock, Refused, Shortage
 from actors.planner import Free, Search
 from actors.records import StockRecord
@@ -88,10 +89,6 @@ def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, fr
     among = free_elsewhere(free, sourcing.closed)
     if not (command.allow_split and is_known):
         raise Refused(refusal_of(found.lines, placements, among))
-    raise Refused(
-        InsufficientStock(
-            tuple(
-                [Shortage(one, "", *figures, alternatives_to(among, one, "")) for one, figures in found.short.items()]
-            )
-        )
-    )
+    elsewhere = Elsewhere(among)
+    short = [Shortage(one, "", *figures, elsewhere.alternatives_to(one, "")) for one, figures in found.short.items()]
+    raise Refused(InsufficientStock(tuple(short)))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from actors.basket import alternatives_to
 from actors.commands import Line
+from actors.elsewhere import Elsewhere
 from actors.planner import Free, Placement
 from actors.sourcing import Sourcing, SourcingPolicy
 from actors.views import ExplainedLine, Explanation, Why
@@ -35,7 +35,7 @@ def explained(
     free = {v: {w: pieces for w, pieces in rows.items() if (v, w) not in closed} for v, rows in everything.items()}
     open_places = [p.warehouse_id for line, p in zip(lines, placements, strict=True) if not line.warehouse_id]
     is_one_place = len(open_places) > 1 and len(set(open_places)) == 1
-    found = []
+    found, elsewhere = [], Elsewhere(free)
     for line, placement in zip(lines, placements, strict=True):
         is_closed = (line.variant_id, line.warehouse_id) in closed
         fits = placement.fits and not is_closed
@@ -50,7 +50,7 @@ def explained(
                 where if fits else "",
                 _why(line, placement, sourcing.policy, is_closed=is_closed, is_one_place=is_one_place),
                 short,
-                alternatives_to(free, line.variant_id, where if where else line.warehouse_id),
+                elsewhere.alternatives_to(line.variant_id, where if where else line.warehouse_id),
                 _frees_at(line, placement, short, frees_at) if not is_closed else 0,
             )
         )

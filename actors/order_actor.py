@@ -40,7 +40,6 @@ from actors.outcomes import (
     StockReserved,
 )
 from actors.records import ReservationRecord, TransactionKind
-from actors.reply import Reply
 from actors.reservation import (
     asks_for_the_same,
     confirm,
@@ -51,7 +50,7 @@ from actors.reservation import (
 from actors.shipment import shipped
 from actors.standing_by import OrderMessage, StandBy
 from actors.stock_actor import StockActor
-from actors.turn import A_MOMENT_FOR_OTHERS, Turn
+from actors.turn import Turn
 from actors.two_phase import NOTHING_PREPARED, Prepared
 from actors.variant_stock import Pinned
 
@@ -98,19 +97,6 @@ class OrderActor(BasketActor):
             self._services.answers.answer(envelope.reply, error=refused)
         else:
             self._services.answers.answer(envelope.reply, fact)
-        if self._services.hints.undertake():
-            yield from self._catch_up()
-
-    def _catch_up(self) -> Turn[None]:
-        """Note what the order takes of many rows when its answer is on its way: no caller waits for that then."""
-        durable: Reply[None] = Reply()
-        self._services.answers.answer(durable)
-        try:
-            yield durable
-        except Exception:  # noqa: BLE001 - it is the journal's, which tells all that wait for it
-            return
-        yield A_MOMENT_FOR_OTHERS
-        self._services.hints.catch_up()
 
     # ---- a new reservation ----------------------------------------------------------------------------------------
 

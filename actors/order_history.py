@@ -122,12 +122,13 @@ class OrderHistory(Actor[OrderMessage, Fact]):
             services = self._services
             services.two_phase.decide(NOTHING_PREPARED, "remember", services.clock.now_ms(), request=request)
 
-    def _hinted(self, refused: Refused) -> Refused:
+    def _hinted(self, refused: Refused, without: ReservationRecord | None = None) -> Refused:
+        """The refusal with a hint, which the end of the reservation `without` is none for."""
         if not isinstance(refused.refusal, InsufficientStock):
             return refused
         services = self._services
-        now_ms = services.clock.now_ms()
-        return Refused(with_hint(refused.refusal, self.key.organization_id, now_ms, services.hints.freed_at_ms))
+        now_ms, freed_at_ms = services.clock.now_ms(), services.hints.without(without)
+        return Refused(with_hint(refused.refusal, self.key.organization_id, now_ms, freed_at_ms))
 
     def _reservation(self, reservation_id: str) -> ReservationRecord:
         reservation = self.reservations.get(reservation_id)

@@ -7,6 +7,7 @@ where the most is left, and the search backs up where that leads nowhere. It is 
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 
+from actors.maxima import Maxima
 from actors.turn import OTHERS_FIRST, Turn
 
 PACKING_STEPS_MAX = 20_000
@@ -128,6 +129,15 @@ class Space:
         place = len(self._pieces) if below is None else bisect_left(self._pieces, below)
         return self._pieces[place - 1] if place and self._pieces[place - 1] >= quantity else None
 
+    @property
+    def fullest(self) -> int:
+        """The most that a warehouse has left; there must be one."""
+        return self._pieces[-1]
+
+    def take_from(self, warehouse_id: str, pieces: int, quantity: int) -> None:
+        """Take this much from this warehouse, which has these pieces."""
+        self._move(warehouse_id, pieces, pieces - quantity)
+
     def take(self, pieces: int, quantity: int) -> str:
         """Take this much from the warehouse that stands for all that have these pieces. Returns its id."""
         warehouse_id = self._ids[pieces][0]
@@ -165,15 +175,40 @@ class RankedSpace(Space):
 
     def __init__(self, left: Mapping[str, int], priorities: Mapping[str, int]) -> None:
         super().__init__({one: RANK * priorities.get(one, 0) + pieces for one, pieces in left.items()})
+        fullest = {_priority_at(place): _pieces_at(place) for place in self._pieces}  # the last of each is its most
+        self._priorities = list(fullest)
+        self._fullest = Maxima(list(fullest.values()))
+        self._ranks = priorities
+
+    @property
+    def fullest(self) -> int:
+        return self._fullest.largest
 
     def most(self, below: int | None, quantity: int) -> int | None:
         """The first place that has this quantity, of those behind `below` (None: of all)."""
-        place = len(self._pieces) if below is None else bisect_left(self._pieces, below)
-        while place:
-            place -= 1
-            if _pieces_at(self._pieces[place]) >= quantity:
-                return self._pieces[place]
-        return None
+        rank = len(self._priorities)
+        if below is not None:
+            priority = _priority_at(below)
+            rank = bisect_left(self._priorities, priority)
+            index = bisect_left(self._pieces, below)
+            place = self._pieces[index - 1] if index else below
+            if place != below and _priority_at(place) == priority and _pieces_at(place) >= quantity:
+                return place
+        found = self._fullest.last(rank, quantity)
+        return None if found is None else RANK * self._priorities[found] + self._fullest[found]
+
+    def take_from(self, warehouse_id: str, pieces: int, quantity: int) -> None:
+        super().take_from(warehouse_id, RANK * self._ranks.get(warehouse_id, 0) + pieces, quantity)
+
+    def _move(self, warehouse_id: str, before: int, after: int) -> None:
+        super()._move(warehouse_id, before, after)
+        priority = _priority_at(before)
+        place = self._pieces[bisect_left(self._pieces, RANK * priority + RANK // 2) - 1]
+        self._fullest[bisect_left(self._priorities, priority)] = _pieces_at(place)
+
+
+def _priority_at(place: int) -> int:
+    return (place + RANK // 2) // RANK
 
 
 def _pieces_at(place: int) -> int:

@@ -83,7 +83,7 @@ class RebookingActor(OrderHistory):
                 rows = yield from plan_first(wishes, variants, own, sourcing)
             except Refused as refused:
                 if may_refuse(services.rows, self.key.organization_id, sourcing, variants):
-                    raise self._hinted_without(before, refused) from None
+                    raise self._hinted(refused, without=before) from None
                 continue
             after = make(rows, services.clock.now_ms())
             prepared = yield from services.two_phase.prepare(moving(before, after, variants))
@@ -115,13 +115,3 @@ class RebookingActor(OrderHistory):
         if after.state == "active":
             services.hints.add(after)
         return fact
-
-    def _hinted_without(self, before: ReservationRecord, refused: Refused) -> Refused:
-        """The refusal with a hint, which the end of the reservation itself is none for."""
-        if before.state != "active":
-            return self._hinted(refused)
-        hints = self._services.hints
-        hints.discard(before)
-        hinted = self._hinted(refused)
-        hints.add(before)
-        return hinted

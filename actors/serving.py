@@ -14,10 +14,10 @@ from typing import NamedTuple
 from actors.basket_commands import ReserveBasket, Wish
 from actors.bounds import LINES_MAX
 from actors.commands import Line
-from actors.packing import PACKING_STEPS_A_TURN
+from actors.packing import PACKING_STEPS_A_TURN, WAREHOUSES_A_TURN, RankedSpace, Space
 from actors.planner import Free, Placement, Search, placing
 from actors.sourcing import Sourcing
-from actors.spreading import Order, SplitWish, spread
+from actors.spreading import Rank, SplitWish, spread
 from actors.turn import Turn
 
 
@@ -63,14 +63,15 @@ def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Sear
     sent = {part.warehouse_id for part in parts}
     for variant_id in unserved:
         its = [(place, wish) for place, wish in enumerate(wishes) if wish.variant_id == variant_id]
-        order = _order(sourcing, sent)
         if command.allow_split:
             split = [SplitWish(place, wish.quantity, wish.warehouse_ids) for place, wish in its]
-            flow = yield from spread(split, free.get(variant_id, {}), order, search)
+            flow = yield from spread(split, free.get(variant_id, {}), _rank(sourcing, sent), search)
             its_parts = [Part(place, one, n) for place, given in flow.given.items() for one, n in given.items()]
         else:
-            by_itself = _order(sourcing, set())
-            its_parts = _most_of_each(its, free.get(variant_id, {}), by_itself) if command.allow_partial else []
+            rows = free.get(variant_id, {})
+            its_parts = (
+                (yield from _most_of_each(its, rows, sourcing, search)) if rows and command.allow_partial else []
+            )
         parts += its_parts
         sent.update(part.warehouse_id for part in its_parts)
     parts = sorted(parts, key=lambda part: part.place)[:LINES_MAX]
@@ -149,28 +150,37 @@ def _fullest(wish: Wish, rows: Mapping[str, int]) -> str:
     return max(wish.warehouse_ids, key=lambda one: rows.get(one, -1))
 
 
-def _order(sourcing: Sourcing, sent: set[str]) -> Order:
+def _rank(sourcing: Sourcing, sent: set[str]) -> Rank:
     """Which warehouses are asked first for a part: those that send a parcel anyway where that is the policy."""
-
-    def first(left: Mapping[str, int]) -> list[str]:
-        if sourcing.policy == "fewest_parcels":
-            return sorted(left, key=lambda one: (one not in sent, -left[one], one))
-        return sorted(left, key=lambda one: (-sourcing.priorities.get(one, 0), -left[one], one))
-
-    return first
+    if sourcing.policy == "fewest_parcels":
+        return lambda one, left: (one not in sent, -left, one)
+    return lambda one, left: (-sourcing.priorities.get(one, 0), -left, one)
 
 
-def _most_of_each(wishes: Sequence[tuple[int, Wish]], rows: Mapping[str, int], order: Order) -> list[Part]:
+def _most_of_each(
+    wishes: Sequence[tuple[int, Wish]], rows: Mapping[str, int], sourcing: Sourcing, search: Search
+) -> Turn[list[Part]]:
     """What one warehouse can give of each wish, one after another: all of it if any can, else the most."""
+    if len(rows) * len(wishes) > WAREHOUSES_A_TURN:
+        yield from search.others_first()
     left = dict(rows)
+    space = RankedSpace(left, sourcing.priorities) if sourcing.priorities else Space(left)
     parts = []
     for place, wish in wishes:
-        asked = [one for one in wish.warehouse_ids or order(left) if left.get(one, 0) > 0]
-        if not asked:
-            continue
-        enough = [one for one in asked if left[one] >= wish.quantity]
-        warehouse_id = enough[0] if enough else max(asked, key=lambda one: left[one])
-        quantity = min(wish.quantity, left[warehouse_id])
+        if wish.warehouse_ids:
+            asked = [one for one in wish.warehouse_ids if left.get(one, 0) > 0]
+            if not asked:
+                continue
+            enough = [one for one in asked if left[one] >= wish.quantity]
+            warehouse_id = enough[0] if enough else max(asked, key=lambda one: left[one])
+            quantity = min(wish.quantity, left[warehouse_id])
+            space.take_from(warehouse_id, left[warehouse_id], quantity)
+        else:
+            quantity = min(wish.quantity, space.fullest)
+            most = space.most(None, quantity)
+            if quantity <= 0 or most is None:
+                continue
+            warehouse_id = space.take(most, quantity)
         left[warehouse_id] -= quantity
         parts.append(Part(place, warehouse_id, quantity))
     return parts

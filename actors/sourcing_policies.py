@@ -81,7 +81,8 @@ def _within(cover: frozenset[str], wishes: Wishes, left: Free, search: Search) -
     """A warehouse among these for each line; None if they cannot serve all."""
     chosen: dict[int, str] = {}
     for variant_id, of_variant in wishes.items():
-        there = {one: pieces for one, pieces in left[variant_id].items() if one in cover}
+        rows = left[variant_id]
+        there = {one: rows[one] for one in cover if one in rows}
         placed = yield from pack(of_variant, there, search)
         if len(placed) < len(of_variant):
             return None

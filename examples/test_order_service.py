@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+import anyio
 import grpc
 import pytest
 from grpc.aio import AioRpcError
-from stockkeeper_client import InsufficientStock, InventoryClient, Item, ReservationExpired, StockLine
+from stockkeeper_client import CircuitOpenError, InsufficientStock, InventoryClient, Item, ReservationExpired, StockLine
 
 from stockkeeper.testkit import Simulation, World
 
 # [checkout]
 SHOP = "org_1"
-ATTEMPTS_MAX = 6
+ATTEMPTS_MAX = 10
 IN_DOUBT = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)  # done or not: unknown
 
 
@@ -38,6 +39,8 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
     for _ in range(ATTEMPTS_MAX - 1):
         try:
             return await attempt()
+        except CircuitOpenError as error:  # five calls failed, and this one was not sent
+            await anyio.sleep(error.retry_after_s)
         except AioRpcError as error:
             if error.code() not in IN_DOUBT:
                 raise

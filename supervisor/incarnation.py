@@ -277,6 +277,7 @@ class Incarnation:
             self._sweeping.watch,
             partial(self.stock.trim, TRIM_PAUSE_S),
             self._learning.run,
+            partial(self._hints.keep_up, self.journal.wait_durable),
             self.folding.run,
             self.uploads.clear,
             self._queries.moving.watch,

@@ -49,7 +49,7 @@ from actors.queries import (
     TallyOrganization,
     WriteOrganization,
 )
-from actors.records import OrderKey, ReservationRecord, StockKey, StockRecord
+from actors.records import OrderKey, ReservationRecord, StockRecord
 from actors.reply import Reply
 from actors.sourcing import USUAL, Closed, Sourcing
 from actors.turn import Doing, Turn
@@ -254,17 +254,8 @@ class QueryTurns:
 
     def _frees_at(self, organization_id: str, own: ReservationRecord | None) -> FreesAt:
         """When expiries free goods. The end of the order's own reservation would not help it."""
-
-        def frees_at(variant_id: str, warehouse_id: str, short: int) -> int | None:
-            is_claim = own is not None and own.state == "active"
-            if own is not None and is_claim:
-                self._hints.discard(own)
-            at_ms = self._hints.freed_at_ms(StockKey(organization_id, variant_id, warehouse_id), short)
-            if own is not None and is_claim:
-                self._hints.add(own)
-            return at_ms
-
-        return frees_at
+        freed_at_ms = self._hints.without(own)
+        return lambda variant_id, warehouse_id, short: freed_at_ms((organization_id, variant_id, warehouse_id), short)
 
     def _rows(self, query: GetStock) -> Turn[StockRows]:
         wanted = query.organization_id, (query.variant_id,)

@@ -14,6 +14,7 @@ import supervisor.transactions.coordinator
 import supervisor.transactions.importing
 from actors.actor import Envelope
 from actors.commands import Expire, KeyedCommand
+from actors.elsewhere import Elsewhere
 from actors.order_actor import OrderActor
 from actors.outcomes import Alternative, Fact, Refused, ReservationNotFound
 from actors.planner import place, placing
@@ -289,11 +290,11 @@ def open_figure_becomes_0() -> Patches:
 
 @bug("a refusal names another warehouse that falls short as well", "G5")
 def alternatives_by_the_least() -> Patches:
-    def alternatives(free: Any, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
-        others = [Alternative(other, pieces) for other, pieces in free.get(variant_id, {}).items()]
+    def alternatives(self: Any, variant_id: str, warehouse_id: str) -> tuple[Alternative, ...]:
+        others = [Alternative(other, pieces) for other, pieces in self._free.get(variant_id, {}).items()]
         return tuple(sorted(others, key=lambda other: (other.available, other.warehouse_id)))
 
-    return [(actors.basket, "alternatives_to", alternatives)]
+    return [(Elsewhere, "alternatives_to", alternatives)]
 
 
 # ---- retries --------------------------------------------------------------------------------------------------------

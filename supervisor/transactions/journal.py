@@ -24,7 +24,6 @@ for a hot row would wait for the disk); a write-ahead file of our own beside the
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any, TypeVar
 
 import anyio
@@ -122,7 +121,7 @@ class Journal:
         self.last_lsn = ownership.last_lsn
         self.durable_lsn = ownership.last_lsn
         self._entries: deque[Transaction] = deque()
-        self._writing: Sequence[Transaction] = ()
+        self._undurable_rows = 0  # and one for each transaction
         self._joined: set[int] = set()  # LSNs of entries that are in one batch with the next
         self._answers: deque[_Answer] = deque()
         self._durable_waiters: dict[anyio.Event, int] = {}
@@ -162,6 +161,7 @@ class Journal:
         """
         assert transaction.lsn == self.last_lsn + 1, (transaction.lsn, self.last_lsn)
         self.last_lsn = transaction.lsn
+        self._undurable_rows += 1 + len(transaction.changes)
         if joins_next:
             self._joined.add(transaction.lsn)  # before a writer on another thread can see it
         entries = self._entries
@@ -217,12 +217,7 @@ class Journal:
 
         >>> await journal.wait_for_little()
         """
-        rows = 0
-        for transaction in chain(self._writing, self._entries):
-            rows += 1 + len(transaction.changes)
-            if rows > chunks.LITTLE_ROWS:
-                return
-        if rows:
+        if 0 < self._undurable_rows <= chunks.LITTLE_ROWS:
             with anyio.move_on_after(LITTLE_S):
                 await self.wait_durable()
 
@@ -303,10 +298,9 @@ class Journal:
 
     async def _write_batch(self) -> None:
         entries, entries_max = self._entries, self._entries_max
-        self._writing = begun = self._take(entries_max)
+        begun = self._take(entries_max)
         self.batch_began_s = self._monotonic_s()
         batch = await self._store.write(begun, partial(self._take_late, entries_max - len(begun)))
-        self._writing = ()
         ended_s = self._monotonic_s()
         took_us = int((ended_s - self.batch_began_s) * 1e6)
         if self._stages is not None:
@@ -360,6 +354,7 @@ class Journal:
     def _show(self, transactions: Sequence[Transaction]) -> None:
         """These are durable: readers may see them, and the answers that rest on them are given."""
         self.durable_lsn = transactions[-1].lsn
+        self._undurable_rows -= sum([1 + len(transaction.changes) for transaction in transactions])
         self._publish(transactions)
         answers = self._answers
         while answers and answers[0].lsn <= self.durable_lsn:

@@ -183,10 +183,10 @@ async def test_hints_count_claims_and_their_rows() -> None:
     first, second = a_reservation(1, "a", "b"), a_reservation(2, "a")
     hints.add(first)
     hints.add(second)
-    assert hints.statistics() == ExpiryHintsStatistics(claims=3, rows=2, changed=2)
+    assert hints.statistics() == ExpiryHintsStatistics(claims=3, rows=2, changed=2, aside=0)
     hints.learn([first, a_reservation(3, "c")])
     hints.discard(first)
-    assert hints.statistics() == ExpiryHintsStatistics(claims=2, rows=2, changed=0)
+    assert hints.statistics() == ExpiryHintsStatistics(claims=2, rows=2, changed=0, aside=0)
 
 
 class Listener(Actor[Callable[[], Awaitable[None]], str]):
