@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence, Sized
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Adjustment, Line
 from actors.elsewhere import Elsewhere
+from actors.look import Read, look
 from actors.outcomes import InsufficientStock, MissingStock, Refused, Shortage, StockNotFound
+from actors.packing import of_each
 from actors.planner import Free, Placement, Search, placing
 from actors.records import Delta, ReservationItem, ReservationRecord, StockKey
 from actors.row_changes import Change
@@ -51,15 +53,15 @@ def plan(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: 
     if rows is not None:
         return rows
     search = Search()
-    free: Free = {key: variant.free() for key, variant in variants.items()}
-    free, placements = yield from _placed(lines, free, sourcing, search)
+    free, placements = yield from _placed(lines, variants, VariantStock.free, sourcing, search)
     if not all(placement.fits for placement in placements):
         # After a wait, whether rivals held anything at the time of the look is not known any more.
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
-            free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
-            free, placements = yield from _placed(lines, free, sourcing, Search())
+            free, placements = yield from _placed(
+                lines, variants, VariantStock.free_if_rivals_abort, sourcing, Search()
+            )
         if not all(placement.fits for placement in placements):
-            raise Refused(refusal_of(lines, placements, free))
+            raise Refused((yield from refusal_of(lines, placements, free)))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
@@ -84,16 +86,18 @@ def plan_first(
     yield from before_a_look(wishes[-1])
     closed = sourcing.closed
     _refuse_more_of_closed(wishes[-1], own, closed)
-    known = [variant_id for variant_id, variant in variants.items() if variant.free_if_rivals_abort()]
+    known = {variant_id for variant_id, variant in variants.items() if variant.is_known}
     search = Search()
-    free = with_own({key: variant.free() for key, variant in variants.items()}, own, closed)
+    free = yield from with_own((yield from look(variants, VariantStock.free, search)).free, own, closed, search)
     lines, placements = yield from first_that_fits(wishes, free, search, sourcing)
     if not all(placement.fits for placement in placements):
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
-            free = with_own({key: variant.free_if_rivals_abort() for key, variant in variants.items()}, own, closed)
-            lines, placements = yield from first_that_fits(wishes, free, Search(), sourcing)
+            search = Search()
+            seen = yield from look(variants, VariantStock.free_if_rivals_abort, search)
+            free = yield from with_own(seen.free, own, closed, search)
+            lines, placements = yield from first_that_fits(wishes, free, search, sourcing)
         if not all(placement.fits for placement in placements):
-            raise Refused(refusal_of(lines, known_elsewhere(lines, placements, known), free))
+            raise Refused((yield from refusal_of(lines, known_elsewhere(lines, placements, known), free)))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
         for line, placement in zip(lines, placements, strict=True)
@@ -115,16 +119,19 @@ def _is_more(line: Line, asked: Mapping[tuple[str, str], int], own: Mapping[tupl
     return asked[row] > own.get(row, 0)
 
 
-def with_own(free: Free, own: Mapping[tuple[str, str], int], closed: Closed) -> dict[str, dict[str, int]]:
+def with_own(
+    free: Free, own: Mapping[tuple[str, str], int], closed: Closed, search: Search
+) -> Turn[dict[str, dict[str, int]]]:
     """What is free for the basket. In a closed warehouse that is its own, and nothing else."""
-    return {
-        variant_id: {
+
+    def of(variant_id: str, rows: Mapping[str, int]) -> dict[str, int]:
+        return {
             warehouse_id: (0 if warehouse_id in closed else pieces) + own.get((variant_id, warehouse_id), 0)
             for warehouse_id, pieces in rows.items()
             if warehouse_id not in closed or own.get((variant_id, warehouse_id), 0)
         }
-        for variant_id, rows in free.items()
-    }
+
+    return (yield from of_each(free, of, search))
 
 
 def first_that_fits(
@@ -139,14 +146,15 @@ def first_that_fits(
 
 
 def _placed(
-    lines: Sequence[Line], free: Free, sourcing: Sourcing, search: Search
+    lines: Sequence[Line], variants: Mapping[str, VariantStock], read: Read, sourcing: Sourcing, search: Search
 ) -> Turn[tuple[Free, list[Placement]]]:
     """Where the lines are placed, and among what."""
+    free: Free = (yield from look(variants, read, search)).free
     if not sourcing.closed:
         return free, (yield from placing(lines, free, search, sourcing))
-    among = free_elsewhere(free, sourcing.closed)
+    among = yield from free_elsewhere(free, sourcing.closed, search)
     placements = yield from placing(lines, among, search, sourcing)
-    return among, known_elsewhere(lines, placements, [key for key, rows in free.items() if rows])
+    return among, known_elsewhere(lines, placements, {key for key, rows in free.items() if rows})
 
 
 def _rows_as_named(lines: Sequence[Line], variants: Mapping[str, VariantStock]) -> list[StockActor] | None:
@@ -229,9 +237,14 @@ def moving(
     ]
 
 
-def refusal_of(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> StockNotFound | InsufficientStock:
+def refusal_of(
+    lines: Sequence[Line], placements: Sequence[Placement], free: Free
+) -> Turn[StockNotFound | InsufficientStock]:
     """All that is wrong with the basket, and where else its goods are."""
-    shortages = _shortages(lines, placements, free)
+    elsewhere = Elsewhere(free)
+    wrong = [line.variant_id for line, placement in zip(lines, placements, strict=True) if not placement.fits]
+    yield from elsewhere.look(wrong, Search())
+    shortages = _shortages(lines, placements, elsewhere)
     missing = dict.fromkeys(
         (line.variant_id, line.warehouse_id)
         for line, placement in zip(lines, placements, strict=True)
@@ -239,7 +252,6 @@ def refusal_of(lines: Sequence[Line], placements: Sequence[Placement], free: Fre
     )
     if not missing:
         return InsufficientStock(shortages)
-    elsewhere = Elsewhere(free)
     first, *others = [MissingStock(*row, elsewhere.alternatives_to(*row)) for row in missing]
     return StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others), shortages)
 
@@ -250,8 +262,10 @@ def missing_row(variants: Mapping[str, VariantStock], variant_id: str, warehouse
     return StockNotFound(variant_id, warehouse_id, Elsewhere(free).alternatives_to(variant_id, warehouse_id))
 
 
-def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[str, VariantStock]) -> list[StockActor]:
-    """The row that each of these names.
+def existing_rows(
+    named: Sequence[Adjustment | LevelsLine], variants: Mapping[str, VariantStock]
+) -> Turn[list[StockActor]]:
+    """The row that each of these names. The variants must be pinned.
 
     Raises:
         Refused: some do not exist; all of those are named.
@@ -260,7 +274,9 @@ def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[st
     found = [row for row in rows if row is not None and row.state.record.exists]
     if len(found) == len(named):
         return found
-    elsewhere = Elsewhere({variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()})
+    search = Search()
+    elsewhere = Elsewhere((yield from look(variants, VariantStock.free_if_rivals_abort, search)).free)
+    yield from elsewhere.look(variants, search)
     first, *others = [
         MissingStock(one.variant_id, one.warehouse_id, elsewhere.alternatives_to(one.variant_id, one.warehouse_id))
         for one, row in zip(named, rows, strict=True)
@@ -269,7 +285,7 @@ def existing_rows(named: Sequence[Adjustment | LevelsLine], variants: Mapping[st
     raise Refused(StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others)))
 
 
-def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Free) -> tuple[Shortage, ...]:
+def _shortages(lines: Sequence[Line], placements: Sequence[Placement], elsewhere: Elsewhere) -> tuple[Shortage, ...]:
     # All that the basket asks of a row was judged together and is named together.
     asked: dict[tuple[str, str], int] = {}
     for line, placement in zip(lines, placements, strict=True):
@@ -280,7 +296,6 @@ def _shortages(lines: Sequence[Line], placements: Sequence[Placement], free: Fre
         for line, placement in zip(lines, placements, strict=True)
         if placement.found and not placement.fits
     }
-    elsewhere = Elsewhere(free)
     return tuple(
         [Shortage(*row, asked[row], available, elsewhere.alternatives_to(*row)) for row, available in short.items()]
     )

@@ -8,30 +8,27 @@ from actors.basket_commands import ReserveBasket
 from actors.closed_warehouses import free_elsewhere, known_elsewhere, refuse_closed
 from actors.commands import Line
 from actors.elsewhere import Elsewhere
+from actors.look import look
 from actors.outcomes import InsufficientStock, Refused, Shortage
 from actors.planner import Free, Search
-from actors.records import StockRecord
 from actors.serving import ServedBasket, serving
 from actors.sourcing import Sourcing
 from actors.stock_actor import StockActor
 from actors.turn import Turn
 from actors.variant_stock import VariantStock
 
-Look = Mapping[str, StockRecord]
-"""A variant's rows, by warehouse."""
-
 
 class PlannedBasket(NamedTuple):
-    """Lines, the row that serves each and, where the basket is served in part only, what was seen of its variants."""
+    """Lines, the row that serves each and, where the basket is served in part, how often its variants had moved."""
 
     lines: list[Line]
     rows: list[StockActor]
-    seen: Sequence[tuple[VariantStock, Look]]
+    seen: Sequence[tuple[VariantStock, int]]
 
     @property
     def is_true_still(self) -> bool:
         """What was found short is short still: a row that has changed since, or was made, may have more."""
-        return all(_look_at(variant) == look for variant, look in self.seen)
+        return all(variant.moves.count == moves for variant, moves in self.seen)
 
 
 def plan_basket(
@@ -50,16 +47,18 @@ def plan_basket(
     if sourcing.closed:
         named = [Line(wish.variant_id, one, wish.quantity) for wish in command.wishes for one in wish.warehouse_ids]
         refuse_closed(named, sourcing.closed)
-    search, seen = Search(), []
-    free: Free = {key: variant.free() for key, variant in variants.items()}
-    found = yield from serving(command, free_elsewhere(free, sourcing.closed), sourcing, search)
+    search = Search()
+    seen = yield from look(variants, VariantStock.free, search)
+    among = yield from free_elsewhere(seen.free, sourcing.closed, search)
+    found = yield from serving(command, among, sourcing, search)
     if not found.fits:
-        seen = [(variant, _look_at(variant)) for variant in variants.values()]
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
-            free = {key: variant.free_if_rivals_abort() for key, variant in variants.items()}
-            found = yield from serving(command, free_elsewhere(free, sourcing.closed), sourcing, Search())
+            search = Search()
+            seen = yield from look(variants, VariantStock.free_if_rivals_abort, search)
+            among = yield from free_elsewhere(seen.free, sourcing.closed, search)
+            found = yield from serving(command, among, sourcing, search)
         if not found.fits:
-            _see_that_there_is_something(command, found, free, sourcing)
+            yield from _see_that_there_is_something(command, found, seen.free, among)
     wishes = command.wishes
     lines = [
         Line(
@@ -68,27 +67,28 @@ def plan_basket(
         for part in found.parts
     ]
     rows = [variants[wishes[part.place].variant_id].rows[part.warehouse_id] for part in found.parts]
-    return PlannedBasket(lines, rows, () if found.fits else seen)
+    moves = [] if found.fits else [(variant, seen.moves[variant_id]) for variant_id, variant in variants.items()]
+    return PlannedBasket(lines, rows, moves)
 
 
-def _look_at(variant: VariantStock) -> Look:
-    return {warehouse_id: row.state.record for warehouse_id, row in variant.rows.items() if row.state.record.exists}
-
-
-def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, free: Free, sourcing: Sourcing) -> None:
+def _see_that_there_is_something(command: ReserveBasket, found: ServedBasket, free: Free, among: Free) -> Turn[None]:
     """Of a basket that is not served whole: whether it is content with less, and there is some of it.
+
+    Args:
+        free: pieces by variant and warehouse.
+        among: the same in those that are active.
 
     Raises:
         Refused: it is not, or there is none, or some of its goods are not known.
     """
-    known = [variant_id for variant_id, rows in free.items() if rows]
+    known = {variant_id for variant_id, rows in free.items() if rows}
     placements = known_elsewhere(found.lines, found.placements, known)
     is_known = all(one.found for one in placements)
     if command.allow_partial and found.parts and is_known:
         return
-    among = free_elsewhere(free, sourcing.closed)
     if not (command.allow_split and is_known):
-        raise Refused(refusal_of(found.lines, placements, among))
+        raise Refused((yield from refusal_of(found.lines, placements, among)))
     elsewhere = Elsewhere(among)
+    yield from elsewhere.look(found.short, Search())
     short = [Shortage(one, "", *figures, elsewhere.alternatives_to(one, "")) for one, figures in found.short.items()]
     raise Refused(InsufficientStock(tuple(short)))

@@ -4,12 +4,14 @@ Almost always there are none, and then all of this costs one look at an empty se
 deactivation is decided before it, and keeps its goods, or after it, and takes none there: see `actors/sourcing.py`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from actors.commands import Line
 from actors.outcomes import Refused
-from actors.planner import Free, Placement
+from actors.packing import of_each
+from actors.planner import Free, Placement, Search
 from actors.sourcing import Closed
+from actors.turn import Turn
 from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 
 
@@ -26,12 +28,11 @@ def refuse_closed(lines: Iterable[Line], closed: Closed) -> None:
         raise Refused(WarehouseInactive(tuple(named)))
 
 
-def free_elsewhere(free: Free, closed: Closed) -> dict[str, Mapping[str, int]]:
+def free_elsewhere(free: Free, closed: Closed, search: Search) -> Turn[Free]:
     """What is free in the warehouses that are active."""
-    return {
-        variant_id: {warehouse_id: pieces for warehouse_id, pieces in rows.items() if warehouse_id not in closed}
-        for variant_id, rows in free.items()
-    }
+    if not closed:
+        return free
+    return (yield from of_each(free, lambda _, rows: {one: rows[one] for one in rows if one not in closed}, search))
 
 
 def known_elsewhere(lines: Sequence[Line], placements: Sequence[Placement], known: Collection[str]) -> list[Placement]:

@@ -1,11 +1,14 @@
 """Why a basket would be served as it would, or would not: the planner's choice in words for a person."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from actors.commands import Line
 from actors.elsewhere import Elsewhere
-from actors.planner import Free, Placement
+from actors.packing import of_each
+from actors.planner import Free, Placement, Search
 from actors.sourcing import Sourcing, SourcingPolicy
+from actors.turn import Turn
 from actors.views import ExplainedLine, Explanation, Why
 
 FreesAt = Callable[[str, str, int], int | None]
@@ -19,7 +22,7 @@ def explained(
     sourcing: Sourcing,
     frees_at: FreesAt,
     own: Mapping[tuple[str, str], int],
-) -> Explanation:
+) -> Turn[Explanation]:
     """What would come of each line.
 
     Args:
@@ -27,17 +30,23 @@ def explained(
         everything: what is free, also in those that are not.
         own: pieces of the order's own among them, which it may have from a closed warehouse too.
     """
-    closed = {(v, w) for v, rows in everything.items() for w in rows if w in sourcing.closed and not own.get((v, w))}
+    search, closed = Search(), sourcing.closed
     asked: dict[tuple[str, str], int] = {}  # of each row, since lines on one row are judged together
     for line, placement in zip(lines, placements, strict=True):
         row = (line.variant_id, placement.warehouse_id)
         asked[row] = asked.get(row, 0) + line.quantity
-    free = {v: {w: pieces for w, pieces in rows.items() if (v, w) not in closed} for v, rows in everything.items()}
+    free = everything
+    if closed:
+        free = yield from of_each(
+            everything, lambda v, rows: {w: rows[w] for w in rows if w not in closed or own.get((v, w))}, search
+        )
     open_places = [p.warehouse_id for line, p in zip(lines, placements, strict=True) if not line.warehouse_id]
     is_one_place = len(open_places) > 1 and len(set(open_places)) == 1
     found, elsewhere = [], Elsewhere(free)
+    yield from elsewhere.look(everything, search)
+    frees_at = cache(frees_at)  # lines on one row fall short of it together
     for line, placement in zip(lines, placements, strict=True):
-        is_closed = (line.variant_id, line.warehouse_id) in closed
+        is_closed = line.warehouse_id in closed and _is_anothers(line, everything, own)
         fits = placement.fits and not is_closed
         wanted = asked[line.variant_id, placement.warehouse_id]
         short = 0 if fits else line.quantity if is_closed else max(0, wanted - placement.available)
@@ -58,6 +67,12 @@ def explained(
 
 
 SHORT: tuple[Why, ...] = ("closed", "unknown", "short")
+
+
+def _is_anothers(line: Line, everything: Free, own: Mapping[tuple[str, str], int]) -> bool:
+    """Whether there is such a row, and the order has nothing of it."""
+    row = (line.variant_id, line.warehouse_id)
+    return line.warehouse_id in everything.get(line.variant_id, ()) and not own.get(row)
 
 
 def _why(line: Line, placement: Placement, policy: SourcingPolicy, *, is_closed: bool, is_one_place: bool) -> Why:

@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from actors.amendment import pieces_of, wishes_of
 from actors.basket import first_that_fits, with_own
 from actors.basket_commands import ReserveBasket, Wish
-from actors.closed_warehouses import free_elsewhere, known_elsewhere
+from actors.closed_warehouses import known_elsewhere
 from actors.commands import Line
 from actors.explanation import FreesAt, explained
 from actors.outcomes import Refused
+from actors.packing import of_each
 from actors.planner import Free, Search
 from actors.queries import ExplainBasket
 from actors.records import ReservationRecord
@@ -68,14 +69,14 @@ def explaining(
     if latest is not None and latest.holds_stock:
         own = pieces_of(latest, lambda item: item.quantity)
         tried = tried if latest.is_overdue(now_ms) else _as_amended(latest, lines)
-    there = with_own(free, own, sourcing.closed)
-    placed, placements = yield from first_that_fits(tried, there, Search(), sourcing)
-    placements = known_elsewhere(placed, placements, [variant_id for variant_id, rows in free.items() if rows])
-    everything = {
-        variant_id: {place: there[variant_id].get(place, pieces) for place, pieces in rows.items()}
-        for variant_id, rows in free.items()
-    }
-    explanation = explained(placed, placements, everything, sourcing, frees_at, own)
+    search = Search()
+    there = yield from with_own(free, own, sourcing.closed, search)
+    placed, placements = yield from first_that_fits(tried, there, search, sourcing)
+    placements = known_elsewhere(placed, placements, {variant_id for variant_id, rows in free.items() if rows})
+    everything = yield from of_each(
+        free, lambda variant_id, rows: {one: there[variant_id].get(one, rows[one]) for one in rows}, search
+    )
+    explanation = yield from explained(placed, placements, everything, sourcing, frees_at, own)
     explanation = replace(explanation, lines=_as_asked(lines, explanation.lines))
     if query.allow_split and not explanation.fits:
         return (yield from _split(query, explanation, there, sourcing))
@@ -107,7 +108,7 @@ def _split(query: ExplainBasket, whole: Explanation, there: Free, sourcing: Sour
         [Wish(one.variant_id, (one.warehouse_id,) if one.warehouse_id else (), one.quantity) for one in query.lines]
     )
     command = ReserveBasket(query.organization_id, query.order_id, wishes, 1, True, False, "")
-    served = yield from serving(command, free_elsewhere(there, frozenset()), sourcing, Search())
+    served = yield from serving(command, there, sourcing, Search())
     parts: dict[int, list[Part]] = {}
     for part in served.parts:
         parts.setdefault(part.place, []).append(part)

@@ -5,14 +5,15 @@ where the most is left, and the search backs up where that leads nowhere. It is 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from actors.maxima import Maxima
 from actors.turn import OTHERS_FIRST, Turn
 
 PACKING_STEPS_MAX = 20_000
 PACKING_STEPS_A_TURN = 250  # about 1.5 ms, and several callers' searches share a turn of the event loop
-WAREHOUSES_A_TURN = 5_000  # about 6 ms
+ROWS_A_TURN = 4_000  # to look at, which takes 1 to 4 ms
 
 Free = Mapping[str, Mapping[str, int]]
 """Pieces free by variant id and warehouse id. A row that does not exist is not in it."""
@@ -24,11 +25,12 @@ Wish = tuple[int, int]
 class Search:
     """What a basket's packing may still take, and whether it let others have their turn."""
 
-    __slots__ = ("has_waited", "steps_left")
+    __slots__ = ("_rows", "has_waited", "steps_left")
 
     def __init__(self) -> None:
         self.steps_left = PACKING_STEPS_MAX
         self.has_waited = False
+        self._rows = 0  # since others had their turn
 
     def __repr__(self) -> str:
         return f"<Search steps_left={self.steps_left} has_waited={self.has_waited}>"
@@ -38,19 +40,46 @@ class Search:
         self.steps_left -= 1
         return self.steps_left >= 0
 
+    def is_due(self, rows: int) -> bool:
+        """Whether others are to have their turn before this number of rows is looked at."""
+        self._rows += rows
+        return self._rows > ROWS_A_TURN
+
     def others_first(self) -> Turn[None]:
         self.has_waited = True
+        self._rows = 0
         yield OTHERS_FIRST
 
 
-def one_warehouse_for_all(wanted: Mapping[str, int], left: Free) -> str | None:
+V = TypeVar("V")
+
+
+def of_each(
+    rows: Mapping[str, Mapping[str, int]], make: Callable[[str, Mapping[str, int]], V], search: Search
+) -> Turn[dict[str, V]]:
+    """What is made of the rows of each variant, in steps where they are very many."""
+    made = {}
+    for variant_id, its in rows.items():
+        if search.is_due(len(its)):
+            yield from search.others_first()
+        made[variant_id] = make(variant_id, its)
+    return made
+
+
+def one_warehouse_for_all(wanted: Mapping[str, int], left: Free, search: Search) -> Turn[str | None]:
     """The warehouse that can serve everything wanted and has the most of it."""
+    fewest = left[next(iter(wanted))]
     for variant_id, pieces in wanted.items():
         rows = left[variant_id]
+        if search.is_due(len(rows)):
+            yield from search.others_first()
         if not rows or max(rows.values()) < pieces:
             return None  # as a look at ten thousand warehouses one by one would say
+        fewest = min(fewest, rows, key=len)
     best, best_left = None, -1
-    for warehouse_id in sorted(left[next(iter(wanted))]):
+    for warehouse_id in sorted(fewest):
+        if search.is_due(len(wanted)):
+            yield from search.others_first()
         all_left = 0
         for variant_id, pieces in wanted.items():
             there = left[variant_id].get(warehouse_id, -1)
@@ -74,7 +103,7 @@ def pack(
     wishes = sorted(wishes, key=lambda wish: (-wish[0], wish[1]))
     if sum(quantity for quantity, _ in wishes) > sum(max(0, pieces) for pieces in left.values()):
         return {}
-    if len(left) > WAREHOUSES_A_TURN:
+    if search.is_due(len(left) + len(wishes)):
         yield from search.others_first()
     space = Space(left) if priorities is None else RankedSpace(left, priorities)
     placed: list[tuple[str, int]] = []  # the warehouse of each wish so far, and what it had before

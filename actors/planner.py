@@ -16,9 +16,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from actors.commands import Line
-from actors.packing import WAREHOUSES_A_TURN, Wish
 from actors.packing import Free as Free
 from actors.packing import Search as Search
+from actors.packing import Wish, of_each
 from actors.packing import one_warehouse_for_all as _one_warehouse_for_all
 from actors.packing import pack as _pack
 from actors.sourcing import USUAL, Sourcing
@@ -76,6 +76,8 @@ def placing(lines: Sequence[Line], free: Free, search: Search, sourcing: Sourcin
             warehouse_id = chosen.get(index)
             fits = warehouse_id is not None
             if warehouse_id is None and line.variant_id not in fullest:
+                if search.is_due(len(rows)):
+                    yield from search.others_first()
                 fullest[line.variant_id] = _fullest(rows)
             shown = warehouse_id or fullest[line.variant_id]
             placements.append(Placement(shown, bool(rows), fits, rows.get(shown, 0)))
@@ -91,12 +93,10 @@ def _choose(
     sourcing: Sourcing,
 ) -> Turn[dict[int, str]]:
     """A warehouse for each line that names none; lines of a variant that cannot be served are left out."""
-    left = _left(open_lines, named, free)
+    left = yield from _left(open_lines, named, free, search)
     if sourcing.policy == "priority":
         return (yield from by_priority(_wishes(lines, open_lines), left, sourcing.priorities, search))
-    if sum(map(len, left.values())) > WAREHOUSES_A_TURN:
-        yield from search.others_first()
-    single = _one_warehouse_for_all(_wanted(lines, open_lines), left)
+    single = yield from _one_warehouse_for_all(_wanted(lines, open_lines), left, search)
     chosen: dict[int, str] = {}
     if single is not None:
         chosen = dict.fromkeys(chain.from_iterable(open_lines.values()), single)
@@ -109,17 +109,18 @@ def _choose(
     return chosen
 
 
-def _left(variant_ids: Iterable[str], named: Mapping[tuple[str, str], int], free: Free) -> Free:
+def _left(variant_ids: Iterable[str], named: Mapping[tuple[str, str], int], free: Free, search: Search) -> Turn[Free]:
     """What lines that name their warehouse leave to the others."""
+    its = {variant_id: free.get(variant_id, {}) for variant_id in variant_ids}
     if not named:
-        return {variant_id: free.get(variant_id, {}) for variant_id in variant_ids}
-    return {
-        variant_id: {
-            warehouse_id: available - named.get((variant_id, warehouse_id), 0)
-            for warehouse_id, available in free.get(variant_id, {}).items()
-        }
-        for variant_id in variant_ids
-    }
+        return its
+    return (
+        yield from of_each(
+            its,
+            lambda variant_id, rows: {one: pieces - named.get((variant_id, one), 0) for one, pieces in rows.items()},
+            search,
+        )
+    )
 
 
 def _wanted(lines: Sequence[Line], open_lines: Mapping[str, list[int]]) -> dict[str, int]:

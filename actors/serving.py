@@ -14,11 +14,13 @@ from typing import NamedTuple
 from actors.basket_commands import ReserveBasket, Wish
 from actors.bounds import LINES_MAX
 from actors.commands import Line
-from actors.packing import PACKING_STEPS_A_TURN, WAREHOUSES_A_TURN, RankedSpace, Space
+from actors.packing import PACKING_STEPS_A_TURN, RankedSpace, Space
 from actors.planner import Free, Placement, Search, placing
 from actors.sourcing import Sourcing
 from actors.spreading import Rank, SplitWish, spread
 from actors.turn import Turn
+
+ROWS_A_STEP = 50
 
 
 class Part(NamedTuple):
@@ -61,17 +63,20 @@ def serving(command: ReserveBasket, free: Free, sourcing: Sourcing, search: Sear
     if not unserved:
         return ServedBasket(parts, lines, placements, {}, True)
     sent = {part.warehouse_id for part in parts}
-    for variant_id in unserved:
-        its = [(place, wish) for place, wish in enumerate(wishes) if wish.variant_id == variant_id]
+    its_wishes: dict[str, list[tuple[int, Wish]]] = {variant_id: [] for variant_id in unserved}
+    for place, wish in enumerate(wishes):
+        if wish.variant_id in unserved:
+            its_wishes[wish.variant_id].append((place, wish))
+    for variant_id, its in its_wishes.items():
+        if search.is_due(len(free.get(variant_id, ()))):
+            yield from search.others_first()
         if command.allow_split:
             split = [SplitWish(place, wish.quantity, wish.warehouse_ids) for place, wish in its]
             flow = yield from spread(split, free.get(variant_id, {}), _rank(sourcing, sent), search)
             its_parts = [Part(place, one, n) for place, given in flow.given.items() for one, n in given.items()]
         else:
             rows = free.get(variant_id, {})
-            its_parts = (
-                (yield from _most_of_each(its, rows, sourcing, search)) if rows and command.allow_partial else []
-            )
+            its_parts = _most_of_each(its, rows, sourcing) if rows and command.allow_partial else []
         parts += its_parts
         sent.update(part.warehouse_id for part in its_parts)
     parts = sorted(parts, key=lambda part: part.place)[:LINES_MAX]
@@ -89,9 +94,15 @@ def _as_lines(wishes: Sequence[Wish], free: Free, sourcing: Sourcing, search: Se
     for place, wish in enumerate(wishes):
         if len(wish.warehouse_ids) > 1:
             choosy.setdefault(wish.variant_id, []).append(place)
+    others: dict[str, list[Line]] = {variant_id: [] for variant_id in choosy}
+    for line, wish in zip(lines, wishes, strict=True):
+        if wish.variant_id in choosy and len(wish.warehouse_ids) < 2:
+            others[wish.variant_id].append(line)
     for variant_id, places in choosy.items():
         rows = free.get(variant_id, {})
-        chosen = yield from _first_choice(variant_id, places, wishes, lines, rows, sourcing, search)
+        if search.is_due(len(rows)):
+            yield from search.others_first()
+        chosen = yield from _first_choice(variant_id, places, wishes, others[variant_id], rows, sourcing, search)
         for place, warehouse_id in zip(places, chosen or [_fullest(wishes[one], rows) for one in places], strict=True):
             lines[place] = Line(variant_id, warehouse_id, wishes[place].quantity)
     return lines
@@ -101,16 +112,18 @@ def _first_choice(
     variant_id: str,
     places: Sequence[int],
     wishes: Sequence[Wish],
-    lines: Sequence[Line],
+    others: Sequence[Line],
     rows: Mapping[str, int],
     sourcing: Sourcing,
     search: Search,
 ) -> Turn[list[str]]:
     """A warehouse of its list for each of these wishes, so that all lines of the variant are served, the first lists'
     first warehouses rather than others; empty if there is no way, or none within the bound of the search.
+
+    Args:
+        others: the variant's lines whose wishes have no list to choose from.
     """
     left = dict(rows)
-    others = [line for place, line in enumerate(lines) if line.variant_id == variant_id and place not in places]
     for line in others:
         if line.warehouse_id:
             left[line.warehouse_id] = left.get(line.warehouse_id, -1) - line.quantity
@@ -138,6 +151,8 @@ def _first_choice(
         if len(chosen) < len(places):
             tried.append(0)
             continue
+        if not all(one.warehouse_id for one in others):
+            search.steps_left -= len(rows) // ROWS_A_STEP  # all of them are compared
         mine = [Line(variant_id, one, wishes[place].quantity) for place, one in zip(places, chosen, strict=True)]
         placements = yield from placing([*others, *mine], {variant_id: rows}, search, sourcing)
         if all(one.fits for one in placements):
@@ -157,12 +172,8 @@ def _rank(sourcing: Sourcing, sent: set[str]) -> Rank:
     return lambda one, left: (-sourcing.priorities.get(one, 0), -left, one)
 
 
-def _most_of_each(
-    wishes: Sequence[tuple[int, Wish]], rows: Mapping[str, int], sourcing: Sourcing, search: Search
-) -> Turn[list[Part]]:
+def _most_of_each(wishes: Sequence[tuple[int, Wish]], rows: Mapping[str, int], sourcing: Sourcing) -> list[Part]:
     """What one warehouse can give of each wish, one after another: all of it if any can, else the most."""
-    if len(rows) * len(wishes) > WAREHOUSES_A_TURN:
-        yield from search.others_first()
     left = dict(rows)
     space = RankedSpace(left, sourcing.priorities) if sourcing.priorities else Space(left)
     parts = []

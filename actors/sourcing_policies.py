@@ -13,13 +13,14 @@ bound the basket comes from where it would by default. It never refuses what the
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
-from actors.packing import Free, Search, Wish, one_warehouse_for_all, pack
+from actors.packing import Free, Search, Wish, of_each, one_warehouse_for_all, pack
 from actors.turn import Turn
 
 Wishes = Mapping[str, list[Wish]]
 """By variant."""
 
 COVERS_MAX = 500  # sets of warehouses that are tried for a basket
+COVER_LOOKS_MAX = 20_000  # at a variant in one of these: 0.1 s
 COVERS_A_TURN = 25  # about 1.5 ms
 
 
@@ -31,11 +32,11 @@ def by_priority(wishes: Wishes, left: Free, priorities: Mapping[str, int], searc
     ranks = {priorities.get(warehouse_id, 0) for warehouse_id in chosen.values()}
     if len(ranks) == 1 and len(chosen) == sum(map(len, wishes.values())):
         [rank] = ranks
-        equals = {
-            variant_id: {one: pieces for one, pieces in left[variant_id].items() if priorities.get(one, 0) == rank}
-            for variant_id in wishes
-        }
-        single = one_warehouse_for_all(_wanted(wishes), equals)
+        its = {variant_id: left[variant_id] for variant_id in wishes}
+        equals = yield from of_each(
+            its, lambda _, rows: {one: rows[one] for one in rows if priorities.get(one, 0) == rank}, search
+        )
+        single = yield from one_warehouse_for_all(_wanted(wishes), equals, search)
         if single is not None:
             return dict.fromkeys(chosen, single)
     return chosen
@@ -54,8 +55,10 @@ def in_fewest_parcels(
         usual: what the default chooses, for every line.
         sent: warehouses that send a parcel in any case.
     """
-    for tried, cover in enumerate(_covers(wishes, left, len(set(usual.values()) - sent), sent), 1):
-        if tried > COVERS_MAX:
+    pieces = yield from _pieces(wishes, left, search)
+    covers_max = min(COVERS_MAX, COVER_LOOKS_MAX // len(wishes))
+    for tried, cover in enumerate(_covers(pieces, len(set(usual.values()) - sent), sent), 1):
+        if tried > covers_max:
             break
         if tried % COVERS_A_TURN == 0:
             yield from search.others_first()
@@ -65,12 +68,19 @@ def in_fewest_parcels(
     return usual
 
 
-def _covers(wishes: Wishes, left: Free, more_max: int, sent: frozenset[str]) -> Iterator[frozenset[str]]:
-    """What may serve the lines with fewer than `more_max` more parcels, the fewest first."""
+def _pieces(wishes: Wishes, left: Free, search: Search) -> Turn[dict[str, int]]:
+    """What each warehouse has of all that is asked for."""
     pieces: dict[str, int] = {}
     for variant_id in wishes:
+        if search.is_due(len(left[variant_id])):
+            yield from search.others_first()
         for warehouse_id, there in left[variant_id].items():
             pieces[warehouse_id] = pieces.get(warehouse_id, 0) + max(0, there)
+    return pieces
+
+
+def _covers(pieces: Mapping[str, int], more_max: int, sent: frozenset[str]) -> Iterator[frozenset[str]]:
+    """What may serve the lines with fewer than `more_max` more parcels, the fewest first."""
     others = sorted(pieces.keys() - sent, key=lambda one: (-pieces[one], one))
     for more in range(more_max):
         for chosen in combinations(others, more):

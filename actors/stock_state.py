@@ -43,6 +43,14 @@ class Hold(PlainValue, frozen=True):
     foreseen: RowChange | None  # for what is granted alone: what the row will be is known already
 
 
+class Moves(Struct):
+    """How often the rows of a variant were decided about, or shown to readers: who looked at them can tell by it
+    whether they are still so.
+    """
+
+    count: int = 0
+
+
 class StockStateStatistics(Struct, frozen=True):
     """Holds of undecided transactions, the available pieces that they hold, and versions that are not durable yet."""
 
@@ -52,7 +60,12 @@ class StockStateStatistics(Struct, frozen=True):
 
 
 class StockState:
-    """A row without its mailbox: every method is synchronous and needs no event loop."""
+    """A row without its mailbox: every method is synchronous and needs no event loop.
+
+    Args:
+        record: the row as the database has it.
+        moves: counts those of its variant.
+    """
 
     __slots__ = (
         "_held_damaged",
@@ -63,11 +76,13 @@ class StockState:
         "durable",
         "held",
         "holds",
+        "moves",
         "record",
     )
 
-    def __init__(self, record: StockRecord) -> None:
+    def __init__(self, record: StockRecord, moves: Moves | None = None) -> None:
         record.check()
+        self.moves = moves or Moves()
         self.durable = record
         self.record = record  # journaled
         self.holds: dict[int, Hold] = {}
@@ -106,6 +121,7 @@ class StockState:
         """Apply the hold; cannot fail. Returns the row before and after."""
         change = self._applied(self._let_go(transaction_id))
         self.record = change.after
+        self.moves.count += 1
         return change
 
     def foreseen(self, transaction_id: int) -> RowChange:
@@ -132,6 +148,7 @@ class StockState:
         """The database now holds this snapshot of the row."""
         if record.version > self.durable.version:
             self.durable = self.record if record.version == self.record.version else record
+            self.moves.count += 1
 
     def _prepare_alone(self, transaction_id: int, change: Count | Removal) -> Verdict:
         if self.holds:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from actors.records import VariantKey
 from actors.reply import Reply
 from actors.stock_actor import StockActor
+from actors.stock_state import Moves
 
 
 class LoadListener(Struct):
@@ -27,7 +28,7 @@ class VariantStockStatistics(Struct, frozen=True):
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
-    __slots__ = ("has_unmade_rows", "key", "loaded", "pins", "rows", "waits")
+    __slots__ = ("has_unmade_rows", "is_dropped", "key", "loaded", "moves", "pins", "rows", "waits")
 
     def __init__(self, key: VariantKey) -> None:
         self.key = key
@@ -35,7 +36,10 @@ class VariantStock:
         self.loaded: Reply[None] = Reply()
         self.waits: list[LoadListener] = []  # until then
         self.pins = 0
+        self.moves = Moves()
         self.has_unmade_rows = False
+        self.is_dropped = False
+        """Whether a crash has dropped the activation: what it knows may be of the past."""
 
     def __repr__(self) -> str:
         return f"<VariantStock {self.key.organization_id}/{self.key.variant_id} rows={len(self.rows)} pins={self.pins}>"
@@ -66,9 +70,9 @@ class VariantStock:
         self.has_unmade_rows = any(not row.state.record.exists for row in self.rows.values())
 
     @property
-    def is_dropped(self) -> bool:
-        """Whether a crash has dropped the activation: what it knows may be of the past."""
-        return any(row.is_retired for row in self.rows.values())
+    def is_known(self) -> bool:
+        """Whether any row exists."""
+        return any(row.state.record.exists for row in self.rows.values())
 
     @property
     def is_undecided(self) -> bool:

@@ -14,6 +14,7 @@ from actors.activity import Activity
 from actors.closed_warehouses import free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import FreesAt
+from actors.look import look
 from actors.order_explanation import explaining, held, is_held
 from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
@@ -217,7 +218,8 @@ class QueryTurns:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
         sourcing = self._stock.warehouses.durable_sourcing.get(wanted[0], USUAL)
-        return (yield from _basket_check(query.lines, variants, sourcing))
+        with Pinned(variants):
+            return (yield from _basket_check(query.lines, variants, sourcing))
 
     def _explain(self, query: ExplainBasket) -> Turn[Explanation]:
         organization_id = query.organization_id
@@ -225,10 +227,11 @@ class QueryTurns:
         if query.order_id:
             explanation = yield from self._explain_for_order(query)
         else:
-            variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
+            with Pinned(self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))) as variants:
+                seen = yield from look(variants, VariantStock.free_durably, Search())
             sourcing = self._stock.warehouses.durable_sourcing.get(organization_id, USUAL)
-            free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
-            explanation = yield from explaining(query, None, free, sourcing, 0, self._frees_at(organization_id, None))
+            frees_at = self._frees_at(organization_id, None)
+            explanation = yield from explaining(query, None, seen.free, sourcing, 0, frees_at)
         # The hints know of what is decided, which nothing may show before it is durable.
         told: Explanation = yield self._journal.answered(explanation)
         return told
@@ -247,10 +250,13 @@ class QueryTurns:
                 now_ms = self._clock.now_ms()
                 if latest is not None and is_held(latest, query.lines, now_ms):
                     return held(latest, query.lines)
+                search = Search()
+                seen = yield from look(variants, VariantStock.free_if_rivals_abort, search)
+                if search.has_waited and (yield from self._orders.latest(key)) is not latest:
+                    continue
                 sourcing = self._stock.sourcing(key.organization_id)
-                free = {variant_id: variant.free_if_rivals_abort() for variant_id, variant in variants.items()}
                 frees_at = self._frees_at(key.organization_id, latest)
-                return (yield from explaining(query, latest, free, sourcing, now_ms, frees_at))
+                return (yield from explaining(query, latest, seen.free, sourcing, now_ms, frees_at))
 
     def _frees_at(self, organization_id: str, own: ReservationRecord | None) -> FreesAt:
         """When expiries free goods. The end of the order's own reservation would not help it."""
@@ -308,12 +314,13 @@ class QueryTurns:
 
 
 def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: Sourcing) -> Turn[BasketCheck]:
-    free = {variant_id: variant.free_durably() for variant_id, variant in variants.items()}
+    search = Search()
+    free: Free = (yield from look(variants, VariantStock.free_durably, search)).free
     closed = sourcing.closed
     if closed:
-        placements = yield from _placed_elsewhere(lines, free, sourcing)
+        placements = yield from _placed_elsewhere(lines, free, sourcing, search)
     else:
-        placements = yield from placing(lines, free, Search(), sourcing)
+        placements = yield from placing(lines, free, search, sourcing)
     found = [
         Availability(
             line.variant_id,
@@ -330,9 +337,10 @@ def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], s
     return BasketCheck(all(one.fits for one in found), tuple(found))
 
 
-def _placed_elsewhere(lines: Sequence[Line], free: Free, sourcing: Sourcing) -> Turn[list[Placement]]:
-    known = [variant_id for variant_id, rows in free.items() if rows]
-    placements = yield from placing(lines, free_elsewhere(free, sourcing.closed), Search(), sourcing)
+def _placed_elsewhere(lines: Sequence[Line], free: Free, sourcing: Sourcing, search: Search) -> Turn[list[Placement]]:
+    known = {variant_id for variant_id, rows in free.items() if rows}
+    among = yield from free_elsewhere(free, sourcing.closed, search)
+    placements = yield from placing(lines, among, search, sourcing)
     return known_elsewhere(lines, placements, known)
 
 

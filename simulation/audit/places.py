@@ -1,10 +1,10 @@
 """Where in the journal an answer may stand: what all explanations have in common."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from actors.basket_commands import ReserveBasket
-from actors.commands import Amend, Line, Reacquire, Reserve
+from actors.commands import Amend, Reacquire, Reserve
 from actors.outcomes import InsufficientStock
 from actors.records import ReservationRecord
 from simulation.audit.hints import freed_at_ms
@@ -58,17 +58,10 @@ class Places(Positions):
         return False
 
     def _moments(self, request: Reserve | ReserveBasket | Amend | Reacquire, lsn: int, high: int) -> Iterator[int]:
-        """When it may have been looked for expiries: at the look at the rows, or after a long search among them."""
+        """When it may have been looked for expiries: at the look at the rows, or when others had had their turn."""
         yield lsn
-        if isinstance(request, ReserveBasket | Reacquire) or _is_searched_for(request.lines):
-            made = self._replay.reservation_lsns.get(request.organization_id, [])
-            yield from made[bisect_right(made, lsn) : bisect_right(made, high)]
-
-
-def _is_searched_for(lines: Sequence[Line]) -> bool:
-    """Whether several lines of a variant are to be packed into its warehouses, which may let others have their turn."""
-    anywhere = [line.variant_id for line in lines if not line.warehouse_id]
-    return len(set(anywhere)) < len(anywhere)
+        made = self._replay.reservation_lsns.get(request.organization_id, [])
+        yield from made[bisect_right(made, lsn) : bisect_right(made, high)]
 
 
 def _is_foreseen(

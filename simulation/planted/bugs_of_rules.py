@@ -123,7 +123,8 @@ def only_first_warehouse_tried() -> Patches:
 
 @bug("of equals, the warehouse with the larger id is taken", "G4")
 def ties_by_the_larger_id() -> Patches:
-    def one_for_all(wanted: Any, left: Any) -> str | None:
+    def one_for_all(wanted: Any, left: Any, search: Any) -> Any:
+        yield from ()
         able = [w for w in left[next(iter(wanted))] if all(left[v].get(w, -1) >= wanted[v] for v in wanted)]
         return max(able, key=lambda w: (sum(left[v][w] for v in wanted), w), default=None)
 
@@ -132,7 +133,10 @@ def ties_by_the_larger_id() -> Patches:
 
 @bug("a basket comes from several warehouses though one could serve it", "G4")
 def basket_split_needlessly() -> Patches:
-    return [(actors.planner, "_one_warehouse_for_all", lambda wanted, left: None)]
+    def none_for_all(*_: Any) -> Any:
+        yield from ()
+
+    return [(actors.planner, "_one_warehouse_for_all", none_for_all)]
 
 
 @bug("lines of one variant are placed where the most is, and no other place is tried", "G4", "G5")

@@ -88,7 +88,7 @@ def closed_warehouses_explained() -> Patches:
 @bug("an explanation says what one line lacks, and not all lines on the same goods", "G4")
 def shortage_explained_line_by_line() -> Patches:
     def explained(lines: Any, placements: Any, *state: Any) -> Any:
-        found = right(lines, placements, *state)
+        found = yield from right(lines, placements, *state)
         short = [max(0, line.quantity - one.available) for line, one in zip(lines, placements, strict=True)]
         pairs = zip(found.lines, short, strict=True)
         return replace(found, lines=tuple(replace(a, short=b) if a.why == "short" else a for a, b in pairs))

@@ -16,7 +16,7 @@ from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.row_changes import Levels, Prepare
 from actors.sourcing import USUAL, Sourcing
 from actors.stock_actor import StockActor
-from actors.stock_state import StockState, Verdict
+from actors.stock_state import Moves, StockState, Verdict
 from actors.turn import Turn
 from actors.unavailable import restarting, row_damaged
 from actors.variant_stock import LoadListener, Pinned, VariantStock
@@ -127,7 +127,7 @@ class StockDirectory:
             variant.has_unmade_rows = True
             new = StockKey(key.organization_id, key.variant_id, warehouse_id)
             record = StockRecord(*new, self.new_stock_id(), **asdict(self.levels))
-            row = variant.rows[warehouse_id] = self._actor(record)
+            row = variant.rows[warehouse_id] = self._actor(record, variant.moves)
         return row
 
     def note(self, transaction: Transaction) -> None:
@@ -268,7 +268,7 @@ class StockDirectory:
         else:
             self._damaged.discard(key)
             for record in records or ():
-                variant.rows[record.warehouse_id] = self._actor(record)
+                variant.rows[record.warehouse_id] = self._actor(record, variant.moves)
             variant.loaded.set(None)
         waits, variant.waits = variant.waits, []
         for wait in waits:
@@ -282,10 +282,10 @@ class StockDirectory:
             self._damaged.add(damaged.key.variant)
             log.error("stock_row_damaged", extra={"row": str(damaged)})
 
-    def _actor(self, record: StockRecord) -> StockActor:
+    def _actor(self, record: StockRecord, moves: Moves) -> StockActor:
         # The same callback for all: one that knew the variant would be in a cycle with it, and what is passivated
         # would stay until the next walk through everything. 200,000 rows are 400 MB.
-        return StockActor(StockState(record), self._dispatcher, self._on_crash, self._mailbox_messages_max)
+        return StockActor(StockState(record, moves), self._dispatcher, self._on_crash, self._mailbox_messages_max)
 
     def _drop_crashed(self, actor: Actor[Prepare, Verdict], error: Exception) -> None:
         """The rows of a variant share an activation, so they end together and load together."""
@@ -294,6 +294,7 @@ class StockDirectory:
         variant = self._directory.get(key.variant)
         if variant is not None and variant.rows.get(key.warehouse_id) is actor:
             self._directory.remove(key.variant, variant)
+            variant.is_dropped = True
             for row in variant.rows.values():
                 row.retire()
         actor.retire()

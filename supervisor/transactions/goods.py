@@ -147,7 +147,7 @@ class Goods:
         if isinstance(command, Deduct):
             return (yield from self._planned(command, variants, sourcing))
         if isinstance(command, Adjust):
-            return existing_rows(command.lines, variants)
+            return (yield from existing_rows(command.lines, variants))
         return [self._stock.row(variants[line.variant_id], line.warehouse_id) for line in command.lines]
 
     def _planned(

@@ -44,7 +44,7 @@ class Levelling:
     def _set(self, command: SetLevels, variants: Mapping[str, VariantStock]) -> Turn[Fact]:
         coordinator = self._answering.coordinator
         while True:
-            rows = existing_rows(command.lines, variants)
+            rows = yield from existing_rows(command.lines, variants)
             _see_that_they_agree(command.lines, rows)
             changes = [(row, _count_of(line)) for line, row in zip(command.lines, rows, strict=True)]
             prepared = yield from coordinator.prepare(changes)

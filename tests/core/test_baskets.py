@@ -206,30 +206,36 @@ async def test_many_partial_baskets_at_once_share_what_there_is(world: World) ->
         assert sorted(taken) == [1, 3, 3]
 
 
-def row(warehouse_id: str, available: int, version: int = 1) -> StockActor:
+def row(variant: VariantStock, warehouse_id: str, available: int, version: int = 1) -> StockActor:
     record = StockRecord(ORGANIZATION, "a", warehouse_id, "s", available, version=version)
-    return StockActor(StockState(record), InlineDispatcher(lambda *_: None), lambda *_: None, 10)
+    state = StockState(record, variant.moves)
+    return StockActor(state, InlineDispatcher(lambda *_: None), lambda *_: None, 10)
 
 
 @pytest.mark.parametrize(
-    ("warehouse_id", "made", "is_true"),
+    ("warehouse_id", "granted", "is_decided", "is_true"),
     [
-        ("w1", row("w1", 2), True),
-        ("w1", row("w1", 3, 2), False),
-        ("w2", row("w2", 5), False),
-        ("w2", row("w2", 0, 0), True),
+        ("w1", 0, False, True),
+        ("w1", 1, False, True),
+        ("w1", 1, True, False),
+        ("w2", 0, False, True),
+        ("w2", 5, True, False),
     ],
-    ids=["nothing", "a row changed", "a row was made", "a row is asked for that is not made"],
+    ids=["nothing", "a row is held", "a row changed", "a row is asked for that is not made", "a row was made"],
 )
 def test_what_was_found_short_is_looked_at_again_where_there_may_be_more(
-    warehouse_id: str, made: StockActor, is_true: bool
+    warehouse_id: str, granted: int, is_decided: bool, is_true: bool
 ) -> None:
     variant = VariantStock(VariantKey(ORGANIZATION, "a"))
-    variant.rows["w1"] = row("w1", 2)
+    variant.rows["w1"] = row(variant, "w1", 2)
     planned = value_of(
         plan_basket(basket("o", ("a", "", 3), allow_split=True, allow_partial=True), {"a": variant}, USUAL)
     )
-    variant.rows[warehouse_id] = made
+    its = variant.rows.setdefault(warehouse_id, row(variant, warehouse_id, 0, 0))
+    if granted:
+        assert its.state.prepare(1, Delta(granted)) is Verdict.GRANTED
+    if is_decided:
+        its.commit(1)
     assert planned.is_true_still is is_true
 
 
