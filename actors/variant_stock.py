@@ -28,7 +28,7 @@ class VariantStockStatistics(Struct, frozen=True):
 class VariantStock:
     """The activation of one variant: an actor for each row, by warehouse; some may be of rows yet to be made."""
 
-    __slots__ = ("has_unmade_rows", "is_dropped", "key", "loaded", "moves", "pins", "rows", "waits")
+    __slots__ = ("counted", "has_unmade_rows", "is_dropped", "key", "loaded", "moves", "pins", "rows", "waits")
 
     def __init__(self, key: VariantKey) -> None:
         self.key = key
@@ -37,6 +37,7 @@ class VariantStock:
         self.waits: list[LoadListener] = []  # until then
         self.pins = 0
         self.moves = Moves()
+        self.counted = 0  # rows, by the directory
         self.has_unmade_rows = False
         self.is_dropped = False
         """Whether a crash has dropped the activation: what it knows may be of the past."""

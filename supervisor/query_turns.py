@@ -267,7 +267,8 @@ class QueryTurns:
         wanted = query.organization_id, (query.variant_id,)
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
         rows = variants[query.variant_id].rows
-        durable = [rows[key].state.durable for key in sorted(rows) if query.warehouse_id in ("", key)]
+        names = [query.warehouse_id] if query.warehouse_id in rows else () if query.warehouse_id else sorted(rows)
+        durable = [rows[name].state.durable for name in names]
         return StockRows(tuple([self._show(record) for record in durable if record.exists]))
 
     def _stock_page(self, query: ListStock) -> Turn[StockPage]:

@@ -26,7 +26,7 @@ from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, order_reads, reads, stock_reads, transfer_reads
+from storage.sql import history_reads, order_reads, reads, stock_reads, transfer_reads, variant_reads
 from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
@@ -106,7 +106,7 @@ class SqliteStore(FaultyStore):
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
         wanted = await super().load_variants(keys)
-        return await self._ask("load_variants", wanted, partial(reads.load_variants, keys=keys))
+        return await self._ask("load_variants", wanted, partial(variant_reads.load_variants, keys=keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
         wanted = await super().load_orders(keys)

@@ -31,8 +31,8 @@ def priority_the_wrong_way_round() -> Patches:
 
 @bug("the policy of fewest parcels makes the most", "G4")
 def most_parcels() -> Patches:
-    def covers(wishes: Any, left: Any, more_max: int, sent: frozenset[str]) -> Iterator[frozenset[str]]:
-        others = sorted({warehouse_id for variant_id in wishes for warehouse_id in left[variant_id]} - sent)
+    def covers(pieces: Any, more_max: int, sent: frozenset[str]) -> Iterator[frozenset[str]]:
+        others = sorted(pieces.keys() - sent)
         for more in range(len(others), 0, -1):
             yield from (sent.union(chosen) for chosen in combinations(others, more))
 

@@ -33,7 +33,6 @@ from actors.records import (
     ReservationItem,
     ReservationRecord,
     StockRecord,
-    VariantKey,
     WarehouseRecord,
 )
 from actors.sourcing import SourcingRecord
@@ -138,11 +137,6 @@ WAREHOUSES = select(
     warehouse.c.active,
 ).order_by(warehouse.c.organization_id, warehouse.c.warehouse_id)
 SOURCING = select(sourcing.c.organization_id, sourcing.c.policy).order_by(sourcing.c.organization_id)
-VARIANTS = KeyList(
-    lambda keys, organization_id, variant_id: SELECT_STOCK.select_from(
-        keys.join(stock, (stock.c.organization_id == organization_id) & (stock.c.variant_id == variant_id))
-    )
-)
 
 
 def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
@@ -151,10 +145,6 @@ def load_warehouses(connection: Connection) -> Sequence[WarehouseRecord]:
 
 def load_sourcing(connection: Connection) -> Sequence[SourcingRecord]:
     return [SourcingRecord(*row) for row in connection.execute(SOURCING)]
-
-
-def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-    return stock_records(list(VARIANTS.execute(connection, keys)))
 
 
 def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:

@@ -37,7 +37,7 @@ from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
 from storage.latecomers import Latecomers, no_latecomers
-from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads
+from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads, variant_reads
 from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
@@ -237,7 +237,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         return await self._read(reads.load_sourcing)
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-        return await self._read(partial(reads.load_variants, keys=keys))
+        return await self._read_in_steps(variant_reads.variants_in_steps(keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
         return await self._read_in_steps(order_reads.orders_in_steps(keys))

@@ -5,17 +5,19 @@ decided, and what is not in memory cannot be changed; so what is read is true, a
 crash drops an activation at any time: the loads after it wait until the journal is durable.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Generic, TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 K = TypeVar("K")
-V = TypeVar("V")
+V = TypeVar("V", bound=Sized)
 
 KEYS_A_READ_MAX = 500
+VALUES_A_TURN = 1_000  # rows or reservations: 5 ms
 
 
 class LoaderStatistics(Struct, frozen=True):
@@ -82,8 +84,15 @@ class Loader(Generic[K, V]):
             values = await self._read(keys)
             self._reads += 1
             self._keys_read += len(keys)
+            size = 0
             for key in keys:
-                self._deliver(key, values.get(key))
+                value = values.get(key)
+                its = 1 if value is None else len(value)
+                if size + its > VALUES_A_TURN:
+                    size = 0
+                    await checkpoint()
+                size += its
+                self._deliver(key, value)
 
     def statistics(self) -> LoaderStatistics:
         return LoaderStatistics(len(self._wanted), self._reads, self._keys_read)

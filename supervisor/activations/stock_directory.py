@@ -20,11 +20,13 @@ from actors.stock_state import Moves, StockState, Verdict
 from actors.turn import Turn
 from actors.unavailable import restarting, row_damaged
 from actors.variant_stock import LoadListener, Pinned, VariantStock
-from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryStatistics
+from supervisor.activations.directory import LOOKS_A_TURN, LOOKS_AN_ADDITION, Directory, DirectoryStatistics
 from supervisor.activations.loader import Loader
 from supervisor.activations.warehouse_registry import WarehouseRegistry
 
 DAMAGED_TOLD_MAX = 1_000
+ROWS_A_VARIANT = 2  # in memory, of `variants_max`: 200,000 rows are 180 MB
+ROWS_A_TURN = 2_000  # to let go takes 2 ms
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class StockDirectory:
         new_stock_id: a fresh id for a row that is to be made.
         report_crash: told of an actor that met a bug, after its activation was dropped.
         levels: those of a row that is made without a word about them.
-        activations_max: variants in memory.
+        activations_max: variants in memory. Rows may be twice as many: a variant may be in 10,000 warehouses.
         mailbox_messages_max: messages that a row's mailbox holds.
     """
 
@@ -62,6 +64,8 @@ class StockDirectory:
         self._report_crash = report_crash
         self._mailbox_messages_max = mailbox_messages_max
         self._directory: Directory[tuple[str, str], VariantStock] = Directory(activations_max)  # by `VariantKey`
+        self._rows_max = ROWS_A_VARIANT * activations_max
+        self._rows = 0
         self._on_crash = self._drop_crashed
         self._grew_beyond_bound = Event()
         self._damaged: set[VariantKey] = set()  # of which the log was told
@@ -128,6 +132,7 @@ class StockDirectory:
             new = StockKey(key.organization_id, key.variant_id, warehouse_id)
             record = StockRecord(*new, self.new_stock_id(), **asdict(self.levels))
             row = variant.rows[warehouse_id] = self._actor(record, variant.moves)
+            self._count(variant, 1)
         return row
 
     def note(self, transaction: Transaction) -> None:
@@ -168,7 +173,8 @@ class StockDirectory:
 
     def passivate_idle(self) -> Iterator[None]:
         """Drop what was not used since the last time, in steps."""
-        for _ in self._directory.sweep():
+        for passivated in self._directory.sweep():
+            self._forget(passivated)
             yield
 
     async def trim(self, pause_s: float) -> None:
@@ -178,7 +184,7 @@ class StockDirectory:
             pause_s: how long rows may stay beyond the bound before they are looked at, again and again, in seconds.
         """
         while True:
-            if not self._directory.is_beyond_bound:
+            if not self._is_beyond_bound:
                 self._grew_beyond_bound = Event()
                 await self._grew_beyond_bound.wait()
             await sleep(pause_s)
@@ -186,11 +192,30 @@ class StockDirectory:
 
     async def _trim_once(self) -> None:
         """Look at each activation once, some at a time, so that others have their turn."""
-        looks = len(self._directory) // LOOKS_A_TURN + 2  # the first may find nothing old
-        while looks and self._directory.is_beyond_bound:
-            self._directory.passivate(LOOKS_A_TURN)
+        looks = len(self._directory) // self._looks_a_turn() + 2  # the first may find nothing old
+        while looks and self._is_beyond_bound:
+            self._forget(self._directory.passivate(self._looks_a_turn()))
             looks -= 1
             await lowlevel.checkpoint()
+
+    @property
+    def _is_beyond_bound(self) -> bool:
+        return self._rows > self._rows_max or self._directory.is_beyond_bound
+
+    def _looks_a_turn(self) -> int:
+        """Variants of a thousand rows take as long to let go as a thousand of one."""
+        return max(1, min(LOOKS_A_TURN, ROWS_A_TURN * len(self._directory) // (self._rows + 1)))
+
+    def _count(self, variant: VariantStock, rows: int) -> None:
+        variant.counted += rows
+        self._rows += rows
+        if self._rows > self._rows_max:
+            self._grew_beyond_bound.set()
+
+    def _forget(self, variants: Sequence[VariantStock]) -> None:
+        """They are not in memory any more."""
+        for variant in variants:
+            self._rows -= variant.counted
 
     def statistics(self) -> DirectoryStatistics:
         return self._directory.statistics()
@@ -199,7 +224,7 @@ class StockDirectory:
         variant = self._directory.get(key)
         if variant is None:
             variant = VariantStock(key)
-            self._directory.add(key, variant)
+            self._forget(self._directory.add(key, variant))
             if self._directory.is_beyond_bound:
                 self._grew_beyond_bound.set()
             if key.organization_id in self._shut:
@@ -231,7 +256,9 @@ class StockDirectory:
     def drop(self, variant: VariantStock) -> bool:
         """Drop it from memory, if it is quiet; what was dropped already is."""
         if variant.is_quiet:
-            self._directory.remove(variant.key, variant)
+            if self.has(variant):
+                self._directory.remove(variant.key, variant)
+                self._forget([variant])
             return True
         return False
 
@@ -269,6 +296,9 @@ class StockDirectory:
             self._damaged.discard(key)
             for record in records or ():
                 variant.rows[record.warehouse_id] = self._actor(record, variant.moves)
+            self._count(variant, len(records or ()))
+            if self._rows > self._rows_max:
+                self._forget(self._directory.passivate(LOOKS_AN_ADDITION))  # not this one: it is not loaded yet
             variant.loaded.set(None)
         waits, variant.waits = variant.waits, []
         for wait in waits:
@@ -294,6 +324,7 @@ class StockDirectory:
         variant = self._directory.get(key.variant)
         if variant is not None and variant.rows.get(key.warehouse_id) is actor:
             self._directory.remove(key.variant, variant)
+            self._forget([variant])
             variant.is_dropped = True
             for row in variant.rows.values():
                 row.retire()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, text
 
 from actors.records import OrderKey, VariantKey
 from storage.schema_errors import SchemaTooNew
-from storage.sql import order_reads, reads
+from storage.sql import order_reads, variant_reads
 from storage.sql.batch_postgres import FENCE_PARAMETERS, PART_COLUMNS, compose
 from storage.sql.migrate import migrate
 from storage.sql.sql_store import SqlStore, backend_for
@@ -365,7 +365,7 @@ class TestSchema:
 
             lines: list[str] = []
             event.listen(connection, "before_cursor_execute", explain)
-            reads.load_variants(connection, [VariantKey("o", "1")])
+            variant_reads.load_variants(connection, [VariantKey("o", "1")])
             order_reads.load_orders(connection, [OrderKey("o", "1")])
             event.remove(connection, "before_cursor_execute", explain)
             return "\n".join(lines)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 
 from actors.queries import ListReservations, ListStock, ListTransfers
 from actors.records import OrderKey, RequestKey, StockKey, VariantKey
-from storage.sql import order_reads, reads, stock_reads
+from storage.sql import order_reads, reads, stock_reads, variant_reads
 from storage.sql.archive import move_out
 from storage.sql.batch_sqlite import write_batch
 from storage.sql.sifted_reads import list_sifted
@@ -149,8 +149,12 @@ PLANS: list[tuple[Any, set[str]]] = [
     (lambda c: reads.load_warehouses(c), {"SCAN warehouse"}),
     (lambda c: reads.load_sourcing(c), {"SCAN sourcing"}),
     (
-        lambda c: reads.load_variants(c, [VariantKey("a", "b")] * 3),
+        lambda c: variant_reads.load_variants(c, [VariantKey("a", "b")] * 3),
         {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=?)"},
+    ),
+    (
+        lambda c: variant_reads.FIRST_OF_VARIANT.execute(c, [VariantKey("a", "b")], after="w"),
+        {"SEARCH stock USING PRIMARY KEY (organization_id=? AND variant_id=? AND warehouse_id>?)"},
     ),
     (
         lambda c: order_reads.load_orders(c, [OrderKey("a", "b")] * 3),
