@@ -49,6 +49,12 @@ def too_many(things: str) -> Unavailable:
     return Unavailable("OVERLOADED", f"Too many {things} are under way, try again.", RETRY_OVERLOAD_MS)
 
 
+def too_many_rows(rows_max: int) -> Unavailable:
+    """The goods of one request have more rows together than are brought into memory for it."""
+    text = f"These goods have more than {rows_max:,} rows of stock together, ask for fewer of them at once."
+    return Unavailable("OVERLOADED", text, RETRY_OVERLOAD_MS)
+
+
 def too_often(per_minute: int, retry_after_ms: int) -> Unavailable:
     """An organization asks more often than the operator allows."""
     text = f"This organization may ask {per_minute} times a minute, try again later."

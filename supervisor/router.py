@@ -37,7 +37,7 @@ from actors.unavailable import Unavailable
 from actors.warehouse_commands import SetLevels, SetSourcing, UpsertWarehouse
 from supervisor.activations.order_directory import OrderDirectory
 from supervisor.activations.request_directory import RequestDirectory
-from supervisor.activations.stock_directory import StockDirectory
+from supervisor.activations.stock_directory import VARIANTS_AT_FIRST, StockDirectory
 from supervisor.executor import Executor
 from supervisor.ownership.lease import Lease
 from supervisor.transactions.uploads import Uploads
@@ -133,9 +133,12 @@ class Router:
             self._lease.give(reply, fact, error)
 
     def _reserve(self, command: Reserve, reply: Reply[Fact]) -> None:
-        """A new order is taken up when its rows are in memory: a turn that waits for them itself needs a task."""
+        """A new order is taken up when its rows are in memory: a turn that waits for them itself needs a task. That of
+        a large one asks for a few first.
+        """
         key = OrderKey(command.organization_id, command.order_id)
-        if not self._stock.has_all(command.organization_id, command.lines) and self._orders.is_new(key):
+        is_small = len(command.lines) <= VARIANTS_AT_FIRST
+        if is_small and not self._stock.has_all(command.organization_id, command.lines) and self._orders.is_new(key):
             variant_ids = dict.fromkeys([line.variant_id for line in command.lines])
             self._stock.when_loaded(command.organization_id, variant_ids, partial(self._take_up, key, command, reply))
         else:

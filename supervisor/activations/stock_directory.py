@@ -6,6 +6,7 @@ not in memory yet. So a variant is the unit of everything: a load, a pin, an evi
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from anyio import Event, lowlevel, sleep
 from msgspec.structs import asdict
@@ -18,15 +19,18 @@ from actors.sourcing import USUAL, Sourcing
 from actors.stock_actor import StockActor
 from actors.stock_state import Moves, StockState, Verdict
 from actors.turn import Turn
-from actors.unavailable import restarting, row_damaged
+from actors.unavailable import restarting, row_damaged, too_many, too_many_rows
 from actors.variant_stock import LoadListener, Pinned, VariantStock
 from supervisor.activations.directory import LOOKS_A_TURN, LOOKS_AN_ADDITION, Directory, DirectoryStatistics
-from supervisor.activations.loader import Loader
+from supervisor.activations.loader import KEYS_A_READ_MAX, Loader
 from supervisor.activations.warehouse_registry import WarehouseRegistry
 
 DAMAGED_TOLD_MAX = 1_000
 ROWS_A_VARIANT = 2  # in memory, of `variants_max`: 200,000 rows are 180 MB
 ROWS_A_TURN = 2_000  # to let go takes 2 ms
+ROWS_A_BASKET_MAX = 200_000  # a thousand lines of what is in two hundred warehouses: 180 MB while it is planned
+ROWS_AT_ONCE = 20_000  # are asked for, as far as is known
+VARIANTS_AT_FIRST = 20
 
 log = logging.getLogger(__name__)
 
@@ -106,16 +110,38 @@ class StockDirectory:
             variant.waits.append(wait)
 
     def load(self, organization_id: str, variant_ids: Collection[str]) -> Turn[dict[str, VariantStock]]:
-        """These variants, loaded where need be. They are in memory until the turn waits again, or longer if pinned."""
+        """These variants, loaded where need be. They are in memory until the turn waits again, or longer if pinned.
+
+        Raises:
+            Unavailable: they have too many rows.
+        """
         variants = self.ready(organization_id, variant_ids)
         while variants is None:
-            asked = {v: self._activate(VariantKey(organization_id, v)) for v in variant_ids}
-            with Pinned(asked):
-                for variant in asked.values():
-                    yield variant.loaded
+            yield from self._load(organization_id, list(variant_ids))
             # Between the load and this turn a crash may have dropped one of them.
             variants = self.ready(organization_id, variant_ids)
         return variants
+
+    def _load(self, organization_id: str, variant_ids: Sequence[str]) -> Turn[None]:
+        """Load them, a few first: what they have says how many more are loaded at once."""
+        with ExitStack() as pins:
+            place = rows = 0
+            at_once = VARIANTS_AT_FIRST
+            while place < len(variant_ids):
+                part = variant_ids[place : place + at_once]
+                asked = {v: self._activate(VariantKey(organization_id, v)) for v in part}
+                pins.enter_context(Pinned(asked))
+                for variant in asked.values():
+                    yield variant.loaded
+                place += len(part)
+                rows += sum([len(variant.rows) for variant in asked.values()])
+                at_once = max(1, min(KEYS_A_READ_MAX, ROWS_AT_ONCE * place // (rows + 1)))
+                if rows > ROWS_A_BASKET_MAX:
+                    raise too_many_rows(ROWS_A_BASKET_MAX)
+                if rows > ROWS_AT_ONCE and self._rows > 2 * self._rows_max:
+                    self._let_go_now()
+                    if self._rows > 2 * self._rows_max:
+                        raise too_many("requests for goods with very many rows")
 
     def row(self, variant: VariantStock, warehouse_id: str) -> StockActor:
         """The row's actor; one for a row that does not exist yet if need be.
@@ -205,6 +231,11 @@ class StockDirectory:
     def _looks_a_turn(self) -> int:
         """Variants of a thousand rows take as long to let go as a thousand of one."""
         return max(1, min(LOOKS_A_TURN, ROWS_A_TURN * len(self._directory) // (self._rows + 1)))
+
+    def _let_go_now(self) -> None:
+        """Do not wait for `trim` with what was used least lately."""
+        for _ in range(2):  # the first may find nothing old
+            self._forget(self._directory.passivate(self._looks_a_turn()))
 
     def _count(self, variant: VariantStock, rows: int) -> None:
         variant.counted += rows

@@ -10,9 +10,12 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from actors.commands import Line
+from actors.commands import Line, Reserve
 from actors.queries import CheckBasket
 from actors.records import StockRecord, VariantKey
+from actors.turn import run
+from actors.unavailable import Unavailable
+from actors.variant_stock import Pinned
 from storage.sql import variant_reads
 from storage.sql.sql_store import SqlStore
 from supervisor.activations import loader, stock_directory
@@ -105,10 +108,49 @@ async def test_rows_beyond_the_bound_are_let_go(world: World) -> None:
         assert (await available(core))["v3", "w7"] == 2
 
 
+async def test_goods_with_very_many_rows_are_not_all_brought_into_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_directory, "ROWS_A_BASKET_MAX", 300)
+    monkeypatch.setattr(stock_directory, "ROWS_AT_ONCE", 100)
+    places, names = [f"w{number}" for number in range(10)], [f"v{number}" for number in range(60)]
+    async with world.core() as core:
+        await bring(core, {(name, place): 3 for name in names for place in places})
+    async with world.core(limits=Limits(heartbeat_s=0.005, variants_max=1_000)) as core:
+        assert core._core is not None
+        stock, loader_ = core._core.stock, core._core.stock.loader
+        large = tuple(Line(name, "", 1) for name in names)
+        with pytest.raises(Unavailable, match="These goods have more than 300 rows"):
+            await core.ask(Reserve(ORGANIZATION, "o1", large, 15))
+        assert stock._rows < 600
+        assert loader_.statistics().reads == 3  # 20, ten and then one more ten were asked for
+        with pytest.raises(Unavailable, match="ask for fewer"):
+            await check(core, *large)
+        assert (await core.ask(Reserve(ORGANIZATION, "o1", large[:30], 15))) is not None
+        assert all(variant.pins == 0 for variant in stock._directory.activations())
+
+
+async def test_where_memory_is_full_of_rows_in_use_no_more_goods_with_very_many_are_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_directory, "ROWS_AT_ONCE", 10)
+    async with world.core(limits=Limits(heartbeat_s=0.005, variants_max=15)) as core:
+        for number in range(4):
+            await bring(core, {(f"v{number}", f"w{place}"): 3 for place in range(20)}, f"of {number}")
+        assert core._core is not None
+        stock = core._core.stock
+        in_use = [f"v{number}" for number in range(3)]
+        with Pinned(await run(stock.load(ORGANIZATION, in_use))):
+            with pytest.raises(Unavailable, match="Too many requests for goods with very many rows are under way"):
+                await check(core, Line("v3", "", 1))
+            assert (await check(core, Line("v0", "", 1))).all_available
+        assert (await check(core, Line("v3", "", 1))).all_available
+
+
 def test_variants_of_many_rows_are_looked_at_a_few_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stock_directory, "ROWS_A_TURN", 100)
 
-    async def run() -> None:
+    async def look() -> None:
         async with world.core() as core:
             await bring(core, {(f"v{number}", f"w{place}"): 1 for number in range(10) for place in range(50)})
             assert core._core is not None
@@ -116,4 +158,4 @@ def test_variants_of_many_rows_are_looked_at_a_few_at_a_time(world: World, monke
             await bring(core, {(f"few{number}", "w1"): 1 for number in range(90)}, "few")
             assert core._core.stock._looks_a_turn() == 16
 
-    anyio.run(run)
+    anyio.run(look)

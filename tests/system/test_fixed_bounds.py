@@ -37,6 +37,7 @@ FIXED = {
         ),
         *("fair_turns.TURN_BYTES", "fair_turns.BEGUN_BYTES_MAX", "slow_callers.LARGE_BYTES", "slow_callers.LOOK_BYTES"),
         *("reservation_stream.LINE_BYTES", "chunks.ROWS_MAX", "journal.BATCH_ENTRIES_MAX", "loader.KEYS_A_READ_MAX"),
+        "stock_directory.ROWS_A_BASKET_MAX",
         *("read_turns.VERY_LARGE_BYTES", "journal.LITTLE_S", "expiry_hints.AT_ONCE_MAX", "expiry_hints.ASIDE_MAX"),
         *("fair_turns.STEP_BYTES", "company.COMPANY_S", "read_turns.LARGE_BYTES", "read_turns.PAUSE_S"),
         *("news.ROWS_LOOKED_AT_MAX", "expiry.BATCH_ORDERS_MAX", "expiry.LOOK_ORDERS_MAX", "folding.REST_S"),
