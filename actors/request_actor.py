@@ -2,6 +2,9 @@
 
 The answer is kept in the same transaction as the change, or alone where nothing changed; a late duplicate, even
 after a restart, is answered from there. Only answers are kept: a call that met UNAVAILABLE is tried afresh.
+
+A small answer stays in memory too, since a retry mostly comes soon. A large one does not: retries are rare, 10,000
+answers of a thousand lines are gigabytes, and the database has each of them when its turn ends.
 """
 
 from collections.abc import Callable
@@ -20,6 +23,9 @@ CarryOut = Callable[[KeyedCommand], Turn[Fact]]
 
 Give = Callable[[Reply[Any], Any, Exception | None], None]
 """Gives a durable answer as soon as this server may: see `supervisor/ownership/lease.py`."""
+
+
+KEPT_BYTES = 1_024  # of an answer that stays in memory: a reservation of five lines, and 10 MB for 10,000 keys
 
 
 class RequestActor(Actor[KeyedCommand, Fact]):
@@ -55,7 +61,8 @@ class RequestActor(Actor[KeyedCommand, Fact]):
         self._record: RequestRecord | None = None
 
     def __repr__(self) -> str:
-        return f"<RequestActor {self.key.scope}/{self.key.request_id} {'answered' if self._record else 'open'}>"
+        state = "answered" if self._record else "to be read" if self._must_load else "open"
+        return f"<RequestActor {self.key.scope}/{self.key.request_id} {state}>"
 
     @property
     def is_quiet(self) -> bool:
@@ -64,12 +71,17 @@ class RequestActor(Actor[KeyedCommand, Fact]):
 
     def handle(self, envelope: Envelope[KeyedCommand, Fact]) -> Turn[None]:
         """Give the answer that is remembered, or have the command carried out and remember its answer."""
+        record = self._record
         if self._must_load:
-            self._record = yield from self._load()
+            record = yield from self._load()
             self._must_load = False
         command, reply = envelope
         try:
-            fact = self._recalled(command, self._record) if self._record else (yield from self._first(command))
+            if record is not None:
+                self._keep(record)
+                fact = self._recalled(command, record)
+            else:
+                fact = yield from self._first(command)
         except Refused as refused:
             self._give(reply, None, refused)
         else:
@@ -87,10 +99,15 @@ class RequestActor(Actor[KeyedCommand, Fact]):
         try:
             fact = yield from self._carry_out(command)
         except Refused as refused:
-            self._record = remember(command, refused.refusal)
+            self._keep(remember(command, refused.refusal))
             raise
         except Exception:
             self._must_load = True  # it may have been decided before the actor that carried it out crashed
             raise
-        self._record = remember(command, fact)
+        self._keep(remember(command, fact))
         return fact
+
+    def _keep(self, record: RequestRecord | None) -> None:
+        """Keep an answer that is durable, or have it read again for the next retry if it is large."""
+        is_large = record is not None and len(record.outcome) > KEPT_BYTES
+        self._record, self._must_load = (None, True) if is_large else (record, False)

@@ -59,6 +59,7 @@ from supervisor.watching import Watching
 
 V = TypeVar("V")
 
+TRANSFER_LINES_MAX = 10_000  # 4 MB at most: they are read again when their goods arrive
 TRIM_PAUSE_S = 5.0  # the rows of an import stay beyond the bound for no longer
 
 
@@ -174,6 +175,7 @@ class Incarnation:
             dispatcher,
             self._sources.report_crash,
             activations_max=self._limits.orders_max,
+            lines_max=TRANSFER_LINES_MAX,
             mailbox_messages_max=self._limits.mailbox_messages_max,
         )
 
@@ -351,6 +353,8 @@ class Incarnation:
             assert reservation is not None
             self.orders.note(reservation)
             self.expiry.note(reservation.expires_at_ms)
+        if transaction.transfer is not None:
+            self.transfers.note(transaction.transfer)
         if transaction.request is not None:
             self.requests.note(transaction.request)
         if self.large_imports.look is not None:

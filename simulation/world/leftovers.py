@@ -7,6 +7,7 @@ from typing import Any
 
 from supervisor.activations.directory import Directory
 from supervisor.activations.request_directory import RequestDirectory
+from supervisor.activations.transfer_directory import TransferDirectory
 from supervisor.background.expiry_hints import ExpiryHints
 from supervisor.incarnation import Incarnation
 
@@ -24,6 +25,7 @@ def leftovers(core: Incarnation) -> Iterator[str]:
         yield "the journal takes a batch for under way"
     yield from _activations(core)
     yield from _index_of_orders(core)
+    yield from _lines_of_transfers(core.transfers)
     yield from _hints(core._hints)
 
 
@@ -85,6 +87,13 @@ def _index_of_orders(core: Incarnation) -> Iterator[str]:
     index = core.orders._order_of_reservation
     if index != in_memory:
         yield f"the index of reservations is {index}, those in memory are {in_memory}"
+
+
+def _lines_of_transfers(transfers: TransferDirectory) -> Iterator[str]:
+    its = {one.key: one.transfer for one in transfers._directory.activations() if one.transfer is not None}
+    lines = {key: len(transfer.lines) for key, transfer in its.items()}
+    if (transfers._lines_of, transfers._lines) != (lines, sum(lines.values())):
+        yield f"the lines of transfers are counted as {transfers._lines_of}, those in memory are {lines}"
 
 
 def _hints(hints: ExpiryHints) -> Iterator[str]:

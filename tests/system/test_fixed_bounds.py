@@ -66,6 +66,7 @@ FIXED = {
     },
     "it only saves work": {
         *("tokens.KEPT_MAX", "tokens.KEPT_S_MAX", "row_claims.BLOCK_CLAIMS_MAX", "expiry_hints.CLAIMS_MAX"),
+        "incarnation.TRANSFER_LINES_MAX",
     },
     "the kernel says so": {"socket_facts.COOKIE_BYTES", "socket_facts.ADDRESS_BYTES"},
     "it is a unit": {"network_bounds.DAY_S", "limits.DAY_S", "housekeeping.DAY_MS", "rate_limits.MINUTE_S"},
