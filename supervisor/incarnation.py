@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from actors.actor import Dispatcher
 from actors.commands import Command, Expire
@@ -45,6 +46,7 @@ from supervisor.router import Router
 from supervisor.sources import Sources as Sources
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.answering import Answering
+from supervisor.transactions.chunks import chunked
 from supervisor.transactions.coordinator import Coordinator
 from supervisor.transactions.deleting import Deleting
 from supervisor.transactions.folding import Folding
@@ -263,7 +265,9 @@ class Incarnation:
 
     async def serve(self) -> None:
         """Start all that runs in the background; returns when calls can be served."""
-        self.stock.warehouses.add(await self._store.load_warehouses())
+        for part in chunked(await self._store.load_warehouses()):
+            self.stock.warehouses.add(part)
+            await checkpoint()
         self.stock.warehouses.add_policies(await self._store.load_sourcing())
         await self.held.load()
         await self.folding.resume()
@@ -393,4 +397,4 @@ class Incarnation:
     def _organizations(self) -> Iterable[str]:
         """All that have a warehouse, as every row has, or a policy."""
         known = self.stock.warehouses
-        return [*(organization_id for organization_id, _ in known.decided), *known.sourcing]
+        return [*known.decided, *known.sourcing]

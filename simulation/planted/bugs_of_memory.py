@@ -94,8 +94,9 @@ def new_name_shown_after_a_restart() -> Patches:
     right = WarehouseRegistry.publish
 
     def publish(self: WarehouseRegistry, warehouses: Any) -> None:
-        before = dict(self.durable)
+        before = {one: dict(its) for one, its in self.durable.items()}
         right(self, warehouses)
-        self.durable.update(before)
+        for one, its in before.items():
+            self.durable[one].update(its)
 
     return [(WarehouseRegistry, "publish", publish)]

@@ -152,8 +152,9 @@ def _names(stock: StockDirectory, disk: WatchedDisk) -> Iterator[str]:
         ("shown", registry.durable, registry.durable_sourcing),
         ("decided", registry.decided, registry.sourcing),
     ):
-        if known != on_disk:
-            yield f"the warehouses {what} are {known}, the disk has {on_disk}"
+        flat = {(organization, one): its[one] for organization, its in known.items() for one in its}
+        if flat != on_disk:
+            yield f"the warehouses {what} are {flat}, the disk has {on_disk}"
         if {(organization, one) for organization, its in sourcing.items() for one in its.closed} != closed:
             yield f"the closed warehouses {what} are {sourcing}, the disk has {closed}"
         policies = {

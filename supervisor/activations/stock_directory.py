@@ -189,7 +189,7 @@ class StockDirectory:
 
     def knows(self, organization_id: str, warehouse_id: str) -> bool:
         """Whether there is such a warehouse, as it was decided."""
-        return (organization_id, warehouse_id) in self.warehouses.decided
+        return self.warehouses.find(organization_id, warehouse_id) is not None
 
     def fail_loads(self, error: Exception) -> None:
         """Tell all that wait for a load that it will not come."""

@@ -1,6 +1,7 @@
 """The warehouses: the one place where it stands what they are called, which of them are active and which go first.
 
-There are few, so all of them are in memory. A change of one is a transaction like any other, decided in one synchronous
+There are few, so all of them are in memory, those of each organization by themselves: one that has thousands makes
+nothing slower for others. A change of one is a transaction like any other, decided in one synchronous
 step; it touches no stock row. The registry keeps two states: *decided*, by which new changes are judged, and *durable*,
 which readers see (see `docs/ARCHITECTURE.md`). A row that is made in a warehouse that does not exist makes the
 warehouse too, in its own transaction.
@@ -9,7 +10,8 @@ Turned down: an actor for each warehouse (a mailbox serializes what has to wait,
 every stock row (closing a warehouse would be a transaction over all of its rows).
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,8 +19,10 @@ from msgspec.structs import replace
 from actors.records import StockKey, WarehouseRecord
 from actors.sourcing import USUAL, Sourcing, SourcingPolicy, SourcingRecord
 
-Warehouses = dict[tuple[str, str], WarehouseRecord]
-"""By organization and id."""
+Warehouses = dict[str, dict[str, WarehouseRecord]]
+"""By organization, and its own by id."""
+
+NONE: Mapping[str, WarehouseRecord] = {}
 
 
 class WarehouseStatistics(Struct, frozen=True):
@@ -36,6 +40,7 @@ class WarehouseRegistry:
         self.decided: Warehouses = {}
         self.sourcing: dict[str, Sourcing] = {}  # by organization, where it is not the usual, as it was decided
         self.durable_sourcing: dict[str, Sourcing] = {}
+        self._sorted_ids: dict[str, list[str]] = {}  # of the durable ones, where they were listed
 
     def __repr__(self) -> str:
         statistics = self.statistics()
@@ -43,12 +48,22 @@ class WarehouseRegistry:
 
     def statistics(self) -> WarehouseStatistics:
         """Counts of what is in memory."""
-        return WarehouseStatistics(len(self.decided), sum(len(one.closed) for one in self.sourcing.values()))
+        warehouses = sum(map(len, self.decided.values()))
+        return WarehouseStatistics(warehouses, sum(len(one.closed) for one in self.sourcing.values()))
 
     def add(self, warehouses: Sequence[WarehouseRecord]) -> None:
-        """Take over what the database has."""
-        self.note(warehouses)
-        self.publish(warehouses)
+        """Take over what the database has, before anything is decided; it may come in parts."""
+        closed: dict[str, set[str]] = {}
+        for one in warehouses:
+            for known in (self.decided, self.durable):
+                known.setdefault(one.organization_id, {})[one.warehouse_id] = one
+            if not one.is_active:
+                closed.setdefault(one.organization_id, set()).add(one.warehouse_id)
+        # Once for all of them: to put in one after the other copies what is there each time.
+        for organization_id, ids in closed.items():
+            before = self.sourcing.get(organization_id, USUAL)
+            after = replace(before, closed=before.closed | ids)
+            self.sourcing[organization_id] = self.durable_sourcing[organization_id] = after
 
     def note(self, warehouses: Sequence[WarehouseRecord]) -> None:
         """These were decided, though they may not be durable yet."""
@@ -91,35 +106,51 @@ class WarehouseRegistry:
 
     def new(self, named: Iterable[tuple[str, str, str]]) -> tuple[WarehouseRecord, ...]:
         """What must be written for these (organization, warehouse, name); an empty name keeps the one there is."""
-        new: Warehouses = {}
+        new: dict[tuple[str, str], WarehouseRecord] = {}
         for organization_id, warehouse_id, name in named:
             key = (organization_id, warehouse_id)
-            known = self.decided.get(key)
+            known = self.find(organization_id, warehouse_id)
             if known is None:
                 new[key] = WarehouseRecord(organization_id, warehouse_id, name or warehouse_id)
             elif name and name != known.name:
                 new[key] = replace(known, name=name)
         return tuple(new.values())
 
+    def find(self, organization_id: str, warehouse_id: str) -> WarehouseRecord | None:
+        """The warehouse, as it was decided."""
+        return self.decided.get(organization_id, NONE).get(warehouse_id)
+
     def known(self, warehouses: Iterable[WarehouseRecord]) -> tuple[WarehouseRecord, ...]:
         """Those of these that there are, as they were decided before."""
-        found = (self.decided.get((one.organization_id, one.warehouse_id)) for one in warehouses)
+        found = (self.find(one.organization_id, one.warehouse_id) for one in warehouses)
         return tuple([one for one in found if one is not None])
 
     def have(self, organization_ids: Iterable[str]) -> set[str]:
         """Those of these organizations that have a warehouse: each row has its own noted with it."""
-        return {organization_id for organization_id, _ in self.decided}.intersection(organization_ids)
+        return {one for one in organization_ids if one in self.decided}
 
     def page(self, organization_id: str, after: str, limit: int, *, active_only: bool) -> list[WarehouseRecord]:
         """At most this many durable ones of an organization, by id, beginning after the id `after`."""
-        ids = sorted(key[1] for key in self.durable if key[0] == organization_id and key[1] > after)
-        found = (self.durable[organization_id, warehouse_id] for warehouse_id in ids)
-        return [one for one in found if one.is_active or not active_only][:limit]
+        found: list[WarehouseRecord] = []
+        its, ids = self.durable.get(organization_id, NONE), self._ids_of(organization_id)
+        for place in range(bisect_right(ids, after), len(ids)):
+            if len(found) == limit:
+                break
+            if (one := its[ids[place]]).is_active or not active_only:
+                found.append(one)
+        return found
+
+    def _ids_of(self, organization_id: str) -> list[str]:
+        """Its durable ones in order. No warehouse ever goes, so there are more where one has come."""
+        its, ids = self.durable.get(organization_id, NONE), self._sorted_ids.get(organization_id, [])
+        if len(ids) != len(its):
+            ids = self._sorted_ids[organization_id] = sorted(its)
+        return ids
 
 
 def _put(warehouses: Warehouses, sourcing: dict[str, Sourcing], warehouse: WarehouseRecord) -> None:
-    key = organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
-    warehouses[key] = warehouse
+    organization_id, warehouse_id = warehouse.organization_id, warehouse.warehouse_id
+    warehouses.setdefault(organization_id, {})[warehouse_id] = warehouse
     before = sourcing.get(organization_id, USUAL)
     if warehouse.is_active == (warehouse_id in before.closed):
         sourcing[organization_id] = before = replace(before, closed=before.closed ^ {warehouse_id})
@@ -132,12 +163,12 @@ def _put_policy(warehouses: Warehouses, sourcing: dict[str, Sourcing], record: S
     organization_id, policy = record.organization_id, record.policy
     priorities = {}
     if policy == "priority":
-        its = [one for one in warehouses.values() if one.organization_id == organization_id and one.priority]
-        priorities = {one.warehouse_id: one.priority for one in its}
+        its = warehouses.get(organization_id, NONE)
+        priorities = {warehouse_id: one.priority for warehouse_id, one in its.items() if one.priority}
     before = sourcing.get(organization_id, USUAL)
     sourcing[organization_id] = replace(before, policy=policy, priorities=priorities)
 
 
 def _name(warehouses: Warehouses, key: StockKey) -> str:
-    warehouse = warehouses.get((key.organization_id, key.warehouse_id))
+    warehouse = warehouses.get(key.organization_id, NONE).get(key.warehouse_id)
     return warehouse.name if warehouse is not None else key.warehouse_id

@@ -32,7 +32,7 @@ class Warehousing:
 
     def _upserted(self, command: UpsertWarehouse) -> Turn[Fact]:
         yield from ()
-        before = self._warehouses.decided.get((command.organization_id, command.warehouse_id))
+        before = self._warehouses.find(command.organization_id, command.warehouse_id)
         after = _changed(before, command)
         fact = WarehouseUpserted(after, before is None)
         if after == before:
