@@ -27,7 +27,7 @@ from actors.transfer_outcomes import (
 )
 from actors.views import Alternative as Alternative
 from actors.views import StockView
-from actors.warehouse_outcomes import LevelsDisagree, LevelsSet, SourcingSet, WarehouseInactive, WarehouseUpserted
+from actors.warehouse_outcomes import LevelsSet, SourcingSet, WarehouseRefusal, WarehouseUpserted
 
 # ---- facts ------------------------------------------------------------------------------------------------------
 
@@ -373,8 +373,7 @@ Refusal = (
     | QuantityTooLarge
     | StockNotEmpty
     | AdjustmentsRefused
-    | WarehouseInactive
-    | LevelsDisagree
+    | WarehouseRefusal
     | WarehouseNotFound
     | TransferExists
     | TransferNotFound

@@ -33,6 +33,13 @@ class WarehouseInactive(Struct, frozen=True, tag=True):
     rows: tuple[ClosedRow, ...]
 
 
+class TooManyWarehouses(Struct, frozen=True, tag=True):
+    """The organization would have this many warehouses, which is more than `WAREHOUSES_MAX`. It is about the first."""
+
+    organization_id: str
+    warehouses: int
+
+
 class LevelsSet(Struct, frozen=True, tag=True):
     """The rows with their levels, in the order of the lines."""
 
@@ -52,3 +59,7 @@ class LevelsDisagree(Struct, frozen=True, tag=True):
     """All rows whose levels would not agree."""
 
     rows: tuple[DisagreeingLevels, ...]
+
+
+WarehouseRefusal = WarehouseInactive | LevelsDisagree | TooManyWarehouses
+"""What is refused because of warehouses, or of the levels of rows in them."""

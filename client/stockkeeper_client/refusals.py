@@ -199,6 +199,14 @@ class WarehouseNotFound(InventoryRefusal):
     warehouse_id = Text()
 
 
+class TooManyWarehouses(InventoryRefusal):
+    """The organization would have `warehouses` of them, which is more than it may have."""
+
+    reason = "TOO_MANY_WAREHOUSES"
+    organization_id = Text()
+    warehouses = Number()
+
+
 class ReservationRefusal(InventoryRefusal):
     """It is about a reservation."""
 

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from grpc import StatusCode
 
-from actors.bounds import INT32_MAX
+from actors.bounds import INT32_MAX, WAREHOUSES_MAX
 from actors.cell_records import WrongCell
 from actors.outcomes import (
     ActorCrashed,
@@ -47,7 +47,7 @@ from actors.transfer_outcomes import (
     WarehouseNotFound,
 )
 from actors.unavailable import RATE_LIMITED, ROW_DAMAGED, Unavailable
-from actors.warehouse_outcomes import LevelsDisagree, WarehouseInactive
+from actors.warehouse_outcomes import LevelsDisagree, TooManyWarehouses, WarehouseInactive
 from rpc.messages.cell_problems import describe_wrong_cell
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import REASON_OF_CAUSE, Problem, why_not_adjusted
@@ -170,6 +170,10 @@ def describe_refusal(refusal: Refusal) -> Problem:
             return _warehouse_inactive(refusal)
         case LevelsDisagree():
             return _levels_disagree(refusal)
+        case TooManyWarehouses(organization_id=organization_id, warehouses=warehouses):
+            text = f"The organization would have {warehouses} warehouses, and can have at most {WAREHOUSES_MAX}"
+            metadata = {"organization_id": organization_id, "warehouses": str(warehouses)}
+            return Problem(StatusCode.FAILED_PRECONDITION, "TOO_MANY_WAREHOUSES", text, metadata)
         case WarehouseNotFound() | TransferExists() | TransferNotFound() | TransferIsClosed() | MoreThanSent():
             return describe_transfer_refusal(refusal)
         case ImportRejected():

@@ -51,7 +51,7 @@ class Importing:
         """Set rows to their counted totals, all or none.
 
         Raises:
-            Refused: lines that cannot be applied, each with its reason.
+            Refused: lines that cannot be applied, each with its reason, or more warehouses than there may be.
         """
         pins: list[ExitStack] = []
         try:
@@ -63,9 +63,9 @@ class Importing:
                 note_warehouses(warehouses, lines)
                 yield OTHERS_FIRST
             prepared = yield from self.prepare_counts(command.lines, rows)
+            answered: Reply[Fact]
             if isinstance(prepared, Prepared):
-                fact = yield from self._decide_counts(command, rows, prepared, warehouses)
-                answered: Reply[Fact] = self._journal.answered(fact)
+                answered = yield from self._answer_counts(command, rows, prepared, warehouses)
             else:
                 answered = self.refused(command, prepared)
             while pins:
@@ -75,6 +75,19 @@ class Importing:
             for pin in pins:
                 pin.close()
         return (yield from awaited(answered))
+
+    def _answer_counts(
+        self,
+        command: Import,
+        rows: Sequence[StockActor],
+        prepared: Prepared,
+        warehouses: dict[tuple[str, str], str],
+    ) -> Turn[Reply[Fact]]:
+        try:
+            fact = yield from self._decide_counts(command, rows, prepared, warehouses)
+        except Refused as refused:
+            return self.refused(command, refused.refusal)
+        return self._journal.answered(fact)
 
     def _decide_counts(
         self,

@@ -30,7 +30,7 @@ from msgspec import Struct
 from actors.bounds import LINE_ERRORS_MAX
 from actors.commands import ImportStaged
 from actors.idempotency import remember
-from actors.outcomes import Fact, ImportRejected, Refusal, RefusedLine, StockImported
+from actors.outcomes import Fact, ImportRejected, Refusal, Refused, RefusedLine, StockImported
 from actors.records import StockKey, StockRecord, Transaction, VariantKey
 from actors.reply import Reply
 from actors.staged_rows import StagedRows
@@ -166,7 +166,7 @@ class LargeImports:
         """Set rows to their counted totals, all or none.
 
         Raises:
-            Refused: lines that cannot be applied, each with its reason.
+            Refused: lines that cannot be applied, each with its reason, or more warehouses than there may be.
             Unavailable: not all lines are there.
         """
         while self._under_way is not None:
@@ -196,10 +196,13 @@ class LargeImports:
     def _judge_and_decide(self, command: ImportStaged) -> Turn[Outcome]:
         try:
             self.look = look = _Look(frozenset(command.organizations))
+            self._stock.warehouses.new(command.warehouses)  # before the database looks at a million lines in vain
             refusal = yield from self._judge(command, look)
             if refusal is not None:
                 return self._importing.refused(command, refusal), None
             return (yield from self._close_in(command, look))
+        except Refused as refused:
+            return self._importing.refused(command, refused.refusal), None
         finally:
             self.look = None
 

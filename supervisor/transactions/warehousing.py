@@ -27,12 +27,18 @@ class Warehousing:
         return f"<Warehousing {self._warehouses!r}>"
 
     def upsert(self, command: UpsertWarehouse) -> Turn[Fact]:
-        """Make the warehouse, or change it. Nothing waits before the decision."""
+        """Make the warehouse, or change it. Nothing waits before the decision.
+
+        Raises:
+            Refused: the organization has as many as it may have.
+        """
         return self._answering.answered(command, self._upserted(command))
 
     def _upserted(self, command: UpsertWarehouse) -> Turn[Fact]:
         yield from ()
         before = self._warehouses.find(command.organization_id, command.warehouse_id)
+        if before is None:
+            self._warehouses.see_that_they_fit(command.organization_id, 1)
         after = _changed(before, command)
         fact = WarehouseUpserted(after, before is None)
         if after == before:

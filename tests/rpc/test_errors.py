@@ -45,7 +45,7 @@ from actors.transfer_outcomes import (
     WarehouseNotFound,
 )
 from actors.unavailable import Unavailable
-from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels, LevelsDisagree, WarehouseInactive
+from actors.warehouse_outcomes import ClosedRow, DisagreeingLevels, LevelsDisagree, TooManyWarehouses, WarehouseInactive
 from rpc.messages.problems import INTERNAL, UnknownService, describe
 from rpc.messages.rules import Invalid, Violation
 from rpc.messages.status import Problem
@@ -185,6 +185,15 @@ CASES = [
             "Variant mug in warehouse w1: min_stock 5 would exceed max_stock 4 (and 1 more)",
         ),
         {"variant_id": "mug", "warehouse_id": "w1", "min_stock": "5", "max_stock": "4"},
+    ),
+    (
+        TooManyWarehouses("shop", 10_002),
+        (
+            StatusCode.FAILED_PRECONDITION,
+            "TOO_MANY_WAREHOUSES",
+            "The organization would have 10002 warehouses, and can have at most 10000",
+        ),
+        {"organization_id": "shop", "warehouses": "10002"},
     ),
     (
         WarehouseNotFound(("w8", "w9")),

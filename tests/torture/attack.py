@@ -8,7 +8,7 @@ CONTRACT = "/inventory.v1.InventoryService/"
 STOCK = "/inventory.v1.StockService/"
 CHECK, RESERVE = f"{CONTRACT}CheckBulkAvailability", f"{CONTRACT}ReserveStock"
 STREAM = "/inventory.v1.ReservationStream/ReserveStock"
-WAREHOUSES = 10_000
+WAREHOUSES = 9_000
 BASKET = [f"v{number:03}" for number in range(1_000)]
 
 Attack = Callable[[int], Awaitable[None]]
