@@ -81,18 +81,21 @@ class Loader(Generic[K, V]):
             if self._follows_a_crash:
                 self._follows_a_crash = False
                 await self._wait_durable()
-            values = await self._read(keys)
-            self._reads += 1
-            self._keys_read += len(keys)
-            size = 0
-            for key in keys:
-                value = values.get(key)
-                its = 1 if value is None else len(value)
-                if size + its > VALUES_A_TURN:
-                    size = 0
-                    await checkpoint()
-                size += its
-                self._deliver(key, value)
+            await self._hand_out(keys, await self._read(keys))
+
+    async def _hand_out(self, keys: Sequence[K], values: Mapping[K, V]) -> None:
+        """Deliver what was read, in steps. No task keeps it then, which would have it in memory until the next read."""
+        self._reads += 1
+        self._keys_read += len(keys)
+        size = 0
+        for key in keys:
+            value = values.get(key)
+            its = 1 if value is None else len(value)
+            if size + its > VALUES_A_TURN:
+                size = 0
+                await checkpoint()
+            size += its
+            self._deliver(key, value)
 
     def statistics(self) -> LoaderStatistics:
         return LoaderStatistics(len(self._wanted), self._reads, self._keys_read)
