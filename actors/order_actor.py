@@ -64,8 +64,22 @@ class OrderActor(BasketActor):
         """Carry out one command. It is answered once all that the answer rests on is durable."""
         if self._services.stages is not None:
             self._services.stages.begun(envelope.message)
+        if self._load is None and not self._is_cut:
+            return self._carry_out(envelope)
+        return self._read_first(envelope)
+
+    def _read_first(self, envelope: Envelope[OrderMessage, Fact]) -> Turn[None]:
+        """The same, where something has to be read before."""
         if self._load is not None:
             self._keep((yield self._load()))
+        cut = yield from self._items_read(envelope.message)
+        try:
+            yield from self._carry_out(envelope)
+        finally:
+            if cut is not None:
+                self._cut_again(cut)
+
+    def _carry_out(self, envelope: Envelope[OrderMessage, Fact]) -> Turn[None]:
         command = envelope.message
         if isinstance(command, StandBy):
             yield from self._end(Expire(command.organization_id, command.order_id))

@@ -2,11 +2,17 @@
 
 The history is part of the actor, and not read for each message: a retry must find the reservation that was decided a
 moment ago, and the database does not have it yet. So an order stays in memory until all that it decided is durable.
+
+Of an order with thousands of lines, the items of what has ended are not kept, but for the latest reservation: they may
+be megabytes, and are asked for rarely. A command for such a reservation reads them again. The database has them, and
+what has ended changes only where it is taken again, and then it is the latest.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from actors.actor import Actor, Dispatcher
 from actors.basket import with_hint
@@ -18,7 +24,7 @@ from actors.outcomes import Fact, InsufficientStock, OrderStandsBy, Outcome, Ref
 from actors.records import OrderKey, ReservationItem, ReservationRecord, Transaction, TransactionKind
 from actors.reply import Reply
 from actors.standing_by import OrderMessage, StandBy
-from actors.turn import Turn, awaited
+from actors.turn import Doing, Turn, awaited
 from actors.two_phase import NOTHING_PREPARED, Prepared
 
 
@@ -31,7 +37,7 @@ class OrderHistory(Actor[OrderMessage, Fact]):
         load: reads the order's reservations; None if the order is certainly new.
     """
 
-    __slots__ = ("_last_lsn", "_load", "_services", "key", "reservations")
+    __slots__ = ("_is_cut", "_last_lsn", "_load", "_services", "key", "reservations")
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class OrderHistory(Actor[OrderMessage, Fact]):
         self._services = services
         self._load = load
         self._last_lsn = 0
+        self._is_cut = False  # some reservations that ended are without their items
         self.reservations: dict[str, ReservationRecord] = {}  # oldest first
 
     def __repr__(self) -> str:
@@ -71,7 +78,46 @@ class OrderHistory(Actor[OrderMessage, Fact]):
     def _keep(self, reservations: Sequence[ReservationRecord]) -> None:
         """Keep what was read, the oldest first."""
         self.reservations = {reservation.reservation_id: reservation for reservation in reservations}
+        self._is_cut = any(_is_cut(reservation) for reservation in reservations)
         self._load = None
+
+    def let_items_go(self, reservation_id: str) -> int:
+        """Keep no items of what has ended, if that is durable.
+
+        Args:
+            reservation_id: the one that was just decided.
+
+        Returns:
+            How many items that were.
+        """
+        if self._last_lsn > self._services.answers.durable_lsn:
+            return 0
+        others = [one for one in self.reservations.values() if one.reservation_id != reservation_id]
+        ended = [one for one in others if one.items and not one.holds_stock]
+        self.reservations.update({one.reservation_id: replace(one, items=()) for one in ended})
+        self._is_cut = self._is_cut or bool(ended)
+        return sum(len(one.items) for one in ended)
+
+    def _items_read(self, message: OrderMessage) -> Turn[ReservationRecord | None]:
+        """Read the items of the reservation that a message is about, if they were let go.
+
+        Returns:
+            The reservation without them.
+
+        Raises:
+            Unavailable: storage failed.
+        """
+        cut = self.reservations.get(getattr(message, "reservation_id", ""))
+        if cut is None or not _is_cut(cut):
+            return None
+        read = partial(self._services.read_reservation, self.key.organization_id, cut.reservation_id)
+        self.reservations[cut.reservation_id] = (yield Doing(read)) or cut
+        return cut
+
+    def _cut_again(self, cut: ReservationRecord) -> None:
+        """Let the items go that were read, unless the goods were taken again."""
+        if not self.reservations[cut.reservation_id].holds_stock:
+            self.reservations[cut.reservation_id] = cut
 
     def _decide(
         self,
@@ -146,3 +192,8 @@ def variants_of(wanted: Sequence[Line | Wish | ReservationItem]) -> dict[str, No
     """The variants of these lines, wishes or items."""
     # A dict, not a set: the order in which things are loaded must not hang on the hash seed.
     return dict.fromkeys([one.variant_id for one in wanted])
+
+
+def _is_cut(reservation: ReservationRecord) -> bool:
+    """Whether it is without its items. It has some: to read one again that never had any does no harm."""
+    return not reservation.items and not reservation.holds_stock

@@ -1,6 +1,6 @@
 """What the actors of orders work with: ports, and one object that holds them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from actors.records import ReservationRecord, StockKey
@@ -11,6 +11,8 @@ from actors.turn import Turn
 from actors.two_phase import TwoPhase
 from actors.unavailable import restarting
 from actors.variant_stock import VariantStock
+
+ReadReservation = Callable[[str, str], Awaitable[ReservationRecord | None]]
 
 
 class Clock(Protocol):
@@ -75,11 +77,15 @@ class OrderServices:
     """What every order actor of an incarnation works with.
 
     Args:
+        read_reservation: reads a reservation by its organization and id, with all of its items.
         kept_ms: how long after its end a reservation is certain not to be moved out; None: for ever.
         stages: follows commands; None: nothing does.
     """
 
-    __slots__ = ("answers", "clock", "hints", "kept_ms", "new_reservation_id", "rows", "stages", "two_phase")
+    __slots__ = (
+        *("answers", "clock", "hints", "kept_ms", "new_reservation_id", "read_reservation", "rows", "stages"),
+        "two_phase",
+    )
 
     def __init__(
         self,
@@ -89,6 +95,7 @@ class OrderServices:
         answers: Answers,
         rows: Rows,
         new_reservation_id: Callable[[], str],
+        read_reservation: ReadReservation,
         kept_ms: int | None,
         stages: Stages | None = None,
     ) -> None:
@@ -98,6 +105,7 @@ class OrderServices:
         self.answers = answers
         self.rows = rows
         self.new_reservation_id = new_reservation_id
+        self.read_reservation = read_reservation
         self.kept_ms = kept_ms
         self.stages = stages
 

@@ -134,7 +134,7 @@ class Incarnation:
             mailbox_messages_max=limits.mailbox_messages_max,
         )
         self._hints = ExpiryHints()
-        kept = surely_kept_ms(limits.keep_days), sources.stages
+        kept = reader.reservation, surely_kept_ms(limits.keep_days), sources.stages
         self.orders = OrderDirectory(
             OrderServices(self._clock, self._coordinator, self._hints, journal, self.stock, sources.new_id, *kept),
             reader.orders,

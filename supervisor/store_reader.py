@@ -83,6 +83,10 @@ class StoreReader:
         """The order that a reservation belongs to. Raises Unavailable."""
         return await self.read(self._store.find_reservation(organization_id, reservation_id))
 
+    async def reservation(self, organization_id: str, reservation_id: str) -> ReservationRecord | None:
+        """A reservation with all of its items. Raises Unavailable."""
+        return await self.read(self._store.load_reservation(organization_id, reservation_id))
+
     async def find_transfer(self, organization_id: str, transfer_id: str) -> TransferRecord | None:
         """A transfer. Raises Unavailable."""
         return await self.read(self._store.find_transfer(organization_id, transfer_id))

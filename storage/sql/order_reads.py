@@ -1,8 +1,9 @@
 """The histories of orders, in steps where they are long.
 
 An order may have 300 reservations of 1,000 lines. Read whole, that takes seconds, in which nothing else is read or
-written where SQLite has one connection. What is loaded is not in memory, so nothing is decided about it between the
-steps.
+written where SQLite has one connection, and 75 MB. So of such an order only what holds goods and the latest come with
+their items; the others have ended, and are read again where one is asked for (`actors/order_history.py`). What is
+loaded is not in memory, so nothing is decided about it between the steps.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -13,11 +14,12 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection, FromClause, Select, bindparam
 
 from actors.records import OrderKey, ReservationRecord
-from storage.sql.reads import SELECT_RESERVATIONS, KeyList, reservations_of, up_to_lines, with_items
+from storage.sql.reads import SELECT_RESERVATIONS, KeyList, load_reservation, reservations_of, with_items
 from storage.sql.schema import reservation
 
 LINES_A_STEP = 2_000  # 10 ms or so
-RESERVATIONS_A_STEP = 2_000
+RESERVATIONS_A_STEP = 2_000  # one of these has items at most
+HOLDING = "active", "confirmed"
 
 Steps: TypeAlias = Generator[Callable[[Connection], Any], Any, list[ReservationRecord]]
 """Each thing that is yielded is to be called with a connection, and its value sent back."""
@@ -30,8 +32,8 @@ def _of_orders(keys: FromClause, organization_id: Any, order_id: Any) -> Select[
 
 def _first_of_order(keys: FromClause, organization_id: Any, order_id: Any) -> Select[Any]:
     chosen = _of_orders(keys, organization_id, order_id).where(reservation.c.lsn > bindparam("after_lsn"))
-    chosen = chosen.order_by(reservation.c.lsn).limit(RESERVATIONS_A_STEP)
-    return with_items(up_to_lines(chosen, LINES_A_STEP, "lsn"), "lsn")
+    chosen = chosen.order_by(reservation.c.lsn).limit(bindparam("reservations_max"))
+    return with_items(chosen, "lsn", of_states=HOLDING)
 
 
 # The reservations of orders, if they are few. Without an order: the databases would sort all before they count.
@@ -41,7 +43,7 @@ IN_ORDER = itemgetter(1, 2, 10, 11)  # the order, the LSN and the line
 
 
 def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> list[ReservationRecord]:
-    """All that these orders ever had, oldest first within an order."""
+    """All that these orders ever had, oldest first within an order; of long ones not the items of what has ended."""
     steps, found = orders_in_steps(keys), None
     try:
         while True:
@@ -73,6 +75,9 @@ def _order_in_steps(key: OrderKey) -> Steps:
     while may_be_more:
         found, after_lsn, may_be_more = yield partial(_step_of_order, key=key, after_lsn=after_lsn)
         reservations += found
+    if reservations and not reservations[-1].items:
+        latest = yield partial(load_reservation, organization_id=key[0], reservation_id=reservations[-1].reservation_id)
+        reservations[-1] = latest or reservations[-1]
     return reservations
 
 
@@ -86,7 +91,7 @@ def _step_of_order(
     connection: Connection, key: OrderKey, after_lsn: int
 ) -> tuple[Sequence[ReservationRecord], int, bool]:
     """The order's first reservations behind an LSN, the last one's LSN, and whether there may be more."""
-    rows = list(FIRST_OF_ORDER.execute(connection, [key], after_lsn=after_lsn))
+    rows = list(FIRST_OF_ORDER.execute(connection, [key], after_lsn=after_lsn, reservations_max=RESERVATIONS_A_STEP))
     reservations = list(reservations_of(rows))
-    may_be_more = len(rows) > LINES_A_STEP or len(reservations) == RESERVATIONS_A_STEP
+    may_be_more = len(reservations) == RESERVATIONS_A_STEP
     return reservations, rows[-1].lsn if may_be_more else 0, may_be_more

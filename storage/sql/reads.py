@@ -158,14 +158,20 @@ def stock_records(rows: Sequence[Any]) -> Sequence[StockRecord]:
 # ---- reservations -----------------------------------------------------------------------------------------------
 
 
-def with_items(chosen: Select[Any], *order: str, newest_first: bool = False) -> Select[Any]:
-    """The chosen reservations, a row for each of their items, or one row without."""
+def with_items(
+    chosen: Select[Any], *order: str, newest_first: bool = False, of_states: Sequence[str] = ()
+) -> Select[Any]:
+    """The chosen reservations, a row for each of their items, or one row without.
+
+    Args:
+        of_states: those in other states come without items; empty: none does.
+    """
     its = chosen.subquery("chosen")
-    joined = its.outerjoin(
-        reservation_item,
-        (reservation_item.c.organization_id == its.c.organization_id)
-        & (reservation_item.c.reservation_id == its.c.reservation_id),
-    )
+    is_its = reservation_item.c.organization_id == its.c.organization_id
+    is_its &= reservation_item.c.reservation_id == its.c.reservation_id
+    if of_states:
+        is_its &= its.c.state.in_(of_states)
+    joined = its.outerjoin(reservation_item, is_its)
     columns = [its.c[name].desc() if newest_first else its.c[name] for name in order]
     found = select(*its.c, reservation_item.c.line, *ITEM_COLUMNS).select_from(joined)
     return found.order_by(*columns, reservation_item.c.line) if columns else found

@@ -18,6 +18,7 @@ from supervisor.activations.directory import LOOKS_A_TURN, Directory, DirectoryS
 from supervisor.activations.loader import Loader
 
 LINES_A_TURN = 4_000  # a millisecond
+LONG_LINES = 2_000  # from there on an order's reservations that have ended are kept without their items
 LOOKS_FOR_LINES = 100  # small ones may come first
 
 
@@ -104,7 +105,8 @@ class OrderDirectory:
         """A reservation was decided: remember whose it is, and that the order has a history."""
         key = reservation.order
         self._order_of_reservation[key.organization_id, reservation.reservation_id] = key
-        self._count_lines(key, len(reservation.items))
+        if self._count_lines(key, len(reservation.items)) > LONG_LINES and (actor := self._directory.get(key)):
+            self._count_lines(key, -actor.let_items_go(reservation.reservation_id))
         self.known.add(key)
 
     def latest(self, key: OrderKey) -> Turn[ReservationRecord | None]:
@@ -190,9 +192,11 @@ class OrderDirectory:
         self._forget([actor])
         self._report_crash(actor, error)
 
-    def _count_lines(self, key: OrderKey, lines: int) -> None:
-        self._lines_of[key] = self._lines_of.get(key, 0) + lines
+    def _count_lines(self, key: OrderKey, lines: int) -> int:
+        """Count more lines, or fewer, of an order. Returns how many it has."""
         self._lines += lines
+        self._lines_of[key] = its = self._lines_of.get(key, 0) + lines
+        return its
 
     def _forget(self, actors: Sequence[OrderActor]) -> None:
         for actor in actors:
