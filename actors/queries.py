@@ -261,13 +261,15 @@ class GetTransfer(Query[TransferFound], frozen=True, tag=True):
 class ListTransfers(Query[TransferPage], frozen=True, tag=True):
     """At most `limit` transfers, those shipped last first, beginning before `before` (None: with the newest).
 
-    An empty warehouse, or a state of None, means all; a warehouse is that of either end.
+    A page ends before the transfer with which it would have more than `lines_max` lines, but has one in any case. An
+    empty warehouse, or a state of None, means all; a warehouse is that of either end.
     """
 
     state: TransferState | None = None
     warehouse_id: str = ""
     before: tuple[int, str] | None = None
     limit: int = 100
+    lines_max: int = LINES_MAX
 
 
 StateQuery = (

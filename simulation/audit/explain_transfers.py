@@ -63,7 +63,9 @@ class TransferExplainer(Positions):
             and (query.before is None or (one.shipped_at_ms, one.transfer_id) < query.before)
         ]
         page = found[: query.limit]
-        more = (page[-1].shipped_at_ms, page[-1].transfer_id) if len(found) > query.limit else None
+        while len(page) > 1 and sum(len(one.lines) for one in page) > query.lines_max:
+            page.pop()
+        more = (page[-1].shipped_at_ms, page[-1].transfer_id) if len(found) > len(page) else None
         return answer == TransferPage(tuple(page), more)
 
     def _explain_done(self, request: TransferCommand, told: TransferRecord, fact: type, low: int, high: int) -> int:

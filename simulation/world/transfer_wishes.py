@@ -81,4 +81,9 @@ def _question(shop: Moving, random: Random, organization: str, transfer_id: str)
     if random.random() < 0.5:
         return GetTransfer(organization, transfer_id)
     state = random.choice((None, *get_args(TransferState)))
-    return ListTransfers(organization, state, random.choice(("", *shop.warehouses)), None, random.choice((1, 2, 100)))
+    warehouse, limit, lines_max = (
+        random.choice(("", *shop.warehouses)),
+        random.choice((1, 2, 100)),
+        random.choice((2, 1_000)),
+    )
+    return ListTransfers(organization, state, warehouse, None, limit, lines_max)

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import json
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     FromClause,
     Select,
@@ -187,12 +188,21 @@ def up_to_lines(chosen: Select[Any], lines_max: Any, *order: str, newest_first: 
     last = select(func.max(reservation_item.c.line)).where(of_it).correlate(reservation).scalar_subquery()
     sized = chosen.add_columns((func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
     columns = [sized.c[name].desc() if newest_first else sized.c[name] for name in order]
-    before = func.sum(sized.c.lines).over(order_by=columns) - sized.c.lines
-    place = func.row_number().over(order_by=columns)
+    return first_of(sized, lines_max, columns)
+
+
+def first_of(sized: FromClause, lines_max: Any, order: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    """The first of what is chosen, in this order, up to that with which they have more than `lines_max` lines.
+
+    Args:
+        sized: what is chosen, and as its last column `lines`, how many lines each has.
+    """
+    before = func.sum(sized.c.lines).over(order_by=order) - sized.c.lines
+    place = func.row_number().over(order_by=order)
     counted = select(*sized.c, before.label("lines_before"), place.label("place")).subquery("counted")
-    found = [counted.c[column.name] for column in SELECT_RESERVATIONS.selected_columns]
     # The first is there in any case, and the one behind it says that there are more.
-    return select(*found).where((counted.c.lines_before <= lines_max) | (counted.c.place <= 2))
+    is_on_it = (counted.c.lines_before <= lines_max) | (counted.c.place <= 2)
+    return select(*[counted.c[name] for name in sized.c.keys()[:-1]]).where(is_on_it)
 
 
 ORDER_OF_RESERVATION = select(reservation.c.order_id).where(

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_, union_all
 
 from actors.queries import ListTransfers
 from actors.transfer_records import TransferLine, TransferRecord, TransferState
 from actors.views import TransferPage
+from storage.sql.reads import first_of
 from storage.sql.schema import transfer, transfer_line
 from storage.transfer_page import cut_transfers
 
@@ -44,7 +45,8 @@ def list_transfers(connection: Connection, query: ListTransfers) -> TransferPage
         chosen = _newest(query)
     else:
         chosen = _newest(query, transfer.c.state == query.state)
-    return cut_transfers(_transfers(connection.execute(_with_lines(chosen)).all()), query)
+    page = _with_lines(_up_to_lines(chosen, query.lines_max))
+    return cut_transfers(_transfers(connection.execute(page).all()), query)
 
 
 def _newest(query: ListTransfers, *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -68,6 +70,16 @@ def _of_warehouse(query: ListTransfers) -> Select[Any]:
     ]
     every = union_all(*[select(part.subquery()) for part in parts]).subquery("every")
     return select(every).order_by(every.c.shipped_at.desc(), every.c.transfer_id.desc()).limit(query.limit + 1)
+
+
+def _up_to_lines(chosen: Select[Any], lines_max: int) -> Select[Any]:
+    """The first of these, those shipped last first; see `storage.sql.reads.up_to_lines`."""
+    its = chosen.subquery("its")
+    of_it = transfer_line.c.organization_id == its.c.organization_id
+    of_it &= transfer_line.c.transfer_id == its.c.transfer_id
+    last = select(func.max(transfer_line.c.line)).where(of_it).correlate(its).scalar_subquery()
+    sized = select(*its.c, (func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
+    return first_of(sized, lines_max, (sized.c.shipped_at.desc(), sized.c.transfer_id.desc()))
 
 
 def _with_lines(chosen: Select[Any]) -> Select[Any]:

@@ -69,3 +69,39 @@ class TransferContract(StoreContract):
         assert await listed(state="received") == ([], None)
         assert await listed(warehouse_id="w2") == ([second, first], None)
         assert await listed(warehouse_id="w1", state="cancelled") == ([third], None)
+
+    async def test_a_page_of_transfers_ends_with_its_lines_and_leads_to_all(self, store: Store, scribe: Scribe) -> None:
+        lines = {"t0": 3, "t1": 4, "t2": 1, "t3": 1, "t4": 2}
+        every = [
+            replace(
+                SENT,
+                transfer_id=transfer_id,
+                from_warehouse_id=("w1", "w2")[number % 2],
+                to_warehouse_id="w3",
+                shipped_at_ms=START_MS + number // 2,
+                lines=tuple(TransferLine(f"v{n}", 1) for n in range(count)),
+            )
+            for number, (transfer_id, count) in enumerate(lines.items())
+        ]
+        await store.write([entry(scribe, one) for one in every])
+
+        async def page(**query: Any) -> tuple[str, Any]:
+            found = await store.list_transfers(ListTransfers(ORGANIZATION, **query))
+            assert all(one in every for one in found.transfers)  # each is whole
+            return " ".join(one.transfer_id for one in found.transfers), found.next_mark
+
+        assert await page(lines_max=3) == ("t4 t3", (START_MS + 1, "t3"))
+        assert await page(lines_max=3, before=(START_MS + 1, "t3")) == ("t2", (START_MS + 1, "t2"))
+        assert await page(lines_max=3, before=(START_MS + 1, "t2")) == ("t1", (START_MS, "t1"))  # one in any case
+        assert await page(lines_max=3, before=(START_MS, "t1")) == ("t0", None)
+        assert await page(lines_max=4, limit=2) == ("t4 t3", (START_MS + 1, "t3"))
+        assert await page(lines_max=11) == ("t4 t3 t2 t1 t0", None)
+        wishes: list[dict[str, Any]] = [{}, {"warehouse_id": "w3"}, {"state": "in_transit"}, {"warehouse_id": "w1"}]
+        for wish in wishes:
+            wanted, _ = await page(**wish)
+            for lines_max in range(1, 12):
+                found, mark = await page(**wish, lines_max=lines_max)
+                while mark is not None:
+                    more, mark = await page(**wish, lines_max=lines_max, before=mark)
+                    found += f" {more}"
+                assert found == wanted
