@@ -26,7 +26,16 @@ from actors.views import ReservationPage, TransferPage
 from simulation.disks.faulty_store import FaultyStore, InjectedError
 from simulation.disks.sqlite_disk import SqliteDisk
 from storage.found_stock import FoundStock
-from storage.sql import history_reads, order_reads, reads, stock_reads, transfer_reads, variant_reads
+from storage.sql import (
+    history_reads,
+    movement_reads,
+    order_reads,
+    reads,
+    stock_at_reads,
+    stock_reads,
+    transfer_reads,
+    variant_reads,
+)
 from storage.sql.sifted_reads import list_page
 from storage.store import Due, Ownership, OwnershipLost, StorageError
 
@@ -171,11 +180,11 @@ class SqliteStore(FaultyStore):
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
         await super().list_movements(query)
-        return self.disk.file.database.read(partial(history_reads.list_movements, query=query))
+        return self.disk.file.database.read(partial(movement_reads.list_movements, query=query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
         wanted = await super().stock_at(query)
-        return await self._ask("stock_at", wanted, partial(history_reads.stock_at, query=query))
+        return await self._ask("stock_at", wanted, partial(stock_at_reads.stock_at, query=query))
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         await super().read_changes(organization_id, after, rows_max)

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 import storage.past
-import storage.sql.history_reads
+import storage.sql.movement_reads
 import storage.told
 from actors.changes import Changes, ChangesPage, Point, StockAt
 from actors.queries import ReadChanges
@@ -101,7 +101,7 @@ def stock_at_is_off_by_one() -> Patches:
 
 @bug("the lines that housekeeping has moved are not looked for", "G4", disk="sqlite")
 def archived_lines_not_found() -> Patches:
-    reads = storage.sql.history_reads
+    reads = storage.sql.movement_reads
     return [(reads, "ALL_PLACES", reads.ALL_PLACES[2:])]
 
 

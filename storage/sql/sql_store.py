@@ -37,7 +37,17 @@ from actors.transfer_records import TransferRecord
 from actors.views import ReservationPage, TransferPage
 from storage.found_stock import FoundStock
 from storage.latecomers import Latecomers, no_latecomers
-from storage.sql import feed_reads, history_reads, order_reads, reads, stock_reads, transfer_reads, variant_reads
+from storage.sql import (
+    feed_reads,
+    history_reads,
+    movement_reads,
+    order_reads,
+    reads,
+    stock_at_reads,
+    stock_reads,
+    transfer_reads,
+    variant_reads,
+)
 from storage.sql.backend import Backend
 from storage.sql.cell_tables import CellTables
 from storage.sql.database_url import parse_url
@@ -287,10 +297,10 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         return await self._read(partial(list_page, query=query))
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
-        return await self._read(partial(history_reads.list_movements, query=query))
+        return await self._read_in_steps(movement_reads.movements_in_steps(query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        return await self._read_in_steps(history_reads.stock_at_steps(query))
+        return await self._read_in_steps(stock_at_reads.stock_at_in_steps(query))
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)

@@ -12,7 +12,7 @@ from actors.changes import WHOLE, Change, Movement, Pieces, Point, StockAt
 from actors.queries import GetStockAt, ListMovements
 from actors.records import Origin, Transaction
 from storage.memory_store import Disk, MemoryStore
-from storage.sql import history_reads
+from storage.sql import history_reads, movement_reads, stock_at_reads
 from storage.sql.sql_store import SqlStore
 from storage.store import Store
 from tests.postgres import PostgresServer, running_postgres
@@ -134,12 +134,17 @@ async def assert_same(store: Store, past: Past) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scanned_max", [50, 2_000])
+@pytest.mark.parametrize(("scanned_max", "lines_max"), [(50, 30), (2_000, 5_000)])
 async def test_the_past_is_that_of_the_journal_also_while_it_is_moved(
-    store: Store, past: Past, scanned_max: int, monkeypatch: pytest.MonkeyPatch
+    store: Store, past: Past, scanned_max: int, lines_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history_reads, "SCANNED_MAX", scanned_max)
-    monkeypatch.setattr(history_reads, "LSNS_A_STEP", scanned_max)
+    monkeypatch.setattr(movement_reads, "SCANNED_MAX", scanned_max)
+    monkeypatch.setattr(movement_reads, "ENTRIES_A_STEP", scanned_max // 3)
+    for module in (movement_reads, stock_at_reads):
+        monkeypatch.setattr(module, "LINES_A_STEP", lines_max)
+    monkeypatch.setattr(movement_reads, "ROWS_A_STEP", lines_max // 10)
+    monkeypatch.setattr(movement_reads, "LINES_MAX", 4 * lines_max)
     for begin in range(0, LENGTH, 9):
         await store.write(past.history[begin : begin + 9])
     await assert_same(store, past)

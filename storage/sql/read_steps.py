@@ -1,0 +1,25 @@
+"""Long reads in steps, so that others use the database in between: on SQLite one connection may serve everything."""
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+
+LINES_A_STEP = 5_000  # that one statement looks at: 3 ms or so
+
+T = TypeVar("T")
+
+Step: TypeAlias = Callable[[Connection], Any]
+Steps: TypeAlias = Generator[Step, Any, T]
+"""Each thing that is yielded is to be called with a connection, and its value sent back."""
+
+
+def read_at_once(connection: Connection, steps: Steps[T]) -> T:
+    """What the steps find, without a pause."""
+    found = None
+    try:
+        while True:
+            found = steps.send(found)(connection)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
