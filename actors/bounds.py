@@ -10,6 +10,7 @@ IMPORT_LINES_MAX = 1_000_000
 IMPORT_MESSAGE_LINES_MAX = 200_000  # of these, in one message of the stream
 NOTE_CHARACTERS_MAX = 512  # a reason or a reference
 RESERVATIONS_LOOKED_AT_MAX = 2_000  # for one page, where those that match have to be found among others
+LINES_LOOKED_AT_MAX = 10_000  # lines that these have together
 ALTERNATIVES_MAX = 5  # warehouses that a refusal names in place of the one that falls short
 NEW_ORGANIZATIONS_MAX = 100  # that the answer to an import names
 WAREHOUSES_MAX = 10_000  # of an organization: all are in memory, and one that closes is a step over all closed ones

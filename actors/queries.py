@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from actors.activity import Activity
-from actors.bounds import LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
+from actors.bounds import LINES_LOOKED_AT_MAX, LINES_MAX, RESERVATIONS_LOOKED_AT_MAX, STOCK_LOOKS_MAX
 from actors.cell_records import CellAnswer
 from actors.changes import ChangesPage, MovementPage, Point, StockAt
 from actors.commands import Line
@@ -110,7 +110,8 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     empty order, variant or warehouse, a state of None or a time of 0 means all. A variant or a warehouse is that of one
     item; `created_after_ms` is the first time, `created_before_ms` the first that is too late.
 
-    With a variant, a warehouse or a time, at most `looked_max` reservations are looked at, and the page ends there.
+    With a variant, a warehouse or a time, at most `looked_max` reservations are looked at, which have at most
+    `looked_lines_max` lines together, but one in any case; and the page ends there.
     """
 
     state: ReservationState | None = None
@@ -123,6 +124,7 @@ class ListReservations(Query[ReservationPage], frozen=True, tag=True):
     created_after_ms: int = 0
     created_before_ms: int = 0
     looked_max: int = RESERVATIONS_LOOKED_AT_MAX
+    looked_lines_max: int = LINES_LOOKED_AT_MAX
 
     @property
     def is_sifted(self) -> bool:

@@ -1,7 +1,6 @@
 """Where a page of reservations ends: one rule for every adapter."""
 
 from collections.abc import Iterable
-from itertools import islice
 
 from actors.queries import ListReservations
 from actors.records import ReservationRecord
@@ -32,6 +31,13 @@ def sift(records: Iterable[ReservationRecord], query: ListReservations) -> Reser
         records: all of the organization or, if it is named, of the order, newest first.
     """
     among = (one for one in records if query.state in (None, one.state))
-    looked = list(islice(among, query.looked_max))
-    looked_to = looked[-1].reservation_id if len(looked) == query.looked_max else ""
-    return cut_page(filter(query.wants, looked), query, looked_to)
+    looked: list[ReservationRecord] = []
+    lines = 0
+    for one in among:
+        lines += len(one.items)
+        if looked and lines > query.looked_lines_max:
+            return cut_page(filter(query.wants, looked), query, looked[-1].reservation_id)
+        looked.append(one)
+        if len(looked) == query.looked_max:
+            return cut_page(filter(query.wants, looked), query, one.reservation_id)
+    return cut_page(filter(query.wants, looked), query)

@@ -198,9 +198,11 @@ def sifted_page(everyone: Sequence[ReservationRecord], query: ListReservations) 
         everyone: all that the organization or the order has, of the state that is asked for.
     """
     looked = everyone[: query.looked_max]
+    while len(looked) > 1 and sum(len(one.items) for one in looked) > query.looked_lines_max:
+        looked = looked[:-1]
     found = [one for one in looked if _is_wanted(one, query)]
     page = page_of(found, query)
-    if page.next_before or len(looked) < query.looked_max:
+    if page.next_before or len(looked) == len(everyone) < query.looked_max:
         return page
     return replace(page, next_before=looked[-1].reservation_id)
 

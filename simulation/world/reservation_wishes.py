@@ -90,6 +90,7 @@ def _sifted(query: ListReservations, shop: Assortment, random: Random) -> ListRe
         created_after_ms=times[0] if random.random() < 0.3 else 0,
         created_before_ms=times[1] if random.random() < 0.3 else 0,
         looked_max=random.choice((2, 5, 1_000)),
+        looked_lines_max=random.choice((3, 1_000)),
     )
 
 

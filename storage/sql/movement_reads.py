@@ -254,15 +254,15 @@ def _movements(entry: Table, line: Table, query: ListMovements, span: Span) -> S
         .where(entry.c.organization_id == query.organization_id, _is_wanted(entry, query))
         .where(entry.c.lsn.between(span.low_lsn, span.high_lsn))
     )
+    order = [entry.c.lsn, line.c.position]
     if (span.first, span.last) != (0, WHOLE):  # of one transaction
         statement = statement.where(line.c.position.between(span.first, span.last))
+        order = [line.c.position]  # else all would be sorted for the first few
     if query.variant_id:
         statement = statement.where(line.c.variant_id == query.variant_id)
     if query.warehouse_id:
         statement = statement.where(line.c.warehouse_id == query.warehouse_id)
-    if query.newest_first:
-        return statement.order_by(entry.c.lsn.desc(), line.c.position.desc())
-    return statement.order_by(entry.c.lsn, line.c.position)
+    return statement.order_by(*[column.desc() if query.newest_first else column for column in order])
 
 
 def _movement(row: Any) -> Movement:

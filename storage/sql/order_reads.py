@@ -6,23 +6,21 @@ their items; the others have ended, and are read again where one is asked for (`
 loaded is not in memory, so nothing is decided about it between the steps.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, bindparam
 
 from actors.records import OrderKey, ReservationRecord
+from storage.sql.read_steps import Steps, read_at_once
 from storage.sql.reads import SELECT_RESERVATIONS, KeyList, load_reservation, reservations_of, with_items
 from storage.sql.schema import reservation
 
 LINES_A_STEP = 2_000  # 10 ms or so
 RESERVATIONS_A_STEP = 2_000  # one of these has items at most
 HOLDING = "active", "confirmed"
-
-Steps: TypeAlias = Generator[Callable[[Connection], Any], Any, list[ReservationRecord]]
-"""Each thing that is yielded is to be called with a connection, and its value sent back."""
 
 
 def _of_orders(keys: FromClause, organization_id: Any, order_id: Any) -> Select[Any]:
@@ -44,16 +42,10 @@ IN_ORDER = itemgetter(1, 2, 10, 11)  # the order, the LSN and the line
 
 def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> list[ReservationRecord]:
     """All that these orders ever had, oldest first within an order; of long ones not the items of what has ended."""
-    steps, found = orders_in_steps(keys), None
-    try:
-        while True:
-            found = steps.send(found)(connection)
-    except StopIteration as end:
-        reservations: list[ReservationRecord] = end.value
-        return reservations
+    return read_at_once(connection, orders_in_steps(keys))
 
 
-def orders_in_steps(keys: Sequence[OrderKey]) -> Steps:
+def orders_in_steps(keys: Sequence[OrderKey]) -> Steps[list[ReservationRecord]]:
     """The same, so that others use the database between the steps."""
     parts, reservations = [sorted(set(keys))], list[ReservationRecord]()
     while parts:
@@ -69,7 +61,7 @@ def orders_in_steps(keys: Sequence[OrderKey]) -> Steps:
     return reservations
 
 
-def _order_in_steps(key: OrderKey) -> Steps:
+def _order_in_steps(key: OrderKey) -> Steps[list[ReservationRecord]]:
     reservations: list[ReservationRecord] = []
     after_lsn, may_be_more = -(2**62), True  # what came from elsewhere has LSNs below 0
     while may_be_more:

@@ -1,6 +1,6 @@
 """Long reads in steps, so that others use the database in between: on SQLite one connection may serve everything."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Connection
@@ -20,6 +20,21 @@ def read_at_once(connection: Connection, steps: Steps[T]) -> T:
     try:
         while True:
             found = steps.send(found)(connection)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+
+
+async def read_in_steps(read: Callable[[Step], Awaitable[Any]], steps: Steps[T]) -> T:
+    """The same, with whatever else asks the database in between.
+
+    Args:
+        read: carries out one step.
+    """
+    found = None
+    try:
+        while True:
+            found = await read(steps.send(found))
     except StopIteration as end:
         answer: T = end.value
         return answer

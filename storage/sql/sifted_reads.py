@@ -23,15 +23,35 @@ def list_page(connection: Connection, query: ListReservations) -> ReservationPag
 
 def list_sifted(connection: Connection, query: ListReservations) -> ReservationPage:
     """Two statements. What lands between them is newer than what is looked at, or is seen by the second alone."""
-    looked = _looked(query).subquery("looked")
-    count, last = connection.execute(select(func.count(), func.min(looked.c.reservation_id)).select_from(looked)).one()
+    count, last, there = connection.execute(_reach(query)).one()
     if not count:
         return ReservationPage((), "")
     chosen = _chosen(query, last).limit(query.limit + 1)
     cut = up_to_lines(chosen, query.lines_max, "reservation_id", newest_first=True)
     page = with_items(cut, "reservation_id", newest_first=True)
-    looked_to = last if count == query.looked_max else ""
+    looked_to = last if count == query.looked_max or count < there else ""
     return cut_page(reservations_of(connection.execute(page)), query, looked_to)
+
+
+def _reach(query: ListReservations) -> Select[int, Any, Any]:
+    """How many reservations may be looked at with their lines, which is the last, and how many there are to look at.
+
+    Lines are numbered, so the last one's number says how many there are, without a look at the others.
+    """
+    its = _looked(query).subquery("its")
+    of_it = reservation_item.c.organization_id == query.organization_id
+    of_it &= reservation_item.c.reservation_id == its.c.reservation_id
+    last = select(func.max(reservation_item.c.line)).where(of_it).correlate(its).scalar_subquery()
+    sized = select(its.c.reservation_id, (func.coalesce(last, -1) + 1).label("lines")).subquery("sized")
+    newest_first = sized.c.reservation_id.desc()
+    counted = select(
+        sized.c.reservation_id,
+        func.sum(sized.c.lines).over(order_by=newest_first).label("lines"),
+        func.row_number().over(order_by=newest_first).label("place"),
+        func.count().over().label("there"),
+    ).subquery("counted")
+    is_reached = (counted.c.lines <= query.looked_lines_max) | (counted.c.place == 1)
+    return select(func.count(), func.min(counted.c.reservation_id), func.max(counted.c.there)).where(is_reached)
 
 
 def _looked(query: ListReservations) -> Select[Any]:

@@ -6,11 +6,11 @@ twice, for the simulation runs SQLite inline on any backend of anyio, where a dr
 """
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from anyio import CancelScope, Lock
 from msgspec import Struct
@@ -55,7 +55,9 @@ from storage.sql.epoch import lost_to, read_epoch
 from storage.sql.history_begin import time_of
 from storage.sql.organization_tables import OrganizationTables
 from storage.sql.postgres_address import read_address
+from storage.sql.read_steps import read_in_steps
 from storage.sql.row_counts_reads import count_rows
+from storage.sql.searches import Searches
 from storage.sql.sifted_reads import list_page
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.staged_store import StagedTables
@@ -128,6 +130,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         self._owner = owner
         self._epoch = 0  # 0: not open
         self._has_turn = False  # the lock is held for `open`
+        self._searches = Searches()
         self._changing = Lock(fast_acquire=True)  # of what changes beside batches one waits: a batch is next
         self._seen = Ownership(epoch=0, last_lsn=0, last_at_ms=0)  # the newest that the database is known to have had
         self._batches = self._transactions = self._reads = self._failures = 0
@@ -247,10 +250,10 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         return await self._read(reads.load_sourcing)
 
     async def load_variants(self, keys: Sequence[VariantKey]) -> Sequence[StockRecord]:
-        return await self._read_in_steps(variant_reads.variants_in_steps(keys))
+        return await read_in_steps(self._read, variant_reads.variants_in_steps(keys))
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-        return await self._read_in_steps(order_reads.orders_in_steps(keys))
+        return await read_in_steps(self._read, order_reads.orders_in_steps(keys))
 
     async def find_reservation(self, organization_id: str, reservation_id: str) -> OrderKey | None:
         return await self._read(
@@ -291,16 +294,18 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         return await self._read(find)
 
     async def list_transfers(self, query: ListTransfers) -> TransferPage:
-        return await self._read(partial(transfer_reads.list_transfers, query=query))
+        return await self._search(query.organization_id, partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
-        return await self._read(partial(list_page, query=query))
+        return await self._search(query.organization_id, partial(list_page, query=query))
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
-        return await self._read_in_steps(movement_reads.movements_in_steps(query))
+        search = partial(self._search, query.organization_id)
+        return await read_in_steps(search, movement_reads.movements_in_steps(query))
 
     async def stock_at(self, query: GetStockAt) -> StockAt:
-        return await self._read_in_steps(stock_at_reads.stock_at_in_steps(query))
+        search = partial(self._search, query.organization_id)
+        return await read_in_steps(search, stock_at_reads.stock_at_in_steps(query))
 
     async def read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
         read = partial(history_reads.read_changes, organization_id=organization_id, after=after, rows_max=rows_max)
@@ -348,14 +353,9 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         with self._translated("cannot read"):
             return await self._backend.read(function)
 
-    async def _read_in_steps(self, steps: Generator[Callable[[Connection], Any], Any, T]) -> T:
-        found = None
-        try:
-            while True:
-                found = await self._read(steps.send(found))
-        except StopIteration as end:
-            answer: T = end.value
-            return answer
+    async def _search(self, organization_id: str, function: Callable[[Connection], T]) -> T:
+        async with self._searches.turn(organization_id):
+            return await self._read(function)
 
     def _check_open(self) -> None:
         if self._epoch == 0:

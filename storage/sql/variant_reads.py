@@ -5,20 +5,18 @@ in which nothing else is read or written where SQLite has one connection. What i
 decided about it between the steps.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, bindparam
 
 from actors.records import StockRecord, VariantKey
+from storage.sql.read_steps import Steps, read_at_once
 from storage.sql.reads import SELECT_STOCK, KeyList, stock_records
 from storage.sql.schema import stock
 
 ROWS_A_STEP = 2_000  # 10 ms or so
-
-Steps: TypeAlias = Generator[Callable[[Connection], Any], Any, list[StockRecord]]
-"""Each thing that is yielded is to be called with a connection, and its value sent back."""
 
 
 def _of_variants(keys: FromClause, organization_id: Any, variant_id: Any) -> Select[Any]:
@@ -38,16 +36,10 @@ FIRST_OF_VARIANT = KeyList(_first_of_variant)  # behind a warehouse, in their or
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> list[StockRecord]:
     """All rows of these variants."""
-    steps, found = variants_in_steps(keys), None
-    try:
-        while True:
-            found = steps.send(found)(connection)
-    except StopIteration as end:
-        records: list[StockRecord] = end.value
-        return records
+    return read_at_once(connection, variants_in_steps(keys))
 
 
-def variants_in_steps(keys: Sequence[VariantKey]) -> Steps:
+def variants_in_steps(keys: Sequence[VariantKey]) -> Steps[list[StockRecord]]:
     """The same, so that others use the database between the steps."""
     parts, records = [sorted(set(keys))], list[StockRecord]()
     while parts:
@@ -63,7 +55,7 @@ def variants_in_steps(keys: Sequence[VariantKey]) -> Steps:
     return records
 
 
-def _variant_in_steps(key: VariantKey) -> Steps:
+def _variant_in_steps(key: VariantKey) -> Steps[list[StockRecord]]:
     records: list[StockRecord] = []
     after, may_be_more = "", True
     while may_be_more:

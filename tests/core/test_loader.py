@@ -11,7 +11,7 @@ from supervisor.activations.loader import Loader
 pytestmark = pytest.mark.anyio
 
 
-class Found:
+class Found(list[str]):
     """What was read."""
 
 

@@ -58,6 +58,29 @@ class SiftingContract:
             found = await orders(store, **wish, looked_max=looked_max, limit=limit)
             assert found == await orders(store, **wish)
 
+    @pytest.mark.parametrize("lines_max", [1, 2, 3, 4, 5, 6, 100])
+    @pytest.mark.parametrize("looked_max", [2, 100])
+    async def test_pages_that_looked_at_few_lines_lead_to_all(
+        self, store: Store, scribe: Scribe, lines_max: int, looked_max: int
+    ) -> None:
+        await self.filled(store, scribe)
+        wishes: list[dict[str, Any]] = [{"variant_id": "v1"}, {"warehouse_id": "w1"}, {"variant_id": "v3"}]
+        for wish in wishes:
+            found = await orders(store, **wish, looked_max=looked_max, looked_lines_max=lines_max)
+            assert found == await orders(store, **wish)
+
+    async def test_a_look_ends_with_its_lines(self, store: Store, scribe: Scribe) -> None:
+        await self.filled(store, scribe)
+        o1, o2, o3, o4 = [one.reservation_id for one in scribe.reservations.values()]  # of 1, 2, 1 and 2 lines
+        ends = {}
+        for lines_max in range(1, 8):
+            query = ListReservations(ORGANIZATION, variant_id="v3", looked_lines_max=lines_max)
+            page = await store.list_reservations(query)
+            assert page.reservations == ()
+            ends[lines_max] = page.next_before
+        assert ends == {1: o4, 2: o4, 3: o3, 4: o3, 5: o2, 6: "", 7: ""}
+        assert o1 < o2
+
 
 async def orders(store: Store, *, organization: str = ORGANIZATION, **wanted: Any) -> list[str]:
     found: list[str] = []
