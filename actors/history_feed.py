@@ -93,7 +93,7 @@ class CursorAnswer(Struct, frozen=True, tag=True):
     Args:
         cursor: as it stands after it; None: another relay has it, or there is none.
         lease_ms: how long from the asking on the relay may publish.
-        is_known: whether there is such a cursor.
+        is_known: whether there is such a cursor; there is none to have where there are too many already.
     """
 
     cursor: CursorRecord | None

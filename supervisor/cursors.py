@@ -20,6 +20,9 @@ an earlier place and sends again. Writing it is no entry of the journal: what wa
 and a reservation never waits for it. There is one owner of the database, so that the records can be kept in memory; a
 write that fails ends the incarnation like any other failure of storage, and the next one reads them.
 
+There are few relays, and a cursor is kept for ever: so there are `CURSORS_MAX` at most. How long something has waited
+behind one is looked for in the feed once, and known until the cursor moves: a list of all costs no read.
+
 Turned down: a lock in the database for each relay (a connection for each, on Postgres alone); letting the newest relay
 drive out the one before it (two that are both kept alive would take turns for ever).
 """
@@ -37,6 +40,7 @@ from storage.store import Store
 from supervisor.transactions.journal import Journal
 
 LEASE_S = 3.0
+CURSORS_MAX = 100  # of a database: one for each broker that a relay passes the feed on to
 
 
 class Word(Struct):
@@ -84,6 +88,8 @@ class Cursors:
         self._lock = anyio.Lock()
         self._records: dict[str, CursorRecord] | None = None
         self._words: dict[str, Word] = {}
+        self._waiting: dict[str, tuple[Point, int]] = {}  # since when something has, behind which place
+        self._looking = anyio.Lock()  # those who ask for the list at one moment need one look
         self._taken = self._moved = self._refused = 0
 
     def __repr__(self) -> str:
@@ -93,11 +99,14 @@ class Cursors:
         return CursorStatistics(len(self._records or ()), self._taken, self._moved, self._refused)
 
     async def take(self, query: TakeCursor) -> CursorAnswer:
-        """Give the cursor to a relay, unless another has it. Raises `StorageError`."""
+        """Give the cursor to a relay, unless another has it, or there are too many. Raises `StorageError`."""
         async with self._lock:
-            known = (await self._known()).get(query.name)
+            cursors = await self._known()
+            known = cursors.get(query.name)
             if known is not None and self._is_held(known):
                 return self._answer(None)
+            if known is None and len(cursors) >= CURSORS_MAX:
+                return self._answer(None, is_known=False)
             begin = await self._begin(query, known)
             taken = CursorRecord(query.name, 1, begin, is_released=False)
             if known is not None:
@@ -141,18 +150,21 @@ class Cursors:
                 return CursorAnswer(None, is_known=known is not None, database_id=self._database_id)
             await self._store.drop_cursor(query.name)
             del (await self._known())[query.name]
+            self._words.pop(query.name, None)
+            self._waiting.pop(query.name, None)
             return self._answer(known)
 
     async def every(self) -> CursorList:
         """All cursors, and how their relays fare. Raises `StorageError`."""
-        records = list((await self._known()).values())
-        return CursorList(tuple([await self._view(one) for one in records]), self._database_id)
+        async with self._looking:
+            records = list((await self._known()).values())
+            return CursorList(tuple([await self._view(one) for one in records]), self._database_id)
 
     async def holding_back(self, before_ms: int) -> str:
         """The name of a cursor that still needs something older than this; empty: none does. Raises `StorageError`."""
-        for one in (await self._known()).values():
+        for one in list((await self._known()).values()):
             if one.point.lsn < self._journal.durable_lsn:
-                since_ms = await self._waiting_since_ms(one.point)
+                since_ms = await self._waiting_since_ms(one)
                 if since_ms and since_ms < before_ms:
                     return one.name
         return ""
@@ -161,11 +173,18 @@ class Cursors:
         word = self._words.get(one.name, Word(self._began_s))
         is_held = self._is_held(one)
         behind = max(0, self._journal.durable_lsn - one.point.lsn)
-        since_ms = await self._waiting_since_ms(one.point) if behind else 0
+        since_ms = await self._waiting_since_ms(one) if behind else 0
         return CursorView(one, is_held, behind, since_ms, word.rate if is_held else 0.0, word.problem)
 
-    async def _waiting_since_ms(self, point: Point) -> int:
-        """When the first transaction behind a place happened; 0: there is none that is told."""
+    async def _waiting_since_ms(self, one: CursorRecord) -> int:
+        """When the first transaction behind a cursor happened; 0: there is none that is told."""
+        point, since_ms = self._waiting.get(one.name, (one.point, 0))
+        if point != one.point or not since_ms:
+            since_ms = await self._first_behind_ms(one.point)
+            self._waiting[one.name] = one.point, since_ms
+        return since_ms
+
+    async def _first_behind_ms(self, point: Point) -> int:
         while True:
             feed, _ = await self._store.read_feed(point, rows_max=1)
             for entry in feed.entries():
@@ -190,14 +209,15 @@ class Cursors:
 
     async def _known(self) -> dict[str, CursorRecord]:
         if self._records is None:
-            self._records = {one.name: one for one in await self._store.load_cursors()}
+            found = {one.name: one for one in await self._store.load_cursors()}
+            self._records = found if self._records is None else self._records  # another may have looked meanwhile
         return self._records
 
     async def _write(self, one: CursorRecord) -> None:
         await self._store.write_cursor(one)
         (await self._known())[one.name] = one
 
-    def _answer(self, cursor: CursorRecord | None) -> CursorAnswer:
+    def _answer(self, cursor: CursorRecord | None, *, is_known: bool = True) -> CursorAnswer:
         if cursor is None:
             self._refused += 1
-        return CursorAnswer(cursor, int(LEASE_S * 1_000), database_id=self._database_id)
+        return CursorAnswer(cursor, int(LEASE_S * 1_000), is_known, self._database_id)

@@ -7,7 +7,7 @@ from actors.history_feed import CursorAnswer, CursorList, CursorRecord, CursorVi
 from actors.queries import DropCursor, ListCursors, MoveCursor, ReadFeed, TakeCursor
 from rpc.messages.field_checks import check_id, raise_if_any
 from rpc.messages.history_messages import TIME_RULE, milliseconds
-from rpc.messages.problems import CursorNotHeld, CursorUnknown, HistoryNotKept
+from rpc.messages.problems import CursorNotHeld, CursorUnknown, HistoryNotKept, TooManyCursors
 from rpc.messages.responses import timestamp
 from rpc.messages.rules import NOTE_RULE, Invalid, Violation, is_note
 from rpc.messages.watch_tokens import WatchToken, read_watch_token, watch_token
@@ -128,9 +128,9 @@ def feed_page(query: ReadFeed, token: WatchToken | None, page: FeedPage) -> pb.R
 
 
 def cursor_taken(answer: CursorAnswer) -> pb.TakeCursorResponse:
-    """Raises `CursorNotHeld`."""
+    """Raises `CursorNotHeld` and `TooManyCursors`."""
     if answer.cursor is None:
-        raise CursorNotHeld("Another relay has this cursor")
+        raise CursorNotHeld("Another relay has this cursor") if answer.is_known else TooManyCursors()
     cursor = _cursor(answer.cursor, answer.database_id)
     return pb.TakeCursorResponse(cursor=cursor, lease_ms=answer.lease_ms, database_id=answer.database_id)
 

@@ -97,6 +97,10 @@ class CursorUnknown(Exception):
     """There is no cursor of that name."""
 
 
+class TooManyCursors(Exception):
+    """There are as many cursors as there may be, and that one is not among them."""
+
+
 def describe(error: Exception) -> Problem | None:
     """What the caller is told; None if the error is unknown: all of it belongs in the log, and none in the answer."""
     match error:
@@ -127,6 +131,9 @@ def describe(error: Exception) -> Problem | None:
             return Problem(StatusCode.FAILED_PRECONDITION, "CURSOR_NOT_HELD", str(error))
         case CursorUnknown():
             return Problem(StatusCode.NOT_FOUND, "CURSOR_UNKNOWN", "There is no cursor of this name")
+        case TooManyCursors():
+            text = "There are as many cursors as there may be: forget one that is not used (stockkeeper events drop)"
+            return Problem(StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CURSORS", text)
         case UnknownService():
             return Problem(StatusCode.NOT_FOUND, "SERVICE_UNKNOWN", "There is no such service here")
     return None

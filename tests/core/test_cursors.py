@@ -6,7 +6,8 @@ import pytest
 from actors.changes import Point
 from actors.history_feed import CursorAnswer, CursorRecord, FeedPage
 from actors.queries import DropCursor, ListCursors, MoveCursor, ReadFeed, TakeCursor
-from supervisor.cursors import LEASE_S
+from storage.memory_store import MemoryStore
+from supervisor.cursors import CURSORS_MAX, LEASE_S
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import World, bring, reserve
 
@@ -119,6 +120,46 @@ async def test_how_far_a_relay_is_behind_is_told(world: World) -> None:
         [view] = (await core.answer(ListCursors("")).wait()).cursors
         assert (view.behind, view.waiting_since_ms) == (0, 0)
         assert core.statistics() is not None
+
+
+async def test_the_number_of_cursors_is_bounded_and_those_there_are_go_on(world: World) -> None:
+    async with world.core() as core:
+        first = (await take(core, "relay")).cursor
+        assert first is not None
+        for number in range(1, CURSORS_MAX):
+            assert (await take(core, f"relay-{number}")).cursor is not None
+        refused = await take(core, "one-more")
+        assert (refused.cursor, refused.is_known) == (None, False)
+        assert len((await core.answer(ListCursors("")).wait()).cursors) == CURSORS_MAX
+        assert (await move(core, first, release=True)).cursor is not None
+        assert (await take(core, first.name)).cursor is not None
+        world.time.now_s += LEASE_S
+        await core.answer(DropCursor("", "relay-1")).wait()
+        assert (await take(core, "one-more")).cursor is not None
+
+
+async def test_a_list_of_cursors_looks_once_behind_each_that_has_not_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, right = list[Point](), MemoryStore.read_feed
+
+    async def read_feed(store: MemoryStore, after: Point, rows_max: int) -> object:
+        looks.append(after)
+        return await right(store, after, rows_max)
+
+    monkeypatch.setattr(MemoryStore, "read_feed", read_feed)
+    async with world.core() as core:
+        cursor = (await take(core)).cursor
+        await take(core, "other")
+        await bring(core, {("a", "w"): 5})
+        await reserve(core, "order", ("a", "w", 2))
+        lists = [core.answer(ListCursors("")) for _ in range(20)]
+        views = [(await one.wait()).cursors for one in lists]
+        assert len(looks) == 2
+        assert all(view == views[0] for view in views)
+        await move(core, cursor, 1)
+        await core.answer(ListCursors("")).wait()
+        assert looks == [Point(0), Point(0), Point(1)]
 
 
 async def test_the_feed_wakes_its_reader_at_a_change_in_any_organization(world: World) -> None:

@@ -56,7 +56,7 @@ ITEMS: Any = [{"variant_id": "mug", "quantity": 5}]
 LINE: Any = {"organization_id": "shop", "variant_id": "mug", "warehouse_id": "w", "total_quantity": 1}
 NO_CLASS = {
     *("INTERNAL", "OVERLOADED", "STREAM_STALLED"),  # failures, not answers
-    *("CURSOR_NOT_HELD", "CURSOR_UNKNOWN"),  # relays have their own client
+    *("CURSOR_NOT_HELD", "CURSOR_UNKNOWN", "TOO_MANY_CURSORS"),  # relays have their own client
     *("SERVICE_UNKNOWN", "RESERVATION_UNCOVERED"),  # of health, and of one line among the details
 }
 

@@ -108,6 +108,7 @@ async def test_a_relay_that_has_no_cursor_is_told_why(relay: EventsServiceStub, 
     fake.view = CursorAnswer(None, is_known=False, database_id="d")
     assert await reason(relay.MoveCursor(pb.MoveCursorRequest(name="relay"))) == "CURSOR_UNKNOWN"
     assert await reason(relay.DropCursor(pb.DropCursorRequest(name="relay"))) == "CURSOR_UNKNOWN"
+    assert await reason(relay.TakeCursor(pb.TakeCursorRequest(name="relay"))) == "TOO_MANY_CURSORS"
 
 
 @pytest.mark.parametrize(
