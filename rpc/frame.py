@@ -34,6 +34,7 @@ from rpc.pace import CORE_PACE, Pace
 from rpc.peer_address import address_of
 from rpc.request_stream import Requests
 from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
+from rpc.small_turns import SmallTurns
 from rpc.transport.transport_port import Context
 
 CALLS_MAX = 10_000
@@ -100,6 +101,7 @@ class Frame:
         company = company or Company()
         self.held = HeldCalls(self.calls, company, pace)
         self.turns = turns or FairTurns(bounds.waiting_bytes_max, company, pace)
+        self.small_turns = SmallTurns(company, pace)
         self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
         self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)
@@ -204,7 +206,7 @@ class Frame:
         name_of = self._namer(path, limit)
         respond = _stream if method.server_streaming else _respond
         has_organization = "organization_id" in method.input_type.fields_by_name
-        is_list = "page_size" in method.input_type.fields_by_name
+        is_list = method.name.startswith("List") or "page_size" in method.input_type.fields_by_name
         is_held, held = limit is self.calls, self.held
         gone = held.leave if is_held else limit.leave
         start = partial(_start, path, behaviour, respond)

@@ -208,7 +208,7 @@ class RpcServer:
     def _add_services(self, has_reflection: bool) -> None:
         frame = self._frame
         frame.add_service(INVENTORY, InventoryServicer(self._inventory))
-        frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns))
+        frame.add_service(STOCK, StockServicer(self._inventory, frame.imports, frame.turns, frame.small_turns))
         frame.add_service(STREAM, self._streams)
         frame.add_service(EVENTS, EventsServicer(self._inventory))
         frame.add_service(OPERATIONS, OperationsServicer(self._inventory))

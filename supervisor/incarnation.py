@@ -112,7 +112,7 @@ class Incarnation:
             limits.stall_s,
             on_stalled,
         )
-        self.news = News()
+        self.news = News(ownership.last_lsn)
         self.folding = Folding(store, self.journal)
         known, begun = self._organizations, self._open_calls
         self.held = HeldOrganizations(store, ownership.cell, known, begun, monotonic_s, self._falling_due)

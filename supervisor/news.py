@@ -5,6 +5,11 @@ holds nothing, and what is told live and what is told from the database cannot d
 
 Nothing is missed: a reader looks whether there is something to read and, in the same turn, leaves word that it waits.
 What is made durable afterwards finds it waiting.
+
+Whether there is something to read is known of the organization, and not only of the database: otherwise a reader of a
+quiet organization beside a busy one would read once a batch, and find nothing. For that the newest LSN of each
+organization is kept, of as many as heard of something last; for all others it is taken to be the newest of those that
+were forgotten, so that a reader of theirs looks once too often at most.
 """
 
 from collections.abc import Sequence
@@ -16,6 +21,7 @@ from actors.records import Transaction
 
 ALL = ""  # no organization is called so: whatever happens in any
 ROWS_LOOKED_AT_MAX = 1_000  # a larger transaction, an import, wakes everybody
+ORGANIZATIONS_MAX = 10_000  # whose newest LSN is kept: 1 MB or so
 
 
 class NewsStatistics(Struct, frozen=True):
@@ -26,9 +32,15 @@ class NewsStatistics(Struct, frozen=True):
 
 
 class News:
-    """The readers that wait, by organization."""
+    """The readers that wait, by organization.
 
-    def __init__(self) -> None:
+    Args:
+        durable_lsn: what was durable at the start: of what happened until then nothing is known.
+    """
+
+    def __init__(self, durable_lsn: int = 0) -> None:
+        self._newest: dict[str, int] = {}  # the one that heard of something last is last
+        self._newest_of_others = durable_lsn
         self._waiting: dict[str, dict[anyio.Event, None]] = {}
         self._woken = 0
         self._is_over = False
@@ -43,6 +55,10 @@ class News:
         NewsStatistics(waiting=0, woken=0)
         """
         return NewsStatistics(sum(len(events) for events in self._waiting.values()), self._woken)
+
+    def is_quiet_since(self, organization_id: str, lsn: int) -> bool:
+        """Whether nothing has happened in it behind this LSN, as far as is durable."""
+        return self._newest.get(organization_id, self._newest_of_others) <= lsn
 
     def expect(self, organization_id: str) -> anyio.Event:
         """Set when something happens in it from now on (with `ALL`: in any), or nothing will any more."""
@@ -63,23 +79,37 @@ class News:
 
     def publish(self, transactions: Sequence[Transaction]) -> None:
         """These are durable now."""
-        if not self._waiting:
+        if not transactions:
             return
         self._wake(ALL)
         for one in transactions:
             if one.reservation is not None:
-                self._wake(one.reservation.organization_id)
+                self._tell(one.reservation.organization_id, one.lsn)
             elif len(one.changes) > ROWS_LOOKED_AT_MAX or one.staged is not None:
-                self._wake_all()
+                self._tell_all(one.lsn)
             else:
-                for change in one.changes:
-                    self._wake(change.after.organization_id)
-                for warehouse in one.warehouses:
-                    self._wake(warehouse.organization_id)
+                organizations = {change.after.organization_id for change in one.changes}
+                organizations.update([warehouse.organization_id for warehouse in one.warehouses])
+                if one.sourcing is not None:
+                    organizations.add(one.sourcing.organization_id)
+                for organization_id in sorted(organizations):
+                    self._tell(organization_id, one.lsn)
 
     def end(self) -> None:
         """Wake all, and let no reader wait any more."""
         self._is_over = True
+        self._wake_all()
+
+    def _tell(self, organization_id: str, lsn: int) -> None:
+        self._newest.pop(organization_id, None)
+        self._newest[organization_id] = lsn
+        if len(self._newest) > ORGANIZATIONS_MAX:
+            self._newest_of_others = self._newest.pop(next(iter(self._newest)))
+        self._wake(organization_id)
+
+    def _tell_all(self, lsn: int) -> None:
+        self._newest.clear()
+        self._newest_of_others = lsn
         self._wake_all()
 
     def _wake_all(self) -> None:

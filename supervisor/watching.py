@@ -15,6 +15,7 @@ Turned down: a queue for each reader, filled by the journal (the slow ones fill 
 fetched from the ledger anyway: two sources, and a seam between them).
 """
 
+import anyio
 from msgspec.structs import replace
 
 from actors.changes import WHOLE, Changes, ChangesPage, Point
@@ -29,6 +30,8 @@ from supervisor.news import ALL, News
 from supervisor.store_reader import StoreReader
 from supervisor.transactions.folding import Folding
 from supervisor.transactions.journal import Journal
+
+READS_MAX = 4  # pages under way: what stands before others in the database's queue is 1 ms or so each
 
 
 class Watching:
@@ -58,6 +61,7 @@ class Watching:
         self._folding = folding
         self._database_id = database_id
         self._held = held
+        self._readers = anyio.Semaphore(READS_MAX)
 
     def __repr__(self) -> str:
         return f"<Watching {self._database_id} {self._news}>"
@@ -72,16 +76,22 @@ class Watching:
                 return replace(self._page(known, 0, 0), is_known=place is not None)
         if after is None or after.lsn > self._journal.durable_lsn:
             return self._page(Changes((), None), self._journal.durable_lsn, 0)
-        if query.wait_ms and after == Point(self._journal.durable_lsn, WHOLE):
+        is_between = after.position == WHOLE  # and not within a transaction, of which there is more
+        if query.wait_ms and is_between and self._news.is_quiet_since(query.organization_id, after.lsn):
             event = self._news.expect(query.organization_id)
             yield Doing(lambda: self._news.wait(query.organization_id, event, query.wait_ms / 1_000))
         durable_lsn = self._journal.durable_lsn
         begin = after
         found, first_lsn = yield from self._folding.unfolded(
             query.organization_id,
-            lambda: reader.published(self._store.read_changes(query.organization_id, begin, query.rows_max)),
+            lambda: reader.published(self._read_changes(query.organization_id, begin, query.rows_max)),
         )
         return self._page(found, durable_lsn, first_lsn)
+
+    async def _read_changes(self, organization_id: str, after: Point, rows_max: int) -> tuple[Changes, int]:
+        """As the store's. Others' reads have their turn in between, however many readers are woken at once."""
+        async with self._readers:
+            return await self._store.read_changes(organization_id, after, rows_max)
 
     def _place_here(self, query: ReadChanges, place: Point) -> Point | None:
         """Where the history of the query's organization is, here, as far as a reader of that database has heard of it;
@@ -108,9 +118,13 @@ class Watching:
         durable_lsn = self._journal.durable_lsn
         begin = after
         found, kept_lsn = yield from self._folding.unfolded(
-            None, lambda: reader.published(self._store.read_feed(begin, query.rows_max))
+            None, lambda: reader.published(self._read_feed(begin, query.rows_max))
         )
         return self._feed_page(found, durable_lsn, kept_lsn)
+
+    async def _read_feed(self, after: Point, rows_max: int) -> tuple[FeedPart, int]:
+        async with self._readers:
+            return await self._store.read_feed(after, rows_max)
 
     def _feed_page(self, found: FeedPart, durable_lsn: int, first_lsn: int) -> FeedPage:
         upto = found.upto or Point(durable_lsn)

@@ -27,7 +27,7 @@ FILE_LINES_MAX = 400
 TELL_BY_THEIR_REPR = {
     # last as long as a call
     *("AioCall", "CoreCall", "Feed", "FirstStatus", "Flow", "ImportLines", "Permit", "Requests", "Search", "Space"),
-    *("Elsewhere", "WatchedCall"),
+    *("Elsewhere", "Kept", "SharedRead", "WatchedCall"),
     *("BoundLogin", "LoginTransport"),  # as long as a login
     # hold one thing, and count nothing
     *("BlockingConnection", "ChangeReader", "Connection", "LockFile", "_Method", "ServiceClock", "StockCalls"),

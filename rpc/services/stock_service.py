@@ -30,6 +30,8 @@ from rpc.messages.origins import attributed, origin_of_call
 from rpc.services.change_stream import watch
 from rpc.services.export_stream import export
 from rpc.services.import_upload import ImportUpload
+from rpc.services.watch_pages import WatchPages
+from rpc.small_turns import SmallTurns
 from rpc.transport.transport_port import Context
 
 log = logging.getLogger(__name__)
@@ -44,15 +46,21 @@ class StockServicer:
 
     Args:
         imports: counts the imports by the organization of their first line, so that one leaves some for others.
-        turns: gives the pages of an export their turns.
+        turns: gives the pages of an export, and of watches that read much, their turns.
+        small: gives the messages of watches theirs.
     """
 
     def __init__(
-        self, inventory: Inventory, imports: InFlightLimit | None = None, turns: FairTurns | None = None
+        self,
+        inventory: Inventory,
+        imports: InFlightLimit | None = None,
+        turns: FairTurns | None = None,
+        small: SmallTurns | None = None,
     ) -> None:
         self._inventory = inventory
         self._turns = turns or NoTurns()
         self._imports = imports or InFlightLimit(None, "imports")
+        self._watch_pages = WatchPages(inventory, self._turns, small)
 
     def __repr__(self) -> str:
         return f"<StockServicer of {self._inventory!r}>"
@@ -185,7 +193,7 @@ class StockServicer:
     def WatchChanges(
         self, request: pb.WatchChangesRequest, context: Context
     ) -> AsyncGenerator[pb.WatchChangesResponse, None]:
-        return watch(self._inventory, request)
+        return watch(self._inventory, request, self._watch_pages)
 
     def ListReservations(self, request: pb.ListReservationsRequest, context: Context) -> Deferred:
         query = reservation_requests.list_reservations(request)

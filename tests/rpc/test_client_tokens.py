@@ -110,7 +110,7 @@ async def test_a_watch_goes_on_with_the_next_key_and_ends_without_one(
     opened: list[str] = []
     now = "old"
 
-    async def changes(_: Any, request: Any) -> Any:
+    async def changes(_: Any, request: Any, _pages: Any) -> Any:
         opened.append(request.token)
         while True:
             yield stock_pb2.WatchChangesResponse(token=f"t{len(opened)}")
@@ -137,7 +137,7 @@ async def _last_of(messages: AsyncIterator[Any]) -> None:
 async def test_a_blocking_watch_does_so_too(server: RpcServer, key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = "old"
 
-    async def changes(_: Any, request: Any) -> Any:
+    async def changes(_: Any, request: Any, _pages: Any) -> Any:
         while True:
             yield stock_pb2.WatchChangesResponse(token=f"{request.token}t")
             await asyncio.sleep(0.01)

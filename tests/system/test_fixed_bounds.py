@@ -20,7 +20,7 @@ FIXED = {
         *("tokens.TOKEN_CHARACTERS_MAX", "jwks.BYTES_MAX", "jwks.KEYS_MAX", "field_checks.PAGE_SIZE_MAX"),
         *("parsing.CALL_FIELDS_MAX", "parsing.STREAM_FIELDS_MAX", "parsing.UNCOUNTED_BYTES_MAX"),
         *("feed_messages.WAIT_MS_MAX", "status.DETAILS_BYTES_MAX", "history_messages.FILTERS_MAX"),
-        *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX"),
+        *("cursors.LEASE_S", "change_stream.BEHIND_MAX", "large_imports.BAD_ROWS_HELD_MAX", "cursors.CURSORS_MAX"),
     },
     "a router and an owner begin with it, before either knows the other": {
         *("link_greeting.GREETING_BYTES", "link_greeting.GREETED_WITHIN_S", "link_listener.GREETINGS_MAX"),
@@ -41,6 +41,7 @@ FIXED = {
         *("read_turns.VERY_LARGE_BYTES", "journal.LITTLE_S", "expiry_hints.AT_ONCE_MAX", "expiry_hints.ASIDE_MAX"),
         *("fair_turns.STEP_BYTES", "company.COMPANY_S", "read_turns.LARGE_BYTES", "read_turns.PAUSE_S"),
         *("news.ROWS_LOOKED_AT_MAX", "expiry.BATCH_ORDERS_MAX", "expiry.LOOK_ORDERS_MAX", "folding.REST_S"),
+        "watching.READS_MAX",
     },
     "it tells a flood from calls, by what gRPC and calls may have on their way": {
         *("connection_watch.SUSPECT_BYTES", "connection_watch.ALLOWED_BYTES", "connection_watch.HEADERS_BYTES"),
@@ -67,6 +68,7 @@ FIXED = {
     "it only saves work": {
         *("tokens.KEPT_MAX", "tokens.KEPT_S_MAX", "row_claims.BLOCK_CLAIMS_MAX", "expiry_hints.CLAIMS_MAX"),
         "incarnation.TRANSFER_LINES_MAX",
+        *("news.ORGANIZATIONS_MAX", "watch_pages.KEPT_MAX"),
     },
     "the kernel says so": {"socket_facts.COOKIE_BYTES", "socket_facts.ADDRESS_BYTES"},
     "it is a unit": {"network_bounds.DAY_S", "limits.DAY_S", "housekeeping.DAY_MS", "rate_limits.MINUTE_S"},
