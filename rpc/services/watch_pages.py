@@ -16,13 +16,13 @@ a thousand pages meanwhile. So of each organization the newest `KEPT_MAX` are ke
 again from where it is.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 from weakref import ReferenceType, ref
 
+import anyio
 from msgspec.structs import replace
 
 from actors.changes import WHOLE, Change, ChangesPage, Point
@@ -30,7 +30,7 @@ from actors.queries import ReadChanges
 from actors.reply import Reply
 from rpc.fair_turns import PAGE_BYTES, FairTurns, NoTurns
 from rpc.inventory_port import Inventory
-from rpc.small_turns import SmallTurns, give
+from rpc.small_turns import NoSmallTurns, SmallTurns
 
 MANY = 100  # changes, or rows: behind a page that has them there is probably more
 KEPT_MAX = 32  # pages of an organization that are told at one time: 10 to 15 MB, where all are full
@@ -86,7 +86,7 @@ class SharedRead:
         self.query = query
         self.reply: Reply[ChangesPage] = Reply()
         self.page: WatchPage | None = None
-        self.waiting: dict[asyncio.Future[None], None] = {}
+        self.waiting: dict[anyio.Event, None] = {}
 
     def __repr__(self) -> str:
         return f"<SharedRead behind {self.query.after} for {len(self.waiting)}>"
@@ -110,18 +110,18 @@ class SharedRead:
 
 
 class WatchPages:
-    """Belongs to the running asyncio loop.
+    """Reads for the watches of a server.
 
     Args:
         inventory: the core.
-        turns: of what is large.
-        small: of what is small, and comes in crowds.
+        turns: of what is large; None: there is no crowd.
+        small: of what is small, and comes in crowds; None: it does not.
     """
 
     def __init__(self, inventory: Inventory, turns: FairTurns | None = None, small: SmallTurns | None = None) -> None:
         self._inventory = inventory
         self._turns = turns or NoTurns()
-        self._small = small or SmallTurns()
+        self._small = small or NoSmallTurns()
         self._reads: dict[Key, SharedRead] = {}  # without a place: the one ahead
         self._kept: dict[str, dict[ReferenceType[Kept[Any]], None]] = {}  # by organization, the newest last
 
@@ -229,17 +229,17 @@ class WatchPages:
             kept = self.keep(organization_id, page.changes)
             read.page = WatchPage(replace(page, changes=()), kept, _is_many(page))
         for come in read.waiting:
-            self._small.post(organization_id, read.rows, partial(give, come))
+            self._small.post(organization_id, read.rows, come.set)
 
     async def _given(self, read: SharedRead) -> WatchPage:
         organization_id = read.query.organization_id
         if read.reply.is_done:  # all was at hand
             await self._small.turn(organization_id, read.rows)
         else:
-            come: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            come = anyio.Event()
             read.waiting[come] = None
             try:
-                await come
+                await come.wait()
             finally:
                 read.waiting.pop(come, None)
         return read.page or _raised(read.reply)

@@ -17,6 +17,7 @@ from rpc.fair_turns import FairTurns
 from rpc.messages.watch_tokens import watch_token
 from rpc.services.change_stream import watch
 from rpc.services.watch_pages import KEPT_MAX, WatchPages
+from rpc.small_turns import SmallTurns
 from tests.rpc.fake_inventory import a_reservation
 from tests.rpc.test_history_messages import NOW, a_change
 
@@ -121,7 +122,7 @@ async def lsns(stream: Stream, count: int) -> list[int]:
 
 async def test_all_watches_at_the_end_are_woken_by_one_read() -> None:
     history = History(3)
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     streams = [begin(history, pages, **NOW) for _ in range(50)]
     assert {(await anext(stream)).lsn for stream in streams} == {3}
     heard = [asyncio.ensure_future(lsns(stream, 2)) for stream in streams]
@@ -136,7 +137,7 @@ async def test_all_watches_at_the_end_are_woken_by_one_read() -> None:
 
 async def test_one_that_comes_later_joins_the_read_that_waits_and_hears_only_what_is_behind_its_place() -> None:
     history = History(3)
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     first = begin(history, pages, **NOW)
     await anext(first)
     early = asyncio.ensure_future(lsns(first, 2))
@@ -155,7 +156,7 @@ async def test_one_that_comes_later_joins_the_read_that_waits_and_hears_only_wha
 
 async def test_one_whose_place_is_behind_what_it_joined_tells_reads_for_itself() -> None:
     history = History(3, answers_itself=False)
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     first = begin(history, pages, **NOW)
     await anext(first)
     early = asyncio.ensure_future(lsns(first, 1))
@@ -185,7 +186,7 @@ async def test_those_that_are_behind_have_one_read_under_way_at_a_time() -> None
     turns = FairTurns()
     turns._company.note("org")
     turns._company.note("other")
-    pages = WatchPages(history, turns)
+    pages = WatchPages(history, turns, SmallTurns())
     streams = [behind(history, pages, lsn) for lsn in range(20) for _ in range(2)]
     heard = [asyncio.ensure_future(lsns(stream, 6)) for stream in streams]
     most = 0
@@ -201,7 +202,7 @@ async def test_those_that_are_behind_have_one_read_under_way_at_a_time() -> None
 
 async def test_where_the_service_fails_all_that_wait_are_told() -> None:
     history = History(3)
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     streams = [begin(history, pages, **NOW) for _ in range(5)]
     for stream in streams:
         await anext(stream)
@@ -217,7 +218,7 @@ async def test_where_the_service_fails_all_that_wait_are_told() -> None:
 
 async def test_a_watch_whose_page_was_dropped_goes_on_where_it_was() -> None:
     history = History(300)
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     streams = [behind(history, pages, lsn) for lsn in range(3 * KEPT_MAX)]
     for lsn, stream in enumerate(streams):
         assert await lsns(stream, 2) == [lsn, lsn + 1]
@@ -232,7 +233,7 @@ async def test_a_watch_whose_page_was_dropped_goes_on_where_it_was() -> None:
 async def test_a_snapshot_whose_page_was_dropped_has_every_reservation_once() -> None:
     history = History(1)
     history.reservations = [replace(a_reservation(), reservation_id=f"r{number}") for number in range(20)]
-    pages = WatchPages(history)
+    pages = WatchPages(history, small=SmallTurns())
     streams = [begin(history, pages, **SNAPSHOT) for _ in range(KEPT_MAX + 5)]
     told: list[list[str]] = []
     for stream in streams:
