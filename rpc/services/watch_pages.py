@@ -86,6 +86,7 @@ class SharedRead:
         self.query = query
         self.reply: Reply[ChangesPage] = Reply()
         self.page: WatchPage | None = None
+        self.is_queued = False  # for its turn
         self.waiting: dict[anyio.Event, None] = {}
 
     def __repr__(self) -> str:
@@ -209,10 +210,15 @@ class WatchPages:
             except Exception:
                 del self._reads[key]
                 raise
+            read.is_queued = True
         return read
 
     def _ask(self, read: SharedRead) -> None:
         """It is the read's turn."""
+        if read.is_queued and not read.waiting:  # all have gone
+            del self._reads[read.key]
+            self._turns.end(read.query.organization_id, PAGE_BYTES)
+            return
         try:
             read.reply = self._inventory.answer(read.query)
         except Exception as error:  # noqa: BLE001 - for those who wait

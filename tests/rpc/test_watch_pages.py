@@ -200,6 +200,26 @@ async def test_those_that_are_behind_have_one_read_under_way_at_a_time() -> None
     assert len(history.reads) == 20
 
 
+async def test_nothing_is_read_for_watches_that_have_gone() -> None:
+    history = History(40, answers_itself=False)
+    turns = FairTurns()
+    pages = WatchPages(history, turns, SmallTurns())
+    streams = [behind(history, pages, lsn) for lsn in range(20)]
+    for stream in streams:
+        await anext(stream)
+    heard = [asyncio.ensure_future(anext(stream)) for stream in streams]
+    await until(lambda: pages.statistics().waiting == 20 and bool(history.asked))
+    begun = len(history.asked)
+    for one in heard:
+        one.cancel()
+    await asyncio.gather(*heard, return_exceptions=True)
+    history.let()
+    await until(lambda: not turns.statistics().requests)
+    assert len(history.reads) == begun < 5
+    assert turns.statistics() == (0, 0, 0)
+    assert pages.statistics()[:2] == (0, 0)
+
+
 async def test_where_the_service_fails_all_that_wait_are_told() -> None:
     history = History(3)
     pages = WatchPages(history, small=SmallTurns())
