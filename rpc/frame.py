@@ -1,23 +1,19 @@
-"""The frame around every method: bytes in, bytes out, and the one place where an exception becomes a status.
+"""The frame around every method: bytes in, bytes out. How a call is answered then stands in `rpc.call_answers`.
 
-A servicer's method answers in one of three ways. It returns the response, if all that it needs is in memory. It returns
-the core's reply, from which the response is made later (`Deferred`); that takes no task. Or it is a coroutine or an
-async generator of responses, which runs in a task that is cancelled when the caller is gone.
+Where callers need keys, it is looked at the call's key before its message is read, and at what the message names before
+it counts for anybody: a caller without a key takes no turn, no place and no share, least of all another's.
 """
 
-import logging
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from msgspec import Struct
 
-from actors.reply import Reply
 from rpc.authorization.guard import Guard
 from rpc.authorization.scopes import OPEN
+from rpc.call_answers import Behaviour, abort, respond_many, respond_once, start
 from rpc.call_deadlines import CallDeadlines
 from rpc.call_watch import CallWatch, WatchedCall
 from rpc.company import Company
@@ -25,37 +21,23 @@ from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, UNNAMED, FairTurns, LargeTur
 from rpc.held_calls import HeldCalls
 from rpc.in_flight import InFlightLimit
 from rpc.messages.call_ids import ids_of
-from rpc.messages.descriptors import Message, find_service
+from rpc.messages.descriptors import find_service
 from rpc.messages.parsing import parse
+from rpc.messages.problems import NotAuthenticated
 from rpc.messages.rules import Invalid, Violation
-from rpc.messages.status import details_bytes_max, to_status
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.pace import CORE_PACE, Pace
 from rpc.peer_address import address_of
 from rpc.request_stream import Requests
-from rpc.said_often import METHOD_UNKNOWN, TOO_MANY_WATCHES
+from rpc.said_often import METHOD_UNKNOWN, NO_KEY, TOO_MANY_WATCHES
 from rpc.small_turns import SmallTurns
 from rpc.transport.transport_port import Context
 
 CALLS_MAX = 10_000
 BATCH_LEVELS = 3  # a message of a stream holds requests in envelopes, and each of those its lines
 
-log = logging.getLogger(__name__)
-
-
-class Deferred(Struct, frozen=True):
-    """A response that is made of the core's reply as soon as the core gives it.
-
-    The turn of a large request ends then, whether or not the caller is still there.
-    """
-
-    reply: Reply[Any]
-    response: Callable[[Any], Message]
-    turn: LargeTurn | None = None
-
-
-Behaviour = Callable[..., Any]  # a servicer's method: its types are checked where the servicer is written
 Method = Callable[[Context], None]
+Begin = Callable[[LargeTurn], None]
 
 
 class FrameStatistics(NamedTuple):
@@ -68,8 +50,7 @@ class Frame:
 
     A call is counted until its answer is written or its caller gone. A stream that a client holds open is not: each
     of its requests counts as a call (see `calls`). Uploads and streams have limits of their own. At a limit one more is
-    answered UNAVAILABLE, to be
-    retried.
+    answered UNAVAILABLE, to be retried.
 
     Args:
         calls_max: how many calls may be under way.
@@ -144,11 +125,14 @@ class Frame:
             else:
                 limit = self._watches if method.server_streaming else self._uncounted
             behaviour = getattr(servicer, method.name)
-            if self._guard is not None and name not in OPEN:
-                behaviour = self._guard.method(path, method, behaviour)
+            guard = self._guard if name not in OPEN else None
+            if guard is not None:
+                behaviour = guard.method(path, method, behaviour)
             if self._deadlines is not None:
                 behaviour = self._deadlines.method(behaviour)
-            serve = self._method(path, method, behaviour, limit)
+            serve = self._method(path, method, behaviour, limit, guard)
+            if guard is not None:
+                serve = _known_first(path, guard, serve)
             is_open_watch = limit is self._watches and not is_counted
             self._methods[path] = self._refused_early(path, serve) if is_open_watch else serve
             self.watch.add_method(path, is_stream=method.client_streaming or method.server_streaming)
@@ -162,31 +146,23 @@ class Frame:
         else:
             method(context)
 
-    def _queue(self, path: str, context: Context, raw: bytes, size_bytes: int, begin: Callable[..., None]) -> None:
-        organization_id = organization_of(raw) or UNNAMED
-
+    def _queue(self, path: str, context: Context, whose: str, size_bytes: int, begin: Begin) -> None:
         def begin_or_end() -> None:
-            turn = LargeTurn(self.turns, organization_id, size_bytes)
+            turn = LargeTurn(self.turns, whose, size_bytes)
             if context.is_over:
                 turn.end()
             else:
-                begin(context, raw, turn)
+                begin(turn)
 
         try:
-            self.turns.post(organization_id, size_bytes, begin_or_end)
+            self.turns.post(whose, size_bytes, begin_or_end)
         except Exception as error:  # noqa: BLE001 - as in `_begin`
-            _abort(path, error, context)
+            abort(path, error, context)
 
     def _limit_of(self, method: MethodDescriptor) -> InFlightLimit:
         if method.server_streaming:
             return self._uncounted if method.client_streaming else self._watches
         return self._uploads if method.client_streaming else self.calls
-
-    def _namer(self, path: str, limit: InFlightLimit) -> Callable[[Context], str] | None:
-        """Says who a call counts for, beside its organization."""
-        if path.partition("/")[2].partition("/")[0] not in OPEN:
-            return self._guard.name_of if self._guard is not None else None
-        return _address_of if limit is self._watches else None
 
     def _refused_early(self, path: str, method: Method) -> Method:
         """A watch, refused before its message is read, so that a flood of them costs half as much."""
@@ -201,15 +177,16 @@ class Frame:
 
         return serve
 
-    def _method(self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit) -> Method:
+    def _method(
+        self, path: str, method: MethodDescriptor, behaviour: Behaviour, limit: InFlightLimit, guard: Guard | None
+    ) -> Method:
         kind = GetMessageClass(method.input_type)
-        name_of = self._namer(path, limit)
-        respond = _stream if method.server_streaming else _respond
+        respond = respond_many if method.server_streaming else respond_once
         has_organization = "organization_id" in method.input_type.fields_by_name
         is_list = method.name.startswith("List") or "page_size" in method.input_type.fields_by_name
         is_held, held = limit is self.calls, self.held
         gone = held.leave if is_held else limit.leave
-        start = partial(_start, path, behaviour, respond)
+        start_it = partial(start, path, behaviour, respond)
         ttl_minutes = self._ttl_minutes if "ttl_minutes" in method.input_type.fields_by_name else 0
 
         def serve_one(context: Context) -> None:
@@ -219,7 +196,8 @@ class Frame:
             if context.is_over:
                 return
             if raw is not None and (is_list or len(raw) > LARGE_BYTES):
-                self._queue(path, context, raw, PAGE_BYTES if is_list else len(raw), begin)
+                whose = _whose_turn(raw, context, guard)
+                self._queue(path, context, whose, PAGE_BYTES if is_list else len(raw), partial(begin, context, raw))
             else:
                 begin(context, raw)
 
@@ -229,18 +207,20 @@ class Frame:
                 request = _one(kind, raw)
                 if context.watched is not None:  # a large one is not kept for the sake of its ids
                     context.watched.asked = request if turn is None else ids_of(request)
+                if guard is not None:  # before it counts for those that it names
+                    guard.admit(path, context, request)
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
-                caller = name_of(context) if name_of is not None else ""
+                caller = self._counted_as(context, limit)
                 under_way = limit.enter(organization_id, caller)
                 leave = partial(gone, organization_id, caller)
                 if under_way and turn is None and is_held and held.must_wait(organization_id, under_way):
-                    held.hold(organization_id, caller, context, partial(start, context, request, leave))
+                    held.hold(organization_id, caller, context, partial(start_it, context, request, leave))
                 else:
-                    start(context, request, leave, turn)
+                    start_it(context, request, leave, turn)
             except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-                _abort(path, error, context)
+                abort(path, error, context)
                 if turn is not None:
                     turn.end()
 
@@ -250,10 +230,40 @@ class Frame:
             else:
                 stall_timeout_s = self._upload_stall_timeout_s
                 requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
-            caller = name_of(context) if name_of is not None else ""
+            caller = self._counted_as(context, limit)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)), caller)
 
         return serve_many if method.client_streaming else serve_one
+
+    def _counted_as(self, context: Context, limit: InFlightLimit) -> str:
+        """Who a call counts for, beside its organization; may be empty."""
+        return context.caller or (_address_of(context) if limit is self._watches else "")
+
+
+def _known_first(path: str, guard: Guard, method: Method) -> Method:
+    """A method whose callers are looked at before anything of theirs is read, or waits."""
+
+    def serve(context: Context) -> None:
+        try:
+            guard.identify(path, context)
+        except NotAuthenticated as error:
+            assert isinstance(context.watched, WatchedCall)
+            context.watched.problem_of(path, error, context)  # for the log, which alone is told why
+            context.abort(NO_KEY.status)
+        except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
+            abort(path, error, context)
+        else:
+            method(context)
+
+    return serve
+
+
+def _whose_turn(raw: bytes, context: Context, guard: Guard | None) -> str:
+    """Whose a large request is, as far as turns go: its organization, if its caller may act for that."""
+    organization_id = organization_of(raw)
+    if organization_id and (guard is None or guard.may_act_for(context, organization_id)):
+        return organization_id
+    return f"{UNNAMED}{context.caller}"  # which is no organization's id
 
 
 def _address_of(context: Context) -> str:
@@ -272,92 +282,4 @@ def _begin(path: str, context: Context, limit: InFlightLimit, respond: Callable[
         context.when_gone(partial(limit.leave, "", caller))
         respond()
     except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-        _abort(path, error, context)
-
-
-def _start(
-    path: str,
-    behaviour: Behaviour,
-    respond: Callable[[str, Context, Any], None],
-    context: Context,
-    request: Message,
-    leave: Callable[[], None],
-    turn: LargeTurn | None = None,
-) -> None:
-    context.when_gone(leave)
-    try:
-        outcome = behaviour(request, context)
-        if turn is not None:
-            if isinstance(outcome, Deferred):  # what a caller gives up, the core finishes all the same
-                outcome = Deferred(outcome.reply, outcome.response, turn)
-            else:
-                context.when_over(turn.end)
-            turn = None
-        respond(path, context, outcome)
-    except Exception as error:  # noqa: BLE001 - answered, and logged if it is a bug
-        _abort(path, error, context)
-        if turn is not None:
-            turn.end()
-
-
-def _respond(path: str, context: Context, outcome: Any) -> None:
-    if isinstance(outcome, Deferred) and outcome.reply.is_done:
-        _respond_to_reply(path, context, outcome)
-    elif isinstance(outcome, Deferred):
-        outcome.reply.when_done(partial(_respond_to_reply, path, context, outcome))
-    elif isinstance(outcome, Message):
-        context.answer(outcome.SerializeToString())
-    else:
-        context.run(_respond_in_task(path, context, outcome))
-
-
-def _respond_to_reply(path: str, context: Context, outcome: Deferred) -> None:
-    if outcome.turn is not None:
-        outcome.turn.end()
-        outcome.turn.answer(partial(_answer, path, context, outcome))
-    else:
-        _answer(path, context, outcome)
-
-
-def _answer(path: str, context: Context, outcome: Deferred) -> None:
-    if context.is_over:
-        return  # the caller is gone, and what was done for it stays done
-    try:
-        context.answer(outcome.response(outcome.reply.result()).SerializeToString())
-    except Exception as error:  # noqa: BLE001 - as above
-        _abort(path, error, context)
-
-
-async def _respond_in_task(path: str, context: Context, outcome: Coroutine[Any, Any, Message]) -> None:
-    try:
-        context.answer((await outcome).SerializeToString())
-    except Exception as error:  # noqa: BLE001 - as above; a cancellation passes
-        _abort(path, error, context)
-
-
-def _stream(path: str, context: Context, outcome: Any) -> None:
-    context.run(_write_all(path, context, outcome))
-
-
-async def _write_all(path: str, context: Context, outcome: Any) -> None:
-    try:
-        async with aclosing(outcome) as responses:
-            async for response in responses:
-                await context.write(response.SerializeToString())
-    except Exception as error:  # noqa: BLE001 - as above
-        _abort(path, error, context)
-    else:
-        context.end()
-
-
-def _abort(path: str, error: Exception, context: Context) -> None:
-    assert isinstance(context.watched, WatchedCall)
-    # A bug is logged even if the caller is gone.
-    problem = context.watched.problem_of(path, error, context)
-    if context.is_over:
-        return
-    try:
-        context.abort(to_status(problem, details_bytes_max(context.invocation_metadata())))
-    except Exception:  # this may run on the journal's stack, which gives the other callers their answers
-        log.exception("status_failed", extra={"method": path})
-        context.cancel()
+        abort(path, error, context)

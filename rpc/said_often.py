@@ -6,7 +6,7 @@ import grpc
 
 from actors.unavailable import too_many
 from rpc.call_watch import WatchedCall
-from rpc.messages.problems import describe
+from rpc.messages.problems import NotAuthenticated, describe
 from rpc.messages.status import Problem, to_status
 from rpc.transport.transport_port import Context
 
@@ -30,3 +30,4 @@ def _made(problem: Problem | None) -> SaidOften:
 
 METHOD_UNKNOWN = _made(Problem(grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNKNOWN", "There is no such method here"))
 TOO_MANY_WATCHES = _made(describe(too_many("watches")))
+NO_KEY = _made(describe(NotAuthenticated()))

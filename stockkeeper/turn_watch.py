@@ -24,7 +24,7 @@ TOLD_AGAIN_S = 10.0
 FUNCTIONS_MAX = 4
 METHODS_MAX = 200
 ROOMS = ("actors.", "storage.", "supervisor.", "rpc.", "stockkeeper.")
-RPC_FRAME = "rpc.frame"
+RPC_FRAMES = ("rpc.frame", "rpc.call_answers")  # whose functions have the method's path
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def place_of(frame: FrameType | None) -> Place:
         room = outer.f_globals.get("__name__", "")
         if room.startswith(ROOMS):
             functions.append(f"{room}.{outer.f_code.co_name}:{outer.f_lineno}")
-        if room.endswith(RPC_FRAME) and not method:
+        if room.endswith(RPC_FRAMES) and not method:
             method = str(outer.f_locals.get("path", ""))
     return Place(method, tuple(functions[:FUNCTIONS_MAX]))
 

@@ -1,5 +1,5 @@
-"""Lets callers do what their keys or tokens allow, and nothing else: before a method is called, and for as long as it
-answers.
+"""Lets callers do what their keys or tokens allow, and nothing else: before a message is read, before a method is
+called, and for as long as it answers.
 
 Only the log says why a call is refused: the caller learns that it has no valid key, or that the key does not allow it.
 """
@@ -69,30 +69,59 @@ class Guard:
         tokens = 0 if self._tokens is None else self._tokens.statistics().kept
         return GuardStatistics(keys, tokens, self._refused)
 
+    def identify(self, path: str, context: Context) -> None:
+        """Note in the context whose call it is, by what it came with alone: before its message is there.
+
+        Args:
+            path: of the method that it calls.
+
+        Raises:
+            NotAuthenticated: it has no key or token that is good.
+            NotAllowed: that has no scope for the method.
+            Unavailable: there are no keys yet to look at a token with.
+        """
+        context.caller = self._allowed(path, context).name
+
+    def admit(self, path: str, context: Context, request: Message | None) -> None:
+        """As `identify`, and the request names no organization but those of the key or token.
+
+        Args:
+            path: of the method.
+            request: None: none has come.
+
+        Raises:
+            NotAuthenticated, Unavailable: see `identify`.
+            NotAllowed: the key or token is not for that.
+        """
+        caller = self._allowed(path, context)
+        for organization_id in () if request is None else organizations_in(request):
+            if not caller.may_see(organization_id):
+                raise self._refusal(f"it is not for organization {organization_id!r}", caller)
+        context.caller = caller.name
+
+    def may_act_for(self, context: Context, organization_id: str) -> bool:
+        """Whether the call's key or token is for this organization."""
+        try:
+            return self._caller_of(context).may_see(organization_id)
+        except (BadCredential, Unavailable):
+            return False
+
     def method(self, path: str, method: MethodDescriptor, behaviour: Callable[..., Any]) -> Callable[..., Any]:
-        """The servicer's method, behind the guard."""
+        """The servicer's method, which ends when its caller's key or token does. Its first request was admitted."""
         if method.client_streaming:
 
             def stream(requests: AsyncIterator[Message], context: Context) -> Any:
-                self._admit(path, context, None)
-                admit = partial(self._admit, path, context)
+                admit = partial(self.admit, path, context)
                 return behaviour(HeldRequests(requests, context, admit, look_every_s=LOOK_EVERY_S), context)
 
             return stream
+        if not method.server_streaming:
+            return behaviour
 
         def answer(request: Message, context: Context) -> Any:
-            self._admit(path, context, request)
-            outcome = behaviour(request, context)
-            return self._while_valid(path, outcome, request, context) if method.server_streaming else outcome
+            return self._while_valid(path, behaviour(request, context), request, context)
 
         return answer
-
-    def name_of(self, context: Context) -> str:
-        """Who calls, for what counts callers; empty if that is not known, and the call is going to be refused."""
-        try:
-            return self._caller_of(context).name
-        except (BadCredential, Unavailable):
-            return ""
 
     async def _while_valid(
         self, path: str, responses: AsyncGenerator[Message, None], request: Message, context: Context
@@ -106,7 +135,7 @@ class Guard:
                     while True:
                         has_come = (await asyncio.wait([coming], timeout=max(look_at_s - monotonic(), 0)))[0]
                         if monotonic() >= look_at_s:  # also where there is always one more
-                            self._admit(path, context, request)
+                            self.admit(path, context, request)
                             look_at_s = monotonic() + LOOK_EVERY_S
                         if has_come:
                             break
@@ -118,18 +147,15 @@ class Guard:
                     await asyncio.wait([coming])
                 yield response
 
-    def _admit(self, path: str, context: Context, request: Message | None) -> None:
-        """Raises `NotAuthenticated` or `NotAllowed`."""
+    def _allowed(self, path: str, context: Context) -> Caller:
+        """Raises `NotAuthenticated`, or `NotAllowed` by the scope."""
         try:
             caller = self._caller_of(context)
         except BadCredential as error:
             raise self._refusal(str(error)) from None
         if scope_of(path) not in caller.scopes:
             raise self._refusal(f"it has no scope {scope_of(path)}", caller)
-        for organization_id in () if request is None else organizations_in(request):
-            if not caller.may_see(organization_id):
-                raise self._refusal(f"it is not for organization {organization_id!r}", caller)
-        context.caller = caller.name
+        return caller
 
     def _caller_of(self, context: Context) -> Caller:
         given = [value for name, value in context.invocation_metadata() if name == "authorization"]

@@ -5,7 +5,7 @@ from functools import partial
 from stockkeeper_client.v1 import events_pb2 as pb
 
 from actors.queries import ReadFeed
-from rpc.frame import Deferred
+from rpc.call_answers import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import feed_messages as feed
 from rpc.transport.transport_port import Context

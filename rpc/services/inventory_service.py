@@ -10,7 +10,7 @@ from stockkeeper_client.v1 import inventory_pb2 as pb
 from actors.commands import CallersCommand
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.frame import Deferred
+from rpc.call_answers import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
 from rpc.messages.origins import attributed, origin_of_call

@@ -3,7 +3,7 @@
 from stockkeeper_client.v1 import operations_pb2 as pb
 
 from actors.queries import GetActivity
-from rpc.frame import Deferred
+from rpc.call_answers import Deferred
 from rpc.inventory_port import Inventory
 from rpc.messages.activity_messages import activity
 from rpc.transport.transport_port import Context

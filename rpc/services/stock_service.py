@@ -13,8 +13,8 @@ from actors.bounds import ID_CHARACTERS_MAX
 from actors.commands import CallersCommand
 from actors.outcomes import Fact, StockImported
 from actors.reply import Reply
+from rpc.call_answers import Deferred
 from rpc.fair_turns import FairTurns, NoTurns
-from rpc.frame import Deferred
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import basket_messages as baskets

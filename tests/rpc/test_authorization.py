@@ -344,14 +344,14 @@ async def test_a_stream_that_sends_nothing_ends_when_its_key_is_taken_out(
     channel: grpc.aio.Channel, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its first request, so that the next one would be refused, and there is none."""
-    admitted, admit = asyncio.Event(), guards.Guard._admit
+    admitted, admit = asyncio.Event(), guards.Guard.admit
 
     def admit_and_tell(guard: guards.Guard, path: str, context: Any, request: Any) -> None:
         admit(guard, path, context, request)
         if request is not None:
             admitted.set()
 
-    monkeypatch.setattr(guards.Guard, "_admit", admit_and_tell)
+    monkeypatch.setattr(guards.Guard, "admit", admit_and_tell)
     stock, stream = StockServiceStub(channel), ReservationStreamStub(channel)
     upload = stock_pb2.ImportStockRequest(request_id="r", lines=[stock_pb2.ImportLine(organization_id="shop")])
     order = stream_pb2.StreamedRequest(sequence=1, request=pb.ReserveStockRequest(organization_id="shop", order_id="o"))

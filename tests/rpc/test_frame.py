@@ -8,9 +8,10 @@ from stockkeeper_client.v1.inventory_pb2 import ConfirmReservationResponse, GetS
 
 from actors.outcomes import Fact
 from actors.reply import Reply
+from rpc.call_answers import Deferred
 from rpc.company import Company
 from rpc.fair_turns import LARGE_BYTES, NoTurns
-from rpc.frame import Deferred, Frame
+from rpc.frame import Frame
 from rpc.pace import Pace
 from rpc.request_stream import Requests
 from rpc.service_names import INVENTORY
@@ -154,7 +155,7 @@ async def test_a_status_that_cannot_be_given_cancels_the_call(
     """And nothing is raised: the journal gives the other callers their replies on the same stack."""
     reply: Reply[Fact] = Reply()
     frame, call = serve(lambda: Deferred(reply, lambda fact: GetStockInfoResponse()))
-    monkeypatch.setattr("rpc.frame.to_status", lambda *_: 1 // 0)
+    monkeypatch.setattr("rpc.call_answers.to_status", lambda *_: 1 // 0)
     reply.fail(RuntimeError("secret"))
     assert call.words == ["cancelled"]
     assert [event["event"] for event in events] == ["rpc_failed", "status_failed"]

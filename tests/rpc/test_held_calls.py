@@ -8,8 +8,9 @@ import pytest
 from stockkeeper_client.v1.inventory_pb2 import GetStockInfoRequest, GetStockInfoResponse
 
 from actors.reply import Reply
+from rpc.call_answers import Deferred
 from rpc.company import COMPANY_S, Company
-from rpc.frame import Deferred, Frame
+from rpc.frame import Frame
 from rpc.pace import CORE_PACE
 from rpc.service_names import INVENTORY
 from tests.rpc.test_frame import PATH, Said

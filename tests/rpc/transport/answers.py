@@ -12,7 +12,8 @@ from stockkeeper_client.v1.inventory_pb2_grpc import InventoryServiceStub
 
 from actors.outcomes import Fact
 from actors.reply import Reply
-from rpc.frame import Deferred, Frame
+from rpc.call_answers import Deferred
+from rpc.frame import Frame
 from rpc.service_names import INVENTORY
 from rpc.transport.addresses import Address, free_addresses
 from rpc.transport.server_options import server_options
