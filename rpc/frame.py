@@ -27,7 +27,7 @@ from rpc.messages.problems import NotAuthenticated
 from rpc.messages.rules import Invalid, Violation
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.pace import CORE_PACE, Pace
-from rpc.peer_address import address_of
+from rpc.peer_address import source_of
 from rpc.request_stream import Requests
 from rpc.said_often import METHOD_UNKNOWN, NO_KEY, TOO_MANY_WATCHES
 from rpc.small_turns import SmallTurns
@@ -83,7 +83,8 @@ class Frame:
         self.held = HeldCalls(self.calls, company, pace)
         self.turns = turns or FairTurns(bounds.waiting_bytes_max, company, pace)
         self.small_turns = SmallTurns(company, pace)
-        self._uploads = InFlightLimit(bounds.imports_max, "imports", share=2)
+        # Counted by caller from the first moment, since one that never says whose it is would have all four.
+        self._uploads = InFlightLimit(bounds.imports_max, "imports", share=1, of_caller_max=bounds.imports_a_caller_max)
         # Entered by their servicer, when it knows whose they are: of four, one organization has three at most.
         self.imports = InFlightLimit(bounds.imports_max, "imports of this organization", share=2)
         self.streams = InFlightLimit(bounds.streams_max, "streams")  # entered by their servicer, which can make room
@@ -168,7 +169,7 @@ class Frame:
         """A watch, refused before its message is read, so that a flood of them costs half as much."""
 
         def serve(context: Context) -> None:
-            if self._watches.has_room(_address_of(context)):
+            if self._watches.has_room(source_of(context)):
                 method(context)
             else:
                 self._turned_away += 1
@@ -229,7 +230,9 @@ class Frame:
                 requests = Requests(kind, context, self.turns.part, whole=False, levels=BATCH_LEVELS)
             else:
                 stall_timeout_s = self._upload_stall_timeout_s
-                requests = Requests(kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s)
+                requests = Requests(
+                    kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s, progress="lines"
+                )
             caller = self._counted_as(context, limit)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)), caller)
 
@@ -237,7 +240,7 @@ class Frame:
 
     def _counted_as(self, context: Context, limit: InFlightLimit) -> str:
         """Who a call counts for, beside its organization; may be empty."""
-        return context.caller or (_address_of(context) if limit is self._watches else "")
+        return source_of(context) if limit is self._watches or limit is self._uploads else context.caller
 
 
 def _known_first(path: str, guard: Guard, method: Method) -> Method:
@@ -264,10 +267,6 @@ def _whose_turn(raw: bytes, context: Context, guard: Guard | None) -> str:
     if organization_id and (guard is None or guard.may_act_for(context, organization_id)):
         return organization_id
     return f"{UNNAMED}{context.caller}"  # which is no organization's id
-
-
-def _address_of(context: Context) -> str:
-    return address_of(context.peer())
 
 
 def _one(kind: Any, raw: bytes | None) -> Any:

@@ -20,12 +20,14 @@ class InFlightLimit:
         under_way_max: how many may be under way; None: any number.
         things: what they are, in the plural, for the text of the refusal.
         share: how many times what is free one organization, or one caller, may have.
+        of_caller_max: how many one caller may have, whatever is free; 0: as `share` says.
     """
 
-    def __init__(self, under_way_max: int | None, things: str, share: int = SHARE) -> None:
+    def __init__(self, under_way_max: int | None, things: str, share: int = SHARE, of_caller_max: int = 0) -> None:
         self._under_way_max = under_way_max
         self._things = things
         self._share = share
+        self._of_caller_max = of_caller_max
         self._by_organization: dict[str, int] = {}
         self._by_caller: dict[str, int] = {}
         self.under_way = 0
@@ -55,13 +57,16 @@ class InFlightLimit:
         under_way_max = self._under_way_max
         if under_way_max is None:
             return True
-        return may_have(1, self._by_caller.get(caller, 0), self.under_way, under_way_max, self._share)
+        has = self._by_caller.get(caller, 0)
+        if self._of_caller_max:
+            return has < self._of_caller_max and self.under_way < under_way_max
+        return may_have(1, has, self.under_way, under_way_max, self._share)
 
     def enter(self, organization_id: str = "", caller: str = "") -> int:
         """Returns how many of the organization are under way now; 0 where they are not counted.
 
         Args:
-            caller: by its key or token; empty where none is asked for.
+            caller: see `rpc.peer_address.source_of`; empty where callers are not counted.
 
         Raises:
             Unavailable: the limit is reached, or the organization or the caller has more than its share.
@@ -75,7 +80,9 @@ class InFlightLimit:
             if not may_have(1, has, self.under_way, under_way_max, self._share):
                 self._turn_away()
             if caller:
-                self._enter_caller(caller, under_way_max)
+                if not self.has_room(caller):
+                    self._turn_away()
+                self._by_caller[caller] = self._by_caller.get(caller, 0) + 1
             if organization_id:
                 has = self._by_organization[organization_id] = has + 1
         self.under_way += 1
@@ -89,12 +96,6 @@ class InFlightLimit:
             _take_one(self._by_organization, organization_id)
         if caller and self._under_way_max is not None:
             _take_one(self._by_caller, caller)
-
-    def _enter_caller(self, caller: str, under_way_max: int) -> None:
-        has = self._by_caller.get(caller, 0)
-        if not may_have(1, has, self.under_way, under_way_max, self._share):
-            self._turn_away()
-        self._by_caller[caller] = has + 1
 
     def _turn_away(self) -> None:
         self.turned_away += 1

@@ -18,8 +18,16 @@ class NetworkBounds(Struct, frozen=True, kw_only=True):
     imports_max: Annotated[
         int, Meta(ge=1, le=1_000, description="How many imports are received at once; one organization has fewer.")
     ] = 4
+    imports_a_caller_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000,
+            description="How many of them one caller has, by its key or else its address; 0: half of what is free.",
+        ),
+    ] = 0  # behind a proxy all that have no key are one caller
     import_stall_s: Annotated[
-        float, Meta(ge=1, le=DAY_S, description="How many seconds an import may send nothing before it is ended.")
+        float, Meta(ge=1, le=DAY_S, description="How many seconds an import may send no line before it is ended.")
     ] = 30.0
     streams_max: Annotated[int, Meta(ge=1, le=1_000_000, description="How many ReservationStreams are open.")] = 1_000
     requests_a_stream_max: Annotated[

@@ -17,8 +17,9 @@ class Requests(AsyncIterator[M], Generic[M]):
         turn: waits for the turn of a part of a large message.
         whole: whether the answer is about all of the stream, so that a stream that broke off must not pass for it.
         levels: how deep a large message's fields are counted; see `rpc.messages.parsing`.
-        stall_timeout_s: how long to wait for a message that says something, in seconds; empty ones do not renew it.
-            None: as long as the call may last.
+        stall_timeout_s: how long to wait for progress, in seconds. None: as long as the call may last.
+        progress: the field that a message has to have for progress; what else it says does not renew the wait, or a
+            place could be held by saying the same again and again.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Requests(AsyncIterator[M], Generic[M]):
         whole: bool,
         levels: int = 1,
         stall_timeout_s: float | None = None,
+        progress: str = "",
     ) -> None:
         self._kind = kind
         self._context = context
@@ -37,6 +39,7 @@ class Requests(AsyncIterator[M], Generic[M]):
         self._whole = whole
         self._levels = levels
         self._stall_timeout_s = stall_timeout_s
+        self._progress = progress
         self._patience_s = stall_timeout_s or 0.0
 
     def __repr__(self) -> str:
@@ -50,7 +53,7 @@ class Requests(AsyncIterator[M], Generic[M]):
 
         Raises:
             Invalid: what came is no message of the kind.
-            StreamStalled: nothing came for too long.
+            StreamStalled: no progress was made for too long.
         """
         raw = await self._read()
         if raw is None:
@@ -61,7 +64,7 @@ class Requests(AsyncIterator[M], Generic[M]):
                 await self._context.confirm()
             raise StopAsyncIteration
         message = await parse_in_turns(self._kind, raw, self._levels, self._turn)
-        if message.ListFields():
+        if self._progress and getattr(message, self._progress):
             self._patience_s = self._stall_timeout_s or 0.0
         return message
 

@@ -61,7 +61,7 @@ class UnknownService(Exception):
 
 
 class StreamStalled(Exception):
-    """A client sent nothing for `timeout_s` seconds, where it had more to send."""
+    """A client sent no line for `timeout_s` seconds, where it had more to send."""
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(timeout_s)
@@ -119,7 +119,7 @@ def describe(error: Exception) -> Problem | None:
         case ActorCrashed():
             return INTERNAL  # the core has logged the cause
         case StreamStalled(timeout_s=timeout_s):
-            text = f"The stream was not ended, and no message came for {timeout_s:g} s"
+            text = f"The stream was not ended, and no line came for {timeout_s:g} s"
             return Problem(StatusCode.DEADLINE_EXCEEDED, "STREAM_STALLED", text)
         case NotAuthenticated():
             return Problem(StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "The call needs a valid key")

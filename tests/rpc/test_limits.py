@@ -28,7 +28,13 @@ pytestmark = pytest.mark.anyio
 
 QUESTION = inventory_pb2.GetStockInfoRequest(organization_id="org_123", variant_id="var_789")
 ONE_IMPORT = NetworkBounds(imports_max=1, import_stall_s=1.0)
+ALL_IMPORTS = NetworkBounds(imports_a_caller_max=4)  # as behind a proxy
 FIRST_MESSAGE = stock_pb2.ImportStockRequest(request_id="req_1")
+
+
+def one_line(number: int, organization_id: str = "o") -> stock_pb2.ImportStockRequest:
+    row = stock_pb2.ImportLine(organization_id=organization_id, variant_id=f"v{number}", warehouse_id="w")
+    return stock_pb2.ImportStockRequest(request_id="req_1", lines=[row])
 
 
 async def uploads_under_way(server: RpcServer, count: int) -> None:
@@ -45,7 +51,7 @@ async def imports_known(server: RpcServer, count: int) -> None:
 
 
 async def test_what_is_held_open_turns_no_other_call_away(fake: FakeInventory, transport: TransportName) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, calls_max=2, bounds=ALL_IMPORTS)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
@@ -160,7 +166,7 @@ async def test_watches_have_a_limit_of_their_own_and_health_is_told_beyond_it(
 
 
 async def test_one_import_too_many_is_to_be_tried_again(fake: FakeInventory, transport: TransportName) -> None:
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, bounds=ALL_IMPORTS)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)
@@ -189,7 +195,7 @@ async def test_an_organization_leaves_an_import_for_others(fake: FakeInventory, 
         row = stock_pb2.ImportLine(organization_id=organization_id, variant_id="v", warehouse_id="w", total_quantity=1)
         return stock_pb2.ImportStockRequest(request_id="r", lines=[row])
 
-    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport)
+    server = RpcServer(fake, host="127.0.0.1", port=0, transport=transport, bounds=ALL_IMPORTS)
     [address] = await server.start()
     async with grpc.aio.insecure_channel(str(address), options=[("grpc.enable_retries", 0)]) as channel:
         stub = StockServiceStub(channel)
@@ -226,18 +232,25 @@ async def test_an_import_that_stalls_is_ended_and_one_that_goes_on_is_not(
         steady = stub.ImportStock()
         loop = asyncio.get_running_loop()
         began_s = loop.time()
+        lines = 0
         while loop.time() - began_s < 1.3:  # longer than the limit in all
-            await steady.write(FIRST_MESSAGE)
+            await steady.write(one_line(lines))
+            lines += 1
             await asyncio.sleep(0.01)
-        await steady.write(stock_pb2.ImportStockRequest(lines_total=0))
+        await steady.write(stock_pb2.ImportStockRequest(lines_total=lines))
         await steady.done_writing()
         await steady
     await server.stop(0)
     assert not caplog.records
 
 
-async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
-    fake: FakeInventory, transport: TransportName, events: list[Any], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("said", [stock_pb2.ImportStockRequest(), FIRST_MESSAGE])
+async def test_an_import_that_sends_messages_without_lines_stalls_all_the_same(
+    said: stock_pb2.ImportStockRequest,
+    fake: FakeInventory,
+    transport: TransportName,
+    events: list[Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """By the server's word: grpc.aio's client may make INTERNAL of a status that comes while it writes."""
     caplog.set_level(logging.DEBUG, "rpc")
@@ -251,7 +264,7 @@ async def test_an_import_that_sends_empty_messages_stalls_all_the_same(
         while not stalled.done():
             assert loop.time() - began_s < 20
             with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # it ends while this writes
-                await stalled.write(stock_pb2.ImportStockRequest())
+                await stalled.write(said)
             await asyncio.sleep(0.05)
         await uploads_under_way(server, 0)
     await server.stop(0)

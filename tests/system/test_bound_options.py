@@ -133,6 +133,7 @@ async def test_each_bound_of_the_network_reaches_what_it_bounds() -> None:
     slow = listener._slow  # type: ignore[union-attr]
     assert {
         "imports_max": frame.imports._under_way_max,
+        "imports_a_caller_max": frame._uploads._of_caller_max,
         "import_stall_s": frame._upload_stall_timeout_s,
         "streams_max": frame.streams._under_way_max,
         "watches_max": frame._watches._under_way_max,
