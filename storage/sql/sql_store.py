@@ -58,7 +58,7 @@ from storage.sql.postgres_address import read_address
 from storage.sql.read_steps import read_in_steps
 from storage.sql.row_counts_reads import count_rows
 from storage.sql.searches import Searches
-from storage.sql.sifted_reads import list_page
+from storage.sql.sifted_reads import page_in_steps
 from storage.sql.sqlite import SqliteBackend
 from storage.sql.staged_store import StagedTables
 from storage.store import DatabaseGone, Due, MovedOut, Ownership, StorageError
@@ -297,7 +297,7 @@ class SqlStore(StagedTables, CellTables, OrganizationTables):
         return await self._search(query.organization_id, partial(transfer_reads.list_transfers, query=query))
 
     async def list_reservations(self, query: ListReservations) -> ReservationPage:
-        return await self._search(query.organization_id, partial(list_page, query=query))
+        return await read_in_steps(partial(self._search, query.organization_id), page_in_steps(query))
 
     async def list_movements(self, query: ListMovements) -> MovementPage:
         search = partial(self._search, query.organization_id)
