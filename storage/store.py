@@ -199,9 +199,7 @@ class Store(StagingStore, CellStore, OrganizationStore, RestingStore, Protocol):
         ...
 
     async def load_orders(self, keys: Sequence[OrderKey]) -> Sequence[ReservationRecord]:
-        """All reservations these orders ever had, oldest first within an order; at most 500 orders a call.
-
-        Where an order has very many lines, those that ended come without items, but for the latest.
+        """All reservations of 500 orders at most, oldest first; in long ones what ended before the latest has no items.
 
         >>> [reservation.state for reservation in await store.load_orders([OrderKey("shop", "order-1")])]
         ['active']
