@@ -15,6 +15,7 @@ from rpc.authorization.guard import Guard
 from rpc.authorization.scopes import OPEN
 from rpc.call_answers import Behaviour, abort, respond_many, respond_once, start
 from rpc.call_deadlines import CallDeadlines
+from rpc.call_source import source_of
 from rpc.call_watch import CallWatch, WatchedCall
 from rpc.company import Company
 from rpc.fair_turns import LARGE_BYTES, PAGE_BYTES, UNNAMED, FairTurns, LargeTurn, organization_of
@@ -27,7 +28,6 @@ from rpc.messages.problems import NotAuthenticated
 from rpc.messages.rules import Invalid, Violation
 from rpc.network_bounds import DEFAULT_BOUNDS, NetworkBounds
 from rpc.pace import CORE_PACE, Pace
-from rpc.peer_address import source_of
 from rpc.request_stream import Requests
 from rpc.said_often import METHOD_UNKNOWN, NO_KEY, TOO_MANY_WATCHES
 from rpc.small_turns import SmallTurns
@@ -148,15 +148,17 @@ class Frame:
             method(context)
 
     def _queue(self, path: str, context: Context, whose: str, size_bytes: int, begin: Begin) -> None:
+        source = source_of(context)
+
         def begin_or_end() -> None:
-            turn = LargeTurn(self.turns, whose, size_bytes)
+            turn = LargeTurn(self.turns, whose, size_bytes, source)
             if context.is_over:
                 turn.end()
             else:
                 begin(turn)
 
         try:
-            self.turns.post(whose, size_bytes, begin_or_end)
+            self.turns.post(whose, size_bytes, begin_or_end, source)
         except Exception as error:  # noqa: BLE001 - as in `_begin`
             abort(path, error, context)
 
@@ -213,10 +215,10 @@ class Frame:
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
-                caller = self._counted_as(context, limit)
+                caller = source_of(context)
                 under_way = limit.enter(organization_id, caller)
                 leave = partial(gone, organization_id, caller)
-                if under_way and turn is None and is_held and held.must_wait(organization_id, under_way):
+                if under_way and turn is None and is_held and held.must_wait(organization_id, caller, under_way):
                     held.hold(organization_id, caller, context, partial(start_it, context, request, leave))
                 else:
                     start_it(context, request, leave, turn)
@@ -233,14 +235,10 @@ class Frame:
                 requests = Requests(
                     kind, context, self.turns.part, whole=True, stall_timeout_s=stall_timeout_s, progress="lines"
                 )
-            caller = self._counted_as(context, limit)
+            caller = source_of(context)
             _begin(path, context, limit, lambda: respond(path, context, behaviour(requests, context)), caller)
 
         return serve_many if method.client_streaming else serve_one
-
-    def _counted_as(self, context: Context, limit: InFlightLimit) -> str:
-        """Who a call counts for, beside its organization; may be empty."""
-        return source_of(context) if limit is self._watches or limit is self._uploads else context.caller
 
 
 def _known_first(path: str, guard: Guard, method: Method) -> Method:

@@ -47,6 +47,10 @@ class InFlightLimit:
         """How many of this organization are under way; none is counted where there is no limit."""
         return self._by_organization.get(organization_id, 0)
 
+    def of_caller(self, caller: str) -> int:
+        """How many of this caller are under way; none is counted where there is no limit."""
+        return self._by_caller.get(caller, 0)
+
     def check(self) -> None:
         """Raises `Unavailable` at the limit."""
         if self._under_way_max is not None and self.under_way >= self._under_way_max:
@@ -66,7 +70,7 @@ class InFlightLimit:
         """Returns how many of the organization are under way now; 0 where they are not counted.
 
         Args:
-            caller: see `rpc.peer_address.source_of`; empty where callers are not counted.
+            caller: see `rpc.call_source.source_of`; empty where callers are not counted.
 
         Raises:
             Unavailable: the limit is reached, or the organization or the caller has more than its share.

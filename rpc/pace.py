@@ -19,11 +19,14 @@ class Pace(Struct, frozen=True):
 
     Args:
         begun_of_one_max: calls of one organization that are begun at a time while others call too.
+        begun_of_source_max: calls from one source, whatever its organizations, that are begun while others call too. It
+            may be a program that calls for all organizations, so it has twice as many as one of them.
         pause_s: after a large request, while others call too, in seconds.
         calls: the part of the bound on a connection's calls that the transport can serve.
     """
 
     begun_of_one_max: int
+    begun_of_source_max: int
     pause_s: float
     calls: float = 1.0
 
@@ -37,6 +40,6 @@ class Pace(Struct, frozen=True):
         return replace(bounds, calls_a_connection_max=max(1, int(bounds.calls_a_connection_max * self.calls)))
 
 
-CORE_PACE = Pace(24, 0.003)  # with more than 24, a batch of the journal takes longer than others should wait for it
-AIO_PACE = Pace(8, 0.005, calls=1 / 5)
+CORE_PACE = Pace(24, 48, 0.003)  # with more than 24, a batch of the journal takes longer than others should wait for it
+AIO_PACE = Pace(8, 16, 0.005, calls=1 / 5)
 PACES = {"core": CORE_PACE, "grpc-aio": AIO_PACE}  # by transport

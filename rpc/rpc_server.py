@@ -113,7 +113,7 @@ class RpcServer:
             lines_max=bounds.stream_lines_max,
         )
         self._streams = ReservationStreamServicer(
-            inventory, self._frame.calls, self._frame.turns, streams, bounds, self._frame.watch.log
+            inventory, self._frame.held, self._frame.turns, streams, bounds, self._frame.watch.log
         )
         self._add_services(has_reflection)
         self._listener: Listener | None = None

@@ -17,9 +17,12 @@ from rpc.messages.export_messages import export_stock, exported
 
 
 async def export(
-    inventory: Inventory, turns: FairTurns, request: pb.ExportStockRequest
+    inventory: Inventory, turns: FairTurns, request: pb.ExportStockRequest, source: str = ""
 ) -> AsyncGenerator[pb.ImportLine, None]:
     """The lines that answer a request.
+
+    Args:
+        source: whose turns it takes, beside its organization's.
 
     Raises:
         Invalid: the request is wrong.
@@ -27,7 +30,7 @@ async def export(
     """
     query = export_stock(request)
     while True:
-        page = await _page(inventory, turns, query)
+        page = await _page(inventory, turns, query, source)
         for view in page.stock:
             yield exported(view)
         if page.next_key is None:
@@ -35,9 +38,9 @@ async def export(
         query = replace(query, after=page.next_key)
 
 
-async def _page(inventory: Inventory, turns: FairTurns, query: ListStock) -> StockPage:
-    await turns.turn(query.organization_id, PAGE_BYTES)
+async def _page(inventory: Inventory, turns: FairTurns, query: ListStock, source: str) -> StockPage:
+    await turns.turn(query.organization_id, PAGE_BYTES, source)
     try:
         return await inventory.answer(query).wait()
     finally:
-        turns.end(query.organization_id, PAGE_BYTES)
+        turns.end(query.organization_id, PAGE_BYTES, source)

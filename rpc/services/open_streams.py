@@ -1,8 +1,9 @@
 """Which streams are open, and which of them must go: a stream that does nothing holds a place that others want.
 
 Only progress counts, a request that was taken in or replies that the client took: empty messages and pings do not. At
-the limit the stream that has been idle for longest makes room for a new one. A stream whose client takes no replies
-is cut off. What all streams hold together is bounded by its lines, since a refusal names each of them.
+the limit, or at a caller's share of it, the stream that has been idle for longest makes room for a new one. A stream
+whose client takes no replies is cut off. What all streams hold together is bounded by its lines, since a refusal names
+each of them.
 """
 
 import asyncio
@@ -96,13 +97,15 @@ class OpenStreams:
         """A stream was opened.
 
         Args:
-            caller: by its key or token; empty where none is asked for.
+            caller: whose it is, see `rpc.call_source.source_of`.
 
         Raises:
             Unavailable: there are too many, or too many of this caller, and none is idle.
         """
         if self._limit.is_full:
             self._make_room()
+        elif not self._limit.has_room(caller):
+            self._make_room(caller)
         self._limit.enter("", caller)
         self._streams[stream] = caller
         if self._sweeping is None:
@@ -113,12 +116,14 @@ class OpenStreams:
         if (caller := self._streams.pop(stream)) is not None:
             self._limit.leave("", caller)
 
-    def _make_room(self) -> None:
+    def _make_room(self, whose: str = "") -> None:
+        """Have the stream go that was idle for longest, of this caller if one is given."""
         now_s = asyncio.get_running_loop().time()
         idle = [
             (since_s, stream)
             for stream, caller in self._streams.items()
             if caller is not None
+            and (not whose or caller == whose)
             and (since_s := stream.idle_since_s) is not None
             and now_s - since_s >= self._makes_room_after_s
         ]

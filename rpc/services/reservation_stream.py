@@ -29,7 +29,9 @@ from actors.records import From
 from actors.reply import Reply
 from actors.unavailable import Unavailable, shutting_down
 from rpc.call_log import CallLog
+from rpc.call_source import source_of
 from rpc.fair_turns import FairTurns
+from rpc.held_calls import HeldCalls
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
 from rpc.messages import responses, validation
@@ -71,7 +73,7 @@ class ReservationStreamServicer:
     def __init__(
         self,
         inventory: Inventory,
-        calls: InFlightLimit,
+        calls: InFlightLimit | HeldCalls,
         turns: FairTurns,
         streams: OpenStreams,
         bounds: NetworkBounds = DEFAULT_BOUNDS,
@@ -105,8 +107,9 @@ class ReservationStreamServicer:
         metadata = context.invocation_metadata()
         # Its requests are not traced one by one: a trace of hours would have a hundred thousand spans.
         telling = Telling(details_bytes_max(metadata), origin_of(metadata, context.caller), self._log)
-        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling, context.caller)
-        self._streams.add(stream, context.caller)
+        source = source_of(context)
+        stream = Stream(self._inventory, self._calls, self._turns, self._streams, self._bounds, telling, source)
+        self._streams.add(stream, source)
         stream.reading = reading = asyncio.create_task(stream.read(request_iterator))
         stream.writing = asyncio.current_task()
         try:
@@ -137,6 +140,7 @@ class Turn(NamedTuple):
 
     organization_id: str
     size_bytes: int
+    source: str
 
 
 class Answered(NamedTuple):
@@ -168,18 +172,18 @@ class Stream:
         calls, turns, streams: see ReservationStreamServicer.
         bounds: how many requests and lines may be under way; then nothing is read.
         telling: says of refusals.
-        caller: by its key or token; empty where none is asked for.
+        source: whose it is, see `rpc.call_source.source_of`.
     """
 
     def __init__(
         self,
         inventory: Inventory,
-        calls: InFlightLimit,
+        calls: InFlightLimit | HeldCalls,
         turns: FairTurns,
         streams: OpenStreams,
         bounds: NetworkBounds,
         telling: Telling,
-        caller: str = "",
+        source: str = "",
     ) -> None:
         self._inventory = inventory
         self._calls = calls
@@ -188,7 +192,7 @@ class Stream:
         self._under_way_max, self._lines_max = bounds.requests_a_stream_max, bounds.lines_a_stream_max
         self._ttl_minutes = bounds.own_ttl_minutes
         self._telling = telling
-        self._caller = caller
+        self._source = source
         self._under_way = 0
         self._lines = 0  # of what is under way
         self._lines_unread = 0  # of these, what is being written
@@ -227,7 +231,8 @@ class Stream:
                     await self._wait_for_room()
                     of_it = lines_of(request)
                     lines += of_it
-                    turn = Turn(request.request.organization_id, LINE_BYTES * max(of_it, LINES_AT_ONCE))
+                    size_bytes = LINE_BYTES * max(of_it, LINES_AT_ONCE)
+                    turn = Turn(request.request.organization_id, size_bytes, self._source)
                     if of_it > LINES_AT_ONCE:
                         await self._turns.turn(*turn)
                         self._take(request, turn)
@@ -299,7 +304,7 @@ class Stream:
 
     async def _turn_of_reply(self, answered: Answered) -> None:
         """A refusal names each of its lines, which takes as long to write down as the lines took to read."""
-        turn = Turn(answered.organization_id, LINE_BYTES * answered.lines)
+        turn = Turn(answered.organization_id, LINE_BYTES * answered.lines, self._source)
         with suppress(Unavailable):  # 64 MB wait: it makes no difference
             await self._turns.turn(*turn)
             self._turns.end(*turn)
@@ -322,11 +327,11 @@ class Stream:
         self._streams.lines += lines
         organization_id = streamed.request.organization_id[:ID_CHARACTERS_MAX]
         try:
-            self._calls.enter(organization_id, self._caller)
+            self._calls.enter(organization_id, self._source)
             try:
                 reply = self._inventory.submit(attributed(validation.reserve_streamed(streamed), self._telling.origin))
             except BaseException:
-                self._calls.leave(organization_id, self._caller)
+                self._calls.leave(organization_id, self._source)
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
@@ -341,7 +346,7 @@ class Stream:
 
     def _on_answer(self, answered: Answered, turn: Turn | None) -> None:
         self._end_turn(turn)
-        self._calls.leave(answered.organization_id, self._caller)
+        self._calls.leave(answered.organization_id, self._source)
         self._note(answered)
 
     def _end_turn(self, turn: Turn | None) -> None:

@@ -14,6 +14,7 @@ from actors.commands import CallersCommand
 from actors.outcomes import Fact, StockImported
 from actors.reply import Reply
 from rpc.call_answers import Deferred
+from rpc.call_source import source_of
 from rpc.fair_turns import FairTurns, NoTurns
 from rpc.in_flight import InFlightLimit
 from rpc.inventory_port import Inventory
@@ -71,7 +72,7 @@ class StockServicer:
     async def ImportStock(
         self, request_iterator: AsyncIterator[pb.ImportStockRequest], context: Context
     ) -> pb.ImportStockResponse:
-        lines, began_s = ImportLines(), current_time()
+        lines, began_s, source = ImportLines(), current_time(), source_of(context)
         upload = ImportUpload(self._inventory)
         organization_id: str | None = None
         try:
@@ -81,7 +82,7 @@ class StockServicer:
                     organization_id = organization
                 steps, has_more = lines.add(request), True
                 while has_more:  # a message may hold 200,000 lines, and others want to be served
-                    async with self._turns.step(organization_id or ""):
+                    async with self._turns.step(organization_id or "", source):
                         for _ in range(TURNS_A_STEP):
                             await checkpoint()  # also for the thread that writes, which needs Python's lock
                             if not (has_more := next(steps, END) is not END):
@@ -106,7 +107,7 @@ class StockServicer:
             raise
 
     def ExportStock(self, request: pb.ExportStockRequest, context: Context) -> AsyncGenerator[pb.ImportLine, None]:
-        return export(self._inventory, self._turns, request)
+        return export(self._inventory, self._turns, request, source_of(context))
 
     def ReceiveStock(self, request: pb.ReceiveStockRequest, context: Context) -> Deferred:
         return Deferred(self._submit(validation.receive(request), context), responses.received)

@@ -24,17 +24,17 @@ from rpc.pace import Pace
 
 pytestmark = pytest.mark.anyio
 
-WITHOUT_PAUSE = Pace(24, 0.0)
+WITHOUT_PAUSE = Pace(24, 48, 0.0)
 
 
-def post(turns: FairTurns, organization: str, size: int, begin: Callable[[], object]) -> None:
+def post(turns: FairTurns, organization: str, size: int, begin: Callable[[], object], source: str = "") -> None:
     """A request that ends as soon as it is begun."""
 
     def begin_and_end() -> None:
-        turns.end(organization, size)
+        turns.end(organization, size, source)
         begin()
 
-    turns.post(organization, size, begin_and_end)
+    turns.post(organization, size, begin_and_end, source)
 
 
 async def all_of(turns: FairTurns) -> None:
@@ -53,7 +53,80 @@ async def test_an_organization_with_one_request_does_not_wait_for_the_hundred_of
     assert [one for one in begun if one != "other"] == [f"flood-{number}" for number in range(100)]
 
 
-async def test_turns_are_dealt_by_size_and_not_by_number() -> None:
+async def test_an_organization_does_not_wait_for_the_hundred_that_call_from_another_address() -> None:
+    turns, begun = FairTurns(), list[str]()
+    for number in range(100):
+        post(turns, f"flood-{number}", TURN_BYTES, partial(begun.append, f"flood-{number}"), "there")
+    post(turns, "other", TURN_BYTES, partial(begun.append, "other"), "here")
+    await all_of(turns)
+    assert begun.index("other") <= 2
+    assert [one for one in begun if one != "other"] == [f"flood-{number}" for number in range(100)]
+    assert (turns._queues, turns._organizations, turns._sources) == ({}, {}, {})
+
+
+async def test_an_organization_has_no_more_turns_for_its_many_addresses() -> None:
+    turns, begun = FairTurns(), list[str]()
+    for number in range(100):
+        post(turns, "flood", TURN_BYTES, partial(begun.append, "flood"), f"there-{number}")
+    for _ in range(3):
+        post(turns, "other", TURN_BYTES, partial(begun.append, "other"), "here")
+    await all_of(turns)
+    assert "".join(one[0] for one in begun[:8]).count("o") == 3
+
+
+async def test_behind_a_proxy_the_organizations_have_turns_as_if_they_called_themselves() -> None:
+    turns, begun = FairTurns(), list[str]()
+    post(turns, "elsewhere", TURN_BYTES, partial(begun.append, "elsewhere"), "here")
+    for number in range(100):
+        post(turns, "flood", TURN_BYTES, partial(begun.append, f"flood-{number}"), "proxy")
+    post(turns, "other", TURN_BYTES, partial(begun.append, "other"), "proxy")
+    await all_of(turns)
+    assert begun.index("other") <= 3
+
+
+async def test_an_organization_that_comes_late_waits_for_none_that_had_its_share() -> None:
+    turns, begun = FairTurns(pace=WITHOUT_PAUSE), list[str]()
+    for number in range(60):
+        post(turns, f"shop-{number % 3}", TURN_BYTES, partial(begun.append, "shop"), "proxy")
+    while len(begun) < 30:  # noqa: ASYNC110 - it does not tell
+        await asyncio.sleep(0)
+    post(turns, "late", TURN_BYTES, partial(begun.append, "late"), "proxy")
+    post(turns, "later", TURN_BYTES, partial(begun.append, "later"), "here")
+    seen = len(begun)
+    await all_of(turns)
+    assert {"late", "later"} <= set(begun[seen : seen + 6])
+
+
+async def test_in_company_one_request_of_an_address_is_under_way_whosever_it_is() -> None:
+    turns, begun = FairTurns(pace=WITHOUT_PAUSE), list[str]()
+    turns.post("other", 1, partial(begun.append, "other"), "here")
+    for number in range(9):
+        turns.post(f"flood-{number}", TURN_BYTES // 2, partial(begun.append, "flood"), "there")
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert begun == ["other", "flood"]
+    for number in range(9):
+        turns.end(f"flood-{number}", TURN_BYTES // 2, "there")
+        for _ in range(30):
+            await asyncio.sleep(0)
+    turns.end("other", 1, "here")
+    assert begun[2:] == ["flood"] * 8
+    assert (turns._organizations, turns._sources) == ({}, {})
+
+
+async def test_no_address_fills_the_queue_by_many_organizations() -> None:
+    turns = FairTurns(waiting_bytes_max=1_000)
+    for number in range(9):
+        post(turns, f"flood-{number}", 100, lambda: None, "there")
+    with pytest.raises(Unavailable, match="Too many large requests"):
+        post(turns, "one-more", 100, lambda: None, "there")
+    post(turns, "other", 100, lambda: None, "here")
+    await all_of(turns)
+    assert turns.statistics().size_bytes == 0
+
+
+@pytest.mark.parametrize("source", ["", "proxy"])
+async def test_turns_are_dealt_by_size_and_not_by_number(source: str) -> None:
     turns, sizes = FairTurns(), {"small": TURN_BYTES // 8, "large": 2 * TURN_BYTES}
     given = {"small": 0, "large": 0}
 
@@ -64,7 +137,7 @@ async def test_turns_are_dealt_by_size_and_not_by_number() -> None:
     shares: list[dict[str, int]] = []
     for organization, size in sizes.items():
         for _ in range(24 * TURN_BYTES // size):
-            post(turns, organization, size, partial(begin, organization))
+            post(turns, organization, size, partial(begin, organization), source)
     await all_of(turns)
     while_both_wait = [share for share in shares if max(share.values()) < 24 * TURN_BYTES]
     assert all(abs(share["small"] - share["large"]) <= 3 * TURN_BYTES for share in while_both_wait)
@@ -156,7 +229,7 @@ async def test_few_are_under_way_whosever_they_are() -> None:
 @pytest.mark.parametrize("company", [True, False])
 async def test_after_a_large_request_others_have_the_loop_for_a_moment_if_there_are_others(company: bool) -> None:
     loop, begun = asyncio.get_running_loop(), list[float]()
-    turns = FairTurns(pace=Pace(24, 0.2))
+    turns = FairTurns(pace=Pace(24, 48, 0.2))
     if company:
         post(turns, "other", TURN_BYTES, partial(begun.append, 0.0))
         await all_of(turns)
@@ -287,7 +360,7 @@ async def test_messages_that_come_together_are_parsed_in_turns_also_where_a_part
 
 
 async def test_in_company_a_large_answer_is_made_after_the_small_ones() -> None:
-    turns, given = FairTurns(pace=Pace(24, 0.002)), list[str]()
+    turns, given = FairTurns(pace=Pace(24, 48, 0.002)), list[str]()
     turns.answer(partial(given.append, "alone"))
     assert given == ["alone"]
     for organization in ("one", "other"):

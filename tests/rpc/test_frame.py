@@ -43,6 +43,9 @@ class Said:
     def invocation_metadata(self) -> Any:
         return ()
 
+    def peer(self) -> str:
+        return ""
+
     def when_over(self, listener: Any) -> None:
         self.listener = listener
 
@@ -216,7 +219,7 @@ async def test_in_company_a_large_answer_is_made_later_and_for_a_caller_that_is_
         made.append(fact)
         return GetStockInfoResponse()
 
-    frame, call = Frame(calls_max=10, company=company, pace=Pace(24, 0.0)), LargeSaid()
+    frame, call = Frame(calls_max=10, company=company, pace=Pace(24, 48, 0.0)), LargeSaid()
     frame.add_service(INVENTORY, Answering(lambda: Deferred(reply, response)))
     frame.serve(PATH, call)  # type: ignore[arg-type]
     async with asyncio.timeout(10):

@@ -21,9 +21,13 @@ pytestmark = pytest.mark.anyio
 class Asked(Said):
     """A call of an organization."""
 
-    def __init__(self, organization_id: str) -> None:
+    def __init__(self, organization_id: str, host: str) -> None:
         super().__init__()
         self.organization_id = organization_id
+        self.host = host
+
+    def peer(self) -> str:
+        return f"{self.host}:1"
 
     def receive(self, on_message: Any) -> None:
         on_message(GetStockInfoRequest(organization_id=self.organization_id).SerializeToString())
@@ -47,9 +51,9 @@ class Served:
 
         return behave
 
-    def call(self, organization_id: str, times: int = 1) -> None:
+    def call(self, organization_id: str, times: int = 1, host: str = "here") -> None:
         for _ in range(times):
-            self.calls.append(Asked(organization_id))
+            self.calls.append(Asked(organization_id, host))
             self.frame.serve(PATH, self.calls[-1])  # type: ignore[arg-type]
 
     async def answer(self, number: int) -> None:
@@ -133,3 +137,75 @@ async def test_what_is_held_keeps_its_order_when_its_organization_is_alone_again
     served.now_s += COMPANY_S
     served.call("flood")
     assert served.held == 2
+
+
+async def test_in_company_an_address_has_a_few_whatever_its_organizations_which_have_turns(served: Served) -> None:
+    served.call("other")
+    for number in range(CORE_PACE.begun_of_source_max):
+        served.call(f"flood-{number}", host="there")
+    served.call("flood-0", 3, host="there")
+    served.call("late", host="there")
+    assert len(served.begun) == 1 + CORE_PACE.begun_of_source_max
+    assert served.held == 4
+    served.call("other")
+    assert served.begun[-1][0] == "other", "it goes on at once"
+    for number in (1, 2):
+        await served.answer(number)
+    assert [organization_id for organization_id, _ in served.begun[-2:]] == ["flood-0", "late"]
+    assert served.held == 2
+
+
+async def test_behind_a_proxy_no_organization_waits_for_another(served: Served) -> None:
+    served.call("other", host="proxy")
+    served.call("flood", CORE_PACE.begun_of_one_max + 3, host="proxy")
+    for number in range(2 * CORE_PACE.begun_of_one_max):
+        served.call(f"shop-{number}", host="proxy")
+    assert served.held == 3
+    assert len(served.begun) == 1 + 3 * CORE_PACE.begun_of_one_max
+    await served.answer(1)
+    assert served.begun[-1][0] == "flood", "however many the others have"
+
+
+async def test_an_organization_has_no_more_for_its_many_addresses(served: Served) -> None:
+    served.call("other")
+    for number in range(CORE_PACE.begun_of_one_max + 2):
+        served.call("flood", host=f"there-{number}")
+    assert served.held == 2
+    await served.answer(1)
+    assert (served.held, served.begun[-1][0]) == (1, "flood")
+
+
+async def test_one_that_gives_up_while_its_address_waits_leaves_its_turn(served: Served) -> None:
+    served.call("other")
+    for number in range(CORE_PACE.begun_of_source_max + 2):
+        served.call(f"flood-{number}", host="there")
+    served.calls[-2].over("gone")
+    await served.answer(1)
+    assert (served.held, served.begun[-1][0]) == (0, f"flood-{CORE_PACE.begun_of_source_max + 1}")
+
+
+async def test_when_an_address_is_alone_again_what_it_holds_is_begun_in_steps(served: Served) -> None:
+    served.call("other")
+    most = CORE_PACE.begun_of_source_max
+    for number in range(4 * most):
+        served.call(f"flood-{number}", host="there")
+    assert served.held == 3 * most
+    served.now_s += COMPANY_S
+    await served.answer(1)
+    assert served.held == 2 * most, "others have the event loop in between"
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert served.held == 0
+
+
+async def test_a_call_that_waits_for_the_requests_of_a_stream_begins_when_these_are_done(served: Served) -> None:
+    held = served.frame.held
+    served.call("other")
+    for _ in range(CORE_PACE.begun_of_one_max):
+        held.enter("streaming", "here:")
+    served.call("streaming")
+    assert served.held == 1
+    for _ in range(CORE_PACE.begun_of_one_max):
+        held.leave("streaming", "here:")
+    await asyncio.sleep(0)
+    assert (served.held, served.begun[-1][0]) == (0, "streaming")

@@ -86,9 +86,9 @@ async def test_large_requests_that_do_not_say_whose_they_are_have_turns_as_one_o
     turns, posted = server._frame.turns, list[str]()
     post = turns.post
 
-    def noted(organization_id: str, size_bytes: int, begin: Callable[[], None]) -> None:
+    def noted(organization_id: str, size_bytes: int, begin: Callable[[], None], source: str = "") -> None:
         posted.append(organization_id)
-        post(organization_id, size_bytes, begin)
+        post(organization_id, size_bytes, begin, source)
 
     turns.post = noted  # type: ignore[method-assign]
     async with grpc.aio.insecure_channel(str(address)) as channel:

@@ -53,6 +53,22 @@ async def test_at_the_limit_the_longest_idle_makes_room() -> None:
     assert streams.statistics() == (0, 0, 2)
 
 
+async def test_at_the_share_of_a_caller_its_own_longest_idle_makes_room() -> None:
+    now_s = asyncio.get_running_loop().time()
+    limit = InFlightLimit(4, "streams", share=1)
+    streams = OpenStreams(limit)
+    other, one, two = Place(now_s - 90), Place(now_s - 30), Place(now_s - 60)
+    streams.add(other, "other")
+    for place in (one, two):
+        streams.add(place, "proxy")
+    assert [len(place.ended) for place in (other, one, two)] == [0, 0, 0]
+    streams.add(Place(now_s), "proxy")
+    assert [len(place.ended) for place in (other, one, two)] == [0, 0, 1]
+    for stream in streams.all():
+        streams.remove(stream)
+    assert limit.under_way == 0
+
+
 async def test_a_stream_that_is_idle_or_unread_for_long_is_ended() -> None:
     now_s = asyncio.get_running_loop().time()
     streams = OpenStreams(InFlightLimit(9, "streams"), idle_s=100.0, unread_s=50.0, sweep_every_s=0.005)

@@ -41,9 +41,9 @@ async def served(fake: FakeInventory, transport: TransportName, tmp_path: Path) 
     turns, calls, counted = server._frame.turns, server._frame.calls, list[tuple[str, str]]()
     post, enter = turns.post, calls.enter
 
-    def posted(organization_id: str, size_bytes: int, begin: Callable[[], None]) -> None:
+    def posted(organization_id: str, size_bytes: int, begin: Callable[[], None], source: str = "") -> None:
         counted.append(("waits", organization_id))
-        post(organization_id, size_bytes, begin)
+        post(organization_id, size_bytes, begin, source)
 
     def entered(organization_id: str = "", caller: str = "") -> int:
         counted.append(("counts", organization_id))

@@ -30,6 +30,9 @@ class Core:
         self.tags: list[Any] = []
         self.code = 0
 
+    def peer(self) -> bytes:
+        return b"ipv4:127.0.0.1:1"
+
     def start_server_batch(self, operations: Any, tag: Any) -> int:
         self.tags.append(tag)
         return self.code
