@@ -5,7 +5,7 @@ durable, and that can be seen without the actor's turn: so no change, however sl
 the database says may be overtaken by another owner. So there is one end for all queries, and it asks the lease.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, assert_never
 
 from msgspec.structs import replace
@@ -217,9 +217,11 @@ class QueryTurns:
     def _check(self, query: CheckBasket) -> Turn[BasketCheck]:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
-        sourcing = self._stock.warehouses.durable_sourcing.get(wanted[0], USUAL)
+        search = Search()
         with Pinned(variants):
-            return (yield from _basket_check(query.lines, variants, sourcing))
+            free: Free = (yield from look(variants, VariantStock.free_durably, search)).free
+        sourcing = self._stock.warehouses.durable_sourcing.get(wanted[0], USUAL)  # of the same moment
+        return (yield from _basket_check(query.lines, free, sourcing, search))
 
     def _explain(self, query: ExplainBasket) -> Turn[Explanation]:
         organization_id = query.organization_id
@@ -252,8 +254,10 @@ class QueryTurns:
                     return held(latest, query.lines)
                 search = Search()
                 seen = yield from look(variants, VariantStock.free_if_rivals_abort, search)
-                if search.has_waited and (yield from self._orders.latest(key)) is not latest:
-                    continue
+                if search.has_waited:
+                    is_same = (yield from self._orders.latest(key)) is latest
+                    if not is_same or any(one.moves.count != seen.moves[name] for name, one in variants.items()):
+                        continue  # they are not of one moment
                 sourcing = self._stock.sourcing(key.organization_id)
                 frees_at = self._frees_at(key.organization_id, latest)
                 return (yield from explaining(query, latest, seen.free, sourcing, now_ms, frees_at))
@@ -314,9 +318,7 @@ class QueryTurns:
         return StockView(record, self._stock.warehouses.name_of(record.key))
 
 
-def _basket_check(lines: Sequence[Line], variants: Mapping[str, VariantStock], sourcing: Sourcing) -> Turn[BasketCheck]:
-    search = Search()
-    free: Free = (yield from look(variants, VariantStock.free_durably, search)).free
+def _basket_check(lines: Sequence[Line], free: Free, sourcing: Sourcing, search: Search) -> Turn[BasketCheck]:
     closed = sourcing.closed
     if closed:
         placements = yield from _placed_elsewhere(lines, free, sourcing, search)
