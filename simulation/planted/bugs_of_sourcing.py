@@ -6,21 +6,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-import actors.basket
-import actors.basket_plan
 import actors.planner
 import actors.sourcing_policies
 import supervisor.activations.warehouse_registry
-import supervisor.query_turns
-from actors.look import Look
-from actors.packing import Search
-from actors.queries import CheckBasket
 from actors.sourcing import USUAL, Sourcing
-from actors.variant_stock import Pinned, VariantStock
 from simulation.planted.planting import Patches, bug
 from supervisor.activations.stock_directory import StockDirectory
 from supervisor.activations.warehouse_registry import WarehouseRegistry
-from supervisor.query_turns import QueryTurns
 
 
 @bug("after a restart every organization has the default policy", "G3", "G4")
@@ -79,34 +71,3 @@ def policy_of_all_organizations() -> Patches:
 
     right = StockDirectory.sourcing
     return [(StockDirectory, "sourcing", sourcing)]
-
-
-# ---- looks at the stock in steps ------------------------------------------------------------------------------------
-
-
-@bug("what moved while others had their turn is not looked at again", "G4", "G5")
-def look_of_several_moments() -> Patches:
-    def look(variants: Any, read: Any, search: Search) -> Any:
-        free, moves = {}, {}
-        for variant_id, variant in variants.items():
-            if search.is_due(len(variant.rows)):
-                yield from search.others_first()
-            free[variant_id] = read(variant)
-            moves[variant_id] = variant.moves.count
-        return Look(free, moves)
-
-    return [(module, "look", look) for module in (actors.basket, actors.basket_plan, supervisor.query_turns)]
-
-
-@bug("a check goes by warehouses and a policy of before its look at the stock", "G4")
-def sourcing_of_before_the_look() -> Patches:
-    def check(self: QueryTurns, query: CheckBasket) -> Any:
-        organization_id = query.organization_id
-        sourcing = self._stock.warehouses.durable_sourcing.get(organization_id, USUAL)
-        variants = yield from self._stock.load(organization_id, dict.fromkeys([one.variant_id for one in query.lines]))
-        search = Search()
-        with Pinned(variants):
-            seen = yield from supervisor.query_turns.look(variants, VariantStock.free_durably, search)
-        return (yield from supervisor.query_turns._basket_check(query.lines, seen.free, sourcing, search))
-
-    return [(QueryTurns, "_check", check)]

@@ -53,7 +53,7 @@ def small_scale(crowd_min: int = 3) -> Iterator[None]:
         mock.patch.object(supervisor.transactions.uploads, "LINES_A_DROP", 2),
         mock.patch.object(supervisor.transactions.uploads, "IDLE_S", 4.0),
         mock.patch.object(actors.packing, "PACKING_STEPS_A_TURN", 2),
-        mock.patch.object(actors.packing, "ROWS_A_TURN", 4),
+        mock.patch.object(actors.packing, "ROWS_A_TURN", 1),
         mock.patch.object(actors.basket, "LINES_A_TURN", 2),
         mock.patch.object(supervisor.background.expiry_hints, "AT_ONCE_MAX", 2),
         mock.patch.object(supervisor.background.housekeeping, "ROWS_A_STEP", 5),

@@ -17,7 +17,7 @@ from actors.changes import WHOLE, Movement, MovementPage, Point
 from actors.queries import ListMovements
 from storage.sql.history_begin import ENTRIES
 from storage.sql.history_reads import LINES, QUANTITIES, SCANNED_MAX, lsn_at, pieces_of, settled
-from storage.sql.read_steps import LINES_A_STEP, Steps, read_at_once
+from storage.sql.read_steps import LINES_A_STEP, Steps, read_without_pause
 from storage.sql.schema import (
     journal_entry,
     journal_entry_archive,
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     lines: int
 
 
-class Span(NamedTuple):
+class LedgerSpan(NamedTuple):
     """The lines of some transactions, or of one from one position to another."""
 
     low_lsn: int
@@ -57,7 +57,7 @@ class Span(NamedTuple):
 
 def list_movements(connection: Connection, query: ListMovements) -> MovementPage:
     """A page of the ledger."""
-    return read_at_once(connection, movements_in_steps(query))
+    return read_without_pause(connection, movements_in_steps(query))
 
 
 def movements_in_steps(query: ListMovements) -> Steps[MovementPage]:
@@ -86,7 +86,7 @@ def movements_in_steps(query: ListMovements) -> Steps[MovementPage]:
                 return MovementPage(tuple(found), place)
         if scanned < asked:
             return MovementPage(tuple(found), None)
-        place = _behind(query, Span(edge_lsn, edge_lsn))
+        place = _behind(query, LedgerSpan(edge_lsn, edge_lsn))
         left -= scanned
     return MovementPage(tuple(found), None if left else place)
 
@@ -100,11 +100,11 @@ def _begin(query: ListMovements, low: int, high: int) -> tuple[Point, int]:
     return place, low if query.newest_first else high
 
 
-def _behind(query: ListMovements, span: Span) -> Point:
+def _behind(query: ListMovements, span: LedgerSpan) -> Point:
     return Point(span.low_lsn, span.first) if query.newest_first else Point(span.high_lsn, span.last)
 
 
-def _spans(entries: Sequence[Entry], place: Point, *, newest_first: bool) -> Iterator[Span]:
+def _spans(entries: Sequence[Entry], place: Point, *, newest_first: bool) -> Iterator[LedgerSpan]:
     """Lines that may be read by one statement each: those of these transactions that are behind the place."""
     together: list[int] = []
     lines = 0
@@ -120,7 +120,7 @@ def _spans(entries: Sequence[Entry], place: Point, *, newest_first: bool) -> Ite
             continue
         is_part = is_begun or count > LINES_A_STEP
         if together and (is_part or lines + count > LINES_A_STEP):
-            yield Span(min(together), max(together), lines=lines)
+            yield LedgerSpan(min(together), max(together), lines=lines)
             together, lines = [], 0
         if is_part:
             yield from _parts(entry.lsn, first, last, newest_first=newest_first)
@@ -128,23 +128,29 @@ def _spans(entries: Sequence[Entry], place: Point, *, newest_first: bool) -> Ite
             together.append(entry.lsn)
             lines += count
     if together:
-        yield Span(min(together), max(together), lines=lines)
+        yield LedgerSpan(min(together), max(together), lines=lines)
 
 
-def _rest(span: Span, last: Movement, *, newest_first: bool) -> Sequence[Span]:
+def _rest(span: LedgerSpan, last: Movement, *, newest_first: bool) -> Sequence[LedgerSpan]:
     """What is behind one of a span's lines: the other transactions, if there are, and the rest of its own."""
     at, place = last.lsn, last.position
     if newest_first:
-        rest = Span(at, at, span.first, place - 1, span.lines)
-        return [Span(span.low_lsn, at - 1, lines=span.lines), rest._replace(lines=0)] if span.low_lsn < at else [rest]
-    rest = Span(at, at, place + 1, span.last, span.lines)
-    return [Span(at + 1, span.high_lsn, lines=span.lines), rest._replace(lines=0)] if at < span.high_lsn else [rest]
+        rest = LedgerSpan(at, at, span.first, place - 1, span.lines)
+        return (
+            [LedgerSpan(span.low_lsn, at - 1, lines=span.lines), rest._replace(lines=0)]
+            if span.low_lsn < at
+            else [rest]
+        )
+    rest = LedgerSpan(at, at, place + 1, span.last, span.lines)
+    return (
+        [LedgerSpan(at + 1, span.high_lsn, lines=span.lines), rest._replace(lines=0)] if at < span.high_lsn else [rest]
+    )
 
 
-def _parts(lsn: int, first: int, last: int, *, newest_first: bool) -> Iterator[Span]:
+def _parts(lsn: int, first: int, last: int, *, newest_first: bool) -> Iterator[LedgerSpan]:
     parts = [(begin, min(begin + LINES_A_STEP - 1, last)) for begin in range(first, last + 1, LINES_A_STEP)]
     for begin, end in reversed(parts) if newest_first else parts:
-        yield Span(lsn, lsn, begin, end, end - begin + 1)
+        yield LedgerSpan(lsn, lsn, begin, end, end - begin + 1)
 
 
 def _bounds(connection: Connection, query: ListMovements) -> tuple[int, int]:
@@ -230,7 +236,7 @@ def _is_wanted(entry: Table, query: ListMovements) -> ColumnElement[bool]:
     return and_(true(), *conditions)
 
 
-def _movements_of(connection: Connection, query: ListMovements, span: Span, limit: int) -> list[Movement]:
+def _movements_of(connection: Connection, query: ListMovements, span: LedgerSpan, limit: int) -> list[Movement]:
     """The first lines of a span that the filters leave."""
 
     def read() -> list[Movement]:
@@ -244,7 +250,7 @@ def _movements_of(connection: Connection, query: ListMovements, span: Span, limi
     return found[:limit]
 
 
-def _movements(entry: Table, line: Table, query: ListMovements, span: Span) -> Select[Any]:
+def _movements(entry: Table, line: Table, query: ListMovements, span: LedgerSpan) -> Select[Any]:
     of_entry = [entry.c[name] for name in ("at", "kind")]
     of_line = [line.c[name] for name in ("variant_id", "warehouse_id", *QUANTITIES)]
     both = (line.c.lsn == entry.c.lsn) & (line.c.organization_id == entry.c.organization_id)

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Select, bindparam
 
 from actors.records import OrderKey, ReservationRecord
-from storage.sql.read_steps import Steps, read_at_once
+from storage.sql.read_steps import Steps, read_without_pause
 from storage.sql.reads import SELECT_RESERVATIONS, KeyList, load_reservation, reservations_of, with_items
 from storage.sql.schema import reservation
 
@@ -42,7 +42,7 @@ IN_ORDER = itemgetter(1, 2, 10, 11)  # the order, the LSN and the line
 
 def load_orders(connection: Connection, keys: Sequence[OrderKey]) -> list[ReservationRecord]:
     """All that these orders ever had, oldest first within an order; of long ones not the items of what has ended."""
-    return read_at_once(connection, orders_in_steps(keys))
+    return read_without_pause(connection, orders_in_steps(keys))
 
 
 def orders_in_steps(keys: Sequence[OrderKey]) -> Steps[list[ReservationRecord]]:

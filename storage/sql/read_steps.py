@@ -14,7 +14,7 @@ Steps: TypeAlias = Generator[Step, Any, T]
 """Each thing that is yielded is to be called with a connection, and its value sent back."""
 
 
-def read_at_once(connection: Connection, steps: Steps[T]) -> T:
+def read_without_pause(connection: Connection, steps: Steps[T]) -> T:
     """What the steps find, without a pause."""
     found = None
     try:

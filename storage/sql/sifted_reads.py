@@ -13,14 +13,14 @@ from sqlalchemy import Connection, Select, func, select
 from actors.queries import ListReservations
 from actors.views import ReservationPage
 from storage.reservation_page import cut_page
-from storage.sql.read_steps import Steps, read_at_once
+from storage.sql.read_steps import Steps, read_without_pause
 from storage.sql.reads import SELECT_RESERVATIONS, list_reservations, reservations_of, up_to_lines, with_items
 from storage.sql.schema import reservation, reservation_item
 
 
 def list_page(connection: Connection, query: ListReservations) -> ReservationPage:
     """The page that the query asks for, with or without a look at others."""
-    return read_at_once(connection, page_in_steps(query))
+    return read_without_pause(connection, page_in_steps(query))
 
 
 def page_in_steps(query: ListReservations) -> Steps[ReservationPage]:

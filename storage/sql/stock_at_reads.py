@@ -13,13 +13,13 @@ from actors.changes import Pieces, Point, StockAt
 from actors.queries import GetStockAt
 from storage.sql.history_begin import first_lsn_of, floor_lsn_of
 from storage.sql.history_reads import LINES, QUANTITIES, lsn_at, settled
-from storage.sql.read_steps import LINES_A_STEP, Steps, read_at_once
+from storage.sql.read_steps import LINES_A_STEP, Steps, read_without_pause
 from storage.sql.schema import ownership
 
 
 def stock_at(connection: Connection, query: GetStockAt) -> StockAt:
     """What the row had, from its last line before that time, or its first one after it."""
-    return read_at_once(connection, stock_at_in_steps(query))
+    return read_without_pause(connection, stock_at_in_steps(query))
 
 
 def stock_at_in_steps(query: GetStockAt) -> Steps[StockAt]:
@@ -86,7 +86,7 @@ def _place(line: Table) -> Any:
 
 
 def _edge(connection: Connection, line: Table, begin: Point, end: Point, *, newest_first: bool) -> Point | None:
-    """The place of the line with which a step has gone through as many as it may; None if there are not so many."""
+    """The place of the line with which a step has gone through as many as it may; None if there are fewer."""
     here = _place(line)
     statement = select(line.c.lsn, line.c.position).offset(LINES_A_STEP - 1).limit(1)
     if newest_first:

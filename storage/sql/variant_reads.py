@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Select, bindparam
 
 from actors.records import StockRecord, VariantKey
-from storage.sql.read_steps import Steps, read_at_once
+from storage.sql.read_steps import Steps, read_without_pause
 from storage.sql.reads import SELECT_STOCK, KeyList, stock_records
 from storage.sql.schema import stock
 
@@ -36,7 +36,7 @@ FIRST_OF_VARIANT = KeyList(_first_of_variant)  # behind a warehouse, in their or
 
 def load_variants(connection: Connection, keys: Sequence[VariantKey]) -> list[StockRecord]:
     """All rows of these variants."""
-    return read_at_once(connection, variants_in_steps(keys))
+    return read_without_pause(connection, variants_in_steps(keys))
 
 
 def variants_in_steps(keys: Sequence[VariantKey]) -> Steps[list[StockRecord]]:

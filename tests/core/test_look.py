@@ -1,13 +1,21 @@
 """A look at very many rows lets others have their turn, and is of one instant all the same."""
 
+import pytest
+
+import actors.packing
 from actors.actor import InlineDispatcher
+from actors.commands import Line
 from actors.look import AGAIN_MAX, Look, look
 from actors.packing import ROWS_A_TURN, Search
+from actors.queries import CheckBasket
 from actors.records import Delta, StockRecord, VariantKey
 from actors.stock_actor import StockActor
 from actors.stock_state import StockState, Verdict
 from actors.turn import OTHERS_FIRST
 from actors.variant_stock import VariantStock
+from actors.views import BasketCheck
+from actors.warehouse_commands import SetSourcing, UpsertWarehouse
+from tests.core.conftest import ORGANIZATION, World, bring
 
 FEW, MANY = 3, ROWS_A_TURN // 2 + 1
 
@@ -88,3 +96,23 @@ def test_a_row_that_becomes_durable_has_moved_for_its_readers() -> None:
     one.rows["w0"].state.publish(one.rows["w0"].state.record)
     assert one.moves.count == before + 1
     assert one.free_durably() == {"w0": 4}
+
+
+@pytest.mark.anyio
+async def test_a_check_goes_by_the_warehouses_and_the_policy_of_the_moment_of_its_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actors.packing, "ROWS_A_TURN", 1)
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 5, ("a", "w2"): 3})
+        assert core._core is not None
+        turn = core._core._queries._check(CheckBasket(ORGANIZATION, (Line("a", "", 2),)))
+        assert next(turn) is OTHERS_FIRST
+        await core.ask(UpsertWarehouse(ORGANIZATION, "w2", "", "", 5, True, "u1"))
+        await core.ask(SetSourcing(ORGANIZATION, "priority", "s1"))
+        try:
+            while True:
+                next(turn)
+        except StopIteration as end:
+            check: BasketCheck = end.value
+        assert check.lines[0].warehouse_id == "w2"

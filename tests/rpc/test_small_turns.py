@@ -62,7 +62,7 @@ async def test_in_company_the_loop_is_left_to_others_in_between_and_alone_it_is_
         if has_company:
             company.note("herd")
             company.note("other")
-        small, begun = SmallTurns(company, Pace(24, 60.0)), list[str]()
+        small, begun = SmallTurns(company, Pace(24, 48, 60.0)), list[str]()
         for _ in range(2 * A_TURN):
             small.post("herd", 0, partial(begun.append, "herd"))
         for _ in range(10):
