@@ -11,7 +11,7 @@ Everything here works on one look at the stock, so a basket that does not fit di
 lets others have their turn, and by its end the stock may have moved: it says so, in `Search.has_waited`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -93,7 +93,9 @@ def _choose(
     sourcing: Sourcing,
 ) -> Turn[dict[int, str]]:
     """A warehouse for each line that names none; lines of a variant that cannot be served are left out."""
-    left = yield from _left(open_lines, named, free, search)
+    left: Free = {variant_id: free.get(variant_id, {}) for variant_id in open_lines}
+    if named:
+        left = yield from _less(left, named, search)
     if sourcing.policy == "priority":
         return (yield from by_priority(_wishes(lines, open_lines), left, sourcing.priorities, search))
     single = yield from _one_warehouse_for_all(_wanted(lines, open_lines), left, search)
@@ -109,18 +111,13 @@ def _choose(
     return chosen
 
 
-def _left(variant_ids: Iterable[str], named: Mapping[tuple[str, str], int], free: Free, search: Search) -> Turn[Free]:
+def _less(left: Free, named: Mapping[tuple[str, str], int], search: Search) -> Turn[Free]:
     """What lines that name their warehouse leave to the others."""
-    its = {variant_id: free.get(variant_id, {}) for variant_id in variant_ids}
-    if not named:
-        return its
-    return (
-        yield from of_each(
-            its,
-            lambda variant_id, rows: {one: pieces - named.get((variant_id, one), 0) for one, pieces in rows.items()},
-            search,
-        )
-    )
+
+    def less(variant_id: str, rows: Mapping[str, int]) -> dict[str, int]:
+        return {one: pieces - named.get((variant_id, one), 0) for one, pieces in rows.items()}
+
+    return (yield from of_each(left, less, search))
 
 
 def _wanted(lines: Sequence[Line], open_lines: Mapping[str, list[int]]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from actors.activity import Activity
 from actors.closed_warehouses import free_elsewhere, known_elsewhere
 from actors.commands import Line
 from actors.explanation import FreesAt
-from actors.look import look
+from actors.look import has_few_rows, look
 from actors.order_explanation import explaining, held, is_held
 from actors.outcomes import Refused, ReservationNotFound
 from actors.planner import Free, Placement, Search, placing
@@ -218,8 +218,11 @@ class QueryTurns:
         wanted = query.organization_id, dict.fromkeys([line.variant_id for line in query.lines])
         variants = self._stock.ready(*wanted) or (yield from self._stock.load(*wanted))
         search = Search()
-        with Pinned(variants):
-            free: Free = (yield from look(variants, VariantStock.free_durably, search)).free
+        if has_few_rows(variants):
+            free: Free = {key: variant.free_durably() for key, variant in variants.items()}
+        else:
+            with Pinned(variants):
+                free = (yield from look(variants, VariantStock.free_durably, search)).free
         sourcing = self._stock.warehouses.durable_sourcing.get(wanted[0], USUAL)  # of the same moment
         return (yield from _basket_check(query.lines, free, sourcing, search))
 
