@@ -81,12 +81,12 @@ class InFlightLimit:
             self.check()
         else:
             has = self._by_organization.get(organization_id, 0) if organization_id else 0
-            if not may_have(1, has, self.under_way, under_way_max, self._share):
+            of_caller = self._by_caller.get(caller, 0) if caller else 0
+            most = self._share * (under_way_max - self.under_way)  # as `may_have`, for both at once
+            if has >= most or of_caller >= (self._of_caller_max or most) or most <= 0:
                 self._turn_away()
             if caller:
-                if not self.has_room(caller):
-                    self._turn_away()
-                self._by_caller[caller] = self._by_caller.get(caller, 0) + 1
+                self._by_caller[caller] = of_caller + 1
             if organization_id:
                 has = self._by_organization[organization_id] = has + 1
         self.under_way += 1
@@ -107,6 +107,8 @@ class InFlightLimit:
 
 
 def _take_one(counts: dict[str, int], name: str) -> None:
-    left = counts.pop(name) - 1
+    left = counts[name] - 1
     if left:
         counts[name] = left
+    else:
+        del counts[name]
