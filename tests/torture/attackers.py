@@ -2,7 +2,7 @@
 
 The attacks come one after another, and each says its name when it begins. An attack works until its time is over,
 whatever the server does to it, and opens its connections anew when they are closed. It comes from 127.0.0.2 where it
-speaks HTTP/2 by hand, and is of organization `attacker`.
+speaks HTTP/2 by hand and from ::1 where gRPC's client does, and is of organization `attacker`.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from contextlib import suppress
 
 import tests.torture.attacks_by_frames
 import tests.torture.attacks_by_grpc
-import tests.torture.attacks_by_hand  # noqa: F401 - they register themselves
+import tests.torture.attacks_by_hand
+import tests.torture.attacks_by_size  # noqa: F401 - they register themselves
 from tests.torture.attack import ATTACKS
 
 

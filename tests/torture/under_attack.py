@@ -16,12 +16,13 @@ from typing import Any
 
 import grpc.aio
 import psutil
-from stockkeeper_client import InventoryClient, Item, StockLine
+from stockkeeper_client import InventoryClient, Item, ShippedPieces, StockLine
 from stockkeeper_client.v1 import inventory_pb2 as pb
 
 import tests.torture.attackers  # noqa: F401 - so that all attacks are known
 from tests.system.servers import ROOT, ServerProcess, line, start_server
 from tests.torture.attack import ATTACKER, ATTACKS, BASKET, CHECK, RESERVE, WAREHOUSES
+from tests.torture.attacks_by_size import ORDER, OTHER_WAREHOUSE
 from tests.torture.scenario import Database, Finding, Scenario, until
 
 BYSTANDER, GOODS = "bystander", "calm"
@@ -139,7 +140,7 @@ async def attack(server: ServerProcess, *names: str, seconds: float) -> tuple[Se
         assert attacker.stdout is not None
         async for name in attacker.stdout:
             seen.during = name.decode().strip()
-            if seen.during == "stalled_imports":
+            if seen.during in ("stalled_imports", "imports_without_a_line"):
                 await import_beside(server)
         await attacker.wait()
         await asyncio.sleep(1.0)
@@ -158,14 +159,22 @@ async def prepare(client: InventoryClient, *names: str, wide: int = WIDE) -> Non
     """The stock of both organizations."""
     lines: list[StockLine] = [line(GOODS, 1_000_000, organization_id=BYSTANDER)]
     lines += [line(variant, 2_000_000_000, organization_id=ATTACKER) for variant in BASKET]
-    if "baskets_that_cannot_be_packed" in names:
+    if {"baskets_that_cannot_be_packed", "goods_in_very_many_warehouses"} & set(names):
         lines += [line("packed", 3, f"w{number}", ATTACKER) for number in range(999)]
         lines += [line("packed", 0, f"x{number}", ATTACKER) for number in range(WAREHOUSES)]
+    if "wide_transfers" in names:
+        lines.append(line("there", 1, OTHER_WAREHOUSE, ATTACKER))
     await client.stock.import_stock(lines)
+    basket: list[Item] = [{"variant_id": variant, "quantity": 1} for variant in BASKET]
     if "wide_lists" in names:
-        basket: list[Item] = [{"variant_id": variant, "quantity": 1} for variant in BASKET]
         for number in range(wide):
             await client.reserve_stock(ATTACKER, f"wide-{number}", basket, 44_640)
+    if "more_for_a_large_order" in names:
+        await client.reserve_stock(ATTACKER, ORDER, basket, 44_640)
+    if "wide_transfers" in names:
+        pieces: list[ShippedPieces] = [{"variant_id": variant, "quantity": 1} for variant in BASKET]
+        for number in range(wide):
+            await client.stock.ship_transfer(ATTACKER, "w1", OTHER_WAREHOUSE, pieces, transfer_id=f"wide-{number}")
 
 
 async def warm_up(client: InventoryClient) -> None:
