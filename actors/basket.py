@@ -86,17 +86,18 @@ def plan_first(
     yield from before_a_look(wishes[-1])
     closed = sourcing.closed
     _refuse_more_of_closed(wishes[-1], own, closed)
-    known = {variant_id for variant_id, variant in variants.items() if variant.is_known}
     search = Search()
-    free = yield from with_own((yield from look(variants, VariantStock.free, search)).free, own, closed, search)
+    seen = (yield from look(variants, VariantStock.free, search)).free
+    free = yield from with_own(seen, own, closed, search)
     lines, placements = yield from first_that_fits(wishes, free, search, sourcing)
     if not all(placement.fits for placement in placements):
         if search.has_waited or any(variant.is_undecided for variant in variants.values()):
             search = Search()
-            seen = yield from look(variants, VariantStock.free_if_rivals_abort, search)
-            free = yield from with_own(seen.free, own, closed, search)
+            seen = (yield from look(variants, VariantStock.free_if_rivals_abort, search)).free
+            free = yield from with_own(seen, own, closed, search)
             lines, placements = yield from first_that_fits(wishes, free, search, sourcing)
         if not all(placement.fits for placement in placements):
+            known = {variant_id for variant_id, rows in seen.items() if rows}
             raise Refused((yield from refusal_of(lines, known_elsewhere(lines, placements, known), free)))
     return [
         variants[line.variant_id].rows[placement.warehouse_id]
@@ -270,18 +271,18 @@ def existing_rows(
     Raises:
         Refused: some do not exist; all of those are named.
     """
-    rows = [variants[one.variant_id].rows.get(one.warehouse_id) for one in named]
-    found = [row for row in rows if row is not None and row.state.record.exists]
-    if len(found) == len(named):
-        return found
     search = Search()
-    elsewhere = Elsewhere((yield from look(variants, VariantStock.free_if_rivals_abort, search)).free)
+    missing: list[tuple[str, str]] = []
+    while not missing:  # what was missing before others had their turn may be there after it
+        rows = [variants[one.variant_id].rows.get(one.warehouse_id) for one in named]
+        found = [row for row in rows if row is not None and row.state.record.exists]
+        if len(found) == len(named):
+            return found
+        free = (yield from look(variants, VariantStock.free_if_rivals_abort, search)).free
+        missing = [(one.variant_id, one.warehouse_id) for one in named if one.warehouse_id not in free[one.variant_id]]
+    elsewhere = Elsewhere(free)
     yield from elsewhere.look(variants, search)
-    first, *others = [
-        MissingStock(one.variant_id, one.warehouse_id, elsewhere.alternatives_to(one.variant_id, one.warehouse_id))
-        for one, row in zip(named, rows, strict=True)
-        if row is None or not row.state.record.exists
-    ]
+    first, *others = [MissingStock(*row, elsewhere.alternatives_to(*row)) for row in missing]
     raise Refused(StockNotFound(first.variant_id, first.warehouse_id, first.alternatives, tuple(others)))
 
 

@@ -71,11 +71,6 @@ class VariantStock:
         self.has_unmade_rows = any(not row.state.record.exists for row in self.rows.values())
 
     @property
-    def is_known(self) -> bool:
-        """Whether any row exists."""
-        return any(row.state.record.exists for row in self.rows.values())
-
-    @property
     def is_undecided(self) -> bool:
         """Whether some transaction holds something here, so that others may have to wait."""
         for row in self.rows.values():  # noqa: SIM110 - asked for every order; `any` takes twice as long

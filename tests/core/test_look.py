@@ -4,7 +4,8 @@ import pytest
 
 import actors.packing
 from actors.actor import InlineDispatcher
-from actors.commands import Line
+from actors.basket import existing_rows
+from actors.commands import Adjustment, Line
 from actors.look import AGAIN_MAX, Look, look
 from actors.packing import ROWS_A_TURN, Search
 from actors.queries import CheckBasket
@@ -116,3 +117,17 @@ async def test_a_check_goes_by_the_warehouses_and_the_policy_of_the_moment_of_it
         except StopIteration as end:
             check: BasketCheck = end.value
         assert check.lines[0].warehouse_id == "w2"
+
+
+def test_a_row_that_is_made_during_the_search_for_other_places_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actors.packing, "ROWS_A_TURN", 1)
+    one = variant("a", 2)
+    named = [Adjustment("a", "w0", "delta", 1), Adjustment("a", "made", "delta", 1)]
+    turn = existing_rows(named, {"a": one})
+    assert next(turn) is OTHERS_FIRST
+    record = StockRecord("org", "a", "made", "s", 5, version=1)
+    one.rows["made"] = StockActor(StockState(record, one.moves), InlineDispatcher(lambda *_: None), lambda *_: None, 10)
+    one.moves.count += 1
+    with pytest.raises(StopIteration) as end:
+        [next(turn) for _ in range(9)]
+    assert end.value.value == [one.rows["w0"], one.rows["made"]]
