@@ -335,7 +335,7 @@ class Stream:
                 raise
         except Exception as error:  # noqa: BLE001 - the request's, not the stream's
             reply = Reply()
-            # One that is not read would keep this step by its traceback, and so the message; and the step keeps it.
+            # Its traceback would keep this step, and so the message, until it is read. A bug's is for the log.
             reply.fail(error.with_traceback(None) if isinstance(error, Invalid | Unavailable) else error)
             self._end_turn(turn)
             self._note(Answered.to(streamed, reply))

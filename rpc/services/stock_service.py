@@ -38,7 +38,7 @@ from rpc.transport.transport_port import Context
 log = logging.getLogger(__name__)
 
 END = object()
-TURNS_A_STEP = 4  # of the event loop: a step of an import is 500 lines
+TURNS_A_STEP = 4  # of the event loop, of `import_lines.LINES_A_TURN` each
 ERROR_CHARACTERS_MAX = 500  # a refusal may name 1,000 lines
 
 

@@ -1,4 +1,4 @@
-"""Turns for requests on grpc.aio whose address sends large ones: they are read a few at a time.
+"""Turns for requests on grpc.aio whose address sends large ones: they are read one at a time.
 
 grpc.aio hands over calls one by one, each when the one before it was begun to be read. gRPC unpacks a compressed
 message when it is read, and the binding copies it: 1.1 ms for 3 KB that become 600 KB. Behind fifty of those another's
