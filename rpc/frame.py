@@ -189,6 +189,7 @@ class Frame:
         is_list = method.name.startswith("List") or "page_size" in method.input_type.fields_by_name
         is_held, held = limit is self.calls, self.held
         gone = held.leave if is_held else limit.leave
+        whose = held.source_of if is_held else source_of
         start_it = partial(start, path, behaviour, respond)
         ttl_minutes = self._ttl_minutes if "ttl_minutes" in method.input_type.fields_by_name else 0
 
@@ -199,8 +200,8 @@ class Frame:
             if context.is_over:
                 return
             if raw is not None and (is_list or len(raw) > LARGE_BYTES):
-                whose = _whose_turn(raw, context, guard)
-                self._queue(path, context, whose, PAGE_BYTES if is_list else len(raw), partial(begin, context, raw))
+                its_turn = _whose_turn(raw, context, guard)
+                self._queue(path, context, its_turn, PAGE_BYTES if is_list else len(raw), partial(begin, context, raw))
             else:
                 begin(context, raw)
 
@@ -215,7 +216,7 @@ class Frame:
                 if ttl_minutes and not request.ttl_minutes:
                     request.ttl_minutes = ttl_minutes
                 organization_id = request.organization_id if has_organization else ""
-                caller = source_of(context)
+                caller = whose(context)
                 under_way = limit.enter(organization_id, caller)
                 leave = partial(gone, organization_id, caller)
                 if under_way and turn is None and is_held and held.must_wait(organization_id, caller, under_way):

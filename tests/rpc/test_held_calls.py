@@ -139,17 +139,24 @@ async def test_what_is_held_keeps_its_order_when_its_organization_is_alone_again
     assert served.held == 2
 
 
-async def test_in_company_an_address_has_a_few_whatever_its_organizations_which_have_turns(served: Served) -> None:
+def in_company(served: Served) -> None:
+    """Both addresses have called. While one organization calls alone, nothing is counted by addresses."""
     served.call("other")
+    served.call("first", host="there")
+    served.call("other")
+
+
+async def test_in_company_an_address_has_a_few_whatever_its_organizations_which_have_turns(served: Served) -> None:
+    in_company(served)
     for number in range(CORE_PACE.begun_of_source_max):
         served.call(f"flood-{number}", host="there")
     served.call("flood-0", 3, host="there")
     served.call("late", host="there")
-    assert len(served.begun) == 1 + CORE_PACE.begun_of_source_max
+    assert len(served.begun) == 3 + CORE_PACE.begun_of_source_max
     assert served.held == 4
     served.call("other")
     assert served.begun[-1][0] == "other", "it goes on at once"
-    for number in (1, 2):
+    for number in (3, 4):
         await served.answer(number)
     assert [organization_id for organization_id, _ in served.begun[-2:]] == ["flood-0", "late"]
     assert served.held == 2
@@ -185,13 +192,13 @@ async def test_one_that_gives_up_while_its_address_waits_leaves_its_turn(served:
 
 
 async def test_when_an_address_is_alone_again_what_it_holds_is_begun_in_steps(served: Served) -> None:
-    served.call("other")
+    in_company(served)
     most = CORE_PACE.begun_of_source_max
     for number in range(4 * most):
         served.call(f"flood-{number}", host="there")
     assert served.held == 3 * most
     served.now_s += COMPANY_S
-    await served.answer(1)
+    await served.answer(3)
     assert served.held == 2 * most, "others have the event loop in between"
     for _ in range(3):
         await asyncio.sleep(0)
