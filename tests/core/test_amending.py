@@ -28,6 +28,7 @@ from actors.warehouse_outcomes import ClosedRow, WarehouseInactive
 from supervisor.supervisor import Supervisor
 from tests.core.conftest import ORGANIZATION, World, available, bring, reserve
 from tests.core.test_goods import figures, refusal_of
+from tests.core.test_warehouses import close
 
 pytestmark = pytest.mark.anyio
 
@@ -191,3 +192,12 @@ async def test_a_closed_warehouse_keeps_what_is_held_there_and_gives_no_more(wor
         assert items(moved) == [("a", "w2", 4)]
         refusal = await refusal_of(core, amend(reservation, ("a", "", 5), request_id="a4"))
         assert refusal == InsufficientStock((Shortage("a", "w2", 5, 4),))
+
+
+async def test_goods_that_only_a_closed_warehouse_has_are_short_and_not_unknown(world: World) -> None:
+    async with world.core() as core:
+        await bring(core, {("a", "w1"): 4, ("b", "w2"): 4})
+        held = await reserve(core, "o1", ("a", "w1", 2))
+        await close(core, "w2")
+        refused = await refusal_of(core, Amend(ORGANIZATION, held.reservation_id, (Line("b", "", 1),), "m1"))
+        assert refused == InsufficientStock((Shortage("b", "", 1, 0),))
